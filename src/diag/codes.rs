@@ -1,0 +1,166 @@
+//! The table of codes. A code is stable once shipped; its number tells the stage that found it.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($name:ident = $number:literal, $title:literal;)*) => {
+        /// A stable identity of a kind of mistake, shown as `OB0201`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The number behind `OB`.
+            pub fn number(self) -> u16 {
+                match self { $(Code::$name => $number,)* }
+            }
+
+            /// What the code means, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // 00: reading recipe files
+    RecipeNotReadable = 1, "a recipe file cannot be read";
+    RecipeNotText = 2, "a recipe file is not UTF-8 text";
+    RecipeTooLarge = 3, "a recipe file is too large";
+
+    // 01: syntax
+    UnclosedBracket = 101, "a bracket is never closed";
+    MismatchedBracket = 102, "a bracket is closed by another kind";
+    UnopenedBracket = 103, "a bracket closes nothing";
+    UnclosedString = 104, "a string never ends";
+    NestingTooDeep = 105, "nesting is too deep";
+    StrayCharacter = 106, "a character that cannot stand in a recipe";
+    Malformed = 107, "a statement cannot be read";
+    NumberTooLarge = 108, "a number is too large";
+    UnknownEscape = 109, "an unknown escape in a string";
+
+    // 02: names
+    UnknownName = 201, "an unknown name";
+    UnknownVerb = 202, "an unknown verb";
+    UnknownSetting = 203, "an unknown setting";
+    DuplicateSetting = 204, "a setting is given twice";
+    MissingSetting = 205, "a required setting is missing";
+    UnknownChoice = 206, "a value is not one of the choices";
+    DuplicateName = 207, "a name is declared twice";
+    UnknownModule = 208, "`use` of an unknown module";
+    UnknownImport = 209, "`use` of a name the module lacks";
+    UseCycle = 210, "files use each other in a circle";
+    UnknownTemplate = 211, "`extends` of an unknown template";
+    ExtendsCycle = 212, "templates extend each other in a circle";
+    UnknownParameter = 213, "`--set` of an unknown parameter";
+    ParameterWithoutValue = 214, "a parameter has no value";
+    ParameterOutOfRange = 215, "a parameter lies outside its range";
+    NoRecipe = 216, "a file holds no recipe";
+    SeveralRecipes = 217, "a file holds several recipes";
+    UnsupportedEdition = 218, "an unknown edition";
+    MisplacedStatement = 219, "a statement stands in the wrong place";
+    DuplicateStatement = 220, "a statement may stand only once";
+    UnusedName = 221, "a name is never used";
+    UnknownStage = 222, "an unknown stage";
+    RecursiveName = 223, "a name is defined by itself";
+    UnknownType = 224, "an unknown type";
+    BadSetArgument = 225, "`--set` is not of the form name=value";
+    NothingToDo = 226, "a stage does nothing";
+
+    // 03: types and units
+    WrongType = 301, "a value of another type is expected";
+    RatioOutOfRange = 302, "a ratio lies outside 0..100%";
+    TimeWithoutUnit = 303, "a time has no unit";
+    RatioForTime = 304, "a ratio where a time is expected";
+    NotAWholeNumber = 305, "a whole number is expected";
+    OutOfRange = 306, "a number lies outside its range";
+    UnitMismatch = 307, "units do not agree";
+    DivisionByZero = 308, "division by zero";
+    StrayOperand = 309, "something more than the statement takes";
+    MissingOperand = 310, "a statement lacks a part";
+    RampExpected = 311, "a ramp is expected";
+    UnknownShape = 312, "an unknown shape of a ramp";
+
+    // 04: time
+    WindowLeavesRun = 401, "a window leaves its stage";
+    EmptyWindow = 402, "a window is empty";
+    LrGap = 403, "the learning rate has a gap";
+    LrOverlap = 404, "the learning rate is given twice";
+    LrOutsideStage = 405, "a learning rate lies outside its stage";
+    MissingLr = 406, "a stage that trains has no learning rate";
+    LengthMissing = 407, "a stage has no length";
+    NoRecovery = 408, "pruning ends with its stage";
+    TooManyInstants = 409, "a window has too many instants";
+    PruneWithoutRecovery = 410, "a stage of no length trains nothing";
+
+    // 05: selectors
+    MatchesNothing = 501, "a selector matches nothing";
+    CountDiffers = 502, "a selector matches another number of parameters";
+    BadPattern = 503, "a pattern cannot be read";
+    NotPrunable = 504, "a selected parameter cannot be pruned";
+    PatternDoesNotFit = 505, "a pattern does not fit a parameter's shape";
+
+    // 06: methods
+    TwoPruners = 601, "two statements prune the same parameters";
+    PruneAndHold = 602, "parameters are pruned and held at once";
+    SparsityFalls = 603, "a pruned sparsity cannot fall";
+    BlockDoesNotFit = 604, "the Fisher block does not fit the pattern";
+    SettingHasNoEffect = 605, "a setting has no effect";
+    RankDeficient = 606, "fewer gradients than the Fisher block is wide";
+    SeveralTeachers = 607, "more than one distillation at a time";
+    SelfDistillation = 608, "a model cannot be its own earlier stage";
+    NotYet = 609, "not built yet";
+
+    // 09: models, data and runs
+    ModelNotFound = 901, "a model folder lacks a file";
+    ModelNotReadable = 902, "a model file cannot be read";
+    NotABert = 903, "a model is not a BERT this engine knows";
+    TensorMissing = 904, "a tensor is missing from the model file";
+    TensorShape = 905, "a tensor has the wrong shape";
+    TensorType = 906, "a tensor has an unsupported type";
+    DataNotFound = 907, "a data file is missing";
+    DataNotReadable = 908, "a data file cannot be read";
+    DataEmpty = 909, "a data file holds nothing to learn from";
+    TokenizerNotReadable = 910, "a tokenizer cannot be read";
+    OutputNotUsable = 911, "the output folder cannot be used";
+    DeviceUnavailable = 912, "a device is not available";
+    FlagMissing = 913, "a flag is needed for this recipe";
+    FlagHasNoEffect = 914, "a flag has no effect for this recipe";
+    BlockNotFactored = 915, "a Fisher block cannot be factored";
+    LossNotFinite = 916, "the loss is not finite";
+    ExpectFailed = 917, "a metric misses what the recipe expects";
+    WriteFailed = 918, "a file cannot be written";
+    TeacherDiffers = 919, "the teacher does not fit the student";
+    FlagValue = 920, "a flag's value is out of range";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OB{:04}", self.number())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn numbers_are_unique_and_rise() {
+        let numbers: Vec<u16> = Code::ALL.iter().map(|c| c.number()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert_eq!(Code::Malformed.to_string(), "OB0107");
+    }
+}

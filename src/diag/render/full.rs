@@ -1,0 +1,122 @@
+//! The form for people: miette draws the source with its labels.
+
+use miette::{
+    Diagnostic as MietteDiagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+};
+
+use crate::diag::{Diagnostic, FileId, Label, Severity, Sources, Span};
+
+/// Renders one diagnostic with its source lines, 100 columns wide.
+///
+/// `color` chooses between ANSI colours with Unicode drawing and plain Unicode drawing.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
+    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).tab_width(2);
+    let mut text = String::new();
+    let home = diagnostic.primary.as_ref().map(|l| l.span.file);
+    let report = Report {
+        diagnostic,
+        source: home.map(|file| source(sources, file)),
+        labels: home.map_or(Vec::new(), |file| labels_in(diagnostic, sources, file)),
+    };
+    // invariant: writing into a String cannot fail.
+    handler.render_report(&mut text, &report).expect("a string takes everything");
+    for label in diagnostic.secondary.iter().filter(|l| Some(l.span.file) != home) {
+        let place = sources.line_column(label.span);
+        let name = &sources.get(label.span.file).name;
+        text.push_str(&format!("  note: {} ({name}:{}:{})\n", label.text, place.line, place.column));
+    }
+    text
+}
+
+/// Renders all diagnostics and a closing line that counts them.
+pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        text.push_str(&render(diagnostic, sources, color));
+        text.push('\n');
+    }
+    text.push_str(&count_line(diagnostics));
+    text
+}
+
+/// `2 errors, 1 warning`, or nothing when there is nothing to count.
+pub fn count_line(diagnostics: &[Diagnostic]) -> String {
+    let count = |severity, word: &str| {
+        let n = diagnostics.iter().filter(|d| d.severity == severity).count();
+        (n > 0).then(|| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
+    };
+    let parts: Vec<_> =
+        [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("{}\n", parts.join(", ")) }
+}
+
+fn source(sources: &Sources, file: FileId) -> NamedSource<String> {
+    let file = sources.get(file);
+    NamedSource::new(&file.name, file.text.clone())
+}
+
+fn labels_in(diagnostic: &Diagnostic, sources: &Sources, file: FileId) -> Vec<LabeledSpan> {
+    let primary = diagnostic.primary.iter().map(|l| (l, true));
+    let others = diagnostic.secondary.iter().filter(|l| l.span.file == file).map(|l| (l, false));
+    primary.chain(others).map(|(l, main)| labeled(l, main, sources)).collect()
+}
+
+fn labeled(label: &Label, main: bool, sources: &Sources) -> LabeledSpan {
+    let range = drawable(label.span, sources);
+    let text = (!label.text.is_empty()).then(|| label.text.clone());
+    if main { LabeledSpan::new_primary_with_span(text, range) } else { LabeledSpan::new_with_span(text, range) }
+}
+
+/// miette draws nothing for an empty span at the end of a text and gives up on one that leaves
+/// it; both are moved onto the last character.
+fn drawable(span: Span, sources: &Sources) -> std::ops::Range<usize> {
+    let text = &sources.get(span.file).text;
+    let end = (span.end as usize).min(text.len());
+    let start = (span.start as usize).min(end);
+    if start < end || start < text.len() {
+        return start..end;
+    }
+    let last = text.trim_end().char_indices().next_back();
+    last.map_or(0..0, |(at, c)| at..at + c.len_utf8())
+}
+
+#[derive(Debug)]
+struct Report<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+}
+
+impl std::fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl MietteDiagnostic for Report<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(self.diagnostic.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.diagnostic.help.as_ref().map(|h| Box::new(h) as Box<dyn std::fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|s| s as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+}

@@ -1,0 +1,3 @@
+//! Diagnostics as text: one file for each form.
+
+pub mod full;

@@ -1,0 +1,213 @@
+//! A statement read against the vocabulary: its operand, its clauses and its settings.
+
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::language::resolve::{Bound, ScopeId};
+use crate::language::syntax::ast::{Block, Entry, Expr, Member, Setting, Spanned};
+use crate::language::vocab::{self, Body, Verb};
+
+use super::value::{Evaluator, Fields, Value};
+
+/// What a statement says.
+pub struct Statement {
+    /// The value right behind the verb.
+    pub operand: Option<Spanned<Value>>,
+    /// Clauses and settings by name, defaults included.
+    pub fields: Fields,
+}
+
+/// Reads a statement whose verb is known. `None` when something in it was reported.
+pub fn statement(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static Verb) -> Option<Statement> {
+    let entry = &bound.node;
+    let mut fields = Fields::new();
+    evaluator.attempted.clear();
+    let operand = head(evaluator, entry, verb, &mut fields, bound.scope);
+    let mut sound = operand.is_some();
+    if let Body::Settings(settings) = verb.body {
+        let members = entry.body.as_ref().map_or(&[][..], |b| &b.members);
+        let mut given = Vec::new();
+        for member in members {
+            match member {
+                Member::Setting(setting) => given.push(Bound { node: setting.clone(), scope: bound.scope }),
+                other => {
+                    misplaced(evaluator, verb, other);
+                    sound = false;
+                }
+            }
+        }
+        sound &= read_settings(evaluator, &given, settings, verb.name, &mut fields);
+        sound &= evaluator.fill_defaults(settings, &mut fields, entry.head, verb.name);
+    } else if let (Body::None, Some(body)) = (verb.body, &entry.body) {
+        stray_block(evaluator, verb, body);
+        sound = false;
+    }
+    sound &= evaluator.fill_defaults(verb.clauses, &mut fields, entry.head, verb.name);
+    operand.filter(|_| sound).map(|operand| Statement { operand, fields })
+}
+
+/// Reads `name: value` lines into `fields`. Returns whether nothing was reported.
+pub fn read_settings(
+    evaluator: &mut Evaluator,
+    given: &[Bound<Setting>],
+    settings: &'static [vocab::Setting],
+    owner: &str,
+    fields: &mut Fields,
+) -> bool {
+    let mut sound = true;
+    for bound in given {
+        let setting = &bound.node;
+        let Some(word) = setting.key.as_word() else {
+            evaluator.findings.push(
+                Diagnostic::error(
+                    Code::UnknownSetting,
+                    "a setting's name is one word",
+                    setting.key.span,
+                    "not a name",
+                )
+                .help(format!("the settings of `{owner}` are {}", listed(settings))),
+            );
+            sound = false;
+            continue;
+        };
+        let Some(known) = evaluator.setting_of(word, settings, owner, &setting.value) else {
+            sound = false;
+            continue;
+        };
+        if let Some(earlier) = fields.get(known.name) {
+            let first = earlier.span;
+            evaluator.given_twice(known.name, setting.span, first);
+            sound = false;
+            continue;
+        }
+        match evaluator.value(&setting.value, known.ty, bound.scope) {
+            Some(value) => {
+                fields.insert(known.name, Spanned::new(value, setting.value.span));
+            }
+            None => {
+                evaluator.attempted.push(known.name);
+                sound = false;
+            }
+        }
+    }
+    sound
+}
+
+/// Reads what stands between the verb and its block. The outer `None` means a report was made.
+fn head(
+    evaluator: &mut Evaluator,
+    entry: &Entry,
+    verb: &'static Verb,
+    fields: &mut Fields,
+    scope: ScopeId,
+) -> Option<Option<Spanned<Value>>> {
+    let is_clause = |e: &Expr| verb.clauses.iter().any(|c| e.is_word(c.name));
+    let mut groups = entry.operands.iter().peekable();
+    let mut first = Vec::new();
+    while let Some(operand) = groups.next_if(|o| !is_clause(o)) {
+        first.push(operand.clone());
+    }
+    let mut sound = true;
+    let operand = match (Expr::phrase(first), verb.operand) {
+        (None, None) => None,
+        (Some(expr), Some(setting)) => match evaluator.value(&expr, setting.ty, scope) {
+            Some(value) => Some(Spanned::new(value, expr.span)),
+            None => {
+                sound = false;
+                None
+            }
+        },
+        (None, Some(setting)) => {
+            evaluator.findings.push(
+                Diagnostic::error(
+                    Code::MissingOperand,
+                    format!("`{}` needs {}", verb.name, setting.ty.described()),
+                    entry.verb.span,
+                    "what?",
+                )
+                .help(format!("write `{}`", verb.form)),
+            );
+            sound = false;
+            None
+        }
+        (Some(expr), None) => {
+            let word = expr.items()[0].as_word().map_or("", |w| w.value.as_str());
+            let near = nearest(word, verb.clauses.iter().map(|c| c.name));
+            let mut diagnostic = Diagnostic::error(
+                Code::StrayOperand,
+                format!("`{}` does not take this", verb.name),
+                expr.span,
+                "does not fit",
+            );
+            diagnostic = match near {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(expr.items()[0].span, near),
+                None => diagnostic.help(format!("write `{}`", verb.form)),
+            };
+            evaluator.findings.push(diagnostic);
+            sound = false;
+            None
+        }
+    };
+    while let Some(word) = groups.next() {
+        let Some(clause) = verb.clauses.iter().find(|c| word.is_word(c.name)) else { continue };
+        let mut value = Vec::new();
+        while let Some(next) = groups.next_if(|o| !is_clause(o)) {
+            value.push(next.clone());
+        }
+        let Some(expr) = Expr::phrase(value) else {
+            let message = format!("`{}` needs {} behind it", clause.name, clause.ty.described());
+            let diagnostic = Diagnostic::error(Code::MissingOperand, message, word.span, "here");
+            evaluator.findings.push(diagnostic.help(format!("write `{}`", verb.form)));
+            sound = false;
+            continue;
+        };
+        if let Some(earlier) = fields.get(clause.name) {
+            let first = earlier.span;
+            evaluator.given_twice(clause.name, expr.span, first);
+            sound = false;
+            continue;
+        }
+        match evaluator.value(&expr, clause.ty, scope) {
+            Some(value) => {
+                fields.insert(clause.name, Spanned::new(value, expr.span));
+            }
+            None => {
+                evaluator.attempted.push(clause.name);
+                sound = false;
+            }
+        }
+    }
+    sound.then_some(operand)
+}
+
+/// Reports a member that is no `name: value` line.
+pub fn misplaced(evaluator: &mut Evaluator, verb: &Verb, member: &Member) {
+    let (span, what) = match member {
+        Member::Entry(entry) => (entry.span, "a statement"),
+        Member::Parameter(parameter) => (parameter.span, "a declaration"),
+        Member::Setting(setting) => (setting.span, "a setting"),
+    };
+    evaluator.findings.push(
+        Diagnostic::error(
+            Code::MisplacedStatement,
+            format!("{what} cannot stand in the block of `{}`", verb.name),
+            span,
+            "not here",
+        )
+        .help(format!("write `{}`", verb.form)),
+    );
+}
+
+fn stray_block(evaluator: &mut Evaluator, verb: &Verb, body: &Block) {
+    evaluator.findings.push(
+        Diagnostic::error(
+            Code::StrayOperand,
+            format!("`{}` has no block", verb.name),
+            body.span,
+            "this block does not belong here",
+        )
+        .help(format!("write `{}`", verb.form)),
+    );
+}
+
+fn listed(settings: &[vocab::Setting]) -> String {
+    settings.iter().map(|s| format!("`{}`", s.name)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,142 @@
+//! The typed recipe: every value with the place where it was written.
+
+use crate::diag::Span;
+use crate::language::syntax::ast::Spanned;
+use crate::params::Selector;
+use crate::schedule::ir::{Criterion, Data, Model, Pattern, Rank, Teacher, Train};
+use crate::schedule::{Ramp, Time};
+
+/// A recipe whose words all have a meaning.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its doc comment.
+    pub doc: String,
+    /// The seed.
+    pub seed: u64,
+    /// The model.
+    pub model: Spanned<Model>,
+    /// The data.
+    pub data: Spanned<Data>,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+    /// The metrics' ranges.
+    pub expect: Vec<Expectation>,
+    /// The parameters with their values as text, and whether `--set` gave them.
+    pub parameters: Vec<(String, String, bool)>,
+}
+
+/// A stage or a branch.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its doc comment.
+    pub doc: String,
+    /// For a branch, the stage it starts from.
+    pub branch_from: Option<Spanned<String>>,
+    /// How long it trains; the head of the stage where nothing is said.
+    pub length: Spanned<Time>,
+    /// How it trains.
+    pub train: Train,
+    /// The learning rate, by time.
+    pub lr: Vec<LrPiece>,
+    /// What is pruned.
+    pub prune: Vec<Prune>,
+    /// Whose zeros stay.
+    pub hold: Vec<Hold>,
+    /// From whom it learns.
+    pub distill: Option<Distill>,
+    /// How often it is measured.
+    pub evaluate_every: Option<Spanned<Time>>,
+    /// The head of the statement.
+    pub head: Span,
+}
+
+/// Two instants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Instants {
+    /// The first.
+    pub start: Time,
+    /// The last.
+    pub end: Time,
+}
+
+/// A piece of the learning rate.
+#[derive(Clone, Debug)]
+pub struct LrPiece {
+    /// When.
+    pub over: Spanned<Instants>,
+    /// The rates.
+    pub ramp: Spanned<Ramp>,
+    /// The length of a cycle.
+    pub repeating: Option<Spanned<Time>>,
+}
+
+/// Parameters selected by a statement.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// Which.
+    pub selector: Spanned<Selector>,
+    /// How many there must be.
+    pub expect: Option<Spanned<usize>>,
+}
+
+/// A `prune` statement.
+#[derive(Clone, Debug)]
+pub struct Prune {
+    /// From which parameters.
+    pub targets: Targets,
+    /// When; `None` for once, at the start.
+    pub over: Option<Spanned<Instants>>,
+    /// The time between instants.
+    pub every: Option<Spanned<Time>>,
+    /// How much.
+    pub sparsity: Spanned<Ramp>,
+    /// Which weights go together.
+    pub pattern: Spanned<Pattern>,
+    /// Among which weights.
+    pub rank: Spanned<Rank>,
+    /// How importance is measured.
+    pub by: Spanned<Criterion>,
+    /// The head of the statement.
+    pub head: Span,
+}
+
+/// A `hold` statement.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// Whose zeros.
+    pub targets: Targets,
+    /// When.
+    pub over: Spanned<Instants>,
+    /// The head of the statement.
+    pub head: Span,
+}
+
+/// A `distill` statement.
+#[derive(Clone, Debug)]
+pub struct Distill {
+    /// From whom.
+    pub from: Spanned<Teacher>,
+    /// When.
+    pub over: Spanned<Instants>,
+    /// The teacher's share of the loss.
+    pub hardness: Spanned<f64>,
+    /// What logits are divided by.
+    pub temperature: Spanned<f64>,
+    /// The matched outputs.
+    pub outputs: Vec<Spanned<String>>,
+    /// The head of the statement.
+    pub head: Span,
+}
+
+/// A metric and its range.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The metric.
+    pub metric: Spanned<String>,
+    /// The range.
+    pub range: Spanned<(f64, f64)>,
+}

@@ -1,0 +1,254 @@
+//! Windows and learning rates within their stages.
+//!
+//! Two instants can only be compared here if their order is the same for every number of steps in
+//! an epoch; the engine lays out the rest when that number is known.
+
+use std::cmp::Ordering;
+
+use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::language::syntax::ast::Spanned;
+use crate::schedule::Time;
+use crate::schedule::window::MOST_INSTANTS;
+
+use super::recipe::{Instants, LrPiece, Prune, Recipe, Stage};
+
+/// Checks every stage.
+pub fn check(recipe: &Recipe, findings: &mut Findings) {
+    for stage in &recipe.stages {
+        length(stage, findings);
+        lr(stage, findings);
+        for prune in &stage.prune {
+            window(stage, prune, findings);
+        }
+        for over in stage.hold.iter().map(|h| &h.over).chain(stage.distill.iter().map(|d| &d.over)) {
+            inside(stage, over, findings);
+        }
+        if let Some(every) = &stage.evaluate_every {
+            positive(every, "the time between measurements", findings);
+        }
+    }
+}
+
+fn length(stage: &Stage, findings: &mut Findings) {
+    if stage.length.value.has_negative_part() {
+        findings.push(
+            Diagnostic::error(
+                Code::OutOfRange,
+                "a stage cannot have a negative length",
+                stage.length.span,
+                "below zero",
+            )
+            .help("write `for 10 epochs`"),
+        );
+    }
+    let trains = !stage.length.value.is_zero();
+    if !trains && stage.prune.is_empty() {
+        findings.push(
+            Diagnostic::error(
+                Code::NothingToDo,
+                format!("`{}` neither trains nor prunes", stage.name.value),
+                stage.head,
+                "no length, no `prune`",
+            )
+            .help("say how long it trains: `for 10 epochs`"),
+        );
+    }
+    if let (false, Some(piece)) = (trains, stage.lr.first()) {
+        findings.push(
+            Diagnostic::error(
+                Code::LengthMissing,
+                format!("`{}` has a learning rate and no length", stage.name.value),
+                stage.head,
+                "how long?",
+            )
+            .and_at(piece.over.span, "given here")
+            .help("write `for 10 epochs`"),
+        );
+    }
+}
+
+fn lr(stage: &Stage, findings: &mut Findings) {
+    let trains = !stage.length.value.is_zero();
+    if trains && stage.lr.is_empty() {
+        findings.push(
+            Diagnostic::error(
+                Code::MissingLr,
+                format!("`{}` trains without a learning rate", stage.name.value),
+                stage.head,
+                "no `lr` in here",
+            )
+            .help(format!("add `lr {{ 0..{}: 5e-5 -> 0 linear }}`", stage.length.value)),
+        );
+    }
+    for piece in &stage.lr {
+        let Instants { start, end } = piece.over.value;
+        if !ordered(start, end) {
+            empty(piece.over.span, findings);
+        }
+        if let Some(repeating) = &piece.repeating {
+            positive(repeating, "a cycle", findings);
+        }
+    }
+    let Some(first) = stage.lr.first().filter(|_| trains) else { return };
+    if first.over.value.start.compare(Time::ZERO) == Some(Ordering::Greater) {
+        findings.push(
+            Diagnostic::error(
+                Code::LrGap,
+                "the learning rate starts too late",
+                first.over.span,
+                format!("starts at {}", first.over.value.start),
+            )
+            .and_at(stage.head, "the stage starts at 0")
+            .help(format!("begin with a piece over 0..{}", first.over.value.start)),
+        );
+    }
+    for pair in stage.lr.windows(2) {
+        neighbours(&pair[0], &pair[1], findings);
+    }
+    let last = &stage.lr[stage.lr.len() - 1];
+    let end = last.over.value.end;
+    match end.compare(stage.length.value) {
+        Some(Ordering::Less) => findings.push(
+            Diagnostic::error(
+                Code::LrGap,
+                "the learning rate ends too early",
+                last.over.span,
+                format!("ends at {end}"),
+            )
+            .and_at(stage.length.span, format!("the stage ends at {}", stage.length.value))
+            .help(format!("add a piece over {end}..{}", stage.length.value)),
+        ),
+        Some(Ordering::Greater) => findings.push(
+            Diagnostic::error(
+                Code::LrOutsideStage,
+                "the learning rate goes on after its stage",
+                last.over.span,
+                format!("ends at {end}"),
+            )
+            .and_at(stage.length.span, format!("the stage ends at {}", stage.length.value))
+            .help(format!("end it at {}", stage.length.value)),
+        ),
+        _ => {}
+    }
+}
+
+fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
+    let (end, start) = (a.over.value.end, b.over.value.start);
+    match end.compare(start) {
+        Some(Ordering::Less) => findings.push(
+            Diagnostic::error(
+                Code::LrGap,
+                format!("no learning rate from {end} to {start}"),
+                b.over.span,
+                format!("starts at {start}"),
+            )
+            .and_at(a.over.span, format!("ends at {end}"))
+            .help("let one piece start where the other ends"),
+        ),
+        Some(Ordering::Greater) => findings.push(
+            Diagnostic::error(
+                Code::LrOverlap,
+                format!("two learning rates from {start} to {end}"),
+                b.over.span,
+                format!("starts at {start}"),
+            )
+            .and_at(a.over.span, format!("ends at {end}"))
+            .help("let one piece start where the other ends"),
+        ),
+        _ => {}
+    }
+}
+
+fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
+    let Some(over) = &prune.over else {
+        if let Some(every) = &prune.every {
+            findings.push(
+                Diagnostic::error(Code::SettingHasNoEffect, "`every` without `over`", every.span, "between what?")
+                    .help("say when: `over 2..26 epochs every 4 epochs`"),
+            );
+        }
+        return;
+    };
+    inside(stage, over, findings);
+    let Instants { start, end } = over.value;
+    if !ordered(start, end) {
+        return;
+    }
+    let Some(every) = &prune.every else {
+        findings.push(
+            Diagnostic::error(Code::MissingOperand, "a pruning window needs `every`", over.span, "how often?")
+                .help("as `over 2..26 epochs every 4 epochs`"),
+        );
+        return;
+    };
+    positive(every, "the time between pruning instants", findings);
+    let instants = end.minus(start).and_then(|length| length.ratio_to(every.value));
+    if instants.is_some_and(|n| n.to_f64() > MOST_INSTANTS as f64) {
+        findings.push(
+            Diagnostic::error(
+                Code::TooManyInstants,
+                format!("more than {MOST_INSTANTS} pruning instants"),
+                every.span,
+                "too often",
+            )
+            .help("prune less often"),
+        );
+    }
+    if end.compare(stage.length.value) == Some(Ordering::Equal) {
+        findings.push(
+            Diagnostic::warning(
+                Code::NoRecovery,
+                "pruning ends with its stage: no step is left to recover",
+                over.span,
+                format!("the last event is at {end}"),
+            )
+            .and_at(stage.length.span, format!("the stage ends at {}", stage.length.value))
+            .help("let the window end earlier"),
+        );
+    }
+}
+
+/// A window must lie within its stage and not be empty.
+fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
+    let Instants { start, end } = over.value;
+    let length = stage.length.value;
+    if start.has_negative_part() || start.compare(Time::ZERO) == Some(Ordering::Less) {
+        findings.push(
+            Diagnostic::error(Code::WindowLeavesRun, "the window starts before its stage", over.span, "below 0")
+                .help("a stage's time starts at 0"),
+        );
+    } else if end.compare(length) == Some(Ordering::Greater) {
+        findings.push(
+            Diagnostic::error(
+                Code::WindowLeavesRun,
+                "the window goes on after its stage",
+                over.span,
+                format!("ends at {end}"),
+            )
+            .and_at(stage.length.span, format!("the stage ends at {length}"))
+            .help(format!("end the window at {length} or earlier, or make the stage longer")),
+        );
+    } else if !ordered(start, end) && !length.is_zero() {
+        empty(over.span, findings);
+    }
+}
+
+fn ordered(start: Time, end: Time) -> bool {
+    start.compare(end).is_none_or(Ordering::is_lt)
+}
+
+fn empty(span: Span, findings: &mut Findings) {
+    findings.push(
+        Diagnostic::error(Code::EmptyWindow, "the window is empty", span, "ends where it starts, or before")
+            .help("write the earlier instant first"),
+    );
+}
+
+fn positive(time: &Spanned<Time>, what: &str, findings: &mut Findings) {
+    if time.value.compare(Time::ZERO).is_some_and(Ordering::is_le) {
+        findings.push(
+            Diagnostic::error(Code::OutOfRange, format!("{what} must be above zero"), time.span, "not above zero")
+                .help("as `4 epochs` or `500 steps`"),
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! Words of the vocabulary with their arguments, settings and defaults.
+
+use crate::diag::{Code, Diagnostic, Span, nearest};
+use crate::language::resolve::ScopeId;
+use crate::language::syntax::ast::{Argument, Expr, ExprKind, Spanned, Word};
+use crate::language::syntax::parse_phrase;
+use crate::language::vocab::{Choice, Setting, Type};
+
+use super::{Evaluator, Fields, Value};
+
+impl Evaluator<'_> {
+    pub(super) fn choice(&mut self, expr: &Expr, choices: &'static [Choice], ty: Type, scope: ScopeId) -> Option<Value> {
+        let (word, arguments) = match &expr.kind {
+            ExprKind::Name(path) if path.len() == 1 => (&path[0], &[][..]),
+            ExprKind::Call(word, arguments) => (word, arguments.as_slice()),
+            _ => return self.wrong_type(expr, ty),
+        };
+        let Some(choice) = choices.iter().find(|c| c.name == word.value) else {
+            let near = nearest(&word.value, choices.iter().map(|c| c.name));
+            let mut diagnostic = Diagnostic::error(
+                Code::UnknownChoice,
+                format!("`{}` is not {}", word.value, Type::Choice(choices).described()),
+                word.span,
+                "unknown",
+            );
+            diagnostic = match near {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
+                None => diagnostic.help(format!("expected {}", ty.described())),
+            };
+            self.findings.push(diagnostic);
+            return None;
+        };
+        let fields = self.arguments(choice, arguments, expr.span, scope)?;
+        Some(Value::Choice(choice.name, fields))
+    }
+
+    pub(super) fn arguments(
+        &mut self,
+        choice: &'static Choice,
+        arguments: &[Argument],
+        span: Span,
+        scope: ScopeId,
+    ) -> Option<Fields> {
+        let outer = std::mem::take(&mut self.attempted);
+        let mut fields = Fields::new();
+        let mut unnamed = choice.arguments.iter();
+        let mut sound = true;
+        for argument in arguments {
+            let setting = match &argument.name {
+                Some(name) => match self.setting_of(name, choice.arguments, choice.name, &argument.value) {
+                    Some(setting) => setting,
+                    None => {
+                        sound = false;
+                        continue;
+                    }
+                },
+                None => match unnamed.next() {
+                    Some(setting) => setting,
+                    None => {
+                        self.findings.push(
+                            Diagnostic::error(
+                                Code::StrayOperand,
+                                format!("`{}` does not take this", choice.name),
+                                argument.value.span,
+                                "one argument too many",
+                            )
+                            .help("remove it"),
+                        );
+                        sound = false;
+                        continue;
+                    }
+                },
+            };
+            if let Some(earlier) = fields.get(setting.name) {
+                self.given_twice(setting.name, argument.value.span, earlier.span);
+                sound = false;
+                continue;
+            }
+            match self.value(&argument.value, setting.ty, scope) {
+                Some(value) => {
+                    fields.insert(setting.name, Spanned::new(value, argument.value.span));
+                }
+                None => {
+                    self.attempted.push(setting.name);
+                    sound = false;
+                }
+            }
+        }
+        sound &= self.fill_defaults(choice.arguments, &mut fields, span, choice.name);
+        self.attempted = outer;
+        sound.then_some(fields)
+    }
+
+    /// The setting of a name, or a report that says how it is called here.
+    pub fn setting_of(
+        &mut self,
+        name: &Word,
+        settings: &'static [Setting],
+        owner: &str,
+        value: &Expr,
+    ) -> Option<&'static Setting> {
+        if let Some(setting) = settings.iter().find(|s| s.name == name.value) {
+            return Some(setting);
+        }
+        let message = format!("`{owner}` has no setting `{}`", name.value);
+        let mut diagnostic = Diagnostic::error(Code::UnknownSetting, message, name.span, "unknown setting");
+        let former = settings.iter().find(|s| s.formerly.contains(&name.value.as_str()));
+        let near = nearest(&name.value, settings.iter().map(|s| s.name));
+        let meant = former.or_else(|| settings.iter().find(|s| Some(s.name) == near));
+        self.attempted.extend(meant.map(|s| s.name));
+        diagnostic = match (former, near) {
+            (Some(setting), _) => {
+                let text = self.sources.slice(value.span);
+                let told = formerly_said(&name.value, setting.name, text);
+                diagnostic.help(format!("here it is `{told}`"))
+            }
+            (None, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
+            (None, None) if settings.is_empty() => diagnostic.help(format!("`{owner}` has no settings")),
+            (None, None) => {
+                let all: Vec<String> = settings.iter().map(|s| format!("`{}`", s.name)).collect();
+                diagnostic.help(format!("its settings are {}", all.join(", ")))
+            }
+        };
+        self.findings.push(diagnostic);
+        None
+    }
+
+    /// Reports a setting that is given twice.
+    pub fn given_twice(&mut self, name: &str, again: Span, first: Span) {
+        self.findings.push(
+            Diagnostic::error(Code::DuplicateSetting, format!("`{name}` is given twice"), again, "given again")
+                .and_at(first, "first given here")
+                .help("remove one of them"),
+        );
+    }
+
+    /// Adds defaults; reports required settings that are missing. Returns whether all is there.
+    pub fn fill_defaults(
+        &mut self,
+        settings: &'static [Setting],
+        fields: &mut Fields,
+        at: Span,
+        owner: &str,
+    ) -> bool {
+        let mut complete = true;
+        for setting in settings {
+            if fields.contains_key(setting.name) {
+                continue;
+            }
+            if let Some(default) = setting.default {
+                if let Some(value) = self.default_value(default, setting.ty) {
+                    fields.insert(setting.name, Spanned::new(value, at));
+                }
+                continue;
+            }
+            complete &= !setting.required;
+            if setting.required && !self.attempted.contains(&setting.name) {
+                self.findings.push(
+                    Diagnostic::error(
+                        Code::MissingSetting,
+                        format!("`{owner}` needs `{}`", setting.name),
+                        at,
+                        "missing here",
+                    )
+                    .help(format!("add `{}: …`, {}", setting.name, setting.ty.described())),
+                );
+            }
+        }
+        complete
+    }
+
+    /// A default is written in the language itself.
+    pub(super) fn default_value(&mut self, text: &str, ty: Type) -> Option<Value> {
+        let file = self.sources.add("default", text);
+        let expr = parse_phrase(file, text, self.findings)?;
+        let scope = self.names.main();
+        self.value(&expr, ty, scope)
+    }
+
+    pub(super) fn words(&mut self, expr: &Expr) -> Option<Vec<Spanned<String>>> {
+        let items = match &expr.kind {
+            ExprKind::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(expr),
+        };
+        let mut words = Vec::new();
+        for item in items {
+            match item.as_word() {
+                Some(word) => words.push(word.clone()),
+                None => return self.wrong_type(item, Type::Names),
+            }
+        }
+        Some(words)
+    }
+}
+
+/// How a setting that SparseML calls `word` is said here, with its value carried over.
+fn formerly_said(word: &str, name: &str, value: &str) -> String {
+    match word {
+        "init_sparsity" => format!("sparsity: {value} -> … cubic"),
+        "final_sparsity" => format!("sparsity: … -> {value} cubic"),
+        "inter_func" => format!("sparsity: … -> … {value}"),
+        "global_sparsity" => format!("rank: {}", if value == "false" { "layer" } else { "global" }),
+        "mask_type" if value.contains("block4") => "pattern: blocks(1, 4)".to_owned(),
+        "update_frequency" => format!("prune … every {value} epochs"),
+        _ => format!("{name}: {value}"),
+    }
+}

@@ -1,0 +1,125 @@
+//! Selectors: names, globs, regular expressions, unions and exclusions.
+
+use crate::diag::{Code, Diagnostic, Span};
+use crate::language::resolve::ScopeId;
+use crate::language::syntax::ast::{Expr, ExprKind, Spanned};
+use crate::language::vocab::Type;
+use crate::params::Selector;
+
+use super::{Evaluator, Value};
+
+impl Evaluator<'_> {
+    /// `a`, `params("…")`, `re"…"`, `[a, b]`, `a except b`, each perhaps with `expect 72`.
+    pub(super) fn params(&mut self, expr: &Expr, scope: ScopeId) -> Option<Value> {
+        let items = expr.items();
+        let mut end = items.len();
+        let mut expect = None;
+        if let Some(at) = items.iter().position(|i| i.is_word("expect")) {
+            let Some(count) = items.get(at + 1) else {
+                return self.missing(items[at].span, "`expect` needs a number behind it", "as `expect 72`");
+            };
+            if let Some(extra) = items.get(at + 2) {
+                return self.stray_word(extra, Type::Params);
+            }
+            expect = Some(Spanned::new(self.whole(count, Type::Count, scope)? as usize, count.span));
+            end = at;
+        }
+        let mut parts = items[..end].split(|i| i.is_word("except"));
+        let first = self.one_selector(parts.next().unwrap_or(&[]), expr.span, scope)?;
+        let mut selector = first.0;
+        expect = expect.or(first.1);
+        for part in parts {
+            let (without, _) = self.one_selector(part, expr.span, scope)?;
+            selector = Selector::Except(Box::new(selector), Box::new(without));
+        }
+        Some(Value::Params(selector, expect))
+    }
+
+    pub(super) fn one_selector(
+        &mut self,
+        items: &[Expr],
+        whole: Span,
+        scope: ScopeId,
+    ) -> Option<(Selector, Option<Spanned<usize>>)> {
+        let [expr] = items else {
+            return match items.get(1) {
+                Some(extra) => self.stray_word(extra, Type::Params),
+                None => self.missing(whole, "parameters are missing here", "as `encoder_linears except …`"),
+            };
+        };
+        let selector = match &expr.kind {
+            ExprKind::Regex(pattern) => Selector::Regex(pattern.clone()),
+            ExprKind::Text(glob) => Selector::Glob(glob.clone()),
+            ExprKind::Call(word, arguments) if word.value == "params" => {
+                let mut globs = Vec::new();
+                for argument in arguments {
+                    globs.push(Selector::Glob(self.text(&argument.value, Type::Text)?));
+                }
+                match globs.len() {
+                    0 => return self.missing(expr.span, "`params` needs a pattern", "as `params(\"**.weight\")`"),
+                    1 => globs.remove(0),
+                    _ => Selector::Union(globs),
+                }
+            }
+            ExprKind::List(items) => {
+                let mut list = Vec::new();
+                for item in items {
+                    match self.value(item, Type::Params, scope)? {
+                        Value::Params(selector, _) => list.push(selector),
+                        _ => return None,
+                    }
+                }
+                if list.is_empty() {
+                    return self.missing(expr.span, "an empty list selects nothing", "name what to select");
+                }
+                Selector::Union(list)
+            }
+            ExprKind::Name(_) => match self.value_of_name(expr, scope)? {
+                Value::Params(selector, expect) => return Some((selector, expect)),
+                _ => return None,
+            },
+            _ => return self.wrong_type(expr, Type::Params),
+        };
+        if let Err(error) = selector.matcher() {
+            self.findings.push(
+                Diagnostic::error(
+                    Code::BadPattern,
+                    "this pattern cannot be read",
+                    expr.span,
+                    error.to_string().lines().last().unwrap_or("").trim().to_owned(),
+                )
+                .help("in a glob `*` is one segment, `**` any text, `{a,b}` alternatives; `re\"…\"` is a regular expression"),
+            );
+            return None;
+        }
+        Some((selector, None))
+    }
+
+    pub(super) fn value_of_name(&mut self, expr: &Expr, scope: ScopeId) -> Option<Value> {
+        match self.follow(expr, Type::Params, scope)? {
+            Some((value, inner, ty)) => {
+                self.open.push(expr.span);
+                let value = self.value(&value, ty, inner);
+                self.open.pop();
+                value.map(|v| name_selector(v, expr))
+            }
+            None => self.wrong_type(expr, Type::Params),
+        }
+    }
+
+    pub(super) fn missing<T>(&mut self, span: Span, message: &str, help: &str) -> Option<T> {
+        self.findings.push(Diagnostic::error(Code::MissingOperand, message, span, "here").help(help));
+        None
+    }
+}
+
+/// A selector that was reached by a name keeps the name, for plans and reports.
+pub(super) fn name_selector(value: Value, expr: &Expr) -> Value {
+    match (value, expr.as_word()) {
+        (Value::Params(selector @ Selector::Named(..), expect), _) => Value::Params(selector, expect),
+        (Value::Params(selector, expect), Some(word)) => {
+            Value::Params(Selector::Named(word.value.clone(), Box::new(selector)), expect)
+        }
+        (value, _) => value,
+    }
+}

@@ -1,0 +1,104 @@
+//! Instants, durations and windows.
+
+use crate::diag::{Code, Diagnostic, Span};
+use crate::language::check::recipe::Instants;
+use crate::language::resolve::ScopeId;
+use crate::language::syntax::ast::{Expr, ExprKind};
+use crate::language::vocab::Type;
+use crate::schedule::{Rational, Time};
+
+use super::Evaluator;
+use super::quantity::Quantity;
+
+impl Evaluator<'_> {
+    /// A time, or `share of run`.
+    pub(super) fn duration(&mut self, expr: &Expr, scope: ScopeId) -> Option<Time> {
+        if let Some(of) = of_run(expr) {
+            let share = self.exact_ratio(of, scope)?;
+            return self.share_of_run(share, expr.span);
+        }
+        match self.quantity(expr, Type::Duration, scope)? {
+            Quantity::Time(time) => Some(time),
+            Quantity::Plain(n) if n.value == 0.0 => Some(Time::ZERO),
+            Quantity::Plain(n) => {
+                let text = self.sources.slice(expr.span).to_owned();
+                self.findings.push(
+                    Diagnostic::error(Code::TimeWithoutUnit, "a time needs a unit", expr.span, "epochs or steps?")
+                        .help(format!("write `{text} epochs` or `{text} steps`")),
+                );
+                let _ = n;
+                None
+            }
+            Quantity::Ratio(n) => {
+                let text = self.sources.slice(expr.span).to_owned();
+                let percent = n.value * 100.0;
+                self.findings.push(
+                    Diagnostic::error(
+                        Code::RatioForTime,
+                        "expected a time, this is a ratio",
+                        expr.span,
+                        "of what?",
+                    )
+                    .help(format!("write `{percent} epochs`, or `{text} of run`")),
+                );
+                None
+            }
+            Quantity::Bytes(_) => self.wrong_type(expr, Type::Duration),
+        }
+    }
+
+    pub(super) fn exact_ratio(&mut self, expr: &Expr, scope: ScopeId) -> Option<Rational> {
+        match self.quantity(expr, Type::Ratio, scope)? {
+            Quantity::Ratio(n) | Quantity::Plain(n) => self.exact(&n, expr.span),
+            _ => self.wrong_type(expr, Type::Ratio),
+        }
+    }
+
+    pub(super) fn share_of_run(&mut self, share: Rational, span: Span) -> Option<Time> {
+        let Some(run) = self.run else {
+            self.findings.push(
+                Diagnostic::error(Code::LengthMissing, "there is no run to take a share of", span, "of which run?")
+                    .help("say how long the stage is: `for 10 epochs`"),
+            );
+            return None;
+        };
+        run.times(share)
+    }
+
+    /// `2..26 epochs`, `10%..90% of run`: a unit behind the second instant serves the first.
+    pub(super) fn span(&mut self, expr: &Expr, scope: ScopeId) -> Option<Instants> {
+        let (range, shared) = match of_run(expr) {
+            Some(inner) => (inner, true),
+            None => (expr, false),
+        };
+        let ExprKind::Range(start, end) = &range.kind else { return self.wrong_type(expr, Type::Span) };
+        if shared {
+            let start = self.exact_ratio(start, scope)?;
+            let end = self.exact_ratio(end, scope)?;
+            return Some(Instants {
+                start: self.share_of_run(start, expr.span)?,
+                end: self.share_of_run(end, expr.span)?,
+            });
+        }
+        let unit = match &end.kind {
+            ExprKind::Quantity(_, Some(unit)) => Some(unit.clone()),
+            _ => None,
+        };
+        let start = match (&start.kind, unit) {
+            (ExprKind::Quantity(number, None), Some(unit)) => {
+                let kind = ExprKind::Quantity(*number, Some(unit));
+                self.duration(&Expr { kind, span: start.span }, scope)?
+            }
+            _ => self.duration(start, scope)?,
+        };
+        Some(Instants { start, end: self.duration(end, scope)? })
+    }
+}
+
+/// `x of run`: the `x`.
+fn of_run(expr: &Expr) -> Option<&Expr> {
+    match expr.items() {
+        [share, of, run] if of.is_word("of") && run.is_word("run") => Some(share),
+        _ => None,
+    }
+}

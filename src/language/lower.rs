@@ -1,0 +1,94 @@
+//! From the typed recipe to the schedule: places are dropped, what was left open is filled in.
+
+use crate::schedule::ir::{
+    Distill, Expectation, FORMAT, Hold, LrPiece, ParameterValue, Prune, Schedule, Stage, Targets,
+};
+use crate::schedule::{Time, Window};
+
+use super::check::recipe;
+
+/// Lowers a recipe that was checked.
+pub fn lower(recipe: &recipe::Recipe) -> Schedule {
+    Schedule {
+        format: FORMAT,
+        name: recipe.name.value.clone(),
+        doc: recipe.doc.clone(),
+        seed: recipe.seed,
+        model: recipe.model.value.clone(),
+        data: recipe.data.value.clone(),
+        stages: recipe.stages.iter().map(stage).collect(),
+        expect: recipe
+            .expect
+            .iter()
+            .map(|e| Expectation {
+                metric: e.metric.value.clone(),
+                least: e.range.value.0,
+                most: e.range.value.1,
+            })
+            .collect(),
+        parameters: recipe
+            .parameters
+            .iter()
+            .map(|(name, value, set)| ParameterValue { name: name.clone(), value: value.clone(), set: *set })
+            .collect(),
+    }
+}
+
+fn stage(stage: &recipe::Stage) -> Stage {
+    Stage {
+        name: stage.name.value.clone(),
+        doc: stage.doc.clone(),
+        branch_from: stage.branch_from.as_ref().map(|b| b.value.clone()),
+        length: stage.length.value,
+        train: stage.train.clone(),
+        lr: stage
+            .lr
+            .iter()
+            .map(|piece| LrPiece {
+                start: piece.over.value.start,
+                end: piece.over.value.end,
+                ramp: piece.ramp.value,
+                repeating: piece.repeating.as_ref().map(|r| r.value),
+            })
+            .collect(),
+        prune: stage.prune.iter().map(prune).collect(),
+        hold: stage
+            .hold
+            .iter()
+            .map(|hold| Hold {
+                targets: targets(&hold.targets),
+                start: hold.over.value.start,
+                end: hold.over.value.end,
+            })
+            .collect(),
+        distill: stage.distill.as_ref().map(|distill| Distill {
+            from: distill.from.value.clone(),
+            start: distill.over.value.start,
+            end: distill.over.value.end,
+            hardness: distill.hardness.value,
+            temperature: distill.temperature.value,
+            outputs: distill.outputs.iter().map(|o| o.value.clone()).collect(),
+        }),
+        evaluate_every: stage.evaluate_every.as_ref().map(|e| e.value),
+    }
+}
+
+fn prune(prune: &recipe::Prune) -> Prune {
+    Prune {
+        targets: targets(&prune.targets),
+        window: match (&prune.over, &prune.every) {
+            (Some(over), Some(every)) => {
+                Window { start: over.value.start, end: over.value.end, every: every.value }
+            }
+            _ => Window::once(Time::ZERO),
+        },
+        sparsity: prune.sparsity.value,
+        pattern: prune.pattern.value,
+        rank: prune.rank.value,
+        by: prune.by.value.clone(),
+    }
+}
+
+fn targets(targets: &recipe::Targets) -> Targets {
+    Targets { selector: targets.selector.value.clone(), expect: targets.expect.as_ref().map(|e| e.value) }
+}

@@ -1,0 +1,183 @@
+//! The recipe's file and every file it uses.
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span, nearest};
+use crate::language::stdlib;
+use crate::language::syntax::ast::{File, Import, ImportPath, Item, Word};
+use crate::language::syntax::parse_file;
+
+/// Reads the files that `use "…"` names.
+pub trait Loader {
+    /// The text of `path`, which is relative to the file at `from`.
+    ///
+    /// # Errors
+    /// One sentence that says why it cannot be read.
+    fn load(&self, from: &Path, path: &str) -> Result<(PathBuf, String), String>;
+}
+
+/// A loader for texts that stand alone, such as tests and snippets of the documentation.
+pub struct NoFiles;
+
+impl Loader for NoFiles {
+    fn load(&self, _: &Path, path: &str) -> Result<(PathBuf, String), String> {
+        Err(format!("`{path}` cannot be read from here"))
+    }
+}
+
+/// A parsed file; the first of a compilation is the recipe's.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Its statements.
+    pub file: File,
+    /// Its text.
+    pub id: FileId,
+    /// Its imports, each with the module it leads to.
+    pub imports: Vec<ResolvedImport>,
+    identity: String,
+}
+
+/// A `use` whose module is known.
+#[derive(Clone, Debug)]
+pub struct ResolvedImport {
+    /// The statement.
+    pub span: Span,
+    /// The index of the module.
+    pub module: usize,
+    /// The names it brings in.
+    pub names: Vec<Word>,
+}
+
+/// Parses the main file and, depth first, all that it uses.
+pub fn load(main: FileId, loader: &dyn Loader, sources: &mut Sources, findings: &mut Findings) -> Vec<Module> {
+    let identity = sources.get(main).name.clone();
+    let mut reader = Reader { loader, sources, findings, modules: Vec::new(), open: Vec::new() };
+    reader.module(main, identity);
+    reader.modules
+}
+
+struct Reader<'a> {
+    loader: &'a dyn Loader,
+    sources: &'a mut Sources,
+    findings: &'a mut Findings,
+    modules: Vec<Module>,
+    open: Vec<(String, Span)>,
+}
+
+impl Reader<'_> {
+    fn module(&mut self, id: FileId, identity: String) -> usize {
+        let text = self.sources.get(id).text.clone();
+        let parsed = parse_file(id, &text, self.findings);
+        let index = self.modules.len();
+        let imports: Vec<Import> = parsed
+            .file
+            .items
+            .iter()
+            .filter_map(|item| if let Item::Import(import) = item { Some(import.clone()) } else { None })
+            .collect();
+        let file = parsed.file;
+        self.modules.push(Module { file, id, imports: Vec::new(), identity: identity.clone() });
+        for import in imports {
+            self.open.push((identity.clone(), import.span));
+            if let Some(resolved) = self.import(&import, &identity) {
+                self.modules[index].imports.push(resolved);
+            }
+            self.open.pop();
+        }
+        index
+    }
+
+    fn import(&mut self, import: &Import, from: &str) -> Option<ResolvedImport> {
+        match &import.from {
+            ImportPath::Dotted(path) => self.dotted(import, path),
+            ImportPath::File(file) => {
+                let loaded = self.loader.load(Path::new(from), &file.value);
+                match loaded {
+                    Ok((path, text)) => {
+                        let identity = path.display().to_string();
+                        let module = self.open_module(&identity, &text, import.span)?;
+                        let names = match &import.names {
+                            Some(names) => names.clone(),
+                            None => self.all_names(module, import.span),
+                        };
+                        Some(ResolvedImport { span: import.span, module, names })
+                    }
+                    Err(why) => {
+                        self.findings.push(
+                            Diagnostic::error(
+                                Code::UnknownModule,
+                                format!("cannot use `{}`: {why}", file.value),
+                                file.span,
+                                "this file",
+                            )
+                            .help("the path is relative to the file that says `use`"),
+                        );
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// `std.bert.{a, b}`, `std.bert` for everything in it, or `std.obert.gradual` for one name.
+    fn dotted(&mut self, import: &Import, path: &[Word]) -> Option<ResolvedImport> {
+        let words: Vec<&str> = path.iter().map(|w| w.value.as_str()).collect();
+        let whole = words.join(".");
+        if let Some(text) = stdlib::module(&whole) {
+            let module = self.open_module(&whole, text, import.span)?;
+            let names = match &import.names {
+                Some(names) => names.clone(),
+                None => self.all_names(module, import.span),
+            };
+            return Some(ResolvedImport { span: import.span, module, names });
+        }
+        if let (Some((last, parents)), None) = (path.split_last(), &import.names) {
+            let parent = parents.iter().map(|w| w.value.as_str()).collect::<Vec<_>>().join(".");
+            if let Some(text) = stdlib::module(&parent) {
+                let module = self.open_module(&parent, text, import.span)?;
+                return Some(ResolvedImport { span: import.span, module, names: vec![last.clone()] });
+            }
+        }
+        let span = path.first()?.span.to(path.last()?.span);
+        let known = stdlib::MODULES.iter().map(|(name, _)| *name);
+        let near = nearest(&whole, known.clone()).map(|n| format!("did you mean `{n}`?"));
+        let all = format!("the standard library has {}", known.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "));
+        self.findings.push(
+            Diagnostic::error(Code::UnknownModule, format!("there is no module `{whole}`"), span, "unknown")
+                .help(near.unwrap_or(all)),
+        );
+        None
+    }
+
+    fn open_module(&mut self, identity: &str, text: &str, at: Span) -> Option<usize> {
+        if let Some(position) = self.open.iter().position(|(open, _)| open == identity) {
+            let circle: Vec<&str> = self.open[position..].iter().map(|(name, _)| name.as_str()).collect();
+            self.findings.push(
+                Diagnostic::error(
+                    Code::UseCycle,
+                    format!("files use each other in a circle: {} → {identity}", circle.join(" → ")),
+                    at,
+                    "closes the circle",
+                )
+                .help("move what both need into a third file"),
+            );
+            return None;
+        }
+        if let Some(known) = self.modules.iter().position(|m| m.identity == identity) {
+            return Some(known);
+        }
+        let id = self.sources.add(identity, text);
+        Some(self.module(id, identity.to_owned()))
+    }
+
+    fn all_names(&self, module: usize, at: Span) -> Vec<Word> {
+        let names = self.modules[module].file.items.iter().filter_map(|item| match item {
+            Item::Binding(binding) => Some(&binding.name.value),
+            Item::Entry(entry) if entry.verb.value == "template" => {
+                entry.operands.first().and_then(|o| o.as_word()).map(|w| &w.value)
+            }
+            _ => None,
+        });
+        names.map(|name| Word::new(name.clone(), at)).collect()
+    }
+}

@@ -1,0 +1,263 @@
+//! What each name stands for, and where it may be seen.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
+use crate::language::syntax::ast::{Entry, Expr, Item, Parameter, Word};
+use crate::language::syntax::parse_phrase;
+use crate::language::vocab::Type;
+use crate::language::vocab::types::DECLARED;
+
+use super::Override;
+use super::modules::Module;
+
+/// A place from which names are looked up: a module, or a template taken over somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScopeId(usize);
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    /// The name.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// Its declared type; `None` for a `let`, which takes the type it is used as.
+    pub ty: Option<Type>,
+    /// Its value and the scope of the names in it; `None` for a parameter without a value.
+    pub value: Option<(Expr, ScopeId)>,
+    /// A parameter's allowed range.
+    pub range: Option<Expr>,
+    /// Whether it is a parameter, and whether `--set` gave its value.
+    pub parameter: Option<bool>,
+}
+
+/// All names of a compilation.
+#[derive(Clone, Debug)]
+pub struct Names {
+    modules: Vec<Module>,
+    scopes: Vec<Scope>,
+    used: HashSet<Span>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    symbols: BTreeMap<String, Symbol>,
+    templates: BTreeMap<String, (Entry, ScopeId)>,
+}
+
+impl Names {
+    /// Declares the names of every module. The main module's scope is [`Names::main`].
+    pub fn declare(modules: Vec<Module>, findings: &mut Findings) -> Self {
+        let scopes = vec![Scope::default(); modules.len()];
+        let mut names = Names { modules, scopes, used: HashSet::new() };
+        for index in 0..names.modules.len() {
+            names.declare_module(index, findings);
+        }
+        // Imports come after all declarations, because files may be used before they use others.
+        for index in (0..names.modules.len()).rev() {
+            names.declare_imports(index, findings);
+        }
+        names
+    }
+
+    /// The scope of the recipe's file.
+    pub fn main(&self) -> ScopeId {
+        ScopeId(0)
+    }
+
+    /// The recipe's own file.
+    pub fn main_module(&self) -> &Module {
+        &self.modules[0]
+    }
+
+    /// What `name` stands for in `scope`.
+    pub fn look_up(&mut self, name: &str, scope: ScopeId) -> Option<Symbol> {
+        let symbol = self.scopes[scope.0].symbols.get(name)?.clone();
+        self.used.insert(symbol.span);
+        Some(symbol)
+    }
+
+    /// The template of a name, with the scope it was declared in.
+    pub fn template(&mut self, name: &str, scope: ScopeId) -> Option<(Entry, ScopeId)> {
+        let found = self.scopes[scope.0].templates.get(name)?.clone();
+        self.used.insert(found.0.head);
+        Some(found)
+    }
+
+    /// The names that can be seen from `scope`, for suggestions.
+    pub fn visible(&self, scope: ScopeId) -> Vec<&str> {
+        self.scopes[scope.0].symbols.keys().map(String::as_str).collect()
+    }
+
+    /// The templates that can be seen from `scope`, for suggestions.
+    pub fn visible_templates(&self, scope: ScopeId) -> Vec<&str> {
+        self.scopes[scope.0].templates.keys().map(String::as_str).collect()
+    }
+
+    /// A scope inside `parent` with further names, which hide its own.
+    pub fn nested(&mut self, parent: ScopeId, symbols: Vec<Symbol>) -> ScopeId {
+        let mut scope = self.scopes[parent.0].clone();
+        for symbol in symbols {
+            scope.symbols.insert(symbol.name.clone(), symbol);
+        }
+        self.scopes.push(scope);
+        ScopeId(self.scopes.len() - 1)
+    }
+
+    /// The parameters of the recipe's file, in order of their names.
+    pub fn parameters(&self) -> impl Iterator<Item = &Symbol> {
+        self.scopes[0].symbols.values().filter(|s| s.parameter.is_some())
+    }
+
+    /// Names of the recipe's file that nothing uses.
+    pub fn unused(&self) -> Vec<(String, Span)> {
+        let main = self.modules[0].id;
+        let symbols = self.scopes[0].symbols.values().map(|s| (s.name.clone(), s.span));
+        let templates = self.scopes[0].templates.iter().map(|(name, (entry, _))| (name.clone(), entry.head));
+        let mut list: Vec<_> = symbols
+            .chain(templates)
+            .filter(|(_, span)| span.file == main && !self.used.contains(span))
+            .collect();
+        list.sort_by_key(|(_, span)| span.start);
+        list
+    }
+
+    /// Gives parameters the values of `--set`.
+    pub fn apply_overrides(&mut self, overrides: &[Override], sources: &mut Sources, findings: &mut Findings) {
+        for given in overrides {
+            let file = sources.add(format!("--set {}", given.name), given.value.clone());
+            let whole = Span::new(file, 0..given.value.len());
+            let parameters: Vec<String> = self.parameters().map(|p| p.name.clone()).collect();
+            let value = parse_phrase(file, &given.value, findings);
+            match self.scopes[0].symbols.get_mut(&given.name).filter(|s| s.parameter.is_some()) {
+                Some(symbol) => {
+                    symbol.value = value.map(|v| (v, ScopeId(0)));
+                    symbol.parameter = Some(true);
+                }
+                None => {
+                    let near = nearest(&given.name, parameters.iter().map(String::as_str));
+                    let help = match (near, parameters.as_slice()) {
+                        (Some(near), _) => format!("did you mean `{near}`?"),
+                        (None, []) => "this recipe declares no `param`".to_owned(),
+                        (None, all) => format!("its parameters are `{}`", all.join("`, `")),
+                    };
+                    let message = format!("the recipe has no parameter `{}`", given.name);
+                    findings.push(
+                        Diagnostic::error(Code::UnknownParameter, message, whole, "cannot be set").help(help),
+                    );
+                }
+            }
+        }
+    }
+
+    fn declare_module(&mut self, index: usize, findings: &mut Findings) {
+        for item in self.modules[index].file.items.clone() {
+            match item {
+                Item::Parameter(parameter) => {
+                    if let Some(symbol) = parameter_symbol(&parameter, ScopeId(index), findings) {
+                        self.insert(index, symbol, findings);
+                    }
+                }
+                Item::Binding(binding) => {
+                    let symbol = Symbol {
+                        name: binding.name.value.clone(),
+                        span: binding.name.span,
+                        ty: None,
+                        value: Some((binding.value, ScopeId(index))),
+                        range: None,
+                        parameter: None,
+                    };
+                    self.insert(index, symbol, findings);
+                }
+                Item::Entry(entry) if entry.verb.value == "template" => {
+                    let Some(name) = entry.operands.first().and_then(Expr::as_word).cloned() else { continue };
+                    if let Some((other, _)) = self.scopes[index].templates.get(&name.value) {
+                        findings.push(declared_twice(&name, other.head));
+                        continue;
+                    }
+                    self.scopes[index].templates.insert(name.value, (entry, ScopeId(index)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn insert(&mut self, index: usize, symbol: Symbol, findings: &mut Findings) {
+        if let Some(other) = self.scopes[index].symbols.get(&symbol.name) {
+            let name = Word::new(symbol.name, symbol.span);
+            findings.push(declared_twice(&name, other.span));
+            return;
+        }
+        self.scopes[index].symbols.insert(symbol.name.clone(), symbol);
+    }
+
+    fn declare_imports(&mut self, index: usize, findings: &mut Findings) {
+        for import in self.modules[index].imports.clone() {
+            for name in &import.names {
+                let source = &self.scopes[import.module];
+                let symbol = source.symbols.get(&name.value).cloned();
+                let template = source.templates.get(&name.value).cloned();
+                if symbol.is_none() && template.is_none() {
+                    let known: Vec<&str> =
+                        source.symbols.keys().chain(source.templates.keys()).map(String::as_str).collect();
+                    let near = nearest(&name.value, known.iter().copied());
+                    let help = match near {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("it has `{}`", known.join("`, `")),
+                    };
+                    findings.push(
+                        Diagnostic::error(
+                            Code::UnknownImport,
+                            format!("the module has no `{}`", name.value),
+                            name.span,
+                            "unknown",
+                        )
+                        .help(help),
+                    );
+                }
+                let scope = &mut self.scopes[index];
+                if let Some(symbol) = symbol {
+                    scope.symbols.entry(name.value.clone()).or_insert(symbol);
+                }
+                if let Some(template) = template {
+                    scope.templates.entry(name.value.clone()).or_insert(template);
+                }
+            }
+        }
+    }
+}
+
+/// The symbol of a `param` declaration.
+pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Findings) -> Option<Symbol> {
+    let Some(ty) = Type::declared(&parameter.ty.value) else {
+        let names = DECLARED.iter().map(|(name, _)| *name);
+        let help = match nearest(&parameter.ty.value, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the types are {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("there is no type `{}`", parameter.ty.value);
+        findings
+            .push(Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help));
+        return None;
+    };
+    Some(Symbol {
+        name: parameter.name.value.clone(),
+        span: parameter.name.span,
+        ty: Some(ty),
+        value: parameter.default.clone().map(|value| (value, scope)),
+        range: parameter.range.clone(),
+        parameter: Some(false),
+    })
+}
+
+fn declared_twice(name: &Word, other: Span) -> Diagnostic {
+    Diagnostic::error(
+        Code::DuplicateName,
+        format!("`{}` is declared twice", name.value),
+        name.span,
+        "declared again",
+    )
+    .and_at(other, "first declared here")
+    .help("rename one of them")
+}

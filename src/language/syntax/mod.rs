@@ -1,0 +1,14 @@
+//! Text to tree.
+//!
+//! [`balance`] first looks at the raw text: bytes that cannot stand in a recipe, brackets that do
+//! not close, nesting that is too deep, and where the comments are. [`parse`] then applies the
+//! grammar and builds the [`ast`], reporting every malformed statement of the file.
+
+pub mod ast;
+mod balance;
+mod number;
+mod parse;
+
+pub use balance::Comment;
+pub use number::Number;
+pub use parse::{Parsed, parse_file, parse_phrase};

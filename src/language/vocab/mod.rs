@@ -1,0 +1,12 @@
+//! Every verb, setting, choice, type and default of the language, with a line of documentation
+//! each: one table.
+//!
+//! The checker reads recipes against it, defaults are written in it as a user would write them,
+//! and the reference, completion and `explain` are printed from it. Verbs are described in
+//! [`verbs`], the types of their values in [`types`].
+
+pub mod types;
+pub mod verbs;
+
+pub use types::{Choice, Setting, Type};
+pub use verbs::{Body, Clause, Place, VERBS, Verb, verb};

@@ -1,0 +1,178 @@
+//! The types of values.
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Type {
+    /// A share of a whole: `90%` or `0.9`.
+    Ratio,
+    /// A learning rate or another small positive number: `8e-5`.
+    Rate,
+    /// A plain number.
+    Number,
+    /// A whole number above zero.
+    Count,
+    /// A whole number, zero included.
+    Whole,
+    /// A length of time: `4 epochs`, `500 steps`, `10% of run`.
+    Duration,
+    /// Two instants: `2..26 epochs`.
+    Span,
+    /// Two numbers: `85.0 .. 100`.
+    Interval,
+    /// An amount of memory: `2 GiB`.
+    Bytes,
+    /// Text in quotes.
+    Text,
+    /// `true` or `false`.
+    Bool,
+    /// Parameters of the model: a name, `params("…")`, `re"…"`, a list, `a except b`.
+    Params,
+    /// One of several words, some with arguments.
+    Choice(&'static [Choice]),
+    /// Several words in a list.
+    Names,
+    /// A sparsity now, or one that rises: `80%`, `70% -> 90% cubic`.
+    Sparsity,
+    /// A learning rate over a piece of time: `8e-5`, `8e-5 -> 8e-6 linear repeating 4 epochs`.
+    Rates,
+    /// A model: a name or folder in quotes, or `bert(…)` for a new one.
+    Model,
+    /// A data set: `squad`, or `builtin_reading(…)`.
+    Data,
+    /// A stage by name.
+    Stage,
+    /// A template by name.
+    Template,
+    /// A name that the statement gives.
+    NewName,
+    /// Whom to learn from: `teacher`, `self`, an earlier stage, or a model in quotes.
+    Teacher,
+}
+
+/// One of the words a value may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// The word.
+    pub name: &'static str,
+    /// Its arguments; those without a name in the recipe are taken in this order.
+    pub arguments: &'static [Setting],
+    /// One line of documentation.
+    pub doc: &'static str,
+}
+
+/// A setting of a verb or an argument of a choice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// The name before the colon.
+    pub name: &'static str,
+    /// What the value must be.
+    pub ty: Type,
+    /// The value when none is given, as a user would write it. `None`: there is none.
+    pub default: Option<&'static str>,
+    /// Whether one must be given.
+    pub required: bool,
+    /// What SparseML and others call it.
+    pub formerly: &'static [&'static str],
+    /// One line of documentation.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    /// A setting that may be left out and then has no value.
+    pub const fn optional(name: &'static str, ty: Type, doc: &'static str) -> Self {
+        Setting { name, ty, default: None, required: false, formerly: &[], doc }
+    }
+
+    /// A setting with a default, as a user would write it.
+    pub const fn with_default(
+        name: &'static str,
+        ty: Type,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Setting { name, ty, default: Some(default), required: false, formerly: &[], doc }
+    }
+
+    /// A setting that must be given.
+    pub const fn required(name: &'static str, ty: Type, doc: &'static str) -> Self {
+        Setting { name, ty, default: None, required: true, formerly: &[], doc }
+    }
+
+    /// Adds the names others have for it.
+    pub const fn formerly(self, names: &'static [&'static str]) -> Self {
+        Setting { formerly: names, ..self }
+    }
+}
+
+impl Choice {
+    /// A word without arguments.
+    pub const fn word(name: &'static str, doc: &'static str) -> Self {
+        Choice { name, arguments: &[], doc }
+    }
+}
+
+impl Type {
+    /// The type of a name that `param` may declare.
+    pub fn declared(name: &str) -> Option<Type> {
+        DECLARED.iter().find(|(n, _)| *n == name).map(|(_, ty)| *ty)
+    }
+
+    /// What a value of this type looks like, for messages.
+    pub fn described(self) -> String {
+        match self {
+            Type::Ratio => "a ratio such as `90%`".into(),
+            Type::Rate => "a rate such as `8e-5`".into(),
+            Type::Number => "a number".into(),
+            Type::Count => "a whole number above zero".into(),
+            Type::Whole => "a whole number".into(),
+            Type::Duration => "a time such as `4 epochs` or `500 steps`".into(),
+            Type::Span => "a window such as `2..26 epochs`".into(),
+            Type::Interval => "a range such as `85.0 .. 100`".into(),
+            Type::Bytes => "an amount of memory such as `2 GiB`".into(),
+            Type::Text => "text in quotes".into(),
+            Type::Bool => "`true` or `false`".into(),
+            Type::Params => "parameters, such as `params(\"bert.encoder.**.weight\")`".into(),
+            Type::Choice(choices) => one_of(choices),
+            Type::Names => "a list of names such as `[start_logits, end_logits]`".into(),
+            Type::Sparsity => "a sparsity such as `80%` or `70% -> 90% cubic`".into(),
+            Type::Rates => "a learning rate such as `8e-5` or `8e-5 -> 8e-6 linear`".into(),
+            Type::Model => "a model: its name or folder in quotes, or `bert(…)` for a new one".into(),
+            Type::Data => "a data set such as `squad`".into(),
+            Type::Stage => "the name of an earlier stage".into(),
+            Type::Template => "the name of a template".into(),
+            Type::NewName => "a name".into(),
+            Type::Teacher => "`teacher`, `self`, an earlier stage, or a model in quotes".into(),
+        }
+    }
+}
+
+/// The types that `param` may declare, by name.
+pub const DECLARED: &[(&str, Type)] = &[
+    ("ratio", Type::Ratio),
+    ("rate", Type::Rate),
+    ("number", Type::Number),
+    ("count", Type::Count),
+    ("duration", Type::Duration),
+    ("bytes", Type::Bytes),
+    ("text", Type::Text),
+    ("bool", Type::Bool),
+    ("params", Type::Params),
+    ("pattern", Type::Choice(super::verbs::PATTERNS)),
+    ("update", Type::Choice(super::verbs::UPDATES)),
+    ("sparsity", Type::Sparsity),
+    ("names", Type::Names),
+    ("model", Type::Model),
+    ("data", Type::Data),
+];
+
+fn one_of(choices: &[Choice]) -> String {
+    let words: Vec<String> = choices
+        .iter()
+        .map(|c| if c.arguments.is_empty() { format!("`{}`", c.name) } else { format!("`{}(…)`", c.name) })
+        .collect();
+    match words.as_slice() {
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        [] => "nothing".into(),
+    }
+}

@@ -1,0 +1,14 @@
+//! obert compresses transformers from a recipe.
+//!
+//! ```text
+//!  .obert text ─▶ language ─▶ Schedule ─┬─▶ plan       for eyes
+//!                                       └─▶ engine     does it: task × method ─▶ output
+//! ```
+//!
+//! Data walks one way. The [`schedule`] is the waist: the language side ends in it, everything
+//! that does something starts from it, and neither side knows the other.
+
+pub mod diag;
+pub mod language;
+pub mod params;
+pub mod schedule;

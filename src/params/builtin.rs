@@ -1,0 +1,108 @@
+//! The parameters of a BERT of a given shape, and well-known models by name.
+
+use super::{BertShape, Parameter, ParameterTable};
+
+/// The task head on top of the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// Two logits for each token: start and end of the answer.
+    QuestionAnswering,
+}
+
+/// The parameters of a BERT, in the order and under the names of Hugging Face.
+pub fn bert(shape: &BertShape, head: Head) -> ParameterTable {
+    let mut list = Vec::new();
+    let mut add = |name: String, shape: &[usize]| list.push(Parameter { name, shape: shape.to_vec() });
+    let BertShape { vocab, hidden, layers, intermediate, positions, types, .. } = *shape;
+    for (name, rows) in [("word", vocab), ("position", positions), ("token_type", types)] {
+        add(format!("bert.embeddings.{name}_embeddings.weight"), &[rows, hidden]);
+    }
+    add("bert.embeddings.LayerNorm.weight".into(), &[hidden]);
+    add("bert.embeddings.LayerNorm.bias".into(), &[hidden]);
+    for layer in 0..layers {
+        let at = format!("bert.encoder.layer.{layer}");
+        let mut linear = |name: &str, out: usize, inp: usize| {
+            add(format!("{at}.{name}.weight"), &[out, inp]);
+            add(format!("{at}.{name}.bias"), &[out]);
+        };
+        linear("attention.self.query", hidden, hidden);
+        linear("attention.self.key", hidden, hidden);
+        linear("attention.self.value", hidden, hidden);
+        linear("attention.output.dense", hidden, hidden);
+        add(format!("{at}.attention.output.LayerNorm.weight"), &[hidden]);
+        add(format!("{at}.attention.output.LayerNorm.bias"), &[hidden]);
+        let mut linear = |name: &str, out: usize, inp: usize| {
+            add(format!("{at}.{name}.weight"), &[out, inp]);
+            add(format!("{at}.{name}.bias"), &[out]);
+        };
+        linear("intermediate.dense", intermediate, hidden);
+        linear("output.dense", hidden, intermediate);
+        add(format!("{at}.output.LayerNorm.weight"), &[hidden]);
+        add(format!("{at}.output.LayerNorm.bias"), &[hidden]);
+    }
+    match head {
+        Head::QuestionAnswering => {
+            add("qa_outputs.weight".into(), &[2, hidden]);
+            add("qa_outputs.bias".into(), &[2]);
+        }
+    }
+    ParameterTable::new(list)
+}
+
+/// The shape of a well-known model, so that recipes can be checked without it.
+pub fn well_known(name: &str) -> Option<BertShape> {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let shape = |vocab, hidden, layers, heads| BertShape {
+        vocab,
+        hidden,
+        layers,
+        heads,
+        intermediate: 4 * hidden,
+        positions: 512,
+        types: 2,
+    };
+    Some(match name {
+        "bert-base-uncased" => shape(30522, 768, 12, 12),
+        "bert-base-cased" => shape(28996, 768, 12, 12),
+        "bert-large-uncased" => shape(30522, 1024, 24, 16),
+        "bert-large-cased" => shape(28996, 1024, 24, 16),
+        "bert-mini" | "bert_uncased_L-4_H-256_A-4" => shape(30522, 256, 4, 4),
+        "bert-tiny" | "bert_uncased_L-2_H-128_A-2" => shape(30522, 128, 2, 2),
+        "MiniLM-L6-H384-uncased" | "all-MiniLM-L6-v2" => shape(30522, 384, 6, 12),
+        "MiniLM-L12-H384-uncased" => shape(30522, 384, 12, 12),
+        _ => return None,
+    })
+}
+
+/// The names [`well_known`] knows, for suggestions.
+pub const WELL_KNOWN: &[&str] = &[
+    "bert-base-uncased",
+    "bert-base-cased",
+    "bert-large-uncased",
+    "bert-large-cased",
+    "bert-mini",
+    "bert-tiny",
+    "MiniLM-L6-H384-uncased",
+    "all-MiniLM-L6-v2",
+    "MiniLM-L12-H384-uncased",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bert_base_has_its_published_number_of_parameters() {
+        let base = well_known("bert-base-uncased").unwrap();
+        let table = bert(&base, Head::QuestionAnswering);
+        assert_eq!(table.count(), 108_893_186);
+        let encoder: usize =
+            table.iter().filter(|p| p.is_prunable() && p.name.contains("encoder")).map(|p| p.count()).sum();
+        assert_eq!(encoder, 84_934_656);
+    }
+
+    #[test]
+    fn every_suggested_name_is_known() {
+        assert!(WELL_KNOWN.iter().all(|name| well_known(name).is_some()));
+    }
+}

@@ -1,0 +1,74 @@
+//! Names, types and shapes from a safetensors header, without reading a weight.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::diag::{Code, Diagnostic};
+
+/// A header larger than this is refused, as the reference implementation does.
+const LARGEST_HEADER: u64 = 100_000_000;
+
+/// One tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorHeader {
+    /// The name in the file.
+    pub name: String,
+    /// The type, such as `F32`.
+    pub dtype: String,
+    /// The shape.
+    pub shape: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [u64; 2],
+}
+
+/// Reads the header of a safetensors file, in the order of the data.
+///
+/// # Errors
+/// A missing, truncated or foreign file, as a diagnostic that names it.
+pub fn read(path: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
+    let shown = path.display();
+    let unreadable = |why: String| {
+        Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{shown}`: {why}"))
+            .help("is it a whole safetensors file? compare its size with the original")
+    };
+    let mut file = File::open(path).map_err(|e| {
+        Diagnostic::unlocated(Code::ModelNotFound, format!("cannot open `{shown}`: {e}"))
+            .help("a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt")
+    })?;
+    let total = file.metadata().map_err(|e| unreadable(e.to_string()))?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| unreadable(format!("it has only {total} bytes")))?;
+    let length = u64::from_le_bytes(length);
+    if length > LARGEST_HEADER || length + 8 > total {
+        return Err(unreadable(format!(
+            "its header claims {length} bytes, the file has {total}; truncated, or not safetensors"
+        )));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header).map_err(|e| unreadable(e.to_string()))?;
+    let map: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&header).map_err(|e| unreadable(format!("its header is not JSON: {e}")))?;
+    let data = total - 8 - length;
+    let mut tensors = Vec::new();
+    for (name, value) in map.into_iter().filter(|(name, _)| name != "__metadata__") {
+        let entry: Entry = serde_json::from_value(value)
+            .map_err(|e| unreadable(format!("the header entry of `{name}` is malformed: {e}")))?;
+        let [start, end] = entry.data_offsets;
+        if start > end || end > data {
+            return Err(unreadable(format!(
+                "`{name}` should end at byte {end} of the data, but there are {data}; the file is truncated"
+            )));
+        }
+        tensors.push((start, TensorHeader { name, dtype: entry.dtype, shape: entry.shape }));
+    }
+    tensors.sort_by_key(|(start, _)| *start);
+    Ok(tensors.into_iter().map(|(_, tensor)| tensor).collect())
+}

@@ -1,0 +1,321 @@
+//! The schedule: plain data, everything resolved, nothing left to look up but the model.
+
+use serde::{Deserialize, Serialize};
+
+use crate::params::{BertShape, Selector};
+
+use super::{Ramp, Time, Window};
+
+/// The version of this format, written into every schedule.
+pub const FORMAT: u32 = 1;
+
+/// What is done to a model, stage after stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The recipe's name.
+    pub name: String,
+    /// The recipe's doc comment.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The model that the first stage starts from.
+    pub model: Model,
+    /// What it is trained and measured on.
+    pub data: Data,
+    /// The stages in order.
+    pub stages: Vec<Stage>,
+    /// What must hold in the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expectation>,
+    /// The recipe's parameters with the values they had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<ParameterValue>,
+}
+
+/// A parameter of the recipe and its value, as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterValue {
+    /// Its name.
+    pub name: String,
+    /// The value as written.
+    pub value: String,
+    /// Whether `--set` gave it.
+    pub set: bool,
+}
+
+/// Where the model comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Model {
+    /// A folder, or the name of a well-known model.
+    Named(String),
+    /// A new BERT of this shape with random weights; the vocabulary is the data's.
+    NewBert(BertShape),
+}
+
+/// What the model is trained and measured on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Data {
+    /// Question answering on SQuAD v1.1 files in the `--data` folder.
+    Squad,
+    /// Sentence pairs: MNLI.
+    Mnli,
+    /// Question pairs: QQP.
+    Qqp,
+    /// Text for masked-language modelling.
+    MaskedText,
+    /// Generated reading comprehension, which needs no download.
+    BuiltinReading {
+        /// Training questions.
+        train: usize,
+        /// Held-out questions.
+        dev: usize,
+    },
+}
+
+/// A stretch of training with its own time axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its name; the recipe's own name when the recipe has no stages.
+    pub name: String,
+    /// Its doc comment.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// For a branch: the stage whose result it starts from. A branch is measured and not carried
+    /// on. `None`: it starts from the stage before and the next one starts from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_from: Option<String>,
+    /// How long it trains; zero for a stage that only prunes.
+    pub length: Time,
+    /// How it trains.
+    pub train: Train,
+    /// The learning rate, piece by piece, covering the whole length.
+    pub lr: Vec<LrPiece>,
+    /// What is pruned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prune: Vec<Prune>,
+    /// Whose zeros stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hold: Vec<Hold>,
+    /// What it learns from besides the labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<Distill>,
+    /// Measure on held-out data this often, besides the end of the stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate_every: Option<Time>,
+}
+
+/// How a stage trains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Train {
+    /// Examples in a step.
+    pub batch: usize,
+    /// AdamW's decoupled weight decay; biases and layer normalisations are left out.
+    pub weight_decay: f64,
+    /// AdamW's β₁.
+    pub beta1: f64,
+    /// AdamW's β₂.
+    pub beta2: f64,
+    /// AdamW's ε.
+    pub epsilon: f64,
+    /// The largest global norm of the gradient; zero for no clipping.
+    pub clip: f64,
+    /// Dropout in place of the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
+    /// How far neighbouring windows of a long text overlap, in tokens.
+    pub doc_stride: usize,
+}
+
+/// The learning rate over `start..end`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LrPiece {
+    /// The first instant.
+    pub start: Time,
+    /// One past the last instant.
+    pub end: Time,
+    /// The rates at both ends, of each cycle if it repeats.
+    pub ramp: Ramp,
+    /// The length of a cycle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeating: Option<Time>,
+}
+
+/// A selector with the number of parameters its author expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Targets {
+    /// Which parameters.
+    pub selector: Selector,
+    /// How many there must be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<usize>,
+}
+
+/// Weights are removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prune {
+    /// From which parameters.
+    pub targets: Targets,
+    /// When.
+    pub window: Window,
+    /// How much is gone after each instant.
+    pub sparsity: Ramp,
+    /// Which weights go together.
+    pub pattern: Pattern,
+    /// Among which weights the least important are sought.
+    pub rank: Rank,
+    /// How importance is measured.
+    pub by: Criterion,
+}
+
+/// Which weights are pruned together. Groups run along consecutive inputs of one output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pattern {
+    /// Each weight alone.
+    Unstructured,
+    /// Runs of this many consecutive weights.
+    Blocks(usize),
+    /// In each run of `of` weights, `keep` stay.
+    NofM {
+        /// Weights that stay.
+        keep: usize,
+        /// Weights in a run.
+        of: usize,
+    },
+}
+
+/// Among which weights the least important are sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rank {
+    /// All selected parameters together.
+    Global,
+    /// Each parameter by itself.
+    Layer,
+}
+
+/// How a weight's importance is measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Criterion {
+    /// Its absolute value.
+    Magnitude,
+    /// The rise of the loss when it is removed, to second order (arXiv 2203.07259).
+    Obs(Obs),
+}
+
+/// Settings of the Optimal BERT Surgeon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Obs {
+    /// Gradients in an estimate of the Fisher matrix; each is of the mean loss of one batch.
+    pub gradients: usize,
+    /// Consecutive weights of a block of the Fisher matrix.
+    pub block: usize,
+    /// What is added to the Fisher matrix's diagonal.
+    pub damp: f64,
+    /// Examples in the batch of a gradient.
+    pub batch: usize,
+    /// Estimates in one pruning event.
+    pub recompute: usize,
+    /// How the weights that stay make up for those that go.
+    pub update: Update,
+}
+
+/// How the weights that stay make up for those that go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Update {
+    /// Each removed weight as if it were removed alone: the paper's and SparseML's.
+    Independent,
+    /// All weights removed from a block together.
+    Exact,
+}
+
+/// The zeros of the selected parameters stay zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Whose zeros.
+    pub targets: Targets,
+    /// From when.
+    pub start: Time,
+    /// Until when.
+    pub end: Time,
+}
+
+/// Learning from another model's outputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distill {
+    /// The model that is learned from.
+    pub from: Teacher,
+    /// From when.
+    pub start: Time,
+    /// Until when.
+    pub end: Time,
+    /// The teacher's share of the loss, `0..=1`.
+    pub hardness: f64,
+    /// What both models' logits are divided by.
+    pub temperature: f64,
+    /// The outputs that are matched; empty for all of the task's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+}
+
+/// The model that is learned from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Teacher {
+    /// The folder given by `--teacher`.
+    Flag,
+    /// A folder named in the recipe.
+    Named(String),
+    /// The result of an earlier stage.
+    Stage(String),
+    /// The model as it was when the stage began.
+    Itself,
+}
+
+/// A metric and the range it must reach.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// The metric's name, such as `f1`.
+    pub metric: String,
+    /// The least value.
+    pub least: f64,
+    /// The greatest value.
+    pub most: f64,
+}
+
+impl Schedule {
+    /// The stages that are carried on, without branches.
+    pub fn carried(&self) -> impl Iterator<Item = &Stage> {
+        self.stages.iter().filter(|s| s.branch_from.is_none())
+    }
+}
+
+impl Pattern {
+    /// How many consecutive weights are ranked as one.
+    pub fn group(self) -> usize {
+        match self {
+            Pattern::Unstructured | Pattern::NofM { .. } => 1,
+            Pattern::Blocks(size) => size,
+        }
+    }
+}
+
+/// As written in a recipe.
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Pattern::Unstructured => f.write_str("unstructured"),
+            Pattern::Blocks(size) => write!(f, "blocks(1, {size})"),
+            Pattern::NofM { keep, of } => write!(f, "n_of_m({keep}, {of})"),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! A stage laid out over real steps: what happens before which step.
+
+use super::ir::{LrPiece, Stage};
+use super::{Rational, Time};
+
+/// A pruning event of a stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PruneEvent {
+    /// Before the forward pass of this step; the stage's last step plus one means after training.
+    pub step: u64,
+    /// When, nominally.
+    pub at: Time,
+    /// Which of the stage's `prune` statements.
+    pub prune: usize,
+    /// The sparsity afterwards, computed at the nominal time.
+    pub sparsity: f64,
+}
+
+/// A stage over steps.
+///
+/// An event at nominal time E happens before the forward pass of the first step k with
+/// k / steps-per-epoch >= E: rounded once, so nothing drifts.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    steps_per_epoch: u64,
+    steps: u64,
+    pieces: Vec<Piece>,
+    prunes: Vec<PruneEvent>,
+    evaluations: Vec<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    lr: LrPiece,
+    first: u64,
+    end: u64,
+    start: Rational,
+    length: Rational,
+    cycle: Option<Rational>,
+}
+
+impl Timeline {
+    /// Lays out a stage when an epoch has `steps_per_epoch` steps (at least 1).
+    pub fn new(stage: &Stage, steps_per_epoch: u64) -> Self {
+        let spe = steps_per_epoch.max(1);
+        let steps = stage.length.first_step(spe);
+        let pieces = stage.lr.iter().map(|lr| Piece::new(lr, spe)).collect();
+        let mut prunes: Vec<PruneEvent> = Vec::new();
+        for (index, prune) in stage.prune.iter().enumerate() {
+            prunes.extend(prune.window.occurrences(spe).into_iter().map(|o| PruneEvent {
+                step: o.at.first_step(spe).min(steps),
+                at: o.at,
+                prune: index,
+                sparsity: prune.sparsity.at(o.share),
+            }));
+        }
+        prunes.sort_by_key(|e| e.step);
+        let mut evaluations = Vec::new();
+        if let Some(every) = stage.evaluate_every {
+            let mut at = Some(every);
+            while let Some(now) = at.filter(|t| t.first_step(spe) < steps) {
+                evaluations.push(now.first_step(spe));
+                at = now.plus(every).filter(|next| next.in_steps(spe) > now.in_steps(spe));
+            }
+            evaluations.dedup();
+        }
+        Timeline { steps_per_epoch: spe, steps, pieces, prunes, evaluations }
+    }
+
+    /// Steps in an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.steps_per_epoch
+    }
+
+    /// All steps of the stage.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The position of a step in epochs.
+    pub fn epoch(&self, step: u64) -> f64 {
+        step as f64 / self.steps_per_epoch as f64
+    }
+
+    /// All pruning events, by step.
+    pub fn prunes(&self) -> &[PruneEvent] {
+        &self.prunes
+    }
+
+    /// The pruning events before the forward pass of `step`, in the order of the recipe. Where two
+    /// events of one statement fall on one step only the last is kept: it says all that is to
+    /// be done.
+    pub fn prunes_before(&self, step: u64) -> Vec<PruneEvent> {
+        let mut due: Vec<PruneEvent> = Vec::new();
+        for event in self.prunes.iter().filter(|e| e.step == step) {
+            due.retain(|d| d.prune != event.prune);
+            due.push(*event);
+        }
+        due
+    }
+
+    /// Whether the model is measured before this step.
+    pub fn evaluates_before(&self, step: u64) -> bool {
+        self.evaluations.binary_search(&step).is_ok()
+    }
+
+    /// The learning rate of a step; zero outside all pieces.
+    pub fn lr(&self, step: u64) -> f64 {
+        self.pieces.iter().find(|p| p.first <= step && step < p.end).map_or(0.0, |p| p.lr_at(step))
+    }
+
+    /// Whether `start..end` contains the step.
+    pub fn contains(&self, start: Time, end: Time, step: u64) -> bool {
+        start.first_step(self.steps_per_epoch) <= step && step < end.first_step(self.steps_per_epoch)
+    }
+}
+
+impl Piece {
+    fn new(lr: &LrPiece, spe: u64) -> Self {
+        let start = lr.start.in_steps(spe);
+        let end = lr.end.in_steps(spe);
+        Piece {
+            first: lr.start.first_step(spe),
+            end: lr.end.first_step(spe),
+            length: end.minus(start).unwrap_or(Rational::ONE),
+            start,
+            cycle: lr.repeating.map(|c| c.in_steps(spe)),
+            lr: lr.clone(),
+        }
+    }
+
+    /// Without cycles the end is approached and never reached: it belongs to the next piece. In
+    /// a cycle of C steps the last step reaches the end (SparseML's `cyclic_linear`), so the
+    /// share is measured against C - 1; a last cycle that is cut short is only so long.
+    fn lr_at(&self, step: u64) -> f64 {
+        let gone = Rational::whole(step as i64).minus(self.start).unwrap_or(Rational::ZERO);
+        let (gone, length) = match self.cycle {
+            None => (gone, self.length),
+            Some(cycle) => {
+                let whole = gone.over(cycle).map_or(0, Rational::floor);
+                let before = Rational::new(whole, 1).and_then(|n| n.times(cycle)).unwrap_or(Rational::ZERO);
+                let into = gone.minus(before).unwrap_or(Rational::ZERO);
+                let left = self.length.minus(before).unwrap_or(cycle);
+                (into, cycle.min(left).minus(Rational::ONE).unwrap_or(Rational::ONE))
+            }
+        };
+        if length <= Rational::ZERO {
+            return self.lr.ramp.to;
+        }
+        self.lr.ramp.at(gone.to_f64() / length.to_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Ramp, Shape};
+
+    fn piece(start: &str, end: &str, repeating: Option<&str>) -> LrPiece {
+        LrPiece {
+            start: start.parse().unwrap(),
+            end: end.parse().unwrap(),
+            ramp: Ramp { from: 8e-5, to: 8e-6, shape: Shape::Linear },
+            repeating: repeating.map(|r| r.parse().unwrap()),
+        }
+    }
+
+    fn timeline(lr: Vec<LrPiece>, length: &str, spe: u64) -> Timeline {
+        let stage = Stage {
+            name: "s".into(),
+            doc: String::new(),
+            branch_from: None,
+            length: length.parse().unwrap(),
+            train: super::super::ir::Train {
+                batch: 1,
+                weight_decay: 0.0,
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                clip: 0.0,
+                dropout: None,
+                max_length: 128,
+                doc_stride: 64,
+            },
+            lr,
+            prune: vec![],
+            hold: vec![],
+            distill: None,
+            evaluate_every: Some("0.5 epochs".parse().unwrap()),
+        };
+        Timeline::new(&stage, spe)
+    }
+
+    #[test]
+    fn the_papers_learning_rates_at_a_thousand_steps_an_epoch() {
+        let lr = vec![
+            piece("0 epochs", "2 epochs", None),
+            piece("2 epochs", "30 epochs", Some("4 epochs")),
+        ];
+        let t = timeline(lr, "30 epochs", 1000);
+        assert_eq!(t.steps(), 30_000);
+        for (step, expected) in [
+            (0, 8e-5),
+            (500, 6.2e-5),
+            (1500, 2.6e-5),
+            (2000, 8e-5),
+            (2500, 7.09977494e-5),
+            (4000, 4.39909977e-5),
+            (5999, 8e-6),
+            (6000, 8e-5),
+        ] {
+            let lr = t.lr(step);
+            assert!((lr - expected).abs() < 1e-9 * 8.0, "step {step}: {lr} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn pieces_hand_over_at_their_common_instant_and_nothing_lies_behind_the_end() {
+        let t = timeline(vec![piece("0 epochs", "1.5 epochs", None)], "2 epochs", 3);
+        assert!(t.lr(4) > 0.0);
+        assert_eq!(t.lr(5), 0.0, "1.5 epochs are 4.5 steps, so step 5 is past the piece");
+    }
+
+    #[test]
+    fn evaluations_fall_between_start_and_end() {
+        let t = timeline(vec![], "2 epochs", 10);
+        let at: Vec<u64> = (0..=20).filter(|s| t.evaluates_before(*s)).collect();
+        assert_eq!(at, [5, 10, 15]);
+    }
+}

@@ -1,0 +1,87 @@
+//! The instants of something that happens again and again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rational, Time};
+
+/// More instants than this in one window is a mistake, not a schedule.
+pub const MOST_INSTANTS: usize = 100_000;
+
+/// `over start..end every step`: the instants start, start + every, … and always `end` itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The first instant.
+    pub start: Time,
+    /// The last instant.
+    pub end: Time,
+    /// The distance between instants. The last one may be shorter.
+    pub every: Time,
+}
+
+/// One instant of a [`Window`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Occurrence {
+    /// When, nominally.
+    pub at: Time,
+    /// The share of the window gone by, `0..=1`, from the nominal times.
+    pub share: f64,
+}
+
+impl Window {
+    /// One instant only.
+    pub fn once(at: Time) -> Self {
+        Window { start: at, end: at, every: Time::ZERO }
+    }
+
+    /// All instants when an epoch has `steps_per_epoch` steps, at most [`MOST_INSTANTS`].
+    pub fn occurrences(&self, steps_per_epoch: u64) -> Vec<Occurrence> {
+        let position = |t: Time| t.in_steps(steps_per_epoch);
+        let (start, end) = (position(self.start), position(self.end));
+        let length = end.minus(start).unwrap_or(Rational::ZERO);
+        let mut list = Vec::new();
+        let mut at = Some(self.start);
+        while let Some(now) = at.filter(|t| position(*t) < end && list.len() < MOST_INSTANTS) {
+            let gone = position(now).minus(start).and_then(|g| g.over(length));
+            list.push(Occurrence { at: now, share: gone.map_or(0.0, Rational::to_f64) });
+            at = now.plus(self.every).filter(|next| position(*next) > position(now));
+        }
+        list.push(Occurrence { at: self.end, share: 1.0 });
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(start: &str, end: &str, every: &str) -> Window {
+        let t = |s: &str| s.parse().unwrap();
+        Window { start: t(start), end: t(end), every: t(every) }
+    }
+
+    fn epochs(w: Window, s: u64) -> Vec<String> {
+        w.occurrences(s).iter().map(|o| o.at.to_string()).collect()
+    }
+
+    #[test]
+    fn the_end_always_belongs_to_the_window() {
+        let w = window("0 epochs", "2.5 epochs", "1 epoch");
+        assert_eq!(epochs(w, 4), ["0 epochs", "1 epoch", "2 epochs", "2.5 epochs"]);
+        let exact = window("2 epochs", "26 epochs", "4 epochs");
+        assert_eq!(exact.occurrences(1000).len(), 7);
+    }
+
+    #[test]
+    fn nothing_drifts_when_the_distance_is_no_whole_number_of_steps() {
+        let w = window("0 epochs", "1 epoch", "0.1 epochs");
+        let steps: Vec<u64> = w.occurrences(7).iter().map(|o| o.at.first_step(7)).collect();
+        assert_eq!(steps, [0, 1, 2, 3, 3, 4, 5, 5, 6, 7, 7]);
+    }
+
+    #[test]
+    fn one_instant_has_gone_all_the_way() {
+        let once = Window::once("1 epoch".parse().unwrap()).occurrences(10);
+        assert_eq!(once.len(), 1);
+        assert_eq!(once[0].share, 1.0);
+    }
+}
