@@ -10,5 +10,14 @@
 
 pub mod diag;
 pub mod language;
+#[cfg(feature = "engine")]
+pub mod files;
 pub mod params;
 pub mod schedule;
+
+#[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
+pub mod method;
+#[cfg(feature = "engine")]
+pub mod task;

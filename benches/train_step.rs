@@ -1,0 +1,172 @@
+//! A training step of a MiniLM-sized BERT (6 layers, 384 wide, 12 heads), 8 windows of 128 tokens:
+//! ours against PyTorch's on the same machine, in turns. Run it as
+//! `cargo bench --profile dev --bench train_step`; `OBERT_PYTHON` names a Python with torch and
+//! transformers (default `python3`). The last line is `step time ratio ours/torch: N`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use obert::engine::optimizer::AdamW;
+use obert::params::{BertConfig, BertShape};
+use obert::schedule::ir::Train;
+use obert::task::Task;
+use obert::task::data::features::Feature;
+use obert::task::model::BertForQuestionAnswering;
+use obert::task::question_answering::QuestionAnswering;
+
+const BATCH: usize = 8;
+const LENGTH: usize = 128;
+const ROUNDS: usize = 5;
+const STEPS: usize = 8;
+
+fn main() {
+    let shape = BertShape {
+        vocab: 30522,
+        hidden: 384,
+        layers: 6,
+        heads: 12,
+        intermediate: 1536,
+        positions: 512,
+        types: 2,
+    };
+    let mut ours = Ours::new(&shape);
+    let mut torch = Torch::start();
+    ours.steps(3);
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let own = ours.steps(STEPS);
+        let total = own.iter().sum::<Duration>().as_secs_f64() * 1e3;
+        print!(
+            "round {round}: ours {total:.0} ms a step (forward {:.0}, backward {:.0}, optimizer {:.0})",
+            own[0].as_secs_f64() * 1e3,
+            own[1].as_secs_f64() * 1e3,
+            own[2].as_secs_f64() * 1e3,
+        );
+        match torch.as_mut().and_then(|t| t.steps(STEPS)) {
+            Some(theirs) => {
+                println!(", torch {theirs:.0} ms");
+                ratios.push(total / theirs);
+            }
+            None => println!(),
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    match ratios.get(ratios.len() / 2) {
+        Some(ratio) => println!("step time ratio ours/torch: {ratio:.2}"),
+        None => println!("step time ratio ours/torch: not measured (no Python with torch and transformers)"),
+    }
+}
+
+struct Ours {
+    task: QuestionAnswering,
+    model: Option<BertForQuestionAnswering>,
+    optimizer: AdamW,
+    device: Device,
+    step: u64,
+}
+
+impl Ours {
+    fn new(shape: &BertShape) -> Self {
+        let device = Device::flex().autodiff();
+        let config = BertConfig::new(*shape);
+        let model = BertForQuestionAnswering::new(&config, 1, &device);
+        let train = (0..BATCH)
+            .map(|i| Feature {
+                question: 0,
+                ids: (0..LENGTH).map(|t| ((i * 977 + t * 131) % 30000) as u32 + 100).collect(),
+                types: (0..LENGTH).map(|t| u32::from(t > 20)).collect(),
+                context_start: 21,
+                offsets: vec![(0, 0); LENGTH - 22],
+                answer: (30 + i, 32 + i),
+            })
+            .collect();
+        let task = QuestionAnswering {
+            train,
+            dev_questions: vec![],
+            dev: vec![],
+            hidden_dropout: 0.1,
+            attention_dropout: 0.1,
+        };
+        let settings = Train {
+            batch: BATCH,
+            weight_decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            clip: 1.0,
+            dropout: None,
+            max_length: LENGTH,
+            doc_stride: 64,
+        };
+        let optimizer = AdamW::new(&settings, &model);
+        Ours { task, model: Some(model), optimizer, device, step: 0 }
+    }
+
+    /// The mean times of forward, backward and optimizer.
+    fn steps(&mut self, count: usize) -> [Duration; 3] {
+        let mut times = [Duration::ZERO; 3];
+        let examples: Vec<usize> = (0..BATCH).collect();
+        for _ in 0..count {
+            self.step += 1;
+            let model = self.model.take().expect("the model of the step before");
+            let start = Instant::now();
+            let batch = self.task.batch(&examples, &self.device);
+            let outputs = self.task.outputs(&model, &batch, Some(self.step));
+            let loss = self.task.loss(&outputs, &batch);
+            let value = loss.clone().into_scalar::<f32>();
+            assert!(value.is_finite());
+            times[0] += start.elapsed();
+            let start = Instant::now();
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            times[1] += start.elapsed();
+            let start = Instant::now();
+            let (model, _) = self.optimizer.step(model, gradients, 1e-5);
+            self.model = Some(model);
+            times[2] += start.elapsed();
+        }
+        times.map(|t| t / count as u32)
+    }
+}
+
+/// The Python side, kept running so that both are measured in turns.
+struct Torch {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Torch {
+    fn start() -> Option<Self> {
+        let python = std::env::var("OBERT_PYTHON").unwrap_or("python3".into());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/train_step.py");
+        let mut child = Command::new(python)
+            .args([script, &BATCH.to_string(), &LENGTH.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut output = BufReader::new(child.stdout.take()?);
+        let mut line = String::new();
+        output.read_line(&mut line).ok()?;
+        println!("{}", line.trim());
+        line.starts_with("torch").then_some(Torch { child, output })
+    }
+
+    /// The mean time of a step in milliseconds.
+    fn steps(&mut self, count: usize) -> Option<f64> {
+        writeln!(self.child.stdin.as_mut()?, "{count}").ok()?;
+        let mut line = String::new();
+        self.output.read_line(&mut line).ok()?;
+        line.trim().parse().ok()
+    }
+}
+
+impl Drop for Torch {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}

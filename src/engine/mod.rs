@@ -1,0 +1,4 @@
+//! Runs a schedule.
+
+pub mod masks;
+pub mod optimizer;

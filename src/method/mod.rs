@@ -1,0 +1,9 @@
+//! The mathematics of compression: numbers and tensors only, no recipe, no schedule, no file.
+//!
+//! - [`mask`]: which weights stay, and how the least important are found;
+//! - [`obs`]: the Optimal BERT Surgeon (arXiv 2203.07259);
+//! - [`distill`]: learning from a teacher.
+
+pub mod distill;
+pub mod mask;
+pub mod obs;

@@ -1,0 +1,24 @@
+//! The Optimal BERT Surgeon (arXiv 2203.07259): prune the weights whose removal raises the loss
+//! least, to second order, and let the others make up for them.
+//!
+//! The loss around trained weights is a quadratic form whose matrix is estimated by the empirical
+//! Fisher information of m gradients, block by block along consecutive weights:
+//! `F = λI + 1/m Σ g gᵀ` ([`fisher`]). From its inverse come each weight's (or group's) saliency
+//! `ρ = ½ w_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q` ([`score`]) and the update of the others ([`update`]).
+//!
+//! The inverse is never built gradient by gradient: gradients are summed into F in chunks and
+//! each block is factored once ([`lanes`]: sixteen blocks side by side in vector lanes). Where
+//! there are fewer gradients than weights in a block, F is λI in most directions and single
+//! precision would lose them; the small dual matrix of the gradients is factored instead
+//! ([`dual`]). A block that cannot be factored is an error, never a silent identity.
+//!
+//! [`surgeon`] puts the parts together for several parameters at once.
+
+mod dual;
+mod fisher;
+mod lanes;
+mod score;
+pub mod surgeon;
+mod update;
+
+pub use surgeon::{Estimate, ObsError, Parameter, Settings, prune};

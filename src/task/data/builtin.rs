@@ -1,0 +1,220 @@
+//! Generated reading comprehension in SQuAD's shape, for machines without data.
+//!
+//! A text tells several facts about a few invented people; a question asks for one of them. To
+//! answer, a model must find the sentence that speaks of the right person and the right relation
+//! and copy the right words: nothing can be answered from the question alone. It stands in for
+//! real data to show that everything works; its figures say nothing about any other data.
+
+use rand::rngs::ChaCha8Rng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+
+use super::squad::{Answer, Question, Split};
+
+const PEOPLE: [&str; 40] = [
+    "Ada", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Karin", "Leo", "Mara",
+    "Nils", "Olga", "Paul", "Rosa", "Simon", "Tilda", "Viktor", "Wanda", "Xaver", "Yara", "Zeno", "Anton", "Berta",
+    "Carl", "Doris", "Emil", "Frida", "Georg", "Helga", "Ivan", "Judith", "Kurt", "Lotte", "Max", "Nora", "Otto",
+    "Petra",
+];
+const PLACES: [&str; 24] = [
+    "Aldham", "Berwick", "Corby", "Dunmore", "Elton", "Fairford", "Glenham", "Harwood", "Inverley", "Jarrow",
+    "Kelso", "Lowick", "New Marston", "Norwood", "Old Oakham", "Penrith", "Quorn", "Redhill", "South Selby",
+    "Thirsk", "Upton", "Varley", "West Whitby", "Yarm",
+];
+const JOBS: [&str; 20] = [
+    "baker", "carpenter", "dentist", "driver", "farmer", "gardener", "judge", "lawyer", "librarian", "mason",
+    "nurse", "painter", "pilot", "plumber", "potter", "sailor", "surgeon", "tailor", "teacher", "weaver",
+];
+const COLOURS: [&str; 10] =
+    ["black", "blue", "brown", "green", "grey", "orange", "purple", "red", "white", "yellow"];
+const THINGS: [&str; 20] = [
+    "basket", "bell", "bicycle", "boat", "book", "bottle", "chair", "clock", "coat", "drum", "flute", "hammer",
+    "hat", "kite", "lamp", "mirror", "piano", "table", "tent", "violin",
+];
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const ANIMALS: [&str; 10] = ["cat", "dog", "goat", "goose", "hamster", "horse", "parrot", "pony", "rabbit", "turtle"];
+const PETS: [&str; 16] = [
+    "Biscuit", "Cocoa", "Daisy", "Duke", "Fluffy", "Ginger", "Lucky", "Muffin", "Nutmeg", "Pepper", "Pickle",
+    "Pumpkin", "Rusty", "Shadow", "Sunny", "Waffle",
+];
+const FOODS: [&str; 16] = [
+    "apple pie", "beans", "cheese", "curry", "dumplings", "fish soup", "honey", "lentils", "mushrooms", "noodles",
+    "olives", "pancakes", "plum cake", "rice", "spinach", "tomato salad",
+];
+
+/// A sentence with the questions it answers.
+struct Fact {
+    sentence: String,
+    asked: Vec<(String, String)>,
+}
+
+/// The given numbers of training and held-out questions, each with a text of its own.
+pub fn generate(train: usize, dev: usize, seed: u64) -> Split {
+    Split { train: questions(train, seed, 0), dev: questions(dev, seed, 1) }
+}
+
+/// All words of the generated texts, with single letters for everything else.
+pub fn vocabulary() -> Vec<String> {
+    let mut words: Vec<String> =
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].iter().map(|w| (*w).to_owned()).collect();
+    let mut add = |text: &str| {
+        for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()) {
+            if !words.iter().any(|w| w == word) {
+                words.push(word.to_owned());
+            }
+        }
+    };
+    let lists: [&[&str]; 9] =
+        [&PEOPLE, &PLACES, &JOBS, &COLOURS, &THINGS, &DAYS, &ANIMALS, &PETS, &FOODS];
+    lists.into_iter().flatten().for_each(|text| add(text));
+    // The sentences' own words, from one of each kind.
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for kind in 0..KINDS {
+        let fact = fact(kind, "Ada", &mut rng);
+        add(&fact.sentence);
+        fact.asked.iter().for_each(|(question, _)| add(question));
+    }
+    for mark in [".", ",", "?", "'"] {
+        words.push(mark.to_owned());
+    }
+    for letter in ('a'..='z').chain('0'..='9') {
+        if !words.iter().any(|w| *w == letter.to_string()) {
+            words.push(letter.to_string());
+        }
+        words.push(format!("##{letter}"));
+    }
+    words
+}
+
+fn questions(count: usize, seed: u64, half: u64) -> Vec<Question> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(half);
+    (0..count).map(|i| question(&format!("builtin-{half}-{i}"), &mut rng)).collect()
+}
+
+fn question(id: &str, rng: &mut ChaCha8Rng) -> Question {
+    let people: Vec<&str> = PEOPLE.sample(rng, 3).copied().collect();
+    let mut facts: Vec<Fact> = Vec::new();
+    for person in &people {
+        let mut kinds: Vec<usize> = (0..KINDS).collect();
+        kinds.shuffle(rng);
+        facts.extend(kinds[..2].iter().map(|kind| fact(*kind, person, rng)));
+    }
+    facts.shuffle(rng);
+    let chosen = rng.random_range(0..facts.len());
+    let mut context = String::new();
+    let mut begins = 0;
+    for (i, fact) in facts.iter().enumerate() {
+        if !context.is_empty() {
+            context.push(' ');
+        }
+        if i == chosen {
+            begins = context.len();
+        }
+        context.push_str(&fact.sentence);
+    }
+    let fact = &facts[chosen];
+    let (question, answer) = fact.asked[rng.random_range(0..fact.asked.len())].clone();
+    // invariant: every answer is a part of its own sentence.
+    let start = begins + fact.sentence.rfind(&answer).expect("the answer stands in its sentence");
+    Question {
+        id: id.to_owned(),
+        question,
+        context: context.into(),
+        answers: vec![Answer { text: answer, start }],
+    }
+}
+
+const KINDS: usize = 5;
+
+fn fact(kind: usize, person: &str, rng: &mut ChaCha8Rng) -> Fact {
+    let mut pick = |list: &[&'static str]| -> &'static str { list.choose(rng).copied().unwrap_or("") };
+    match kind {
+        0 => {
+            let place = pick(&PLACES);
+            Fact {
+                sentence: format!("{person} lives in {place}."),
+                asked: vec![
+                    (format!("Where does {person} live?"), place.to_owned()),
+                    (format!("In which town is the home of {person}?"), place.to_owned()),
+                ],
+            }
+        }
+        1 => {
+            let job = pick(&JOBS);
+            Fact {
+                sentence: format!("{person} works as a {job}."),
+                asked: vec![
+                    (format!("What is the job of {person}?"), job.to_owned()),
+                    (format!("What does {person} work as?"), job.to_owned()),
+                ],
+            }
+        }
+        2 => {
+            let (day, colour, thing) = (pick(&DAYS), pick(&COLOURS), pick(&THINGS));
+            Fact {
+                sentence: format!("On {day} {person} bought a {colour} {thing}."),
+                asked: vec![
+                    (format!("What did {person} buy?"), format!("{colour} {thing}")),
+                    (format!("When did {person} go shopping?"), day.to_owned()),
+                ],
+            }
+        }
+        3 => {
+            let (animal, pet) = (pick(&ANIMALS), pick(&PETS));
+            Fact {
+                sentence: format!("{person} has a {animal} called {pet}."),
+                asked: vec![
+                    (format!("What is the pet of {person} called?"), pet.to_owned()),
+                    (format!("Which animal does {person} have?"), animal.to_owned()),
+                ],
+            }
+        }
+        _ => {
+            let food = pick(&FOODS);
+            Fact {
+                sentence: format!("{person} likes to eat {food}."),
+                asked: vec![
+                    (format!("What does {person} like to eat?"), food.to_owned()),
+                    (format!("Which food does {person} prefer?"), food.to_owned()),
+                ],
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tokenize::Tokenizer;
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_questions_and_the_halves_differ() {
+        let (a, b) = (generate(20, 20, 7), generate(20, 20, 7));
+        assert_eq!(a.train, b.train);
+        assert!(a.train.iter().all(|q| a.dev.iter().all(|d| d.context != q.context)));
+        assert_ne!(a.train, generate(20, 20, 8).train);
+    }
+
+    #[test]
+    fn every_answer_stands_where_it_says_and_no_question_tells_it() {
+        for q in generate(500, 0, 1).train {
+            let answer = &q.answers[0];
+            assert!(q.context[answer.start..].starts_with(&answer.text));
+            assert!(!q.question.contains(&answer.text), "{} {}", q.question, answer.text);
+        }
+    }
+
+    #[test]
+    fn the_vocabulary_knows_every_word() {
+        let words = vocabulary();
+        let unknown = words.iter().position(|w| w == "[UNK]").unwrap() as u32;
+        let tokenizer = Tokenizer::from_vocabulary(words, true).unwrap();
+        for q in generate(200, 0, 3).train {
+            let tokens = tokenizer.encode(&format!("{} {}", q.question, q.context)).unwrap();
+            assert!(!tokens.ids.contains(&unknown));
+        }
+        assert!(!tokenizer.encode("Zyx").unwrap().ids.contains(&unknown), "other words are spelt");
+    }
+}

@@ -1,0 +1,47 @@
+//! What is trained: models, data and metrics.
+//!
+//! The engine knows a [`Task`] only: it asks for batches, named outputs, a loss and metrics.
+//! [`question_answering`] is the built-in one: a BERT that finds answers in texts.
+
+pub mod data;
+pub mod metric;
+pub mod model;
+pub mod parameters;
+pub mod question_answering;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use metric::Metrics;
+
+/// A named output of a model: one row of logits for each thing that is decided.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The name by which recipes match it with a teacher's.
+    pub name: &'static str,
+    /// Logits, `[rows, choices]`; choices that do not exist have a large negative one.
+    pub logits: Tensor<2>,
+}
+
+/// Something to train a model for.
+pub trait Task {
+    /// The model: any Burn module.
+    type Model: Module + Clone;
+    /// Examples arranged for a device.
+    type Batch;
+
+    /// How many training examples there are.
+    fn examples(&self) -> usize;
+
+    /// Arranges training examples for a device.
+    fn batch(&self, examples: &[usize], device: &Device) -> Self::Batch;
+
+    /// The model's outputs. `dropout` is a seed while training, `None` otherwise.
+    fn outputs(&self, model: &Self::Model, batch: &Self::Batch, dropout: Option<u64>) -> Vec<Output>;
+
+    /// The mean loss over the batch, `[1]`.
+    fn loss(&self, outputs: &[Output], batch: &Self::Batch) -> Tensor<1>;
+
+    /// Measures a model on held-out data; `progress` hears how many of how many are done.
+    fn evaluate(&self, model: &Self::Model, device: &Device, progress: &mut dyn FnMut(usize, usize)) -> Metrics;
+}

@@ -1,0 +1,303 @@
+//! BERT as Burn modules whose fields bear the Hugging Face names.
+//!
+//! Everything runs on rows of tokens, `[tokens, hidden]`: on the CPU the sequences of a batch stand
+//! one behind the other without padding (see [`Sequences`]), elsewhere padded to one length.
+
+// Hugging Face calls its layer normalisations `LayerNorm`.
+#![allow(non_snake_case)]
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::params::BertConfig;
+
+use super::init::Init;
+use super::kernels::{Dropout, NormParams, Projections, Sequences, add_norm, gelu, linear, norm, self_attention};
+
+/// The tokens of a batch, arranged for a device.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Vocabulary entries, `[tokens]`.
+    pub ids: Tensor<1, Int>,
+    /// Token types, `[tokens]`.
+    pub types: Tensor<1, Int>,
+    /// Places in their sequences, `[tokens]`.
+    pub positions: Tensor<1, Int>,
+    /// Which rows are which sequence.
+    pub sequences: Sequences,
+}
+
+/// The dropout of a forward pass: shares of hidden states and attention weights, and a seed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// Dropout of hidden states.
+    pub hidden: Dropout,
+    /// Dropout of attention weights.
+    pub attention: Dropout,
+}
+
+impl Noise {
+    /// No dropout: evaluation, teachers, and gradients for pruning.
+    pub const NONE: Noise = Noise { hidden: Dropout::NONE, attention: Dropout::NONE };
+}
+
+/// A layer normalisation under the present names of its parameters.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    fn new(width: usize, epsilon: f64, device: &Device) -> Self {
+        LayerNorm {
+            weight: Param::from_tensor(Tensor::ones([width], device)),
+            bias: Param::from_tensor(Tensor::zeros([width], device)),
+            epsilon,
+        }
+    }
+
+    fn params(&self) -> NormParams {
+        NormParams { gamma: self.weight.val(), beta: self.bias.val(), epsilon: self.epsilon }
+    }
+}
+
+/// An embedding table.
+#[derive(Module, Debug)]
+pub struct Table {
+    weight: Param<Tensor<2>>,
+}
+
+/// The sum of word, position and type embeddings, normalised.
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    word_embeddings: Table,
+    position_embeddings: Table,
+    token_type_embeddings: Table,
+    LayerNorm: LayerNorm,
+}
+
+/// The projections of self-attention.
+#[derive(Module, Debug)]
+pub struct SelfProjections {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+}
+
+/// A linear layer whose output joins the residual stream.
+#[derive(Module, Debug)]
+pub struct Output {
+    dense: Linear,
+    LayerNorm: LayerNorm,
+}
+
+/// Self-attention with its output.
+#[derive(Module, Debug)]
+pub struct Attention {
+    self_: SelfProjections,
+    output: Output,
+}
+
+/// The widening half of the feed-forward layer.
+#[derive(Module, Debug)]
+pub struct Intermediate {
+    dense: Linear,
+}
+
+/// A layer of the encoder.
+#[derive(Module, Debug)]
+pub struct Layer {
+    attention: Attention,
+    intermediate: Intermediate,
+    output: Output,
+}
+
+/// The encoder.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    layer: Vec<Layer>,
+}
+
+/// BERT without a head.
+#[derive(Module, Debug)]
+pub struct Bert {
+    embeddings: Embeddings,
+    encoder: Encoder,
+    heads: usize,
+}
+
+/// BERT with two logits for each token: start and end of the answer.
+#[derive(Module, Debug)]
+pub struct BertForQuestionAnswering {
+    bert: Bert,
+    qa_outputs: Linear,
+}
+
+impl BertForQuestionAnswering {
+    /// A new model with random weights: normal with the configuration's spread, biases zero.
+    pub fn new(config: &BertConfig, seed: u64, device: &Device) -> Self {
+        let mut init = Init::new(seed, config.initializer_range);
+        BertForQuestionAnswering {
+            bert: Bert::new(config, &mut init, device),
+            qa_outputs: init.linear(config.hidden_size, 2, device),
+        }
+    }
+
+    /// Start and end logits of every token, `[tokens, 2]`.
+    pub fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+        let hidden = self.bert.forward(tokens, noise);
+        apply(&self.qa_outputs, hidden)
+    }
+
+    /// The last hidden states, `[tokens, hidden]`.
+    pub fn hidden_states(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+        self.bert.forward(tokens, noise)
+    }
+}
+
+impl Bert {
+    fn new(config: &BertConfig, init: &mut Init, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        let norm = || LayerNorm::new(hidden, config.layer_norm_eps, device);
+        let embeddings = Embeddings {
+            word_embeddings: Table { weight: init.matrix(config.vocab_size, hidden, device) },
+            position_embeddings: Table { weight: init.matrix(config.max_position_embeddings, hidden, device) },
+            token_type_embeddings: Table { weight: init.matrix(config.type_vocab_size, hidden, device) },
+            LayerNorm: norm(),
+        };
+        let layer = (0..config.num_hidden_layers)
+            .map(|_| Layer {
+                attention: Attention {
+                    self_: SelfProjections {
+                        query: init.linear(hidden, hidden, device),
+                        key: init.linear(hidden, hidden, device),
+                        value: init.linear(hidden, hidden, device),
+                    },
+                    output: Output { dense: init.linear(hidden, hidden, device), LayerNorm: norm() },
+                },
+                intermediate: Intermediate { dense: init.linear(hidden, config.intermediate_size, device) },
+                output: Output { dense: init.linear(config.intermediate_size, hidden, device), LayerNorm: norm() },
+            })
+            .collect();
+        Bert { embeddings, encoder: Encoder { layer }, heads: config.num_attention_heads }
+    }
+
+    fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+        let mut hidden = self.embeddings.forward(tokens, noise.hidden.place(0));
+        for (i, layer) in self.encoder.layer.iter().enumerate() {
+            let place = |dropout: Dropout, k: u32| dropout.place(1 + 4 * i as u32 + k);
+            hidden = layer.forward(hidden, self.heads, &tokens.sequences, |k| Noise {
+                hidden: place(noise.hidden, k),
+                attention: place(noise.attention, k),
+            });
+        }
+        hidden
+    }
+}
+
+impl Embeddings {
+    fn forward(&self, tokens: &Tokens, dropout: Dropout) -> Tensor<2> {
+        let look_up = |table: &Table, at: &Tensor<1, Int>| table.weight.val().select(0, at.clone());
+        let words = look_up(&self.word_embeddings, &tokens.ids);
+        let places = look_up(&self.position_embeddings, &tokens.positions)
+            + look_up(&self.token_type_embeddings, &tokens.types);
+        let normal = add_norm(words, places, self.LayerNorm.params(), Dropout::NONE);
+        norm::dropout(normal, dropout)
+    }
+}
+
+impl Layer {
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        heads: usize,
+        sequences: &Sequences,
+        noise: impl Fn(u32) -> Noise,
+    ) -> Tensor<2> {
+        let pair = |l: &Linear| (l.weight.val(), bias(l));
+        let projections = Projections {
+            query: pair(&self.attention.self_.query),
+            key: pair(&self.attention.self_.key),
+            value: pair(&self.attention.self_.value),
+        };
+        let context = self_attention(x.clone(), projections, heads, sequences, noise(0).attention);
+        let x = self.attention.output.forward(context, x, noise(1).hidden);
+        let wide = gelu(apply(&self.intermediate.dense, x.clone()));
+        self.output.forward(wide, x, noise(2).hidden)
+    }
+}
+
+impl Output {
+    fn forward(&self, x: Tensor<2>, residual: Tensor<2>, dropout: Dropout) -> Tensor<2> {
+        add_norm(apply(&self.dense, x), residual, self.LayerNorm.params(), dropout)
+    }
+}
+
+fn apply(layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+    linear(x, layer.weight.val(), bias(layer))
+}
+
+fn bias(layer: &Linear) -> Tensor<1> {
+    // invariant: every linear layer of a BERT is made with a bias.
+    layer.bias.as_ref().expect("a linear layer with a bias").val()
+}
+
+impl Tokens {
+    /// Arranges sequences of token ids with their types for a device: packed where the CPU
+    /// kernels run, padded elsewhere.
+    pub fn arrange(sequences: &[(&[u32], &[u32])], device: &Device) -> Self {
+        let lengths: Vec<usize> = sequences.iter().map(|(ids, _)| ids.len()).collect();
+        if is_cpu(device) {
+            let starts: Vec<usize> = std::iter::once(0)
+                .chain(lengths.iter().scan(0, |at, n| {
+                    *at += n;
+                    Some(*at)
+                }))
+                .collect();
+            return Self::rows(sequences, &lengths, Sequences::Packed(starts.into()), device);
+        }
+        let length = lengths.iter().copied().max().unwrap_or(0);
+        let padded = vec![length; lengths.len()];
+        let arrangement = Sequences::Padded { lengths: lengths.into(), length };
+        Self::rows(sequences, &padded, arrangement, device)
+    }
+
+    fn rows(
+        sequences: &[(&[u32], &[u32])],
+        widths: &[usize],
+        arrangement: Sequences,
+        device: &Device,
+    ) -> Self {
+        let mut columns: [Vec<i32>; 3] = Default::default();
+        for ((ids, types), width) in sequences.iter().zip(widths) {
+            for place in 0..*width {
+                columns[0].push(ids.get(place).copied().unwrap_or(0) as i32);
+                columns[1].push(types.get(place).copied().unwrap_or(0) as i32);
+                columns[2].push(place as i32);
+            }
+        }
+        let [ids, types, positions] = columns.map(|column| {
+            let count = column.len();
+            Tensor::<1, Int>::from_data(TensorData::new(column, [count]), device)
+        });
+        Tokens { ids, types, positions, sequences: arrangement }
+    }
+
+    /// For each sequence, the rows of its tokens.
+    pub fn row_ranges(&self) -> Vec<std::ops::Range<usize>> {
+        match &self.sequences {
+            Sequences::Packed(starts) => starts.windows(2).map(|w| w[0]..w[1]).collect(),
+            Sequences::Padded { lengths, length } => {
+                lengths.iter().enumerate().map(|(i, n)| i * length..i * length + n).collect()
+            }
+        }
+    }
+}
+
+/// Whether the CPU kernels run on this device.
+fn is_cpu(device: &Device) -> bool {
+    super::kernels::is_on_cpu(&Tensor::<2>::zeros([1, 1], device))
+}

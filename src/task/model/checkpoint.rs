@@ -1,0 +1,120 @@
+//! Model folders in the Hugging Face layout, read and written.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::files;
+use crate::params::{BertConfig, folder, naming};
+use crate::task::parameters::{self, Values};
+
+use super::BertForQuestionAnswering;
+
+/// A model read from a folder.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The model, on the device it was read for.
+    pub model: BertForQuestionAnswering,
+    /// Its configuration.
+    pub config: BertConfig,
+    /// Parameters that the file lacks and that are new: the head of a bare encoder.
+    pub new_parameters: Vec<String>,
+    /// Tensors of the file that the model has no use for.
+    pub unused: Vec<String>,
+}
+
+/// Reads a model folder. `seed` draws what the file lacks.
+///
+/// # Errors
+/// Everything that is wrong with the folder.
+pub fn load(path: &Path, seed: u64, device: &Device, sources: &mut Sources) -> Result<Loaded, Vec<Diagnostic>> {
+    let folder = folder::read(path, sources)?;
+    let model = BertForQuestionAnswering::new(&folder.config, seed, device);
+    let file = path.join("model.safetensors");
+    let (mut values, mut unused) = (Values::new(), Vec::new());
+    read_tensors(&file, |name, value| match naming::canonical(&name) {
+        Some(known) if folder.table.find(&known).is_some() => {
+            values.insert(known, value);
+        }
+        Some(_) => unused.push(name),
+        None => {}
+    })
+    .map_err(|d| vec![d])?;
+    let model = parameters::write(model, values);
+    Ok(Loaded { model, config: folder.config, new_parameters: folder.missing_head, unused })
+}
+
+fn read_tensors(file: &Path, mut take: impl FnMut(String, Vec<f32>)) -> Result<(), Diagnostic> {
+    let unreadable = |why: String| {
+        Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
+            .help("is it a whole safetensors file? compare its size with the original")
+    };
+    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(e.to_string()))?;
+    for (name, view) in tensors.iter() {
+        if naming::canonical(name).is_none() {
+            continue;
+        }
+        let values = floats(&view).ok_or_else(|| {
+            Diagnostic::unlocated(
+                Code::TensorType,
+                format!("`{name}` in `{}` has the type {:?}", file.display(), view.dtype()),
+            )
+            .help("weights must be F32, F16 or BF16")
+        })?;
+        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+            return Err(unreadable(format!("`{name}` holds {} at position {bad}", values[bad])));
+        }
+        take(name.to_owned(), values);
+    }
+    Ok(())
+}
+
+fn floats(view: &TensorView) -> Option<Vec<f32>> {
+    let data = view.data();
+    Some(match view.dtype() {
+        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+/// Writes `config.json` and `model.safetensors` (float32) into a folder.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn save<M: Module>(model: &M, config: &BertConfig, folder: &Path) -> Result<(), Diagnostic> {
+    let table = parameters::table(model);
+    let values = parameters::read(model, |_| true);
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = table
+        .iter()
+        .filter_map(|p| {
+            let values = values.get(&p.name)?;
+            Some((p.name.clone(), p.shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        })
+        .collect();
+    let write_failed = |why: String| {
+        Diagnostic::unlocated(Code::WriteFailed, format!("cannot write a model: {why}"))
+            .help("this is a mistake in obert; please report it")
+    };
+    let mut views = Vec::new();
+    for (name, shape, data) in &bytes {
+        let view =
+            TensorView::new(Dtype::F32, shape.clone(), data).map_err(|e| write_failed(e.to_string()))?;
+        views.push((name.as_str(), view));
+    }
+    let metadata = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
+    let whole = safetensors::serialize(views, Some(metadata)).map_err(|e| write_failed(e.to_string()))?;
+    files::write_whole(&folder.join("model.safetensors"), &whole)?;
+    let mut config = config.clone();
+    config.architectures = vec!["BertForQuestionAnswering".to_owned()];
+    config.rest.insert("dtype".to_owned(), "float32".into());
+    config.rest.remove("torch_dtype");
+    let text = serde_json::to_string_pretty(&config).map_err(|e| write_failed(e.to_string()))?;
+    files::write_whole(&folder.join("config.json"), format!("{text}\n").as_bytes())
+}

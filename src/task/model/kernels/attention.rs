@@ -1,0 +1,334 @@
+//! Multi-head self-attention with its projections, as one operation.
+//!
+//! On the CPU the sequences of a batch stand one behind the other without padding, each attends
+//! within itself only, and every (head, sequence) pair is one task.
+
+use std::sync::Arc;
+
+use burn::tensor::{Bool, Tensor, TensorData, activation};
+use pulp::{Arch, Simd};
+use rayon::prelude::*;
+
+use super::dropout::Dropout;
+use super::gemm::{Threads, View, ViewMut, multiply};
+use super::linear::{affine, column_sums, linear, weight_gradient};
+use super::math::{dot, exp, max, sum};
+use super::op::{CpuOp, run};
+
+/// How the tokens of a batch belong to sequences; tokens are rows of `[tokens, hidden]`.
+#[derive(Clone, Debug)]
+pub enum Sequences {
+    /// One behind the other; sequence i has the tokens `starts[i]..starts[i + 1]`.
+    Packed(Arc<[usize]>),
+    /// Every sequence has `length` tokens, of which only the first `lengths[i]` count.
+    Padded {
+        /// Tokens that count.
+        lengths: Arc<[usize]>,
+        /// Tokens of every sequence.
+        length: usize,
+    },
+}
+
+/// The projections: weights `[hidden, hidden]` and biases `[hidden]`.
+#[derive(Clone, Debug)]
+pub struct Projections {
+    /// Queries.
+    pub query: (Tensor<2>, Tensor<1>),
+    /// Keys.
+    pub key: (Tensor<2>, Tensor<1>),
+    /// Values.
+    pub value: (Tensor<2>, Tensor<1>),
+}
+
+/// `softmax(Q Kᵀ / √d) V` of `x`, `[tokens, hidden]`, before the output projection.
+pub fn self_attention(
+    x: Tensor<2>,
+    projections: Projections,
+    heads: usize,
+    sequences: &Sequences,
+    dropout: Dropout,
+) -> Tensor<2> {
+    match sequences {
+        Sequences::Padded { lengths, length } => {
+            plain_self_attention(x, projections, heads, lengths, *length, dropout)
+        }
+        Sequences::Packed(starts) => {
+            let [tokens, hidden] = x.dims();
+            let op = Attention { tokens, hidden, heads, starts: starts.clone(), dropout };
+            let Projections { query, key, value } = projections;
+            let inputs = [
+                x.into(),
+                query.0.into(),
+                query.1.into(),
+                key.0.into(),
+                key.1.into(),
+                value.0.into(),
+                value.1.into(),
+            ];
+            run(op, inputs)
+        }
+    }
+}
+
+/// The same in Burn's operations, for other devices and as a check. Dropout of the attention
+/// weights draws the factors of the packed form for sequences of full length.
+fn plain_self_attention(
+    x: Tensor<2>,
+    projections: Projections,
+    heads: usize,
+    lengths: &[usize],
+    length: usize,
+    dropout: Dropout,
+) -> Tensor<2> {
+    let [_, hidden] = x.dims();
+    let batch = lengths.len();
+    let size = hidden / heads;
+    let device = x.device();
+    let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+    let project = |(w, b)| split(linear(x.clone(), w, b));
+    let query = project(projections.query);
+    let key = project(projections.key);
+    let value = project(projections.value);
+    let scores = query.matmul(key.swap_dims(2, 3)) / (size as f64).sqrt();
+    let padding: Vec<bool> = lengths.iter().flat_map(|n| (0..length).map(move |i| i >= *n)).collect();
+    let padding = Tensor::<4, Bool>::from_data(TensorData::new(padding, [batch, 1, 1, length]), &device);
+    let scores = scores.mask_fill(padding.expand([batch, heads, length, length]), -1e9);
+    let mut weights = activation::softmax(scores, 3);
+    if dropout.is_active() {
+        let square = length * length;
+        let factor = |head: usize, sequence: usize, i: usize| {
+            dropout.factor(((head * batch + sequence) * square + i) as u32)
+        };
+        let factors: Vec<f32> = (0..batch)
+            .flat_map(|s| (0..heads).flat_map(move |h| (0..square).map(move |i| (h, s, i))))
+            .map(|(h, s, i)| factor(h, s, i))
+            .collect();
+        let shape = [batch, heads, length, length];
+        weights = weights * Tensor::from_data(TensorData::new(factors, shape), &device);
+    }
+    weights.matmul(value).swap_dims(1, 2).reshape([batch * length, hidden])
+}
+
+#[derive(Clone, Debug)]
+struct Attention {
+    tokens: usize,
+    hidden: usize,
+    heads: usize,
+    starts: Arc<[usize]>,
+    dropout: Dropout,
+}
+
+/// Queries, keys and values `[tokens, hidden]`, and the attention weights before dropout, head by
+/// head, sequence by sequence.
+#[derive(Clone, Debug)]
+struct Saved {
+    query: Arc<Vec<f32>>,
+    key: Arc<Vec<f32>>,
+    value: Arc<Vec<f32>>,
+    weights: Arc<Vec<f32>>,
+}
+
+/// One head over one sequence.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    head: usize,
+    start: usize,
+    length: usize,
+    /// Where its attention weights begin.
+    weights: usize,
+}
+
+impl Attention {
+    fn size(&self) -> usize {
+        self.hidden / self.heads
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.size() as f32).sqrt()
+    }
+
+    /// All tasks, head by head, so that results lie one behind the other head-major.
+    fn tasks(&self) -> Vec<Task> {
+        let mut weights = 0;
+        let mut tasks = Vec::with_capacity(self.heads * self.starts.len());
+        for head in 0..self.heads {
+            for bounds in self.starts.windows(2) {
+                let length = bounds[1] - bounds[0];
+                tasks.push(Task { head, start: bounds[0], length, weights });
+                weights += length * length;
+            }
+        }
+        tasks
+    }
+
+    /// The rows of a task in a `[tokens, hidden]` slice.
+    fn rows<'a>(&self, data: &'a [f32], task: Task) -> View<'a> {
+        let size = self.size();
+        View::strided(data, task.start * self.hidden + task.head * size, [task.length, size], [self.hidden, 1])
+    }
+
+    /// From `[head][token][size]` to `[token][head][size]`.
+    fn interleave(&self, head_major: &[f32]) -> Vec<f32> {
+        let size = self.size();
+        let mut rows = vec![0.0; self.tokens * self.hidden];
+        rows.par_chunks_mut(self.hidden).enumerate().for_each(|(token, row)| {
+            for (head, part) in row.chunks_exact_mut(size).enumerate() {
+                let at = (head * self.tokens + token) * size;
+                part.copy_from_slice(&head_major[at..at + size]);
+            }
+        });
+        rows
+    }
+}
+
+impl CpuOp<7> for Attention {
+    type Saved = Saved;
+
+    fn forward(&self, [x, wq, bq, wk, bk, wv, bv]: [&[f32]; 7]) -> (Vec<f32>, Saved) {
+        let project = |w, b| affine(x, w, b, self.tokens, self.hidden, self.hidden);
+        let (query, key, value) = (project(wq, bq), project(wk, bk), project(wv, bv));
+        let tasks = self.tasks();
+        let squares = tasks.iter().map(|t| t.length * t.length);
+        let mut weights = vec![0.0; squares.clone().sum()];
+        let mut context = vec![0.0; self.tokens * self.hidden];
+        let size = self.size();
+        let areas = split(&mut weights, squares);
+        let outputs = split(&mut context, tasks.iter().map(|t| t.length * size));
+        tasks.par_iter().zip(areas).zip(outputs).for_each(|((task, weights), output)| {
+            let n = task.length;
+            let (q, k, v) = (self.rows(&query, *task), self.rows(&key, *task), self.rows(&value, *task));
+            multiply(ViewMut::new(weights, n, n), q, k.t(), self.scale(), false, Threads::One);
+            softmax(weights, n);
+            let output = ViewMut::new(output, n, size);
+            if self.dropout.is_active() {
+                let mut dropped = weights.to_vec();
+                drop_weights(&mut dropped, self.dropout, task.weights as u32);
+                multiply(output, View::new(&dropped, n, n), v, 1.0, false, Threads::One);
+            } else {
+                multiply(output, View::new(weights, n, n), v, 1.0, false, Threads::One);
+            }
+        });
+        let output = self.interleave(&context);
+        let saved =
+            Saved { query: query.into(), key: key.into(), value: value.into(), weights: weights.into() };
+        (output, saved)
+    }
+
+    fn shape(&self) -> [usize; 2] {
+        [self.tokens, self.hidden]
+    }
+
+    fn backward(
+        &self,
+        [x, wq, _, wk, _, wv, _]: [&[f32]; 7],
+        saved: &Saved,
+        gradient: &[f32],
+        wanted: [bool; 7],
+    ) -> [Option<Vec<f32>>; 7] {
+        let tasks = self.tasks();
+        let size = self.size();
+        let buffer = || vec![0.0; self.tokens * self.hidden];
+        let (mut dq, mut dk, mut dv) = (buffer(), buffer(), buffer());
+        let lengths = tasks.iter().map(|t| t.length * size);
+        let outputs: Vec<_> = split(&mut dq, lengths.clone())
+            .into_iter()
+            .zip(split(&mut dk, lengths.clone()))
+            .zip(split(&mut dv, lengths))
+            .collect();
+        tasks.par_iter().zip(outputs).for_each(|(task, ((dq, dk), dv))| {
+            self.task_backward(*task, saved, gradient, dq, dk, dv);
+        });
+        let (dq, dk, dv) = (self.interleave(&dq), self.interleave(&dk), self.interleave(&dv));
+        let (rows, hidden) = (self.tokens, self.hidden);
+        let dx = wanted[0].then(|| {
+            let mut dx = buffer();
+            for (i, (g, w)) in [(&dq, wq), (&dk, wk), (&dv, wv)].into_iter().enumerate() {
+                let (g, w) = (View::new(g, rows, hidden), View::new(w, hidden, hidden));
+                multiply(ViewMut::new(&mut dx, rows, hidden), g, w.t(), 1.0, i > 0, Threads::All);
+            }
+            dx
+        });
+        let weight = |at: usize, g: &[f32]| wanted[at].then(|| weight_gradient(x, g, rows, hidden, hidden));
+        let bias = |at: usize, g: &[f32]| wanted[at].then(|| column_sums(g, hidden));
+        [dx, weight(1, &dq), bias(2, &dq), weight(3, &dk), bias(4, &dk), weight(5, &dv), bias(6, &dv)]
+    }
+}
+
+impl Attention {
+    /// With P the weights, D dropout's factors and G the gradient of the output:
+    /// dV = (P∘D)ᵀ G, dP = (G Vᵀ)∘D, dS = P∘(dP - rowsum(dP∘P)), dQ = dS K / √d, dK = dSᵀ Q / √d.
+    fn task_backward(
+        &self,
+        task: Task,
+        saved: &Saved,
+        gradient: &[f32],
+        dq: &mut [f32],
+        dk: &mut [f32],
+        dv: &mut [f32],
+    ) {
+        let n = task.length;
+        let size = self.size();
+        let weights = &saved.weights[task.weights..task.weights + n * n];
+        let g = self.rows(gradient, task);
+        let mut ds = vec![0.0; n * n];
+        multiply(ViewMut::new(&mut ds, n, n), g, self.rows(&saved.value, task).t(), 1.0, false, Threads::One);
+        if self.dropout.is_active() {
+            let mut dropped = weights.to_vec();
+            drop_weights(&mut dropped, self.dropout, task.weights as u32);
+            multiply(ViewMut::new(dv, n, size), View::new(&dropped, n, n).t(), g, 1.0, false, Threads::One);
+            drop_weights(&mut ds, self.dropout, task.weights as u32);
+        } else {
+            multiply(ViewMut::new(dv, n, size), View::new(weights, n, n).t(), g, 1.0, false, Threads::One);
+        }
+        softmax_backward(&mut ds, weights, n);
+        let (q, k) = (self.rows(&saved.query, task), self.rows(&saved.key, task));
+        let ds = View::new(&ds, n, n);
+        multiply(ViewMut::new(dq, n, size), ds, k, self.scale(), false, Threads::One);
+        multiply(ViewMut::new(dk, n, size), ds.t(), q, self.scale(), false, Threads::One);
+    }
+}
+
+/// Disjoint parts of a slice, one behind the other.
+fn split(mut data: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
+    let mut parts = Vec::new();
+    for size in sizes {
+        let (part, rest) = data.split_at_mut(size);
+        parts.push(part);
+        data = rest;
+    }
+    parts
+}
+
+#[inline(always)]
+#[pulp::with_simd(softmax = Arch::new())]
+fn softmax_simd<'a, S: Simd>(_simd: S, rows: &'a mut [f32], width: usize) {
+    for row in rows.chunks_exact_mut(width) {
+        let greatest = max(row);
+        for v in row.iter_mut() {
+            *v = exp(*v - greatest);
+        }
+        let inverse = 1.0 / sum(row);
+        for v in row.iter_mut() {
+            *v *= inverse;
+        }
+    }
+}
+
+#[inline(always)]
+#[pulp::with_simd(softmax_backward = Arch::new())]
+fn softmax_backward_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], weights: &'a [f32], width: usize) {
+    for (g, p) in gradient.chunks_exact_mut(width).zip(weights.chunks_exact(width)) {
+        let along = dot(g, p);
+        for (g, p) in g.iter_mut().zip(p) {
+            *g = p * (*g - along);
+        }
+    }
+}
+
+#[inline(always)]
+#[pulp::with_simd(drop_weights = Arch::new())]
+fn drop_weights_simd<'a, S: Simd>(_simd: S, values: &'a mut [f32], dropout: Dropout, first: u32) {
+    for (i, v) in values.iter_mut().enumerate() {
+        *v *= dropout.factor(first.wrapping_add(i as u32));
+    }
+}

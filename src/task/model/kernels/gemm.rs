@@ -1,0 +1,144 @@
+//! Matrix products over strided slices, with bounds checked before the `gemm` crate is called.
+
+/// A matrix in a slice: element (r, c) at `offset + r * row + c * column`.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    data: &'a [f32],
+    offset: usize,
+    rows: usize,
+    columns: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix that fills the slice.
+    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(data, 0, [rows, columns], [columns, 1])
+    }
+
+    /// A matrix with its own strides.
+    ///
+    /// # Panics
+    /// If an element lies outside the slice.
+    pub fn strided(data: &'a [f32], offset: usize, shape: [usize; 2], strides: [usize; 2]) -> Self {
+        let [rows, columns] = shape;
+        assert_inside(data.len(), offset, shape, strides);
+        View { data, offset, rows, columns, row: strides[0], column: strides[1] }
+    }
+
+    /// The transpose.
+    pub fn t(self) -> Self {
+        View { rows: self.columns, columns: self.rows, row: self.column, column: self.row, ..self }
+    }
+}
+
+/// A matrix that is written.
+#[derive(Debug)]
+pub struct ViewMut<'a> {
+    data: &'a mut [f32],
+    offset: usize,
+    rows: usize,
+    columns: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a> ViewMut<'a> {
+    /// A row-major matrix that fills the slice.
+    pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(data, 0, [rows, columns], [columns, 1])
+    }
+
+    /// A matrix with its own strides.
+    ///
+    /// # Panics
+    /// If an element lies outside the slice.
+    pub fn strided(data: &'a mut [f32], offset: usize, shape: [usize; 2], strides: [usize; 2]) -> Self {
+        let [rows, columns] = shape;
+        assert_inside(data.len(), offset, shape, strides);
+        ViewMut { data, offset, rows, columns, row: strides[0], column: strides[1] }
+    }
+}
+
+fn assert_inside(length: usize, offset: usize, [rows, columns]: [usize; 2], [row, column]: [usize; 2]) {
+    if rows > 0 && columns > 0 {
+        let last = offset + (rows - 1) * row + (columns - 1) * column;
+        assert!(last < length, "matrix leaves its slice: {last} >= {length}");
+    }
+}
+
+/// Whether a product uses all threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// The calling thread only.
+    One,
+    /// All of them, if the product is large enough.
+    All,
+}
+
+/// `out = alpha * a b`, or `out += alpha * a b` with `add`.
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn multiply(out: ViewMut, a: View, b: View, alpha: f32, add: bool, threads: Threads) {
+    assert_eq!((a.rows, a.columns, b.columns), (out.rows, b.rows, out.columns), "shapes of a product");
+    let work = a.rows * a.columns * b.columns;
+    let parallelism = match threads {
+        Threads::All if work >= 128 * 128 * 128 => gemm::Parallelism::Rayon(0),
+        _ => gemm::Parallelism::None,
+    };
+    // SAFETY: every view checked on construction that all its elements lie inside its slice, the
+    // shapes agree, and `out` is borrowed mutably, so that nothing else reads or writes it.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.data.as_mut_ptr().add(out.offset),
+            out.column as isize,
+            out.row as isize,
+            add,
+            a.data.as_ptr().add(a.offset),
+            a.column as isize,
+            a.row as isize,
+            b.data.as_ptr().add(b.offset),
+            b.column as isize,
+            b.row as isize,
+            1.0,
+            alpha,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strided_products_agree_with_the_definition() {
+        let a: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let b: Vec<f32> = (0..20).map(|i| (i as f32) / 7.0).collect();
+        // a is the 2x3 matrix in columns 1.. of a 2x6 slice, b the transpose of 4x3 in 4x5.
+        let left = View::strided(&a, 1, [2, 3], [6, 1]);
+        let right = View::strided(&b, 0, [4, 3], [5, 1]).t();
+        let mut out = vec![1.0; 8];
+        multiply(ViewMut::new(&mut out, 2, 4), left, right, 2.0, true, Threads::One);
+        for r in 0..2 {
+            for c in 0..4 {
+                let dot: f32 = (0..3).map(|k| a[1 + r * 6 + k] * b[c * 5 + k]).sum();
+                assert!((out[r * 4 + c] - (1.0 + 2.0 * dot)).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves its slice")]
+    fn a_view_outside_its_slice_is_refused() {
+        View::strided(&[0.0; 5], 1, [2, 3], [3, 1]);
+    }
+}

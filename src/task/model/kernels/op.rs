@@ -1,0 +1,143 @@
+//! How an own operation enters Burn's graph on the CPU.
+//!
+//! A [`CpuOp`] computes its output and its inputs' gradients on plain slices. [`run`] applies it
+//! to tensors that live on the flex backend, with or without autodiff; tensors elsewhere are left
+//! to the caller's plain form.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::{DType, Tensor, TensorData};
+
+type Tracked = Autodiff<Flex, NoCheckpointing>;
+
+/// An operation with `N` differentiable inputs and one output, on slices.
+pub trait CpuOp<const N: usize>: Clone + Send + std::fmt::Debug + 'static {
+    /// What the backward pass needs besides the inputs.
+    type Saved: Clone + Send + std::fmt::Debug + 'static;
+
+    /// The output and what is to be saved.
+    fn forward(&self, inputs: [&[f32]; N]) -> (Vec<f32>, Self::Saved);
+
+    /// The output's shape.
+    fn shape(&self) -> [usize; 2];
+
+    /// The gradients of the inputs that need one.
+    fn backward(
+        &self,
+        inputs: [&[f32]; N],
+        saved: &Self::Saved,
+        gradient: &[f32],
+        wanted: [bool; N],
+    ) -> [Option<Vec<f32>>; N];
+}
+
+/// An input of any rank.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A vector.
+    One(Tensor<1>),
+    /// A matrix.
+    Two(Tensor<2>),
+}
+
+impl From<Tensor<1>> for Input {
+    fn from(tensor: Tensor<1>) -> Self {
+        Input::One(tensor)
+    }
+}
+
+impl From<Tensor<2>> for Input {
+    fn from(tensor: Tensor<2>) -> Self {
+        Input::Two(tensor)
+    }
+}
+
+/// Whether a tensor lives where [`run`] can reach it.
+pub fn is_on_cpu(tensor: &Tensor<2>) -> bool {
+    tensor.clone().try_into_primitive::<Flex>().is_ok() || tensor.clone().try_into_primitive::<Tracked>().is_ok()
+}
+
+/// Applies the operation; all inputs live on flex, all or none of them with autodiff.
+///
+/// # Panics
+/// If they do not; callers ask [`is_on_cpu`] first.
+pub fn run<O: CpuOp<N>, const N: usize>(op: O, inputs: [Input; N]) -> Tensor<2> {
+    let tracked = matches!(&inputs[0], Input::Two(t) if t.clone().try_into_primitive::<Tracked>().is_ok())
+        || matches!(&inputs[0], Input::One(t) if t.clone().try_into_primitive::<Tracked>().is_ok());
+    if !tracked {
+        let tensors = inputs.map(|input| {
+            let plain = match input {
+                Input::One(t) => t.try_into_primitive::<Flex>(),
+                Input::Two(t) => t.try_into_primitive::<Flex>(),
+            };
+            // invariant: the caller asked `is_on_cpu`.
+            plain.expect("an input on flex without autodiff").to_contiguous()
+        });
+        let (output, _) = op.forward(tensors.each_ref().map(slice));
+        return Tensor::from_primitive::<Flex>(tensor(output, &op.shape()));
+    }
+    let (tensors, nodes): (Vec<_>, Vec<_>) = inputs
+        .into_iter()
+        .map(|input| {
+            let tracked = match input {
+                Input::One(t) => t.try_into_primitive::<Tracked>(),
+                Input::Two(t) => t.try_into_primitive::<Tracked>(),
+            };
+            // invariant: one input has autodiff, and so have all tensors of its device.
+            let (primitive, node) = tracked.expect("an input on flex with autodiff").into_parts();
+            (primitive.to_contiguous(), node)
+        })
+        .unzip();
+    // invariant: both vectors have N elements.
+    let tensors: [FlexTensor; N] = tensors.try_into().expect("N inputs");
+    let nodes = nodes.try_into().expect("N nodes");
+    let (output, saved) = op.forward(tensors.each_ref().map(slice));
+    let output = tensor(output, &op.shape());
+    let prepared = Graph(op.clone()).prepare::<NoCheckpointing>(nodes).compute_bound().stateful();
+    let output = match prepared {
+        OpsKind::Tracked(prepared) => prepared.finish(State { op, tensors, saved }, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    Tensor::from_primitive::<Tracked>(output)
+}
+
+#[derive(Clone, Debug)]
+struct Graph<O>(O);
+
+#[derive(Clone, Debug)]
+struct State<O, S, const N: usize> {
+    op: O,
+    tensors: [FlexTensor; N],
+    saved: S,
+}
+
+impl<O: CpuOp<N>, const N: usize> Backward<Flex, N> for Graph<O> {
+    type State = State<O, O::Saved, N>;
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let State { op, tensors, saved } = ops.state;
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let results = op.backward(tensors.each_ref().map(slice), &saved, slice(&gradient), wanted);
+        for ((parent, input), result) in ops.parents.into_iter().zip(&tensors).zip(results) {
+            if let (Some(parent), Some(result)) = (parent, result) {
+                let shape = input.layout().shape().clone();
+                grads.register::<Flex>(parent.id, tensor(result, &shape[..]));
+            }
+        }
+    }
+}
+
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    assert_eq!(tensor.dtype(), DType::F32, "the CPU engine computes in f32");
+    // invariant: inputs were made contiguous.
+    tensor.as_slice::<f32>().expect("a contiguous tensor")
+}
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
+}

@@ -1,0 +1,233 @@
+//! Finding answers in texts: BERT with a start and an end logit for each token.
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+
+use super::data::features::Feature;
+use super::data::squad::Question;
+use super::metric::{Metrics, squad};
+use super::model::kernels::Dropout;
+use super::model::{BertForQuestionAnswering, Noise, Tokens};
+use super::{Output, Task};
+
+/// Question answering on windows of texts.
+#[derive(Debug)]
+pub struct QuestionAnswering {
+    /// Windows to train on.
+    pub train: Vec<Feature>,
+    /// Held-out questions.
+    pub dev_questions: Vec<Question>,
+    /// Their windows, in the order of the questions.
+    pub dev: Vec<Feature>,
+    /// Dropout of hidden states while training.
+    pub hidden_dropout: f64,
+    /// Dropout of attention weights while training.
+    pub attention_dropout: f64,
+}
+
+/// Windows arranged for a device.
+#[derive(Debug)]
+pub struct Batch {
+    tokens: Tokens,
+    /// For each window and place, the row of its token; `[windows * length]`.
+    rows: Tensor<1, Int>,
+    /// Places that no token of the window has, `[windows, length]`.
+    padding: Tensor<2, Bool>,
+    /// First and last tokens of the answers, `[windows]` each.
+    answers: [Tensor<1, Int>; 2],
+    windows: usize,
+    length: usize,
+}
+
+/// The logit of a place that does not exist.
+const NOWHERE: f64 = -1e9;
+
+/// Windows evaluated together.
+const EVALUATION_BATCH: usize = 32;
+
+impl Task for QuestionAnswering {
+    type Model = BertForQuestionAnswering;
+    type Batch = Batch;
+
+    fn examples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn batch(&self, examples: &[usize], device: &Device) -> Batch {
+        let windows: Vec<&Feature> = examples.iter().map(|i| &self.train[*i]).collect();
+        Batch::arrange(&windows, device)
+    }
+
+    fn outputs(&self, model: &BertForQuestionAnswering, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
+        let noise = dropout.map_or(Noise::NONE, |seed| {
+            let at = |share: f64, place: u32| {
+                let seed = (seed ^ (seed >> 32)) as u32;
+                Dropout { share: share as f32, seed }.place(place)
+            };
+            Noise { hidden: at(self.hidden_dropout, 1), attention: at(self.attention_dropout, 2) }
+        });
+        let logits = model.forward(&batch.tokens, noise).select(0, batch.rows.clone());
+        let logits = logits.reshape([batch.windows, batch.length, 2]);
+        ["start_logits", "end_logits"]
+            .into_iter()
+            .enumerate()
+            .map(|(i, name)| {
+                let one = logits.clone().narrow(2, i, 1).reshape([batch.windows, batch.length]);
+                Output { name, logits: one.mask_fill(batch.padding.clone(), NOWHERE) }
+            })
+            .collect()
+    }
+
+    /// The mean of the cross-entropies of the first and the last token.
+    fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
+        let mut total: Option<Tensor<1>> = None;
+        for (output, answer) in outputs.iter().zip(&batch.answers) {
+            let log = activation::log_softmax(output.logits.clone(), 1);
+            let one = -log.gather(1, answer.clone().unsqueeze_dim(1)).mean();
+            total = Some(total.map_or(one.clone(), |t| t + one));
+        }
+        // invariant: a question-answering model has two outputs.
+        total.expect("start and end logits") / 2.0
+    }
+
+    fn evaluate(
+        &self,
+        model: &BertForQuestionAnswering,
+        device: &Device,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Metrics {
+        let predictions = self.predict(model, device, progress);
+        let pairs = predictions.iter().zip(&self.dev_questions).map(|(prediction, question)| {
+            let references: Vec<&str> = question.answers.iter().map(|a| a.text.as_str()).collect();
+            (prediction.as_str(), references)
+        });
+        let (em, f1) = squad::score(pairs);
+        Metrics::from([("em".to_owned(), em), ("f1".to_owned(), f1)])
+    }
+}
+
+impl QuestionAnswering {
+    /// The predicted answer of every held-out question, in order.
+    pub fn predict(
+        &self,
+        model: &BertForQuestionAnswering,
+        device: &Device,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Vec<String> {
+        let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
+        let mut done = 0;
+        for windows in self.dev.chunks(EVALUATION_BATCH) {
+            let windows: Vec<&Feature> = windows.iter().collect();
+            let batch = Batch::arrange(&windows, device);
+            let mut logits = self.outputs(model, &batch, None).into_iter().map(|o| {
+                // invariant: logits are floats that convert to f32.
+                o.logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits")
+            });
+            let (start, end) = (logits.next().unwrap_or_default(), logits.next().unwrap_or_default());
+            for (i, window) in windows.iter().enumerate() {
+                let row = i * batch.length..(i + 1) * batch.length;
+                let Some((score, from, to)) = best_span(window, &start[row.clone()], &end[row]) else { continue };
+                let context: &str = &self.dev_questions[window.question].context;
+                let entry = &mut best[window.question];
+                if score > entry.0 {
+                    *entry = (score, &context[from..to]);
+                }
+            }
+            done += windows.len();
+            progress(done, self.dev.len());
+        }
+        best.into_iter().map(|(_, text)| text.to_owned()).collect()
+    }
+}
+
+/// The best answer among the 20 best starts and ends, at most 30 tokens long: its score and its
+/// bytes of the context.
+fn best_span(window: &Feature, start: &[f32], end: &[f32]) -> Option<(f32, usize, usize)> {
+    const BEST: usize = 20;
+    const LONGEST: usize = 30;
+    let context = window.context_start..window.context_start + window.offsets.len();
+    let top = |logits: &[f32]| {
+        let mut places: Vec<usize> = (0..window.ids.len()).collect();
+        places.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
+        places.truncate(BEST);
+        places.retain(|p| context.contains(p));
+        places
+    };
+    let (starts, ends) = (top(start), top(end));
+    let mut best: Option<(f32, usize, usize)> = None;
+    for s in &starts {
+        for e in ends.iter().filter(|e| *e >= s && **e - *s < LONGEST) {
+            let score = start[*s] + end[*e];
+            if best.is_none_or(|(most, ..)| score > most) {
+                let offset = |place: usize| window.offsets[place - window.context_start];
+                best = Some((score, offset(*s).0, offset(*e).1));
+            }
+        }
+    }
+    best
+}
+
+impl Batch {
+    fn arrange(windows: &[&Feature], device: &Device) -> Self {
+        let sequences: Vec<(&[u32], &[u32])> =
+            windows.iter().map(|w| (w.ids.as_slice(), w.types.as_slice())).collect();
+        let tokens = Tokens::arrange(&sequences, device);
+        let length = windows.iter().map(|w| w.ids.len()).max().unwrap_or(1);
+        let count = windows.len();
+        let mut rows = Vec::with_capacity(count * length);
+        let mut padding = Vec::with_capacity(count * length);
+        for range in tokens.row_ranges() {
+            for place in 0..length {
+                let exists = place < range.len();
+                rows.push(if exists { (range.start + place) as i32 } else { 0 });
+                padding.push(!exists);
+            }
+        }
+        let ints = |values: Vec<i32>| {
+            let size = values.len();
+            Tensor::<1, Int>::from_data(TensorData::new(values, [size]), device)
+        };
+        let answer = |pick: fn(&Feature) -> usize| ints(windows.iter().map(|w| pick(w) as i32).collect());
+        Batch {
+            rows: ints(rows),
+            padding: Tensor::from_data(TensorData::new(padding, [count, length]), device),
+            answers: [answer(|w| w.answer.0), answer(|w| w.answer.1)],
+            tokens,
+            windows: count,
+            length,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(tokens: usize) -> Feature {
+        Feature {
+            question: 0,
+            ids: vec![1; tokens + 3],
+            types: vec![0; tokens + 3],
+            context_start: 2,
+            offsets: (0..tokens).map(|i| (2 * i, 2 * i + 1)).collect(),
+            answer: (0, 0),
+        }
+    }
+
+    #[test]
+    fn an_answer_lies_in_the_context_ends_behind_its_start_and_is_not_long() {
+        let w = window(40);
+        let mut start = vec![0.0; 43];
+        let mut end = vec![0.0; 43];
+        start[0] = 9.0; // [CLS] is no answer
+        start[12] = 5.0;
+        end[5] = 8.0; // before the start
+        end[14] = 4.0;
+        end[42] = 7.0; // the last [SEP]
+        start[2] = 4.5;
+        end[41] = 4.6; // 39 tokens from place 2
+        let (score, from, to) = best_span(&w, &start, &end).unwrap();
+        assert_eq!((score, from, to), (12.5, 0, 7), "start at 2 with the end at 5 is the best");
+        end[5] = 0.0;
+        assert_eq!(best_span(&w, &start, &end).unwrap(), (9.6, 20, 79));
+    }
+}

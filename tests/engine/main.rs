@@ -1,0 +1,4 @@
+//! What needs the engine: numbers against golden files, training, pruning, the binary's runs.
+
+mod golden;
+mod golden_obs;
