@@ -98,8 +98,6 @@ impl Ours {
             epsilon: 1e-8,
             clip: 1.0,
             dropout: None,
-            max_length: LENGTH,
-            doc_stride: 64,
         };
         let optimizer = AdamW::new(&settings, &model);
         Ours { task, model: Some(model), optimizer, device, step: 0 }

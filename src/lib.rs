@@ -8,7 +8,12 @@
 //! Data walks one way. The [`schedule`] is the waist: the language side ends in it, everything
 //! that does something starts from it, and neither side knows the other.
 
+#[cfg(feature = "engine")]
+pub mod output;
+
+pub mod cli;
 pub mod diag;
+pub mod plan;
 pub mod language;
 #[cfg(feature = "engine")]
 pub mod files;

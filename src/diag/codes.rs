@@ -139,6 +139,7 @@ codes! {
     WriteFailed = 918, "a file cannot be written";
     TeacherDiffers = 919, "the teacher does not fit the student";
     FlagValue = 920, "a flag's value is out of range";
+    Stopped = 921, "a run was stopped";
 }
 
 impl fmt::Display for Code {

@@ -24,6 +24,11 @@ impl Masks {
         self.by_name.insert(name, mask);
     }
 
+    /// Lets a parameter's weights move freely again.
+    pub fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
     /// Whether nothing is masked.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()

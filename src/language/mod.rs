@@ -48,9 +48,11 @@ impl Compilation {
 pub struct Options<'a> {
     /// `--set name=value`.
     pub overrides: &'a [Override],
-    /// The parameters of the model that will be used, if it is at hand. Without it the recipe's
-    /// own model is looked up among the well-known ones.
+    /// The parameters of the model that will be used, if it is at hand.
     pub parameters: Option<ParameterTable>,
+    /// Looks up the parameters of a model that the recipe names. What it does not find is looked up
+    /// among the well-known models.
+    pub find_model: Option<&'a dyn Fn(&str) -> Option<ParameterTable>>,
 }
 
 /// Compiles a recipe. `name` is its path as it will be shown, and what `use "…"` is relative to.
@@ -62,7 +64,8 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     let typed = bound.and_then(|bound| check::check(&mut names, &bound, &mut sources, &mut findings));
     let mut parameters = None;
     if let Some(recipe) = &typed {
-        parameters = options.parameters.or_else(|| model_parameters(&recipe.model.value));
+        let find = |name: &str| options.find_model.and_then(|find| find(name));
+        parameters = options.parameters.or_else(|| model_parameters(&recipe.model.value, find));
         if let Some(table) = &parameters {
             check::check_targets(recipe, table, &mut findings);
         }
@@ -71,10 +74,16 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     Compilation { sources, diagnostics: findings.into_sorted(), schedule, parameters }
 }
 
-/// The parameters of a recipe's model, if its shape is known without looking at any file.
-fn model_parameters(model: &Model) -> Option<ParameterTable> {
+/// The parameters of a recipe's model, if they are known.
+fn model_parameters(
+    model: &Model,
+    find: impl Fn(&str) -> Option<ParameterTable>,
+) -> Option<ParameterTable> {
     let shape = match model {
-        Model::Named(name) => well_known(name)?,
+        Model::Named(name) => match find(name) {
+            Some(table) => return Some(table),
+            None => well_known(name)?,
+        },
         // Names and shapes of what can be pruned do not depend on the vocabulary.
         Model::NewBert(shape) if shape.impossible().is_none() || shape.vocab == 0 => {
             crate::params::BertShape { vocab: shape.vocab.max(1), ..*shape }

@@ -61,7 +61,12 @@ pub enum Model {
 #[serde(rename_all = "snake_case")]
 pub enum Data {
     /// Question answering on SQuAD v1.1 files in the `--data` folder.
-    Squad,
+    Squad {
+        /// The longest sequence, in tokens.
+        max_length: usize,
+        /// How far neighbouring windows of a long text overlap, in tokens.
+        doc_stride: usize,
+    },
     /// Sentence pairs: MNLI.
     Mnli,
     /// Question pairs: QQP.
@@ -127,10 +132,6 @@ pub struct Train {
     /// Dropout in place of the model's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// The longest sequence, in tokens.
-    pub max_length: usize,
-    /// How far neighbouring windows of a long text overlap, in tokens.
-    pub doc_stride: usize,
 }
 
 /// The learning rate over `start..end`.
@@ -211,6 +212,13 @@ pub enum Criterion {
     Obs(Obs),
 }
 
+impl Criterion {
+    /// Whether it asks for gradients over training data.
+    pub fn needs_gradients(&self) -> bool {
+        matches!(self, Criterion::Obs(_))
+    }
+}
+
 /// Settings of the Optimal BERT Surgeon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Obs {
@@ -226,6 +234,14 @@ pub struct Obs {
     pub recompute: usize,
     /// How the weights that stay make up for those that go.
     pub update: Update,
+}
+
+impl Obs {
+    /// Gradients held back until they are summed together: memory for them is about that of the
+    /// Fisher blocks.
+    pub fn chunk_rows(&self) -> usize {
+        self.block.div_ceil(2).clamp(8, 64)
+    }
 }
 
 /// How the weights that stay make up for those that go.

@@ -179,8 +179,6 @@ mod tests {
                 epsilon: 1e-8,
                 clip: 0.0,
                 dropout: None,
-                max_length: 128,
-                doc_stride: 64,
             },
             lr,
             prune: vec![],

@@ -1,12 +1,14 @@
 //! What is trained: models, data and metrics.
 //!
 //! The engine knows a [`Task`] only: it asks for batches, named outputs, a loss and metrics.
-//! [`question_answering`] is the built-in one: a BERT that finds answers in texts.
+//! [`question_answering`] is the built-in one: a BERT that finds answers in texts; [`prepare`] makes
+//! it from a schedule's model and data.
 
 pub mod data;
 pub mod metric;
 pub mod model;
 pub mod parameters;
+pub mod prepare;
 pub mod question_answering;
 
 use burn::module::Module;

@@ -1,8 +1,9 @@
 //! The Optimal BERT Surgeon against a float64 reference that was checked against SparseML's own
 //! classes. `tests/golden/obs/README.md` describes the files.
 
+use obert::method::mask::select::{Selection, select};
 use obert::method::mask::{Mask, rank};
-use obert::method::obs::surgeon::{Estimate, Parameter, Selection, Settings, prune};
+use obert::method::obs::surgeon::{Estimate, Parameter, Settings, prune};
 use serde_json::Value;
 
 use super::golden::cases;
@@ -79,13 +80,13 @@ fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact:
         .map(|(t, (weights, mask))| {
             let rows = gradients(case, round, t);
             let count = weights.len();
-            let mut estimate = Estimate::new(count, settings.block, rows.len() / count);
+            let mut estimate = Estimate::new(count, settings.block, rows.len() / count, 16);
             rows.chunks_exact(count).for_each(|row| estimate.add(row));
-            Parameter { weights, mask, estimate, sparsity: target }
+            Parameter { weights, mask, estimate }
         })
         .collect();
     let global = case["global_sparsity"].as_bool().unwrap();
-    let selection = if global { Selection::Global(target) } else { Selection::Layer };
+    let selection = if global { Selection::Global(target) } else { Selection::Layer(target) };
     let outcome = prune(&mut parameters, selection, &settings).unwrap();
     drop(parameters);
     Run { weights, masks, diagonals: outcome.diagonals, scores: outcome.scores }
@@ -187,12 +188,9 @@ fn every_selection_case_agrees_but_for_the_quirks_we_do_not_follow() {
         let group = if case["mask_type"] == "block4" { 4 } else { 1 };
         let grouped: Vec<Vec<f32>> =
             scores.iter().map(|s| s.chunks(group).map(|g| g.iter().sum::<f32>() / group as f32).collect()).collect();
-        let choose = |scores: &[f32]| rank::lowest(scores, rank::target_count(scores.len(), sparsity));
-        let pruned: Vec<bool> = if case["global_sparsity"].as_bool().unwrap() {
-            choose(&grouped.concat())
-        } else {
-            grouped.iter().flat_map(|s| choose(s)).collect()
-        };
+        let global = case["global_sparsity"].as_bool().unwrap();
+        let selection = if global { Selection::Global(sparsity) } else { Selection::Layer(sparsity) };
+        let pruned = select(&grouped, selection).concat();
         let got: String = pruned.iter().flat_map(|p| std::iter::repeat_n(if *p { '0' } else { '1' }, group)).collect();
         let expected: String = case["mask"].as_array().unwrap().iter().map(|m| m.as_str().unwrap()).collect();
         assert_eq!(got, expected, "{name}");

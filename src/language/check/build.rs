@@ -185,8 +185,6 @@ impl Builder<'_> {
                 epsilon: 0.0,
                 clip: 0.0,
                 dropout: None,
-                max_length: 0,
-                doc_stride: 0,
             },
             lr: Vec::new(),
             prune: Vec::new(),
@@ -335,8 +333,6 @@ impl Builder<'_> {
             epsilon: number(&mut fields, "epsilon")?,
             clip: number(&mut fields, "clip")?,
             dropout: number(&mut fields, "dropout"),
-            max_length: count(&mut fields, "max_length")?,
-            doc_stride: count(&mut fields, "doc_stride")?,
         })
     }
 
@@ -459,10 +455,13 @@ fn data(value: Value) -> Data {
             train: count(&mut fields, "train").unwrap_or(0),
             dev: count(&mut fields, "dev").unwrap_or(0),
         },
+        Value::Choice("squad", mut fields) => Data::Squad {
+            max_length: count(&mut fields, "max_length").unwrap_or(0),
+            doc_stride: count(&mut fields, "doc_stride").unwrap_or(0),
+        },
         Value::Choice("mnli", _) => Data::Mnli,
         Value::Choice("qqp", _) => Data::Qqp,
-        Value::Choice("masked_text", _) => Data::MaskedText,
-        _ => Data::Squad,
+        _ => Data::MaskedText,
     }
 }
 

@@ -119,7 +119,15 @@ const CRITERIA: &[Choice] = &[
 
 /// The task's data.
 pub const DATA: &[Choice] = &[
-    Choice::word("squad", "Question answering: SQuAD v1.1 JSON (`train*.json`, `dev*.json`) in `--data`."),
+    Choice {
+        name: "squad",
+        arguments: &[
+            Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
+                .formerly(&["max_seq_length"]),
+            Setting::with_default("doc_stride", Type::Count, "128", "Overlap of windows of a long text, in tokens."),
+        ],
+        doc: "Question answering: SQuAD v1.1 JSON (`train*.json`, `dev*.json`) in `--data`.",
+    },
     Choice::word("mnli", "Sentence pairs of MNLI."),
     Choice::word("qqp", "Question pairs of QQP."),
     Choice::word("masked_text", "Text for masked-language modelling."),
@@ -301,9 +309,6 @@ pub const VERBS: &[Verb] = &[
             Setting::with_default("clip", Type::Number, "1.0", "The largest global gradient norm; 0 for no clipping.")
                 .formerly(&["max_grad_norm"]),
             Setting::optional("dropout", Type::Ratio, "Dropout in place of the model's own."),
-            Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
-                .formerly(&["max_seq_length"]),
-            Setting::with_default("doc_stride", Type::Count, "128", "Overlap of windows of a long text, in tokens."),
         ]),
         places: &[Place::Recipe, Place::Stage],
         repeats: false,

@@ -1,6 +1,7 @@
 //! Which weights stay.
 
 pub mod rank;
+pub mod select;
 
 /// A mask over one parameter in the Hugging Face layout: `true` stays.
 #[derive(Clone, Debug, PartialEq, Eq)]

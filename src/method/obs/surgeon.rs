@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::method::mask::{Mask, rank};
+use crate::method::mask::Mask;
+use crate::method::mask::select::{Selection, select, spread};
 
 use super::dual::DualBlock;
 use super::fisher::Fisher;
@@ -62,12 +63,13 @@ enum Kind {
 }
 
 impl Estimate {
-    /// An estimate from `gradients` gradients of a parameter of `count` weights.
-    pub fn new(count: usize, block: usize, gradients: usize) -> Self {
+    /// An estimate from `gradients` gradients of a parameter of `count` weights, summed `chunk` at a
+    /// time.
+    pub fn new(count: usize, block: usize, gradients: usize, chunk: usize) -> Self {
         if gradients < block {
             return Estimate { count, rows: Vec::new(), capacity: gradients, kind: Kind::Dual { block }, finite: true };
         }
-        let capacity = chunk_rows(block).min(gradients).max(1);
+        let capacity = chunk.min(gradients).max(1);
         let kind = Kind::Primal(Fisher::new(count, block));
         Estimate { count, rows: Vec::with_capacity(capacity * count), capacity, kind, finite: true }
     }
@@ -93,11 +95,6 @@ impl Estimate {
     }
 }
 
-/// Gradients held back until they are summed together; memory for them is about that of F.
-fn chunk_rows(block: usize) -> usize {
-    block.div_ceil(2).clamp(8, 64)
-}
-
 /// A parameter that takes part in a pruning event.
 #[derive(Debug)]
 pub struct Parameter<'a> {
@@ -107,24 +104,6 @@ pub struct Parameter<'a> {
     pub mask: &'a mut Mask,
     /// The estimate of its Fisher matrix from gradients at these weights.
     pub estimate: Estimate,
-    /// The share to be pruned, where parameters are ranked one by one.
-    pub sparsity: f64,
-}
-
-/// How weights are chosen from their saliencies.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Selection {
-    /// All parameters together, to this sparsity.
-    Global(f64),
-    /// Each parameter by itself, to its own sparsity.
-    Layer,
-    /// In each run of `of` consecutive weights, `keep` stay.
-    NofM {
-        /// Weights that stay.
-        keep: usize,
-        /// Weights in a run.
-        of: usize,
-    },
 }
 
 /// What came of an event, for reports and tests.
@@ -148,9 +127,14 @@ pub fn prune(
     let mut scored = Vec::with_capacity(parameters.len());
     for (i, parameter) in parameters.iter_mut().enumerate() {
         parameter.estimate.flush();
-        scored.push(scores(parameter, settings).map_err(|e| (i, e))?);
+        scored.push(saliencies(parameter, settings).map_err(|e| (i, e))?);
     }
-    let pruned = select(parameters, &scored, selection, settings.group);
+    let scores: Vec<Vec<f32>> = scored.iter_mut().map(|s| std::mem::take(&mut s.scores)).collect();
+    let pruned: Vec<Vec<bool>> = select(&scores, selection)
+        .into_iter()
+        .zip(parameters.iter())
+        .map(|(groups, p)| spread(&groups, settings.group, p.weights.len()))
+        .collect();
     let mut deltas = Vec::with_capacity(parameters.len());
     for (i, ((parameter, scored), pruned)) in parameters.iter().zip(&scored).zip(&pruned).enumerate() {
         deltas.push(delta(parameter, scored, pruned, settings).map_err(|e| (i, e))?);
@@ -166,50 +150,11 @@ pub fn prune(
         }
         parameter.mask.apply(parameter.weights);
     }
-    let (scores, diagonals) = scored.into_iter().map(|s| (s.scores, s.diagonal)).unzip();
-    Ok(Outcome { scores, diagonals })
-}
-
-/// Chooses what to prune: for each parameter, weight by weight.
-fn select(
-    parameters: &[Parameter],
-    scored: &[BlockScores],
-    selection: Selection,
-    group: usize,
-) -> Vec<Vec<bool>> {
-    let spread = |groups: &[bool], count: usize| -> Vec<bool> {
-        groups.iter().flat_map(|p| std::iter::repeat_n(*p, group)).take(count).collect()
-    };
-    let counts = parameters.iter().map(|p| p.weights.len());
-    match selection {
-        Selection::Layer => scored
-            .iter()
-            .zip(parameters)
-            .map(|(s, p)| {
-                let target = rank::target_count(s.scores.len(), p.sparsity);
-                spread(&rank::lowest(&s.scores, target), p.weights.len())
-            })
-            .collect(),
-        Selection::Global(sparsity) => {
-            let all: Vec<f32> = scored.iter().flat_map(|s| s.scores.iter().copied()).collect();
-            let pruned = rank::lowest(&all, rank::target_count(all.len(), sparsity));
-            let mut rest = pruned.as_slice();
-            scored
-                .iter()
-                .zip(counts)
-                .map(|(s, count)| {
-                    let (own, others) = rest.split_at(s.scores.len());
-                    rest = others;
-                    spread(own, count)
-                })
-                .collect()
-        }
-        Selection::NofM { keep, of } => scored.iter().map(|s| rank::n_of_m(&s.scores, keep, of)).collect(),
-    }
+    Ok(Outcome { scores, diagonals: scored.into_iter().map(|s| s.diagonal).collect() })
 }
 
 /// The saliencies of a parameter.
-fn scores(parameter: &Parameter, settings: &Settings) -> Result<BlockScores, ObsError> {
+fn saliencies(parameter: &Parameter, settings: &Settings) -> Result<BlockScores, ObsError> {
     if !parameter.estimate.finite {
         return Err(ObsError::GradientNotFinite);
     }

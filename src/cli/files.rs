@@ -1,0 +1,53 @@
+//! Recipe files on the disk.
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic};
+use crate::language::Loader;
+
+/// A larger file is no recipe.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads a recipe.
+///
+/// # Errors
+/// A file that is missing, a folder, too large, or no text.
+pub fn read_recipe(path: &Path) -> Result<String, Diagnostic> {
+    let shown = path.display();
+    let unreadable = |why: String| {
+        Diagnostic::unlocated(Code::RecipeNotReadable, format!("cannot read `{shown}`: {why}"))
+            .help("give the path of an .obert file")
+    };
+    let metadata = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
+    if metadata.is_dir() {
+        return Err(unreadable("it is a folder".into()));
+    }
+    if metadata.len() > LARGEST {
+        return Err(Diagnostic::unlocated(
+            Code::RecipeTooLarge,
+            format!("`{shown}` has {} bytes; a recipe has at most {LARGEST}", metadata.len()),
+        )
+        .help("is it the right file?"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| {
+        Diagnostic::unlocated(
+            Code::RecipeNotText,
+            format!("`{shown}` is not UTF-8 text: byte {} does not fit", e.utf8_error().valid_up_to()),
+        )
+        .help("save it as UTF-8")
+    })
+}
+
+/// Reads what `use \"…\"` names, relative to the file that says it.
+pub struct Disk;
+
+impl Loader for Disk {
+    fn load(&self, from: &Path, path: &str) -> Result<(PathBuf, String), String> {
+        let full = from.parent().unwrap_or(Path::new("")).join(path);
+        let text = read_recipe(&full).map_err(|d| d.message)?;
+        // One file under two names is one module.
+        let identity = full.canonicalize().unwrap_or(full);
+        Ok((identity, text))
+    }
+}

@@ -1,0 +1,75 @@
+//! `obertc params`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{ERRORS, FINE, fail, say};
+use crate::diag::{Code, Diagnostic, Sources, nearest};
+use crate::params::builtin::{Head, WELL_KNOWN, bert, well_known};
+use crate::params::{ParameterTable, Selector, folder};
+
+#[derive(Args, Debug)]
+pub struct ParamsArgs {
+    /// A pattern over names: `*` is one segment, `**` any text, `{a,b}` alternatives; or re:REGEX
+    #[arg(value_name = "PATTERN", default_value = "**")]
+    pattern: String,
+    /// A Hugging Face model folder, or the name of a well-known model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+}
+
+pub fn run(args: &ParamsArgs) -> i32 {
+    let mut sources = Sources::new();
+    let table = match table(args, &mut sources) {
+        Ok(table) => table,
+        Err(diagnostics) => return fail(&diagnostics, &sources),
+    };
+    let selector = match args.pattern.strip_prefix("re:") {
+        Some(regex) => Selector::Regex(regex.to_owned()),
+        None => Selector::Glob(args.pattern.clone()),
+    };
+    let selected = match selector.select(&table) {
+        Ok(selected) => selected,
+        Err(error) => {
+            let diagnostic = Diagnostic::unlocated(Code::BadPattern, format!("this pattern cannot be read: {error}"))
+                .help("as `bert.encoder.**.weight`");
+            return fail(&[diagnostic], &sources);
+        }
+    };
+    if selected.is_empty() {
+        let near = nearest(&args.pattern, table.iter().map(|p| p.name.as_str()));
+        let help = near.map_or("`**` matches every name".to_owned(), |n| format!("the nearest name is `{n}`"));
+        let message = format!("`{}` matches none of {} parameters", args.pattern, table.len());
+        let _ = fail(&[Diagnostic::unlocated(Code::MatchesNothing, message).help(help)], &sources);
+        return ERRORS;
+    }
+    let mut rows = Table::new();
+    rows.load_style(presets::NOTHING).set_header(["name", "shape", "weights"]);
+    for parameter in selected.iter().map(|i| table.get(*i)) {
+        let shape: Vec<String> = parameter.shape.iter().map(usize::to_string).collect();
+        rows.add_row([parameter.name.clone(), shape.join(" × "), parameter.count().to_string()]);
+    }
+    if let Some(column) = rows.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
+    say(&format!("{rows}\n{} parameters, {weights} of {} weights\n", selected.len(), table.count()));
+    FINE
+}
+
+fn table(args: &ParamsArgs, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
+    let name = args.model.to_string_lossy();
+    if !args.model.exists()
+        && let Some(shape) = well_known(&name)
+    {
+        return Ok(bert(&shape, Head::QuestionAnswering));
+    }
+    folder::read(&args.model, sources).map(|f| f.table).map_err(|mut diagnostics| {
+        if let (false, Some(near)) = (args.model.exists(), nearest(&name, WELL_KNOWN.iter().copied())) {
+            diagnostics[0].help = Some(format!("did you mean the well-known model `{near}`?"));
+        }
+        diagnostics
+    })
+}

@@ -1,0 +1,176 @@
+//! `obertc run`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+
+use super::progress::Watcher;
+use super::{ERRORS, FINE, RecipeArgs, compile_recipe, complain, fail, say};
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::engine::{Interpreter, StageResult, device};
+use crate::output::log::RunLog;
+use crate::output::{folder, summary};
+use crate::schedule::Schedule;
+use crate::schedule::ir::{Data, Teacher};
+use crate::task::data::squad::Need;
+use crate::task::prepare::{self, Places};
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// The folder of data files (train*.json and dev*.json for SQuAD)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the model and the log go [default: runs/NAME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The model that `distill from teacher` learns from
+    #[arg(long, value_name = "DIR")]
+    teacher: Option<PathBuf>,
+    /// Where it is computed
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// The seed, in place of the recipe's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// At most so many steps in a stage: epochs are shortened, so that every event still happens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit_steps: Option<u64>,
+    /// At most so many questions to train on, and to measure on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit_examples: Option<u64>,
+    /// The longest sequence in tokens, in place of the recipe's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
+    max_seq_len: Option<u64>,
+    /// Print nothing but errors and the summary
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub fn run(args: &RunArgs) -> i32 {
+    let begin = Instant::now();
+    let mut compiled = match compile_recipe(&args.recipe) {
+        Ok(compiled) => compiled,
+        Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+    };
+    let Some(mut schedule) = compiled.schedule.take() else {
+        return fail(&compiled.diagnostics, &compiled.sources);
+    };
+    complain(&compiled.diagnostics, &compiled.sources);
+    let mut sources = compiled.sources;
+    if let Err(diagnostic) = apply_flags(args, &mut schedule) {
+        return fail(&[diagnostic], &sources);
+    }
+    match execute(args, &schedule, &mut sources) {
+        Err(diagnostics) => fail(&diagnostics, &sources),
+        Ok((folder, results)) => {
+            let seconds = begin.elapsed().as_secs_f64();
+            say(&format!("\n{}", summary::summary(&schedule, &results, &folder, seconds)));
+            let missed = missed_expectations(&schedule, &results);
+            complain(&missed, &sources);
+            if missed.is_empty() { FINE } else { ERRORS }
+        }
+    }
+}
+
+/// Flags that take the place of something in the recipe.
+fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic> {
+    if let Some(seed) = args.seed {
+        schedule.seed = seed;
+    }
+    let no_effect = |flag: &str, why: &str| {
+        Err(Diagnostic::unlocated(Code::FlagHasNoEffect, format!("`{flag}` has no effect: {why}"))
+            .help("leave it out"))
+    };
+    match (&mut schedule.data, args.max_seq_len) {
+        (Data::Squad { max_length, doc_stride }, Some(length)) => {
+            *max_length = length as usize;
+            // Windows overlap by less than half, so that a short length still moves on.
+            *doc_stride = (*doc_stride).min(*max_length / 3);
+        }
+        (_, Some(_)) => return no_effect("--max-seq-len", "the built-in texts have one length"),
+        _ => {}
+    }
+    let built_in = matches!(schedule.data, Data::BuiltinReading { .. });
+    if built_in && args.data.is_some() {
+        return no_effect("--data", "the recipe generates its data");
+    }
+    let wants_teacher =
+        schedule.stages.iter().any(|s| s.distill.as_ref().is_some_and(|d| d.from == Teacher::Flag));
+    match (wants_teacher, &args.teacher) {
+        (false, Some(_)) => no_effect("--teacher", "the recipe does not say `distill from teacher`"),
+        (true, None) => Err(Diagnostic::unlocated(Code::FlagMissing, "the recipe says `distill from teacher`")
+            .help("give the teacher's folder: `--teacher DIR`")),
+        _ => Ok(()),
+    }
+}
+
+type Finished = (PathBuf, Vec<StageResult>);
+
+fn execute(args: &RunArgs, schedule: &Schedule, sources: &mut Sources) -> Result<Finished, Vec<Diagnostic>> {
+    let one = |d: Diagnostic| vec![d];
+    let device = device::open(&args.device).map_err(one)?;
+    let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
+    let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
+    let places = Places {
+        model: &schedule.model,
+        model_folder: args.recipe.model.as_deref(),
+        data: &schedule.data,
+        data_folder: args.data.as_deref(),
+        need: if trains || estimates { Need::Both } else { Need::Dev },
+        limit_examples: args.limit_examples.map(|n| n as usize),
+        dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
+        seed: schedule.seed,
+    };
+    let prepared = prepare::prepare(&places, &device, sources)?;
+    if !args.quiet {
+        for note in &prepared.notes {
+            eprintln!("note: {note}");
+        }
+    }
+    let mut load_teacher = |path: &Path| prepare::teacher(path, &prepared.config, &device, sources);
+    let teacher = args.teacher.as_deref().map(&mut load_teacher).transpose()?;
+    let mut named_teachers = HashMap::new();
+    for stage in &schedule.stages {
+        if let Some(Teacher::Named(name)) = stage.distill.as_ref().map(|d| &d.from) {
+            named_teachers.insert(name.clone(), load_teacher(Path::new(name))?);
+        }
+    }
+    let folder = folder::begin(args.out.as_deref(), &schedule.name).map_err(one)?;
+    let log = RunLog::create(&folder).map_err(one)?;
+    let mut watcher = Watcher::new(Some(log), args.quiet);
+    let interpreter = Interpreter {
+        task: &prepared.task,
+        schedule,
+        device,
+        teacher,
+        named_teachers,
+        limit_steps: args.limit_steps,
+    };
+    let (model, results) =
+        interpreter.run(prepared.model, &mut watcher).map_err(|e| vec![Diagnostic::from(e)])?;
+    drop(watcher);
+    folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer, schedule).map_err(one)?;
+    Ok((folder, results))
+}
+
+/// The metrics of the last carried stage that miss their range.
+fn missed_expectations(schedule: &Schedule, results: &[StageResult]) -> Vec<Diagnostic> {
+    let Some(last) = results.iter().rev().find(|r| !r.branch) else { return Vec::new() };
+    schedule
+        .expect
+        .iter()
+        .filter_map(|expected| {
+            let value = last.metrics.get(&expected.metric).copied().unwrap_or(f64::NAN);
+            let reached = expected.least <= value && value <= expected.most;
+            (!reached).then(|| {
+                let range = format!("{}..{}", expected.least, expected.most);
+                let message = format!("{} is {value:.2}, expected in {range}", expected.metric);
+                Diagnostic::unlocated(Code::ExpectFailed, message).help("the model was saved all the same")
+            })
+        })
+        .collect()
+}

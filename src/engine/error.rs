@@ -1,0 +1,85 @@
+//! What can go wrong while a schedule runs.
+
+use crate::diag::{Code, Diagnostic};
+use crate::method::obs::ObsError;
+use crate::params::SelectorError;
+
+/// Why a run stops.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The loss is not a finite number.
+    #[error("the loss is {loss} at step {step} of `{stage}`")]
+    LossNotFinite {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// What it is.
+        loss: f64,
+    },
+    /// The surgeon gave up on a parameter.
+    #[error("`{parameter}` cannot be pruned at step {step} of `{stage}`: {source}")]
+    Surgeon {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// The parameter.
+        parameter: String,
+        /// Why.
+        source: ObsError,
+    },
+    /// A selector cannot be read, or selects nothing of this model.
+    #[error("a selector of `{stage}` cannot be used: {why}")]
+    Selector {
+        /// The stage.
+        stage: String,
+        /// Why.
+        why: String,
+    },
+    /// A stage or a teacher that the schedule names and that does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// Whoever watches the run could not keep up its records.
+    #[error("{}", .0.message)]
+    Observer(Diagnostic),
+    /// The run was asked to stop.
+    #[error("stopped at step {step} of `{stage}`")]
+    Stopped {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+    },
+}
+
+impl EngineError {
+    pub(super) fn selector(stage: &str, error: SelectorError) -> Self {
+        EngineError::Selector { stage: stage.to_owned(), why: error.to_string() }
+    }
+}
+
+impl From<EngineError> for Diagnostic {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::LossNotFinite { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
+                .help("lower the learning rate, or clip gradients: `train { clip: 1.0 }`"),
+            EngineError::Surgeon { source: ObsError::NotFactored { .. }, .. } => {
+                Diagnostic::unlocated(Code::BlockNotFactored, message)
+                    .help("raise `damp` in `obs(…)`, for example tenfold, or take more gradients")
+            }
+            EngineError::Surgeon { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
+                .help("is the model sound? evaluate it with `obertc eval`"),
+            EngineError::Selector { .. } => Diagnostic::unlocated(Code::MatchesNothing, message)
+                .help("list the names with `obertc params --model DIR '**'`"),
+            EngineError::Missing(_) => {
+                Diagnostic::unlocated(Code::FlagMissing, message).help("give it with `--teacher DIR`")
+            }
+            EngineError::Observer(diagnostic) => diagnostic,
+            EngineError::Stopped { .. } => {
+                Diagnostic::unlocated(Code::Stopped, message).help("what was reached so far is in run.jsonl")
+            }
+        }
+    }
+}

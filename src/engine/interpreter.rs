@@ -1,0 +1,172 @@
+//! Stage after stage, branches beside them.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::schedule::Schedule;
+use crate::schedule::ir::{Stage, Teacher};
+use crate::task::Task;
+use crate::task::metric::Metrics;
+use crate::task::parameters;
+
+use super::EngineError;
+use super::events::{Event, Observer};
+use super::masks::Masks;
+use super::stage::{StageRun, Times};
+
+/// Runs a schedule for a task.
+pub struct Interpreter<'a, T: Task> {
+    /// What is trained for.
+    pub task: &'a T,
+    /// What is done.
+    pub schedule: &'a Schedule,
+    /// The device, without autodiff.
+    pub device: Device,
+    /// The model that `distill from teacher` means.
+    pub teacher: Option<T::Model>,
+    /// Models named in `distill from "…"`, by name.
+    pub named_teachers: HashMap<String, T::Model>,
+    /// At most so many training steps in a stage: epochs are shortened so that everything still
+    /// happens.
+    pub limit_steps: Option<u64>,
+}
+
+/// What came of a stage.
+#[derive(Clone, Debug)]
+pub struct StageResult {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a branch.
+    pub branch: bool,
+    /// How good the model is at its end.
+    pub metrics: Metrics,
+    /// For every prunable parameter its name, weights and zeros.
+    pub sparsity: Vec<LayerSparsity>,
+    /// Non-zero values and all values of all parameters.
+    pub nonzero: (usize, usize),
+    /// Where the time went.
+    pub times: Times,
+}
+
+/// How sparse a parameter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerSparsity {
+    /// The parameter.
+    pub name: String,
+    /// Its weights.
+    pub count: usize,
+    /// Those that are zero.
+    pub zeros: usize,
+}
+
+/// What a stage leaves for later ones.
+struct Result<M> {
+    model: M,
+}
+
+impl<T: Task> Interpreter<'_, T> {
+    /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
+    /// carried stage's model and every stage's figures.
+    ///
+    /// # Errors
+    /// Whatever stops the run.
+    pub fn run(
+        &self,
+        model: T::Model,
+        observer: &mut dyn Observer,
+    ) -> std::result::Result<(T::Model, Vec<StageResult>), EngineError> {
+        let begin = Instant::now();
+        let mut model = self.to_training(model);
+        let mut kept: HashMap<&str, Result<T::Model>> = HashMap::new();
+        let mut results = Vec::new();
+        self.tell(observer, &Event::RunStarted {
+            recipe: self.schedule.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            seed: self.schedule.seed,
+            device: format!("{:?}", self.device),
+            examples: self.task.examples(),
+        })?;
+        for (index, stage) in self.schedule.stages.iter().enumerate() {
+            let start = match &stage.branch_from {
+                None => model.clone(),
+                Some(from) => {
+                    let kept = kept.get(from.as_str());
+                    kept.ok_or_else(|| EngineError::Missing(format!("there is no stage `{from}`")))?.model.clone()
+                }
+            };
+            if stage.branch_from.is_none() {
+                // The old model would keep its weights alive beside the new one's.
+                drop(std::mem::replace(&mut model, start.clone()));
+            }
+            let teacher = self.teacher_of(stage, &start, &kept)?;
+            let run = StageRun {
+                task: self.task,
+                stage,
+                index: index as u64,
+                seed: self.schedule.seed,
+                device: &self.device,
+                teacher,
+                limit_steps: self.limit_steps,
+            };
+            let (finished, result) = run.run(start, Masks::default(), observer)?;
+            results.push(result);
+            if self.is_needed_later(index) {
+                kept.insert(&stage.name, Result { model: finished.clone() });
+            }
+            if stage.branch_from.is_none() {
+                model = finished;
+            }
+        }
+        self.tell(observer, &Event::RunFinished { seconds: begin.elapsed().as_secs_f64() })?;
+        Ok((model.valid(), results))
+    }
+
+    fn tell(&self, observer: &mut dyn Observer, event: &Event) -> std::result::Result<(), EngineError> {
+        observer.event(event).map_err(EngineError::Observer)
+    }
+
+    /// The model with gradients, on the same device.
+    fn to_training(&self, model: T::Model) -> T::Model {
+        let device = self.device.clone().autodiff();
+        let values = parameters::read(&model, |_| true);
+        let moved = model.fork(&device);
+        parameters::write(moved, values).train()
+    }
+
+    fn is_needed_later(&self, index: usize) -> bool {
+        let name = &self.schedule.stages[index].name;
+        self.schedule.stages[index + 1..].iter().any(|later| {
+            later.branch_from.as_ref() == Some(name)
+                || later.distill.as_ref().is_some_and(|d| d.from == Teacher::Stage(name.clone()))
+        })
+    }
+
+    fn teacher_of(
+        &self,
+        stage: &Stage,
+        start: &T::Model,
+        kept: &HashMap<&str, Result<T::Model>>,
+    ) -> std::result::Result<Option<T::Model>, EngineError> {
+        let Some(distill) = &stage.distill else { return Ok(None) };
+        let missing = |what: String| EngineError::Missing(what);
+        Ok(Some(match &distill.from {
+            Teacher::Flag => {
+                self.teacher.clone().ok_or_else(|| missing(format!("`{}` needs a teacher", stage.name)))?
+            }
+            Teacher::Named(name) => self
+                .named_teachers
+                .get(name)
+                .cloned()
+                .ok_or_else(|| missing(format!("the teacher `{name}` was not loaded")))?,
+            Teacher::Itself => start.valid(),
+            Teacher::Stage(name) => kept
+                .get(name.as_str())
+                .ok_or_else(|| missing(format!("there is no stage `{name}`")))?
+                .model
+                .valid(),
+        }))
+    }
+}

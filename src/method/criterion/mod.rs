@@ -1,0 +1,3 @@
+//! Other measures of importance than the surgeon's.
+
+pub mod magnitude;

@@ -1,0 +1,62 @@
+//! Which groups of weights go, over several parameters at once.
+
+use super::rank;
+
+/// Among which weights the least important are sought, and how many go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Selection {
+    /// Among all parameters together, to this sparsity.
+    Global(f64),
+    /// In each parameter by itself, to this sparsity.
+    Layer(f64),
+    /// In each run of `of` consecutive weights, `keep` stay.
+    NofM {
+        /// Weights that stay.
+        keep: usize,
+        /// Weights in a run.
+        of: usize,
+    },
+}
+
+/// For each parameter and each of its groups whether it is pruned, given the groups' scores
+/// (-∞ where a group is pruned already).
+pub fn select(scores: &[Vec<f32>], selection: Selection) -> Vec<Vec<bool>> {
+    match selection {
+        Selection::Layer(sparsity) => scores.iter().map(|s| lowest(s, sparsity)).collect(),
+        Selection::Global(sparsity) => {
+            let all = lowest(&scores.concat(), sparsity);
+            let mut rest = all.as_slice();
+            scores
+                .iter()
+                .map(|s| {
+                    let (own, others) = rest.split_at(s.len());
+                    rest = others;
+                    own.to_vec()
+                })
+                .collect()
+        }
+        Selection::NofM { keep, of } => scores.iter().map(|s| rank::n_of_m(s, keep, of)).collect(),
+    }
+}
+
+/// From groups of `group` consecutive weights to the weights themselves, `count` of them.
+pub fn spread(groups: &[bool], group: usize, count: usize) -> Vec<bool> {
+    groups.iter().flat_map(|pruned| std::iter::repeat_n(*pruned, group)).take(count).collect()
+}
+
+fn lowest(scores: &[f32], sparsity: f64) -> Vec<bool> {
+    rank::lowest(scores, rank::target_count(scores.len(), sparsity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_threshold_over_all_parameters_or_one_for_each() {
+        let scores = vec![vec![1.0, 2.0, 3.0, 4.0], vec![10.0, 20.0]];
+        assert_eq!(select(&scores, Selection::Global(0.5)), [vec![true, true, true, false], vec![false, false]]);
+        assert_eq!(select(&scores, Selection::Layer(0.5)), [vec![true, true, false, false], vec![true, false]]);
+        assert_eq!(spread(&[true, false], 4, 6), [true, true, true, true, false, false]);
+    }
+}

@@ -1,0 +1,170 @@
+//! The end of a run in words and tables.
+
+use std::path::Path;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::engine::StageResult;
+use crate::schedule::Schedule;
+
+/// Everything a person wants to know when a run is done. `seconds` is the whole run's wall time.
+pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seconds: f64) -> String {
+    let mut text = String::new();
+    text.push_str(&models(results));
+    if let Some(last) = results.iter().rev().find(|r| !r.branch) {
+        text.push('\n');
+        text.push_str(&layers(last));
+        text.push('\n');
+        text.push_str(&size(last));
+    }
+    text.push_str(&times(results, seconds));
+    if matches!(schedule.data, crate::schedule::ir::Data::BuiltinReading { .. }) {
+        text.push_str("Data    generated texts, a stand-in: these figures say nothing about other data\n");
+    }
+    text.push_str(&format!("Model   {}\n", folder.display()));
+    text
+}
+
+/// One row for each stage and branch.
+fn models(results: &[StageResult]) -> String {
+    let mut table = plain_table();
+    table.set_header(["Model", "Sparsity", "EM", "F1"]);
+    for result in results {
+        let name = if result.branch { format!("{} (branch)", result.name) } else { result.name.clone() };
+        let metric = |name: &str| result.metrics.get(name).map_or("-".into(), |v| format!("{v:.1}"));
+        table.add_row([name, percent(overall(result)), metric("em"), metric("f1")]);
+    }
+    right_align(&mut table, 1..4);
+    format!("{table}\n")
+}
+
+/// The share of zeros in each pruned parameter, a row for each layer.
+fn layers(result: &StageResult) -> String {
+    let pruned: Vec<_> = result.sparsity.iter().filter(|l| l.zeros > 0).collect();
+    if pruned.is_empty() {
+        return "Nothing is pruned.\n".into();
+    }
+    let mut columns: Vec<String> = Vec::new();
+    let mut rows: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    for layer in &pruned {
+        let (row, column) = place(&layer.name);
+        if !columns.contains(&column) {
+            columns.push(column.clone());
+        }
+        let value = percent(layer.zeros as f64 / layer.count as f64);
+        match rows.iter_mut().find(|(name, _)| *name == row) {
+            Some((_, cells)) => cells.push((column, value)),
+            None => rows.push((row, vec![(column, value)])),
+        }
+    }
+    let mut table = plain_table();
+    table.set_header(std::iter::once("Zeros in").chain(columns.iter().map(String::as_str)));
+    for (name, cells) in rows {
+        let value = |column: &String| {
+            cells.iter().find(|(c, _)| c == column).map_or(String::new(), |(_, v)| v.clone())
+        };
+        table.add_row(std::iter::once(name).chain(columns.iter().map(value)));
+    }
+    right_align(&mut table, 1..columns.len() + 1);
+    format!("{table}\n")
+}
+
+/// `bert.encoder.layer.0.attention.self.query.weight` is `query` of `layer 0`.
+fn place(name: &str) -> (String, String) {
+    let stem = name.strip_suffix(".weight").unwrap_or(name);
+    let words: Vec<&str> = stem.split('.').collect();
+    let Some(at) = words.iter().position(|w| *w == "layer") else {
+        return (stem.to_owned(), "weight".to_owned());
+    };
+    let layer = words.get(at + 1).copied().unwrap_or("");
+    let column = match words.get(at + 2..).unwrap_or(&[]) {
+        ["attention", "self", part] => (*part).to_owned(),
+        ["attention", "output", "dense"] => "attention out".to_owned(),
+        ["intermediate", "dense"] => "feed-forward in".to_owned(),
+        ["output", "dense"] => "feed-forward out".to_owned(),
+        rest => rest.join("."),
+    };
+    (format!("layer {layer}"), column)
+}
+
+/// Bytes of the dense file, and what a bit for each weight and the non-zero values would take.
+fn size(result: &StageResult) -> String {
+    let (nonzero, all) = result.nonzero;
+    let masked: usize = result.sparsity.iter().filter(|l| l.zeros > 0).map(|l| l.count).sum();
+    let packed = nonzero * 4 + masked / 8;
+    format!(
+        "Size    {} parameters, {} not zero; {} as saved (dense float32), {} if zeros took one bit\n",
+        count(all),
+        count(nonzero),
+        bytes(all * 4),
+        bytes(packed)
+    )
+}
+
+fn times(results: &[StageResult], seconds: f64) -> String {
+    let sum = |f: fn(&StageResult) -> f64| results.iter().map(f).sum::<f64>();
+    let (training, pruning, evaluating) =
+        (sum(|r| r.times.training), sum(|r| r.times.pruning), sum(|r| r.times.evaluating));
+    let rest = (seconds - training - pruning - evaluating).max(0.0);
+    format!(
+        "Time    {}: training {}, pruning {}, evaluating {}, the rest {}\n",
+        duration(seconds),
+        duration(training),
+        duration(pruning),
+        duration(evaluating),
+        duration(rest)
+    )
+}
+
+fn overall(result: &StageResult) -> f64 {
+    let pruned = result.sparsity.iter().filter(|l| l.zeros > 0);
+    let (zeros, all) = pruned.fold((0, 0), |(z, n), l| (z + l.zeros, n + l.count));
+    zeros as f64 / usize::max(all, 1) as f64
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
+    for index in columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// `1,234,567`.
+pub fn count(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn bytes(n: usize) -> String {
+    match n {
+        0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        _ => format!("{:.1} MB", n as f64 / 1e6),
+    }
+}
+
+/// `2m 05s` or `3.4s`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.1}s"),
+        s if s < 3600.0 => format!("{}m {:02}s", s as u64 / 60, s as u64 % 60),
+        s => format!("{}h {:02}m", s as u64 / 3600, s as u64 / 60 % 60),
+    }
+}

@@ -1,0 +1,44 @@
+//! What pruning asks of the machine: forward and backward passes, and memory for the Fisher matrix.
+
+use crate::params::ParameterTable;
+use crate::schedule::Timeline;
+use crate::schedule::ir::{Criterion, Stage};
+
+/// The cost of one `prune` statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Parameters that are pruned.
+    pub parameters: usize,
+    /// Their weights.
+    pub weights: usize,
+    /// Pruning events.
+    pub events: usize,
+    /// Gradients over all events, each a forward and a backward pass of one batch.
+    pub gradients: usize,
+    /// Bytes of the Fisher blocks.
+    pub fisher: u64,
+    /// Bytes of gradients held back before they are summed.
+    pub chunk: u64,
+}
+
+/// The cost of a stage's `prune` statement of an index.
+pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &ParameterTable) -> Cost {
+    let prune = &stage.prune[statement];
+    let index = prune.targets.selector.select(table).unwrap_or_default();
+    let weights: usize = index.iter().map(|i| table.get(*i).count()).sum();
+    let events = timeline.prunes().iter().filter(|e| e.prune == statement).count();
+    let (gradients, fisher, chunk) = match &prune.by {
+        Criterion::Magnitude => (0, 0, 0),
+        Criterion::Obs(obs) => {
+            // Whole blocks of every parameter, the lower triangle of each, in float32.
+            let triangle = (obs.block * (obs.block + 1) / 2 * 4) as u64;
+            let blocks: usize = index.iter().map(|i| table.get(*i).count().div_ceil(obs.block)).sum();
+            // With fewer gradients than a block has weights the gradients themselves are kept.
+            let few = obs.gradients < obs.block;
+            let fisher = if few { 0 } else { blocks as u64 * triangle };
+            let rows = if few { obs.gradients } else { obs.chunk_rows().min(obs.gradients) };
+            (events * obs.gradients * obs.recompute, fisher, (weights * rows * 4) as u64)
+        }
+    };
+    Cost { parameters: index.len(), weights, events, gradients, fisher, chunk }
+}
