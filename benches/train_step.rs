@@ -17,6 +17,10 @@ use obert::task::data::features::Feature;
 use obert::task::model::BertForQuestionAnswering;
 use obert::task::question_answering::QuestionAnswering;
 
+/// What the binary uses.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 8;
 const LENGTH: usize = 128;
 const ROUNDS: usize = 5;
