@@ -3,6 +3,8 @@
 //! `cargo bench --profile dev --bench train_step`; `OBERT_PYTHON` names a Python with torch and
 //! transformers (default `python3`). The last line is `step time ratio ours/torch: N`.
 
+#![allow(clippy::print_stdout)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

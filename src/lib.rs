@@ -13,11 +13,11 @@ pub mod output;
 
 pub mod cli;
 pub mod diag;
-pub mod plan;
-pub mod language;
 #[cfg(feature = "engine")]
 pub mod files;
+pub mod language;
 pub mod params;
+pub mod plan;
 pub mod schedule;
 
 #[cfg(feature = "engine")]

@@ -26,9 +26,9 @@ pub struct EvalArgs {
     /// The longest sequence, in tokens
     #[arg(long, value_name = "N", default_value_t = 384, value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
     max_seq_len: u64,
-    /// How far neighbouring windows of a long text overlap, in tokens
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    doc_stride: u64,
+    /// How far neighbouring windows of a long text overlap, in tokens [default: 128, at most half]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
+    doc_stride: Option<u64>,
     /// At most so many questions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
@@ -71,7 +71,8 @@ pub fn run(args: &EvalArgs) -> i32 {
 fn measure(args: &EvalArgs, sources: &mut Sources) -> Result<(Metrics, usize), Vec<Diagnostic>> {
     let device = device::open(&args.device).map_err(|d| vec![d])?;
     let max_length = args.max_seq_len as usize;
-    let data = Data::Squad { max_length, doc_stride: (args.doc_stride as usize).min(max_length / 3) };
+    let doc_stride = args.doc_stride.map_or(128.min(max_length / 2), |n| n as usize);
+    let data = Data::Squad { max_length, doc_stride };
     let places = Places {
         model: &Model::Named(args.model.display().to_string()),
         model_folder: Some(&args.model),

@@ -1,5 +1,7 @@
 //! The command line: one file for each command. Only here is anything printed.
 
+#![allow(clippy::print_stderr)]
+
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +27,9 @@ mod run;
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]
 #[command(name = "obertc", version, about, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 fine; 1 the input has errors, or a metric missed what the recipe expects; 2 wrong usage.")]
+#[command(
+    after_help = "Exit codes: 0 fine; 1 the input has errors, or a metric missed what the recipe expects; 2 wrong usage."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -33,14 +33,16 @@ pub fn run(args: &ParamsArgs) -> i32 {
     let selected = match selector.select(&table) {
         Ok(selected) => selected,
         Err(error) => {
-            let diagnostic = Diagnostic::unlocated(Code::BadPattern, format!("this pattern cannot be read: {error}"))
-                .help("as `bert.encoder.**.weight`");
+            let diagnostic =
+                Diagnostic::unlocated(Code::BadPattern, format!("this pattern cannot be read: {error}"))
+                    .help("as `bert.encoder.**.weight`");
             return fail(&[diagnostic], &sources);
         }
     };
     if selected.is_empty() {
         let near = nearest(&args.pattern, table.iter().map(|p| p.name.as_str()));
-        let help = near.map_or("`**` matches every name".to_owned(), |n| format!("the nearest name is `{n}`"));
+        let help =
+            near.map_or("`**` matches every name".to_owned(), |n| format!("the nearest name is `{n}`"));
         let message = format!("`{}` matches none of {} parameters", args.pattern, table.len());
         let _ = fail(&[Diagnostic::unlocated(Code::MatchesNothing, message).help(help)], &sources);
         return ERRORS;

@@ -88,8 +88,10 @@ impl Observer for Watcher {
                 ));
             }
             Event::Evaluated { step, metrics, .. } => {
-                let figures: Vec<String> =
-                    metrics.iter().map(|(name, value)| format!("{} {value:.1}", name.to_uppercase())).collect();
+                let figures: Vec<String> = metrics
+                    .iter()
+                    .map(|(name, value)| format!("{} {value:.1}", name.to_uppercase()))
+                    .collect();
                 self.say(&format!("  before step {step}: {}", figures.join(", ")));
             }
             _ => {}

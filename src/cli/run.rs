@@ -88,8 +88,8 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
     match (&mut schedule.data, args.max_seq_len) {
         (Data::Squad { max_length, doc_stride }, Some(length)) => {
             *max_length = length as usize;
-            // Windows overlap by less than half, so that a short length still moves on.
-            *doc_stride = (*doc_stride).min(*max_length / 3);
+            // A shorter length must still move on from window to window.
+            *doc_stride = (*doc_stride).min(*max_length / 2);
         }
         (_, Some(_)) => return no_effect("--max-seq-len", "the built-in texts have one length"),
         _ => {}
@@ -102,8 +102,10 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
         schedule.stages.iter().any(|s| s.distill.as_ref().is_some_and(|d| d.from == Teacher::Flag));
     match (wants_teacher, &args.teacher) {
         (false, Some(_)) => no_effect("--teacher", "the recipe does not say `distill from teacher`"),
-        (true, None) => Err(Diagnostic::unlocated(Code::FlagMissing, "the recipe says `distill from teacher`")
-            .help("give the teacher's folder: `--teacher DIR`")),
+        (true, None) => {
+            Err(Diagnostic::unlocated(Code::FlagMissing, "the recipe says `distill from teacher`")
+                .help("give the teacher's folder: `--teacher DIR`"))
+        }
         _ => Ok(()),
     }
 }
@@ -153,7 +155,10 @@ fn execute(args: &RunArgs, schedule: &Schedule, sources: &mut Sources) -> Result
     let (model, results) =
         interpreter.run(prepared.model, &mut watcher).map_err(|e| vec![Diagnostic::from(e)])?;
     drop(watcher);
-    folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer, schedule).map_err(one)?;
+    // A recipe of branches alone changes nothing: there is no model to keep.
+    if schedule.carried().next().is_some() {
+        folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer, schedule).map_err(one)?;
+    }
     Ok((folder, results))
 }
 

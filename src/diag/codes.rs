@@ -71,8 +71,7 @@ codes! {
     UnknownStage = 222, "an unknown stage";
     RecursiveName = 223, "a name is defined by itself";
     UnknownType = 224, "an unknown type";
-    BadSetArgument = 225, "`--set` is not of the form name=value";
-    NothingToDo = 226, "a stage does nothing";
+    NothingToDo = 225, "a stage does nothing";
 
     // 03: types and units
     WrongType = 301, "a value of another type is expected";
@@ -98,7 +97,6 @@ codes! {
     LengthMissing = 407, "a stage has no length";
     NoRecovery = 408, "pruning ends with its stage";
     TooManyInstants = 409, "a window has too many instants";
-    PruneWithoutRecovery = 410, "a stage of no length trains nothing";
 
     // 05: selectors
     MatchesNothing = 501, "a selector matches nothing";
@@ -114,9 +112,6 @@ codes! {
     BlockDoesNotFit = 604, "the Fisher block does not fit the pattern";
     SettingHasNoEffect = 605, "a setting has no effect";
     RankDeficient = 606, "fewer gradients than the Fisher block is wide";
-    SeveralTeachers = 607, "more than one distillation at a time";
-    SelfDistillation = 608, "a model cannot be its own earlier stage";
-    NotYet = 609, "not built yet";
 
     // 09: models, data and runs
     ModelNotFound = 901, "a model folder lacks a file";
@@ -140,6 +135,8 @@ codes! {
     TeacherDiffers = 919, "the teacher does not fit the student";
     FlagValue = 920, "a flag's value is out of range";
     Stopped = 921, "a run was stopped";
+    BadSetArgument = 922, "`--set` is not of the form name=value";
+    NotYet = 923, "not built yet";
 }
 
 impl fmt::Display for Code {

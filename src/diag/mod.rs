@@ -150,6 +150,14 @@ impl Findings {
         self.list.iter().any(Diagnostic::is_error)
     }
 
+    /// Drops what is only missing because the statement that says it cannot be read.
+    pub fn drop_consequences(&mut self) {
+        let unreadable = self.list.iter().any(|d| (100..200).contains(&d.code.number()));
+        let consequences =
+            [Code::MissingSetting, Code::MissingLr, Code::NothingToDo, Code::NoRecipe, Code::UnusedName];
+        self.list.retain(|d| !(unreadable && consequences.contains(&d.code)));
+    }
+
     /// The findings in reading order: by file, by offset, those without a place last. A finding
     /// said twice about one place is kept once.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {

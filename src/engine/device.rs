@@ -37,7 +37,8 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the devices are {}", names().join(", ")),
             };
-            Err(Diagnostic::unlocated(Code::DeviceUnavailable, format!("there is no device `{other}`")).help(help))
+            Err(Diagnostic::unlocated(Code::DeviceUnavailable, format!("there is no device `{other}`"))
+                .help(help))
         }
     }
 }

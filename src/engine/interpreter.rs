@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::schedule::Schedule;
-use crate::schedule::ir::{Stage, Teacher};
+use crate::schedule::ir::{START, Stage, Teacher};
 use crate::task::Task;
 use crate::task::metric::Metrics;
 use crate::task::parameters;
@@ -62,11 +62,6 @@ pub struct LayerSparsity {
     pub zeros: usize,
 }
 
-/// What a stage leaves for later ones.
-struct Result<M> {
-    model: M,
-}
-
 impl<T: Task> Interpreter<'_, T> {
     /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
     /// carried stage's model and every stage's figures.
@@ -77,24 +72,30 @@ impl<T: Task> Interpreter<'_, T> {
         &self,
         model: T::Model,
         observer: &mut dyn Observer,
-    ) -> std::result::Result<(T::Model, Vec<StageResult>), EngineError> {
+    ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
         let begin = Instant::now();
         let mut model = self.to_training(model);
-        let mut kept: HashMap<&str, Result<T::Model>> = HashMap::new();
+        let mut kept: HashMap<&str, T::Model> = HashMap::new();
+        if self.is_needed(START, 0) {
+            kept.insert(START, model.clone());
+        }
         let mut results = Vec::new();
-        self.tell(observer, &Event::RunStarted {
-            recipe: self.schedule.name.clone(),
-            version: env!("CARGO_PKG_VERSION"),
-            seed: self.schedule.seed,
-            device: format!("{:?}", self.device),
-            examples: self.task.examples(),
-        })?;
+        self.tell(
+            observer,
+            &Event::RunStarted {
+                recipe: self.schedule.name.clone(),
+                version: env!("CARGO_PKG_VERSION"),
+                seed: self.schedule.seed,
+                device: format!("{:?}", self.device),
+                examples: self.task.examples(),
+            },
+        )?;
         for (index, stage) in self.schedule.stages.iter().enumerate() {
             let start = match &stage.branch_from {
                 None => model.clone(),
                 Some(from) => {
-                    let kept = kept.get(from.as_str());
-                    kept.ok_or_else(|| EngineError::Missing(format!("there is no stage `{from}`")))?.model.clone()
+                    let kept = kept.get(from.as_str()).cloned();
+                    kept.ok_or_else(|| EngineError::Missing(format!("there is no stage `{from}`")))?
                 }
             };
             if stage.branch_from.is_none() {
@@ -113,8 +114,8 @@ impl<T: Task> Interpreter<'_, T> {
             };
             let (finished, result) = run.run(start, Masks::default(), observer)?;
             results.push(result);
-            if self.is_needed_later(index) {
-                kept.insert(&stage.name, Result { model: finished.clone() });
+            if self.is_needed(&stage.name, index + 1) {
+                kept.insert(&stage.name, finished.clone());
             }
             if stage.branch_from.is_none() {
                 model = finished;
@@ -124,7 +125,7 @@ impl<T: Task> Interpreter<'_, T> {
         Ok((model.valid(), results))
     }
 
-    fn tell(&self, observer: &mut dyn Observer, event: &Event) -> std::result::Result<(), EngineError> {
+    fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
         observer.event(event).map_err(EngineError::Observer)
     }
 
@@ -136,11 +137,12 @@ impl<T: Task> Interpreter<'_, T> {
         parameters::write(moved, values).train()
     }
 
-    fn is_needed_later(&self, index: usize) -> bool {
-        let name = &self.schedule.stages[index].name;
-        self.schedule.stages[index + 1..].iter().any(|later| {
-            later.branch_from.as_ref() == Some(name)
-                || later.distill.as_ref().is_some_and(|d| d.from == Teacher::Stage(name.clone()))
+    /// Whether a stage from index `from` on needs the result of `name`.
+    fn is_needed(&self, name: &str, from: usize) -> bool {
+        self.schedule.stages[from..].iter().any(|later| {
+            let teacher = later.distill.as_ref().map(|d| &d.from);
+            later.branch_from.as_deref() == Some(name)
+                || matches!(teacher, Some(Teacher::Stage(stage)) if stage == name)
         })
     }
 
@@ -148,8 +150,8 @@ impl<T: Task> Interpreter<'_, T> {
         &self,
         stage: &Stage,
         start: &T::Model,
-        kept: &HashMap<&str, Result<T::Model>>,
-    ) -> std::result::Result<Option<T::Model>, EngineError> {
+        kept: &HashMap<&str, T::Model>,
+    ) -> Result<Option<T::Model>, EngineError> {
         let Some(distill) = &stage.distill else { return Ok(None) };
         let missing = |what: String| EngineError::Missing(what);
         Ok(Some(match &distill.from {
@@ -162,11 +164,9 @@ impl<T: Task> Interpreter<'_, T> {
                 .cloned()
                 .ok_or_else(|| missing(format!("the teacher `{name}` was not loaded")))?,
             Teacher::Itself => start.valid(),
-            Teacher::Stage(name) => kept
-                .get(name.as_str())
-                .ok_or_else(|| missing(format!("there is no stage `{name}`")))?
-                .model
-                .valid(),
+            Teacher::Stage(name) => {
+                kept.get(name.as_str()).ok_or_else(|| missing(format!("there is no stage `{name}`")))?.valid()
+            }
         }))
     }
 }

@@ -5,6 +5,9 @@
 //! memory of what it was before it was pruned, and never moves again. SparseML leaves the moments
 //! to decay, without effect on the weights.
 
+// `pulp::with_simd` needs its lifetimes spelt out.
+#![allow(clippy::needless_lifetimes)]
+
 use std::collections::HashMap;
 
 use burn::backend::Flex;
@@ -37,12 +40,12 @@ struct Slot {
 
 enum Moments {
     Cpu(Vec<f32>, Vec<f32>),
-    Device(Tensor<1>, Tensor<1>),
+    Device(Box<[Tensor<1>; 2]>),
 }
 
 enum LayoutMask {
     Cpu(Vec<bool>),
-    Device(Tensor<1, Bool>),
+    Device(Box<Tensor<1, Bool>>),
 }
 
 /// The factors of one step.
@@ -91,7 +94,7 @@ impl AdamW {
                     LayoutMask::Cpu(kept)
                 } else {
                     let count = kept.len();
-                    LayoutMask::Device(Tensor::from_data(TensorData::new(kept, [count]), device))
+                    LayoutMask::Device(Box::new(Tensor::from_data(TensorData::new(kept, [count]), device)))
                 }
             });
         }
@@ -140,7 +143,7 @@ impl ModuleVisitor for SquaredNorm<'_> {
 
 /// Summed in a fixed order, chunk by chunk, so that it does not depend on the number of threads.
 fn squared_norm(values: &[f32]) -> f64 {
-    let chunks: Vec<f64> = values.par_chunks(CHUNK).map(|chunk| chunk_norm(chunk)).collect();
+    let chunks: Vec<f64> = values.par_chunks(CHUNK).map(chunk_norm).collect();
     chunks.iter().sum()
 }
 
@@ -251,29 +254,24 @@ fn drop_pruned_simd<'a, S: Simd>(
     }
 }
 
-fn on_device<const D: usize>(
-    plain: Tensor<D>,
-    gradient: Tensor<D>,
-    slot: &mut Slot,
-    f: Step,
-) -> Tensor<D> {
+fn on_device<const D: usize>(plain: Tensor<D>, gradient: Tensor<D>, slot: &mut Slot, f: Step) -> Tensor<D> {
     let shape = plain.dims();
     let count: usize = shape.iter().product();
     let w = plain.reshape([count]);
     let g = gradient.reshape([count]) * f.scale;
-    let (m, v) = match slot.moments.take() {
-        Some(Moments::Device(m, v)) => (m, v),
-        _ => (w.zeros_like(), w.zeros_like()),
+    let [m, v] = match slot.moments.take() {
+        Some(Moments::Device(moments)) => *moments,
+        _ => [w.zeros_like(), w.zeros_like()],
     };
     let mut m = m * f.beta1 + g.clone() * (1.0 - f.beta1);
     let mut v = v * f.beta2 + g.square() * (1.0 - f.beta2);
     let mut w = w * f.shrink - m.clone() * f.rate / (v.clone().sqrt() * f.correction + f.epsilon);
     if let Some(LayoutMask::Device(kept)) = &slot.mask {
-        let pruned = kept.clone().bool_not();
+        let pruned = Tensor::clone(kept).bool_not();
         w = w.mask_fill(pruned.clone(), 0.0);
         m = m.mask_fill(pruned.clone(), 0.0);
         v = v.mask_fill(pruned, 0.0);
     }
-    slot.moments = Some(Moments::Device(m, v));
+    slot.moments = Some(Moments::Device(Box::new([m, v])));
     w.reshape(shape)
 }

@@ -49,30 +49,36 @@ pub fn prune<T: Task>(
     let mut start = None;
     for round in 1..=rounds {
         let mut values = parameters::read(&model, |name| names.contains(&name));
-        let mut weights: Vec<Vec<f32>> = names.iter().map(|n| values.remove(*n).unwrap_or_default()).collect();
+        let mut weights: Vec<Vec<f32>> =
+            names.iter().map(|n| values.remove(*n).unwrap_or_default()).collect();
         let mut current = round_masks.take().unwrap_or_else(|| {
             let masked = names.iter().zip(&weights);
             masked.map(|(name, w)| masks.get(name).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect()
         });
         // Rounds divide the way from where the masks were to the target evenly.
         let start = *start.get_or_insert_with(|| overall(&current));
-        let goal = if round == rounds { sparsity } else { start + (sparsity - start) * round as f64 / rounds as f64 };
+        let goal = if round == rounds {
+            sparsity
+        } else {
+            start + (sparsity - start) * round as f64 / rounds as f64
+        };
         match &statement.by {
             Criterion::Magnitude => magnitude(&mut weights, &mut current, statement, goal),
             Criterion::Obs(obs) => {
                 let seed = context.seed.wrapping_add(round);
                 let done = (round - 1) * per_round;
-                let estimates = gradients::collect(task, &model, &targets, obs, seed, context.device, |n, _| {
-                    progress(done + n, rounds * per_round);
-                });
-                obs_round(&mut weights, &mut current, estimates, statement, obs, goal).map_err(|(i, source)| {
-                    EngineError::Surgeon {
+                let estimates =
+                    gradients::collect(task, &model, &targets, obs, seed, context.device, |n, _| {
+                        progress(done + n, rounds * per_round);
+                    });
+                obs_round(&mut weights, &mut current, estimates, statement, obs, goal).map_err(
+                    |(i, source)| EngineError::Surgeon {
                         stage: context.stage.to_owned(),
                         step: context.step,
                         parameter: names[i].to_owned(),
                         source,
-                    }
-                })?;
+                    },
+                )?;
             }
         }
         let updated: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
@@ -136,8 +142,11 @@ fn obs_round(
 /// Removes the weights (or groups) of least absolute value.
 fn magnitude(weights: &mut [Vec<f32>], masks: &mut [Mask], statement: &Prune, goal: f64) {
     let group = statement.pattern.group();
-    let scores: Vec<Vec<f32>> =
-        weights.iter().zip(masks.iter()).map(|(w, mask)| criterion::magnitude::scores(w, mask, group)).collect();
+    let scores: Vec<Vec<f32>> = weights
+        .iter()
+        .zip(masks.iter())
+        .map(|(w, mask)| criterion::magnitude::scores(w, mask, group))
+        .collect();
     let pruned = select(&scores, selection(statement, goal));
     for ((w, mask), groups) in weights.iter_mut().zip(masks).zip(pruned) {
         for (index, _) in spread(&groups, group, w.len()).iter().enumerate().filter(|(_, pruned)| **pruned) {

@@ -63,12 +63,15 @@ impl<T: Task> StageRun<'_, T> {
         let begin = Instant::now();
         let mut sampler = Sampler::new(self.task.examples(), self.stage.train.batch, self.draw(0, 0));
         let timeline = self.timeline(sampler.steps_per_epoch());
-        self.tell(observer, &Event::StageStarted {
-            stage: self.stage.name.clone(),
-            branch: self.stage.branch_from.is_some(),
-            steps: timeline.steps(),
-            steps_per_epoch: timeline.steps_per_epoch(),
-        })?;
+        self.tell(
+            observer,
+            &Event::StageStarted {
+                stage: self.stage.name.clone(),
+                branch: self.stage.branch_from.is_some(),
+                steps: timeline.steps(),
+                steps_per_epoch: timeline.steps_per_epoch(),
+            },
+        )?;
         let mut optimizer = AdamW::new(&self.stage.train, &model);
         let mut model = model;
         let mut times = Times::default();
@@ -76,7 +79,8 @@ impl<T: Task> StageRun<'_, T> {
             if observer.wants_to_stop() {
                 return Err(EngineError::Stopped { stage: self.stage.name.clone(), step });
             }
-            model = self.before_step(step, &timeline, model, &mut masks, &mut optimizer, &mut times, observer)?;
+            model =
+                self.before_step(step, &timeline, model, &mut masks, &mut optimizer, &mut times, observer)?;
             let clock = Instant::now();
             let batch = sampler.batch(step);
             let losses = self.losses(&model, &batch, step, &timeline);
@@ -89,16 +93,19 @@ impl<T: Task> StageRun<'_, T> {
             let (moved, norm) = optimizer.step(model, gradients, lr);
             model = moved;
             times.training += clock.elapsed().as_secs_f64();
-            self.tell(observer, &Event::Step {
-                stage: self.stage.name.clone(),
-                step,
-                epoch: timeline.epoch(step),
-                loss,
-                task_loss: losses.task,
-                distill_loss: losses.distill,
-                lr,
-                gradient_norm: norm,
-            })?;
+            self.tell(
+                observer,
+                &Event::Step {
+                    stage: self.stage.name.clone(),
+                    step,
+                    epoch: timeline.epoch(step),
+                    loss,
+                    task_loss: losses.task,
+                    distill_loss: losses.distill,
+                    lr,
+                    gradient_norm: norm,
+                },
+            )?;
             observer.progress(Work::Training(&self.stage.name), step + 1, timeline.steps());
         }
         let end = timeline.steps();
@@ -106,11 +113,14 @@ impl<T: Task> StageRun<'_, T> {
         let metrics = self.evaluate(&model, end, &mut times, observer)?;
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
-        self.tell(observer, &Event::StageFinished {
-            stage: self.stage.name.clone(),
-            sparsity: overall(&sparsity),
-            seconds: begin.elapsed().as_secs_f64(),
-        })?;
+        self.tell(
+            observer,
+            &Event::StageFinished {
+                stage: self.stage.name.clone(),
+                sparsity: overall(&sparsity),
+                seconds: begin.elapsed().as_secs_f64(),
+            },
+        )?;
         let result = StageResult {
             name: self.stage.name.clone(),
             branch: self.stage.branch_from.is_some(),
@@ -209,15 +219,18 @@ impl<T: Task> StageRun<'_, T> {
             let targets = pruner::targets(&model, &self.stage.prune[event.prune], &self.stage.name)?;
             let of_targets = targets.iter().filter_map(|t| masks.get(&t.parameter.name));
             let (pruned, all) = of_targets.fold((0, 0), |(p, n), m| (p + m.pruned(), n + m.len()));
-            self.tell(observer, &Event::Pruned {
-                stage: self.stage.name.clone(),
-                step,
-                at: event.at.to_string(),
-                parameters: targets.len(),
-                target: event.sparsity,
-                sparsity: pruned as f64 / usize::max(all, 1) as f64,
-                seconds,
-            })?;
+            self.tell(
+                observer,
+                &Event::Pruned {
+                    stage: self.stage.name.clone(),
+                    step,
+                    at: event.at.to_string(),
+                    parameters: targets.len(),
+                    target: event.sparsity,
+                    sparsity: pruned as f64 / usize::max(all, 1) as f64,
+                    seconds,
+                },
+            )?;
         }
         Ok(model)
     }
@@ -276,12 +289,10 @@ impl<T: Task> StageRun<'_, T> {
         });
         let seconds = clock.elapsed().as_secs_f64();
         times.evaluating += seconds;
-        self.tell(observer, &Event::Evaluated {
-            stage: self.stage.name.clone(),
-            step,
-            metrics: metrics.clone(),
-            seconds,
-        })?;
+        self.tell(
+            observer,
+            &Event::Evaluated { stage: self.stage.name.clone(), step, metrics: metrics.clone(), seconds },
+        )?;
         Ok(metrics)
     }
 

@@ -43,6 +43,9 @@ impl Compilation {
     }
 }
 
+/// From the name of a model to its parameters.
+pub type FindModel<'a> = &'a dyn Fn(&str) -> Option<ParameterTable>;
+
 /// How a recipe is to be compiled.
 #[derive(Default)]
 pub struct Options<'a> {
@@ -52,7 +55,7 @@ pub struct Options<'a> {
     pub parameters: Option<ParameterTable>,
     /// Looks up the parameters of a model that the recipe names. What it does not find is looked up
     /// among the well-known models.
-    pub find_model: Option<&'a dyn Fn(&str) -> Option<ParameterTable>>,
+    pub find_model: Option<FindModel<'a>>,
 }
 
 /// Compiles a recipe. `name` is its path as it will be shown, and what `use "…"` is relative to.
@@ -70,15 +73,13 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
             check::check_targets(recipe, table, &mut findings);
         }
     }
+    findings.drop_consequences();
     let schedule = typed.filter(|_| !findings.has_errors()).map(|recipe| lower::lower(&recipe));
     Compilation { sources, diagnostics: findings.into_sorted(), schedule, parameters }
 }
 
 /// The parameters of a recipe's model, if they are known.
-fn model_parameters(
-    model: &Model,
-    find: impl Fn(&str) -> Option<ParameterTable>,
-) -> Option<ParameterTable> {
+fn model_parameters(model: &Model, find: impl Fn(&str) -> Option<ParameterTable>) -> Option<ParameterTable> {
     let shape = match model {
         Model::Named(name) => match find(name) {
             Some(table) => return Some(table),

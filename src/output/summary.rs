@@ -21,7 +21,8 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
     if matches!(schedule.data, crate::schedule::ir::Data::BuiltinReading { .. }) {
         text.push_str("Data    generated texts, a stand-in: these figures say nothing about other data\n");
     }
-    text.push_str(&format!("Model   {}\n", folder.display()));
+    let what = if schedule.carried().next().is_some() { "Model" } else { "Log" };
+    text.push_str(&format!("{what:<8}{}\n", folder.display()));
     text
 }
 

@@ -151,7 +151,7 @@ impl BertShape {
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > most) {
             return Some(format!("the {name} is {size}; it must lie in 1..{most}"));
         }
-        (self.hidden % self.heads != 0)
+        (!self.hidden.is_multiple_of(self.heads))
             .then(|| format!("the hidden size {} does not divide by {} heads", self.hidden, self.heads))
     }
 }

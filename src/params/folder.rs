@@ -88,8 +88,9 @@ pub fn read_config(folder: &Path, sources: &mut Sources) -> Result<BertConfig, D
 
 fn not_a_folder(path: &Path) -> Diagnostic {
     let what = if path.exists() { "is a file, not a model folder" } else { "does not exist" };
-    Diagnostic::unlocated(Code::ModelNotFound, format!("the model `{}` {what}", path.display()))
-        .help("give a Hugging Face folder with config.json, model.safetensors and tokenizer.json or vocab.txt")
+    Diagnostic::unlocated(Code::ModelNotFound, format!("the model `{}` {what}", path.display())).help(
+        "give a Hugging Face folder with config.json, model.safetensors and tokenizer.json or vocab.txt",
+    )
 }
 
 fn missing(file: &Path, parameter: &Parameter) -> Diagnostic {

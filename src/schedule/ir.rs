@@ -6,6 +6,9 @@ use crate::params::{BertShape, Selector};
 
 use super::{Ramp, Time, Window};
 
+/// The name by which a branch or a teacher means the model that the run began with.
+pub const START: &str = "start";
+
 /// The version of this format, written into every schedule.
 pub const FORMAT: u32 = 1;
 
@@ -90,7 +93,7 @@ pub struct Stage {
     /// Its doc comment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
-    /// For a branch: the stage whose result it starts from. A branch is measured and not carried
+    /// For a branch: the stage whose result it starts from, or [`START`]. A branch is measured and not carried
     /// on. `None`: it starts from the stage before and the next one starts from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_from: Option<String>,

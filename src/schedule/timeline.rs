@@ -191,10 +191,7 @@ mod tests {
 
     #[test]
     fn the_papers_learning_rates_at_a_thousand_steps_an_epoch() {
-        let lr = vec![
-            piece("0 epochs", "2 epochs", None),
-            piece("2 epochs", "30 epochs", Some("4 epochs")),
-        ];
+        let lr = vec![piece("0 epochs", "2 epochs", None), piece("2 epochs", "30 epochs", Some("4 epochs"))];
         let t = timeline(lr, "30 epochs", 1000);
         assert_eq!(t.steps(), 30_000);
         for (step, expected) in [

@@ -45,5 +45,10 @@ pub trait Task {
     fn loss(&self, outputs: &[Output], batch: &Self::Batch) -> Tensor<1>;
 
     /// Measures a model on held-out data; `progress` hears how many of how many are done.
-    fn evaluate(&self, model: &Self::Model, device: &Device, progress: &mut dyn FnMut(usize, usize)) -> Metrics;
+    fn evaluate(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Metrics;
 }

@@ -9,10 +9,10 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::{BertConfig, BertShape};
 use crate::schedule::ir;
 
+use super::data::builtin;
 use super::data::features::{Windows, features};
 use super::data::squad::{self, Need, Split};
 use super::data::tokenize::Tokenizer;
-use super::data::builtin;
 use super::model::{BertForQuestionAnswering, checkpoint};
 use super::question_answering::QuestionAnswering;
 
@@ -71,8 +71,11 @@ pub fn prepare(places: &Places, device: &Device, sources: &mut Sources) -> Resul
             let folder = Path::new(name);
             if !folder.is_dir() {
                 return Err(vec![
-                    Diagnostic::unlocated(Code::FlagMissing, format!("the model `{name}` is not on this machine"))
-                        .help("download its folder and give it with `--model DIR`"),
+                    Diagnostic::unlocated(
+                        Code::FlagMissing,
+                        format!("the model `{name}` is not on this machine"),
+                    )
+                    .help("download its folder and give it with `--model DIR`"),
                 ]);
             }
             read_model(folder, places.seed, device, sources, &mut notes)?
@@ -120,8 +123,10 @@ pub fn teacher(
         vec![Diagnostic::unlocated(Code::TeacherDiffers, format!("the teacher `{shown}` {why}")).help(help)]
     };
     if loaded.config.vocab_size != student.vocab_size {
-        let why =
-            format!("has {} vocabulary entries, the student {}", loaded.config.vocab_size, student.vocab_size);
+        let why = format!(
+            "has {} vocabulary entries, the student {}",
+            loaded.config.vocab_size, student.vocab_size
+        );
         return Err(differs(why, "a teacher must read the same tokens as its student"));
     }
     if let Some(first) = loaded.new_parameters.first() {
@@ -159,12 +164,16 @@ fn new_model(shape: &BertShape, places: &Places, device: &Device) -> Result<Mode
     let words = match places.data {
         ir::Data::BuiltinReading { .. } => builtin::vocabulary(),
         _ => {
-            return Err(Diagnostic::unlocated(Code::FlagMissing, "a new model has no vocabulary for this data")
-                .help("give a pretrained model with `--model DIR`, or use `data: builtin_reading`"));
+            return Err(Diagnostic::unlocated(
+                Code::FlagMissing,
+                "a new model has no vocabulary for this data",
+            )
+            .help("give a pretrained model with `--model DIR`, or use `data: builtin_reading`"));
         }
     };
     let tokenizer = Tokenizer::from_vocabulary(words, true).map_err(|why| {
-        Diagnostic::unlocated(Code::TokenizerNotReadable, why).help("this is a mistake in obert; please report it")
+        Diagnostic::unlocated(Code::TokenizerNotReadable, why)
+            .help("this is a mistake in obert; please report it")
     })?;
     let config = BertConfig::new(BertShape { vocab: tokenizer.vocabulary_size(), ..*shape });
     let model = BertForQuestionAnswering::new(&config, places.seed, device);

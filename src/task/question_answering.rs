@@ -125,7 +125,9 @@ impl QuestionAnswering {
             let (start, end) = (logits.next().unwrap_or_default(), logits.next().unwrap_or_default());
             for (i, window) in windows.iter().enumerate() {
                 let row = i * batch.length..(i + 1) * batch.length;
-                let Some((score, from, to)) = best_span(window, &start[row.clone()], &end[row]) else { continue };
+                let Some((score, from, to)) = best_span(window, &start[row.clone()], &end[row]) else {
+                    continue;
+                };
                 let context: &str = &self.dev_questions[window.question].context;
                 let entry = &mut best[window.question];
                 if score > entry.0 {

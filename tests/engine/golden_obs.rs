@@ -182,16 +182,23 @@ fn every_selection_case_agrees_but_for_the_quirks_we_do_not_follow() {
         if is_quirk(case) {
             continue;
         }
-        let scores: Vec<Vec<f32>> =
-            case["scores"].as_array().unwrap().iter().map(|t| floats(t).iter().map(|s| *s as f32).collect()).collect();
+        let scores: Vec<Vec<f32>> = case["scores"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| floats(t).iter().map(|s| *s as f32).collect())
+            .collect();
         let sparsity = case["sparsity"].as_f64().unwrap();
         let group = if case["mask_type"] == "block4" { 4 } else { 1 };
-        let grouped: Vec<Vec<f32>> =
-            scores.iter().map(|s| s.chunks(group).map(|g| g.iter().sum::<f32>() / group as f32).collect()).collect();
+        let grouped: Vec<Vec<f32>> = scores
+            .iter()
+            .map(|s| s.chunks(group).map(|g| g.iter().sum::<f32>() / group as f32).collect())
+            .collect();
         let global = case["global_sparsity"].as_bool().unwrap();
         let selection = if global { Selection::Global(sparsity) } else { Selection::Layer(sparsity) };
         let pruned = select(&grouped, selection).concat();
-        let got: String = pruned.iter().flat_map(|p| std::iter::repeat_n(if *p { '0' } else { '1' }, group)).collect();
+        let got: String =
+            pruned.iter().flat_map(|p| std::iter::repeat_n(if *p { '0' } else { '1' }, group)).collect();
         let expected: String = case["mask"].as_array().unwrap().iter().map(|m| m.as_str().unwrap()).collect();
         assert_eq!(got, expected, "{name}");
         followed += 1;

@@ -1,7 +1,8 @@
 //! The form for people: miette draws the source with its labels.
 
 use miette::{
-    Diagnostic as MietteDiagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    Diagnostic as MietteDiagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource,
+    SourceCode,
 };
 
 use crate::diag::{Diagnostic, FileId, Label, Severity, Sources, Span};
@@ -46,8 +47,10 @@ pub fn count_line(diagnostics: &[Diagnostic]) -> String {
         let n = diagnostics.iter().filter(|d| d.severity == severity).count();
         (n > 0).then(|| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
     };
-    let parts: Vec<_> =
-        [count(Severity::Error, "error"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
+    let parts: Vec<_> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")]
+        .into_iter()
+        .flatten()
+        .collect();
     if parts.is_empty() { String::new() } else { format!("{}\n", parts.join(", ")) }
 }
 
@@ -65,7 +68,11 @@ fn labels_in(diagnostic: &Diagnostic, sources: &Sources, file: FileId) -> Vec<La
 fn labeled(label: &Label, main: bool, sources: &Sources) -> LabeledSpan {
     let range = drawable(label.span, sources);
     let text = (!label.text.is_empty()).then(|| label.text.clone());
-    if main { LabeledSpan::new_primary_with_span(text, range) } else { LabeledSpan::new_with_span(text, range) }
+    if main {
+        LabeledSpan::new_primary_with_span(text, range)
+    } else {
+        LabeledSpan::new_with_span(text, range)
+    }
 }
 
 /// miette draws nothing for an empty span at the end of a text and gives up on one that leaves
@@ -117,6 +124,7 @@ impl MietteDiagnostic for Report<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
+        (!self.labels.is_empty())
+            .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
     }
 }

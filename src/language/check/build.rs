@@ -5,8 +5,8 @@ use crate::language::resolve::{Bound, BoundRecipe, BoundStage, Names, StageKind,
 use crate::language::syntax::ast::{Entry, Member, Spanned};
 use crate::language::vocab::{Body, Type, verb};
 use crate::params::BertShape;
-use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Rank, Teacher, Train, Update};
 use crate::schedule::Time;
+use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Rank, START, Teacher, Train, Update};
 
 use super::fields::{self, Statement};
 use super::recipe::{Distill, Expectation, Hold, Instants, LrPiece, Prune, Recipe, Stage, Targets};
@@ -139,6 +139,18 @@ impl Builder<'_> {
         batch: usize,
         shared_train: Option<&Bound<Entry>>,
     ) -> Option<Stage> {
+        if bound.name.value == START {
+            self.evaluator.findings.push(
+                Diagnostic::error(
+                    Code::DuplicateName,
+                    "`start` is the model that the run begins with",
+                    bound.name.span,
+                    "taken",
+                )
+                .help("choose another name"),
+            );
+            self.sound = false;
+        }
         if let Some(other) = earlier.iter().find(|s| s.name.value == bound.name.value) {
             self.evaluator.findings.push(
                 Diagnostic::error(
@@ -232,7 +244,8 @@ impl Builder<'_> {
             StageKind::Stage => "stage",
             StageKind::Branch(_) => "branch",
         };
-        self.sound &= fields::read_settings(&mut self.evaluator, &bound.settings, settings, owner, &mut fields);
+        self.sound &=
+            fields::read_settings(&mut self.evaluator, &bound.settings, settings, owner, &mut fields);
         count(&mut fields, "batch")
     }
 
@@ -244,8 +257,13 @@ impl Builder<'_> {
     ) -> Option<Spanned<String>> {
         let Some(word) = from.and_then(|e| e.as_word()) else {
             self.evaluator.findings.push(
-                Diagnostic::error(Code::MissingOperand, "a branch starts from a stage", bound.head, "from which?")
-                    .help("write `branch NAME from STAGE { … }`"),
+                Diagnostic::error(
+                    Code::MissingOperand,
+                    "a branch starts from a stage",
+                    bound.head,
+                    "from which?",
+                )
+                .help("write `branch NAME from STAGE { … }`"),
             );
             return None;
         };
@@ -254,7 +272,7 @@ impl Builder<'_> {
     }
 
     fn earlier_stage(&mut self, word: &Spanned<String>, earlier: &[Stage]) -> Option<()> {
-        if earlier.iter().any(|s| s.name.value == word.value) {
+        if word.value == START || earlier.iter().any(|s| s.name.value == word.value) {
             return Some(());
         }
         let known: Vec<&str> = earlier.iter().map(|s| s.name.value.as_str()).collect();
@@ -320,8 +338,13 @@ impl Builder<'_> {
         for name in ["weight_decay", "clip"] {
             if let Some(span) = non_negative(&fields, name) {
                 self.evaluator.findings.push(
-                    Diagnostic::error(Code::OutOfRange, format!("`{name}` is not negative"), span, "below zero")
-                        .help("0 switches it off"),
+                    Diagnostic::error(
+                        Code::OutOfRange,
+                        format!("`{name}` is not negative"),
+                        span,
+                        "below zero",
+                    )
+                    .help("0 switches it off"),
                 );
             }
         }
@@ -540,7 +563,8 @@ mod tests {
     #[test]
     fn every_verb_of_the_vocabulary_is_built() {
         let built = [
-            "recipe", "template", "stage", "branch", "lr", "prune", "hold", "distill", "train", "evaluate", "expect",
+            "recipe", "template", "stage", "branch", "lr", "prune", "hold", "distill", "train", "evaluate",
+            "expect",
         ];
         let known: Vec<&str> = crate::language::vocab::VERBS.iter().map(|v| v.name).collect();
         assert_eq!(known, built);

@@ -138,7 +138,9 @@ fn head(
                 "does not fit",
             );
             diagnostic = match near {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(expr.items()[0].span, near),
+                Some(near) => {
+                    diagnostic.help(format!("did you mean `{near}`?")).fix(expr.items()[0].span, near)
+                }
                 None => diagnostic.help(format!("write `{}`", verb.form)),
             };
             evaluator.findings.push(diagnostic);

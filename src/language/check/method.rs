@@ -50,9 +50,13 @@ pub fn check(recipe: &Recipe, findings: &mut Findings) {
         let metric = &expectation.metric;
         if !METRICS.contains(&metric.value.as_str()) {
             let near = crate::diag::nearest(&metric.value, METRICS);
-            let help = near.map_or(format!("the metrics are {}", METRICS.join(", ")), |n| format!("did you mean `{n}`?"));
+            let help = near.map_or(format!("the metrics are {}", METRICS.join(", ")), |n| {
+                format!("did you mean `{n}`?")
+            });
             let message = format!("there is no metric `{}`", metric.value);
-            findings.push(Diagnostic::error(Code::UnknownName, message, metric.span, "unknown metric").help(help));
+            findings.push(
+                Diagnostic::error(Code::UnknownName, message, metric.span, "unknown metric").help(help),
+            );
         }
     }
 }
@@ -81,9 +85,14 @@ fn sparsity(prune: &Prune, findings: &mut Findings) {
     }
     if prune.over.is_none() && ramp.from != ramp.to {
         findings.push(
-            Diagnostic::error(Code::MissingOperand, "a rising sparsity needs a window", span, "from when to when?")
-                .and_at(prune.head, "no `over` here")
-                .help("as `prune … over 2..26 epochs every 4 epochs`, or give one sparsity"),
+            Diagnostic::error(
+                Code::MissingOperand,
+                "a rising sparsity needs a window",
+                span,
+                "from when to when?",
+            )
+            .and_at(prune.head, "no `over` here")
+            .help("as `prune … over 2..26 epochs every 4 epochs`, or give one sparsity"),
         );
     }
 }
@@ -134,7 +143,7 @@ fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
         Pattern::NofM { of, .. } => of,
         Pattern::Unstructured => 1,
     };
-    if obs.block % group != 0 {
+    if !obs.block.is_multiple_of(group) {
         findings.push(
             Diagnostic::error(
                 Code::BlockDoesNotFit,
@@ -143,13 +152,21 @@ fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
                 format!("block: {}", obs.block),
             )
             .and_at(prune.pattern.span, format!("{}", prune.pattern.value))
-            .help(format!("use a multiple of {group}, such as `block: {}`", (obs.block / group).max(1) * group)),
+            .help(format!(
+                "use a multiple of {group}, such as `block: {}`",
+                (obs.block / group).max(1) * group
+            )),
         );
     }
     if obs.damp <= 0.0 {
         findings.push(
-            Diagnostic::error(Code::OutOfRange, "`damp` must be above zero", by.span, format!("damp: {}", obs.damp))
-                .help("1e-7 is the paper's"),
+            Diagnostic::error(
+                Code::OutOfRange,
+                "`damp` must be above zero",
+                by.span,
+                format!("damp: {}", obs.damp),
+            )
+            .help("1e-7 is the paper's"),
         );
     }
     if obs.gradients < obs.block {
@@ -192,10 +209,13 @@ fn distillation(stage: &Stage, distill: &Distill, findings: &mut Findings) {
     for output in &distill.outputs {
         if !OUTPUTS.contains(&output.value.as_str()) {
             let near = crate::diag::nearest(&output.value, OUTPUTS);
-            let help =
-                near.map_or(format!("the outputs are {}", OUTPUTS.join(", ")), |n| format!("did you mean `{n}`?"));
+            let help = near.map_or(format!("the outputs are {}", OUTPUTS.join(", ")), |n| {
+                format!("did you mean `{n}`?")
+            });
             let message = format!("there is no output `{}`", output.value);
-            findings.push(Diagnostic::error(Code::UnknownName, message, output.span, "unknown output").help(help));
+            findings.push(
+                Diagnostic::error(Code::UnknownName, message, output.span, "unknown output").help(help),
+            );
         }
     }
 }

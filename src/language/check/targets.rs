@@ -57,12 +57,8 @@ fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) ->
     let Ok(selected) = selector.value.select(table) else { return Vec::new() };
     if selected.is_empty() {
         let names = table.iter().map(|p| p.name.as_str());
-        let near: Vec<&str> = selector
-            .value
-            .patterns()
-            .iter()
-            .filter_map(|pattern| nearest(pattern, names.clone()))
-            .collect();
+        let near: Vec<&str> =
+            selector.value.patterns().iter().filter_map(|pattern| nearest(pattern, names.clone())).collect();
         let help = match near.first() {
             Some(near) => format!("the nearest name is `{near}`"),
             None => "list the names with `obertc params --model DIR '**'`".to_owned(),

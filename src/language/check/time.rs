@@ -15,7 +15,9 @@ use super::recipe::{Instants, LrPiece, Prune, Recipe, Stage};
 /// Checks every stage.
 pub fn check(recipe: &Recipe, findings: &mut Findings) {
     for stage in &recipe.stages {
-        length(stage, findings);
+        if !length(stage, findings) {
+            continue;
+        }
         lr(stage, findings);
         for prune in &stage.prune {
             window(stage, prune, findings);
@@ -29,7 +31,8 @@ pub fn check(recipe: &Recipe, findings: &mut Findings) {
     }
 }
 
-fn length(stage: &Stage, findings: &mut Findings) {
+/// Returns whether times can be judged against the stage's length.
+fn length(stage: &Stage, findings: &mut Findings) -> bool {
     if stage.length.value.has_negative_part() {
         findings.push(
             Diagnostic::error(
@@ -42,7 +45,7 @@ fn length(stage: &Stage, findings: &mut Findings) {
         );
     }
     let trains = !stage.length.value.is_zero();
-    if !trains && stage.prune.is_empty() {
+    if !trains && stage.prune.is_empty() && stage.branch_from.is_none() {
         findings.push(
             Diagnostic::error(
                 Code::NothingToDo,
@@ -64,7 +67,9 @@ fn length(stage: &Stage, findings: &mut Findings) {
             .and_at(piece.over.span, "given here")
             .help("write `for 10 epochs`"),
         );
+        return false;
     }
+    true
 }
 
 fn lr(stage: &Stage, findings: &mut Findings) {
@@ -163,8 +168,13 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     let Some(over) = &prune.over else {
         if let Some(every) = &prune.every {
             findings.push(
-                Diagnostic::error(Code::SettingHasNoEffect, "`every` without `over`", every.span, "between what?")
-                    .help("say when: `over 2..26 epochs every 4 epochs`"),
+                Diagnostic::error(
+                    Code::SettingHasNoEffect,
+                    "`every` without `over`",
+                    every.span,
+                    "between what?",
+                )
+                .help("say when: `over 2..26 epochs every 4 epochs`"),
             );
         }
         return;
@@ -176,8 +186,13 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     }
     let Some(every) = &prune.every else {
         findings.push(
-            Diagnostic::error(Code::MissingOperand, "a pruning window needs `every`", over.span, "how often?")
-                .help("as `over 2..26 epochs every 4 epochs`"),
+            Diagnostic::error(
+                Code::MissingOperand,
+                "a pruning window needs `every`",
+                over.span,
+                "how often?",
+            )
+            .help("as `over 2..26 epochs every 4 epochs`"),
         );
         return;
     };
@@ -214,8 +229,13 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
     let length = stage.length.value;
     if start.has_negative_part() || start.compare(Time::ZERO) == Some(Ordering::Less) {
         findings.push(
-            Diagnostic::error(Code::WindowLeavesRun, "the window starts before its stage", over.span, "below 0")
-                .help("a stage's time starts at 0"),
+            Diagnostic::error(
+                Code::WindowLeavesRun,
+                "the window starts before its stage",
+                over.span,
+                "below 0",
+            )
+            .help("a stage's time starts at 0"),
         );
     } else if end.compare(length) == Some(Ordering::Greater) {
         findings.push(
@@ -247,8 +267,13 @@ fn empty(span: Span, findings: &mut Findings) {
 fn positive(time: &Spanned<Time>, what: &str, findings: &mut Findings) {
     if time.value.compare(Time::ZERO).is_some_and(Ordering::is_le) {
         findings.push(
-            Diagnostic::error(Code::OutOfRange, format!("{what} must be above zero"), time.span, "not above zero")
-                .help("as `4 epochs` or `500 steps`"),
+            Diagnostic::error(
+                Code::OutOfRange,
+                format!("{what} must be above zero"),
+                time.span,
+                "not above zero",
+            )
+            .help("as `4 epochs` or `500 steps`"),
         );
     }
 }

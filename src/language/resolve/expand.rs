@@ -68,11 +68,18 @@ pub fn expand(names: &mut Names, findings: &mut Findings) -> Option<BoundRecipe>
     for item in module.file.items.clone() {
         match item {
             Item::Entry(entry) if entry.verb.value == "recipe" => recipes.push(entry),
-            Item::Entry(entry) if entry.verb.value != "template" => findings.push(misplaced(&entry, Place::File)),
+            Item::Entry(entry) if entry.verb.value != "template" => {
+                findings.push(misplaced(&entry, Place::File))
+            }
             Item::Edition(edition) if edition.value.as_whole() != Some(EDITION) => findings.push(
-                Diagnostic::error(Code::UnsupportedEdition, "this edition is unknown", edition.span, "unknown")
-                    .help(format!("the only edition so far is {EDITION}"))
-                    .fix(edition.span, EDITION.to_string()),
+                Diagnostic::error(
+                    Code::UnsupportedEdition,
+                    "this edition is unknown",
+                    edition.span,
+                    "unknown",
+                )
+                .help(format!("the only edition so far is {EDITION}"))
+                .fix(edition.span, EDITION.to_string()),
             ),
             _ => {}
         }
@@ -128,13 +135,14 @@ impl Expander<'_> {
     fn recipe(&mut self, entry: Entry, scope: ScopeId) -> Option<BoundRecipe> {
         let head = self.head(&entry);
         let name = head.name.clone()?;
-        let content = self.content(&entry, &head, scope);
+        let content = self.content(&entry, &head, scope)?;
         let (stages, entries): (Vec<_>, Vec<_>) = content
             .entries
             .into_iter()
             .partition(|e| matches!(e.node.verb.value.as_str(), "stage" | "branch"));
         if stages.is_empty() {
-            let (recipe, stage): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.node.verb.value == "expect");
+            let (recipe, stage): (Vec<_>, Vec<_>) =
+                entries.into_iter().partition(|e| e.node.verb.value == "expect");
             let only = BoundStage {
                 name: name.clone(),
                 kind: StageKind::Stage,
@@ -165,7 +173,8 @@ impl Expander<'_> {
                 .help("give each stage its own `for`"),
             );
         }
-        let stages = stages.into_iter().filter_map(|s| self.stage(s)).collect();
+        let stages: Vec<Option<BoundStage>> = stages.into_iter().map(|s| self.stage(s)).collect();
+        let stages = stages.into_iter().collect::<Option<Vec<BoundStage>>>()?;
         let entries = self.placed(entries, Place::Recipe);
         Some(BoundRecipe {
             name,
@@ -181,8 +190,12 @@ impl Expander<'_> {
         let entry = bound.node;
         let head = self.head(&entry);
         let name = head.name.clone()?;
-        let kind = if entry.verb.value == "branch" { StageKind::Branch(head.from.clone()) } else { StageKind::Stage };
-        let content = self.content(&entry, &head, bound.scope);
+        let kind = if entry.verb.value == "branch" {
+            StageKind::Branch(head.from.clone())
+        } else {
+            StageKind::Stage
+        };
+        let content = self.content(&entry, &head, bound.scope)?;
         Some(BoundStage {
             name,
             kind,
@@ -197,9 +210,11 @@ impl Expander<'_> {
     /// Reads `NAME extends TEMPLATE for TIME`; what does not fit is reported.
     fn head(&mut self, entry: &Entry) -> Head {
         let mut head = Head::default();
-        let clauses: Vec<&str> = verb(&entry.verb.value).map_or(vec![], |v| v.clauses.iter().map(|c| c.name).collect());
+        let clauses: Vec<&str> =
+            verb(&entry.verb.value).map_or(vec![], |v| v.clauses.iter().map(|c| c.name).collect());
         let mut operands = entry.operands.iter().peekable();
-        if let Some(first) = operands.peek().and_then(|o| o.as_word()).filter(|w| !clauses.contains(&w.value.as_str()))
+        if let Some(first) =
+            operands.peek().and_then(|o| o.as_word()).filter(|w| !clauses.contains(&w.value.as_str()))
         {
             head.name = Some((*first).clone());
             operands.next();
@@ -250,18 +265,15 @@ impl Expander<'_> {
     }
 
     /// The statement's own content laid over that of its template.
-    fn content(&mut self, entry: &Entry, head: &Head, scope: ScopeId) -> Content {
+    fn content(&mut self, entry: &Entry, head: &Head, scope: ScopeId) -> Option<Content> {
         let own = Self::members(entry.body.as_ref());
         let mut content = match &head.extends {
             None => Content::default(),
             Some(template) => {
                 let settings: Vec<Bound<Setting>> =
                     own.settings.iter().map(|s| Bound { node: s.clone(), scope }).collect();
-                match self.template(template, scope, settings) {
-                    Some(content) => content,
-                    // Without its template nothing of the stage can be judged.
-                    None => return Content::default(),
-                }
+                // Without its template nothing of the stage can be judged.
+                self.template(template, scope, settings)?
             }
         };
         if head.extends.is_none() {
@@ -282,7 +294,7 @@ impl Expander<'_> {
         if let Some(length) = &head.length {
             content.length = Some(Bound { node: length.clone(), scope });
         }
-        content
+        Some(content)
     }
 
     /// A template's content with its parameters bound by `settings`; those settings that are no
@@ -331,7 +343,7 @@ impl Expander<'_> {
         let mut left = settings;
         let mut symbols = Vec::new();
         for parameter in &own.parameters {
-            symbols.extend(self.bind(parameter, home, &mut left));
+            symbols.push(self.bind(parameter, home, &mut left));
         }
         let scope = self.names.nested(home, symbols);
         let mut content = match &head.extends {
@@ -357,8 +369,8 @@ impl Expander<'_> {
     }
 
     /// A template's parameter, given by a setting or by its default.
-    fn bind(&mut self, parameter: &Parameter, home: ScopeId, left: &mut Vec<Bound<Setting>>) -> Option<Symbol> {
-        let mut symbol = parameter_symbol(parameter, home, self.findings)?;
+    fn bind(&mut self, parameter: &Parameter, home: ScopeId, left: &mut Vec<Bound<Setting>>) -> Symbol {
+        let mut symbol = parameter_symbol(parameter, home, self.findings);
         symbol.parameter = None;
         let position = left.iter().position(|s| s.node.key.is_word(&symbol.name));
         if let Some(given) = position.map(|at| left.remove(at)) {
@@ -377,7 +389,7 @@ impl Expander<'_> {
             }
             symbol.value = Some((given.node.value, given.scope));
         }
-        Some(symbol)
+        symbol
     }
 
     fn members(body: Option<&Block>) -> Members {
@@ -484,13 +496,17 @@ fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
     let near = nearest(word, allowed.clone().chain(["use", "param", "let", "edition"]));
     let is_setting = settings.clone().find(|s| s.name == word);
     let help = match (is_setting, near) {
-        (Some(setting), _) => format!("`{}` is a setting: write `{}: value`", setting.name, setting.name),
+        (Some(setting), _) => format!("`{0}` is a setting: write `{0}: …`", setting.name),
         (None, Some(near)) => format!("did you mean `{near}`?"),
         (None, None) => format!("the statements here are {}", allowed.collect::<Vec<_>>().join(", ")),
     };
-    let diagnostic =
-        Diagnostic::error(Code::UnknownVerb, format!("there is no verb `{word}`"), entry.verb.span, "unknown verb")
-            .help(help);
+    let diagnostic = Diagnostic::error(
+        Code::UnknownVerb,
+        format!("there is no verb `{word}`"),
+        entry.verb.span,
+        "unknown verb",
+    )
+    .help(help);
     match near.filter(|_| is_setting.is_none()) {
         Some(near) => diagnostic.fix(entry.verb.span, near),
         None => diagnostic,

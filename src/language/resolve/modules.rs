@@ -49,7 +49,12 @@ pub struct ResolvedImport {
 }
 
 /// Parses the main file and, depth first, all that it uses.
-pub fn load(main: FileId, loader: &dyn Loader, sources: &mut Sources, findings: &mut Findings) -> Vec<Module> {
+pub fn load(
+    main: FileId,
+    loader: &dyn Loader,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Vec<Module> {
     let identity = sources.get(main).name.clone();
     let mut reader = Reader { loader, sources, findings, modules: Vec::new(), open: Vec::new() };
     reader.module(main, identity);
@@ -141,7 +146,10 @@ impl Reader<'_> {
         let span = path.first()?.span.to(path.last()?.span);
         let known = stdlib::MODULES.iter().map(|(name, _)| *name);
         let near = nearest(&whole, known.clone()).map(|n| format!("did you mean `{n}`?"));
-        let all = format!("the standard library has {}", known.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "));
+        let all = format!(
+            "the standard library has {}",
+            known.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+        );
         self.findings.push(
             Diagnostic::error(Code::UnknownModule, format!("there is no module `{whole}`"), span, "unknown")
                 .help(near.unwrap_or(all)),

@@ -124,7 +124,12 @@ impl Names {
     }
 
     /// Gives parameters the values of `--set`.
-    pub fn apply_overrides(&mut self, overrides: &[Override], sources: &mut Sources, findings: &mut Findings) {
+    pub fn apply_overrides(
+        &mut self,
+        overrides: &[Override],
+        sources: &mut Sources,
+        findings: &mut Findings,
+    ) {
         for given in overrides {
             let file = sources.add(format!("--set {}", given.name), given.value.clone());
             let whole = Span::new(file, 0..given.value.len());
@@ -155,9 +160,8 @@ impl Names {
         for item in self.modules[index].file.items.clone() {
             match item {
                 Item::Parameter(parameter) => {
-                    if let Some(symbol) = parameter_symbol(&parameter, ScopeId(index), findings) {
-                        self.insert(index, symbol, findings);
-                    }
+                    let symbol = parameter_symbol(&parameter, ScopeId(index), findings);
+                    self.insert(index, symbol, findings);
                 }
                 Item::Binding(binding) => {
                     let symbol = Symbol {
@@ -171,7 +175,9 @@ impl Names {
                     self.insert(index, symbol, findings);
                 }
                 Item::Entry(entry) if entry.verb.value == "template" => {
-                    let Some(name) = entry.operands.first().and_then(Expr::as_word).cloned() else { continue };
+                    let Some(name) = entry.operands.first().and_then(Expr::as_word).cloned() else {
+                        continue;
+                    };
                     if let Some((other, _)) = self.scopes[index].templates.get(&name.value) {
                         findings.push(declared_twice(&name, other.head));
                         continue;
@@ -228,27 +234,28 @@ impl Names {
     }
 }
 
-/// The symbol of a `param` declaration.
-pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Findings) -> Option<Symbol> {
-    let Some(ty) = Type::declared(&parameter.ty.value) else {
+/// The symbol of a `param` declaration; one of an unknown type takes the type it is used as.
+pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Findings) -> Symbol {
+    let ty = Type::declared(&parameter.ty.value);
+    if ty.is_none() {
         let names = DECLARED.iter().map(|(name, _)| *name);
         let help = match nearest(&parameter.ty.value, names.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the types are {}", names.collect::<Vec<_>>().join(", ")),
         };
         let message = format!("there is no type `{}`", parameter.ty.value);
-        findings
-            .push(Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help));
-        return None;
-    };
-    Some(Symbol {
+        findings.push(
+            Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help),
+        );
+    }
+    Symbol {
         name: parameter.name.value.clone(),
         span: parameter.name.span,
-        ty: Some(ty),
+        ty,
         value: parameter.default.clone().map(|value| (value, scope)),
         range: parameter.range.clone(),
         parameter: Some(false),
-    })
+    }
 }
 
 fn declared_twice(name: &Word, other: Span) -> Diagnostic {

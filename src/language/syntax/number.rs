@@ -59,8 +59,7 @@ mod tests {
 
     #[test]
     fn a_quotient_is_the_nearest_double_of_the_exact_one() {
-        let tenth =
-            |n: Number| n.combine(Number::whole(10), |a, b| a / b, Rational::over).value;
+        let tenth = |n: Number| n.combine(Number::whole(10), |a, b| a / b, Rational::over).value;
         assert_eq!(tenth(Number::parse("8e-5").unwrap()), 8e-6);
         assert_ne!(8e-5 / 10.0, 8e-6, "which plain division misses");
     }

@@ -439,8 +439,9 @@ impl Builder<'_> {
     }
 
     fn push_syntax_error(&mut self, span: Span, message: &str, help: Option<String>) {
+        let form = "a statement is `name: value`, or a verb with what it needs: `hold encoder_linears`";
         let diagnostic = Diagnostic::error(Code::Malformed, message, span, "cannot be read");
-        self.findings.push(diagnostic.maybe_help(help));
+        self.findings.push(diagnostic.help(help.unwrap_or_else(|| form.to_owned())));
     }
 }
 
@@ -461,9 +462,13 @@ fn expected_words(error: &pest::error::Error<Rule>) -> String {
             Rule::number | Rule::quantity => "a number",
             Rule::word => "a name",
             Rule::string | Rule::text => "a string",
-            Rule::phrase | Rule::ramp | Rule::range | Rule::sum | Rule::product | Rule::unary | Rule::default => {
-                "a value"
-            }
+            Rule::phrase
+            | Rule::ramp
+            | Rule::range
+            | Rule::sum
+            | Rule::product
+            | Rule::unary
+            | Rule::default => "a value",
             Rule::block => "`{`",
             Rule::imported => "`{` and names",
             Rule::EOI => "the end of the statement",

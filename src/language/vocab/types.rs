@@ -146,6 +146,35 @@ impl Type {
     }
 }
 
+impl Type {
+    /// How to write a value of this type, for help lines.
+    pub fn example(self) -> String {
+        match self {
+            Type::Ratio => "write it as `90%` or `0.9`".into(),
+            Type::Rate => "write it as `8e-5`".into(),
+            Type::Number => "write it as `0.01`".into(),
+            Type::Count | Type::Whole => "write it as `16`".into(),
+            Type::Duration => "write it as `4 epochs`, `500 steps` or `10% of run`".into(),
+            Type::Span => "write it as `2..26 epochs` or `10%..90% of run`".into(),
+            Type::Interval => "write it as `85.0 .. 100`".into(),
+            Type::Bytes => "write it as `2 GiB`".into(),
+            Type::Text => "write it as `\"text\"`".into(),
+            Type::Bool => "write `true` or `false`".into(),
+            Type::Params => {
+                "name a set such as `encoder_linears`, or write `params(\"bert.encoder.**.weight\")`".into()
+            }
+            Type::Choice(choices) => format!("write {}", one_of(choices)),
+            Type::Names => "write it as `[start_logits, end_logits]`".into(),
+            Type::Sparsity => "write it as `80%` or `70% -> 90% cubic`".into(),
+            Type::Rates => "write it as `8e-5` or `8e-5 -> 8e-6 linear`".into(),
+            Type::Model => "write its name or folder in quotes".into(),
+            Type::Data => "write it as `squad`".into(),
+            Type::Stage | Type::Template | Type::NewName => "write a name".into(),
+            Type::Teacher => "write `teacher`, `self`, or the name of an earlier stage".into(),
+        }
+    }
+}
+
 /// The types that `param` may declare, by name.
 pub const DECLARED: &[(&str, Type)] = &[
     ("ratio", Type::Ratio),

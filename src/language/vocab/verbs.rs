@@ -124,7 +124,12 @@ pub const DATA: &[Choice] = &[
         arguments: &[
             Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
                 .formerly(&["max_seq_length"]),
-            Setting::with_default("doc_stride", Type::Count, "128", "Overlap of windows of a long text, in tokens."),
+            Setting::with_default(
+                "doc_stride",
+                Type::Count,
+                "128",
+                "Overlap of windows of a long text, in tokens.",
+            ),
         ],
         doc: "Question answering: SQuAD v1.1 JSON (`train*.json`, `dev*.json`) in `--data`.",
     },
@@ -148,7 +153,11 @@ pub const MODELS: &[Choice] = &[Choice {
         Setting::required("layers", Type::Count, "Encoder layers."),
         Setting::required("hidden", Type::Count, "Width of the hidden states."),
         Setting::required("heads", Type::Count, "Attention heads in a layer."),
-        Setting::optional("intermediate", Type::Count, "Width of the feed-forward layer; 4 × hidden if left out."),
+        Setting::optional(
+            "intermediate",
+            Type::Count,
+            "Width of the feed-forward layer; 4 × hidden if left out.",
+        ),
         Setting::with_default("positions", Type::Count, "512", "The longest sequence, in tokens."),
     ],
     doc: "A new BERT with random weights; its vocabulary is the data's.",
@@ -182,7 +191,11 @@ pub const VERBS: &[Verb] = &[
         form: "recipe NAME for 30 epochs { … }",
         operand: Some(Setting::required("name", Type::NewName, "Its name.")),
         clauses: &[
-            Setting::optional("extends", Type::Template, "A template whose statements and settings it takes over."),
+            Setting::optional(
+                "extends",
+                Type::Template,
+                "A template whose statements and settings it takes over.",
+            ),
             Setting::optional("for", Type::Duration, "How long it trains."),
         ],
         body: Body::Statements(RECIPE_SETTINGS),
@@ -208,7 +221,11 @@ pub const VERBS: &[Verb] = &[
         form: "stage NAME extends TEMPLATE for 10 epochs { … }",
         operand: Some(Setting::required("name", Type::NewName, "Its name.")),
         clauses: &[
-            Setting::optional("extends", Type::Template, "A template whose statements and settings it takes over."),
+            Setting::optional(
+                "extends",
+                Type::Template,
+                "A template whose statements and settings it takes over.",
+            ),
             Setting::optional("for", Type::Duration, "How long it trains; without it, it only prunes."),
         ],
         body: Body::Statements(STAGE_SETTINGS),
@@ -221,8 +238,16 @@ pub const VERBS: &[Verb] = &[
         form: "branch NAME from STAGE { … }",
         operand: Some(Setting::required("name", Type::NewName, "Its name.")),
         clauses: &[
-            Setting::required("from", Type::Stage, "The stage whose result it starts from."),
-            Setting::optional("extends", Type::Template, "A template whose statements and settings it takes over."),
+            Setting::required(
+                "from",
+                Type::Stage,
+                "The stage whose result it starts from, or `start` for the model the run begins with.",
+            ),
+            Setting::optional(
+                "extends",
+                Type::Template,
+                "A template whose statements and settings it takes over.",
+            ),
             Setting::optional("for", Type::Duration, "How long it trains; without it, it only prunes."),
         ],
         body: Body::Statements(STAGE_SETTINGS),
@@ -245,8 +270,12 @@ pub const VERBS: &[Verb] = &[
         form: "prune PARAMS over 2..26 epochs every 4 epochs { sparsity: 70% -> 90% cubic }",
         operand: Some(Setting::required("params", Type::Params, "The parameters to prune.")),
         clauses: &[
-            Setting::optional("over", Type::Span, "The first and last pruning instant; without it, once, at the start.")
-                .formerly(&["start_epoch", "end_epoch"]),
+            Setting::optional(
+                "over",
+                Type::Span,
+                "The first and last pruning instant; without it, once, at the start.",
+            )
+            .formerly(&["start_epoch", "end_epoch"]),
             Setting::optional("every", Type::Duration, "The time between pruning instants.")
                 .formerly(&["update_frequency"]),
         ],
@@ -254,8 +283,13 @@ pub const VERBS: &[Verb] = &[
             Setting::required("by", Type::Choice(CRITERIA), "How a weight's importance is measured."),
             Setting::required("sparsity", Type::Sparsity, "The share of weights that are zero afterwards.")
                 .formerly(&["init_sparsity", "final_sparsity", "inter_func"]),
-            Setting::with_default("pattern", Type::Choice(PATTERNS), "unstructured", "Which weights go together.")
-                .formerly(&["mask_type", "mask_structure"]),
+            Setting::with_default(
+                "pattern",
+                Type::Choice(PATTERNS),
+                "unstructured",
+                "Which weights go together.",
+            )
+            .formerly(&["mask_type", "mask_structure"]),
             Setting::with_default(
                 "rank",
                 Type::Choice(RANKS),
@@ -288,7 +322,12 @@ pub const VERBS: &[Verb] = &[
         ],
         body: Body::Settings(&[
             Setting::with_default("hardness", Type::Ratio, "1.0", "The teacher's share of the loss."),
-            Setting::with_default("temperature", Type::Number, "2.0", "What both models' logits are divided by."),
+            Setting::with_default(
+                "temperature",
+                Type::Number,
+                "2.0",
+                "What both models' logits are divided by.",
+            ),
             Setting::optional("match", Type::Names, "The outputs to match; all of the task's if left out.")
                 .formerly(&["distill_output_keys"]),
         ]),
@@ -306,8 +345,13 @@ pub const VERBS: &[Verb] = &[
             Setting::with_default("beta1", Type::Ratio, "0.9", "AdamW's decay of the first moment."),
             Setting::with_default("beta2", Type::Ratio, "0.999", "AdamW's decay of the second moment."),
             Setting::with_default("epsilon", Type::Rate, "1e-8", "AdamW's epsilon."),
-            Setting::with_default("clip", Type::Number, "1.0", "The largest global gradient norm; 0 for no clipping.")
-                .formerly(&["max_grad_norm"]),
+            Setting::with_default(
+                "clip",
+                Type::Number,
+                "1.0",
+                "The largest global gradient norm; 0 for no clipping.",
+            )
+            .formerly(&["max_grad_norm"]),
             Setting::optional("dropout", Type::Ratio, "Dropout in place of the model's own."),
         ]),
         places: &[Place::Recipe, Place::Stage],

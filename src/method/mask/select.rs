@@ -55,8 +55,14 @@ mod tests {
     #[test]
     fn one_threshold_over_all_parameters_or_one_for_each() {
         let scores = vec![vec![1.0, 2.0, 3.0, 4.0], vec![10.0, 20.0]];
-        assert_eq!(select(&scores, Selection::Global(0.5)), [vec![true, true, true, false], vec![false, false]]);
-        assert_eq!(select(&scores, Selection::Layer(0.5)), [vec![true, true, false, false], vec![true, false]]);
+        assert_eq!(
+            select(&scores, Selection::Global(0.5)),
+            [vec![true, true, true, false], vec![false, false]]
+        );
+        assert_eq!(
+            select(&scores, Selection::Layer(0.5)),
+            [vec![true, true, false, false], vec![true, false]]
+        );
         assert_eq!(spread(&[true, false], 4, 6), [true, true, true, true, false, false]);
     }
 }

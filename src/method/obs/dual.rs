@@ -25,9 +25,7 @@ impl DualBlock {
         for i in 0..size {
             for j in 0..=i {
                 let mut sum = dot(&rows[i], &rows[j]) + if i == j { divisor * damp } else { 0.0 };
-                for k in 0..j {
-                    sum -= factor[i][k] * factor[j][k];
-                }
+                sum -= dot(&factor[i][..j], &factor[j][..j]);
                 factor[i][j] = if i == j {
                     if !(sum > 0.0 && sum.is_finite()) {
                         return None;

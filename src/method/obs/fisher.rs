@@ -135,7 +135,9 @@ mod tests {
 
     #[test]
     fn every_block_size_and_tail_agrees_with_the_definition() {
-        for (count, block, rows) in [(64, 4, 3), (100, 50, 7), (130, 32, 5), (37, 16, 9), (20, 50, 4), (9, 1, 2)] {
+        for (count, block, rows) in
+            [(64, 4, 3), (100, 50, 7), (130, 32, 5), (37, 16, 9), (20, 50, 4), (9, 1, 2)]
+        {
             let chunk: Vec<f32> = (0..count * rows).map(|i| ((i * 37 % 101) as f32 - 50.0) / 17.0).collect();
             let mut fisher = Fisher::new(count, block);
             fisher.add(&chunk);

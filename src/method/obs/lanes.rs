@@ -180,7 +180,13 @@ fn inverse_column_simd<'a, S: Simd>(
 
 #[inline(always)]
 #[pulp::with_simd(solve = Arch::new())]
-fn solve_simd<'a, S: Simd>(_simd: S, b: &'a mut [Lane], matrix: &'a [Lane], inverse: &'a [Lane], block: usize) {
+fn solve_simd<'a, S: Simd>(
+    _simd: S,
+    b: &'a mut [Lane],
+    matrix: &'a [Lane],
+    inverse: &'a [Lane],
+    block: usize,
+) {
     for i in 0..block {
         let mut sum = b[i];
         for k in 0..i {

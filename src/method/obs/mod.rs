@@ -14,6 +14,9 @@
 //!
 //! [`surgeon`] puts the parts together for several parameters at once.
 
+// `pulp::with_simd` needs its lifetimes spelt out.
+#![allow(clippy::needless_lifetimes)]
+
 mod dual;
 mod fisher;
 mod lanes;

@@ -67,7 +67,13 @@ impl Estimate {
     /// time.
     pub fn new(count: usize, block: usize, gradients: usize, chunk: usize) -> Self {
         if gradients < block {
-            return Estimate { count, rows: Vec::new(), capacity: gradients, kind: Kind::Dual { block }, finite: true };
+            return Estimate {
+                count,
+                rows: Vec::new(),
+                capacity: gradients,
+                kind: Kind::Dual { block },
+                finite: true,
+            };
         }
         let capacity = chunk.min(gradients).max(1);
         let kind = Kind::Primal(Fisher::new(count, block));
@@ -259,7 +265,8 @@ fn delta(
                 let result = if settings.exact {
                     let stays = lanes(&stays, first, block, |s| f32::from(u8::from(*s)));
                     let removed = lanes(&removed, first, block, |w| *w);
-                    update::exact(group, &stays, &removed).map_err(|l| not_factored(first + l, block, count))?
+                    update::exact(group, &stays, &removed)
+                        .map_err(|l| not_factored(first + l, block, count))?
                 } else {
                     let alive = lanes(kept, first, block, |k| f32::from(u8::from(*k)));
                     group.restrict(&alive, settings.damp as f32);
@@ -299,8 +306,11 @@ fn dual(
             pairs.map(|(g, k)| if *k { f64::from(*g) } else { 0.0 }).collect()
         })
         .collect();
-    DualBlock::new(rows, settings.divisor as f64, settings.damp, range.len())
-        .ok_or(ObsError::NotFactored { block, first: range.start, last: range.end })
+    DualBlock::new(rows, settings.divisor as f64, settings.damp, range.len()).ok_or(ObsError::NotFactored {
+        block,
+        first: range.start,
+        last: range.end,
+    })
 }
 
 /// The values of sixteen blocks from block `first` on, `[block][lane]`; zero beyond the end.

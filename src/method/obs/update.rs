@@ -1,7 +1,7 @@
 //! How the weights that stay make up for those that go.
 
 use super::dual::DualBlock;
-use super::lanes::{Group, Lane, LANES};
+use super::lanes::{Group, LANES, Lane};
 
 /// The paper's update of a factored group: every removed weight (or group) moves the others as if it
 /// were removed alone, `δ = F⁻¹ v` with v the pull of what is removed. Returns δ, to be subtracted.

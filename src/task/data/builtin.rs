@@ -14,34 +14,88 @@ use super::squad::{Answer, Question, Split};
 
 const PEOPLE: [&str; 40] = [
     "Ada", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Karin", "Leo", "Mara",
-    "Nils", "Olga", "Paul", "Rosa", "Simon", "Tilda", "Viktor", "Wanda", "Xaver", "Yara", "Zeno", "Anton", "Berta",
-    "Carl", "Doris", "Emil", "Frida", "Georg", "Helga", "Ivan", "Judith", "Kurt", "Lotte", "Max", "Nora", "Otto",
-    "Petra",
+    "Nils", "Olga", "Paul", "Rosa", "Simon", "Tilda", "Viktor", "Wanda", "Xaver", "Yara", "Zeno", "Anton",
+    "Berta", "Carl", "Doris", "Emil", "Frida", "Georg", "Helga", "Ivan", "Judith", "Kurt", "Lotte", "Max",
+    "Nora", "Otto", "Petra",
 ];
 const PLACES: [&str; 24] = [
-    "Aldham", "Berwick", "Corby", "Dunmore", "Elton", "Fairford", "Glenham", "Harwood", "Inverley", "Jarrow",
-    "Kelso", "Lowick", "New Marston", "Norwood", "Old Oakham", "Penrith", "Quorn", "Redhill", "South Selby",
-    "Thirsk", "Upton", "Varley", "West Whitby", "Yarm",
+    "Aldham",
+    "Berwick",
+    "Corby",
+    "Dunmore",
+    "Elton",
+    "Fairford",
+    "Glenham",
+    "Harwood",
+    "Inverley",
+    "Jarrow",
+    "Kelso",
+    "Lowick",
+    "New Marston",
+    "Norwood",
+    "Old Oakham",
+    "Penrith",
+    "Quorn",
+    "Redhill",
+    "South Selby",
+    "Thirsk",
+    "Upton",
+    "Varley",
+    "West Whitby",
+    "Yarm",
 ];
 const JOBS: [&str; 20] = [
-    "baker", "carpenter", "dentist", "driver", "farmer", "gardener", "judge", "lawyer", "librarian", "mason",
-    "nurse", "painter", "pilot", "plumber", "potter", "sailor", "surgeon", "tailor", "teacher", "weaver",
+    "baker",
+    "carpenter",
+    "dentist",
+    "driver",
+    "farmer",
+    "gardener",
+    "judge",
+    "lawyer",
+    "librarian",
+    "mason",
+    "nurse",
+    "painter",
+    "pilot",
+    "plumber",
+    "potter",
+    "sailor",
+    "surgeon",
+    "tailor",
+    "teacher",
+    "weaver",
 ];
 const COLOURS: [&str; 10] =
     ["black", "blue", "brown", "green", "grey", "orange", "purple", "red", "white", "yellow"];
 const THINGS: [&str; 20] = [
-    "basket", "bell", "bicycle", "boat", "book", "bottle", "chair", "clock", "coat", "drum", "flute", "hammer",
-    "hat", "kite", "lamp", "mirror", "piano", "table", "tent", "violin",
+    "basket", "bell", "bicycle", "boat", "book", "bottle", "chair", "clock", "coat", "drum", "flute",
+    "hammer", "hat", "kite", "lamp", "mirror", "piano", "table", "tent", "violin",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const ANIMALS: [&str; 10] = ["cat", "dog", "goat", "goose", "hamster", "horse", "parrot", "pony", "rabbit", "turtle"];
+const ANIMALS: [&str; 10] =
+    ["cat", "dog", "goat", "goose", "hamster", "horse", "parrot", "pony", "rabbit", "turtle"];
 const PETS: [&str; 16] = [
     "Biscuit", "Cocoa", "Daisy", "Duke", "Fluffy", "Ginger", "Lucky", "Muffin", "Nutmeg", "Pepper", "Pickle",
     "Pumpkin", "Rusty", "Shadow", "Sunny", "Waffle",
 ];
 const FOODS: [&str; 16] = [
-    "apple pie", "beans", "cheese", "curry", "dumplings", "fish soup", "honey", "lentils", "mushrooms", "noodles",
-    "olives", "pancakes", "plum cake", "rice", "spinach", "tomato salad",
+    "apple pie",
+    "beans",
+    "cheese",
+    "curry",
+    "dumplings",
+    "fish soup",
+    "honey",
+    "lentils",
+    "mushrooms",
+    "noodles",
+    "olives",
+    "pancakes",
+    "plum cake",
+    "rice",
+    "spinach",
+    "tomato salad",
 ];
 
 /// A sentence with its answer and two ways to ask for it.
@@ -67,8 +121,7 @@ pub fn vocabulary() -> Vec<String> {
             }
         }
     };
-    let lists: [&[&str]; 9] =
-        [&PEOPLE, &PLACES, &JOBS, &COLOURS, &THINGS, &DAYS, &ANIMALS, &PETS, &FOODS];
+    let lists: [&[&str]; 9] = [&PEOPLE, &PLACES, &JOBS, &COLOURS, &THINGS, &DAYS, &ANIMALS, &PETS, &FOODS];
     lists.into_iter().flatten().for_each(|text| add(text));
     // The sentences' own words, from one of each kind.
     let mut rng = ChaCha8Rng::seed_from_u64(0);
@@ -136,7 +189,11 @@ fn fact(kind: usize, person: &str, rng: &mut ChaCha8Rng) -> Fact {
     let (place, day) = (pick(&PLACES), pick(&DAYS));
     let other = pick(&PEOPLE);
     // Nobody is married to, or taught by, themselves.
-    let other = if other == person { PEOPLE[(PEOPLE.iter().position(|p| *p == other).unwrap_or(0) + 1) % PEOPLE.len()] } else { other };
+    let other = if other == person {
+        PEOPLE[(PEOPLE.iter().position(|p| *p == other).unwrap_or(0) + 1) % PEOPLE.len()]
+    } else {
+        other
+    };
     let thing = format!("{} {}", pick(&COLOURS), pick(&THINGS));
     let (job, food, animal, pet) = (pick(&JOBS), pick(&FOODS), pick(&ANIMALS), pick(&PETS));
     let p = person;
@@ -169,7 +226,7 @@ fn fact(kind: usize, person: &str, rng: &mut ChaCha8Rng) -> Fact {
         5 => (
             format!("For the garden {p} bought a {thing}."),
             thing.as_str(),
-            [format!("What did {p} buy?"), format!("What was bought for the garden?")],
+            [format!("What did {p} buy?"), "What was bought for the garden?".to_owned()],
         ),
         6 => (
             format!("{p} goes shopping on {day}."),

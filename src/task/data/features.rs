@@ -111,7 +111,8 @@ fn window(
     ids.push(tokenizer.sep());
     types.resize(ids.len(), 1);
     let offsets = context.offsets[part].to_vec();
-    let answer = answer_tokens(question, &offsets).map_or((0, 0), |(a, b)| (context_start + a, context_start + b));
+    let answer =
+        answer_tokens(question, &offsets).map_or((0, 0), |(a, b)| (context_start + a, context_start + b));
     Feature { question: index, ids, types, context_start, offsets, answer }
 }
 

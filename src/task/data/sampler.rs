@@ -53,9 +53,8 @@ mod tests {
     #[test]
     fn an_epoch_holds_every_example_once_and_epochs_differ() {
         let mut sampler = Sampler::new(10, 4, 3);
-        let epoch = |s: &mut Sampler, e: u64| -> Vec<usize> {
-            (0..3).flat_map(|i| s.batch(e * 3 + i)).collect()
-        };
+        let epoch =
+            |s: &mut Sampler, e: u64| -> Vec<usize> { (0..3).flat_map(|i| s.batch(e * 3 + i)).collect() };
         let (first, second) = (epoch(&mut sampler, 0), epoch(&mut sampler, 1));
         assert_ne!(first, second);
         let mut sorted = first.clone();

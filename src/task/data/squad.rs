@@ -84,8 +84,11 @@ pub enum Need {
 pub fn read_folder(folder: &Path, need: Need, sources: &mut Sources) -> Result<Split, Diagnostic> {
     if !folder.is_dir() {
         let what = if folder.exists() { "is a file, not a folder" } else { "does not exist" };
-        return Err(Diagnostic::unlocated(Code::DataNotFound, format!("the data `{}` {what}", folder.display()))
-            .help("give a folder with train*.json and dev*.json in SQuAD's format: `--data DIR`"));
+        return Err(Diagnostic::unlocated(
+            Code::DataNotFound,
+            format!("the data `{}` {what}", folder.display()),
+        )
+        .help("give a folder with train*.json and dev*.json in SQuAD's format: `--data DIR`"));
     }
     let mut read = |prefix: &str| read_prefixed(folder, prefix, sources);
     let train = if need == Need::Both { read("train")? } else { Vec::new() };
@@ -160,10 +163,7 @@ pub fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<Question>, Di
 
 fn question(raw: RawQuestion, context: &std::sync::Arc<str>, file: &str) -> Result<Question, Diagnostic> {
     let wrong = |what: String| {
-        Diagnostic::unlocated(
-            Code::DataNotReadable,
-            format!("question `{}` in `{file}` {what}", raw.id),
-        )
+        Diagnostic::unlocated(Code::DataNotReadable, format!("question `{}` in `{file}` {what}", raw.id))
     };
     let Some(answers) = raw.answers.filter(|a| !a.is_empty()) else {
         return Err(wrong("has no answer".into())

@@ -61,15 +61,21 @@ impl Tokenizer {
     /// One sentence if the special tokens are missing.
     pub fn from_vocabulary(words: impl IntoIterator<Item = String>, lowercase: bool) -> Result<Self, String> {
         let model = WordPiece::builder()
-            .vocab(words.into_iter().enumerate().map(|(i, word)| (word, i as u32)).collect::<AHashMap<_, _>>())
+            .vocab(
+                words.into_iter().enumerate().map(|(i, word)| (word, i as u32)).collect::<AHashMap<_, _>>(),
+            )
             .unk_token("[UNK]".into())
             .build()
             .map_err(|e| e.to_string())?;
         let mut inner = HuggingFace::new(model);
-        inner.with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase))).map_err(|e| e.to_string())?;
+        inner
+            .with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)))
+            .map_err(|e| e.to_string())?;
         inner.with_pre_tokenizer(Some(BertPreTokenizer));
         inner
-            .add_special_tokens(SPECIAL.iter().map(|token| AddedToken::from(*token, true)).collect::<Vec<_>>())
+            .add_special_tokens(
+                SPECIAL.iter().map(|token| AddedToken::from(*token, true)).collect::<Vec<_>>(),
+            )
             .map_err(|e| e.to_string())?;
         Self::checked(inner)
     }

@@ -13,7 +13,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::params::BertConfig;
 
 use super::init::Init;
-use super::kernels::{Dropout, NormParams, Projections, Sequences, add_norm, gelu, linear, norm, self_attention};
+use super::kernels::{
+    Dropout, NormParams, Projections, Sequences, add_norm, gelu, linear, norm, self_attention,
+};
 
 /// The tokens of a batch, arranged for a device.
 #[derive(Clone, Debug)]
@@ -164,7 +166,9 @@ impl Bert {
         let norm = || LayerNorm::new(hidden, config.layer_norm_eps, device);
         let embeddings = Embeddings {
             word_embeddings: Table { weight: init.matrix(config.vocab_size, hidden, device) },
-            position_embeddings: Table { weight: init.matrix(config.max_position_embeddings, hidden, device) },
+            position_embeddings: Table {
+                weight: init.matrix(config.max_position_embeddings, hidden, device),
+            },
             token_type_embeddings: Table { weight: init.matrix(config.type_vocab_size, hidden, device) },
             LayerNorm: norm(),
         };
@@ -179,7 +183,10 @@ impl Bert {
                     output: Output { dense: init.linear(hidden, hidden, device), LayerNorm: norm() },
                 },
                 intermediate: Intermediate { dense: init.linear(hidden, config.intermediate_size, device) },
-                output: Output { dense: init.linear(config.intermediate_size, hidden, device), LayerNorm: norm() },
+                output: Output {
+                    dense: init.linear(config.intermediate_size, hidden, device),
+                    LayerNorm: norm(),
+                },
             })
             .collect();
         Bert { embeddings, encoder: Encoder { layer }, heads: config.num_attention_heads }

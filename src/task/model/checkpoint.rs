@@ -31,7 +31,12 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Everything that is wrong with the folder.
-pub fn load(path: &Path, seed: u64, device: &Device, sources: &mut Sources) -> Result<Loaded, Vec<Diagnostic>> {
+pub fn load(
+    path: &Path,
+    seed: u64,
+    device: &Device,
+    sources: &mut Sources,
+) -> Result<Loaded, Vec<Diagnostic>> {
     let folder = folder::read(path, sources)?;
     let model = BertForQuestionAnswering::new(&folder.config, seed, device);
     let file = path.join("model.safetensors");

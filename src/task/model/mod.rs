@@ -19,8 +19,15 @@ mod tests {
 
     #[test]
     fn the_modules_have_the_hugging_face_names_and_shapes_in_order() {
-        let shape =
-            BertShape { vocab: 11, hidden: 8, layers: 2, heads: 2, intermediate: 12, positions: 16, types: 2 };
+        let shape = BertShape {
+            vocab: 11,
+            hidden: 8,
+            layers: 2,
+            heads: 2,
+            intermediate: 12,
+            positions: 16,
+            types: 2,
+        };
         let model = BertForQuestionAnswering::new(&BertConfig::new(shape), 1, &Device::flex());
         assert_eq!(parameters::table(&model), bert(&shape, Head::QuestionAnswering));
     }

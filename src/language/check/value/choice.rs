@@ -9,7 +9,13 @@ use crate::language::vocab::{Choice, Setting, Type};
 use super::{Evaluator, Fields, Value};
 
 impl Evaluator<'_> {
-    pub(super) fn choice(&mut self, expr: &Expr, choices: &'static [Choice], ty: Type, scope: ScopeId) -> Option<Value> {
+    pub(super) fn choice(
+        &mut self,
+        expr: &Expr,
+        choices: &'static [Choice],
+        ty: Type,
+        scope: ScopeId,
+    ) -> Option<Value> {
         let (word, arguments) = match &expr.kind {
             ExprKind::Name(path) if path.len() == 1 => (&path[0], &[][..]),
             ExprKind::Call(word, arguments) => (word, arguments.as_slice()),
@@ -128,9 +134,14 @@ impl Evaluator<'_> {
     /// Reports a setting that is given twice.
     pub fn given_twice(&mut self, name: &str, again: Span, first: Span) {
         self.findings.push(
-            Diagnostic::error(Code::DuplicateSetting, format!("`{name}` is given twice"), again, "given again")
-                .and_at(first, "first given here")
-                .help("remove one of them"),
+            Diagnostic::error(
+                Code::DuplicateSetting,
+                format!("`{name}` is given twice"),
+                again,
+                "given again",
+            )
+            .and_at(first, "first given here")
+            .help("remove one of them"),
         );
     }
 
@@ -162,7 +173,11 @@ impl Evaluator<'_> {
                         at,
                         "missing here",
                     )
-                    .help(format!("add `{}: …`, {}", setting.name, setting.ty.described())),
+                    .help(format!(
+                        "add `{}: …`, {}",
+                        setting.name,
+                        setting.ty.described()
+                    )),
                 );
             }
         }

@@ -186,9 +186,7 @@ impl<'a> Evaluator<'a> {
             return self.unknown_name(word, ty);
         }
         let found = match &expr.kind {
-            ExprKind::Phrase(items) if matches!(items[0].kind, ExprKind::Quantity(..)) => {
-                return self.stray_word(&items[1], ty);
-            }
+            ExprKind::Phrase(items) => return self.stray_word(&items[1], ty),
             ExprKind::Quantity(_, Some(unit)) if unit.value == Unit::Percent => "this is a ratio",
             ExprKind::Quantity(_, Some(unit)) if matches!(unit.value, Unit::Bytes(_)) => "this is memory",
             ExprKind::Quantity(_, Some(_)) => "this is a time",
@@ -212,12 +210,14 @@ impl<'a> Evaluator<'a> {
         } else if ty == Type::Text {
             diagnostic = diagnostic.help(format!("put it in quotes: `\"{text}\"`"));
         }
+        diagnostic = diagnostic.maybe_help(Some(ty.example()));
         self.findings.push(diagnostic);
         None
     }
 
     fn unknown_name<T>(&mut self, word: &Word, ty: Type) -> Option<T> {
-        let visible: Vec<String> = self.names.visible(self.names.main()).iter().map(|s| s.to_string()).collect();
+        let visible: Vec<String> =
+            self.names.visible(self.names.main()).iter().map(|s| s.to_string()).collect();
         let near = nearest(&word.value, visible.iter().map(String::as_str));
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
@@ -242,8 +242,10 @@ impl<'a> Evaluator<'a> {
     }
 
     fn stray_word<T>(&mut self, item: &Expr, ty: Type) -> Option<T> {
-        let units = ["epochs", "steps", "KiB", "MiB", "GiB"];
-        let near = item.as_word().and_then(|w| nearest(&w.value, units));
+        // A misspelt unit, or a misspelt clause that was taken for a part of this value.
+        let units = ["epochs", "steps", "KiB", "MiB", "GiB", "except", "expect"];
+        let clauses = crate::language::vocab::VERBS.iter().flat_map(|v| v.clauses).map(|c| c.name);
+        let near = item.as_word().and_then(|w| nearest(&w.value, units.into_iter().chain(clauses)));
         let mut diagnostic = Diagnostic::error(
             Code::StrayOperand,
             format!("expected {}", ty.described()),
@@ -272,7 +274,6 @@ impl<'a> Evaluator<'a> {
             _ => self.wrong_type(expr, Type::Bool),
         }
     }
-
 }
 
 /// Whether a name declared as `declared` may be used as `wanted`.
@@ -293,4 +294,3 @@ fn fits(declared: Type, wanted: Type) -> bool {
 fn parses_as_number(text: &str) -> bool {
     Number::parse(text.trim_end_matches('%')).is_some()
 }
-

@@ -56,7 +56,13 @@ impl Evaluator<'_> {
                     globs.push(Selector::Glob(self.text(&argument.value, Type::Text)?));
                 }
                 match globs.len() {
-                    0 => return self.missing(expr.span, "`params` needs a pattern", "as `params(\"**.weight\")`"),
+                    0 => {
+                        return self.missing(
+                            expr.span,
+                            "`params` needs a pattern",
+                            "as `params(\"**.weight\")`",
+                        );
+                    }
                     1 => globs.remove(0),
                     _ => Selector::Union(globs),
                 }
@@ -86,7 +92,7 @@ impl Evaluator<'_> {
                     Code::BadPattern,
                     "this pattern cannot be read",
                     expr.span,
-                    error.to_string().lines().last().unwrap_or("").trim().to_owned(),
+                    error.to_string().lines().last().unwrap_or("").trim().trim_start_matches("error: ").to_owned(),
                 )
                 .help("in a glob `*` is one segment, `**` any text, `{a,b}` alternatives; `re\"…\"` is a regular expression"),
             );

@@ -82,7 +82,13 @@ impl Evaluator<'_> {
         number.exact
     }
 
-    pub(super) fn arithmetic(&mut self, operator: Operator, a: Quantity, b: Quantity, span: Span) -> Option<Quantity> {
+    pub(super) fn arithmetic(
+        &mut self,
+        operator: Operator,
+        a: Quantity,
+        b: Quantity,
+        span: Span,
+    ) -> Option<Quantity> {
         use Quantity::{Bytes, Plain, Ratio, Time as At};
         let add = |x: Number, y: Number| match operator {
             Operator::Plus => x.combine(y, |a, b| a + b, Rational::plus),
@@ -108,7 +114,9 @@ impl Evaluator<'_> {
                     other => Some(scale(other, inverse)),
                 }
             }
-            (Operator::Over, At(x), At(y)) => x.ratio_to(y).map(|r| Plain(Number { value: r.to_f64(), exact: Some(r) })),
+            (Operator::Over, At(x), At(y)) => {
+                x.ratio_to(y).map(|r| Plain(Number { value: r.to_f64(), exact: Some(r) }))
+            }
             _ => None,
         };
         if result.is_none() {
@@ -140,8 +148,7 @@ impl Evaluator<'_> {
                     format!("is this {percent}?"),
                 );
                 if (1.0..=100.0).contains(&n.value) {
-                    diagnostic =
-                        diagnostic.help(format!("write `{percent}`")).fix(expr.span, percent);
+                    diagnostic = diagnostic.help(format!("write `{percent}`")).fix(expr.span, percent);
                 }
                 self.findings.push(diagnostic);
                 return None;
@@ -192,9 +199,13 @@ impl Evaluator<'_> {
         match number.as_whole() {
             Some(n) if n >= least && n <= MOST => Some(n),
             Some(n) => {
-                let message = format!("expected a whole number in {least}..{MOST}");
-                let diagnostic = Diagnostic::error(Code::OutOfRange, message, expr.span, format!("this is {n}"));
-                self.findings.push(diagnostic.help("give a number in that range"));
+                let message = match n > MOST {
+                    true => format!("expected a whole number up to {MOST}"),
+                    false => format!("expected {}", ty.described()),
+                };
+                let diagnostic =
+                    Diagnostic::error(Code::OutOfRange, message, expr.span, format!("this is {n}"));
+                self.findings.push(diagnostic.help(ty.example()));
                 None
             }
             None => {

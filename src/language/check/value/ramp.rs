@@ -27,21 +27,33 @@ impl Evaluator<'_> {
         while let Some(item) = rest.next() {
             if item.is_word("repeating") && ty == Type::Rate {
                 let Some(next) = rest.next() else {
-                    return self.missing(item.span, "`repeating` needs a time behind it", "as `repeating 4 epochs`");
+                    return self.missing(
+                        item.span,
+                        "`repeating` needs a time behind it",
+                        "as `repeating 4 epochs`",
+                    );
                 };
                 repeating = Some(Spanned::new(self.duration(next, scope)?, next.span));
                 continue;
             }
             match self.shape(item, scope)? {
                 Some(found) if shape.is_none() => shape = Some(found),
-                Some(_) => return self.stray_word(item, if ty == Type::Rate { Type::Rates } else { Type::Sparsity }),
+                Some(_) => {
+                    return self
+                        .stray_word(item, if ty == Type::Rate { Type::Rates } else { Type::Sparsity });
+                }
                 None => return None,
             }
         }
         if to.is_none() && shape.is_some_and(|s| s != Shape::Constant) {
             self.findings.push(
-                Diagnostic::error(Code::RampExpected, "this shape needs two ends", expr.span, "a single value")
-                    .help("write `from -> to` before the shape"),
+                Diagnostic::error(
+                    Code::RampExpected,
+                    "this shape needs two ends",
+                    expr.span,
+                    "a single value",
+                )
+                .help("write `from -> to` before the shape"),
             );
             return None;
         }
@@ -50,8 +62,13 @@ impl Evaluator<'_> {
         let shape = shape.unwrap_or(default);
         if shape == Shape::Exponential && !(from > 0.0 && to > 0.0) {
             self.findings.push(
-                Diagnostic::error(Code::OutOfRange, "an exponential ramp never reaches zero", expr.span, "from or to is 0")
-                    .help("end it at a small positive value, or use `linear`"),
+                Diagnostic::error(
+                    Code::OutOfRange,
+                    "an exponential ramp never reaches zero",
+                    expr.span,
+                    "from or to is 0",
+                )
+                .help("end it at a small positive value, or use `linear`"),
             );
             return None;
         }

@@ -23,8 +23,13 @@ impl Evaluator<'_> {
             Quantity::Plain(n) => {
                 let text = self.sources.slice(expr.span).to_owned();
                 self.findings.push(
-                    Diagnostic::error(Code::TimeWithoutUnit, "a time needs a unit", expr.span, "epochs or steps?")
-                        .help(format!("write `{text} epochs` or `{text} steps`")),
+                    Diagnostic::error(
+                        Code::TimeWithoutUnit,
+                        "a time needs a unit",
+                        expr.span,
+                        "epochs or steps?",
+                    )
+                    .help(format!("write `{text} epochs` or `{text} steps`")),
                 );
                 let _ = n;
                 None
@@ -57,8 +62,13 @@ impl Evaluator<'_> {
     pub(super) fn share_of_run(&mut self, share: Rational, span: Span) -> Option<Time> {
         let Some(run) = self.run else {
             self.findings.push(
-                Diagnostic::error(Code::LengthMissing, "there is no run to take a share of", span, "of which run?")
-                    .help("say how long the stage is: `for 10 epochs`"),
+                Diagnostic::error(
+                    Code::LengthMissing,
+                    "there is no run to take a share of",
+                    span,
+                    "of which run?",
+                )
+                .help("say how long the stage is: `for 10 epochs`"),
             );
             return None;
         };

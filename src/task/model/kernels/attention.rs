@@ -164,7 +164,12 @@ impl Attention {
     /// The rows of a task in a `[tokens, hidden]` slice.
     fn rows<'a>(&self, data: &'a [f32], task: Task) -> View<'a> {
         let size = self.size();
-        View::strided(data, task.start * self.hidden + task.head * size, [task.length, size], [self.hidden, 1])
+        View::strided(
+            data,
+            task.start * self.hidden + task.head * size,
+            [task.length, size],
+            [self.hidden, 1],
+        )
     }
 
     /// From `[head][token][size]` to `[token][head][size]`.

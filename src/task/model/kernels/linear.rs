@@ -58,7 +58,14 @@ impl CpuOp<3> for Linear {
 }
 
 /// `x W + b` on slices.
-pub fn affine(x: &[f32], weight: &[f32], bias: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
+pub fn affine(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+) -> Vec<f32> {
     let mut y = Vec::with_capacity(rows * outputs);
     for _ in 0..rows {
         y.extend_from_slice(bias);

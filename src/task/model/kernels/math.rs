@@ -4,6 +4,9 @@
 //! it (see [`pulp`]). Sums run over [`LANES`] accumulators in a fixed order, so that results do not
 //! depend on the machine's vector width or on the number of threads.
 
+// Coefficients are given as they were fitted.
+#![allow(clippy::approx_constant, clippy::excessive_precision)]
+
 /// Accumulators of a sum.
 pub const LANES: usize = 16;
 

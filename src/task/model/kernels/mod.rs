@@ -10,6 +10,9 @@
 //! - [`dropout`]: a hash in place of stored masks;
 //! - [`op`]: how an own operation enters Burn's graph; [`gemm`], [`math`]: what they compute with.
 
+// `pulp::with_simd` needs its lifetimes spelt out.
+#![allow(clippy::needless_lifetimes)]
+
 pub mod attention;
 pub mod dropout;
 mod gelu;

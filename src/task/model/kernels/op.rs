@@ -58,7 +58,8 @@ impl From<Tensor<2>> for Input {
 
 /// Whether a tensor lives where [`run`] can reach it.
 pub fn is_on_cpu(tensor: &Tensor<2>) -> bool {
-    tensor.clone().try_into_primitive::<Flex>().is_ok() || tensor.clone().try_into_primitive::<Tracked>().is_ok()
+    tensor.clone().try_into_primitive::<Flex>().is_ok()
+        || tensor.clone().try_into_primitive::<Tracked>().is_ok()
 }
 
 /// Applies the operation; all inputs live on flex, all or none of them with autodiff.

@@ -1,0 +1,197 @@
+//! The binary: exit codes, and what is said on bad input.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn obertc(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_obertc"))
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn recipe(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().suffix(".obert").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn path(file: &tempfile::NamedTempFile) -> &str {
+    file.path().to_str().unwrap()
+}
+
+#[test]
+fn a_good_recipe_is_fine_and_exits_0() {
+    let output = obertc(&["check", "stdlib_recipes/quickstart.obert"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "stdlib_recipes/quickstart.obert: fine (4 stages)\n");
+}
+
+#[test]
+fn three_mistakes_are_three_located_diagnostics_and_exit_1() {
+    let file = recipe(
+        "edition 2026
+recipe r for 3 epochs {
+  model: \"bert-base-uncased\"
+  data: squad
+  lr { 0..3 epochs: 5e-5 -> 0 linaer }
+  prune params(\"bert.encoder.**.dense.weight\") over 0..2 epochs every 1 epoch {
+    by: magnitude
+    sparsity: 80
+    rnak: global
+  }
+}
+",
+    );
+    let output = obertc(&["check", path(&file), "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let places: Vec<(String, u64)> = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| (f["code"].as_str().unwrap().into(), f["labels"][0]["line"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(places, [("OB0312".into(), 5), ("OB0302".into(), 8), ("OB0203".into(), 9)]);
+    let people = obertc(&["check", path(&file)]);
+    assert_eq!(people.status.code(), Some(1));
+    assert!(stderr(&people).contains("3 errors"), "{}", stderr(&people));
+}
+
+#[test]
+fn wrong_usage_exits_2() {
+    for arguments in
+        [&["chekc"][..], &["check"], &["plan", "x.obert", "--steps-per-epoch", "0"], &["check", "--nope"]]
+    {
+        let output = obertc(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!stderr(&output).is_empty());
+    }
+}
+
+#[test]
+fn unreadable_recipes_are_errors_without_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("binary.obert");
+    std::fs::write(&binary, [0xff, 0xfe, 0x00]).unwrap();
+    let cases = [
+        ("no/such/file.obert", "cannot read"),
+        (folder.path().to_str().unwrap(), "it is a folder"),
+        (binary.to_str().unwrap(), "not UTF-8"),
+    ];
+    for (path, expected) in cases {
+        let output = obertc(&["check", path]);
+        assert_eq!(output.status.code(), Some(1), "{path}");
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn set_of_an_unknown_name_names_the_known_ones() {
+    let output = obertc(&["check", "stdlib_recipes/quickstart.obert", "--set", "taget=90%"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("did you mean `target`?"), "{}", stderr(&output));
+    let output = obertc(&["check", "stdlib_recipes/quickstart.obert", "--set", "target"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("name=value"), "{}", stderr(&output));
+}
+
+#[test]
+fn set_of_a_value_out_of_range_points_at_both() {
+    let output = obertc(&["check", "stdlib_recipes/quickstart.obert", "--set", "target=99%"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("--set target") && text.contains("30%..95%"), "{text}");
+}
+
+#[test]
+fn a_selector_that_matches_nothing_names_the_nearest_parameter() {
+    let file = recipe(
+        "edition 2026
+recipe r for 3 epochs {
+  model: \"bert-base-uncased\"
+  data: squad
+  lr { 0..3 epochs: 5e-5 -> 0 linear }
+  hold params(\"bert.encoder.layer.0.attention.self.qery.weight\")
+}
+",
+    );
+    let output = obertc(&["check", path(&file)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("self.query.weight"), "{}", stderr(&output));
+}
+
+#[test]
+fn params_lists_names_shapes_and_totals() {
+    let output = obertc(&["params", "--model", "bert-base-uncased", "bert.encoder.layer.0.**.dense.weight"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+    let nothing = obertc(&["params", "--model", "bert-base-uncased", "bert.encodr.**"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    let nowhere = obertc(&["params", "--model", "bert-bse-uncased"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(stderr(&nowhere).contains("bert-base-uncased"), "{}", stderr(&nowhere));
+}
+
+#[test]
+fn broken_model_folders_are_errors_before_anything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path();
+    let check = || {
+        let output =
+            obertc(&["check", "stdlib_recipes/quickstart.obert", "--model", model.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    assert!(check().contains("config.json"), "no configuration");
+    std::fs::write(model.join("config.json"), "{ \"model_type\": \"bert\", ").unwrap();
+    assert!(check().contains("not JSON"));
+    std::fs::write(model.join("config.json"), "{ \"model_type\": \"gpt2\" }").unwrap();
+    assert!(check().contains("not a BERT"));
+    let config = r#"{ "model_type": "bert", "vocab_size": 10, "hidden_size": 4, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 16 }"#;
+    std::fs::write(model.join("config.json"), config).unwrap();
+    assert!(check().contains("model.safetensors"), "no weights");
+    std::fs::write(model.join("model.safetensors"), [200, 0, 0, 0, 0, 0, 0, 0, b'{']).unwrap();
+    assert!(check().contains("truncated"));
+    let header =
+        br#"{"bert.embeddings.word_embeddings.weight":{"dtype":"F32","shape":[3,4],"data_offsets":[0,48]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header);
+    bytes.extend([0; 48]);
+    std::fs::write(model.join("model.safetensors"), bytes).unwrap();
+    let text = check();
+    assert!(text.contains("[3, 4]; config.json asks for [10, 4]"), "{text}");
+    assert!(text.contains("lacks the tensor"), "{text}");
+}
+
+#[test]
+fn help_reads_as_recorded() {
+    for command in ["", "check", "plan", "params"] {
+        let arguments: Vec<&str> = command.split(' ').filter(|c| !c.is_empty()).chain(["--help"]).collect();
+        let output = obertc(&arguments);
+        assert_eq!(output.status.code(), Some(0));
+        // The engine's commands are listed only where it is built in.
+        if cfg!(feature = "engine") || !command.is_empty() {
+            insta::assert_snapshot!(format!("help_{command}"), stdout(&output));
+        }
+    }
+}
+
+#[test]
+fn the_plan_is_shown_as_json_too() {
+    let output = obertc(&["plan", "stdlib_recipes/quickstart.obert", "--format", "json"]);
+    let schedule: obert::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schedule.name, "quickstart");
+    assert!(Path::new("stdlib_recipes/quickstart.obert").exists());
+}

@@ -1,0 +1,149 @@
+//! The rules of the house: who may import whom. Data walks one way.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Each room with the rooms it may import.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("diag", &[]),
+    ("files", &["diag"]),
+    ("params", &["diag"]),
+    ("schedule", &["params", "diag"]),
+    ("plan", &["schedule", "params", "diag"]),
+    ("language", &["schedule", "params", "diag"]),
+    ("method", &[]),
+    ("task", &["method", "files", "schedule", "params", "diag"]),
+    ("engine", &["task", "method", "schedule", "params", "diag"]),
+    ("output", &["engine", "task", "method", "files", "schedule", "params", "diag"]),
+    ("cli", &["output", "engine", "task", "files", "plan", "language", "schedule", "params", "diag"]),
+];
+
+/// The same inside the language: text, then names, then meaning.
+const IN_LANGUAGE: &[(&str, &[&str])] = &[
+    ("syntax", &[]),
+    ("vocab", &[]),
+    ("stdlib", &[]),
+    ("resolve", &["syntax", "vocab", "stdlib"]),
+    ("check", &["resolve", "syntax", "vocab"]),
+    ("lower", &["check"]),
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, list: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, list);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                list.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut list = Vec::new();
+    walk(&root, &mut list);
+    list.sort();
+    list.into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path.strip_prefix(&root).unwrap().to_owned(), text)
+        })
+        .collect()
+}
+
+/// The first segment of a file's path, without `.rs`.
+fn room(path: &Path) -> String {
+    let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code of a file, without comments and without its unit tests.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or("");
+    text.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The names that follow a path such as `crate::`.
+fn after<'a>(code: &'a str, path: &str) -> BTreeSet<&'a str> {
+    code.split(path)
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn no_room_imports_one_further_down_the_way() {
+    for (path, text) in sources() {
+        let room = room(&path);
+        if matches!(room.as_str(), "lib" | "main") {
+            continue;
+        }
+        let (_, allowed) = MAY_IMPORT
+            .iter()
+            .find(|(name, _)| *name == room)
+            .unwrap_or_else(|| panic!("{} stands in a room without rules: {room}", path.display()));
+        for imported in after(&code(&text), "crate::") {
+            assert!(
+                imported == room || allowed.contains(&imported),
+                "{} imports `{imported}`; `{room}` may import {allowed:?}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn inside_the_language_text_comes_before_names_and_names_before_meaning() {
+    for (path, text) in sources() {
+        let Ok(inner) = path.strip_prefix("language") else { continue };
+        let part = room(inner);
+        if part == "mod" {
+            continue;
+        }
+        let (_, allowed) = IN_LANGUAGE
+            .iter()
+            .find(|(name, _)| *name == part)
+            .unwrap_or_else(|| panic!("{} has no rule", path.display()));
+        for imported in after(&code(&text), "crate::language::") {
+            let known = IN_LANGUAGE.iter().any(|(name, _)| *name == imported);
+            assert!(
+                !known || imported == part || allowed.contains(&imported),
+                "{} imports `{imported}`",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_engine_side_knows_burn_and_only_one_renderer_knows_miette() {
+    for (path, text) in sources() {
+        let code = code(&text);
+        let room = room(&path);
+        let engine_side = ["engine", "task", "method", "output"].contains(&room.as_str());
+        assert!(engine_side || !code.contains("burn::"), "{} imports Burn", path.display());
+        let renderer = path == Path::new("diag/render/full.rs");
+        assert!(renderer || !code.contains("miette::"), "{} imports miette", path.display());
+    }
+}
+
+#[test]
+fn only_the_command_line_prints_or_exits() {
+    let forbidden = ["println!(", "eprintln!(", "print!(", "process::exit"];
+    for (path, text) in sources() {
+        if ["cli", "main"].contains(&room(&path).as_str()) {
+            continue;
+        }
+        for call in forbidden {
+            assert!(!code(&text).contains(call), "{} uses {call}", path.display());
+        }
+    }
+}
+
+#[test]
+fn mathematics_knows_no_file_and_no_recipe() {
+    for (path, text) in sources().into_iter().filter(|(p, _)| room(p) == "method") {
+        assert!(!code(&text).contains("std::fs"), "{} touches files", path.display());
+    }
+}

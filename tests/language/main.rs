@@ -1,0 +1,7 @@
+//! What needs no engine: the language, its diagnostics, plans, and the rules of the house.
+
+mod command_line;
+mod diagnostics;
+mod house;
+mod recipes;
+mod schedules;
