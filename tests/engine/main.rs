@@ -2,3 +2,6 @@
 
 mod golden;
 mod golden_obs;
+mod metrics;
+mod runs;
+mod transformers;
