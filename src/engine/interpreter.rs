@@ -9,13 +9,13 @@ use burn::tensor::Device;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{START, Stage, Teacher};
 use crate::task::Task;
-use crate::task::metric::Metrics;
 use crate::task::parameters;
 
 use super::EngineError;
 use super::events::{Event, Observer};
 use super::masks::Masks;
-use super::stage::{StageRun, Times};
+use super::results::StageResult;
+use super::stage::StageRun;
 
 /// Runs a schedule for a task.
 pub struct Interpreter<'a, T: Task> {
@@ -32,34 +32,6 @@ pub struct Interpreter<'a, T: Task> {
     /// At most so many training steps in a stage: epochs are shortened so that everything still
     /// happens.
     pub limit_steps: Option<u64>,
-}
-
-/// What came of a stage.
-#[derive(Clone, Debug)]
-pub struct StageResult {
-    /// Its name.
-    pub name: String,
-    /// Whether it is a branch.
-    pub branch: bool,
-    /// How good the model is at its end.
-    pub metrics: Metrics,
-    /// For every prunable parameter its name, weights and zeros.
-    pub sparsity: Vec<LayerSparsity>,
-    /// Non-zero values and all values of all parameters.
-    pub nonzero: (usize, usize),
-    /// Where the time went.
-    pub times: Times,
-}
-
-/// How sparse a parameter is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerSparsity {
-    /// The parameter.
-    pub name: String,
-    /// Its weights.
-    pub count: usize,
-    /// Those that are zero.
-    pub zeros: usize,
 }
 
 impl<T: Task> Interpreter<'_, T> {

@@ -5,6 +5,7 @@
 //! - [`pruner`]: one pruning event, by any criterion;
 //! - [`gradients`]: what the surgeon's estimates are made of;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
+//! - [`results`]: what came of each stage;
 //! - [`events`]: what is told to whoever watches;
 //! - [`device`]: where it is computed.
 //!
@@ -18,7 +19,9 @@ pub mod interpreter;
 pub mod masks;
 pub mod optimizer;
 mod pruner;
+pub mod results;
 mod stage;
 
 pub use error::EngineError;
-pub use interpreter::{Interpreter, StageResult};
+pub use interpreter::Interpreter;
+pub use results::StageResult;

@@ -16,21 +16,10 @@ use crate::task::{Output, Task, parameters};
 
 use super::EngineError;
 use super::events::{Event, Observer, Work};
-use super::interpreter::{LayerSparsity, StageResult};
 use super::masks::Masks;
 use super::optimizer::AdamW;
 use super::pruner;
-
-/// Seconds spent on each kind of work.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Times {
-    /// Training steps.
-    pub training: f64,
-    /// Pruning events, gradients included.
-    pub pruning: f64,
-    /// Measuring on held-out data.
-    pub evaluating: f64,
-}
+use super::results::{StageResult, Times, layer_sparsity, nonzero, overall};
 
 /// A stage about to run.
 pub struct StageRun<'a, T: Task> {
@@ -333,31 +322,4 @@ fn distillation(distill: &Distill, outputs: &[Output], taught: Vec<Output>, devi
 
 fn scalar(loss: &Tensor<1>) -> f64 {
     f64::from(loss.clone().into_scalar::<f32>())
-}
-
-/// How sparse every prunable parameter is.
-fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
-    let table = parameters::table(model);
-    let prunable: Vec<&str> = table.iter().filter(|p| p.is_prunable()).map(|p| p.name.as_str()).collect();
-    let values = parameters::read(model, |name| prunable.contains(&name));
-    prunable
-        .iter()
-        .filter_map(|name| {
-            let weights = values.get(*name)?;
-            let zeros = weights.iter().filter(|w| **w == 0.0).count();
-            Some(LayerSparsity { name: (*name).to_owned(), count: weights.len(), zeros })
-        })
-        .collect()
-}
-
-fn overall(layers: &[LayerSparsity]) -> f64 {
-    let (zeros, count) = layers.iter().fold((0, 0), |(z, n), l| (z + l.zeros, n + l.count));
-    zeros as f64 / usize::max(count, 1) as f64
-}
-
-/// Non-zero values and all values of all parameters.
-fn nonzero<M: Module>(model: &M) -> (usize, usize) {
-    let values = parameters::read(model, |_| true);
-    let count = |f: fn(&[f32]) -> usize| values.values().map(|v| f(v)).sum();
-    (count(|v| v.iter().filter(|w| **w != 0.0).count()), count(<[f32]>::len))
 }

@@ -147,7 +147,7 @@ fn asks(cost: &Cost) -> String {
 fn rates(piece: &LrPiece) -> String {
     let ramp = piece.ramp;
     let mut text = if ramp.from == ramp.to {
-        format!("{:e}", ramp.to)
+        rate(ramp.to)
     } else {
         let shape = match ramp.shape {
             Shape::Constant => "constant".to_owned(),
@@ -158,12 +158,17 @@ fn rates(piece: &LrPiece) -> String {
             Shape::Exponential => "exponential".to_owned(),
             Shape::Polynomial(power) => format!("polynomial({power})"),
         };
-        format!("{:e} to {:e}, {shape}", ramp.from, ramp.to)
+        format!("{} to {}, {shape}", rate(ramp.from), rate(ramp.to))
     };
     if let Some(cycle) = piece.repeating {
         text.push_str(&format!(", repeating every {cycle}"));
     }
     text
+}
+
+/// `8e-5`, and plain zero.
+fn rate(value: f64) -> String {
+    if value == 0.0 { "0".into() } else { format!("{value:e}") }
 }
 
 fn model(model: &Model) -> String {

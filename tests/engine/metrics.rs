@@ -12,7 +12,13 @@ fn em_and_f1_equal_the_recorded_ones() {
         let references: Vec<&str> =
             case["references"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
         let (em, f1) = squad::score([(prediction, references.clone())].into_iter());
-        assert!((em - case["em"].as_f64().unwrap()).abs() < 1e-3, "EM of {prediction:?} {references:?}: {em}");
-        assert!((f1 - case["f1"].as_f64().unwrap()).abs() < 1e-3, "F1 of {prediction:?} {references:?}: {f1}");
+        assert!(
+            (em - case["em"].as_f64().unwrap()).abs() < 1e-3,
+            "EM of {prediction:?} {references:?}: {em}"
+        );
+        assert!(
+            (f1 - case["f1"].as_f64().unwrap()).abs() < 1e-3,
+            "F1 of {prediction:?} {references:?}: {f1}"
+        );
     }
 }

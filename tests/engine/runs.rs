@@ -122,7 +122,10 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
         .iter()
         .map(|e| (e["step"].as_u64().unwrap(), e["at"].as_str().unwrap(), e["sparsity"].as_f64().unwrap()))
         .collect();
-    assert_eq!(pruned.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), [(3, "0.5 epochs"), (6, "1 epoch"), (9, "1.5 epochs")]);
+    assert_eq!(
+        pruned.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(),
+        [(3, "0.5 epochs"), (6, "1 epoch"), (9, "1.5 epochs")]
+    );
     for ((_, _, sparsity), expected) in pruned.iter().zip([0.25, 0.6875, 0.75]) {
         assert!((sparsity - expected).abs() < 1e-3, "{sparsity} is not {expected}");
     }
@@ -158,7 +161,9 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
     assert!(dense.iter().all(|w| *w != 0.0), "branches leave the run alone");
 
     let text = stdout(&output);
-    for part in ["dense", "magnitude (branch)", "surgeon (branch)", "EM", "F1", "Zeros in", "Size", "Time", "Model"] {
+    for part in
+        ["dense", "magnitude (branch)", "surgeon (branch)", "EM", "F1", "Zeros in", "Size", "Time", "Model"]
+    {
         assert!(text.contains(part), "the summary lacks {part}:\n{text}");
     }
     for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "schedule.json", "run.jsonl"] {
@@ -233,7 +238,8 @@ recipe real for 1 epoch {
     assert_eq!(without.status.code(), Some(1), "a teacher is needed");
     assert!(stderr(&without).contains("--teacher"), "{}", stderr(&without));
     assert!(!shop.path("never").exists(), "nothing was begun");
-    let output = run(&out, &["--teacher", start.to_str().unwrap(), "--set", "target=75%", "--limit-examples", "64"]);
+    let output =
+        run(&out, &["--teacher", start.to_str().unwrap(), "--set", "target=75%", "--limit-examples", "64"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 
     let evaluate = |folder: &Path| {
@@ -337,8 +343,12 @@ fn a_metric_that_misses_its_range_fails_the_run_after_saving() {
 #[test]
 fn a_loss_that_is_not_finite_stops_the_run() {
     let shop = Workshop::new();
-    let text = RECIPE.replace("0..2 epochs: 1e-3 -> 1e-4 linear", "0..2 epochs: 1").replace("bert(layers: 1", "bert(layers: 1");
-    std::fs::write(shop.path("tiny.obert"), text.replace("batch: 16", "batch: 16\n  train { clip: 0, beta2: 0%, epsilon: 0 }")).unwrap();
+    let text = RECIPE.replace("0..2 epochs: 1e-3 -> 1e-4 linear", "0..2 epochs: 1");
+    std::fs::write(
+        shop.path("tiny.obert"),
+        text.replace("batch: 16", "batch: 16\n  train { clip: 0, beta2: 0%, epsilon: 0 }"),
+    )
+    .unwrap();
     let output = shop.run("out", &["-q"]);
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     assert!(stderr(&output).contains("OB0916"), "{}", stderr(&output));

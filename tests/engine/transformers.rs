@@ -139,6 +139,7 @@ fn what_is_saved_is_read_back_bit_for_bit_under_the_same_names() {
 }
 
 #[test]
+#[allow(clippy::print_stderr)]
 fn hidden_states_of_minilm_equal_those_of_transformers() {
     let Some(folder) = std::env::var_os("OBERT_MINILM").map(PathBuf::from) else {
         eprintln!("skipped: OBERT_MINILM does not name a MiniLM folder (tests/oracle/README.md)");

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod diagnostics;
+mod docs;
 mod house;
 mod recipes;
 mod schedules;

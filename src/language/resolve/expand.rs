@@ -2,9 +2,11 @@
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::{Block, Entry, Expr, Item, Member, Parameter, Setting, Spanned, Word};
-use crate::language::vocab::{Body, Place, verb};
+use crate::language::vocab::{Place, verb};
 
+use super::head::{Head, head};
 use super::names::{Names, ScopeId, Symbol, parameter_symbol};
+use super::placed::{misplaced, placed};
 
 /// A statement with the scope of its names.
 #[derive(Clone, Debug)]
@@ -114,15 +116,6 @@ struct Expander<'a> {
     open: Vec<String>,
 }
 
-/// The parts of a statement's head: `NAME extends TEMPLATE for 30 epochs`.
-#[derive(Default)]
-struct Head {
-    name: Option<Word>,
-    extends: Option<Word>,
-    length: Option<Expr>,
-    from: Option<Expr>,
-}
-
 /// What templates and the statement itself say together.
 #[derive(Default)]
 struct Content {
@@ -133,7 +126,7 @@ struct Content {
 
 impl Expander<'_> {
     fn recipe(&mut self, entry: Entry, scope: ScopeId) -> Option<BoundRecipe> {
-        let head = self.head(&entry);
+        let head = head(&entry, self.findings);
         let name = head.name.clone()?;
         let content = self.content(&entry, &head, scope)?;
         let (stages, entries): (Vec<_>, Vec<_>) = content
@@ -149,7 +142,7 @@ impl Expander<'_> {
                 length: content.length,
                 doc: String::new(),
                 settings: Vec::new(),
-                entries: self.placed(stage, Place::Stage),
+                entries: placed(stage, Place::Stage, self.findings),
                 head: entry.head,
             };
             return Some(BoundRecipe {
@@ -175,7 +168,7 @@ impl Expander<'_> {
         }
         let stages: Vec<Option<BoundStage>> = stages.into_iter().map(|s| self.stage(s)).collect();
         let stages = stages.into_iter().collect::<Option<Vec<BoundStage>>>()?;
-        let entries = self.placed(entries, Place::Recipe);
+        let entries = placed(entries, Place::Recipe, self.findings);
         Some(BoundRecipe {
             name,
             doc: entry.doc,
@@ -188,7 +181,7 @@ impl Expander<'_> {
 
     fn stage(&mut self, bound: Bound<Entry>) -> Option<BoundStage> {
         let entry = bound.node;
-        let head = self.head(&entry);
+        let head = head(&entry, self.findings);
         let name = head.name.clone()?;
         let kind = if entry.verb.value == "branch" {
             StageKind::Branch(head.from.clone())
@@ -202,66 +195,9 @@ impl Expander<'_> {
             length: content.length,
             doc: entry.doc,
             settings: content.settings,
-            entries: self.placed(content.entries, Place::Stage),
+            entries: placed(content.entries, Place::Stage, self.findings),
             head: entry.head,
         })
-    }
-
-    /// Reads `NAME extends TEMPLATE for TIME`; what does not fit is reported.
-    fn head(&mut self, entry: &Entry) -> Head {
-        let mut head = Head::default();
-        let clauses: Vec<&str> =
-            verb(&entry.verb.value).map_or(vec![], |v| v.clauses.iter().map(|c| c.name).collect());
-        let mut operands = entry.operands.iter().peekable();
-        if let Some(first) =
-            operands.peek().and_then(|o| o.as_word()).filter(|w| !clauses.contains(&w.value.as_str()))
-        {
-            head.name = Some((*first).clone());
-            operands.next();
-        }
-        while let Some(operand) = operands.next() {
-            let word = operand.as_word().map(|w| w.value.as_str()).unwrap_or("");
-            if !clauses.contains(&word) {
-                let near = nearest(word, clauses.iter().copied()).map(|n| format!("did you mean `{n}`?"));
-                let form = verb(&entry.verb.value).map_or("", |v| v.form);
-                self.findings.push(
-                    Diagnostic::error(
-                        Code::StrayOperand,
-                        format!("`{}` does not take this", entry.verb.value),
-                        operand.span,
-                        "does not fit",
-                    )
-                    .help(near.unwrap_or(format!("write `{form}`"))),
-                );
-                continue;
-            }
-            let mut value = Vec::new();
-            while let Some(next) = operands.next_if(|o| !clauses.iter().any(|c| o.is_word(c))) {
-                value.push(next.clone());
-            }
-            let Some(value) = Expr::phrase(value) else {
-                self.missing(entry, operand.span, format!("`{word}` needs something behind it"));
-                continue;
-            };
-            match word {
-                "extends" => match value.as_word() {
-                    Some(name) => head.extends = Some(name.clone()),
-                    None => self.missing(entry, value.span, "`extends` needs the name of a template".into()),
-                },
-                "from" => head.from = Some(value),
-                _ => head.length = Some(value),
-            }
-        }
-        if head.name.is_none() {
-            self.missing(entry, entry.verb.span, format!("this {} has no name", entry.verb.value));
-        }
-        head
-    }
-
-    fn missing(&mut self, entry: &Entry, span: Span, message: String) {
-        let form = verb(&entry.verb.value).map_or("", |v| v.form);
-        let diagnostic = Diagnostic::error(Code::MissingOperand, message, span, "here");
-        self.findings.push(diagnostic.help(format!("write `{form}`")));
     }
 
     /// The statement's own content laid over that of its template.
@@ -338,7 +274,7 @@ impl Expander<'_> {
         home: ScopeId,
         settings: Vec<Bound<Setting>>,
     ) -> Option<Content> {
-        let head = self.head(entry);
+        let head = head(entry, self.findings);
         let own = Self::members(entry.body.as_ref());
         let mut left = settings;
         let mut symbols = Vec::new();
@@ -403,34 +339,6 @@ impl Expander<'_> {
         }
         members
     }
-
-    /// Keeps the statements that may stand in `place`; the others are reported.
-    fn placed(&mut self, entries: Vec<Bound<Entry>>, place: Place) -> Vec<Bound<Entry>> {
-        let mut kept: Vec<Bound<Entry>> = Vec::new();
-        for entry in entries {
-            match verb(&entry.node.verb.value) {
-                Some(known) if known.places.contains(&place) => {
-                    let first = kept.iter().find(|k| k.node.verb.value == known.name && !known.repeats);
-                    if let Some(first) = first {
-                        self.findings.push(
-                            Diagnostic::error(
-                                Code::DuplicateStatement,
-                                format!("`{}` may stand only once here", known.name),
-                                entry.node.head,
-                                "a second one",
-                            )
-                            .and_at(first.node.head, "the first")
-                            .help("join them into one"),
-                        );
-                        continue;
-                    }
-                    kept.push(entry);
-                }
-                _ => self.findings.push(misplaced(&entry.node, place)),
-            }
-        }
-        kept
-    }
 }
 
 #[derive(Default)]
@@ -467,48 +375,4 @@ fn override_settings(base: &mut Vec<Bound<Setting>>, over: Vec<Bound<Setting>>) 
     let given: Vec<Option<String>> = over.iter().map(&key).collect();
     base.retain(|s| !given.contains(&key(s)));
     base.extend(over);
-}
-
-/// A statement that is unknown, or known and not allowed where it stands.
-fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
-    let word = &entry.verb.value;
-    if let Some(known) = verb(word) {
-        let belongs = match known.places {
-            [Place::File] => "at the top of a file",
-            [Place::Recipe] => "in a recipe, outside its stages",
-            [Place::Recipe, ..] => "in a recipe or in a stage",
-            _ if place == Place::Recipe => "in one of the recipe's stages",
-            _ => "in a recipe or in a stage",
-        };
-        return Diagnostic::error(
-            Code::MisplacedStatement,
-            format!("`{word}` cannot stand here"),
-            entry.verb.span,
-            "not here",
-        )
-        .help(format!("it belongs {belongs}"));
-    }
-    let allowed = crate::language::vocab::VERBS.iter().filter(|v| v.places.contains(&place)).map(|v| v.name);
-    let settings = crate::language::vocab::VERBS.iter().flat_map(|v| match v.body {
-        Body::Statements(settings) => settings,
-        _ => &[],
-    });
-    let near = nearest(word, allowed.clone().chain(["use", "param", "let", "edition"]));
-    let is_setting = settings.clone().find(|s| s.name == word);
-    let help = match (is_setting, near) {
-        (Some(setting), _) => format!("`{0}` is a setting: write `{0}: …`", setting.name),
-        (None, Some(near)) => format!("did you mean `{near}`?"),
-        (None, None) => format!("the statements here are {}", allowed.collect::<Vec<_>>().join(", ")),
-    };
-    let diagnostic = Diagnostic::error(
-        Code::UnknownVerb,
-        format!("there is no verb `{word}`"),
-        entry.verb.span,
-        "unknown verb",
-    )
-    .help(help);
-    match near.filter(|_| is_setting.is_none()) {
-        Some(near) => diagnostic.fix(entry.verb.span, near),
-        None => diagnostic,
-    }
 }

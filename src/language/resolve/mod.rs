@@ -6,8 +6,10 @@
 //! are to be looked up.
 
 mod expand;
+mod head;
 pub mod modules;
 pub mod names;
+mod placed;
 
 pub use expand::{Bound, BoundRecipe, BoundStage, StageKind};
 pub use modules::{Loader, NoFiles};

@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::syntax::ast::{Entry, Expr, Item, Parameter, Word};
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::Type;
-use crate::language::vocab::types::DECLARED;
+use crate::language::vocab::declared::{DECLARED, declared};
 
 use super::Override;
 use super::modules::Module;
@@ -236,7 +236,7 @@ impl Names {
 
 /// The symbol of a `param` declaration; one of an unknown type takes the type it is used as.
 pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Findings) -> Symbol {
-    let ty = Type::declared(&parameter.ty.value);
+    let ty = declared(&parameter.ty.value);
     if ty.is_none() {
         let names = DECLARED.iter().map(|(name, _)| *name);
         let help = match nearest(&parameter.ty.value, names.clone()) {

@@ -6,8 +6,10 @@
 
 pub mod ast;
 mod balance;
+mod malformed;
 mod number;
 mod parse;
+mod values;
 
 pub use balance::Comment;
 pub use number::Number;

@@ -3,8 +3,9 @@
 //!
 //! The checker reads recipes against it, defaults are written in it as a user would write them,
 //! and the reference, completion and `explain` are printed from it. Verbs are described in
-//! [`verbs`], the types of their values in [`types`].
+//! [`verbs`], the types of their values in [`types`]; [`declared`] names those that `param` may have.
 
+pub mod declared;
 pub mod types;
 pub mod verbs;
 

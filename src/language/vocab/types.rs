@@ -112,11 +112,6 @@ impl Choice {
 }
 
 impl Type {
-    /// The type of a name that `param` may declare.
-    pub fn declared(name: &str) -> Option<Type> {
-        DECLARED.iter().find(|(n, _)| *n == name).map(|(_, ty)| *ty)
-    }
-
     /// What a value of this type looks like, for messages.
     pub fn described(self) -> String {
         match self {
@@ -174,25 +169,6 @@ impl Type {
         }
     }
 }
-
-/// The types that `param` may declare, by name.
-pub const DECLARED: &[(&str, Type)] = &[
-    ("ratio", Type::Ratio),
-    ("rate", Type::Rate),
-    ("number", Type::Number),
-    ("count", Type::Count),
-    ("duration", Type::Duration),
-    ("bytes", Type::Bytes),
-    ("text", Type::Text),
-    ("bool", Type::Bool),
-    ("params", Type::Params),
-    ("pattern", Type::Choice(super::verbs::PATTERNS)),
-    ("update", Type::Choice(super::verbs::UPDATES)),
-    ("sparsity", Type::Sparsity),
-    ("names", Type::Names),
-    ("model", Type::Model),
-    ("data", Type::Data),
-];
 
 fn one_of(choices: &[Choice]) -> String {
     let words: Vec<String> = choices

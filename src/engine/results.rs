@@ -1,0 +1,73 @@
+//! What came of a stage.
+
+use burn::module::Module;
+
+use crate::task::metric::Metrics;
+use crate::task::parameters;
+
+/// What came of a stage.
+#[derive(Clone, Debug)]
+pub struct StageResult {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a branch.
+    pub branch: bool,
+    /// How good the model is at its end.
+    pub metrics: Metrics,
+    /// For every prunable parameter its name, weights and zeros.
+    pub sparsity: Vec<LayerSparsity>,
+    /// Non-zero values and all values of all parameters.
+    pub nonzero: (usize, usize),
+    /// Where the time went.
+    pub times: Times,
+}
+
+/// How sparse a parameter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerSparsity {
+    /// The parameter.
+    pub name: String,
+    /// Its weights.
+    pub count: usize,
+    /// Those that are zero.
+    pub zeros: usize,
+}
+
+/// Seconds spent on each kind of work.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Times {
+    /// Training steps.
+    pub training: f64,
+    /// Pruning events, gradients included.
+    pub pruning: f64,
+    /// Measuring on held-out data.
+    pub evaluating: f64,
+}
+
+/// How sparse every prunable parameter is.
+pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
+    let table = parameters::table(model);
+    let prunable: Vec<&str> = table.iter().filter(|p| p.is_prunable()).map(|p| p.name.as_str()).collect();
+    let values = parameters::read(model, |name| prunable.contains(&name));
+    prunable
+        .iter()
+        .filter_map(|name| {
+            let weights = values.get(*name)?;
+            let zeros = weights.iter().filter(|w| **w == 0.0).count();
+            Some(LayerSparsity { name: (*name).to_owned(), count: weights.len(), zeros })
+        })
+        .collect()
+}
+
+/// The share of zeros over several parameters.
+pub fn overall(layers: &[LayerSparsity]) -> f64 {
+    let (zeros, count) = layers.iter().fold((0, 0), |(z, n), l| (z + l.zeros, n + l.count));
+    zeros as f64 / usize::max(count, 1) as f64
+}
+
+/// Non-zero values and all values of all parameters.
+pub fn nonzero<M: Module>(model: &M) -> (usize, usize) {
+    let values = parameters::read(model, |_| true);
+    let count = |f: fn(&[f32]) -> usize| values.values().map(|v| f(v)).sum();
+    (count(|v| v.iter().filter(|w| **w != 0.0).count()), count(<[f32]>::len))
+}

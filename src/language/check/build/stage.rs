@@ -1,0 +1,306 @@
+//! A stage or a branch, statement by statement.
+
+use crate::diag::{Code, Diagnostic, Span, nearest};
+use crate::language::check::fields::{self, Statement};
+use crate::language::check::recipe::{Distill, Instants, LrPiece, Stage};
+use crate::language::check::value::{Fields, Value};
+use crate::language::resolve::{Bound, BoundStage, StageKind};
+use crate::language::syntax::ast::{Entry, Expr, Member, Spanned};
+use crate::language::vocab::{Body, Type, verb};
+use crate::schedule::Time;
+use crate::schedule::ir::{START, Teacher, Train};
+
+use super::Builder;
+use super::statements::{hold, prune};
+use super::take::{count, number, number_at, span, take, time};
+
+impl Builder<'_> {
+    pub(super) fn stage(
+        &mut self,
+        bound: &BoundStage,
+        earlier: &[Stage],
+        batch: usize,
+        shared_train: Option<&Bound<Entry>>,
+    ) -> Option<Stage> {
+        if bound.name.value == START {
+            self.evaluator.findings.push(
+                Diagnostic::error(
+                    Code::DuplicateName,
+                    "`start` is the model that the run begins with",
+                    bound.name.span,
+                    "taken",
+                )
+                .help("choose another name"),
+            );
+            self.sound = false;
+        }
+        if let Some(other) = earlier.iter().find(|s| s.name.value == bound.name.value) {
+            self.evaluator.findings.push(
+                Diagnostic::error(
+                    Code::DuplicateName,
+                    format!("two stages are called `{}`", bound.name.value),
+                    bound.name.span,
+                    "again",
+                )
+                .and_at(other.name.span, "the first")
+                .help("rename one of them"),
+            );
+            self.sound = false;
+        }
+        let length = match &bound.length {
+            None => Spanned::new(Time::ZERO, bound.head),
+            Some(expr) => {
+                let value = self.evaluator.value(&expr.node, Type::Duration, expr.scope);
+                match self.part(value)? {
+                    Value::Time(time) => Spanned::new(time, expr.node.span),
+                    _ => return None,
+                }
+            }
+        };
+        self.evaluator.run = Some(length.value);
+        let branch_from = match &bound.kind {
+            StageKind::Stage => None,
+            StageKind::Branch(from) => {
+                let from = self.branch_from(bound, from.as_ref(), earlier);
+                Some(self.part(from)?)
+            }
+        };
+        let batch = self.stage_batch(bound).unwrap_or(batch);
+        let whole = Instants { start: Time::ZERO, end: length.value };
+        let mut stage = Stage {
+            name: bound.name.clone(),
+            doc: bound.doc.clone(),
+            branch_from,
+            length: length.clone(),
+            train: Train {
+                batch,
+                weight_decay: 0.0,
+                beta1: 0.0,
+                beta2: 0.0,
+                epsilon: 0.0,
+                clip: 0.0,
+                dropout: None,
+            },
+            lr: Vec::new(),
+            prune: Vec::new(),
+            hold: Vec::new(),
+            distill: None,
+            evaluate_every: None,
+            head: bound.head,
+        };
+        let mut train = shared_train;
+        for entry in &bound.entries {
+            let head = entry.node.head;
+            match entry.node.verb.value.as_str() {
+                "lr" => stage.lr = self.lr(entry),
+                "train" => train = Some(entry),
+                word => {
+                    let Some(known) = verb(word) else { continue };
+                    let read = fields::statement(&mut self.evaluator, entry, known);
+                    let Some(mut said) = self.part(read) else { continue };
+                    match word {
+                        "prune" if !self.known_blocks(&said) => self.sound = false,
+                        "prune" => stage.prune.extend(prune(&mut said, head)),
+                        "hold" => stage.hold.extend(hold(&mut said, whole, head)),
+                        "distill" => {
+                            let distill = self.distill(&mut said, earlier, whole, head);
+                            stage.distill = self.part(distill);
+                        }
+                        "evaluate" => stage.evaluate_every = time(&mut said.fields, "every"),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let train = self.train(train, batch, bound);
+        stage.train = self.part(train)?;
+        stage.lr.sort_by(|a, b| {
+            a.over.value.start.compare(b.over.value.start).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        self.evaluator.run = None;
+        Some(stage)
+    }
+
+    /// Reports blocks over several outputs, which no criterion knows.
+    fn known_blocks(&mut self, said: &Statement) -> bool {
+        let Some(pattern) = said.fields.get("pattern") else { return true };
+        let Value::Choice("blocks", sizes) = &pattern.value else { return true };
+        let outputs = sizes.get("outputs").map(|o| (o.span, o.value.clone()));
+        match outputs {
+            Some((span, Value::Number(n))) if n.as_whole() != Some(1) => {
+                self.evaluator.findings.push(
+                    Diagnostic::error(
+                        Code::OutOfRange,
+                        "a block spans one output",
+                        span,
+                        "outputs of a block",
+                    )
+                    .help("write `blocks(1, 4)`: four consecutive inputs of one output"),
+                );
+                false
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn stage_batch(&mut self, bound: &BoundStage) -> Option<usize> {
+        let Body::Statements(settings) = verb("stage")?.body else { return None };
+        let mut fields = Fields::new();
+        let owner = match bound.kind {
+            StageKind::Stage => "stage",
+            StageKind::Branch(_) => "branch",
+        };
+        self.sound &=
+            fields::read_settings(&mut self.evaluator, &bound.settings, settings, owner, &mut fields);
+        count(&mut fields, "batch")
+    }
+
+    pub(super) fn branch_from(
+        &mut self,
+        bound: &BoundStage,
+        from: Option<&Expr>,
+        earlier: &[Stage],
+    ) -> Option<Spanned<String>> {
+        let Some(word) = from.and_then(|e| e.as_word()) else {
+            self.evaluator.findings.push(
+                Diagnostic::error(
+                    Code::MissingOperand,
+                    "a branch starts from a stage",
+                    bound.head,
+                    "from which?",
+                )
+                .help("write `branch NAME from STAGE { … }`"),
+            );
+            return None;
+        };
+        self.earlier_stage(word, earlier)?;
+        Some(word.clone())
+    }
+
+    pub(super) fn earlier_stage(&mut self, word: &Spanned<String>, earlier: &[Stage]) -> Option<()> {
+        if word.value == START || earlier.iter().any(|s| s.name.value == word.value) {
+            return Some(());
+        }
+        let known: Vec<&str> = earlier.iter().map(|s| s.name.value.as_str()).collect();
+        let help = match (nearest(&word.value, known.iter().copied()), known.as_slice()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => "there is no stage before this one".to_owned(),
+            (None, all) => format!("the stages before this one are `{}`", all.join("`, `")),
+        };
+        let message = format!("there is no earlier stage `{}`", word.value);
+        self.evaluator
+            .findings
+            .push(Diagnostic::error(Code::UnknownStage, message, word.span, "unknown").help(help));
+        None
+    }
+
+    pub(super) fn lr(&mut self, bound: &Bound<Entry>) -> Vec<LrPiece> {
+        let mut pieces = Vec::new();
+        let entry = &bound.node;
+        let Some(known) = verb("lr") else { return pieces };
+        if let Some(extra) = entry.operands.first() {
+            self.sound = false;
+            self.evaluator.findings.push(
+                Diagnostic::error(Code::StrayOperand, "`lr` takes a block", extra.span, "does not fit")
+                    .help(format!("write `{}`", known.form)),
+            );
+        }
+        for member in entry.body.as_ref().map_or(&[][..], |b| &b.members) {
+            let Member::Setting(setting) = member else {
+                fields::misplaced(&mut self.evaluator, known, member);
+                self.sound = false;
+                continue;
+            };
+            let over = self.evaluator.value(&setting.key, Type::Span, bound.scope);
+            let rates = self.evaluator.value(&setting.value, Type::Rates, bound.scope);
+            if let (Some(Value::Span(over)), Some(Value::Ramp(ramp, repeating))) =
+                (self.part(over), self.part(rates))
+            {
+                pieces.push(LrPiece {
+                    over: Spanned::new(over, setting.key.span),
+                    ramp: Spanned::new(ramp, setting.value.span),
+                    repeating,
+                });
+            }
+        }
+        pieces
+    }
+
+    pub(super) fn train(
+        &mut self,
+        bound: Option<&Bound<Entry>>,
+        batch: usize,
+        stage: &BoundStage,
+    ) -> Option<Train> {
+        let known = verb("train")?;
+        let mut fields = match bound {
+            Some(bound) => fields::statement(&mut self.evaluator, bound, known)?.fields,
+            None => {
+                let Body::Settings(settings) = known.body else { return None };
+                let mut fields = Fields::new();
+                self.evaluator.fill_defaults(settings, &mut fields, stage.head, "train");
+                fields
+            }
+        };
+        let non_negative = |f: &Fields, name: &str| {
+            let value = f.get(name)?;
+            matches!(&value.value, Value::Number(n) if n.value < 0.0).then_some(value.span)
+        };
+        for name in ["weight_decay", "clip"] {
+            if let Some(span) = non_negative(&fields, name) {
+                self.evaluator.findings.push(
+                    Diagnostic::error(
+                        Code::OutOfRange,
+                        format!("`{name}` is not negative"),
+                        span,
+                        "below zero",
+                    )
+                    .help("0 switches it off"),
+                );
+            }
+        }
+        Some(Train {
+            batch,
+            weight_decay: number(&mut fields, "weight_decay")?,
+            beta1: number(&mut fields, "beta1")?,
+            beta2: number(&mut fields, "beta2")?,
+            epsilon: number(&mut fields, "epsilon")?,
+            clip: number(&mut fields, "clip")?,
+            dropout: number(&mut fields, "dropout"),
+        })
+    }
+
+    pub(super) fn distill(
+        &mut self,
+        said: &mut Statement,
+        earlier: &[Stage],
+        whole: Instants,
+        head: Span,
+    ) -> Option<Distill> {
+        let from = take(&mut said.fields, "from")?;
+        let teacher = match &from.value {
+            Value::Text(name) => Teacher::Named(name.clone()),
+            Value::Names(words) => match words.first()?.value.as_str() {
+                "teacher" => Teacher::Flag,
+                "self" => Teacher::Itself,
+                stage => {
+                    let word = Spanned::new(stage.to_owned(), from.span);
+                    self.earlier_stage(&word, earlier)?;
+                    Teacher::Stage(stage.to_owned())
+                }
+            },
+            _ => return None,
+        };
+        Some(Distill {
+            from: Spanned::new(teacher, from.span),
+            over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
+            hardness: number_at(&mut said.fields, "hardness")?,
+            temperature: number_at(&mut said.fields, "temperature")?,
+            outputs: match take(&mut said.fields, "match") {
+                Some(Spanned { value: Value::Names(names), .. }) => names,
+                _ => Vec::new(),
+            },
+            head,
+        })
+    }
+}

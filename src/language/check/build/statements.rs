@@ -1,0 +1,112 @@
+//! Single statements and the choices in them.
+
+use crate::diag::Span;
+use crate::language::check::fields::Statement;
+use crate::language::check::recipe::{Hold, Instants, Prune, Targets};
+use crate::language::check::value::Value;
+use crate::language::syntax::ast::Spanned;
+use crate::params::BertShape;
+use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Rank, Update};
+
+use super::take::{count, number, span, take, time};
+
+pub(super) fn prune(said: &mut Statement, head: Span) -> Option<Prune> {
+    let sparsity = take(&mut said.fields, "sparsity")?;
+    let Value::Ramp(ramp, _) = sparsity.value else { return None };
+    Some(Prune {
+        targets: targets(said)?,
+        over: span(&mut said.fields, "over"),
+        every: time(&mut said.fields, "every"),
+        sparsity: Spanned::new(ramp, sparsity.span),
+        pattern: take(&mut said.fields, "pattern")?.map(pattern),
+        rank: take(&mut said.fields, "rank")?.map(|v| match v {
+            Value::Choice("layer", _) => Rank::Layer,
+            _ => Rank::Global,
+        }),
+        by: take(&mut said.fields, "by")?.map(criterion),
+        head,
+    })
+}
+
+pub(super) fn hold(said: &mut Statement, whole: Instants, head: Span) -> Option<Hold> {
+    Some(Hold {
+        targets: targets(said)?,
+        over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
+        head,
+    })
+}
+
+pub(super) fn targets(said: &mut Statement) -> Option<Targets> {
+    let operand = said.operand.take()?;
+    match operand.value {
+        Value::Params(selector, expect) => {
+            Some(Targets { selector: Spanned::new(selector, operand.span), expect })
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn model(value: Value) -> Model {
+    match value {
+        Value::Choice(_, mut fields) => {
+            let mut get = |name| count(&mut fields, name);
+            let hidden = get("hidden").unwrap_or(0);
+            Model::NewBert(BertShape {
+                // The vocabulary comes with the data.
+                vocab: 0,
+                hidden,
+                layers: get("layers").unwrap_or(0),
+                heads: get("heads").unwrap_or(0),
+                intermediate: get("intermediate").unwrap_or(4 * hidden),
+                positions: get("positions").unwrap_or(0),
+                types: 2,
+            })
+        }
+        Value::Text(name) => Model::Named(name),
+        _ => Model::Named(String::new()),
+    }
+}
+
+pub(super) fn data(value: Value) -> Data {
+    match value {
+        Value::Choice("builtin_reading", mut fields) => Data::BuiltinReading {
+            train: count(&mut fields, "train").unwrap_or(0),
+            dev: count(&mut fields, "dev").unwrap_or(0),
+        },
+        Value::Choice("squad", mut fields) => Data::Squad {
+            max_length: count(&mut fields, "max_length").unwrap_or(0),
+            doc_stride: count(&mut fields, "doc_stride").unwrap_or(0),
+        },
+        Value::Choice("mnli", _) => Data::Mnli,
+        Value::Choice("qqp", _) => Data::Qqp,
+        _ => Data::MaskedText,
+    }
+}
+
+pub(super) fn pattern(value: Value) -> Pattern {
+    match value {
+        Value::Choice("blocks", mut fields) => Pattern::Blocks(count(&mut fields, "inputs").unwrap_or(1)),
+        Value::Choice("n_of_m", mut fields) => Pattern::NofM {
+            keep: count(&mut fields, "keep").unwrap_or(1),
+            of: count(&mut fields, "of").unwrap_or(1),
+        },
+        _ => Pattern::Unstructured,
+    }
+}
+
+pub(super) fn criterion(value: Value) -> Criterion {
+    match value {
+        Value::Choice("obs", mut fields) => Criterion::Obs(Obs {
+            gradients: count(&mut fields, "gradients").unwrap_or(1),
+            block: count(&mut fields, "block").unwrap_or(1),
+            damp: number(&mut fields, "damp").unwrap_or(0.0),
+            batch: count(&mut fields, "batch").unwrap_or(1),
+            recompute: count(&mut fields, "recompute").unwrap_or(1),
+            update: match take(&mut fields, "update").map(|u| u.value) {
+                Some(Value::Choice("independent", _)) => Update::Independent,
+                _ => Update::Exact,
+            },
+        }),
+        _ => Criterion::Magnitude,
+    }
+}

@@ -1,0 +1,71 @@
+//! The head of a recipe, template, stage or branch: `NAME extends TEMPLATE for 30 epochs`.
+
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::language::syntax::ast::{Entry, Expr, Word};
+use crate::language::vocab::verb;
+
+/// The parts of a statement's head: `NAME extends TEMPLATE for 30 epochs`.
+#[derive(Default)]
+pub struct Head {
+    pub name: Option<Word>,
+    pub extends: Option<Word>,
+    pub length: Option<Expr>,
+    pub from: Option<Expr>,
+}
+
+/// Reads `NAME extends TEMPLATE for TIME`; what does not fit is reported.
+pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
+    let mut head = Head::default();
+    let clauses: Vec<&str> =
+        verb(&entry.verb.value).map_or(vec![], |v| v.clauses.iter().map(|c| c.name).collect());
+    let mut operands = entry.operands.iter().peekable();
+    if let Some(first) =
+        operands.peek().and_then(|o| o.as_word()).filter(|w| !clauses.contains(&w.value.as_str()))
+    {
+        head.name = Some((*first).clone());
+        operands.next();
+    }
+    while let Some(operand) = operands.next() {
+        let word = operand.as_word().map(|w| w.value.as_str()).unwrap_or("");
+        if !clauses.contains(&word) {
+            let near = nearest(word, clauses.iter().copied()).map(|n| format!("did you mean `{n}`?"));
+            let form = verb(&entry.verb.value).map_or("", |v| v.form);
+            findings.push(
+                Diagnostic::error(
+                    Code::StrayOperand,
+                    format!("`{}` does not take this", entry.verb.value),
+                    operand.span,
+                    "does not fit",
+                )
+                .help(near.unwrap_or(format!("write `{form}`"))),
+            );
+            continue;
+        }
+        let mut value = Vec::new();
+        while let Some(next) = operands.next_if(|o| !clauses.iter().any(|c| o.is_word(c))) {
+            value.push(next.clone());
+        }
+        let Some(value) = Expr::phrase(value) else {
+            missing(entry, operand.span, format!("`{word}` needs something behind it"), findings);
+            continue;
+        };
+        match word {
+            "extends" => match value.as_word() {
+                Some(name) => head.extends = Some(name.clone()),
+                None => missing(entry, value.span, "`extends` needs the name of a template".into(), findings),
+            },
+            "from" => head.from = Some(value),
+            _ => head.length = Some(value),
+        }
+    }
+    if head.name.is_none() {
+        missing(entry, entry.verb.span, format!("this {} has no name", entry.verb.value), findings);
+    }
+    head
+}
+
+fn missing(entry: &Entry, span: Span, message: String, findings: &mut Findings) {
+    let form = verb(&entry.verb.value).map_or("", |v| v.form);
+    let diagnostic = Diagnostic::error(Code::MissingOperand, message, span, "here");
+    findings.push(diagnostic.help(format!("write `{form}`")));
+}

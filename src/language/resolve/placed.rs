@@ -1,0 +1,79 @@
+//! Which statements may stand where.
+
+use crate::diag::{Code, Diagnostic, Findings, nearest};
+use crate::language::syntax::ast::Entry;
+use crate::language::vocab::{Body, Place, VERBS, verb};
+
+use super::expand::Bound;
+
+/// Keeps the statements that may stand in `place`; the others are reported.
+pub fn placed(entries: Vec<Bound<Entry>>, place: Place, findings: &mut Findings) -> Vec<Bound<Entry>> {
+    let mut kept: Vec<Bound<Entry>> = Vec::new();
+    for entry in entries {
+        match verb(&entry.node.verb.value) {
+            Some(known) if known.places.contains(&place) => {
+                let first = kept.iter().find(|k| k.node.verb.value == known.name && !known.repeats);
+                if let Some(first) = first {
+                    findings.push(
+                        Diagnostic::error(
+                            Code::DuplicateStatement,
+                            format!("`{}` may stand only once here", known.name),
+                            entry.node.head,
+                            "a second one",
+                        )
+                        .and_at(first.node.head, "the first")
+                        .help("join them into one"),
+                    );
+                    continue;
+                }
+                kept.push(entry);
+            }
+            _ => findings.push(misplaced(&entry.node, place)),
+        }
+    }
+    kept
+}
+
+/// A statement that is unknown, or known and not allowed where it stands.
+pub fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
+    let word = &entry.verb.value;
+    if let Some(known) = verb(word) {
+        let belongs = match known.places {
+            [Place::File] => "at the top of a file",
+            [Place::Recipe] => "in a recipe, outside its stages",
+            [Place::Recipe, ..] => "in a recipe or in a stage",
+            _ if place == Place::Recipe => "in one of the recipe's stages",
+            _ => "in a recipe or in a stage",
+        };
+        return Diagnostic::error(
+            Code::MisplacedStatement,
+            format!("`{word}` cannot stand here"),
+            entry.verb.span,
+            "not here",
+        )
+        .help(format!("it belongs {belongs}"));
+    }
+    let allowed = VERBS.iter().filter(|v| v.places.contains(&place)).map(|v| v.name);
+    let settings = VERBS.iter().flat_map(|v| match v.body {
+        Body::Statements(settings) => settings,
+        _ => &[],
+    });
+    let near = nearest(word, allowed.clone().chain(["use", "param", "let", "edition"]));
+    let is_setting = settings.clone().find(|s| s.name == word);
+    let help = match (is_setting, near) {
+        (Some(setting), _) => format!("`{0}` is a setting: write `{0}: …`", setting.name),
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => format!("the statements here are {}", allowed.collect::<Vec<_>>().join(", ")),
+    };
+    let diagnostic = Diagnostic::error(
+        Code::UnknownVerb,
+        format!("there is no verb `{word}`"),
+        entry.verb.span,
+        "unknown verb",
+    )
+    .help(help);
+    match near.filter(|_| is_setting.is_none()) {
+        Some(near) => diagnostic.fix(entry.verb.span, near),
+        None => diagnostic,
+    }
+}

@@ -1,0 +1,89 @@
+//! What is said of a statement that fits no shape.
+
+use pest::Parser;
+
+use crate::diag::{Code, Diagnostic, Span, nearest};
+
+use super::parse::{Builder, Grammar, P, Rule};
+
+/// Words that only begin statements at the top of a file.
+const TOP_WORDS: [&str; 6] = ["edition", "use", "param", "let", "recipe", "template"];
+
+impl Builder<'_> {
+    /// Parses a malformed statement alone, to learn what was expected where.
+    pub(super) fn malformed(&mut self, pair: &P, alone: Rule) {
+        let span = self.span(pair);
+        let text = &self.text[span.range()];
+        match Grammar::parse(alone, text) {
+            Err(error) => self.syntax_error(&error, span.range()),
+            Ok(_) => self.push_syntax_error(span, "this statement does not end here", None),
+        }
+    }
+
+    pub(super) fn syntax_error(&mut self, error: &pest::error::Error<Rule>, within: std::ops::Range<usize>) {
+        let offset = match error.location {
+            pest::error::InputLocation::Pos(at) => at,
+            pest::error::InputLocation::Span((at, _)) => at,
+        };
+        let at = (within.start + offset).min(self.text.len());
+        let rest = &self.text[at..within.end.max(at)];
+        let width = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let width = width.max(rest.chars().next().map_or(0, char::len_utf8));
+        let expected = expected_words(error);
+        let found = match &self.text[at..at + width] {
+            "" | "\n" | "\r" => "the line ends here".to_owned(),
+            text => format!("`{text}` does not fit here"),
+        };
+        let statement = &self.text[within.clone()];
+        let first = statement.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
+        let help = match nearest(first, TOP_WORDS) {
+            Some(word) if word != first => Some(format!("did you mean `{word}`?")),
+            _ if !expected.is_empty() => Some(format!("expected {expected}")),
+            _ => None,
+        };
+        let span = Span::new(self.id, at..at + width);
+        self.push_syntax_error(span, &found, help);
+    }
+
+    pub(super) fn push_syntax_error(&mut self, span: Span, message: &str, help: Option<String>) {
+        let form = "a statement is `name: value`, or a verb with what it needs: `hold encoder_linears`";
+        let diagnostic = Diagnostic::error(Code::Malformed, message, span, "cannot be read");
+        self.findings.push(diagnostic.help(help.unwrap_or_else(|| form.to_owned())));
+    }
+}
+
+/// What the grammar expected, in words a user knows.
+fn expected_words(error: &pest::error::Error<Rule>) -> String {
+    let pest::error::ErrorVariant::ParsingError { positives, .. } = &error.variant else {
+        return String::new();
+    };
+    let mut words: Vec<&str> = Vec::new();
+    for rule in positives {
+        let word = match rule {
+            Rule::number | Rule::quantity => "a number",
+            Rule::word => "a name",
+            Rule::string | Rule::text => "a string",
+            Rule::phrase
+            | Rule::ramp
+            | Rule::range
+            | Rule::sum
+            | Rule::product
+            | Rule::unary
+            | Rule::default => "a value",
+            Rule::block => "`{`",
+            Rule::imported => "`{` and names",
+            Rule::EOI => "the end of the statement",
+            Rule::unit => "a unit",
+            Rule::argument => "an argument",
+            _ => continue,
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    match words.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
