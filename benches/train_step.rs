@@ -97,6 +97,7 @@ impl Ours {
             attention_dropout: 0.1,
         };
         let settings = Train {
+            accumulate: 1,
             batch: BATCH,
             weight_decay: 0.01,
             beta1: 0.9,

@@ -13,7 +13,6 @@ pub mod output;
 
 pub mod cli;
 pub mod diag;
-#[cfg(feature = "engine")]
 pub mod files;
 pub mod language;
 pub mod params;

@@ -17,6 +17,7 @@ mod check;
 #[cfg(feature = "engine")]
 mod eval;
 mod files;
+mod fmt;
 mod params;
 mod plan;
 #[cfg(feature = "engine")]
@@ -47,6 +48,8 @@ enum Command {
     /// Measure a saved model
     #[cfg(feature = "engine")]
     Eval(eval::EvalArgs),
+    /// Write recipes in their canonical form
+    Fmt(fmt::FmtArgs),
     /// List the parameters that a pattern selects
     Params(params::ParamsArgs),
 }
@@ -92,6 +95,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "engine")]
         Command::Eval(args) => eval::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Params(args) => params::run(&args),
     }
 }

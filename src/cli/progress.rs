@@ -79,10 +79,11 @@ impl Observer for Watcher {
                 self.loss = Some(self.loss.map_or(*loss, |mean| 0.95 * mean + 0.05 * loss));
                 self.lr = *lr;
             }
-            Event::Pruned { at, parameters, sparsity, seconds, .. } => {
+            Event::Pruned { at, parameters, sparsity, seconds, raised_damp, .. } => {
                 self.sparsity = *sparsity;
+                let damp = raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
                 self.say(&format!(
-                    "  at {at} pruned {parameters} parameters to {:.2}% in {}",
+                    "  at {at} pruned {parameters} parameters to {:.2}% in {}{damp}",
                     sparsity * 100.0,
                     duration(*seconds)
                 ));

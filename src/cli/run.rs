@@ -9,7 +9,7 @@ use clap::Args;
 use super::progress::Watcher;
 use super::{ERRORS, FINE, RecipeArgs, compile_recipe, complain, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
-use crate::engine::{Interpreter, StageResult, device};
+use crate::engine::{self, Interpreter, StageResult, device};
 use crate::output::log::RunLog;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
@@ -63,6 +63,10 @@ pub fn run(args: &RunArgs) -> i32 {
     let mut sources = compiled.sources;
     if let Err(diagnostic) = apply_flags(args, &mut schedule) {
         return fail(&[diagnostic], &sources);
+    }
+    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
+    if !missing.is_empty() {
+        return fail(&missing, &sources);
     }
     match execute(args, &schedule, &mut sources) {
         Err(diagnostics) => fail(&diagnostics, &sources),

@@ -72,6 +72,7 @@ codes! {
     RecursiveName = 223, "a name is defined by itself";
     UnknownType = 224, "an unknown type";
     NothingToDo = 225, "a stage does nothing";
+    SetTwice = 226, "`--set` gives a parameter twice";
 
     // 03: types and units
     WrongType = 301, "a value of another type is expected";
@@ -112,6 +113,25 @@ codes! {
     BlockDoesNotFit = 604, "the Fisher block does not fit the pattern";
     SettingHasNoEffect = 605, "a setting has no effect";
     RankDeficient = 606, "fewer gradients than the Fisher block is wide";
+    NoSuchLayer = 607, "a layer that the model does not have";
+    LayersTwice = 608, "layers are chosen twice";
+    FisherTooLarge = 609, "the Fisher estimate needs more memory than allowed";
+    ForeignOutput = 610, "an output or a metric of another task";
+    QuantizedTwice = 611, "two statements quantize the same parameters";
+    PruneAndFreeze = 612, "parameters are pruned and frozen at once";
+    SchemeWithoutSense = 613, "a rounding scheme that makes no sense";
+    NotAllowed = 614, "a finding that cannot be allowed";
+
+    // 07: lints
+    FirstJump = 701, "much is pruned at once from one estimate";
+    OffCycle = 702, "pruning instants off the cycles of the learning rate";
+    UnusualDamp = 703, "an unusual damp";
+    NothingToHold = 704, "nothing is zero that could be held";
+    ZerosFill = 705, "zeros of an earlier stage are not held";
+    StaleRanges = 706, "ranges are fixed before pruning ends";
+    NoEdition = 707, "a file names no edition";
+    ShortCycle = 708, "cycles do not fill their piece";
+    OnlyEnds = 709, "pruning instants lie further apart than the window is long";
 
     // 09: models, data and runs
     ModelNotFound = 901, "a model folder lacks a file";
@@ -137,6 +157,19 @@ codes! {
     Stopped = 921, "a run was stopped";
     BadSetArgument = 922, "`--set` is not of the form name=value";
     NotYet = 923, "not built yet";
+}
+
+impl Code {
+    /// The code of a name such as `OB0201`.
+    pub fn named(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.to_string().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether findings of this code are advice or warnings, which `allow` may silence.
+    pub fn is_lint(self) -> bool {
+        let among_errors = [Code::UnusedName, Code::NoRecovery, Code::RankDeficient];
+        (700..800).contains(&self.number()) || among_errors.contains(&self)
+    }
 }
 
 impl fmt::Display for Code {

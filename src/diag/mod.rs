@@ -23,6 +23,8 @@ pub enum Severity {
     Error,
     /// The recipe runs, but probably not as meant.
     Warning,
+    /// The recipe runs as meant, and could be better. Shown by `check` only.
+    Advice,
 }
 
 /// A place in a source file and what is to be said about it.
@@ -72,6 +74,11 @@ impl Diagnostic {
     /// A warning that points at `span`.
     pub fn warning(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Diagnostic { severity: Severity::Warning, ..Self::error(code, message, span, label) }
+    }
+
+    /// Advice about `span`.
+    pub fn advice(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Advice, ..Self::error(code, message, span, label) }
     }
 
     /// An error with no text to point into; its message names the file or flag.
@@ -143,6 +150,11 @@ impl Findings {
     /// Adds all findings of another stage.
     pub fn extend(&mut self, other: impl IntoIterator<Item = Diagnostic>) {
         self.list.extend(other);
+    }
+
+    /// Drops warnings and advice of these codes.
+    pub fn allow(&mut self, codes: &[Code]) {
+        self.list.retain(|d| d.is_error() || !codes.contains(&d.code));
     }
 
     /// Whether anything found stops the run.

@@ -40,6 +40,9 @@ pub enum EngineError {
     /// A stage or a teacher that the schedule names and that does not exist.
     #[error("{0}")]
     Missing(String),
+    /// Something that this engine cannot do yet.
+    #[error("the engine cannot do this yet: {0}")]
+    NotBuilt(String),
     /// Whoever watches the run could not keep up its records.
     #[error("{}", .0.message)]
     Observer(Diagnostic),
@@ -76,6 +79,8 @@ impl From<EngineError> for Diagnostic {
             EngineError::Missing(_) => {
                 Diagnostic::unlocated(Code::FlagMissing, message).help("give it with `--teacher DIR`")
             }
+            EngineError::NotBuilt(_) => Diagnostic::unlocated(Code::NotYet, message)
+                .help("check and plan understand it; leave it out to run the rest"),
             EngineError::Observer(diagnostic) => diagnostic,
             EngineError::Stopped { .. } => {
                 Diagnostic::unlocated(Code::Stopped, message).help("what was reached so far is in run.jsonl")

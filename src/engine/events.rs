@@ -70,6 +70,9 @@ pub enum Event {
         target: f64,
         /// The share that is.
         sparsity: f64,
+        /// The damp that it took, if the recipe's had to be raised.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        raised_damp: Option<f64>,
         /// Time spent.
         seconds: f64,
     },

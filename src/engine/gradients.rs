@@ -33,7 +33,7 @@ pub fn collect<T: Task>(
         })
         .collect();
     // Gradients of other parameters are not computed.
-    let model = model.clone().map(&mut OnlyThese { wanted: &estimates.keys().copied().collect::<Vec<_>>() });
+    let model = trained_alone(model.clone(), |id| estimates.contains_key(&id));
     let mut sampler = Sampler::new(task.examples(), obs.batch, seed);
     for i in 0..obs.gradients as u64 {
         let batch = task.batch(&sampler.batch(i), device);
@@ -47,13 +47,33 @@ pub fn collect<T: Task>(
     targets.iter().map(|t| estimates.remove(&t.id).expect("an estimate of each target").0).collect()
 }
 
-struct OnlyThese<'a> {
-    wanted: &'a [ParamId],
+/// The model with gradients for the `wanted` parameters and no others.
+pub fn trained_alone<M: Module>(model: M, wanted: impl Fn(ParamId) -> bool) -> M {
+    model.map(&mut OnlyThese { wanted })
 }
 
-impl ModuleMapper for OnlyThese<'_> {
+/// Whether any parameter has gradients.
+pub fn any_trained<M: Module>(model: &M) -> bool {
+    let mut any = AnyTrained(false);
+    model.visit(&mut any);
+    any.0
+}
+
+struct AnyTrained(bool);
+
+impl ModuleVisitor for AnyTrained {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 |= param.val().is_require_grad();
+    }
+}
+
+struct OnlyThese<F> {
+    wanted: F,
+}
+
+impl<F: Fn(ParamId) -> bool> ModuleMapper for OnlyThese<F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let wanted = self.wanted.contains(&param.id);
+        let wanted = (self.wanted)(param.id);
         param.map(|tensor| tensor.detach().set_require_grad(wanted))
     }
 }

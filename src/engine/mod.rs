@@ -7,6 +7,7 @@
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
 //! - [`events`]: what is told to whoever watches;
+//! - [`support`]: what it cannot do yet;
 //! - [`device`]: where it is computed.
 //!
 //! The engine knows a [`Task`](crate::task::Task) and a schedule, no recipe and no file.
@@ -21,7 +22,9 @@ pub mod optimizer;
 mod pruner;
 pub mod results;
 mod stage;
+mod support;
 
 pub use error::EngineError;
 pub use interpreter::Interpreter;
 pub use results::StageResult;
+pub use support::missing;

@@ -33,6 +33,8 @@ pub struct AdamW {
 /// What the optimizer knows of a parameter.
 struct Slot {
     decays: bool,
+    /// What the learning rate is multiplied by.
+    factor: f64,
     moments: Option<Moments>,
     /// Weights that stay, in Burn's layout.
     mask: Option<LayoutMask>,
@@ -72,10 +74,17 @@ impl AdamW {
             .map(|p| {
                 let name = &p.parameter.name;
                 let decays = !(name.ends_with(".bias") || name.contains("LayerNorm"));
-                (p.id, Slot { decays, moments: None, mask: None })
+                (p.id, Slot { decays, factor: 1.0, moments: None, mask: None })
             })
             .collect();
         AdamW { settings: settings.clone(), step: 0, slots }
+    }
+
+    /// Lets a parameter learn at a multiple of the learning rate.
+    pub fn set_factor(&mut self, parameter: ParamId, factor: f64) {
+        if let Some(slot) = self.slots.get_mut(&parameter) {
+            slot.factor = factor;
+        }
     }
 
     /// Takes over masks that have changed: pruned weights and their moments become zero from the
@@ -112,13 +121,19 @@ impl AdamW {
         let factors = Step {
             beta1: s.beta1 as f32,
             beta2: s.beta2 as f32,
-            rate: (lr / (1.0 - s.beta1.powi(self.step))) as f32,
+            rate: 0.0,
             correction: (1.0 / (1.0 - s.beta2.powi(self.step)).sqrt()) as f32,
             epsilon: s.epsilon as f32,
-            shrink: (1.0 - lr * s.weight_decay) as f32,
+            shrink: 1.0,
             scale: scale as f32,
         };
-        let mut updater = Updater { slots: &mut self.slots, gradients: &mut gradients, factors };
+        let moment = 1.0 - s.beta1.powi(self.step);
+        let factors_at = |decays: bool, factor: f64| Step {
+            rate: (lr * factor / moment) as f32,
+            shrink: if decays { (1.0 - lr * factor * s.weight_decay) as f32 } else { 1.0 },
+            ..factors
+        };
+        let mut updater = Updater { slots: &mut self.slots, gradients: &mut gradients, factors_at };
         (module.map(&mut updater), norm)
     }
 }
@@ -162,18 +177,19 @@ fn chunk_norm_simd<'a, S: Simd>(_simd: S, values: &'a [f32]) -> f64 {
     lanes.iter().sum()
 }
 
-struct Updater<'a> {
+struct Updater<'a, F> {
     slots: &'a mut HashMap<ParamId, Slot>,
     gradients: &'a mut GradientsParams,
-    factors: Step,
+    /// The factors of a parameter, given whether it decays and its learning rate's factor.
+    factors_at: F,
 }
 
-impl ModuleMapper for Updater<'_> {
+impl<F: Fn(bool, f64) -> Step> ModuleMapper for Updater<'_, F> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         let Some(slot) = self.slots.get_mut(&id) else { return param };
         let Some(gradient) = self.gradients.remove::<D>(id) else { return param };
-        let factors = if slot.decays { self.factors } else { Step { shrink: 1.0, ..self.factors } };
+        let factors = (self.factors_at)(slot.decays, slot.factor);
         param.map(|tensor| {
             let trained = tensor.is_require_grad();
             let plain = tensor.inner();

@@ -1,14 +1,15 @@
 //! The steps of a stage, with what happens before each.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::module::{Module, ParamId};
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
 use crate::method::distill::kl_divergence;
 use crate::method::mask::Mask;
-use crate::schedule::ir::{Distill, Stage};
+use crate::schedule::ir::{Distill, Stage, Targets};
 use crate::schedule::{PruneEvent, Timeline};
 use crate::task::data::sampler::Sampler;
 use crate::task::metric::Metrics;
@@ -16,6 +17,7 @@ use crate::task::{Output, Task, parameters};
 
 use super::EngineError;
 use super::events::{Event, Observer, Work};
+use super::gradients;
 use super::masks::Masks;
 use super::optimizer::AdamW;
 use super::pruner;
@@ -35,8 +37,9 @@ pub struct StageRun<'a, T: Task> {
 }
 
 /// The loss of a step, and its parts.
+#[derive(Default)]
 struct Losses {
-    total: Tensor<1>,
+    total: f64,
     task: f64,
     distill: Option<f64>,
 }
@@ -50,7 +53,8 @@ impl<T: Task> StageRun<'_, T> {
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, StageResult), EngineError> {
         let begin = Instant::now();
-        let mut sampler = Sampler::new(self.task.examples(), self.stage.train.batch, self.draw(0, 0));
+        let train = &self.stage.train;
+        let mut sampler = Sampler::new(self.task.examples(), train.batch * train.accumulate, self.draw(0, 0));
         let timeline = self.timeline(sampler.steps_per_epoch());
         self.tell(
             observer,
@@ -61,7 +65,8 @@ impl<T: Task> StageRun<'_, T> {
                 steps_per_epoch: timeline.steps_per_epoch(),
             },
         )?;
-        let mut optimizer = AdamW::new(&self.stage.train, &model);
+        let mut optimizer = AdamW::new(train, &model);
+        self.set_factors(&model, &mut optimizer)?;
         let mut model = model;
         let mut times = Times::default();
         for step in 0..timeline.steps() {
@@ -71,13 +76,11 @@ impl<T: Task> StageRun<'_, T> {
             model =
                 self.before_step(step, &timeline, model, &mut masks, &mut optimizer, &mut times, observer)?;
             let clock = Instant::now();
-            let batch = sampler.batch(step);
-            let losses = self.losses(&model, &batch, step, &timeline);
-            let loss = scalar(&losses.total);
+            let (losses, gradients) = self.gradients(&model, &sampler.batch(step), step, &timeline);
+            let loss = losses.total;
             if !loss.is_finite() {
                 return Err(EngineError::LossNotFinite { stage: self.stage.name.clone(), step, loss });
             }
-            let gradients = GradientsParams::from_grads(losses.total.backward(), &model);
             let lr = timeline.lr(step);
             let (moved, norm) = optimizer.step(model, gradients, lr);
             model = moved;
@@ -148,6 +151,7 @@ impl<T: Task> StageRun<'_, T> {
         observer: &mut dyn Observer,
     ) -> Result<T::Model, EngineError> {
         self.hold_before(step, timeline, &model, masks, optimizer)?;
+        let model = self.freeze_before(step, timeline, model)?;
         let model = self.prune_before(step, timeline, model, masks, optimizer, times, observer)?;
         if timeline.evaluates_before(step) {
             self.evaluate(&model, step, times, observer)?;
@@ -187,6 +191,43 @@ impl<T: Task> StageRun<'_, T> {
         Ok(())
     }
 
+    /// The model with gradients for what is not frozen at this step.
+    fn freeze_before(
+        &self,
+        step: u64,
+        timeline: &Timeline,
+        model: T::Model,
+    ) -> Result<T::Model, EngineError> {
+        let frozen_at = |step| -> Vec<bool> {
+            self.stage.freeze.iter().map(|f| timeline.contains(f.start, f.end, step)).collect()
+        };
+        let frozen = frozen_at(step);
+        let before = if step > 0 { frozen_at(step - 1) } else { vec![false; frozen.len()] };
+        if frozen == before {
+            return Ok(model);
+        }
+        let mut ids = HashSet::new();
+        for freeze in self.stage.freeze.iter().zip(frozen).filter_map(|(f, now)| now.then_some(f)) {
+            ids.extend(self.selected(&model, &freeze.targets)?);
+        }
+        Ok(gradients::trained_alone(model, |id| !ids.contains(&id)))
+    }
+
+    fn set_factors(&self, model: &T::Model, optimizer: &mut AdamW) -> Result<(), EngineError> {
+        for factor in &self.stage.lr_factors {
+            for id in self.selected(model, &factor.targets)? {
+                optimizer.set_factor(id, factor.factor);
+            }
+        }
+        Ok(())
+    }
+
+    fn selected(&self, model: &T::Model, targets: &Targets) -> Result<Vec<ParamId>, EngineError> {
+        let matcher = targets.selector.matcher().map_err(|e| EngineError::selector(&self.stage.name, e))?;
+        let all = parameters::parameters(model).into_iter();
+        Ok(all.filter(|p| matcher.matches(&p.parameter.name)).map(|p| p.id).collect())
+    }
+
     #[allow(clippy::too_many_arguments)]
     fn prune_before(
         &self,
@@ -201,7 +242,8 @@ impl<T: Task> StageRun<'_, T> {
         let mut model = model;
         for event in timeline.prunes_before(step) {
             let clock = Instant::now();
-            model = self.prune(model, &event, masks, observer)?;
+            let raised_damp;
+            (model, raised_damp) = self.prune(model, &event, masks, observer)?;
             optimizer.set_masks(&model, masks, self.device);
             let seconds = clock.elapsed().as_secs_f64();
             times.pruning += seconds;
@@ -217,6 +259,7 @@ impl<T: Task> StageRun<'_, T> {
                     parameters: targets.len(),
                     target: event.sparsity,
                     sparsity: pruned as f64 / usize::max(all, 1) as f64,
+                    raised_damp,
                     seconds,
                 },
             )?;
@@ -230,7 +273,7 @@ impl<T: Task> StageRun<'_, T> {
         event: &PruneEvent,
         masks: &mut Masks,
         observer: &mut dyn Observer,
-    ) -> Result<T::Model, EngineError> {
+    ) -> Result<(T::Model, Option<f64>), EngineError> {
         let statement = &self.stage.prune[event.prune];
         let training = self.device.clone().autodiff();
         let context = pruner::Context {
@@ -239,20 +282,54 @@ impl<T: Task> StageRun<'_, T> {
             device: &training,
             seed: self.draw(2 + event.prune as u64, event.step),
         };
-        pruner::prune(self.task, model, statement, event.sparsity, masks, &context, |done, total| {
+        pruner::prune(self.task, model, statement, event, masks, &context, |done, total| {
             observer.progress(Work::Gradients(&self.stage.name), done, total);
         })
     }
 
-    fn losses(&self, model: &T::Model, examples: &[usize], step: u64, timeline: &Timeline) -> Losses {
+    /// The gradients of a step's mean loss, one batch after the other where several are summed.
+    fn gradients(
+        &self,
+        model: &T::Model,
+        examples: &[usize],
+        step: u64,
+        timeline: &Timeline,
+    ) -> (Losses, GradientsParams) {
+        let mut losses = Losses::default();
+        let mut sum = GradientsAccumulator::new();
+        for (part, batch) in examples.chunks(self.stage.train.batch).enumerate() {
+            let weight = batch.len() as f64 / examples.len() as f64;
+            let (loss, of_batch) = self.losses(model, batch, step, part as u64, timeline);
+            losses.total += of_batch.total * weight;
+            losses.task += of_batch.task * weight;
+            if let Some(distill) = of_batch.distill {
+                *losses.distill.get_or_insert(0.0) += distill * weight;
+            }
+            // Where everything is frozen there is nothing to go back to.
+            if gradients::any_trained(model) {
+                let loss = if weight == 1.0 { loss } else { loss * weight };
+                sum.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
+            }
+        }
+        (losses, sum.grads())
+    }
+
+    fn losses(
+        &self,
+        model: &T::Model,
+        examples: &[usize],
+        step: u64,
+        part: u64,
+        timeline: &Timeline,
+    ) -> (Tensor<1>, Losses) {
         let device = self.device.clone().autodiff();
         let batch = self.task.batch(examples, &device);
-        let outputs = self.task.outputs(model, &batch, Some(self.draw(1, step)));
+        let outputs = self.task.outputs(model, &batch, Some(self.draw(1, step).wrapping_add(part)));
         let task_loss = self.task.loss(&outputs, &batch);
         let task = scalar(&task_loss);
         let active = self.stage.distill.as_ref().filter(|d| timeline.contains(d.start, d.end, step));
         let (Some(distill), Some(teacher)) = (active, &self.teacher) else {
-            return Losses { total: task_loss, task, distill: None };
+            return (task_loss, Losses { total: task, task, distill: None });
         };
         let plain = self.task.batch(examples, self.device);
         let taught = self.task.outputs(teacher, &plain, None);
@@ -262,7 +339,8 @@ impl<T: Task> StageRun<'_, T> {
             1.0 => loss,
             hardness => task_loss * (1.0 - hardness) + loss * hardness,
         };
-        Losses { total, task, distill: Some(value) }
+        let losses = Losses { total: scalar(&total), task, distill: Some(value) };
+        (total, losses)
     }
 
     fn evaluate(

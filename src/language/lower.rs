@@ -1,7 +1,8 @@
 //! From the typed recipe to the schedule: places are dropped, what was left open is filled in.
 
 use crate::schedule::ir::{
-    Distill, Expectation, FORMAT, Hold, LrPiece, ParameterValue, Prune, Schedule, Stage, Targets,
+    Distill, Expectation, FORMAT, Hold, LrFactor, LrPiece, ParameterValue, Prune, Quantize, Schedule,
+    SparsityException, Stage, Targets,
 };
 use crate::schedule::{Time, Window};
 
@@ -41,6 +42,12 @@ fn stage(stage: &recipe::Stage) -> Stage {
         branch_from: stage.branch_from.as_ref().map(|b| b.value.clone()),
         length: stage.length.value,
         train: stage.train.clone(),
+        layers: stage.layers.as_ref().map(|l| l.value.clone()),
+        lr_factors: stage
+            .lr_factors
+            .iter()
+            .map(|(on, factor)| LrFactor { targets: targets(on), factor: *factor })
+            .collect(),
         lr: stage
             .lr
             .iter()
@@ -52,15 +59,9 @@ fn stage(stage: &recipe::Stage) -> Stage {
             })
             .collect(),
         prune: stage.prune.iter().map(prune).collect(),
-        hold: stage
-            .hold
-            .iter()
-            .map(|hold| Hold {
-                targets: targets(&hold.targets),
-                start: hold.over.value.start,
-                end: hold.over.value.end,
-            })
-            .collect(),
+        hold: stage.hold.iter().map(hold).collect(),
+        freeze: stage.freeze.iter().map(hold).collect(),
+        quantize: stage.quantize.iter().filter_map(quantize).collect(),
         distill: stage.distill.as_ref().map(|distill| Distill {
             from: distill.from.value.clone(),
             start: distill.over.value.start,
@@ -83,10 +84,34 @@ fn prune(prune: &recipe::Prune) -> Prune {
             _ => Window::once(Time::ZERO),
         },
         sparsity: prune.sparsity.value,
+        exceptions: prune
+            .exceptions
+            .iter()
+            .map(|(on, sparsity)| SparsityException { targets: targets(on), sparsity: sparsity.value })
+            .collect(),
         pattern: prune.pattern.value,
         rank: prune.rank.value,
         by: prune.by.value.clone(),
     }
+}
+
+fn hold(hold: &recipe::Hold) -> Hold {
+    Hold { targets: targets(&hold.targets), start: hold.over.value.start, end: hold.over.value.end }
+}
+
+/// `None` where nothing is rounded, which the checker has refused.
+fn quantize(quantize: &recipe::Quantize) -> Option<Quantize> {
+    let start = quantize.over.value.start;
+    Some(Quantize {
+        targets: targets(&quantize.targets),
+        start,
+        end: quantize.over.value.end,
+        weights: quantize.weights.value?,
+        activations: quantize.activations.value,
+        freeze: quantize.freeze.as_ref().and_then(|f| start.plus(f.value)),
+        calibrate: quantize.calibrate,
+        attention: quantize.attention,
+    })
 }
 
 fn targets(targets: &recipe::Targets) -> Targets {

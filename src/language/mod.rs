@@ -16,12 +16,13 @@ pub mod vocab;
 
 pub use resolve::{Loader, NoFiles, Override};
 pub use stdlib::MODULES as STANDARD_LIBRARY;
+pub use syntax::format::format;
 
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::params::ParameterTable;
 use crate::params::builtin::{Head, bert, well_known};
 use crate::schedule::Schedule;
-use crate::schedule::ir::Model;
+use crate::schedule::ir::{Data, Model};
 
 /// What came of a recipe's text.
 #[derive(Debug)]
@@ -68,7 +69,8 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     let mut parameters = None;
     if let Some(recipe) = &typed {
         let find = |name: &str| options.find_model.and_then(|find| find(name));
-        parameters = options.parameters.or_else(|| model_parameters(&recipe.model.value, find));
+        parameters =
+            options.parameters.or_else(|| model_parameters(&recipe.model.value, &recipe.data.value, find));
         if let Some(table) = &parameters {
             check::check_targets(recipe, table, &mut findings);
         }
@@ -79,7 +81,11 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
 }
 
 /// The parameters of a recipe's model, if they are known.
-fn model_parameters(model: &Model, find: impl Fn(&str) -> Option<ParameterTable>) -> Option<ParameterTable> {
+fn model_parameters(
+    model: &Model,
+    data: &Data,
+    find: impl Fn(&str) -> Option<ParameterTable>,
+) -> Option<ParameterTable> {
     let shape = match model {
         Model::Named(name) => match find(name) {
             Some(table) => return Some(table),
@@ -91,5 +97,15 @@ fn model_parameters(model: &Model, find: impl Fn(&str) -> Option<ParameterTable>
         }
         Model::NewBert(_) => return None,
     };
-    Some(bert(&shape, Head::QuestionAnswering))
+    Some(bert(&shape, head(data)))
+}
+
+/// The head that a model gets for its data.
+fn head(data: &Data) -> Head {
+    match data {
+        Data::Squad { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,
+        Data::Mnli => Head::Classification { labels: 3 },
+        Data::Qqp => Head::Classification { labels: 2 },
+        Data::MaskedText => Head::MaskedLanguageModel,
+    }
 }

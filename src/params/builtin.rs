@@ -7,6 +7,13 @@ use super::{BertShape, Parameter, ParameterTable};
 pub enum Head {
     /// Two logits for each token: start and end of the answer.
     QuestionAnswering,
+    /// One logit for each label, from the first token.
+    Classification {
+        /// Labels.
+        labels: usize,
+    },
+    /// A logit for each entry of the vocabulary, for each token.
+    MaskedLanguageModel,
 }
 
 /// The parameters of a BERT, in the order and under the names of Hugging Face.
@@ -44,6 +51,20 @@ pub fn bert(shape: &BertShape, head: Head) -> ParameterTable {
         Head::QuestionAnswering => {
             add("qa_outputs.weight".into(), &[2, hidden]);
             add("qa_outputs.bias".into(), &[2]);
+        }
+        Head::Classification { labels } => {
+            add("bert.pooler.dense.weight".into(), &[hidden, hidden]);
+            add("bert.pooler.dense.bias".into(), &[hidden]);
+            add("classifier.weight".into(), &[labels, hidden]);
+            add("classifier.bias".into(), &[labels]);
+        }
+        // The decoder's weight is the word embedding's.
+        Head::MaskedLanguageModel => {
+            add("cls.predictions.bias".into(), &[vocab]);
+            add("cls.predictions.transform.dense.weight".into(), &[hidden, hidden]);
+            add("cls.predictions.transform.dense.bias".into(), &[hidden]);
+            add("cls.predictions.transform.LayerNorm.weight".into(), &[hidden]);
+            add("cls.predictions.transform.LayerNorm.bias".into(), &[hidden]);
         }
     }
     ParameterTable::new(list)

@@ -60,8 +60,66 @@ impl ParameterTable {
         self.parameters.is_empty()
     }
 
+    /// How many encoder layers there are.
+    pub fn layers(&self) -> usize {
+        self.parameters
+            .iter()
+            .filter_map(|p| layer_of(&p.name))
+            .map(|(_, layer, _)| layer + 1)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The table of a model of which only these layers stay, renumbered in this order.
+    pub fn keep_layers(&self, kept: &[usize]) -> ParameterTable {
+        let mut before: Vec<Parameter> = Vec::new();
+        let mut after: Vec<Parameter> = Vec::new();
+        let mut layers: Vec<Vec<Parameter>> = vec![Vec::new(); kept.len()];
+        for parameter in &self.parameters {
+            match layer_of(&parameter.name) {
+                Some((stem, layer, rest)) => {
+                    if let Some(place) = kept.iter().position(|k| *k == layer) {
+                        let name = format!("{stem}{place}{rest}");
+                        layers[place].push(Parameter { name, shape: parameter.shape.clone() });
+                    }
+                }
+                None if layers.iter().all(Vec::is_empty) => before.push(parameter.clone()),
+                None => after.push(parameter.clone()),
+            }
+        }
+        before.extend(layers.into_iter().flatten());
+        before.extend(after);
+        ParameterTable::new(before)
+    }
+
     /// How many weights all of them hold.
     pub fn count(&self) -> usize {
         self.parameters.iter().map(Parameter::count).sum()
+    }
+}
+
+/// Splits `bert.encoder.layer.3.output.dense.weight` around its layer.
+fn layer_of(name: &str) -> Option<(&str, usize, &str)> {
+    let at = name.find(".layer.")? + ".layer.".len();
+    let digits = name[at..].find('.')?;
+    let layer = name[at..at + digits].parse().ok()?;
+    Some((&name[..at], layer, &name[at + digits..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_layers_are_renumbered_and_the_rest_stays_in_place() {
+        let names = ["e.word.weight", "e.layer.0.w", "e.layer.1.w", "e.layer.2.w", "head.weight"];
+        let table = ParameterTable::new(
+            names.iter().map(|n| Parameter { name: (*n).into(), shape: vec![n.len()] }).collect(),
+        );
+        assert_eq!(table.layers(), 3);
+        let kept = table.keep_layers(&[0, 2]);
+        let names: Vec<&str> = kept.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["e.word.weight", "e.layer.0.w", "e.layer.1.w", "head.weight"]);
+        assert_eq!(kept.layers(), 2);
     }
 }

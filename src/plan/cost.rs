@@ -28,14 +28,12 @@ pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &Paramete
     let weights: usize = index.iter().map(|i| table.get(*i).count()).sum();
     let events = timeline.prunes().iter().filter(|e| e.prune == statement).count();
     let (gradients, fisher, chunk) = match &prune.by {
-        Criterion::Magnitude => (0, 0, 0),
+        Criterion::Magnitude | Criterion::Movement => (0, 0, 0),
         Criterion::Obs(obs) => {
-            // Whole blocks of every parameter, the lower triangle of each, in float32.
-            let triangle = (obs.block * (obs.block + 1) / 2 * 4) as u64;
-            let blocks: usize = index.iter().map(|i| table.get(*i).count().div_ceil(obs.block)).sum();
             // With fewer gradients than a block has weights the gradients themselves are kept.
             let few = obs.gradients < obs.block;
-            let fisher = if few { 0 } else { blocks as u64 * triangle };
+            let each = index.iter().map(|i| obs.fisher_bytes(table.get(*i).count()));
+            let fisher = if few { 0 } else { each.sum() };
             let rows = if few { obs.gradients } else { obs.chunk_rows().min(obs.gradients) };
             (events * obs.gradients * obs.recompute, fisher, (weights * rows * 4) as u64)
         }

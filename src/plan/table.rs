@@ -114,6 +114,7 @@ fn how(prune: &Prune) -> String {
     };
     let by = match &prune.by {
         Criterion::Magnitude => "magnitude".to_owned(),
+        Criterion::Movement => "movement".to_owned(),
         Criterion::Obs(obs) => format!(
             "obs: {} gradients of {} examples, Fisher blocks of {}, damp {:e}, {} update{}",
             obs.gradients,

@@ -101,14 +101,26 @@ pub struct Stage {
     pub length: Time,
     /// How it trains.
     pub train: Train,
+    /// Encoder layers that stay, dropped and renumbered before anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Layers>,
     /// The learning rate, piece by piece, covering the whole length.
     pub lr: Vec<LrPiece>,
+    /// Parameters that learn faster or slower.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lr_factors: Vec<LrFactor>,
     /// What is pruned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prune: Vec<Prune>,
     /// Whose zeros stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hold: Vec<Hold>,
+    /// What is not trained.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<Hold>,
+    /// What is computed in few bits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quantize: Vec<Quantize>,
     /// What it learns from besides the labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distill: Option<Distill>,
@@ -122,6 +134,9 @@ pub struct Stage {
 pub struct Train {
     /// Examples in a step.
     pub batch: usize,
+    /// Batches whose gradients are summed before a step.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// AdamW's decoupled weight decay; biases and layer normalisations are left out.
     pub weight_decay: f64,
     /// AdamW's β₁.
@@ -135,6 +150,33 @@ pub struct Train {
     /// Dropout in place of the model's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+/// Encoder layers by their number in the model at hand, from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layers {
+    /// Only these stay, in this order.
+    Keep(Vec<usize>),
+    /// These go.
+    Drop(Vec<usize>),
+}
+
+/// Parameters whose learning rate is a multiple of the stage's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LrFactor {
+    /// Which parameters.
+    pub targets: Targets,
+    /// The factor.
+    pub factor: f64,
 }
 
 /// The learning rate over `start..end`.
@@ -170,12 +212,32 @@ pub struct Prune {
     pub window: Window,
     /// How much is gone after each instant.
     pub sparsity: Ramp,
+    /// Other final sparsities for some of the targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<SparsityException>,
     /// Which weights go together.
     pub pattern: Pattern,
     /// Among which weights the least important are sought.
     pub rank: Rank,
     /// How importance is measured.
     pub by: Criterion,
+}
+
+impl Prune {
+    /// The sparsity of the `index`th exception when `share` of the window is gone: its ramp differs
+    /// from the statement's in its end alone.
+    pub fn exception_at(&self, index: usize, share: f64) -> f64 {
+        Ramp { to: self.exceptions[index].sparsity, ..self.sparsity }.at(share)
+    }
+}
+
+/// A final sparsity of its own for some of a statement's targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SparsityException {
+    /// Which of them.
+    pub targets: Targets,
+    /// Their final sparsity.
+    pub sparsity: f64,
 }
 
 /// Which weights are pruned together. Groups run along consecutive inputs of one output.
@@ -193,6 +255,10 @@ pub enum Pattern {
         /// Weights in a run.
         of: usize,
     },
+    /// Whole outputs.
+    Rows,
+    /// Whole inputs.
+    Columns,
 }
 
 /// Among which weights the least important are sought.
@@ -211,6 +277,8 @@ pub enum Rank {
 pub enum Criterion {
     /// Its absolute value.
     Magnitude,
+    /// How far it moves away from zero while it is trained.
+    Movement,
     /// The rise of the loss when it is removed, to second order (arXiv 2203.07259).
     Obs(Obs),
 }
@@ -237,9 +305,28 @@ pub struct Obs {
     pub recompute: usize,
     /// How the weights that stay make up for those that go.
     pub update: Update,
+    /// The most memory for an estimate, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Whether `damp` is raised, and reported, where a block cannot be factored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raise_damp: bool,
 }
 
 impl Obs {
+    /// Bytes of the Fisher blocks of so many weights: the lower triangle of each, in float32.
+    pub fn fisher_bytes(&self, weights: usize) -> u64 {
+        weights.div_ceil(self.block) as u64 * (self.block * (self.block + 1) / 2 * 4) as u64
+    }
+
+    /// The largest block whose Fisher blocks fit into `bytes`.
+    pub fn largest_block(&self, weights: usize, bytes: u64) -> usize {
+        (1..=self.block)
+            .rev()
+            .find(|block| Obs { block: *block, ..self.clone() }.fisher_bytes(weights) <= bytes)
+            .unwrap_or(1)
+    }
+
     /// Gradients held back until they are summed together: memory for them is about that of the
     /// Fisher blocks.
     pub fn chunk_rows(&self) -> usize {
@@ -266,6 +353,42 @@ pub struct Hold {
     pub start: Time,
     /// Until when.
     pub end: Time,
+}
+
+/// Values are rounded to few bits while training: fake quantization.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantize {
+    /// Weights of which layers, and the inputs of those layers.
+    pub targets: Targets,
+    /// From when.
+    pub start: Time,
+    /// Until when.
+    pub end: Time,
+    /// How weights are rounded.
+    pub weights: Scheme,
+    /// How the layers' inputs are rounded; not at all if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activations: Option<Scheme>,
+    /// When the observed ranges are fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Time>,
+    /// Batches that are observed before the window opens.
+    pub calibrate: usize,
+    /// Whether the two products of attention are rounded too.
+    pub attention: bool,
+}
+
+/// How values are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheme {
+    /// Bits of an integer.
+    pub bits: u8,
+    /// Whether integers may be negative.
+    pub signed: bool,
+    /// Whether zero stands in the middle of the range.
+    pub symmetric: bool,
+    /// One scale for each output, or one for all.
+    pub per_channel: bool,
 }
 
 /// Learning from another model's outputs.
@@ -322,7 +445,7 @@ impl Pattern {
     /// How many consecutive weights are ranked as one.
     pub fn group(self) -> usize {
         match self {
-            Pattern::Unstructured | Pattern::NofM { .. } => 1,
+            Pattern::Unstructured | Pattern::NofM { .. } | Pattern::Rows | Pattern::Columns => 1,
             Pattern::Blocks(size) => size,
         }
     }
@@ -335,6 +458,40 @@ impl std::fmt::Display for Pattern {
             Pattern::Unstructured => f.write_str("unstructured"),
             Pattern::Blocks(size) => write!(f, "blocks(1, {size})"),
             Pattern::NofM { keep, of } => write!(f, "n_of_m({keep}, {of})"),
+            Pattern::Rows => f.write_str("rows"),
+            Pattern::Columns => f.write_str("columns"),
         }
+    }
+}
+
+impl Scheme {
+    /// The type's name, such as `int8`.
+    pub fn name(self) -> String {
+        format!("{}int{}", if self.signed { "" } else { "u" }, self.bits)
+    }
+}
+
+/// As written in a recipe.
+impl std::fmt::Display for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let zero = if self.symmetric { "symmetric" } else { "asymmetric" };
+        let per = if self.per_channel { "channel" } else { "tensor" };
+        write!(f, "{}({zero}, per: {per})", self.name())
+    }
+}
+
+impl Layers {
+    /// The layers that stay of `count`, in order. `None` if one of them does not exist.
+    pub fn kept(&self, count: usize) -> Option<Vec<usize>> {
+        let named = match self {
+            Layers::Keep(list) | Layers::Drop(list) => list,
+        };
+        if named.iter().any(|l| *l >= count) {
+            return None;
+        }
+        Some(match self {
+            Layers::Keep(list) => list.clone(),
+            Layers::Drop(list) => (0..count).filter(|l| !list.contains(l)).collect(),
+        })
     }
 }

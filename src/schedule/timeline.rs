@@ -12,7 +12,9 @@ pub struct PruneEvent {
     pub at: Time,
     /// Which of the stage's `prune` statements.
     pub prune: usize,
-    /// The sparsity afterwards, computed at the nominal time.
+    /// How much of the way between the ramp's ends is gone, computed at the nominal time.
+    pub share: f64,
+    /// The sparsity afterwards.
     pub sparsity: f64,
 }
 
@@ -51,6 +53,7 @@ impl Timeline {
                 step: o.at.first_step(spe).min(steps),
                 at: o.at,
                 prune: index,
+                share: o.share,
                 sparsity: prune.sparsity.at(o.share),
             }));
         }
@@ -173,6 +176,7 @@ mod tests {
             length: length.parse().unwrap(),
             train: super::super::ir::Train {
                 batch: 1,
+                accumulate: 1,
                 weight_decay: 0.0,
                 beta1: 0.9,
                 beta2: 0.999,
@@ -180,9 +184,13 @@ mod tests {
                 clip: 0.0,
                 dropout: None,
             },
+            layers: None,
             lr,
+            lr_factors: vec![],
             prune: vec![],
             hold: vec![],
+            freeze: vec![],
+            quantize: vec![],
             distill: None,
             evaluate_every: Some("0.5 epochs".parse().unwrap()),
         };

@@ -95,6 +95,7 @@ fn five_training_steps_equal_those_of_pytorch() {
         attention_dropout: 0.0,
     };
     let settings = Train {
+        accumulate: 1,
         batch: 2,
         weight_decay: number("weight_decay"),
         beta1: 0.9,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use obert::diag::render::full;
+use obert::diag::{Code, Severity};
 use obert::language::{NoFiles, Options, compile};
 
 fn pages() -> Vec<PathBuf> {
@@ -54,9 +55,14 @@ fn every_recipe_in_the_documentation_checks() {
                 _ => continue,
             };
             let compiled = compile("block", &recipe, &NoFiles, Options::default());
-            let unused = "is never used";
-            let found: Vec<_> =
-                compiled.diagnostics.into_iter().filter(|d| !d.message.ends_with(unused)).collect();
+            // A few statements out of a recipe need not use what stands around them, and may hold the
+            // zeros of a model that has none.
+            let beside = |code: Code| matches!(code, Code::UnusedName | Code::NothingToHold);
+            let found: Vec<_> = compiled
+                .diagnostics
+                .into_iter()
+                .filter(|d| !beside(d.code) && d.severity != Severity::Advice)
+                .collect();
             let shown = full::render_all(&found, &compiled.sources, false);
             assert!(found.is_empty(), "{}:\n{recipe}\n{shown}", page.display());
             count += 1;

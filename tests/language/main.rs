@@ -3,6 +3,7 @@
 mod command_line;
 mod diagnostics;
 mod docs;
+mod format;
 mod house;
 mod recipes;
 mod schedules;

@@ -43,14 +43,18 @@ pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) ->
 
 /// `2 errors, 1 warning`, or nothing when there is nothing to count.
 pub fn count_line(diagnostics: &[Diagnostic]) -> String {
-    let count = |severity, word: &str| {
+    let count = |severity, one: &str, many: &str| {
         let n = diagnostics.iter().filter(|d| d.severity == severity).count();
-        (n > 0).then(|| format!("{n} {word}{}", if n == 1 { "" } else { "s" }))
+        (n > 0).then(|| format!("{n} {}", if n == 1 { one } else { many }))
     };
-    let parts: Vec<_> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let parts: Vec<_> = [
+        count(Severity::Error, "error", "errors"),
+        count(Severity::Warning, "warning", "warnings"),
+        count(Severity::Advice, "piece of advice", "pieces of advice"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if parts.is_empty() { String::new() } else { format!("{}\n", parts.join(", ")) }
 }
 
@@ -112,6 +116,7 @@ impl MietteDiagnostic for Report<'_> {
         Some(match self.diagnostic.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
+            Severity::Advice => miette::Severity::Advice,
         })
     }
 

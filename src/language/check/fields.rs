@@ -13,6 +13,8 @@ pub struct Statement {
     pub operand: Option<Spanned<Value>>,
     /// Clauses and settings by name, defaults included.
     pub fields: Fields,
+    /// `target PARAMS: 90%` lines of a `prune`: the selector and the value, unread.
+    pub targets: Vec<Setting>,
 }
 
 /// Reads a statement whose verb is known. `None` when something in it was reported.
@@ -22,11 +24,17 @@ pub fn statement(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static
     evaluator.attempted.clear();
     let operand = head(evaluator, entry, verb, &mut fields, bound.scope);
     let mut sound = operand.is_some();
-    if let Body::Settings(settings) = verb.body {
+    let mut targets = Vec::new();
+    if let Body::Settings(settings) | Body::PruneSettings(settings) = verb.body {
         let members = entry.body.as_ref().map_or(&[][..], |b| &b.members);
         let mut given = Vec::new();
         for member in members {
             match member {
+                Member::Setting(setting)
+                    if matches!(verb.body, Body::PruneSettings(_)) && begins_with(&setting.key, "target") =>
+                {
+                    targets.push(setting.clone());
+                }
                 Member::Setting(setting) => given.push(Bound { node: setting.clone(), scope: bound.scope }),
                 other => {
                     misplaced(evaluator, verb, other);
@@ -41,7 +49,7 @@ pub fn statement(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static
         sound = false;
     }
     sound &= evaluator.fill_defaults(verb.clauses, &mut fields, entry.head, verb.name);
-    operand.filter(|_| sound).map(|operand| Statement { operand, fields })
+    operand.filter(|_| sound).map(|operand| Statement { operand, fields, targets })
 }
 
 /// Reads `name: value` lines into `fields`. Returns whether nothing was reported.
@@ -208,6 +216,11 @@ fn stray_block(evaluator: &mut Evaluator, verb: &Verb, body: &Block) {
         )
         .help(format!("write `{}`", verb.form)),
     );
+}
+
+/// Whether a key is a phrase that begins with this word, such as `target attention_linears`.
+pub fn begins_with(key: &Expr, word: &str) -> bool {
+    matches!(key.items(), [first, _, ..] if first.is_word(word))
 }
 
 fn listed(settings: &[vocab::Setting]) -> String {

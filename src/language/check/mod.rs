@@ -5,7 +5,7 @@
 //! - [`recipe`]: the typed [`recipe::Recipe`];
 //! - [`build`]: from the bound recipe to the typed one;
 //! - [`time`]: windows and learning rates within their stages;
-//! - [`method`]: what pruning, holding and distilling ask of each other;
+//! - [`method`]: what pruning, rounding and learning ask of each other, and lints;
 //! - [`targets`]: selectors against the model's parameters.
 
 mod build;
@@ -18,7 +18,7 @@ mod value;
 
 pub use recipe::Recipe;
 
-use crate::diag::{Code, Diagnostic, Findings, Sources};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::params::ParameterTable;
 
 use super::resolve::{BoundRecipe, Names};
@@ -31,18 +31,47 @@ pub fn check(
     findings: &mut Findings,
 ) -> Option<Recipe> {
     let typed = build::recipe(names, recipe, sources, findings)?;
-    time::check(&typed, findings);
-    method::check(&typed, findings);
-    for (name, span) in names.unused() {
-        findings.push(
-            Diagnostic::warning(Code::UnusedName, format!("`{name}` is never used"), span, "declared here")
-                .help("remove it, or use it"),
-        );
+    let mut own = Findings::new();
+    for stage in &typed.stages {
+        let mut found = Findings::new();
+        time::check(stage, &mut found);
+        method::check_stage(&typed, stage, &mut found);
+        found.allow(&stage.allow);
+        own.extend(found);
     }
+    method::check_recipe(&typed, &mut own);
+    unused(names, &mut own);
+    edition(names, &mut own);
+    own.allow(&typed.allow);
+    findings.extend(own);
     Some(typed)
 }
 
 /// Checks every selector against the parameters of the model.
 pub fn check_targets(recipe: &Recipe, table: &ParameterTable, findings: &mut Findings) {
-    targets::check(recipe, table, findings);
+    let mut own = Findings::new();
+    targets::check(recipe, table, &mut own);
+    own.allow(&recipe.allow);
+    findings.extend(own);
+}
+
+fn unused(names: &Names, findings: &mut Findings) {
+    for (name, span) in names.unused() {
+        findings.push(
+            Diagnostic::warning(Code::UnusedName, format!("`{name}` is never used"), span, "not used")
+                .help("remove it, or use it"),
+        );
+    }
+}
+
+fn edition(names: &Names, findings: &mut Findings) {
+    let module = names.main_module();
+    if !module.has_edition() {
+        let start = Span::new(module.id, 0..0);
+        findings.push(
+            Diagnostic::advice(Code::NoEdition, "this file names no edition", start, "the file")
+                .help("begin it with `edition 2026`, so that later compilers read it as it was meant")
+                .fix(start, "edition 2026\n\n"),
+        );
+    }
 }

@@ -1,9 +1,9 @@
 //! The typed recipe: every value with the place where it was written.
 
-use crate::diag::Span;
+use crate::diag::{Code, Span};
 use crate::language::syntax::ast::Spanned;
 use crate::params::Selector;
-use crate::schedule::ir::{Criterion, Data, Model, Pattern, Rank, Teacher, Train};
+use crate::schedule::ir::{Criterion, Data, Layers, Model, Pattern, Rank, Scheme, Teacher, Train};
 use crate::schedule::{Ramp, Time};
 
 /// A recipe whose words all have a meaning.
@@ -23,6 +23,8 @@ pub struct Recipe {
     pub stages: Vec<Stage>,
     /// The metrics' ranges.
     pub expect: Vec<Expectation>,
+    /// Findings that are silenced everywhere.
+    pub allow: Vec<Code>,
     /// The parameters with their values as text, and whether `--set` gave them.
     pub parameters: Vec<(String, String, bool)>,
 }
@@ -40,16 +42,26 @@ pub struct Stage {
     pub length: Spanned<Time>,
     /// How it trains.
     pub train: Train,
+    /// Encoder layers that stay or go.
+    pub layers: Option<Spanned<Layers>>,
     /// The learning rate, by time.
     pub lr: Vec<LrPiece>,
+    /// Parameters that learn faster or slower.
+    pub lr_factors: Vec<(Targets, f64)>,
     /// What is pruned.
     pub prune: Vec<Prune>,
     /// Whose zeros stay.
     pub hold: Vec<Hold>,
+    /// What is not trained.
+    pub freeze: Vec<Hold>,
+    /// What is rounded.
+    pub quantize: Vec<Quantize>,
     /// From whom it learns.
     pub distill: Option<Distill>,
     /// How often it is measured.
     pub evaluate_every: Option<Spanned<Time>>,
+    /// Findings that are silenced in here.
+    pub allow: Vec<Code>,
     /// The head of the statement.
     pub head: Span,
 }
@@ -94,6 +106,8 @@ pub struct Prune {
     pub every: Option<Spanned<Time>>,
     /// How much.
     pub sparsity: Spanned<Ramp>,
+    /// Other final sparsities for some of the targets.
+    pub exceptions: Vec<(Targets, Spanned<f64>)>,
     /// Which weights go together.
     pub pattern: Spanned<Pattern>,
     /// Among which weights.
@@ -104,13 +118,34 @@ pub struct Prune {
     pub head: Span,
 }
 
-/// A `hold` statement.
+/// A `hold` or `freeze` statement.
 #[derive(Clone, Debug)]
 pub struct Hold {
     /// Whose zeros.
     pub targets: Targets,
     /// When.
     pub over: Spanned<Instants>,
+    /// The head of the statement.
+    pub head: Span,
+}
+
+/// A `quantize` statement.
+#[derive(Clone, Debug)]
+pub struct Quantize {
+    /// Weights of which layers.
+    pub targets: Targets,
+    /// When.
+    pub over: Spanned<Instants>,
+    /// How weights are rounded.
+    pub weights: Spanned<Option<Scheme>>,
+    /// How the layers' inputs are rounded.
+    pub activations: Spanned<Option<Scheme>>,
+    /// When observed ranges are fixed, from the start of the window.
+    pub freeze: Option<Spanned<Time>>,
+    /// Batches that are observed before the window opens.
+    pub calibrate: usize,
+    /// Whether the products of attention are rounded.
+    pub attention: bool,
     /// The head of the statement.
     pub head: Span,
 }

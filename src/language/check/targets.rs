@@ -1,53 +1,150 @@
-//! Selectors against the model's parameters.
+//! Selectors against the model's parameters, stage by stage: layers that are dropped are gone for the
+//! stages behind.
 
-use crate::diag::{Code, Diagnostic, Findings, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::params::ParameterTable;
 use crate::schedule::ir::{Criterion, Pattern};
 
-use super::recipe::{Prune, Recipe, Targets};
+use super::recipe::{Prune, Recipe, Stage, Targets};
 
 /// Checks that every selector matches, what it matches can be pruned, and no parameter has two
 /// masters.
 pub fn check(recipe: &Recipe, table: &ParameterTable, findings: &mut Findings) {
+    let mut table = table.clone();
     for stage in &recipe.stages {
-        let pruned: Vec<(&Prune, Vec<usize>)> =
-            stage.prune.iter().map(|p| (p, select(&p.targets, table, findings))).collect();
-        for (prune, selected) in &pruned {
-            prunable(prune, selected, table, findings);
+        if let Some(remaining) = layers(stage, &table, findings) {
+            table = remaining;
         }
-        for (i, (first, a)) in pruned.iter().enumerate() {
-            for (second, b) in &pruned[i + 1..] {
-                if let Some(shared) = shared(a, b, table) {
-                    findings.push(
-                        Diagnostic::error(
-                            Code::TwoPruners,
-                            format!("two `prune` statements share {shared}"),
-                            second.targets.selector.span,
-                            "prunes them again",
-                        )
-                        .and_at(first.targets.selector.span, "prunes them first")
-                        .help("let each parameter be pruned by one statement: use `except`"),
-                    );
-                }
+        let mut found = Findings::new();
+        check_stage(stage, &table, &mut found);
+        found.allow(&stage.allow);
+        findings.extend(found);
+    }
+}
+
+/// The parameters of a model whose layers were chosen; `None` if nothing is chosen or cannot be.
+fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Option<ParameterTable> {
+    let layers = stage.layers.as_ref()?;
+    let count = table.layers();
+    let Some(kept) = layers.value.kept(count).filter(|kept| !kept.is_empty()) else {
+        findings.push(
+            Diagnostic::error(
+                Code::NoSuchLayer,
+                format!("the model has the layers 0 to {}", count.saturating_sub(1)),
+                layers.span,
+                "not all of these, or none would stay",
+            )
+            .help("layers are counted from 0"),
+        );
+        return None;
+    };
+    let mut sorted = kept.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != kept.len() {
+        findings.push(
+            Diagnostic::error(Code::NoSuchLayer, "a layer is named twice", layers.span, "once each")
+                .help("a layer can stay only once"),
+        );
+        return None;
+    }
+    Some(table.keep_layers(&kept))
+}
+
+fn check_stage(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
+    let pruned: Vec<(&Prune, Vec<usize>)> =
+        stage.prune.iter().map(|p| (p, select(&p.targets, table, findings))).collect();
+    for (prune, selected) in &pruned {
+        prunable(prune, selected, table, findings);
+        memory(prune, selected, table, findings);
+        for (exception, _) in &prune.exceptions {
+            let chosen = select(exception, table, findings);
+            outside(prune, selected, exception, &chosen, table, findings);
+        }
+    }
+    for (i, (first, a)) in pruned.iter().enumerate() {
+        for (second, b) in &pruned[i + 1..] {
+            if let Some(shared) = shared(a, b, table) {
+                findings.push(
+                    Diagnostic::error(
+                        Code::TwoPruners,
+                        format!("two `prune` statements share {shared}"),
+                        second.targets.selector.span,
+                        "prunes them again",
+                    )
+                    .and_at(first.targets.selector.span, "prunes them first")
+                    .help("let each parameter be pruned by one statement: use `except`"),
+                );
             }
         }
-        for hold in &stage.hold {
-            let held = select(&hold.targets, table, findings);
+    }
+    let mut conflicts =
+        |code: Code, what: &str, label: &str, help: &str, targets: &Targets, chosen: &[usize]| {
             for (prune, selected) in &pruned {
-                if let Some(shared) = shared(selected, &held, table) {
+                if let Some(shared) = shared(selected, chosen, table) {
                     findings.push(
                         Diagnostic::error(
-                            Code::PruneAndHold,
-                            format!("{shared} are pruned and held in one stage"),
-                            hold.targets.selector.span,
-                            "their mask may not move",
+                            code,
+                            format!("{shared} are pruned and {what} in one stage"),
+                            targets.selector.span,
+                            label,
                         )
-                        .and_at(prune.targets.selector.span, "and here it grows")
-                        .help("pruned weights stay pruned without `hold`; remove it, or use `except`"),
+                        .and_at(prune.targets.selector.span, "and here their mask grows")
+                        .help(help),
                     );
                 }
             }
+        };
+    let mut late = Findings::new();
+    for hold in &stage.hold {
+        let chosen = select(&hold.targets, table, &mut late);
+        let help = "pruned weights stay pruned without `hold`; remove it, or use `except`";
+        conflicts(Code::PruneAndHold, "held", "their mask may not move", help, &hold.targets, &chosen);
+    }
+    for freeze in &stage.freeze {
+        let chosen = select(&freeze.targets, table, &mut late);
+        let help = "prune them in a stage of their own, or use `except`";
+        conflicts(Code::PruneAndFreeze, "frozen", "they may not move", help, &freeze.targets, &chosen);
+    }
+    for (factor, _) in &stage.lr_factors {
+        select(factor, table, &mut late);
+    }
+    quantized(stage, table, &mut late);
+    findings.extend(late);
+}
+
+fn quantized(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
+    let mut seen: Vec<(Span, Vec<usize>)> = Vec::new();
+    for quantize in &stage.quantize {
+        let chosen = select(&quantize.targets, table, findings);
+        let span = quantize.targets.selector.span;
+        let matrices = |i: &&usize| table.get(**i).shape.len() != 2;
+        if let Some(other) = chosen.iter().find(matrices) {
+            findings.push(
+                Diagnostic::error(
+                    Code::NotPrunable,
+                    "only weights of linear layers and embeddings can be rounded",
+                    span,
+                    format!("such as {}", table.get(*other).name),
+                )
+                .help("end the pattern in `.weight` and leave layer normalisations out"),
+            );
         }
+        for (first, others) in &seen {
+            if let Some(shared) = shared(others, &chosen, table) {
+                findings.push(
+                    Diagnostic::error(
+                        Code::QuantizedTwice,
+                        format!("two `quantize` statements share {shared}"),
+                        span,
+                        "rounds them again",
+                    )
+                    .and_at(*first, "rounds them first")
+                    .help("let each layer be rounded by one statement: use `except`"),
+                );
+            }
+        }
+        seen.push((span, chosen));
     }
 }
 
@@ -81,7 +178,8 @@ fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) ->
                 expect.span,
                 format!("{} were expected", expect.value),
             )
-            .help(format!("the first are {}", shown.join(", "))),
+            .help(format!("the first are {}", shown.join(", ")))
+            .fix(expect.span, selected.len().to_string()),
         );
     }
     selected
@@ -104,7 +202,7 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
         return;
     }
     let group = match prune.pattern.value {
-        Pattern::Unstructured => 1,
+        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
         Pattern::Blocks(size) => size,
         Pattern::NofM { of, .. } => of,
     };
@@ -124,13 +222,56 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
         && let Some(p) = parameters().find(|p| p.count() < obs.block)
     {
         findings.push(
-            Diagnostic::warning(
+            Diagnostic::error(
                 Code::BlockDoesNotFit,
                 format!("{} holds fewer weights than one Fisher block", p.name),
                 prune.by.span,
                 format!("{} weights, blocks of {}", p.count(), obs.block),
             )
             .help("leave it out, or use a smaller block"),
+        );
+    }
+}
+
+/// The Fisher blocks must fit into what `memory:` allows.
+fn memory(prune: &Prune, selected: &[usize], table: &ParameterTable, findings: &mut Findings) {
+    let Criterion::Obs(obs) = &prune.by.value else { return };
+    let Some(allowed) = obs.memory else { return };
+    let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
+    let needed = obs.fisher_bytes(weights);
+    if needed > allowed {
+        let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+        findings.push(
+            Diagnostic::error(
+                Code::FisherTooLarge,
+                format!("the Fisher blocks of {weights} weights need {}", gib(needed)),
+                prune.by.span,
+                format!("{} are allowed", gib(allowed)),
+            )
+            .help(format!("use smaller blocks: `block: {}`", obs.largest_block(weights, allowed))),
+        );
+    }
+}
+
+/// An exception must be about parameters that the statement prunes.
+fn outside(
+    prune: &Prune,
+    selected: &[usize],
+    exception: &Targets,
+    chosen: &[usize],
+    table: &ParameterTable,
+    findings: &mut Findings,
+) {
+    if let Some(other) = chosen.iter().find(|i| !selected.contains(i)) {
+        findings.push(
+            Diagnostic::error(
+                Code::MatchesNothing,
+                format!("{} is not pruned by this statement", table.get(*other).name),
+                exception.selector.span,
+                "has no sparsity here",
+            )
+            .and_at(prune.targets.selector.span, "what is pruned")
+            .help("choose among the statement's own parameters"),
         );
     }
 }

@@ -10,24 +10,24 @@ use crate::language::syntax::ast::Spanned;
 use crate::schedule::Time;
 use crate::schedule::window::MOST_INSTANTS;
 
-use super::recipe::{Instants, LrPiece, Prune, Recipe, Stage};
+use super::recipe::{Instants, LrPiece, Prune, Stage};
 
-/// Checks every stage.
-pub fn check(recipe: &Recipe, findings: &mut Findings) {
-    for stage in &recipe.stages {
-        if !length(stage, findings) {
-            continue;
-        }
-        lr(stage, findings);
-        for prune in &stage.prune {
-            window(stage, prune, findings);
-        }
-        for over in stage.hold.iter().map(|h| &h.over).chain(stage.distill.iter().map(|d| &d.over)) {
-            inside(stage, over, findings);
-        }
-        if let Some(every) = &stage.evaluate_every {
-            positive(every, "the time between measurements", findings);
-        }
+/// Checks a stage.
+pub fn check(stage: &Stage, findings: &mut Findings) {
+    if !length(stage, findings) {
+        return;
+    }
+    lr(stage, findings);
+    for prune in &stage.prune {
+        window(stage, prune, findings);
+    }
+    let holds = stage.hold.iter().chain(&stage.freeze).map(|h| &h.over);
+    let others = stage.distill.iter().map(|d| &d.over).chain(stage.quantize.iter().map(|q| &q.over));
+    for over in holds.chain(others) {
+        inside(stage, over, findings);
+    }
+    if let Some(every) = &stage.evaluate_every {
+        positive(every, "the time between measurements", findings);
     }
 }
 
@@ -45,7 +45,8 @@ fn length(stage: &Stage, findings: &mut Findings) -> bool {
         );
     }
     let trains = !stage.length.value.is_zero();
-    if !trains && stage.prune.is_empty() && stage.branch_from.is_none() {
+    let changes = !stage.prune.is_empty() || !stage.quantize.is_empty() || stage.layers.is_some();
+    if !trains && !changes && stage.branch_from.is_none() {
         findings.push(
             Diagnostic::error(
                 Code::NothingToDo,

@@ -135,7 +135,7 @@ impl Expander<'_> {
             .partition(|e| matches!(e.node.verb.value.as_str(), "stage" | "branch"));
         if stages.is_empty() {
             let (recipe, stage): (Vec<_>, Vec<_>) =
-                entries.into_iter().partition(|e| e.node.verb.value == "expect");
+                entries.into_iter().partition(|e| matches!(e.node.verb.value.as_str(), "expect"));
             let only = BoundStage {
                 name: name.clone(),
                 kind: StageKind::Stage,

@@ -37,6 +37,13 @@ pub struct Module {
     identity: String,
 }
 
+impl Module {
+    /// Whether the file says which edition of the language it is written in.
+    pub fn has_edition(&self) -> bool {
+        self.file.items.iter().any(|item| matches!(item, Item::Edition(_)))
+    }
+}
+
 /// A `use` whose module is known.
 #[derive(Clone, Debug)]
 pub struct ResolvedImport {

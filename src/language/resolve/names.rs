@@ -110,17 +110,30 @@ impl Names {
         self.scopes[0].symbols.values().filter(|s| s.parameter.is_some())
     }
 
-    /// Names of the recipe's file that nothing uses.
+    /// Names that the recipe's file declares or brings in and that nothing uses.
     pub fn unused(&self) -> Vec<(String, Span)> {
         let main = self.modules[0].id;
+        let listed = self.modules[0].imports.iter().flat_map(|i| &i.names);
+        let imported = listed.filter(|name| !self.is_used(&name.value)).map(|n| (n.value.clone(), n.span));
         let symbols = self.scopes[0].symbols.values().map(|s| (s.name.clone(), s.span));
         let templates = self.scopes[0].templates.iter().map(|(name, (entry, _))| (name.clone(), entry.head));
         let mut list: Vec<_> = symbols
             .chain(templates)
             .filter(|(_, span)| span.file == main && !self.used.contains(span))
+            .chain(imported)
             .collect();
         list.sort_by_key(|(_, span)| span.start);
         list
+    }
+
+    /// Whether anything uses what this name stands for in the recipe's file.
+    fn is_used(&self, name: &str) -> bool {
+        let scope = &self.scopes[0];
+        let symbol = scope.symbols.get(name).map(|s| s.span);
+        let template = scope.templates.get(name).map(|(entry, _)| entry.head);
+        // A name that does not exist was reported where it is brought in.
+        [symbol, template].iter().all(Option::is_none)
+            || [symbol, template].iter().flatten().any(|span| self.used.contains(span))
     }
 
     /// Gives parameters the values of `--set`.
@@ -130,9 +143,17 @@ impl Names {
         sources: &mut Sources,
         findings: &mut Findings,
     ) {
-        for given in overrides {
+        for (index, given) in overrides.iter().enumerate() {
             let file = sources.add(format!("--set {}", given.name), given.value.clone());
             let whole = Span::new(file, 0..given.value.len());
+            if let Some(first) = overrides[..index].iter().find(|o| o.name == given.name) {
+                let message = format!("`--set` gives `{}` twice", given.name);
+                findings.push(
+                    Diagnostic::error(Code::SetTwice, message, whole, "again")
+                        .help(format!("it was set to `{}` before; keep one of them", first.value)),
+                );
+                continue;
+            }
             let parameters: Vec<String> = self.parameters().map(|p| p.name.clone()).collect();
             let value = parse_phrase(file, &given.value, findings);
             match self.scopes[0].symbols.get_mut(&given.name).filter(|s| s.parameter.is_some()) {

@@ -74,8 +74,16 @@ pub(super) type P<'a> = Pair<'a, Rule>;
 impl Builder<'_> {
     pub(super) fn span(&self, pair: &P) -> Span {
         let span = pair.as_span();
-        let trimmed = span.as_str().trim_end().len();
-        Span::new(self.id, span.start()..span.start() + trimmed)
+        let (start, mut end) = (span.start(), span.end());
+        // The grammar skips space and comments before it finds that an optional part is missing.
+        loop {
+            end = start + self.text[start..end].trim_end().len();
+            let last = self.comments.partition_point(|c| (c.span.end as usize) < end);
+            match self.comments.get(last).map(|c| c.span.range()) {
+                Some(comment) if comment.end == end && comment.start > start => end = comment.start,
+                _ => return Span::new(self.id, start..end),
+            }
+        }
     }
 
     pub(super) fn word(&self, pair: P) -> Word {

@@ -31,6 +31,12 @@ pub enum Type {
     Choice(&'static [Choice]),
     /// Several words in a list.
     Names,
+    /// Several whole numbers in a list: `[0, 2, 4]`.
+    Indices,
+    /// A damp, which may be raised where it is too small: `1e-7`, `1e-7 or raise`.
+    Damp,
+    /// An instant from the start of a window: `after 3 epochs`.
+    After,
     /// A sparsity now, or one that rises: `80%`, `70% -> 90% cubic`.
     Sparsity,
     /// A learning rate over a piece of time: `8e-5`, `8e-5 -> 8e-6 linear repeating 4 epochs`.
@@ -129,6 +135,9 @@ impl Type {
             Type::Params => "parameters, such as `params(\"bert.encoder.**.weight\")`".into(),
             Type::Choice(choices) => one_of(choices),
             Type::Names => "a list of names such as `[start_logits, end_logits]`".into(),
+            Type::Indices => "a list of whole numbers such as `[0, 2, 4]`".into(),
+            Type::Damp => "a damp such as `1e-7` or `1e-7 or raise`".into(),
+            Type::After => "an instant such as `after 3 epochs`".into(),
             Type::Sparsity => "a sparsity such as `80%` or `70% -> 90% cubic`".into(),
             Type::Rates => "a learning rate such as `8e-5` or `8e-5 -> 8e-6 linear`".into(),
             Type::Model => "a model: its name or folder in quotes, or `bert(…)` for a new one".into(),
@@ -160,6 +169,9 @@ impl Type {
             }
             Type::Choice(choices) => format!("write {}", one_of(choices)),
             Type::Names => "write it as `[start_logits, end_logits]`".into(),
+            Type::Indices => "write it as `[0, 2, 4]`".into(),
+            Type::Damp => "write it as `1e-7` or `1e-7 or raise`".into(),
+            Type::After => "write it as `after 3 epochs`".into(),
             Type::Sparsity => "write it as `80%` or `70% -> 90% cubic`".into(),
             Type::Rates => "write it as `8e-5` or `8e-5 -> 8e-6 linear`".into(),
             Type::Model => "write its name or folder in quotes".into(),

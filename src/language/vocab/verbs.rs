@@ -33,7 +33,9 @@ pub enum Body {
     None,
     /// `name: value` lines.
     Settings(&'static [Setting]),
-    /// `window: rates` lines.
+    /// `name: value` lines, and `target PARAMS: 90%` lines.
+    PruneSettings(&'static [Setting]),
+    /// `window: rates` lines, and `factor PARAMS: 10` lines.
     LrPieces,
     /// `metric: interval` lines.
     Metrics,
@@ -71,6 +73,32 @@ pub const PATTERNS: &[Choice] = &[
         ],
         doc: "Of each run of consecutive inputs so many stay, as `n_of_m(2, 4)`.",
     },
+    Choice::word("rows", "Whole outputs."),
+    Choice::word("columns", "Whole inputs."),
+];
+
+/// Where zero lies in a range of integers.
+const ZEROS: &[Choice] = &[
+    Choice::word("symmetric", "In the middle: zero stays exactly zero."),
+    Choice::word("asymmetric", "Anywhere: the range is used up."),
+];
+
+/// What shares a scale.
+const SCALES: &[Choice] =
+    &[Choice::word("tensor", "All values together."), Choice::word("channel", "The weights of each output.")];
+
+/// Arguments of a rounding scheme.
+const SCHEME: &[Setting] = &[
+    Setting::with_default("zero", Type::Choice(ZEROS), "symmetric", "Where zero lies in the range."),
+    Setting::with_default("per", Type::Choice(SCALES), "tensor", "What shares a scale."),
+];
+
+/// How values are rounded.
+pub const SCHEMES: &[Choice] = &[
+    Choice { name: "int8", arguments: SCHEME, doc: "Eight bits, from -128 to 127." },
+    Choice { name: "uint8", arguments: SCHEME, doc: "Eight bits, from 0 to 255." },
+    Choice { name: "int4", arguments: SCHEME, doc: "Four bits, from -8 to 7." },
+    Choice::word("none", "Not rounded."),
 ];
 
 /// How surviving weights make up for removed ones.
@@ -88,6 +116,7 @@ const RANKS: &[Choice] = &[
 /// How importance is measured.
 const CRITERIA: &[Choice] = &[
     Choice::word("magnitude", "The weight's absolute value."),
+    Choice::word("movement", "How far the weight moves away from zero while it is trained."),
     Choice {
         name: "obs",
         arguments: &[
@@ -100,8 +129,13 @@ const CRITERIA: &[Choice] = &[
             .formerly(&["num_grads"]),
             Setting::with_default("block", Type::Count, "50", "Consecutive weights of a Fisher block.")
                 .formerly(&["fisher_block_size"]),
-            Setting::with_default("damp", Type::Rate, "1e-7", "Added to the Fisher matrix's diagonal.")
-                .formerly(&["dampening", "dampening_frac"]),
+            Setting::with_default(
+                "damp",
+                Type::Damp,
+                "1e-7",
+                "Added to the Fisher matrix's diagonal; with `or raise`, tenfold where it is too small.",
+            )
+            .formerly(&["dampening", "dampening_frac"]),
             Setting::with_default("batch", Type::Count, "8", "Examples whose mean loss gives one gradient.")
                 .formerly(&["batch_size"]),
             Setting::with_default("recompute", Type::Count, "1", "Estimates in one pruning event.")
@@ -112,6 +146,7 @@ const CRITERIA: &[Choice] = &[
                 "exact",
                 "How the weights that stay make up for those that go.",
             ),
+            Setting::optional("memory", Type::Bytes, "The most memory for an estimate."),
         ],
         doc: "The rise of the loss when a weight is removed, to second order: the Optimal BERT Surgeon.",
     },
@@ -255,6 +290,26 @@ pub const VERBS: &[Verb] = &[
         repeats: true,
     },
     Verb {
+        name: "keep",
+        doc: "Keeps some layers of the encoder and drops the others, before anything else.",
+        form: "keep layers [0, 2, 4]",
+        operand: None,
+        clauses: &[Setting::required("layers", Type::Indices, "The layers that stay, counted from 0.")],
+        body: Body::None,
+        places: &[Place::Recipe, Place::Stage],
+        repeats: false,
+    },
+    Verb {
+        name: "drop",
+        doc: "Drops some layers of the encoder and keeps the others, before anything else.",
+        form: "drop layers [1, 3, 5]",
+        operand: None,
+        clauses: &[Setting::required("layers", Type::Indices, "The layers that go, counted from 0.")],
+        body: Body::None,
+        places: &[Place::Recipe, Place::Stage],
+        repeats: false,
+    },
+    Verb {
         name: "lr",
         doc: "The learning rate over the whole stage, piece by piece, without gap or overlap.",
         form: "lr { 0..2 epochs: 8e-5 -> 8e-6 linear }",
@@ -279,7 +334,7 @@ pub const VERBS: &[Verb] = &[
             Setting::optional("every", Type::Duration, "The time between pruning instants.")
                 .formerly(&["update_frequency"]),
         ],
-        body: Body::Settings(&[
+        body: Body::PruneSettings(&[
             Setting::required("by", Type::Choice(CRITERIA), "How a weight's importance is measured."),
             Setting::required("sparsity", Type::Sparsity, "The share of weights that are zero afterwards.")
                 .formerly(&["init_sparsity", "final_sparsity", "inter_func"]),
@@ -308,6 +363,55 @@ pub const VERBS: &[Verb] = &[
         operand: Some(Setting::required("params", Type::Params, "The parameters whose zeros stay.")),
         clauses: &[Setting::optional("over", Type::Span, "When; the whole stage if left out.")],
         body: Body::None,
+        places: &[Place::Stage],
+        repeats: true,
+    },
+    Verb {
+        name: "freeze",
+        doc: "Leaves the selected parameters as they are.",
+        form: "freeze PARAMS over 0..2 epochs",
+        operand: Some(Setting::required("params", Type::Params, "The parameters that are not trained.")),
+        clauses: &[Setting::optional("over", Type::Span, "When; the whole stage if left out.")],
+        body: Body::None,
+        places: &[Place::Stage],
+        repeats: true,
+    },
+    Verb {
+        name: "quantize",
+        doc: "Trains with weights and inputs rounded to few bits.",
+        form: "quantize PARAMS over 0..10 epochs { weights: int8(symmetric, per: channel) }",
+        operand: Some(Setting::required("params", Type::Params, "The weights whose layers are rounded.")),
+        clauses: &[Setting::optional("over", Type::Span, "When; the whole stage if left out.")],
+        body: Body::Settings(&[
+            Setting::with_default("weights", Type::Choice(SCHEMES), "int8", "How weights are rounded.")
+                .formerly(&["weight_bits"]),
+            Setting::with_default(
+                "activations",
+                Type::Choice(SCHEMES),
+                "uint8(asymmetric)",
+                "How the layers' inputs are rounded.",
+            )
+            .formerly(&["input_activations", "activation_bits"]),
+            Setting::optional(
+                "freeze",
+                Type::After,
+                "When observed ranges are fixed, counted from the window's start.",
+            )
+            .formerly(&["disable_quantization_observer_epoch"]),
+            Setting::with_default(
+                "calibrate",
+                Type::Whole,
+                "0",
+                "Batches that are observed before the window opens.",
+            )
+            .formerly(&["num_calibration_steps"]),
+            Setting::with_default(
+                "attention",
+                Type::Bool,
+                "true",
+                "Whether the two products of attention are rounded.",
+            ),
+        ]),
         places: &[Place::Stage],
         repeats: true,
     },
@@ -341,6 +445,13 @@ pub const VERBS: &[Verb] = &[
         operand: None,
         clauses: &[],
         body: Body::Settings(&[
+            Setting::with_default(
+                "accumulate",
+                Type::Count,
+                "1",
+                "Batches whose gradients are summed before a step.",
+            )
+            .formerly(&["gradient_accumulation_steps"]),
             Setting::with_default("weight_decay", Type::Number, "0.01", "AdamW's decoupled weight decay."),
             Setting::with_default("beta1", Type::Ratio, "0.9", "AdamW's decay of the first moment."),
             Setting::with_default("beta2", Type::Ratio, "0.999", "AdamW's decay of the second moment."),
@@ -366,6 +477,16 @@ pub const VERBS: &[Verb] = &[
         body: Body::None,
         places: &[Place::Stage],
         repeats: false,
+    },
+    Verb {
+        name: "allow",
+        doc: "Silences findings that are no errors, by code.",
+        form: "allow OB0701",
+        operand: Some(Setting::required("codes", Type::Names, "The codes.")),
+        clauses: &[],
+        body: Body::None,
+        places: &[Place::Recipe, Place::Stage],
+        repeats: true,
     },
     Verb {
         name: "expect",

@@ -31,17 +31,22 @@ pub fn recipe(
     let settings = builder.recipe_settings(bound);
     let mut train = None;
     let mut expect = Vec::new();
+    let mut layers = None;
+    let mut allow = Vec::new();
     for entry in &bound.entries {
         match entry.node.verb.value.as_str() {
             "train" => train = Some(entry),
             "expect" => expect = builder.expect(entry),
+            "allow" => allow.extend(builder.allow(entry)),
+            "keep" | "drop" => builder.layers(entry, &mut layers),
             _ => {}
         }
     }
     let mut stages: Vec<Stage> = Vec::new();
     for stage in &bound.stages {
         let batch = settings.as_ref().map_or(1, |s| s.batch);
-        if let Some(typed) = builder.stage(stage, &stages, batch, train) {
+        // Layers chosen for the whole recipe are chosen before its first stage.
+        if let Some(typed) = builder.stage(stage, &stages, batch, train, layers.take()) {
             stages.push(typed);
         }
     }
@@ -54,6 +59,7 @@ pub fn recipe(
         data: settings.data,
         stages,
         expect,
+        allow,
         parameters: shown,
     })
 }
@@ -165,8 +171,8 @@ mod tests {
     #[test]
     fn every_verb_of_the_vocabulary_is_built() {
         let built = [
-            "recipe", "template", "stage", "branch", "lr", "prune", "hold", "distill", "train", "evaluate",
-            "expect",
+            "recipe", "template", "stage", "branch", "keep", "drop", "lr", "prune", "hold", "freeze",
+            "quantize", "distill", "train", "evaluate", "allow", "expect",
         ];
         let known: Vec<&str> = crate::language::vocab::VERBS.iter().map(|v| v.name).collect();
         assert_eq!(known, built);

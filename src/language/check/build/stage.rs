@@ -2,16 +2,16 @@
 
 use crate::diag::{Code, Diagnostic, Span, nearest};
 use crate::language::check::fields::{self, Statement};
-use crate::language::check::recipe::{Distill, Instants, LrPiece, Stage};
+use crate::language::check::recipe::{Distill, Instants, LrPiece, Stage, Targets};
 use crate::language::check::value::{Fields, Value};
-use crate::language::resolve::{Bound, BoundStage, StageKind};
-use crate::language::syntax::ast::{Entry, Expr, Member, Spanned};
+use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
+use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
 use crate::language::vocab::{Body, Type, verb};
 use crate::schedule::Time;
-use crate::schedule::ir::{START, Teacher, Train};
+use crate::schedule::ir::{Layers, START, Teacher, Train};
 
 use super::Builder;
-use super::statements::{hold, prune};
+use super::statements::{hold, prune, quantize};
 use super::take::{count, number, number_at, span, take, time};
 
 impl Builder<'_> {
@@ -21,6 +21,7 @@ impl Builder<'_> {
         earlier: &[Stage],
         batch: usize,
         shared_train: Option<&Bound<Entry>>,
+        layers: Option<Spanned<Layers>>,
     ) -> Option<Stage> {
         if bound.name.value == START {
             self.evaluator.findings.push(
@@ -74,6 +75,7 @@ impl Builder<'_> {
             length: length.clone(),
             train: Train {
                 batch,
+                accumulate: 1,
                 weight_decay: 0.0,
                 beta1: 0.0,
                 beta2: 0.0,
@@ -81,18 +83,25 @@ impl Builder<'_> {
                 clip: 0.0,
                 dropout: None,
             },
+            layers,
             lr: Vec::new(),
+            lr_factors: Vec::new(),
             prune: Vec::new(),
             hold: Vec::new(),
+            freeze: Vec::new(),
+            quantize: Vec::new(),
             distill: None,
             evaluate_every: None,
+            allow: Vec::new(),
             head: bound.head,
         };
         let mut train = shared_train;
         for entry in &bound.entries {
             let head = entry.node.head;
             match entry.node.verb.value.as_str() {
-                "lr" => stage.lr = self.lr(entry),
+                "lr" => (stage.lr, stage.lr_factors) = self.lr(entry),
+                "allow" => stage.allow.extend(self.allow(entry)),
+                "keep" | "drop" => self.layers(entry, &mut stage.layers),
                 "train" => train = Some(entry),
                 word => {
                     let Some(known) = verb(word) else { continue };
@@ -100,8 +109,13 @@ impl Builder<'_> {
                     let Some(mut said) = self.part(read) else { continue };
                     match word {
                         "prune" if !self.known_blocks(&said) => self.sound = false,
-                        "prune" => stage.prune.extend(prune(&mut said, head)),
+                        "prune" => {
+                            let exceptions = self.exceptions(&said, entry.scope);
+                            stage.prune.extend(prune(&mut said, exceptions, head));
+                        }
                         "hold" => stage.hold.extend(hold(&mut said, whole, head)),
+                        "freeze" => stage.freeze.extend(hold(&mut said, whole, head)),
+                        "quantize" => stage.quantize.extend(quantize(&mut said, whole, head)),
                         "distill" => {
                             let distill = self.distill(&mut said, earlier, whole, head);
                             stage.distill = self.part(distill);
@@ -119,6 +133,84 @@ impl Builder<'_> {
         });
         self.evaluator.run = None;
         Some(stage)
+    }
+
+    /// `target PARAMS: 90%` lines of a `prune`.
+    fn exceptions(&mut self, said: &Statement, scope: ScopeId) -> Vec<(Targets, Spanned<f64>)> {
+        let mut list = Vec::new();
+        for setting in &said.targets {
+            let sparsity = self.evaluator.value(&setting.value, Type::Ratio, scope);
+            let on = self.line_targets(setting, scope);
+            if let (Some(Value::Ratio(sparsity)), Some(on)) = (self.part(sparsity), on) {
+                list.push((on, Spanned::new(sparsity, setting.value.span)));
+            }
+        }
+        list
+    }
+
+    /// The parameters of a line such as `factor PARAMS: 10`.
+    fn line_targets(&mut self, setting: &Setting, scope: ScopeId) -> Option<Targets> {
+        let on = Expr::phrase(setting.key.items()[1..].to_vec())?;
+        let value = self.evaluator.value(&on, Type::Params, scope);
+        match self.part(value)? {
+            Value::Params(selector, expect) => {
+                Some(Targets { selector: Spanned::new(selector, on.span), expect })
+            }
+            _ => None,
+        }
+    }
+
+    /// `keep layers […]`, `drop layers […]`: one of them, once.
+    pub(super) fn layers(&mut self, bound: &Bound<Entry>, layers: &mut Option<Spanned<Layers>>) {
+        let entry = &bound.node;
+        let Some(known) = verb(&entry.verb.value) else { return };
+        let read = fields::statement(&mut self.evaluator, bound, known);
+        let Some(mut said) = self.part(read) else { return };
+        let Some(Spanned { value: Value::Indices(list), span }) = take(&mut said.fields, "layers") else {
+            return;
+        };
+        if let Some(first) = layers {
+            self.evaluator.findings.push(
+                Diagnostic::error(Code::LayersTwice, "layers are chosen twice", entry.head, "again")
+                    .and_at(first.span, "first chosen here")
+                    .help("say once which layers stay"),
+            );
+            self.sound = false;
+            return;
+        }
+        let chosen = if known.name == "keep" { Layers::Keep(list) } else { Layers::Drop(list) };
+        *layers = Some(Spanned::new(chosen, span));
+    }
+
+    /// The codes of an `allow`: warnings and advice only.
+    pub(super) fn allow(&mut self, bound: &Bound<Entry>) -> Vec<Code> {
+        let Some(known) = verb("allow") else { return Vec::new() };
+        let read = fields::statement(&mut self.evaluator, bound, known);
+        let Some(Statement { operand: Some(Spanned { value: Value::Names(names), .. }), .. }) =
+            self.part(read)
+        else {
+            return Vec::new();
+        };
+        let mut codes = Vec::new();
+        for name in names {
+            match Code::named(&name.value) {
+                Some(code) if code.is_lint() => codes.push(code),
+                found => {
+                    let lints: Vec<String> =
+                        Code::ALL.iter().filter(|c| c.is_lint()).map(ToString::to_string).collect();
+                    let message = match found {
+                        Some(_) => format!("`{}` is an error and cannot be allowed", name.value),
+                        None => format!("there is no code `{}`", name.value),
+                    };
+                    self.evaluator.findings.push(
+                        Diagnostic::error(Code::NotAllowed, message, name.span, "cannot be allowed")
+                            .help(format!("these can: {}", lints.join(", "))),
+                    );
+                    self.sound = false;
+                }
+            }
+        }
+        codes
     }
 
     /// Reports blocks over several outputs, which no criterion knows.
@@ -194,10 +286,10 @@ impl Builder<'_> {
         None
     }
 
-    pub(super) fn lr(&mut self, bound: &Bound<Entry>) -> Vec<LrPiece> {
-        let mut pieces = Vec::new();
+    pub(super) fn lr(&mut self, bound: &Bound<Entry>) -> (Vec<LrPiece>, Vec<(Targets, f64)>) {
+        let (mut pieces, mut factors) = (Vec::new(), Vec::new());
         let entry = &bound.node;
-        let Some(known) = verb("lr") else { return pieces };
+        let Some(known) = verb("lr") else { return (pieces, factors) };
         if let Some(extra) = entry.operands.first() {
             self.sound = false;
             self.evaluator.findings.push(
@@ -211,6 +303,14 @@ impl Builder<'_> {
                 self.sound = false;
                 continue;
             };
+            if fields::begins_with(&setting.key, "factor") {
+                let factor = self.evaluator.value(&setting.value, Type::Number, bound.scope);
+                let on = self.line_targets(setting, bound.scope);
+                if let (Some(Value::Number(factor)), Some(on)) = (self.part(factor), on) {
+                    factors.push((on, factor.value));
+                }
+                continue;
+            }
             let over = self.evaluator.value(&setting.key, Type::Span, bound.scope);
             let rates = self.evaluator.value(&setting.value, Type::Rates, bound.scope);
             if let (Some(Value::Span(over)), Some(Value::Ramp(ramp, repeating))) =
@@ -223,7 +323,7 @@ impl Builder<'_> {
                 });
             }
         }
-        pieces
+        (pieces, factors)
     }
 
     pub(super) fn train(
@@ -261,6 +361,7 @@ impl Builder<'_> {
         }
         Some(Train {
             batch,
+            accumulate: count(&mut fields, "accumulate")?,
             weight_decay: number(&mut fields, "weight_decay")?,
             beta1: number(&mut fields, "beta1")?,
             beta2: number(&mut fields, "beta2")?,

@@ -2,15 +2,19 @@
 
 use crate::diag::Span;
 use crate::language::check::fields::Statement;
-use crate::language::check::recipe::{Hold, Instants, Prune, Targets};
+use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, Targets};
 use crate::language::check::value::Value;
 use crate::language::syntax::ast::Spanned;
 use crate::params::BertShape;
-use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Rank, Update};
+use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Rank, Scheme, Update};
 
-use super::take::{count, number, span, take, time};
+use super::take::{count, flag, span, take, time};
 
-pub(super) fn prune(said: &mut Statement, head: Span) -> Option<Prune> {
+pub(super) fn prune(
+    said: &mut Statement,
+    exceptions: Vec<(Targets, Spanned<f64>)>,
+    head: Span,
+) -> Option<Prune> {
     let sparsity = take(&mut said.fields, "sparsity")?;
     let Value::Ramp(ramp, _) = sparsity.value else { return None };
     Some(Prune {
@@ -18,6 +22,7 @@ pub(super) fn prune(said: &mut Statement, head: Span) -> Option<Prune> {
         over: span(&mut said.fields, "over"),
         every: time(&mut said.fields, "every"),
         sparsity: Spanned::new(ramp, sparsity.span),
+        exceptions,
         pattern: take(&mut said.fields, "pattern")?.map(pattern),
         rank: take(&mut said.fields, "rank")?.map(|v| match v {
             Value::Choice("layer", _) => Rank::Layer,
@@ -34,6 +39,32 @@ pub(super) fn hold(said: &mut Statement, whole: Instants, head: Span) -> Option<
         over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
         head,
     })
+}
+
+pub(super) fn quantize(said: &mut Statement, whole: Instants, head: Span) -> Option<Quantize> {
+    Some(Quantize {
+        targets: targets(said)?,
+        over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
+        weights: take(&mut said.fields, "weights")?.map(scheme),
+        activations: take(&mut said.fields, "activations")?.map(scheme),
+        freeze: time(&mut said.fields, "freeze"),
+        calibrate: count(&mut said.fields, "calibrate")?,
+        attention: flag(&mut said.fields, "attention")?,
+        head,
+    })
+}
+
+/// `None` for `none`.
+fn scheme(value: Value) -> Option<Scheme> {
+    let Value::Choice(name, mut fields) = value else { return None };
+    let (bits, signed) = match name {
+        "int8" => (8, true),
+        "uint8" => (8, false),
+        "int4" => (4, true),
+        _ => return None,
+    };
+    let mut is = |setting: &str, word: &str| matches!(take(&mut fields, setting).map(|v| v.value), Some(Value::Choice(name, _)) if name == word);
+    Some(Scheme { bits, signed, symmetric: is("zero", "symmetric"), per_channel: is("per", "channel") })
 }
 
 pub(super) fn targets(said: &mut Statement) -> Option<Targets> {
@@ -90,6 +121,8 @@ pub(super) fn pattern(value: Value) -> Pattern {
             keep: count(&mut fields, "keep").unwrap_or(1),
             of: count(&mut fields, "of").unwrap_or(1),
         },
+        Value::Choice("rows", _) => Pattern::Rows,
+        Value::Choice("columns", _) => Pattern::Columns,
         _ => Pattern::Unstructured,
     }
 }
@@ -99,7 +132,15 @@ pub(super) fn criterion(value: Value) -> Criterion {
         Value::Choice("obs", mut fields) => Criterion::Obs(Obs {
             gradients: count(&mut fields, "gradients").unwrap_or(1),
             block: count(&mut fields, "block").unwrap_or(1),
-            damp: number(&mut fields, "damp").unwrap_or(0.0),
+            damp: match fields.get("damp").map(|d| &d.value) {
+                Some(Value::Damp(damp, _)) => *damp,
+                _ => 0.0,
+            },
+            raise_damp: matches!(fields.get("damp").map(|d| &d.value), Some(Value::Damp(_, true))),
+            memory: match fields.get("memory").map(|m| &m.value) {
+                Some(Value::Bytes(bytes)) => Some(*bytes),
+                _ => None,
+            },
             batch: count(&mut fields, "batch").unwrap_or(1),
             recompute: count(&mut fields, "recompute").unwrap_or(1),
             update: match take(&mut fields, "update").map(|u| u.value) {
@@ -107,6 +148,7 @@ pub(super) fn criterion(value: Value) -> Criterion {
                 _ => Update::Exact,
             },
         }),
+        Value::Choice("movement", _) => Criterion::Movement,
         _ => Criterion::Magnitude,
     }
 }

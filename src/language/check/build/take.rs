@@ -45,3 +45,10 @@ pub(super) fn span(fields: &mut Fields, name: &str) -> Option<Spanned<Instants>>
         _ => None,
     }
 }
+
+pub(super) fn flag(fields: &mut Fields, name: &str) -> Option<bool> {
+    match take(fields, name)?.value {
+        Value::Bool(flag) => Some(flag),
+        _ => None,
+    }
+}

@@ -44,6 +44,10 @@ pub enum Value {
     Choice(&'static str, Fields),
     /// Words.
     Names(Vec<Spanned<String>>),
+    /// Whole numbers.
+    Indices(Vec<usize>),
+    /// A damp, and whether it may be raised.
+    Damp(f64, bool),
     /// Two instants.
     Span(Instants),
     /// Two numbers.
@@ -101,6 +105,9 @@ impl<'a> Evaluator<'a> {
                 _ => self.choice(expr, crate::language::vocab::verbs::MODELS, ty, scope),
             },
             Type::Names => self.words(expr).map(Value::Names),
+            Type::Indices => self.indices(expr, scope).map(Value::Indices),
+            Type::Damp => self.damp(expr, scope),
+            Type::After => self.after(expr, scope).map(Value::Time),
             Type::Span => self.span(expr, scope).map(Value::Span),
             Type::Interval => self.interval(expr, scope),
             Type::Sparsity => self.ramp(expr, Type::Ratio, scope),

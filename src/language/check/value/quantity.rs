@@ -7,7 +7,7 @@ use crate::language::syntax::ast::{Expr, ExprKind, Operator, Unit};
 use crate::language::vocab::Type;
 use crate::schedule::{Rational, Time};
 
-use super::Evaluator;
+use super::{Evaluator, Value};
 
 /// A number with its unit, while what it is for is still open.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -226,6 +226,23 @@ impl Evaluator<'_> {
             Quantity::Bytes(n) if n.value >= 0.0 => Some(n.value as u64),
             _ => self.wrong_type(expr, Type::Bytes),
         }
+    }
+
+    /// `[0, 2, 4]`
+    pub(super) fn indices(&mut self, expr: &Expr, scope: ScopeId) -> Option<Vec<usize>> {
+        let ExprKind::List(items) = &expr.kind else { return self.wrong_type(expr, Type::Indices) };
+        let list: Option<Vec<i64>> = items.iter().map(|i| self.whole(i, Type::Whole, scope)).collect();
+        Some(list?.into_iter().map(|n| n as usize).collect())
+    }
+
+    /// `1e-7`, `1e-7 or raise`
+    pub(super) fn damp(&mut self, expr: &Expr, scope: ScopeId) -> Option<Value> {
+        let (rate, raise) = match expr.items() {
+            [rate] => (rate, false),
+            [rate, or, raise] if or.is_word("or") && raise.is_word("raise") => (rate, true),
+            _ => return self.wrong_type(expr, Type::Damp),
+        };
+        self.number(rate, Type::Rate, scope).map(|n| Value::Damp(n.value, raise))
     }
 }
 

@@ -52,6 +52,17 @@ impl Evaluator<'_> {
         }
     }
 
+    /// `after 3 epochs`
+    pub(super) fn after(&mut self, expr: &Expr, scope: ScopeId) -> Option<Time> {
+        match expr.items() {
+            [after, time @ ..] if after.is_word("after") && !time.is_empty() => {
+                let time = Expr::phrase(time.to_vec())?;
+                self.duration(&time, scope)
+            }
+            _ => self.wrong_type(expr, Type::After),
+        }
+    }
+
     pub(super) fn exact_ratio(&mut self, expr: &Expr, scope: ScopeId) -> Option<Rational> {
         match self.quantity(expr, Type::Ratio, scope)? {
             Quantity::Ratio(n) | Quantity::Plain(n) => self.exact(&n, expr.span),

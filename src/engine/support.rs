@@ -1,0 +1,31 @@
+//! What of a schedule this engine cannot run: found before anything is read or written.
+
+use crate::schedule::Schedule;
+use crate::schedule::ir::{Criterion, Pattern, Stage};
+
+use super::EngineError;
+
+/// Everything in the schedule that would stop the run, in its order.
+pub fn missing(schedule: &Schedule) -> Vec<EngineError> {
+    schedule.stages.iter().flat_map(missing_of).collect()
+}
+
+fn missing_of(stage: &Stage) -> Vec<EngineError> {
+    let mut list = Vec::new();
+    let mut cannot = |what: &str| list.push(EngineError::NotBuilt(format!("{what} (in `{}`)", stage.name)));
+    if stage.layers.is_some() {
+        cannot("dropping layers");
+    }
+    if !stage.quantize.is_empty() {
+        cannot("quantization-aware training");
+    }
+    for prune in &stage.prune {
+        if prune.by == Criterion::Movement {
+            cannot("pruning by movement");
+        }
+        if matches!(prune.pattern, Pattern::Rows | Pattern::Columns) {
+            cannot("pruning whole rows or columns");
+        }
+    }
+    list
+}

@@ -1,0 +1,165 @@
+//! Distillation, what a stage without training cannot do, data and metrics.
+
+use std::cmp::Ordering;
+
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::language::check::recipe::{Distill, Recipe, Stage};
+use crate::language::syntax::ast::Spanned;
+use crate::schedule::ir::Data;
+
+/// Checks a stage.
+pub fn check(recipe: &Recipe, stage: &Stage, findings: &mut Findings) {
+    if let Some(distill) = &stage.distill {
+        distillation(recipe, stage, distill, findings);
+    }
+    lengths(stage, findings);
+}
+
+/// The outputs by which a task's model can be matched with a teacher.
+fn outputs(data: &Data) -> &'static [&'static str] {
+    match data {
+        Data::Squad { .. } | Data::BuiltinReading { .. } => &["start_logits", "end_logits"],
+        _ => &["logits"],
+    }
+}
+
+/// The metrics of a task.
+fn metrics(data: &Data) -> &'static [&'static str] {
+    match data {
+        Data::Squad { .. } | Data::BuiltinReading { .. } => &["f1", "em"],
+        Data::Mnli => &["accuracy", "accuracy_mm"],
+        Data::Qqp => &["accuracy", "f1"],
+        Data::MaskedText => &["loss", "perplexity"],
+    }
+}
+
+/// Checks the settings of the data.
+pub fn data(recipe: &Recipe, findings: &mut Findings) {
+    if let Data::Squad { max_length, doc_stride } = recipe.data.value
+        && doc_stride >= max_length
+    {
+        findings.push(
+            Diagnostic::error(
+                Code::OutOfRange,
+                "windows must overlap by less than their length",
+                recipe.data.span,
+                format!("{max_length} tokens with an overlap of {doc_stride}"),
+            )
+            .help("as `squad(max_length: 384, doc_stride: 128)`"),
+        );
+    }
+}
+
+/// Checks the ranges that metrics must reach.
+pub fn expectations(recipe: &Recipe, findings: &mut Findings) {
+    for expectation in &recipe.expect {
+        let (least, most) = expectation.range.value;
+        if least > most {
+            findings.push(
+                Diagnostic::error(
+                    Code::EmptyWindow,
+                    "no value lies in this range",
+                    expectation.range.span,
+                    "the greater comes first",
+                )
+                .help(format!("write `{most}..{least}`")),
+            );
+        }
+        let known = metrics(&recipe.data.value);
+        let metric = &expectation.metric;
+        if !known.contains(&metric.value.as_str()) {
+            findings.push(foreign("metric", &metric.value, metric.span, known, recipe));
+        }
+    }
+}
+
+fn foreign(what: &str, name: &str, span: Span, known: &[&'static str], recipe: &Recipe) -> Diagnostic {
+    let near = nearest(name, known.iter().copied());
+    let help =
+        near.map_or(format!("its {what}s are {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
+    let diagnostic = Diagnostic::error(
+        Code::ForeignOutput,
+        format!("this data has no {what} `{name}`"),
+        span,
+        format!("unknown {what}"),
+    )
+    .and_at(recipe.data.span, "the data")
+    .help(help);
+    match near {
+        Some(near) => diagnostic.fix(span, near),
+        None => diagnostic,
+    }
+}
+
+fn distillation(recipe: &Recipe, stage: &Stage, distill: &Distill, findings: &mut Findings) {
+    if distill.temperature.value <= 0.0 {
+        findings.push(
+            Diagnostic::error(
+                Code::OutOfRange,
+                "a temperature is above zero",
+                distill.temperature.span,
+                format!("this is {}", distill.temperature.value),
+            )
+            .help("the paper uses 2.0"),
+        );
+    }
+    if stage.length.value.is_zero() {
+        findings.push(
+            Diagnostic::error(
+                Code::SettingHasNoEffect,
+                "`distill` in a stage that does not train",
+                distill.head,
+                "nothing is learned here",
+            )
+            .help("say how long the stage trains: `for 10 epochs`"),
+        );
+    }
+    let known = outputs(&recipe.data.value);
+    for output in distill.outputs.iter().filter(|o| !known.contains(&o.value.as_str())) {
+        findings.push(foreign("output", &output.value, output.span, known, recipe));
+    }
+    if distill.hardness.value == 0.0 {
+        findings.push(
+            Diagnostic::error(
+                Code::SettingHasNoEffect,
+                "a hardness of 0 learns nothing from the teacher",
+                distill.hardness.span,
+                "no effect",
+            )
+            .help("remove `distill`, or give the teacher a share of the loss"),
+        );
+    }
+}
+
+/// Settings that are given and can do nothing.
+fn lengths(stage: &Stage, findings: &mut Findings) {
+    let effect = |what: &str, span: Spanned<()>| {
+        Diagnostic::error(
+            Code::SettingHasNoEffect,
+            format!("`{what}` in a stage that does not train"),
+            span.span,
+            "no effect",
+        )
+        .help("say how long the stage trains: `for 10 epochs`")
+    };
+    if stage.length.value.is_zero() {
+        if let Some(every) = &stage.evaluate_every {
+            findings.push(effect("evaluate", every.clone().map(|_| ())));
+        }
+        for hold in &stage.hold {
+            findings.push(effect("hold", Spanned::new((), hold.head)));
+        }
+    } else if let Some(every) = &stage.evaluate_every
+        && every.value.compare(stage.length.value).is_some_and(Ordering::is_ge)
+    {
+        findings.push(
+            Diagnostic::warning(
+                Code::SettingHasNoEffect,
+                "`evaluate` never fires before the end, which is measured anyway",
+                every.span,
+                format!("the stage is {} long", stage.length.value),
+            )
+            .help("measure more often, or remove it"),
+        );
+    }
+}

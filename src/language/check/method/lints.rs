@@ -1,0 +1,164 @@
+//! What runs, and probably not as meant, or could be better.
+
+use std::cmp::Ordering;
+
+use crate::diag::{Code, Diagnostic, Findings};
+use crate::language::check::recipe::{Prune, Recipe, Stage};
+use crate::params::builtin::well_known;
+use crate::schedule::ir::{Criterion, Model};
+
+/// A jump of more than this from one estimate loses accuracy that recomputation would keep.
+const LARGE_JUMP: f64 = 0.3;
+
+/// Lints of one stage.
+pub fn check(stage: &Stage, findings: &mut Findings) {
+    for prune in &stage.prune {
+        // Branches are there to compare; what they lose at once is what is asked.
+        if stage.branch_from.is_none() {
+            first_jump(prune, findings);
+        }
+        damp(prune, findings);
+        spacing(stage, prune, findings);
+    }
+    cycles(stage, findings);
+}
+
+/// Lints about stages that follow each other.
+pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
+    let mut pruned: Option<&Prune> = None;
+    for (index, stage) in recipe.stages.iter().enumerate().filter(|(_, s)| s.branch_from.is_none()) {
+        let trains = !stage.length.value.is_zero();
+        if let (Some(earlier), true) = (pruned, trains && stage.hold.is_empty() && stage.prune.is_empty()) {
+            let name = &earlier.targets.selector.value;
+            findings.push(
+                Diagnostic::warning(
+                    Code::ZerosFill,
+                    format!(
+                        "`{}` trains what was pruned before, and nothing holds its zeros",
+                        stage.name.value
+                    ),
+                    stage.head,
+                    "they will fill again",
+                )
+                .and_at(earlier.head, "pruned here")
+                .help(format!("add `hold {name}`")),
+            );
+        }
+        // Nothing has been pruned yet, and the model is known to be dense.
+        let dense = match &recipe.model.value {
+            Model::Named(name) => well_known(name).is_some(),
+            Model::NewBert(_) => true,
+        };
+        let nothing_before = recipe.stages[..index].iter().all(|s| s.prune.is_empty());
+        if let (true, Some(hold)) = (dense && nothing_before, stage.hold.first()) {
+            findings.push(
+                Diagnostic::warning(
+                    Code::NothingToHold,
+                    "the model is dense: there are no zeros to hold",
+                    hold.head,
+                    "nothing is zero here",
+                )
+                .and_at(recipe.model.span, "the model")
+                .help("start from a pruned model, or prune before this stage"),
+            );
+        }
+        pruned = stage.prune.last().or(pruned);
+    }
+}
+
+fn first_jump(prune: &Prune, findings: &mut Findings) {
+    let Criterion::Obs(obs) = &prune.by.value else { return };
+    let first = if prune.over.is_some() { prune.sparsity.value.from } else { prune.sparsity.value.to };
+    if first > LARGE_JUMP && obs.recompute == 1 {
+        findings.push(
+            Diagnostic::advice(
+                Code::FirstJump,
+                format!("{:.0}% go at once, from one estimate", first * 100.0),
+                prune.sparsity.span,
+                "the first jump",
+            )
+            .and_at(prune.by.span, "recompute: 1")
+            .help("more estimates help most here: `recompute: 4`"),
+        );
+    }
+}
+
+fn damp(prune: &Prune, findings: &mut Findings) {
+    let Criterion::Obs(obs) = &prune.by.value else { return };
+    if obs.damp > 0.0 && !(1e-10..=1e-2).contains(&obs.damp) {
+        let what = if obs.damp < 1e-10 { "unstable" } else { "hardly better than magnitude" };
+        findings.push(
+            Diagnostic::warning(
+                Code::UnusualDamp,
+                format!("a damp of {:e} is {what} for the gradients of a trained model", obs.damp),
+                prune.by.span,
+                format!("damp: {:e}", obs.damp),
+            )
+            .help("the paper uses 1e-7; try 1e-8 to 1e-4"),
+        );
+    }
+}
+
+/// Instants against the window and against the learning rate's cycles.
+fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
+    let (Some(over), Some(every)) = (&prune.over, &prune.every) else { return };
+    let length = over.value.end.minus(over.value.start);
+    if length.and_then(|l| every.value.compare(l)).is_some_and(Ordering::is_gt) {
+        findings.push(
+            Diagnostic::advice(
+                Code::OnlyEnds,
+                "only the two ends of the window are pruning instants",
+                every.span,
+                "longer than the window",
+            )
+            .and_at(over.span, "the window")
+            .help("prune more often, or say so with `every` the window's length"),
+        );
+        return;
+    }
+    for piece in &stage.lr {
+        let Some(cycle) = &piece.repeating else { continue };
+        let from_start = over.value.start.minus(piece.over.value.start);
+        let whole = |time: Option<crate::schedule::Time>| {
+            time.and_then(|t| t.ratio_to(cycle.value))
+                .is_none_or(|share| crate::schedule::Rational::new(share.floor(), 1) == Some(share))
+        };
+        let inside = over.value.start.compare(piece.over.value.start).is_some_and(Ordering::is_ge)
+            && over.value.start.compare(piece.over.value.end).is_some_and(Ordering::is_lt);
+        if inside && !(whole(from_start) && whole(Some(every.value))) {
+            findings.push(
+                Diagnostic::advice(
+                    Code::OffCycle,
+                    "pruning does not happen where the cycles of the learning rate begin",
+                    every.span,
+                    format!("every {}", every.value),
+                )
+                .and_at(cycle.span, format!("a cycle of {}", cycle.value))
+                .help(format!(
+                    "the weights that stay recover best with a whole cycle behind them: `every {}`",
+                    cycle.value
+                )),
+            );
+        }
+    }
+}
+
+fn cycles(stage: &Stage, findings: &mut Findings) {
+    for piece in &stage.lr {
+        let Some(cycle) = &piece.repeating else { continue };
+        let length = piece.over.value.end.minus(piece.over.value.start);
+        let Some(count) = length.and_then(|l| l.ratio_to(cycle.value)) else { continue };
+        if crate::schedule::Rational::new(count.floor(), 1) != Some(count) {
+            findings.push(
+                Diagnostic::advice(
+                    Code::ShortCycle,
+                    "the last cycle of the learning rate is cut short",
+                    cycle.span,
+                    format!("{count} cycles"),
+                )
+                .and_at(piece.over.span, "the piece")
+                .help("let the piece be a whole number of cycles long"),
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Pruning: sparsities that rise, patterns that fit the Fisher blocks.
+
+use crate::diag::{Code, Diagnostic, Findings};
+use crate::language::check::recipe::{Prune, Stage};
+use crate::schedule::ir::{Criterion, Obs, Pattern, Rank};
+
+/// Checks every `prune` of a stage.
+pub fn check(stage: &Stage, findings: &mut Findings) {
+    for prune in &stage.prune {
+        sparsity(prune, findings);
+        exceptions(prune, findings);
+        pattern(prune, findings);
+        if let Criterion::Obs(obs) = &prune.by.value {
+            surgeon(prune, obs, findings);
+        }
+    }
+}
+
+/// Final sparsities of their own: between where the ramp starts and everything.
+fn exceptions(prune: &Prune, findings: &mut Findings) {
+    for (_, sparsity) in &prune.exceptions {
+        if sparsity.value <= 0.0 || sparsity.value >= 1.0 {
+            findings.push(
+                Diagnostic::error(
+                    Code::OutOfRange,
+                    "a final sparsity lies between 0% and 100%",
+                    sparsity.span,
+                    "nothing or everything would go",
+                )
+                .help("as `80%`; to leave parameters out, use `except`"),
+            );
+        } else if sparsity.value < prune.sparsity.value.from {
+            findings.push(
+                Diagnostic::error(
+                    Code::SparsityFalls,
+                    "a pruned sparsity cannot fall: what is pruned stays pruned",
+                    sparsity.span,
+                    "below the first sparsity",
+                )
+                .and_at(prune.sparsity.span, "the ramp")
+                .help("start the ramp lower, or give these parameters a statement of their own"),
+            );
+        }
+    }
+}
+
+fn sparsity(prune: &Prune, findings: &mut Findings) {
+    let ramp = prune.sparsity.value;
+    let span = prune.sparsity.span;
+    let percent = |share: f64| format!("{}%", (share * 1e6).round() / 1e4);
+    if ramp.to < ramp.from {
+        findings.push(
+            Diagnostic::error(
+                Code::SparsityFalls,
+                "a pruned sparsity cannot fall: what is pruned stays pruned",
+                span,
+                format!("from {} to {}", percent(ramp.from), percent(ramp.to)),
+            )
+            .help(format!("write `{} -> {}`", percent(ramp.to), percent(ramp.from))),
+        );
+    }
+    if ramp.to <= 0.0 || ramp.to >= 1.0 {
+        let what = if ramp.to <= 0.0 { "nothing would be pruned" } else { "nothing would be left" };
+        findings.push(
+            Diagnostic::error(Code::OutOfRange, "a final sparsity lies between 0% and 100%", span, what)
+                .help("as `80%`"),
+        );
+    }
+    if prune.over.is_none() && ramp.from != ramp.to {
+        findings.push(
+            Diagnostic::error(
+                Code::MissingOperand,
+                "a rising sparsity needs a window",
+                span,
+                "from when to when?",
+            )
+            .and_at(prune.head, "no `over` here")
+            .help("as `prune … over 2..26 epochs every 4 epochs`, or give one sparsity"),
+        );
+    }
+}
+
+fn pattern(prune: &Prune, findings: &mut Findings) {
+    if let Pattern::NofM { keep, of } = prune.pattern.value {
+        let share = 1.0 - keep as f64 / of as f64;
+        if keep >= of {
+            findings.push(
+                Diagnostic::error(
+                    Code::OutOfRange,
+                    format!("{keep} of {of} prunes nothing"),
+                    prune.pattern.span,
+                    "the first number must be smaller",
+                )
+                .help("as `n_of_m(2, 4)`"),
+            );
+        } else if (prune.sparsity.value.to - share).abs() > 1e-9 {
+            findings.push(
+                Diagnostic::error(
+                    Code::PatternDoesNotFit,
+                    format!("{keep} of {of} is a sparsity of {}%", share * 100.0),
+                    prune.sparsity.span,
+                    "another sparsity",
+                )
+                .and_at(prune.pattern.span, "the pattern")
+                .help(format!("write `sparsity: {}%`", share * 100.0)),
+            );
+        }
+        if prune.rank.value == Rank::Global && prune.rank.span != prune.head {
+            findings.push(
+                Diagnostic::warning(
+                    Code::SettingHasNoEffect,
+                    "`rank` has no effect on this pattern: each run keeps its own weights",
+                    prune.rank.span,
+                    "no effect",
+                )
+                .help("remove it"),
+            );
+        }
+    }
+}
+
+fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
+    let by = &prune.by;
+    let group = match prune.pattern.value {
+        Pattern::Blocks(size) => size,
+        Pattern::NofM { of, .. } => of,
+        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
+    };
+    if !obs.block.is_multiple_of(group) {
+        findings.push(
+            Diagnostic::error(
+                Code::BlockDoesNotFit,
+                format!("a Fisher block of {} does not hold whole groups of {group}", obs.block),
+                by.span,
+                format!("block: {}", obs.block),
+            )
+            .and_at(prune.pattern.span, format!("{}", prune.pattern.value))
+            .help(format!(
+                "use a multiple of {group}, such as `block: {}`",
+                (obs.block / group).max(1) * group
+            )),
+        );
+    }
+    if obs.damp <= 0.0 {
+        findings.push(
+            Diagnostic::error(
+                Code::OutOfRange,
+                "`damp` must be above zero",
+                by.span,
+                format!("damp: {}", obs.damp),
+            )
+            .help("1e-7 is the paper's"),
+        );
+    }
+    if obs.gradients < obs.block {
+        findings.push(
+            Diagnostic::warning(
+                Code::RankDeficient,
+                format!("{} gradients cannot fill a Fisher block of {}", obs.gradients, obs.block),
+                by.span,
+                "the estimate rests on `damp` alone in the other directions",
+            )
+            .help(format!("use at least {} gradients, or a smaller block", obs.block)),
+        );
+    }
+}
