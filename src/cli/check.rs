@@ -1,36 +1,151 @@
 //! `obertc check`.
 
-use clap::Args;
+use std::path::{Path, PathBuf};
 
-use super::{ERRORS, FINE, Format, RecipeArgs, compile_recipe, complain, fail, say};
+use clap::{Args, ValueEnum};
+
+use super::compile::{Compiler, Meaning, is_stdin, read, shown};
+use super::{ERRORS, FINE, complain, fail, files, say};
+use crate::diag::render::{concise, full, github, json, sarif};
+use crate::diag::{Code, Diagnostic, Sources, fix};
+use crate::language::{Compilation, is_module};
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
+    /// Recipes, and folders of them; `-` reads one from standard input
+    #[arg(value_name = "RECIPE", required = true)]
+    recipes: Vec<PathBuf>,
     #[command(flatten)]
-    recipe: RecipeArgs,
+    meaning: Meaning,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Mend what has one safe remedy, in the file itself
+    #[arg(long)]
+    fix: bool,
+    /// With --fix, also what silences a finding and may hide a mistake
+    #[arg(long, requires = "fix")]
+    unsafe_fixes: bool,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With source lines, for people
+    #[default]
+    Full,
+    /// One line each, for editors
+    Concise,
+    /// For programs
+    Json,
+    /// Annotations of a GitHub pull request
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+/// What was found in one recipe.
+struct Checked {
+    name: String,
+    diagnostics: Vec<Diagnostic>,
+    sources: Sources,
+    compiled: Option<Compilation>,
+    fixed: usize,
 }
 
 pub fn run(args: &CheckArgs) -> i32 {
-    let compiled = match compile_recipe(&args.recipe) {
-        Ok(compiled) => compiled,
+    let compiler = match Compiler::new(&args.meaning) {
+        Ok(compiler) => compiler,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
-    match args.format {
-        Format::Json => say(&crate::diag::render::json::render_all(&compiled.diagnostics, &compiled.sources)),
-        Format::Full => {
-            complain(&compiled.diagnostics, &compiled.sources);
-            if let Some(schedule) = &compiled.schedule {
-                let stages = schedule.stages.len();
-                let plural = if stages == 1 { "" } else { "s" };
-                say(&format!("{}: fine ({stages} stage{plural})\n", args.recipe.recipe.display()));
-                if compiled.parameters.is_none() {
-                    say("selectors were not checked: the model is not at hand (give it with --model DIR)\n");
-                }
-            }
+    let mut recipes = Vec::new();
+    for path in &args.recipes {
+        match files::recipes_in(path) {
+            Ok(found) => recipes.extend(found),
+            Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
         }
     }
-    if compiled.has_errors() { ERRORS } else { FINE }
+    let checked: Vec<Checked> = recipes.iter().map(|path| check(path, &compiler, args)).collect();
+    let groups: Vec<(&[Diagnostic], &Sources)> =
+        checked.iter().map(|c| (c.diagnostics.as_slice(), &c.sources)).collect();
+    let lines = |render: fn(&[Diagnostic], &Sources) -> String| -> String {
+        groups.iter().map(|(list, sources)| render(list, sources)).collect()
+    };
+    match args.format {
+        Format::Full => show(&checked),
+        Format::Concise => say(&lines(concise::render_all)),
+        Format::Github => say(&lines(github::render_all)),
+        Format::Json => say(&json::render_all(&groups)),
+        Format::Sarif => say(&sarif::render_all(&groups)),
+    }
+    let errors = checked.iter().flat_map(|c| &c.diagnostics).any(Diagnostic::is_error);
+    if errors { ERRORS } else { FINE }
+}
+
+/// Checks one recipe, and mends it if asked to.
+fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
+    let name = shown(path);
+    let none =
+        |diagnostics, sources| Checked { name: name.clone(), diagnostics, sources, compiled: None, fixed: 0 };
+    let text = match read(path) {
+        Ok(text) => text,
+        Err(diagnostic) => return none(vec![diagnostic], Sources::new()),
+    };
+    let mut compiled = compiler.text(&name, &text);
+    let mut fixed = 0;
+    if args.fix {
+        let own = compiled.sources.get(compiled.main).text.clone();
+        let (text, count) = fix::mend(&own, args.unsafe_fixes, |text| {
+            let compiled = compiler.text(&name, text);
+            (compiled.main, compiled.diagnostics)
+        });
+        fixed = count;
+        if is_stdin(path) {
+            say(&text);
+        } else if fixed > 0
+            && let Err(diagnostic) = crate::files::write_whole(path, text.as_bytes())
+        {
+            return none(vec![diagnostic], Sources::new());
+        }
+        compiled = compiler.text(&name, &text);
+    }
+    if is_module(&compiled.sources.get(compiled.main).text) {
+        compiled.diagnostics.retain(|d| !matches!(d.code, Code::NoRecipe | Code::UnusedName));
+    }
+    Checked {
+        name,
+        diagnostics: std::mem::take(&mut compiled.diagnostics),
+        sources: std::mem::take(&mut compiled.sources),
+        compiled: Some(compiled),
+        fixed,
+    }
+}
+
+/// For people: findings to stderr, the outcome to stdout.
+fn show(checked: &[Checked]) {
+    for one in checked.iter().filter(|c| !c.diagnostics.is_empty()) {
+        complain(&one.diagnostics, &one.sources);
+    }
+    let fixed: usize = checked.iter().map(|c| c.fixed).sum();
+    if fixed > 0 {
+        say(&format!("mended {fixed} finding{}\n", if fixed == 1 { "" } else { "s" }));
+    }
+    let [one] = checked else {
+        let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.diagnostics.clone()).collect();
+        let found = full::count_line(&all);
+        let found = if found.is_empty() { "fine\n".to_owned() } else { found };
+        say(&format!("{} recipes: {found}", checked.len()));
+        return;
+    };
+    let Some(compiled) = &one.compiled else { return };
+    if let Some(schedule) = &compiled.schedule {
+        let stages = schedule.stages.len();
+        let plural = if stages == 1 { "" } else { "s" };
+        say(&format!("{}: fine ({stages} stage{plural})\n", one.name));
+        if compiled.parameters.is_none() {
+            say("selectors were not checked: the model is not at hand (give it with --model DIR)\n");
+        }
+    } else if one.diagnostics.is_empty() {
+        say(&format!("{}: fine (no recipe, only parts for others)\n", one.name));
+    }
 }

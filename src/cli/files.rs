@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::language::Loader;
 
 /// A larger file is no recipe.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = crate::language::LARGEST_RECIPE as u64;
 
 /// Reads a recipe.
 ///
@@ -37,6 +37,41 @@ pub fn read_recipe(path: &Path) -> Result<String, Diagnostic> {
         )
         .help("save it as UTF-8")
     })
+}
+
+/// The recipes that a path names: a file itself, whatever its name, or all `.obert` files in a folder and
+/// the folders in it, by name. Hidden folders and links to folders are left out.
+///
+/// # Errors
+/// A folder that cannot be read or holds no recipe.
+pub fn recipes_in(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let unreadable = |e: std::io::Error| {
+            let message = format!("cannot read the folder `{}`: {e}", folder.display());
+            Diagnostic::unlocated(Code::RecipeNotReadable, message).help("give a folder that you may read")
+        };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let kind = entry.file_type().map_err(unreadable)?;
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if kind.is_dir() && !hidden {
+                folders.push(entry.path());
+            } else if entry.path().extension().is_some_and(|e| e == "obert") && !kind.is_dir() {
+                found.push(entry.path());
+            }
+        }
+    }
+    if found.is_empty() {
+        let message = format!("the folder `{}` holds no .obert file", path.display());
+        return Err(Diagnostic::unlocated(Code::RecipeNotReadable, message).help("give a recipe"));
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Reads what `use \"…\"` names, relative to the file that says it.

@@ -1,11 +1,11 @@
 //! `obertc fmt`.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use similar::TextDiff;
 
+use super::compile::{is_stdin, read, shown};
 use super::{ERRORS, FINE, fail, files, say};
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::language::format;
@@ -14,7 +14,7 @@ use crate::language::syntax::parse_file;
 /// Write recipes in their canonical form.
 #[derive(Args, Debug)]
 pub struct FmtArgs {
-    /// Recipes; `-` reads one from standard input and prints it
+    /// Recipes, and folders of them; `-` reads one from standard input and prints it
     #[arg(value_name = "RECIPE", required = true)]
     recipes: Vec<PathBuf>,
     /// Change nothing; exit with 1 if something would change
@@ -28,15 +28,21 @@ pub struct FmtArgs {
 pub fn run(args: &FmtArgs) -> i32 {
     let mut code = FINE;
     for path in &args.recipes {
-        code = code.max(one(path, args));
+        let recipes = match files::recipes_in(path) {
+            Ok(recipes) => recipes,
+            Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
+        };
+        for recipe in recipes {
+            code = code.max(one(&recipe, args));
+        }
     }
     code
 }
 
 fn one(path: &Path, args: &FmtArgs) -> i32 {
-    let from_stdin = path == Path::new("-");
-    let name = if from_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
-    let text = match if from_stdin { read_stdin() } else { files::read_recipe(path) } {
+    let from_stdin = is_stdin(path);
+    let name = shown(path);
+    let text = match read(path) {
         Ok(text) => text,
         Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
     };
@@ -73,14 +79,4 @@ pub fn formatted(name: &str, text: &str) -> Result<String, (Vec<Diagnostic>, Sou
         return Err((findings.into_sorted(), sources));
     }
     Ok(format(text, &parsed))
-}
-
-fn read_stdin() -> Result<String, Diagnostic> {
-    let mut bytes = Vec::new();
-    let unreadable = |why: String| {
-        Diagnostic::unlocated(crate::diag::Code::RecipeNotText, format!("cannot read standard input: {why}"))
-            .help("pass a recipe as UTF-8 text")
-    };
-    std::io::stdin().read_to_end(&mut bytes).map_err(|e| unreadable(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))
 }

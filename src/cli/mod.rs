@@ -4,16 +4,14 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::diag::render::full;
-use crate::diag::{Code, Diagnostic, Sources, Span};
-use crate::language::{Compilation, Options, Override, compile};
-use crate::params::folder;
+use crate::diag::{Diagnostic, Sources};
 
 mod check;
+mod compile;
 #[cfg(feature = "engine")]
 mod eval;
 mod files;
@@ -52,20 +50,6 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// List the parameters that a pattern selects
     Params(params::ParamsArgs),
-}
-
-/// What `check`, `plan` and `run` share.
-#[derive(Args, Debug, Clone)]
-struct RecipeArgs {
-    /// The recipe
-    #[arg(value_name = "RECIPE")]
-    recipe: PathBuf,
-    /// Check against this Hugging Face model folder, and use it in place of the recipe's model
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// Give a parameter of the recipe a value, as `--set target=97%`
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    set: Vec<String>,
 }
 
 /// How results are printed.
@@ -123,51 +107,4 @@ fn complain(diagnostics: &[Diagnostic], sources: &Sources) {
 fn fail(diagnostics: &[Diagnostic], sources: &Sources) -> i32 {
     complain(diagnostics, sources);
     ERRORS
-}
-
-/// Reads and compiles the recipe of a command.
-fn compile_recipe(args: &RecipeArgs) -> Result<Compilation, (Vec<Diagnostic>, Sources)> {
-    let mut sources = Sources::new();
-    let overrides = match overrides(&args.set, &mut sources) {
-        Ok(overrides) => overrides,
-        Err(diagnostic) => return Err((vec![diagnostic], sources)),
-    };
-    let text = files::read_recipe(&args.recipe).map_err(|d| (vec![d], Sources::new()))?;
-    let parameters = match &args.model {
-        None => None,
-        Some(path) => match folder::read(path, &mut sources) {
-            Ok(folder) => Some(folder.table),
-            Err(diagnostics) => return Err((diagnostics, sources)),
-        },
-    };
-    let name = args.recipe.display().to_string();
-    let options = Options { overrides: &overrides, parameters, find_model: Some(&local_model) };
-    Ok(compile(&name, &text, &files::Disk, options))
-}
-
-/// The parameters of a model folder that the recipe itself names, if it is on this machine.
-fn local_model(name: &str) -> Option<crate::params::ParameterTable> {
-    let path = Path::new(name);
-    path.is_dir().then(|| folder::read(path, &mut Sources::new()).ok())?.map(|f| f.table)
-}
-
-/// Splits `name=value`.
-fn overrides(set: &[String], sources: &mut Sources) -> Result<Vec<Override>, Diagnostic> {
-    set.iter()
-        .map(|given| match given.split_once('=') {
-            Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
-                Ok(Override { name: name.trim().to_owned(), value: value.trim().to_owned() })
-            }
-            _ => {
-                let file = sources.add("--set", given.clone());
-                Err(Diagnostic::error(
-                    Code::BadSetArgument,
-                    "`--set` takes name=value",
-                    Span::new(file, 0..given.len()),
-                    "not of that form",
-                )
-                .help("as `--set target=97%`"))
-            }
-        })
-        .collect()
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::compile::{Compiler, Meaning};
 use super::progress::Watcher;
-use super::{ERRORS, FINE, RecipeArgs, compile_recipe, complain, fail, say};
+use super::{ERRORS, FINE, complain, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::{self, Interpreter, StageResult, device};
 use crate::output::log::RunLog;
@@ -19,8 +20,11 @@ use crate::task::prepare::{self, Places};
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
+    /// The recipe; `-` reads it from standard input
+    #[arg(value_name = "RECIPE")]
+    recipe: PathBuf,
     #[command(flatten)]
-    recipe: RecipeArgs,
+    meaning: Meaning,
     /// The folder of data files (train*.json and dev*.json for SQuAD)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -52,7 +56,7 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> i32 {
     let begin = Instant::now();
-    let mut compiled = match compile_recipe(&args.recipe) {
+    let mut compiled = match Compiler::new(&args.meaning).and_then(|compiler| compiler.file(&args.recipe)) {
         Ok(compiled) => compiled,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
@@ -123,7 +127,7 @@ fn execute(args: &RunArgs, schedule: &Schedule, sources: &mut Sources) -> Result
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
     let places = Places {
         model: &schedule.model,
-        model_folder: args.recipe.model.as_deref(),
+        model_folder: args.meaning.model.as_deref(),
         data: &schedule.data,
         data_folder: args.data.as_deref(),
         need: if trains || estimates { Need::Both } else { Need::Dev },

@@ -34,6 +34,7 @@ codes! {
     RecipeNotReadable = 1, "a recipe file cannot be read";
     RecipeNotText = 2, "a recipe file is not UTF-8 text";
     RecipeTooLarge = 3, "a recipe file is too large";
+    TooManyFindings = 4, "there are more findings than are listed";
 
     // 01: syntax
     UnclosedBracket = 101, "a bracket is never closed";

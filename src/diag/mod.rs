@@ -5,6 +5,7 @@
 //! [`render`] turns diagnostics into text for people ([`render::full`]) and for tools.
 
 mod codes;
+pub mod fix;
 pub mod render;
 mod source;
 mod suggest;
@@ -43,6 +44,8 @@ pub struct Fix {
     pub span: Span,
     /// What to put there.
     pub replacement: String,
+    /// Whether it is what was meant, as good as surely.
+    pub safe: bool,
 }
 
 /// One finding: plain data, without any knowledge of how it will be shown.
@@ -63,6 +66,17 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The replacement, where it is known exactly.
     pub fix: Option<Fix>,
+}
+
+impl Severity {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Advice => "advice",
+        }
+    }
 }
 
 impl Diagnostic {
@@ -120,8 +134,25 @@ impl Diagnostic {
 
     /// Adds the exact replacement of `span`.
     pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Fix { span, replacement: replacement.into() });
+        self.fix = Some(Fix { span, replacement: replacement.into(), safe: true });
         self
+    }
+
+    /// Adds a replacement of `span` that silences the finding and may hide a mistake.
+    pub fn unsafe_fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix { span, replacement: replacement.into(), safe: false });
+        self
+    }
+
+    /// Cuts texts that quote more of a recipe than anybody reads.
+    fn shorten(&mut self) {
+        let labels = self.primary.iter_mut().chain(&mut self.secondary).map(|l| &mut l.text);
+        for text in labels.chain([&mut self.message]).chain(&mut self.help) {
+            if let Some((cut, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+                text.truncate(cut);
+                text.push('…');
+            }
+        }
     }
 
     /// Whether this finding stops the run.
@@ -129,6 +160,12 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 }
+
+/// As many characters as a message, a label or a help has.
+const MOST_CHARACTERS: usize = 500;
+
+/// As many findings as are listed for one recipe.
+pub const MOST_FINDINGS: usize = 100;
 
 /// Collects findings while a stage goes on past the first mistake.
 #[derive(Clone, Debug, Default)]
@@ -171,12 +208,23 @@ impl Findings {
     }
 
     /// The findings in reading order: by file, by offset, those without a place last. A finding
-    /// said twice about one place is kept once.
+    /// said twice about one place is kept once. Nobody reads more than [`MOST_FINDINGS`]: of more, the
+    /// others are counted.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|d| {
             d.primary.as_ref().map_or((u32::MAX, u32::MAX, d.code), |l| (l.span.file.0, l.span.start, d.code))
         });
         self.list.dedup();
+        let more = self.list.len().saturating_sub(MOST_FINDINGS);
+        if more > 0 {
+            let errors = self.list[MOST_FINDINGS..].iter().any(Diagnostic::is_error);
+            self.list.truncate(MOST_FINDINGS);
+            let severity = if errors { Severity::Error } else { Severity::Warning };
+            let message = format!("{more} more findings are not listed");
+            let rest = Diagnostic::unlocated(Code::TooManyFindings, message);
+            self.list.push(Diagnostic { severity, ..rest.help("mend these first") });
+        }
+        self.list.iter_mut().for_each(Diagnostic::shorten);
         self.list
     }
 

@@ -72,6 +72,17 @@ impl SourceFile {
         SourceFile { name, text, line_starts }
     }
 
+    /// The line, counted from 0, that holds a byte offset.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start as usize <= offset) - 1
+    }
+
+    /// The bytes of a line, counted from 0, with its end; empty behind the last one.
+    pub(crate) fn line(&self, line: usize) -> Range<usize> {
+        let start = |line: usize| self.line_starts.get(line).map_or(self.text.len(), |s| *s as usize);
+        start(line)..start(line + 1)
+    }
+
     /// The line and column of a byte offset; offsets past the end give the end.
     pub fn line_column(&self, offset: u32) -> LineColumn {
         let offset = (offset as usize).min(self.text.len());
@@ -108,6 +119,12 @@ impl Sources {
     /// The text that a span covers.
     pub fn slice(&self, span: Span) -> &str {
         self.get(span.file).text.get(span.range()).unwrap_or("")
+    }
+
+    /// Both ends of a span as lines and columns.
+    pub fn ends(&self, span: Span) -> (LineColumn, LineColumn) {
+        let file = self.get(span.file);
+        (file.line_column(span.start), file.line_column(span.end))
     }
 
     /// The span's start as line and column.

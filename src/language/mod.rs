@@ -18,15 +18,18 @@ pub use resolve::{Loader, NoFiles, Override};
 pub use stdlib::MODULES as STANDARD_LIBRARY;
 pub use syntax::format::format;
 
-use crate::diag::{Diagnostic, Findings, Sources};
+use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span};
 use crate::params::ParameterTable;
 use crate::params::builtin::{Head, bert, well_known};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model};
+use syntax::ast::Item;
 
 /// What came of a recipe's text.
 #[derive(Debug)]
 pub struct Compilation {
+    /// The recipe's own text among the sources.
+    pub main: FileId,
     /// All texts, for showing diagnostics.
     pub sources: Sources,
     /// What was found, in reading order.
@@ -59,11 +62,21 @@ pub struct Options<'a> {
     pub find_model: Option<FindModel<'a>>,
 }
 
+/// The largest recipe, in bytes: a hundred times the longest that anybody wrote.
+pub const LARGEST_RECIPE: usize = 4 << 20;
+
 /// Compiles a recipe. `name` is its path as it will be shown, and what `use "…"` is relative to.
 pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) -> Compilation {
     let mut sources = Sources::new();
     let mut findings = Findings::new();
     let main = sources.add(name, text.strip_prefix('\u{feff}').unwrap_or(text));
+    if text.len() > LARGEST_RECIPE {
+        let message = format!("a recipe of {} bytes is larger than {LARGEST_RECIPE}", text.len());
+        let start = Span::new(main, 0..0);
+        let diagnostic = Diagnostic::error(Code::RecipeTooLarge, message, start, "the file");
+        let diagnostics = vec![diagnostic.help("is it the right file?")];
+        return Compilation { main, sources, diagnostics, schedule: None, parameters: None };
+    }
     let (mut names, bound) = resolve::resolve(main, options.overrides, loader, &mut sources, &mut findings);
     let typed = bound.and_then(|bound| check::check(&mut names, &bound, &mut sources, &mut findings));
     let mut parameters = None;
@@ -77,7 +90,16 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     }
     findings.drop_consequences();
     let schedule = typed.filter(|_| !findings.has_errors()).map(|recipe| lower::lower(&recipe));
-    Compilation { sources, diagnostics: findings.into_sorted(), schedule, parameters }
+    Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters }
+}
+
+/// Whether a text declares something for others to `use` and holds no recipe itself.
+pub fn is_module(text: &str) -> bool {
+    let mut sources = Sources::new();
+    let file = sources.add("", text);
+    let items = syntax::parse_file(file, text, &mut Findings::new()).file.items;
+    let recipe = |item: &Item| matches!(item, Item::Entry(entry) if entry.verb.value == "recipe");
+    items.iter().any(|i| matches!(i, Item::Entry(_) | Item::Binding(_))) && !items.iter().any(recipe)
 }
 
 /// The parameters of a recipe's model, if they are known.

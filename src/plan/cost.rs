@@ -1,11 +1,13 @@
 //! What pruning asks of the machine: forward and backward passes, and memory for the Fisher matrix.
 
+use serde::Serialize;
+
 use crate::params::ParameterTable;
-use crate::schedule::Timeline;
 use crate::schedule::ir::{Criterion, Stage};
+use crate::schedule::{Schedule, Timeline};
 
 /// The cost of one `prune` statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
     /// Parameters that are pruned.
     pub parameters: usize,
@@ -19,6 +21,28 @@ pub struct Cost {
     pub fisher: u64,
     /// Bytes of gradients held back before they are summed.
     pub chunk: u64,
+}
+
+/// The parameters of the model in each stage: fewer once layers were dropped.
+pub fn tables(schedule: &Schedule, table: &ParameterTable) -> Vec<ParameterTable> {
+    let mut tables: Vec<ParameterTable> = Vec::new();
+    let mut carried = table.clone();
+    for stage in &schedule.stages {
+        let start = match &stage.branch_from {
+            None => carried.clone(),
+            Some(from) => {
+                let of = schedule.stages.iter().position(|s| s.name == *from);
+                of.and_then(|i| tables.get(i)).unwrap_or(table).clone()
+            }
+        };
+        let kept = stage.layers.as_ref().and_then(|l| l.kept(start.layers()));
+        let own = kept.map_or_else(|| start.clone(), |kept| start.keep_layers(&kept));
+        if stage.branch_from.is_none() {
+            carried = own.clone();
+        }
+        tables.push(own);
+    }
+    tables
 }
 
 /// The cost of a stage's `prune` statement of an index.

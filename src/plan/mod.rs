@@ -1,7 +1,18 @@
-//! The schedule for eyes.
+//! The schedule for eyes and for programs.
 //!
-//! - [`table`]: what happens when, stage by stage;
-//! - [`cost`]: what pruning asks of the machine.
+//! - [`events`]: what happens when, in words;
+//! - [`cost`]: what pruning asks of the machine;
+//! - [`table`]: both as text, stage by stage;
+//! - [`curves`]: sparsity and learning rate as numbers, drawn by [`chart`] in the terminal and by [`svg`] as
+//!   a picture;
+//! - [`document`]: everything as JSON;
+//! - [`diff`]: what differs between two plans.
 
+pub mod chart;
 pub mod cost;
+mod curves;
+pub mod diff;
+pub mod document;
+pub mod events;
+pub mod svg;
 pub mod table;

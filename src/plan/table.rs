@@ -3,14 +3,20 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Criterion, Data, LrPiece, Model, Prune, Stage, Teacher, Update};
-use crate::schedule::{Schedule, Shape, Time, Timeline};
+use crate::schedule::ir::{Criterion, Data, Model, Prune, Stage, Train, Update};
+use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
+use super::events;
 
 /// Renders a schedule. Steps are shown when the number of steps in an epoch is known; selectors are
-/// counted when the model's parameters are.
-pub fn render(schedule: &Schedule, steps_per_epoch: Option<u64>, table: Option<&ParameterTable>) -> String {
+/// counted when the model's parameters are; `chart` draws a stage below its table.
+pub fn render(
+    schedule: &Schedule,
+    steps_per_epoch: Option<u64>,
+    table: Option<&ParameterTable>,
+    chart: impl Fn(&Stage) -> String,
+) -> String {
     let mut text = String::new();
     for line in schedule.doc.lines() {
         text.push_str(&format!("{line}\n"));
@@ -23,9 +29,15 @@ pub fn render(schedule: &Schedule, steps_per_epoch: Option<u64>, table: Option<&
         let set = if parameter.set { " (by --set)" } else { "" };
         text.push_str(&format!("  {} = {}{set}\n", parameter.name, parameter.value));
     }
-    for stage in &schedule.stages {
+    let tables = table.map(|table| cost::tables(schedule, table));
+    for (index, stage) in schedule.stages.iter().enumerate() {
         text.push('\n');
+        let table = tables.as_ref().and_then(|tables| tables.get(index));
         text.push_str(&render_stage(stage, steps_per_epoch, table));
+        let chart = chart(stage);
+        if !chart.is_empty() {
+            text.push_str(&format!("\n{chart}"));
+        }
     }
     for expectation in &schedule.expect {
         text.push_str(&format!(
@@ -44,52 +56,21 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
     if stage.length.is_zero() {
         text.push_str(", without training\n");
     } else {
-        text.push_str(&format!(" for {}, {} examples a step\n", stage.length, stage.train.batch));
+        let Train { batch, accumulate, .. } = stage.train;
+        let batches = if accumulate > 1 { format!(" in {accumulate} batches") } else { String::new() };
+        text.push_str(&format!(" for {}, {} examples a step{batches}\n", stage.length, batch * accumulate));
     }
     for line in stage.doc.lines() {
         text.push_str(&format!("  {line}\n"));
     }
-    // Nominal times do not depend on the length of an epoch; steps do.
-    let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(1_000_000));
-    let mut rows: Vec<(f64, Time, String)> = Vec::new();
-    let mut row = |at: Time, what: String| rows.push((at.in_steps(1_000_000).to_f64(), at, what));
-    for piece in &stage.lr {
-        row(piece.start, format!("learning rate {}", rates(piece)));
-    }
-    for hold in &stage.hold {
-        row(hold.start, format!("hold the zeros of {} until {}", hold.targets.selector, hold.end));
-    }
-    if let Some(distill) = &stage.distill {
-        let from = match &distill.from {
-            Teacher::Flag => "the teacher".to_owned(),
-            Teacher::Named(name) => format!("`{name}`"),
-            Teacher::Stage(name) => format!("stage {name}"),
-            Teacher::Itself => "itself at the start".to_owned(),
-        };
-        let share = match distill.hardness {
-            1.0 => "alone".to_owned(),
-            hardness => format!("for {}% of the loss", hardness * 100.0),
-        };
-        row(
-            distill.start,
-            format!("learn from {from} {share} at temperature {} until {}", distill.temperature, distill.end),
-        );
-    }
-    for event in timeline.prunes() {
-        let prune = &stage.prune[event.prune];
-        row(event.at, format!("prune {} to {}", prune.targets.selector, percent(event.sparsity)));
-    }
-    if let Some(every) = stage.evaluate_every {
-        row(every, format!("measure, and again every {every}"));
-    }
-    row(stage.length, "measure".to_owned());
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(events::UNKNOWN));
     let mut lines = Table::new();
     lines.load_style(presets::NOTHING);
-    for (_, at, what) in rows {
-        match steps_per_epoch {
-            Some(spe) => lines.add_row([at.to_string(), format!("step {}", at.first_step(spe)), what]),
-            None => lines.add_row([at.to_string(), what]),
+    for happening in events::of(stage, steps_per_epoch) {
+        let at = happening.at.to_string();
+        match happening.step {
+            Some(step) => lines.add_row([at, format!("step {step}"), happening.what]),
+            None => lines.add_row([at, happening.what]),
         };
     }
     if let Some(column) = lines.column_mut(0) {
@@ -103,6 +84,30 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
         if let Some(table) = table {
             text.push_str(&asks(&cost::of(stage, index, &timeline, table)));
         }
+    }
+    if let Some(table) = table {
+        text.push_str(&others(stage, table));
+    }
+    text
+}
+
+/// How much the selectors match that prune nothing.
+fn others(stage: &Stage, table: &ParameterTable) -> String {
+    let targets = stage.hold.iter().map(|h| &h.targets);
+    let targets = targets.chain(stage.freeze.iter().map(|f| &f.targets));
+    let targets = targets.chain(stage.quantize.iter().map(|q| &q.targets));
+    let targets = targets.chain(stage.lr_factors.iter().map(|f| &f.targets));
+    let mut seen: Vec<String> = stage.prune.iter().map(|p| p.targets.selector.to_string()).collect();
+    let mut text = String::new();
+    for selector in targets.map(|t| &t.selector) {
+        let name = selector.to_string();
+        if seen.contains(&name) {
+            continue;
+        }
+        let index = selector.select(table).unwrap_or_default();
+        let weights: usize = index.iter().map(|i| table.get(*i).count()).sum();
+        text.push_str(&format!("  {name}: {} parameters, {weights} weights\n", index.len()));
+        seen.push(name);
     }
     text
 }
@@ -135,41 +140,15 @@ fn asks(cost: &Cost) -> String {
     let mut text = format!("    {} parameters, {} weights", cost.parameters, cost.weights);
     if cost.gradients > 0 {
         text.push_str(&format!(
-            "; {} events, {} gradients in all; {} for the Fisher blocks and {} for gradients",
+            "; {} event{}, {} gradients in all; {} for the Fisher blocks and {} for gradients",
             cost.events,
+            if cost.events == 1 { "" } else { "s" },
             cost.gradients,
             bytes(cost.fisher),
             bytes(cost.chunk)
         ));
     }
     text + "\n"
-}
-
-fn rates(piece: &LrPiece) -> String {
-    let ramp = piece.ramp;
-    let mut text = if ramp.from == ramp.to {
-        rate(ramp.to)
-    } else {
-        let shape = match ramp.shape {
-            Shape::Constant => "constant".to_owned(),
-            Shape::Linear => "linear".to_owned(),
-            Shape::Cubic => "cubic".to_owned(),
-            Shape::InverseCubic => "inverse cubic".to_owned(),
-            Shape::Cosine => "cosine".to_owned(),
-            Shape::Exponential => "exponential".to_owned(),
-            Shape::Polynomial(power) => format!("polynomial({power})"),
-        };
-        format!("{} to {}, {shape}", rate(ramp.from), rate(ramp.to))
-    };
-    if let Some(cycle) = piece.repeating {
-        text.push_str(&format!(", repeating every {cycle}"));
-    }
-    text
-}
-
-/// `8e-5`, and plain zero.
-fn rate(value: f64) -> String {
-    if value == 0.0 { "0".into() } else { format!("{value:e}") }
 }
 
 fn model(model: &Model) -> String {
@@ -193,11 +172,6 @@ fn data(data: &Data) -> String {
             format!("generated reading comprehension, {train} questions to train on and {dev} held out")
         }
     }
-}
-
-fn percent(share: f64) -> String {
-    let text = format!("{:.2}", share * 100.0);
-    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 fn bytes(n: u64) -> String {

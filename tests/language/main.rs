@@ -3,7 +3,10 @@
 mod command_line;
 mod diagnostics;
 mod docs;
+mod findings;
 mod format;
+mod hostile;
 mod house;
+mod plans;
 mod recipes;
 mod schedules;

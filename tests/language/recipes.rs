@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use obert::diag::Severity;
 use obert::diag::render::full;
 use obert::language::{NoFiles, Options, compile};
-use obert::plan::table;
+use obert::plan::{chart, table};
 
 /// The recipes of some folders.
 fn recipes_in(folders: &[&str]) -> Vec<PathBuf> {
@@ -54,7 +54,10 @@ fn the_plan_of_every_good_recipe_is_as_recorded() {
     for path in good_recipes() {
         let text = std::fs::read_to_string(&path).unwrap();
         let compiled = compile("recipe.obert", &text, &NoFiles, Options::default());
-        let plan = table::render(&compiled.schedule.unwrap(), Some(1000), compiled.parameters.as_ref());
+        let plan =
+            table::render(&compiled.schedule.unwrap(), Some(1000), compiled.parameters.as_ref(), |stage| {
+                chart::render(stage, Some(1000))
+            });
         let name = stem(&path);
         insta::with_settings!({ omit_expression => true, snapshot_path => "snapshots/plans", prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(name, plan);

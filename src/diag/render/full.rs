@@ -1,11 +1,11 @@
 //! The form for people: miette draws the source with its labels.
 
 use miette::{
-    Diagnostic as MietteDiagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource,
-    SourceCode,
+    Diagnostic as MietteDiagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode,
 };
 
-use crate::diag::{Diagnostic, FileId, Label, Severity, Sources, Span};
+use super::snippet::{APART, JOINED, Lines, drawable};
+use crate::diag::{Diagnostic, Label, Severity, Sources};
 
 /// Renders one diagnostic with its source lines, 100 columns wide.
 ///
@@ -14,15 +14,19 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).tab_width(2);
     let mut text = String::new();
-    let home = diagnostic.primary.as_ref().map(|l| l.span.file);
+    let home = diagnostic.primary.as_ref().filter(|l| drawable(l.span, sources).is_some());
+    // What stands far off, in another file or in a line too long to draw, is named below.
+    let drawn = |label: &&Label| home.is_some_and(|home| is_near(label, home, sources));
+    let others = diagnostic.secondary.iter().filter(drawn).map(|l| (l, false));
+    let labels = home.iter().map(|l| (*l, true)).chain(others);
     let report = Report {
         diagnostic,
-        source: home.map(|file| source(sources, file)),
-        labels: home.map_or(Vec::new(), |file| labels_in(diagnostic, sources, file)),
+        source: home.map(|home| Lines(sources.get(home.span.file))),
+        labels: labels.filter_map(|(l, main)| labeled(l, main, sources)).collect(),
     };
     // invariant: writing into a String cannot fail.
     handler.render_report(&mut text, &report).expect("a string takes everything");
-    for label in diagnostic.secondary.iter().filter(|l| Some(l.span.file) != home) {
+    for label in diagnostic.primary.iter().chain(&diagnostic.secondary).filter(|l| !drawn(l)) {
         let place = sources.line_column(label.span);
         let name = &sources.get(label.span.file).name;
         text.push_str(&format!("  note: {} ({name}:{}:{})\n", label.text, place.line, place.column));
@@ -58,44 +62,29 @@ pub fn count_line(diagnostics: &[Diagnostic]) -> String {
     if parts.is_empty() { String::new() } else { format!("{}\n", parts.join(", ")) }
 }
 
-fn source(sources: &Sources, file: FileId) -> NamedSource<String> {
-    let file = sources.get(file);
-    NamedSource::new(&file.name, file.text.clone())
+/// Whether a label is drawn beside the primary one. A snippet above the primary one's would take its
+/// place at the top.
+fn is_near(label: &Label, home: &Label, sources: &Sources) -> bool {
+    let line = |l: &Label| sources.line_column(l.span).line;
+    let (own, main) = (line(label), line(home));
+    let far = if own < main { main - own > JOINED } else { own - main > APART };
+    label.span.file == home.span.file && drawable(label.span, sources).is_some() && !far
 }
 
-fn labels_in(diagnostic: &Diagnostic, sources: &Sources, file: FileId) -> Vec<LabeledSpan> {
-    let primary = diagnostic.primary.iter().map(|l| (l, true));
-    let others = diagnostic.secondary.iter().filter(|l| l.span.file == file).map(|l| (l, false));
-    primary.chain(others).map(|(l, main)| labeled(l, main, sources)).collect()
-}
-
-fn labeled(label: &Label, main: bool, sources: &Sources) -> LabeledSpan {
-    let range = drawable(label.span, sources);
+fn labeled(label: &Label, main: bool, sources: &Sources) -> Option<LabeledSpan> {
+    let range = drawable(label.span, sources)?;
     let text = (!label.text.is_empty()).then(|| label.text.clone());
-    if main {
+    Some(if main {
         LabeledSpan::new_primary_with_span(text, range)
     } else {
         LabeledSpan::new_with_span(text, range)
-    }
-}
-
-/// miette draws nothing for an empty span at the end of a text and gives up on one that leaves
-/// it; both are moved onto the last character.
-fn drawable(span: Span, sources: &Sources) -> std::ops::Range<usize> {
-    let text = &sources.get(span.file).text;
-    let end = (span.end as usize).min(text.len());
-    let start = (span.start as usize).min(end);
-    if start < end || start < text.len() {
-        return start..end;
-    }
-    let last = text.trim_end().char_indices().next_back();
-    last.map_or(0..0, |(at, c)| at..at + c.len_utf8())
+    })
 }
 
 #[derive(Debug)]
 struct Report<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    source: Option<Lines<'a>>,
     labels: Vec<LabeledSpan>,
 }
 

@@ -32,11 +32,14 @@ struct Replacement<'a> {
     start: u32,
     end: u32,
     replacement: &'a str,
+    /// Whether `check --fix` applies it.
+    safe: bool,
 }
 
-/// All diagnostics as a JSON array, ended by a newline.
-pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources) -> String {
-    let findings: Vec<Finding> = diagnostics.iter().map(|d| finding(d, sources)).collect();
+/// All diagnostics as a JSON array, ended by a newline. Each group has its own sources.
+pub fn render_all(groups: &[(&[Diagnostic], &Sources)]) -> String {
+    let findings: Vec<Finding> =
+        groups.iter().flat_map(|(list, sources)| list.iter().map(|d| finding(d, sources))).collect();
     // Plain data of strings and numbers always serialises.
     serde_json::to_string_pretty(&findings).map_or_else(|_| "[]\n".into(), |text| text + "\n")
 }
@@ -55,6 +58,7 @@ fn finding<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Finding<'a> 
             start: fix.span.start,
             end: fix.span.end,
             replacement: &fix.replacement,
+            safe: fix.safe,
         }),
     }
 }

@@ -179,7 +179,7 @@ fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) ->
                 format!("{} were expected", expect.value),
             )
             .help(format!("the first are {}", shown.join(", ")))
-            .fix(expect.span, selected.len().to_string()),
+            .unsafe_fix(expect.span, selected.len().to_string()),
         );
     }
     selected

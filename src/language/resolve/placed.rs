@@ -1,6 +1,8 @@
 //! Which statements may stand where.
 
-use crate::diag::{Code, Diagnostic, Findings, nearest};
+use std::collections::HashMap;
+
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::Entry;
 use crate::language::vocab::{Body, Place, VERBS, verb};
 
@@ -9,11 +11,11 @@ use super::expand::Bound;
 /// Keeps the statements that may stand in `place`; the others are reported.
 pub fn placed(entries: Vec<Bound<Entry>>, place: Place, findings: &mut Findings) -> Vec<Bound<Entry>> {
     let mut kept: Vec<Bound<Entry>> = Vec::new();
+    let mut single: HashMap<&str, Span> = HashMap::new();
     for entry in entries {
         match verb(&entry.node.verb.value) {
             Some(known) if known.places.contains(&place) => {
-                let first = kept.iter().find(|k| k.node.verb.value == known.name && !known.repeats);
-                if let Some(first) = first {
+                if let Some(first) = single.get(known.name) {
                     findings.push(
                         Diagnostic::error(
                             Code::DuplicateStatement,
@@ -21,10 +23,13 @@ pub fn placed(entries: Vec<Bound<Entry>>, place: Place, findings: &mut Findings)
                             entry.node.head,
                             "a second one",
                         )
-                        .and_at(first.node.head, "the first")
+                        .and_at(*first, "the first")
                         .help("join them into one"),
                     );
                     continue;
+                }
+                if !known.repeats {
+                    single.insert(known.name, entry.node.head);
                 }
                 kept.push(entry);
             }

@@ -9,11 +9,18 @@ use super::parse::{Builder, Grammar, P, Rule};
 /// Words that only begin statements at the top of a file.
 const TOP_WORDS: [&str; 6] = ["edition", "use", "param", "let", "recipe", "template"];
 
+/// Of a longer statement, in bytes, nobody asks where it goes wrong.
+const LONGEST_ASKED: usize = 1 << 16;
+
 impl Builder<'_> {
     /// Parses a malformed statement alone, to learn what was expected where.
     pub(super) fn malformed(&mut self, pair: &P, alone: Rule) {
         let span = self.span(pair);
         let text = &self.text[span.range()];
+        if text.len() > LONGEST_ASKED {
+            self.push_syntax_error(span, "this statement cannot be read", None);
+            return;
+        }
         match Grammar::parse(alone, text) {
             Err(error) => self.syntax_error(&error, span.range()),
             Ok(_) => self.push_syntax_error(span, "this statement does not end here", None),

@@ -18,7 +18,7 @@ fuzz_target!(|text: &str| {
     let compiled = compile("fuzz.obert", text, &NoFiles, Options::default());
     assert!(compiled.schedule.is_some() || compiled.has_errors(), "neither a schedule nor an error");
     full::render_all(&compiled.diagnostics, &compiled.sources, false);
-    json::render_all(&compiled.diagnostics, &compiled.sources);
+    json::render_all(&[(&compiled.diagnostics, &compiled.sources)]);
     let Some(once) = formatted(text) else { return };
     let twice = formatted(&once).expect("what is formatted can be read");
     assert_eq!(once, twice, "formatting again changes the text");

@@ -1,0 +1,71 @@
+//! Lines around a place, found by the index of lines: a large file costs no more than a small one.
+
+use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
+
+use crate::diag::{SourceFile, Sources, Span};
+
+/// A longer line, in bytes, is not drawn.
+const LONGEST_LINE: usize = 2_000;
+/// Labels that are no further apart than so many lines share one snippet.
+pub const JOINED: usize = 4;
+/// A label that is further off than so many lines has no snippet.
+pub const APART: usize = 12;
+/// Of a place of more lines the first is drawn.
+const MOST_LINES: usize = 12;
+
+/// A file as miette reads it.
+#[derive(Debug)]
+pub struct Lines<'a>(pub &'a SourceFile);
+
+impl SourceCode for Lines<'_> {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let file = self.0;
+        let (start, end) = (span.offset(), span.offset() + span.len());
+        if end > file.text.len() {
+            return Err(MietteError::OutOfBounds);
+        }
+        let (first, last) = (file.line_at(start), file.line_at(end.saturating_sub(1).max(start)));
+        let (range, line, column) = if before == 0 {
+            (start..end, first, file.line_column(start as u32).column - 1)
+        } else {
+            let top = first.saturating_sub(before);
+            (file.line(top).start..file.line(last + after).end, top, 0)
+        };
+        let data = &file.text.as_bytes()[range.clone()];
+        let covered = (range.start, range.len()).into();
+        // miette joins the snippets of labels between which there are fewer lines than this.
+        let count = last - line + 1 + JOINED;
+        Ok(Box::new(MietteSpanContents::new_named(file.name.clone(), data, covered, line, column, count)))
+    }
+}
+
+/// The part of a span that is drawn; `None` if its line is too long for that. miette draws nothing for
+/// an empty span at the end of a text and gives up on one that leaves it; both are moved onto the last
+/// character.
+pub fn drawable(span: Span, sources: &Sources) -> Option<std::ops::Range<usize>> {
+    let file = sources.get(span.file);
+    let text = &file.text;
+    let end = (span.end as usize).min(text.len());
+    let start = (span.start as usize).min(end);
+    let range = if start < end || start < text.len() {
+        start..end
+    } else {
+        let last = text.trim_end().char_indices().next_back();
+        last.map_or(0..0, |(at, c)| at..at + c.len_utf8())
+    };
+    let (first, last) = (file.line_at(range.start), file.line_at(range.end));
+    let around = first.saturating_sub(1)..=(last.min(first + MOST_LINES) + 1);
+    if around.into_iter().any(|line| file.line(line).len() > LONGEST_LINE) {
+        return None;
+    }
+    if last - first < MOST_LINES {
+        return Some(range);
+    }
+    let line = &text[range.start..file.line(first).end];
+    Some(range.start..range.start + line.trim_end().len())
+}

@@ -1,0 +1,81 @@
+//! Sparsity and learning rate over time, and the windows beside them, as numbers to draw.
+
+use crate::schedule::Timeline;
+use crate::schedule::ir::Stage;
+
+/// A stage as curves.
+pub struct Curves {
+    /// The stage's name.
+    pub name: String,
+    /// Its steps.
+    pub steps: u64,
+    /// Steps in an epoch.
+    pub steps_per_epoch: u64,
+    /// The sparsity of each `prune` statement after its events: (step, sparsity), by step.
+    pub sparsity: Vec<Track>,
+    /// Windows: what it is, its first step and one past its last.
+    pub bands: Vec<(&'static str, u64, u64)>,
+    /// The greatest learning rate.
+    pub peak: f64,
+    timeline: Timeline,
+}
+
+/// The sparsity that one statement brings about.
+pub struct Track {
+    /// What it prunes.
+    pub targets: String,
+    /// After the event before this step, the sparsity is this.
+    pub events: Vec<(u64, f64)>,
+}
+
+impl Curves {
+    /// The curves of a stage that trains; `None` of one that does not.
+    pub fn new(stage: &Stage, steps_per_epoch: u64) -> Option<Self> {
+        let timeline = Timeline::new(stage, steps_per_epoch);
+        let steps = timeline.steps();
+        if steps == 0 {
+            return None;
+        }
+        let sparsity = stage
+            .prune
+            .iter()
+            .enumerate()
+            .map(|(index, prune)| Track {
+                targets: prune.targets.selector.to_string(),
+                events: timeline
+                    .prunes()
+                    .iter()
+                    .filter(|e| e.prune == index)
+                    .map(|e| (e.step, e.sparsity))
+                    .collect(),
+            })
+            .collect();
+        let at = |t: crate::schedule::Time| t.first_step(steps_per_epoch).min(steps);
+        let mut bands = Vec::new();
+        bands.extend(stage.hold.iter().map(|h| ("hold", at(h.start), at(h.end))));
+        bands.extend(stage.freeze.iter().map(|f| ("freeze", at(f.start), at(f.end))));
+        bands.extend(stage.distill.iter().map(|d| ("distill", at(d.start), at(d.end))));
+        bands.extend(stage.quantize.iter().map(|q| ("quantize", at(q.start), at(q.end))));
+        // A rate has its peaks at the first steps of pieces and cycles, which sampling would miss.
+        let ends = stage.lr.iter().map(|p| p.ramp.from.max(p.ramp.to));
+        let peak = ends.fold(0.0, f64::max);
+        Some(Curves { name: stage.name.clone(), steps, steps_per_epoch, sparsity, bands, peak, timeline })
+    }
+
+    /// The learning rate of a step.
+    pub fn lr(&self, step: u64) -> f64 {
+        self.timeline.lr(step)
+    }
+
+    /// A step in epochs.
+    pub fn epoch(&self, step: u64) -> f64 {
+        self.timeline.epoch(step)
+    }
+}
+
+impl Track {
+    /// The sparsity while a step is computed; zero before the first event.
+    pub fn at(&self, step: u64) -> f64 {
+        self.events.iter().rev().find(|(at, _)| *at <= step).map_or(0.0, |(_, sparsity)| *sparsity)
+    }
+}

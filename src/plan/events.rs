@@ -1,0 +1,159 @@
+//! What happens in a stage, in order, in words.
+
+use serde::Serialize;
+
+use crate::schedule::ir::{Layers, LrPiece, Quantize, Scheme, Stage, Teacher};
+use crate::schedule::{Shape, Time, Timeline};
+
+/// Something that happens at an instant of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Happening {
+    /// When, nominally.
+    pub at: Time,
+    /// Before the forward pass of this step; `None` if the length of an epoch is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// The verb that brings it about.
+    pub verb: &'static str,
+    /// What happens.
+    pub what: String,
+    /// The sparsity afterwards, for `prune`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<f64>,
+}
+
+/// Everything that happens in a stage, by time.
+pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
+    let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(UNKNOWN));
+    let mut list: Vec<Happening> = Vec::new();
+    let mut add = |at: Time, verb: &'static str, what: String, sparsity: Option<f64>| {
+        let step = steps_per_epoch.map(|spe| at.first_step(spe));
+        list.push(Happening { at, step, verb, what, sparsity });
+    };
+    if let Some(layers) = &stage.layers {
+        add(Time::ZERO, "layers", self::layers(layers), None);
+    }
+    for piece in &stage.lr {
+        add(piece.start, "lr", format!("learning rate {}", rates(piece)), None);
+    }
+    for factor in &stage.lr_factors {
+        let what = format!("{} learns at {} times the rate", factor.targets.selector, factor.factor);
+        add(Time::ZERO, "lr", what, None);
+    }
+    for hold in &stage.hold {
+        let what = format!("hold the zeros of {}{}", hold.targets.selector, until(stage, hold.end));
+        add(hold.start, "hold", what, None);
+    }
+    for freeze in &stage.freeze {
+        let what = format!("freeze {}{}", freeze.targets.selector, until(stage, freeze.end));
+        add(freeze.start, "freeze", what, None);
+    }
+    for quantize in &stage.quantize {
+        add(quantize.start, "quantize", self::quantize(quantize, stage), None);
+        if let Some(freeze) = quantize.freeze {
+            let what = format!("fix the observed ranges of {}", quantize.targets.selector);
+            add(freeze, "quantize", what, None);
+        }
+    }
+    if let Some(distill) = &stage.distill {
+        let from = match &distill.from {
+            Teacher::Flag => "the teacher".to_owned(),
+            Teacher::Named(name) => format!("`{name}`"),
+            Teacher::Stage(name) => format!("stage {name}"),
+            Teacher::Itself => "itself at the start".to_owned(),
+        };
+        let share = match distill.hardness {
+            1.0 => "alone".to_owned(),
+            hardness => format!("for {} of the loss", percent(hardness)),
+        };
+        let end = until(stage, distill.end);
+        let what = format!("learn from {from} {share} at temperature {}{end}", distill.temperature);
+        add(distill.start, "distill", what, None);
+    }
+    for event in timeline.prunes() {
+        let prune = &stage.prune[event.prune];
+        let mut what = format!("prune {} to {}", prune.targets.selector, percent(event.sparsity));
+        for (index, exception) in prune.exceptions.iter().enumerate() {
+            let sparsity = percent(prune.exception_at(index, event.share));
+            what.push_str(&format!(", {} to {sparsity}", exception.targets.selector));
+        }
+        add(event.at, "prune", what, Some(event.sparsity));
+    }
+    if let Some(every) = stage.evaluate_every {
+        add(every, "evaluate", format!("measure, and again every {every}"), None);
+    }
+    add(stage.length, "evaluate", "measure".to_owned(), None);
+    // Nominal order does not depend on the length of an epoch wherever it is known.
+    let spe = steps_per_epoch.unwrap_or(UNKNOWN);
+    list.sort_by_key(|h| h.at.in_steps(spe));
+    list
+}
+
+/// Steps in an epoch where nobody said how many: so many that times in steps come first.
+pub const UNKNOWN: u64 = 1_000_000;
+
+/// ` until 4 epochs`, or nothing if it lasts to the end of the stage.
+fn until(stage: &Stage, end: Time) -> String {
+    if end == stage.length { String::new() } else { format!(" until {end}") }
+}
+
+fn layers(layers: &Layers) -> String {
+    let list = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    match layers {
+        Layers::Keep(numbers) => format!("keep layers {} and drop the others", list(numbers)),
+        Layers::Drop(numbers) => format!("drop layers {}", list(numbers)),
+    }
+}
+
+fn quantize(quantize: &Quantize, stage: &Stage) -> String {
+    let scheme = |s: &Scheme| {
+        let zero = if s.symmetric { "symmetric" } else { "asymmetric" };
+        format!("{} {zero} per {}", s.name(), if s.per_channel { "channel" } else { "tensor" })
+    };
+    let mut what =
+        format!("compute {} with {} weights", quantize.targets.selector, scheme(&quantize.weights));
+    if let Some(activations) = &quantize.activations {
+        what.push_str(&format!(" and {} inputs", scheme(activations)));
+    }
+    if quantize.attention {
+        what.push_str(", and the products of attention");
+    }
+    what.push_str(&until(stage, quantize.end));
+    if quantize.calibrate > 0 {
+        what.push_str(&format!(", after {} batches of calibration", quantize.calibrate));
+    }
+    what
+}
+
+fn rates(piece: &LrPiece) -> String {
+    let ramp = piece.ramp;
+    let mut text = if ramp.from == ramp.to {
+        rate(ramp.to)
+    } else {
+        let shape = match ramp.shape {
+            Shape::Constant => "constant".to_owned(),
+            Shape::Linear => "linear".to_owned(),
+            Shape::Cubic => "cubic".to_owned(),
+            Shape::InverseCubic => "inverse cubic".to_owned(),
+            Shape::Cosine => "cosine".to_owned(),
+            Shape::Exponential => "exponential".to_owned(),
+            Shape::Polynomial(power) => format!("polynomial({power})"),
+        };
+        format!("{} to {}, {shape}", rate(ramp.from), rate(ramp.to))
+    };
+    if let Some(cycle) = piece.repeating {
+        text.push_str(&format!(", repeating every {cycle}"));
+    }
+    text
+}
+
+/// `8e-5`, and plain zero.
+pub(super) fn rate(value: f64) -> String {
+    if value == 0.0 { "0".into() } else { format!("{value:e}") }
+}
+
+/// `87.5%`.
+pub(super) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
+}

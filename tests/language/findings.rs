@@ -1,0 +1,130 @@
+//! Findings in every form, and the remedies that `check --fix` applies.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use obert::diag::render::{concise, full, github, json, sarif};
+use obert::language::{NoFiles, Options, compile};
+use proptest::prelude::*;
+
+const MISTAKEN: &str = "recipe r for 3 epochs {
+  model: \"bert-base-uncased\"
+  data: squad
+  lr { 0..3 epochs: 5e-5 -> 0 linaer }
+  prune params(\"bert.encoder.**.dense.weight\") over 0..2 epochs every 1 epoch {
+    by: magnitude
+    sparsity: 80
+    rnak: global
+  }
+}
+";
+
+const MENDED: &str = "edition 2026
+
+recipe r for 3 epochs {
+  model: \"bert-base-uncased\"
+  data: squad
+  lr { 0..3 epochs: 5e-5 -> 0 linear }
+  prune params(\"bert.encoder.**.dense.weight\") over 0..2 epochs every 1 epoch {
+    by: magnitude
+    sparsity: 80%
+    rank: global
+  }
+}
+";
+
+fn obertc(folder: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_obertc"))
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn three_mistakes_in_every_form() {
+    let compiled = compile("recipes/squad, 80%.obert", MISTAKEN, &NoFiles, Options::default());
+    let (list, sources) = (&compiled.diagnostics, &compiled.sources);
+    insta::assert_snapshot!("findings_full", full::render_all(list, sources, false));
+    insta::assert_snapshot!("findings_concise", concise::render_all(list, sources));
+    insta::assert_snapshot!("findings_github", github::render_all(list, sources));
+    insta::assert_snapshot!("findings_json", json::render_all(&[(list, sources)]));
+    let log = sarif::render_all(&[(list, sources)]).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    insta::assert_snapshot!("findings_sarif", log);
+}
+
+#[test]
+fn fix_mends_what_has_one_remedy_and_leaves_what_may_hide_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.obert"), MISTAKEN).unwrap();
+    let (code, out, err) = obertc(folder.path(), &["check", "--fix", "r.obert"], "");
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "mended 4 findings\nr.obert: fine (1 stage)\n", ""));
+    assert_eq!(std::fs::read_to_string(folder.path().join("r.obert")).unwrap(), MENDED);
+
+    let counted = MENDED.replace("weight\")", "weight\") expect 71");
+    std::fs::write(folder.path().join("r.obert"), &counted).unwrap();
+    let (code, _, err) = obertc(folder.path(), &["check", "--fix", "r.obert"], "");
+    assert_eq!(code, 1, "{err}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("r.obert")).unwrap(), counted);
+    let (code, _, err) = obertc(folder.path(), &["check", "--fix", "--unsafe-fixes", "r.obert"], "");
+    assert_eq!(code, 0, "{err}");
+    let text = std::fs::read_to_string(folder.path().join("r.obert")).unwrap();
+    assert!(text.contains("expect 36"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the recipe");
+}
+
+#[test]
+fn a_recipe_on_standard_input_is_checked_mended_and_planned() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (code, out, _) = obertc(folder, &["check", "-", "--format", "concise"], MISTAKEN);
+    assert_eq!(code, 1);
+    assert!(out.starts_with("<stdin>:4:31: error: "), "{out}");
+    let (code, out, _) = obertc(folder, &["check", "-", "--fix"], MISTAKEN);
+    assert_eq!((code, out.split("mended").next().unwrap()), (0, MENDED));
+    let (code, out, _) = obertc(folder, &["plan", "-", "--no-chart"], MENDED);
+    assert_eq!(code, 0);
+    assert!(out.contains("dense.weight\") to 80%"), "{out}");
+}
+
+#[test]
+fn a_folder_is_checked_whole_and_parts_for_others_are_fine() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (code, out, err) = obertc(root, &["check", "stdlib_recipes"], "");
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out, "48 recipes: fine\n");
+    let (code, out, _) = obertc(root, &["check", "stdlib_recipes/std/bert.obert"], "");
+    assert_eq!(code, 0);
+    assert_eq!(out, "stdlib_recipes/std/bert.obert: fine (no recipe, only parts for others)\n");
+    let (code, out, _) = obertc(root, &["check", "tests/corpus/bad", "--format", "concise"], "");
+    assert_eq!(code, 1);
+    assert!(out.lines().count() > 90, "{}", out.lines().count());
+    let (code, _, err) = obertc(root, &["check", "src"], "");
+    assert_eq!(code, 1);
+    assert!(err.contains("the folder `src` holds no .obert file"), "{err}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mending_ends_and_mending_again_changes_nothing(cut in 0usize..MISTAKEN.len(), insert in "[ -~\n]{0,6}") {
+        let mut text = MISTAKEN.to_owned();
+        text.insert_str(cut, &insert);
+        let check = |text: &str| {
+            let compiled = compile("r.obert", text, &NoFiles, Options::default());
+            (compiled.main, compiled.diagnostics)
+        };
+        let (mended, _) = obert::diag::fix::mend(&text, false, check);
+        // Mending again finds nothing more to do.
+        prop_assert_eq!(obert::diag::fix::mend(&mended, false, check), (mended.clone(), 0));
+    }
+}
