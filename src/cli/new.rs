@@ -67,6 +67,10 @@ pub fn run(args: &NewArgs) -> i32 {
         ));
         return ERRORS;
     }
+    if let Some(folder) = args.file.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+        grumble(&format!("error: there is no folder `{}`\n  help: make it first\n", folder.display()));
+        return ERRORS;
+    }
     let text = args.template.named(&recipe_name(&args.file));
     if let Err(diagnostic) = crate::files::write_whole(&args.file, text.as_bytes()) {
         return super::fail(&[diagnostic], &crate::diag::Sources::new());
@@ -106,8 +110,7 @@ mod tests {
                 let text = starter.named(&recipe_name(Path::new(file)));
                 let compiled = compile(file, &text, &NoFiles, Options::default());
                 assert!(compiled.diagnostics.is_empty(), "{file}:\n{text}\n{:?}", compiled.diagnostics);
-                let (formatted, _) = (super::super::fmt::formatted(file, &text).unwrap(), ());
-                assert_eq!(formatted, text, "{file}");
+                assert_eq!(crate::cli::fmt::formatted(file, &text).unwrap(), text, "{file}");
             }
         }
     }

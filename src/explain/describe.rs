@@ -55,11 +55,10 @@ pub(crate) fn list(text: &mut Text, name: &str) {
     }
 }
 
-/// Says what a word of SparseML is called here.
-pub(crate) fn formerly(text: &mut Text, word: &str, kind: &Kind, paths: &[Vec<&'static str>]) {
-    if let (Kind::Setting(setting, _), Some(path)) = (kind, paths.first()) {
-        let owner = path[path.len().saturating_sub(2)];
-        text.prose(&format!("SparseML's `{word}` is `{}` of `{owner}`.", setting.name));
+/// Says what a word of others is called here.
+pub(crate) fn formerly(text: &mut Text, word: &str, kind: &Kind) {
+    if let Kind::Setting(setting, _) = kind {
+        text.prose(&format!("What SparseML and others call `{word}` is `{}` here.", setting.name));
     }
 }
 

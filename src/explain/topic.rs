@@ -38,8 +38,8 @@ pub fn explain(word: &str, color: bool) -> Result<String, Unknown> {
     let mut found = grouped(all.iter().filter(|entry| leads_to(entry, word)));
     if found.is_empty() {
         found = grouped(all.iter().filter(|entry| formerly(entry, word)));
-        if let Some((kind, paths)) = found.first() {
-            describe::formerly(&mut text, word, kind, paths);
+        if let Some((kind, _)) = found.first() {
+            describe::formerly(&mut text, word, kind);
         }
     }
     for (i, (kind, paths)) in found.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::docs::{blocks, pages};
 
 /// Commands of the engine are shown, not run; so is what is not ours.
-const RUN: [&str; 7] = ["check", "plan", "params", "fmt", "explain", "new", "convert"];
+const RUN: [&str; 7] = ["check", "plan", "params", "fmt", "explain", "new", "import"];
 
 /// Words of a command line, quotes removed and comments left out.
 fn words(line: &str) -> Vec<String> {
@@ -26,12 +26,16 @@ fn said(words: &[String], folder: &Path) -> String {
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let said = text(&output.stderr) + &text(&output.stdout);
-    said.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>().trim().to_owned()
+    said.lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect::<String>()
+        .trim_matches('\n')
+        .to_owned()
 }
 
 /// A page with the output of its commands as it is now. Blocks marked `file=NAME` are its files.
 fn replayed(text: &str, folder: &Path) -> String {
-    let mut now = text.to_owned();
+    let (mut now, mut rest) = (String::new(), text);
     for (info, block) in blocks(text) {
         if let Some(name) = info.split(',').find_map(|w| w.strip_prefix("file=")) {
             std::fs::write(folder.join(name), &block).unwrap();
@@ -42,21 +46,25 @@ fn replayed(text: &str, folder: &Path) -> String {
         if info != "console" || !shows_output {
             continue;
         }
-        let replay = |command: &&str| {
-            let line = command.lines().next().unwrap_or("");
-            match words(line).split_first() {
-                Some((program, rest))
-                    if program == "obertc" && rest.first().is_some_and(|c| RUN.contains(&c.as_str())) =>
-                {
-                    format!("$ {line}\n{}\n", said(rest, folder))
-                }
-                _ => format!("$ {}\n", command.trim_end()),
-            }
-        };
-        let fresh: String = commands.iter().map(replay).collect();
-        now = now.replace(&format!("```console\n{block}```"), &format!("```console\n{fresh}```"));
+        let (before, after) = rest.split_once(&format!("```console\n{block}```")).unwrap();
+        let fresh: String = commands.iter().map(|command| run_again(command, folder)).collect();
+        now.push_str(&format!("{before}```console\n{fresh}```"));
+        rest = after;
     }
-    now
+    now + rest
+}
+
+/// A command with its output, run anew if it is ours.
+fn run_again(command: &str, folder: &Path) -> String {
+    let line = command.lines().next().unwrap_or("");
+    match words(line).split_first() {
+        Some((program, rest))
+            if program == "obertc" && rest.first().is_some_and(|c| RUN.contains(&c.as_str())) =>
+        {
+            format!("$ {line}\n{}\n", said(rest, folder))
+        }
+        _ => format!("$ {}\n", command.trim_end()),
+    }
 }
 
 #[test]
