@@ -136,6 +136,11 @@ fn nearest_topic(word: &str, all: &[Entry]) -> Option<String> {
     if looks_like_code {
         return nearest(word, codes.iter().map(String::as_str)).map(str::to_owned);
     }
+    if word.starts_with("std.") {
+        let full: Vec<String> =
+            library.iter().flat_map(|m| m.names.iter().map(|n| format!("{}.{}", m.name, n.name))).collect();
+        return nearest(word, full.iter().map(String::as_str)).map(str::to_owned);
+    }
     let (before, name) = word.rsplit_once('.').unwrap_or(("", word));
     // Of a setting that is misspelt behind its verb, only the verb's own are near.
     let own = all.iter().filter(|e| before.is_empty() || e.path.first() == Some(&before));
@@ -178,8 +183,11 @@ mod tests {
         let near = |word: &str| explain(word, false).unwrap_err().nearest;
         assert_eq!(near("prun").as_deref(), Some("prune"));
         assert_eq!(near("prune.spars").as_deref(), Some("prune.sparsity"));
+        assert_eq!(near("std.bert.encoder_linear").as_deref(), Some("std.bert.encoder_linears"));
         assert_eq!(near("OB0499").as_deref(), Some("OB0409"));
         assert_eq!(near("zzzzzzzz"), None);
-        assert_eq!(near(""), None);
+        for word in ["", ".", "..", "prune.", "ö.ö", "OB", "std."] {
+            explain(word, false).unwrap_err();
+        }
     }
 }
