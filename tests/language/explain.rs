@@ -53,6 +53,31 @@ fn every_wrong_example_gives_its_code_and_no_right_one_an_error() {
     assert!(compiled >= 80, "{compiled} examples");
 }
 
+/// The exit code and the complaints of a command, if it checks a recipe that we ship.
+fn checked(example: &str) -> Option<(Option<i32>, String)> {
+    let arguments = example.strip_prefix("$ obertc ").filter(|a| a.starts_with("check stdlib_recipes/"))?;
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_obertc"))
+        .args(arguments.split(' '))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    Some((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+#[test]
+fn commands_on_recipes_that_we_ship_do_what_their_pages_say() {
+    let mut run = Vec::new();
+    for code in Code::ALL {
+        let page = page(*code).unwrap();
+        let Some((status, complaint)) = checked(page.wrong.code) else { continue };
+        assert!(status == Some(1) && complaint.starts_with(&code.to_string()), "{code}: {complaint}");
+        let (status, complaint) = checked(page.right.code).unwrap();
+        assert_eq!(status, Some(0), "{code}: {complaint}");
+        run.push(code.to_string());
+    }
+    assert_eq!(run, ["OB0001", "OB0213", "OB0226", "OB0922"]);
+}
+
 #[test]
 fn pages_read_as_recorded() {
     for word in [
