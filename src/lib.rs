@@ -13,6 +13,7 @@ pub mod output;
 
 pub mod cli;
 pub mod diag;
+pub mod explain;
 pub mod files;
 pub mod language;
 pub mod params;

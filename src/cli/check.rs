@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::compile::{Compiler, Meaning, is_stdin, read, shown};
-use super::{ERRORS, FINE, complain, fail, files, say};
+use super::{ERRORS, FINE, complain, fail, files, say, warn};
 use crate::diag::render::{concise, full, github, json, sarif};
 use crate::diag::{Code, Diagnostic, Sources, fix};
 use crate::language::{Compilation, is_module};
@@ -125,6 +125,13 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
 fn show(checked: &[Checked]) {
     for one in checked.iter().filter(|c| !c.diagnostics.is_empty()) {
         complain(&one.diagnostics, &one.sources);
+    }
+    let mut codes: Vec<Code> = checked.iter().flat_map(|c| c.diagnostics.iter().map(|d| d.code)).collect();
+    codes.sort();
+    codes.dedup();
+    if let Some(first) = codes.first() {
+        let others = if codes.len() > 1 { ", and so on, say" } else { " says" };
+        warn(&format!("`obertc explain {first}`{others} why\n"));
     }
     let fixed: usize = checked.iter().map(|c| c.fixed).sum();
     if fixed > 0 {

@@ -12,10 +12,13 @@ use crate::diag::{Diagnostic, Sources};
 
 mod check;
 mod compile;
+mod completions;
 #[cfg(feature = "engine")]
 mod eval;
+mod explain;
 mod files;
 mod fmt;
+mod new;
 mod params;
 mod plan;
 #[cfg(feature = "engine")]
@@ -50,6 +53,12 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// List the parameters that a pattern selects
     Params(params::ParamsArgs),
+    /// Say what a code, a verb or a setting means
+    Explain(explain::ExplainArgs),
+    /// Write a recipe to start from
+    New(new::NewArgs),
+    /// Print a script that completes commands in a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// How results are printed.
@@ -81,6 +90,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Eval(args) => eval::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Params(args) => params::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Completions(args) => completions::run(&args),
     }
 }
 
@@ -94,6 +106,16 @@ const USAGE: i32 = 2;
 /// Prints to stdout. A reader that has gone away, such as `head`, is no mistake.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints to stderr what is no diagnostic of a recipe.
+fn grumble(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints to stderr.
+fn warn(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Prints diagnostics for people to stderr.

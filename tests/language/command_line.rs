@@ -177,7 +177,7 @@ fn broken_model_folders_are_errors_before_anything_else() {
 
 #[test]
 fn help_reads_as_recorded() {
-    for command in ["", "check", "plan", "params"] {
+    for command in ["", "check", "plan", "params", "explain", "new", "completions"] {
         let arguments: Vec<&str> = command.split(' ').filter(|c| !c.is_empty()).chain(["--help"]).collect();
         let output = obertc(&arguments);
         assert_eq!(output.status.code(), Some(0));
@@ -186,4 +186,58 @@ fn help_reads_as_recorded() {
             insta::assert_snapshot!(format!("help_{command}"), stdout(&output));
         }
     }
+}
+
+#[test]
+fn explain_answers_words_and_exits_2_on_those_it_does_not_know() {
+    let list = obertc(&["explain"]);
+    assert_eq!(list.status.code(), Some(0));
+    insta::assert_snapshot!("explain_lists_all_topics", stdout(&list));
+    for (word, first) in [("ob0402", "OB0402: a window is empty\n"), ("prune.damp", "obs.damp\n")] {
+        let output = obertc(&["explain", word]);
+        assert_eq!(output.status.code(), Some(0), "{word}");
+        assert!(stdout(&output).starts_with(first), "{}", stdout(&output));
+    }
+    let unknown = obertc(&["explain", "prnue"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stdout(&unknown).is_empty());
+    assert!(stderr(&unknown).contains("did you mean `prune`?"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn new_writes_a_recipe_that_checks_and_never_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    for template in ["quickstart", "gradual", "oneshot", "transfer", "quantized"] {
+        let file = folder.path().join(format!("my {template}.obert"));
+        let path = file.to_str().unwrap();
+        let written = obertc(&["new", path, "--template", template]);
+        assert_eq!(written.status.code(), Some(0), "{}", stderr(&written));
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(&format!("\nrecipe my_{template} ")), "{text}");
+        assert_eq!(obertc(&["check", path]).status.code(), Some(0));
+        assert_eq!(obertc(&["fmt", "--check", path]).status.code(), Some(0));
+        let again = obertc(&["new", path]);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(stderr(&again).contains("already there"), "{}", stderr(&again));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        let printed = obertc(&["new", "-", "--template", template]);
+        assert!(stdout(&printed).contains(&format!("\nrecipe {template} ")), "{}", stdout(&printed));
+    }
+    let nowhere = obertc(&["new", folder.path().join("no/such.obert").to_str().unwrap()]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert_eq!(obertc(&["new", "x.obert", "--template", "grdual"]).status.code(), Some(2));
+}
+
+#[test]
+fn completions_know_the_commands_in_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = obertc(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = stdout(&output);
+        assert!(
+            ["check", "explain", "template"].iter().all(|word| script.contains(word)),
+            "{shell}:\n{script}"
+        );
+    }
+    assert_eq!(obertc(&["completions", "tcsh"]).status.code(), Some(2));
 }

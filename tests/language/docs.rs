@@ -1,12 +1,13 @@
-//! Every recipe in the README and in docs/ is checked, every file they name exists.
+//! Every recipe in the README and in docs/ is checked, every file they name exists, and what is
+//! written from tables is up to date.
 
 use std::path::{Path, PathBuf};
 
 use obert::diag::render::full;
-use obert::diag::{Code, Severity};
+use obert::diag::{Code, Diagnostic, Severity};
 use obert::language::{NoFiles, Options, compile};
 
-fn pages() -> Vec<PathBuf> {
+pub fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut list = vec![root.join("README.md")];
     list.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path()));
@@ -16,7 +17,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The code blocks of a page: what stands behind the fence, and the code.
-fn blocks(text: &str) -> Vec<(String, String)> {
+pub fn blocks(text: &str) -> Vec<(String, String)> {
     let mut list = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines() {
@@ -43,32 +44,45 @@ fn wrapped(statements: &str) -> String {
     )
 }
 
+/// The recipe of a block, if it is one. `in-recipe` marks statements without a recipe around them.
+pub fn recipe(info: &str, code: &str) -> Option<String> {
+    let mut words = info.split(',');
+    (words.next() == Some("obert"))
+        .then(|| if words.any(|w| w == "in-recipe") { wrapped(code) } else { code.to_owned() })
+}
+
+/// What a block finds besides advice, and all of it as a user sees it. A few statements out of a
+/// recipe need not use what stands around them, and may hold the zeros of a model that has none.
+fn findings(recipe: &str) -> (Vec<Diagnostic>, String) {
+    let compiled = compile("block", recipe, &NoFiles, Options::default());
+    let shown = full::render_all(&compiled.diagnostics, &compiled.sources, false);
+    (compiled.diagnostics, shown)
+}
+
 #[test]
-fn every_recipe_in_the_documentation_checks() {
-    let mut count = 0;
+fn every_recipe_in_the_documentation_checks_and_every_wrong_one_gives_its_codes() {
+    let (mut right, mut wrong) = (0, 0);
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
         for (info, code) in blocks(&text) {
-            let recipe = match info.as_str() {
-                "obert" => code,
-                "obert,in-recipe" => wrapped(&code),
-                _ => continue,
-            };
-            let compiled = compile("block", &recipe, &NoFiles, Options::default());
-            // A few statements out of a recipe need not use what stands around them, and may hold the
-            // zeros of a model that has none.
-            let beside = |code: Code| matches!(code, Code::UnusedName | Code::NothingToHold);
-            let found: Vec<_> = compiled
-                .diagnostics
-                .into_iter()
-                .filter(|d| !beside(d.code) && d.severity != Severity::Advice)
-                .collect();
-            let shown = full::render_all(&found, &compiled.sources, false);
-            assert!(found.is_empty(), "{}:\n{recipe}\n{shown}", page.display());
-            count += 1;
+            let Some(recipe) = recipe(&info, &code) else { continue };
+            let (found, shown) = findings(&recipe);
+            let expected: Vec<&str> = info.split(',').filter_map(|w| w.strip_prefix("error=")).collect();
+            for name in &expected {
+                let given = found.iter().any(|d| d.code.to_string() == *name);
+                assert!(given, "{}: no {name} in\n{recipe}\n{shown}", page.display());
+            }
+            if expected.is_empty() {
+                let beside = |code: Code| matches!(code, Code::UnusedName | Code::NothingToHold);
+                let fine = found.iter().all(|d| beside(d.code) || d.severity == Severity::Advice);
+                assert!(fine, "{}:\n{recipe}\n{shown}", page.display());
+                right += 1;
+            } else {
+                wrong += 1;
+            }
         }
     }
-    assert!(count >= 6, "{count} recipes");
+    assert!(right >= 90 && wrong >= 70, "{right} right and {wrong} wrong recipes");
 }
 
 #[test]
@@ -99,4 +113,26 @@ fn the_readmes_commands_are_those_of_ci() {
     for command in commands {
         assert!(ci.contains(&command), ".ci/run does not run `{command}`");
     }
+}
+
+/// Compares a page with what the tables say; `INSTA_UPDATE=always` writes it.
+fn up_to_date(page: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let mut written = std::fs::read_to_string(&path).unwrap_or_default();
+    if written != expected && std::env::var_os("INSTA_UPDATE").is_some_and(|v| v == "always") {
+        std::fs::write(&path, expected).unwrap();
+        written = expected.to_owned();
+    }
+    let advice = "write it anew: INSTA_UPDATE=always cargo test --no-default-features";
+    assert!(written == expected, "docs/{page} does not say what the tables say; {advice}");
+}
+
+#[test]
+fn the_list_of_errors_is_up_to_date() {
+    up_to_date("errors.md", &obert::explain::errors::markdown());
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    up_to_date("reference.md", &obert::explain::reference::markdown());
 }

@@ -100,7 +100,7 @@ fn a_folder_is_checked_whole_and_parts_for_others_are_fine() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (code, out, err) = obertc(root, &["check", "stdlib_recipes"], "");
     assert_eq!((code, err.as_str()), (0, ""));
-    assert_eq!(out, "48 recipes: fine\n");
+    assert!(out.ends_with(" recipes: fine\n"), "{out}");
     let (code, out, _) = obertc(root, &["check", "stdlib_recipes/std/bert.obert"], "");
     assert_eq!(code, 0);
     assert_eq!(out, "stdlib_recipes/std/bert.obert: fine (no recipe, only parts for others)\n");

@@ -11,11 +11,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("schedule", &["params", "diag"]),
     ("plan", &["schedule", "params", "diag"]),
     ("language", &["schedule", "params", "diag"]),
+    ("explain", &["language", "diag"]),
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
     ("output", &["engine", "task", "method", "files", "schedule", "params", "diag"]),
-    ("cli", &["output", "engine", "task", "files", "plan", "language", "schedule", "params", "diag"]),
+    (
+        "cli",
+        &["output", "engine", "task", "explain", "files", "plan", "language", "schedule", "params", "diag"],
+    ),
 ];
 
 /// The same inside the language: text, then names, then meaning.

@@ -3,7 +3,7 @@
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::resolve::ScopeId;
 use crate::language::syntax::ast::{Expr, ExprKind, Spanned};
-use crate::language::vocab::Type;
+use crate::language::vocab::{SHAPES, Type};
 use crate::schedule::{Ramp, Shape};
 
 use super::{Evaluator, Value};
@@ -77,8 +77,7 @@ impl Evaluator<'_> {
 
     /// A shape's word; the inner `None` means that a mistake was reported.
     pub(super) fn shape(&mut self, item: &Expr, scope: ScopeId) -> Option<Option<Shape>> {
-        const SHAPES: [&str; 7] =
-            ["constant", "linear", "cubic", "inverse_cubic", "cosine", "exponential", "polynomial"];
+        let shapes = || SHAPES.iter().map(|shape| shape.name);
         let word = match &item.kind {
             ExprKind::Call(word, arguments) if word.value == "polynomial" && arguments.len() == 1 => {
                 let power = self.number(&arguments[0].value, Type::Number, scope)?.value;
@@ -108,7 +107,7 @@ impl Evaluator<'_> {
             "cosine" => Shape::Cosine,
             "exponential" => Shape::Exponential,
             other => {
-                let near = nearest(other, SHAPES.into_iter().chain(["repeating"]));
+                let near = nearest(other, shapes().chain(["repeating"]));
                 let mut diagnostic = Diagnostic::error(
                     Code::UnknownShape,
                     format!("there is no shape `{other}`"),
@@ -118,7 +117,9 @@ impl Evaluator<'_> {
                 diagnostic = match near {
                     Some("polynomial") => diagnostic.help("write `polynomial(2)`"),
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
-                    None => diagnostic.help(format!("the shapes are {}", SHAPES.join(", "))),
+                    None => {
+                        diagnostic.help(format!("the shapes are {}", shapes().collect::<Vec<_>>().join(", ")))
+                    }
                 };
                 self.findings.push(diagnostic);
                 return None;

@@ -1,0 +1,127 @@
+//! `obertc new`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{ERRORS, FINE, grumble, say};
+use crate::language::vocab::{KEYWORDS, VERBS};
+
+#[derive(Args, Debug)]
+pub struct NewArgs {
+    /// Where it is written; `-` prints it
+    #[arg(value_name = "FILE", default_value = "recipe.obert")]
+    file: PathBuf,
+    /// What it does
+    #[arg(long, short, value_enum, default_value_t)]
+    template: Starter,
+}
+
+/// A recipe to start from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Starter {
+    /// A tiny model on generated texts: runs at once, without a download
+    #[default]
+    Quickstart,
+    /// Prune step by step while training
+    Gradual,
+    /// Prune a fine-tuned model at once, and compare criteria
+    Oneshot,
+    /// Fine-tune a pruned model; its zeros stay
+    Transfer,
+    /// Prune, then train with eight-bit weights and inputs
+    Quantized,
+}
+
+impl Starter {
+    fn text(self) -> &'static str {
+        match self {
+            Starter::Quickstart => include_str!("../../stdlib_recipes/quickstart.obert"),
+            Starter::Gradual => include_str!("../../stdlib_recipes/starters/gradual.obert"),
+            Starter::Oneshot => include_str!("../../stdlib_recipes/starters/oneshot.obert"),
+            Starter::Transfer => include_str!("../../stdlib_recipes/starters/transfer.obert"),
+            Starter::Quantized => include_str!("../../stdlib_recipes/starters/quantized.obert"),
+        }
+    }
+
+    /// The text with the name of its recipe replaced.
+    fn named(self, name: &str) -> String {
+        let rename = |line: &str| match line.strip_prefix("recipe ").and_then(|rest| rest.split_once(' ')) {
+            Some((_, rest)) => format!("recipe {name} {rest}\n"),
+            None => format!("{line}\n"),
+        };
+        self.text().lines().map(rename).collect()
+    }
+}
+
+pub fn run(args: &NewArgs) -> i32 {
+    if args.file == Path::new("-") {
+        say(args.template.text());
+        return FINE;
+    }
+    let shown = args.file.display();
+    // A link that leads nowhere is there all the same.
+    if args.file.symlink_metadata().is_ok() {
+        grumble(&format!(
+            "error: `{shown}` is already there\n  help: give another name, or `-` to print the recipe\n"
+        ));
+        return ERRORS;
+    }
+    if let Some(folder) = args.file.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+        grumble(&format!("error: there is no folder `{}`\n  help: make it first\n", folder.display()));
+        return ERRORS;
+    }
+    let text = args.template.named(&recipe_name(&args.file));
+    if let Err(diagnostic) = crate::files::write_whole(&args.file, text.as_bytes()) {
+        return super::fail(&[diagnostic], &crate::diag::Sources::new());
+    }
+    say(&format!("wrote {shown}; next: obertc check {shown}\n"));
+    FINE
+}
+
+/// A name for the recipe in this file: its stem, as a word of the language.
+fn recipe_name(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let word: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let word = word.trim_matches('_');
+    let clauses = VERBS.iter().flat_map(|v| v.clauses.iter().map(|c| c.name));
+    let mut taken = VERBS.iter().map(|v| v.name).chain(KEYWORDS.iter().map(|k| k.name)).chain(clauses);
+    if word.is_empty() {
+        "recipe".to_owned()
+    } else if word.starts_with(|c: char| c.is_ascii_digit()) || taken.any(|name| name == word) {
+        format!("recipe_{word}")
+    } else {
+        word.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::{NoFiles, Options, compile};
+
+    #[test]
+    fn every_starter_is_free_of_findings_and_in_canonical_form_under_any_name() {
+        let files =
+            ["squad90.obert", "8-bit model.obert", "for.obert", "über.obert", "-.obert", ".obert", "x.y.z"];
+        for starter in Starter::value_variants() {
+            assert!(starter.text().starts_with("## "), "{starter:?} does not say what it does");
+            for file in files {
+                let text = starter.named(&recipe_name(Path::new(file)));
+                let compiled = compile(file, &text, &NoFiles, Options::default());
+                assert!(compiled.diagnostics.is_empty(), "{file}:\n{text}\n{:?}", compiled.diagnostics);
+                assert_eq!(crate::cli::fmt::formatted(file, &text).unwrap(), text, "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_recipe_is_named_after_its_file() {
+        let name = |file: &str| recipe_name(Path::new(file));
+        assert_eq!(name("runs/squad90.obert"), "squad90");
+        assert_eq!(name("8-bit model.obert"), "recipe_8_bit_model");
+        assert_eq!(name("for.obert"), "recipe_for");
+        assert_eq!(name("日本.obert"), "recipe");
+        assert!(Starter::Gradual.named("mine").contains("\nrecipe mine for 30 epochs {\n"));
+    }
+}

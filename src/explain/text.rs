@@ -1,0 +1,94 @@
+//! Text for a terminal, a line at a time.
+
+/// No line of prose is longer.
+const WIDTH: usize = 100;
+
+/// A page that grows.
+pub(crate) struct Text {
+    out: String,
+    color: bool,
+}
+
+impl Text {
+    /// An empty page, with ANSI colours or without.
+    pub(crate) fn new(color: bool) -> Self {
+        Text { out: String::new(), color }
+    }
+
+    /// A line that stands out.
+    pub(crate) fn heading(&mut self, text: &str) {
+        if !self.out.is_empty() && !self.out.ends_with("\n\n") {
+            self.out.push('\n');
+        }
+        let text = if self.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
+        self.out.push_str(&format!("{text}\n\n"));
+    }
+
+    /// A line between two pages.
+    pub(crate) fn rule(&mut self) {
+        self.out.push_str(&format!("{}\n\n", "─".repeat(WIDTH)));
+    }
+
+    /// Prose, set anew.
+    pub(crate) fn prose(&mut self, text: &str) {
+        self.wrapped(text, "", "");
+        self.out.push('\n');
+    }
+
+    /// Code, indented.
+    pub(crate) fn code(&mut self, code: &str) {
+        for line in code.lines() {
+            let line = format!("    {line}");
+            self.out.push_str(line.trim_end());
+            self.out.push('\n');
+        }
+        self.out.push('\n');
+    }
+
+    /// A word and what is to be said about it: the first paragraph beside it, the others below.
+    pub(crate) fn row(&mut self, name: &str, column: usize, paragraphs: &[String]) {
+        let indent = " ".repeat(column + 4);
+        let first = format!("  {name:<column$}  ");
+        let first = if name.chars().count() > column {
+            self.out.push_str(&format!("  {name}\n"));
+            indent.clone()
+        } else {
+            first
+        };
+        for (i, paragraph) in paragraphs.iter().filter(|p| !p.is_empty()).enumerate() {
+            self.wrapped(paragraph, if i == 0 { &first } else { &indent }, &indent);
+        }
+    }
+
+    /// Several rows with one width of names, and a blank line behind.
+    pub(crate) fn rows(&mut self, rows: &[(String, Vec<String>)]) {
+        let widest = rows.iter().map(|(name, _)| name.chars().count()).filter(|n| *n <= 26).max();
+        for (name, paragraphs) in rows {
+            self.row(name, widest.unwrap_or(8).max(8), paragraphs);
+        }
+        self.out.push('\n');
+    }
+
+    /// The page with one newline at its end.
+    pub(crate) fn finish(self) -> String {
+        format!("{}\n", self.out.trim_end())
+    }
+
+    fn wrapped(&mut self, text: &str, first: &str, indent: &str) {
+        let mut line = first.to_owned();
+        let mut empty = true;
+        for word in text.split_whitespace() {
+            if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.out.push_str(&format!("{}\n", line.trim_end()));
+                line = indent.to_owned();
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.out.push_str(&format!("{}\n", line.trim_end()));
+    }
+}

@@ -1,0 +1,193 @@
+//! From a word to its pages.
+
+use crate::diag::{Code, nearest};
+use crate::language::vocab::{KEYWORDS, SHAPES, UNITS, VERBS, declared::DECLARED};
+
+use super::describe;
+use super::entries::{Entry, Kind, entries};
+use super::library;
+use super::text::Text;
+
+/// A word that nothing is known about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// The word that was probably meant.
+    pub nearest: Option<String>,
+}
+
+/// Lists that have a page of their own.
+const LISTS: [&str; 5] = ["verbs", "shapes", "types", "units", "codes"];
+
+/// What is to be said about a code (`OB0402`, `402`), a verb (`prune`), a setting (`damp`,
+/// `prune.damp`), a value (`obs`), or a name of the standard library, as text for a terminal.
+///
+/// # Errors
+/// A word that is none of these.
+pub fn explain(word: &str, color: bool) -> Result<String, Unknown> {
+    let word = word.trim();
+    let mut text = Text::new(color);
+    if let Some(code) = code(word) {
+        describe::code(&mut text, code);
+        return Ok(text.finish());
+    }
+    if LISTS.contains(&word) {
+        describe::list(&mut text, word);
+        return Ok(text.finish());
+    }
+    let all = entries();
+    let mut found = grouped(all.iter().filter(|entry| leads_to(entry, word)));
+    if found.is_empty() {
+        found = grouped(all.iter().filter(|entry| formerly(entry, word)));
+        if let Some((kind, _)) = found.first() {
+            describe::formerly(&mut text, word, kind);
+        }
+    }
+    for (i, (kind, paths)) in found.iter().enumerate() {
+        if i > 0 {
+            text.rule();
+        }
+        describe::entry(&mut text, kind, paths);
+    }
+    let mut known = !found.is_empty();
+    for module in library::modules() {
+        let short = word.strip_prefix(module.name).and_then(|rest| rest.strip_prefix('.')).unwrap_or(word);
+        for name in module.names.iter().filter(|name| name.name == short) {
+            describe::library_name(&mut text, module.name, name);
+            known = true;
+        }
+        if module.name == word {
+            describe::library_module(&mut text, &module);
+            known = true;
+        }
+    }
+    if known { Ok(text.finish()) } else { Err(Unknown { nearest: nearest_topic(word, &all) }) }
+}
+
+/// Everything that can be explained, in groups for a list.
+pub fn topics() -> Vec<(&'static str, Vec<String>)> {
+    let all = entries();
+    let among = |wanted: fn(&Kind) -> bool| {
+        let mut names: Vec<String> =
+            all.iter().filter(|e| wanted(&e.kind)).map(|e| e.name().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let owned = |names: &mut dyn Iterator<Item = &'static str>| names.map(str::to_owned).collect();
+    let library = library::modules();
+    let names = library.iter().flat_map(|m| m.names.iter().map(move |n| format!("{}.{}", m.name, n.name)));
+    vec![
+        ("Verbs", owned(&mut VERBS.iter().map(|v| v.name))),
+        ("Settings", among(|kind| matches!(kind, Kind::Setting(..)))),
+        ("Values", among(|kind| matches!(kind, Kind::Value(_)))),
+        ("Shapes", owned(&mut SHAPES.iter().map(|s| s.name))),
+        ("Keywords", owned(&mut KEYWORDS.iter().map(|k| k.name))),
+        ("Types", owned(&mut DECLARED.iter().map(|(name, _)| *name))),
+        ("Units", owned(&mut UNITS.iter().map(|(name, _)| *name))),
+        ("Standard library", names.collect()),
+        ("Lists", owned(&mut LISTS.into_iter())),
+        ("Codes", Code::ALL.iter().map(Code::to_string).collect()),
+    ]
+}
+
+/// `OB0402`, `ob402` or `402`.
+fn code(word: &str) -> Option<Code> {
+    let digits = word.get(..2).filter(|p| p.eq_ignore_ascii_case("ob")).map_or(word, |_| &word[2..]);
+    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u16>().ok())??;
+    Code::ALL.iter().copied().find(|code| code.number() == number)
+}
+
+/// Whether `prune.damp` means this entry: the last word is its name, those before lie on its way.
+fn leads_to(entry: &Entry, word: &str) -> bool {
+    let Some((name, before)) = word.rsplit_once('.').map(|(b, n)| (n, b)).or(Some((word, ""))) else {
+        return false;
+    };
+    let singular = if let Kind::Unit(..) = entry.kind { entry.name().strip_suffix('s') } else { None };
+    let mut way = entry.path.iter();
+    (entry.name() == name || singular == Some(name))
+        && before.split('.').filter(|w| !w.is_empty()).all(|w| way.any(|step| *step == w))
+}
+
+fn formerly(entry: &Entry, word: &str) -> bool {
+    matches!(entry.kind, Kind::Setting(setting, _) if setting.formerly.contains(&word))
+}
+
+/// Entries that say the same, with all the ways that lead to them.
+fn grouped<'a>(found: impl Iterator<Item = &'a Entry>) -> Vec<(Kind, Vec<Vec<&'static str>>)> {
+    let mut groups: Vec<(Kind, Vec<Vec<&'static str>>)> = Vec::new();
+    for entry in found {
+        match groups.iter_mut().find(|(kind, _)| *kind == entry.kind) {
+            Some((_, paths)) => paths.push(entry.path.clone()),
+            None => groups.push((entry.kind, vec![entry.path.clone()])),
+        }
+    }
+    groups
+}
+
+fn nearest_topic(word: &str, all: &[Entry]) -> Option<String> {
+    if word.is_empty() {
+        return None;
+    }
+    let codes: Vec<String> = Code::ALL.iter().map(Code::to_string).collect();
+    let library = library::modules();
+    let names = library.iter().flat_map(|m| m.names.iter().map(|n| n.name.as_str()));
+    let looks_like_code = word.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("ob"))
+        && word.bytes().any(|b| b.is_ascii_digit());
+    if looks_like_code {
+        return nearest(word, codes.iter().map(String::as_str)).map(str::to_owned);
+    }
+    if word.starts_with("std.") {
+        let full: Vec<String> =
+            library.iter().flat_map(|m| m.names.iter().map(|n| format!("{}.{}", m.name, n.name))).collect();
+        return nearest(word, full.iter().map(String::as_str)).map(str::to_owned);
+    }
+    let (before, name) = word.rsplit_once('.').unwrap_or(("", word));
+    // Of a setting that is misspelt behind its verb, only the verb's own are near.
+    let own = all.iter().filter(|e| before.is_empty() || e.path.first() == Some(&before));
+    let mut words: Vec<&str> = own.map(|entry| entry.name()).collect();
+    if before.is_empty() {
+        words.extend(names);
+        words.extend(LISTS);
+    }
+    let found = nearest(name, words);
+    found.map(|near| if before.is_empty() { near.to_owned() } else { format!("{before}.{near}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_may_be_written_in_short() {
+        for word in ["OB0402", "ob0402", "OB402", "402", "0402"] {
+            assert_eq!(code(word), Some(Code::EmptyWindow), "{word}");
+        }
+        for word in ["", "OB", "OB9999", "99999999", "obs", "ö1"] {
+            assert_eq!(code(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn every_topic_that_is_listed_can_be_explained() {
+        for (group, words) in topics() {
+            for word in words {
+                let text = explain(&word, false).unwrap_or_else(|_| panic!("{group}: {word}"));
+                assert!(text.lines().count() >= 3, "{text}");
+                assert!(text.lines().all(|l| l == l.trim_end()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_answered_with_what_is_near() {
+        let near = |word: &str| explain(word, false).unwrap_err().nearest;
+        assert_eq!(near("prun").as_deref(), Some("prune"));
+        assert_eq!(near("prune.spars").as_deref(), Some("prune.sparsity"));
+        assert_eq!(near("std.bert.encoder_linear").as_deref(), Some("std.bert.encoder_linears"));
+        assert_eq!(near("OB0499").as_deref(), Some("OB0409"));
+        assert_eq!(near("zzzzzzzz"), None);
+        for word in ["", ".", "..", "prune.", "ö.ö", "OB", "std."] {
+            explain(word, false).unwrap_err();
+        }
+    }
+}

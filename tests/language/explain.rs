@@ -1,0 +1,100 @@
+//! The pages behind codes: what they call wrong is found, what they call right is not.
+
+use obert::diag::render::full;
+use obert::diag::{Code, Diagnostic, Findings, Sources};
+use obert::explain::{explain, page};
+use obert::language::syntax::parse_file;
+use obert::language::{NoFiles, Options, compile, format};
+
+use crate::docs::recipe;
+
+/// What the checker finds in an example; `None` for commands, which are shown and not run.
+fn found(kind: &str, code: &str) -> Option<(Vec<Diagnostic>, String)> {
+    let recipe = recipe(kind, code)?;
+    let compiled = compile("example", &recipe, &NoFiles, Options::default());
+    let shown = full::render_all(&compiled.diagnostics, &compiled.sources, false);
+    Some((compiled.diagnostics, format!("{recipe}\n{shown}")))
+}
+
+fn canonical(code: &str) -> String {
+    let (mut sources, mut findings) = (Sources::new(), Findings::new());
+    let file = sources.add("example", code);
+    format(code, &parse_file(file, code, &mut findings)).trim_end().to_owned()
+}
+
+/// Whether only a command, a file or a running engine provokes this code.
+fn beyond_recipes(code: Code) -> bool {
+    let flags_and_files = [Code::UseCycle, Code::UnknownParameter, Code::SetTwice];
+    !(100..800).contains(&code.number()) || flags_and_files.contains(&code)
+}
+
+#[test]
+fn every_wrong_example_gives_its_code_and_no_right_one_an_error() {
+    let mut compiled = 0;
+    let mut mistakes = Vec::new();
+    for code in Code::ALL {
+        let page = page(*code).unwrap_or_else(|| panic!("{code} has no page"));
+        let wrong = found(page.wrong.kind, page.wrong.code);
+        match wrong {
+            Some((wrong, _)) if wrong.iter().any(|d| d.code == *code) => compiled += 1,
+            _ if beyond_recipes(*code) => {}
+            Some((_, shown)) => mistakes.push(format!("no {code} in\n{shown}")),
+            None => mistakes.push(format!("{code} can be shown by a recipe")),
+        }
+        let Some((right, shown)) = found(page.right.kind, page.right.code) else { continue };
+        if right.iter().any(|d| d.code == *code || d.is_error()) {
+            mistakes.push(format!("{code} calls this right:\n{shown}"));
+        }
+        if page.right.kind == "obert" && canonical(page.right.code) != page.right.code {
+            mistakes.push(format!("{code} is not in canonical form:\n{}", page.right.code));
+        }
+    }
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    assert!(compiled >= 80, "{compiled} examples");
+}
+
+/// The exit code and the complaints of a command, if it checks a recipe that we ship.
+fn checked(example: &str) -> Option<(Option<i32>, String)> {
+    let arguments = example.strip_prefix("$ obertc ").filter(|a| a.starts_with("check stdlib_recipes/"))?;
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_obertc"))
+        .args(arguments.split(' '))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    Some((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+#[test]
+fn commands_on_recipes_that_we_ship_do_what_their_pages_say() {
+    let mut run = Vec::new();
+    for code in Code::ALL {
+        let page = page(*code).unwrap();
+        let Some((status, complaint)) = checked(page.wrong.code) else { continue };
+        assert!(status == Some(1) && complaint.starts_with(&code.to_string()), "{code}: {complaint}");
+        let (status, complaint) = checked(page.right.code).unwrap();
+        assert_eq!(status, Some(0), "{code}: {complaint}");
+        run.push(code.to_string());
+    }
+    assert_eq!(run, ["OB0001", "OB0213", "OB0226", "OB0922"]);
+}
+
+#[test]
+fn pages_read_as_recorded() {
+    for word in [
+        "OB0402",
+        "OB0701",
+        "OB0913",
+        "prune",
+        "prune.pattern",
+        "damp",
+        "batch",
+        "obs",
+        "num_grads",
+        "gradual",
+        "codes",
+    ] {
+        insta::with_settings!({ omit_expression => true, snapshot_path => "snapshots/explain", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(word.replace('.', "_"), explain(word, false).unwrap());
+        });
+    }
+}
