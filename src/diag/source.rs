@@ -3,6 +3,7 @@
 //! A [`Span`] is a byte range of one file; lines and columns are computed only when shown.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Which of the [`Sources`] a span belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ impl SourceFile {
 /// All texts that took part in a compilation.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    files: Vec<SourceFile>,
+    files: Vec<Arc<SourceFile>>,
 }
 
 impl Sources {
@@ -107,7 +108,7 @@ impl Sources {
 
     /// Adds a text and returns its identity.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.files.push(SourceFile::new(name.into(), text.into()));
+        self.files.push(Arc::new(SourceFile::new(name.into(), text.into())));
         FileId(self.files.len() as u32 - 1)
     }
 

@@ -67,7 +67,7 @@ pub const LARGEST_RECIPE: usize = 4 << 20;
 
 /// Compiles a recipe. `name` is its path as it will be shown, and what `use "…"` is relative to.
 pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) -> Compilation {
-    let mut sources = Sources::new();
+    let mut sources = stdlib::sources();
     let mut findings = Findings::new();
     let main = sources.add(name, text.strip_prefix('\u{feff}').unwrap_or(text));
     if text.len() > LARGEST_RECIPE {

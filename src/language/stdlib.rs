@@ -1,12 +1,43 @@
 //! The standard library: recipes' shared parts, written in the language and built in.
 
+use std::sync::{Arc, LazyLock};
+
+use crate::diag::{FileId, Findings, Sources};
+
+use super::syntax::ast::File;
+use super::syntax::parse_file;
+
 /// Every module with its text.
 pub const MODULES: &[(&str, &str)] = &[
     ("std.bert", include_str!("../../stdlib_recipes/std/bert.obert")),
     ("std.obert", include_str!("../../stdlib_recipes/std/obert.obert")),
 ];
 
-/// The text of a module such as `std.bert`.
-pub fn module(name: &str) -> Option<&'static str> {
-    MODULES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+/// The modules read, once in the life of a process.
+struct Library {
+    sources: Sources,
+    modules: Vec<(FileId, Arc<File>)>,
+}
+
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    let mut sources = Sources::new();
+    // A test sees to it that nothing is found in them.
+    let mut findings = Findings::new();
+    let modules = MODULES.iter().map(|(name, text)| {
+        let id = sources.add(*name, *text);
+        (id, Arc::new(parse_file(id, text, &mut findings).file))
+    });
+    let modules = modules.collect();
+    Library { sources, modules }
+});
+
+/// The texts that every compilation starts with: the library's, so that their places are known.
+pub fn sources() -> Sources {
+    LIBRARY.sources.clone()
+}
+
+/// A module such as `std.bert`.
+pub fn module(name: &str) -> Option<(FileId, Arc<File>)> {
+    let index = MODULES.iter().position(|(known, _)| *known == name)?;
+    LIBRARY.modules.get(index).cloned()
 }

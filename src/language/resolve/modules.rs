@@ -1,6 +1,7 @@
 //! The recipe's file and every file it uses.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span, nearest};
 use crate::language::stdlib;
@@ -29,7 +30,7 @@ impl Loader for NoFiles {
 #[derive(Clone, Debug)]
 pub struct Module {
     /// Its statements.
-    pub file: File,
+    pub file: Arc<File>,
     /// Its text.
     pub id: FileId,
     /// Its imports, each with the module it leads to.
@@ -64,7 +65,9 @@ pub fn load(
 ) -> Vec<Module> {
     let identity = sources.get(main).name.clone();
     let mut reader = Reader { loader, sources, findings, modules: Vec::new(), open: Vec::new() };
-    reader.module(main, identity);
+    let text = reader.sources.get(main).text.clone();
+    let file = reader.parse(main, &text);
+    reader.module(main, file, identity);
     reader.modules
 }
 
@@ -77,17 +80,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn module(&mut self, id: FileId, identity: String) -> usize {
-        let text = self.sources.get(id).text.clone();
-        let parsed = parse_file(id, &text, self.findings);
+    fn parse(&mut self, id: FileId, text: &str) -> Arc<File> {
+        Arc::new(parse_file(id, text, self.findings).file)
+    }
+
+    fn module(&mut self, id: FileId, file: Arc<File>, identity: String) -> usize {
         let index = self.modules.len();
-        let imports: Vec<Import> = parsed
-            .file
+        let imports: Vec<Import> = file
             .items
             .iter()
             .filter_map(|item| if let Item::Import(import) = item { Some(import.clone()) } else { None })
             .collect();
-        let file = parsed.file;
         self.modules.push(Module { file, id, imports: Vec::new(), identity: identity.clone() });
         for import in imports {
             self.open.push((identity.clone(), import.span));
@@ -107,7 +110,10 @@ impl Reader<'_> {
                 match loaded {
                     Ok((path, text)) => {
                         let identity = path.display().to_string();
-                        let module = self.open_module(&identity, &text, import.span)?;
+                        let module = self.open_module(&identity, import.span, |reader| {
+                            let id = reader.sources.add(&identity, text.as_str());
+                            (id, reader.parse(id, &text))
+                        })?;
                         let names = match &import.names {
                             Some(names) => names.clone(),
                             None => self.all_names(module, import.span),
@@ -135,8 +141,8 @@ impl Reader<'_> {
     fn dotted(&mut self, import: &Import, path: &[Word]) -> Option<ResolvedImport> {
         let words: Vec<&str> = path.iter().map(|w| w.value.as_str()).collect();
         let whole = words.join(".");
-        if let Some(text) = stdlib::module(&whole) {
-            let module = self.open_module(&whole, text, import.span)?;
+        if let Some(standard) = stdlib::module(&whole) {
+            let module = self.open_module(&whole, import.span, |_| standard)?;
             let names = match &import.names {
                 Some(names) => names.clone(),
                 None => self.all_names(module, import.span),
@@ -145,8 +151,8 @@ impl Reader<'_> {
         }
         if let (Some((last, parents)), None) = (path.split_last(), &import.names) {
             let parent = parents.iter().map(|w| w.value.as_str()).collect::<Vec<_>>().join(".");
-            if let Some(text) = stdlib::module(&parent) {
-                let module = self.open_module(&parent, text, import.span)?;
+            if let Some(standard) = stdlib::module(&parent) {
+                let module = self.open_module(&parent, import.span, |_| standard)?;
                 return Some(ResolvedImport { span: import.span, module, names: vec![last.clone()] });
             }
         }
@@ -164,7 +170,12 @@ impl Reader<'_> {
         None
     }
 
-    fn open_module(&mut self, identity: &str, text: &str, at: Span) -> Option<usize> {
+    fn open_module(
+        &mut self,
+        identity: &str,
+        at: Span,
+        read: impl FnOnce(&mut Self) -> (FileId, Arc<File>),
+    ) -> Option<usize> {
         if let Some(position) = self.open.iter().position(|(open, _)| open == identity) {
             let circle: Vec<&str> = self.open[position..].iter().map(|(name, _)| name.as_str()).collect();
             self.findings.push(
@@ -181,8 +192,8 @@ impl Reader<'_> {
         if let Some(known) = self.modules.iter().position(|m| m.identity == identity) {
             return Some(known);
         }
-        let id = self.sources.add(identity, text);
-        Some(self.module(id, identity.to_owned()))
+        let (id, file) = read(self);
+        Some(self.module(id, file, identity.to_owned()))
     }
 
     fn all_names(&self, module: usize, at: Span) -> Vec<Word> {
