@@ -12,6 +12,7 @@ use crate::diag::render::full;
 use crate::diag::{Code, Diagnostic, Sources, Span};
 use crate::language::{Compilation, Options, Override, compile};
 use crate::params::folder;
+use crate::yaml;
 
 mod check;
 #[cfg(feature = "engine")]
@@ -141,6 +142,11 @@ fn compile_recipe(args: &RecipeArgs) -> Result<Compilation, (Vec<Diagnostic>, So
         },
     };
     let name = args.recipe.display().to_string();
+    if yaml::is_yaml(&args.recipe) {
+        let find_model = Some(&local_model as _);
+        let options = yaml::Options { overrides: &overrides, parameters, find_model, ..Default::default() };
+        return Ok(yaml::compile(&name, &text, options));
+    }
     let options = Options { overrides: &overrides, parameters, find_model: Some(&local_model) };
     Ok(compile(&name, &text, &files::Disk, options))
 }
