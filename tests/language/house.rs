@@ -11,11 +11,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("schedule", &["params", "diag"]),
     ("plan", &["schedule", "params", "diag"]),
     ("language", &["schedule", "params", "diag"]),
+    ("yaml", &["language", "schedule", "params", "diag"]),
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
     ("output", &["engine", "task", "method", "files", "schedule", "params", "diag"]),
-    ("cli", &["output", "engine", "task", "files", "plan", "language", "schedule", "params", "diag"]),
+    ("cli", &["output", "engine", "task", "files", "plan", "yaml", "language", "schedule", "params", "diag"]),
 ];
 
 /// The same inside the language: text, then names, then meaning.

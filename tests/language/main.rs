@@ -7,3 +7,4 @@ mod format;
 mod house;
 mod recipes;
 mod schedules;
+mod yaml;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
-use crate::params::builtin::{Head, bert, well_known};
 use crate::params::ParameterTable;
+use crate::params::builtin::{Head, bert, well_known};
 use crate::yaml::recipe::{Collected, Datum, Fields};
 
 use super::Options;
@@ -24,15 +24,31 @@ pub(super) struct Context {
     model: String,
     data: String,
     batch: Option<(String, Span)>,
+    seed: Option<(String, Span)>,
     metadata: Vec<String>,
 }
 
 impl Context {
-    pub(super) fn of(name: &str, collected: &Collected, fields: &[Fields], options: &Options, findings: &mut Findings) -> Self {
+    pub(super) fn of(
+        name: &str,
+        collected: &Collected,
+        fields: &[Fields],
+        options: &Options,
+        findings: &mut Findings,
+    ) -> Self {
         let stem = Path::new(name).file_stem().map_or("recipe".into(), |s| s.to_string_lossy().into_owned());
-        let model = options.model.unwrap_or("bert-base-uncased").to_owned();
-        let data = options.data.map_or_else(|| guess(&stem, fields).to_owned(), str::to_owned);
-        if options.model.is_none() || options.data.is_none() {
+        let said_model = options
+            .model
+            .map(str::to_owned)
+            .or_else(|| collected.word("model", |c| !c.is_control() && c != '"' && c != '\\'));
+        let said_data = options.data.map(str::to_owned).or_else(|| {
+            collected
+                .word("data", |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')' | ':' | ',' | ' '))
+        });
+        let assumed = said_model.is_none() || said_data.is_none();
+        let model = said_model.unwrap_or_else(|| "bert-base-uncased".to_owned());
+        let data = said_data.unwrap_or_else(|| guess(&stem, fields).to_owned());
+        if assumed {
             findings.push(
                 Diagnostic::advice(
                     Code::Assumed,
@@ -53,17 +69,29 @@ impl Context {
             given,
             model,
             data,
-            batch: collected.batch(),
+            batch: collected.number("per_device_train_batch_size").filter(|(n, _)| n != "0"),
+            seed: collected.number("seed"),
             metadata: metadata(collected),
         }
     }
 
     /// Writes the settings.
     pub(super) fn write(&self, draft: &mut Draft) {
-        draft.settings.push(Line { parts: vec![(format!("model: \"{}\"", self.model.replace('\\', "\\\\").replace('"', "\\\"")), self.first)], fields: vec![] });
-        draft.settings.push(Line { parts: vec![(format!("data: {}", self.data), self.first)], fields: vec![] });
+        draft.settings.push(Line {
+            parts: vec![(
+                format!("model: \"{}\"", self.model.replace('\\', "\\\\").replace('"', "\\\"")),
+                self.first,
+            )],
+            fields: vec![],
+        });
+        draft
+            .settings
+            .push(Line { parts: vec![(format!("data: {}", self.data), self.first)], fields: vec![] });
         if let Some((batch, at)) = &self.batch {
             draft.settings.push(Line::of(format!("batch: {batch}"), *at));
+        }
+        if let Some((seed, at)) = &self.seed {
+            draft.settings.push(Line::of(format!("seed: {seed}"), *at));
         }
         draft.notes.extend(self.metadata.iter().cloned());
     }
@@ -84,7 +112,13 @@ fn guess(stem: &str, fields: &[Fields]) -> &'static str {
         })
         .collect();
     let stem = stem.to_lowercase();
-    let named = [("squad", "squad"), ("mnli", "mnli"), ("qqp", "qqp"), ("mlm", "masked_text"), ("pretrain", "masked_text")];
+    let named = [
+        ("squad", "squad"),
+        ("mnli", "mnli"),
+        ("qqp", "qqp"),
+        ("mlm", "masked_text"),
+        ("pretrain", "masked_text"),
+    ];
     let by_name = named.iter().find(|(word, _)| stem.contains(word)).map(|(_, data)| *data);
     if outputs.contains(&"start_logits") || outputs.contains(&"end_logits") {
         "squad"
@@ -123,11 +157,17 @@ fn identifier(stem: &str) -> String {
 /// The metadata as comments, so that nothing is lost.
 fn metadata(collected: &Collected) -> Vec<String> {
     let Some(entry) = &collected.metadata else { return Vec::new() };
+    // What became settings needs no comment.
+    const SAID: [&str; 4] = ["model", "data", "per_device_train_batch_size", "seed"];
+    if entry.value.entries().iter().all(|e| e.key.text().is_some_and(|k| SAID.contains(&k))) {
+        return Vec::new();
+    }
     let mut lines = vec!["# __metadata__:".to_owned()];
     fn below(node: &crate::yaml::reader::Node, indent: usize, lines: &mut Vec<String>) {
         for entry in node.entries() {
             let key = entry.key.text().unwrap_or("");
-            let value = entry.value.text().map_or(String::new(), |t| format!(" {}", t.replace(['\n', '\r'], " ")));
+            let value =
+                entry.value.text().map_or(String::new(), |t| format!(" {}", t.replace(['\n', '\r'], " ")));
             lines.push(format!("# {}{key}:{value}", "  ".repeat(indent)));
             if lines.len() < 200 {
                 below(&entry.value, indent + 1, lines);

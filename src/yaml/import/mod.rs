@@ -78,7 +78,8 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     let mut findings = Findings::new();
     let file = sources.add(name, text);
     let drafted = draft_of(name, file, text, &options, &mut sources, &mut findings);
-    let findings = once_per_file(findings.into_sorted());
+    let mut findings = once_per_file(findings.into_sorted());
+    findings.iter_mut().for_each(|d| d.move_places(|span| first_line(span, &sources)));
     let failed = findings.iter().any(Diagnostic::is_error);
     let Some((draft, document, context)) = drafted.filter(|_| !failed) else {
         let compilation = Compilation { sources, diagnostics: findings, schedule: None, parameters: None };
@@ -124,8 +125,13 @@ fn draft_of(
 fn known<'a>(modifier: &'a super::recipe::Modifier, findings: &mut Findings) -> Option<Fields<'a>> {
     if let Some(Family::Refused(instead)) = super::recipe::registry::find(&modifier.name).map(|k| k.family) {
         findings.push(
-            Diagnostic::error(Code::ModifierRefused, format!("obert has no `{}`", modifier.name), modifier.at, "not supported")
-                .help(instead),
+            Diagnostic::error(
+                Code::ModifierRefused,
+                format!("obert has no `{}`", modifier.name),
+                modifier.at,
+                "not supported",
+            )
+            .help(instead),
         );
         return None;
     }
@@ -151,8 +157,13 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
             Family::WeightDecay => layers::weight_decay(draft, modifier, findings),
             Family::Trainable => layers::trainable(draft, modifier, &select, length, findings),
             Family::Logging => findings.push(
-                Diagnostic::advice(Code::Dropped, "logging is no part of a recipe here", modifier.fields.modifier.at, "left out")
-                    .help("a run writes its log by itself"),
+                Diagnostic::advice(
+                    Code::Dropped,
+                    "logging is no part of a recipe here",
+                    modifier.fields.modifier.at,
+                    "left out",
+                )
+                .help("a run writes its log by itself"),
             ),
             Family::EpochRange | Family::LayerPruning | Family::Refused(_) => {}
         }
@@ -162,27 +173,40 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
 }
 
 /// `--set` replaces variables of the recipe.
-fn overrides(given: &[Override], root: &Node, sources: &mut Sources, findings: &mut Findings) -> Vec<(String, Rc<Node>)> {
+fn overrides(
+    given: &[Override],
+    root: &Node,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Vec<(String, Rc<Node>)> {
     let mut list = Vec::new();
     for one in given {
         let file = sources.add(format!("--set {}", one.name), one.value.clone());
         let span = Span::new(file, 0..one.value.len());
         let scalar = |node: &Node| matches!(node.value, Value::Scalar { .. });
         let stages = root.entries().iter().map(|e| &e.value);
-        let known = root.get(&one.name).is_some_and(|n| scalar(n)) || stages.clone().any(|s| s.get(&one.name).is_some());
+        let known = root.get(&one.name).is_some_and(|n| scalar(n))
+            || stages.clone().any(|s| s.get(&one.name).is_some());
         if known {
             let value = Value::Scalar { text: one.value.clone(), plain: true };
             list.push((one.name.clone(), Rc::new(Node { value, span, tag: None, expanded: 1 })));
             continue;
         }
-        let names: Vec<&str> = root.entries().iter().filter(|e| scalar(&e.value)).filter_map(|e| e.key.text()).collect();
+        let names: Vec<&str> =
+            root.entries().iter().filter(|e| scalar(&e.value)).filter_map(|e| e.key.text()).collect();
         let help = match nearest(&one.name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if names.is_empty() => "it has no variables; change the field itself".to_owned(),
             None => format!("its variables are {}", names.join(", ")),
         };
         findings.push(
-            Diagnostic::error(Code::UnknownVariable, format!("the recipe has no variable `{}`", one.name), span, "set to this").help(help),
+            Diagnostic::error(
+                Code::UnknownVariable,
+                format!("the recipe has no variable `{}`", one.name),
+                span,
+                "set to this",
+            )
+            .help(help),
         );
     }
     list
@@ -198,12 +222,23 @@ fn once_per_file(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
             return true;
         }
         if count > 1 && !seen {
-            let more = if count == 2 { "one more like it".to_owned() } else { format!("{} more like it", count - 1) };
+            let more = if count == 2 {
+                "one more like it".to_owned()
+            } else {
+                format!("{} more like it", count - 1)
+            };
             d.message = format!("{}; {more}", d.message);
         }
         !std::mem::replace(&mut seen, true)
     });
     list
+}
+
+/// A list over many lines is pointed at by its first.
+fn first_line(span: Span, sources: &Sources) -> Span {
+    let text = sources.slice(span);
+    let end = text.find(['\n', '\r']).filter(|_| text.len() > 80).unwrap_or(text.len());
+    Span { end: span.start + end as u32, ..span }
 }
 
 /// Makes every finding about the generated text point into the YAML.
@@ -228,20 +263,26 @@ fn into_yaml(compilation: &mut Compilation, own: Vec<Diagnostic>, places: &Place
         if diagnostic.fix.as_ref().is_some_and(|f| f.span.file == generated) {
             diagnostic.fix = None;
         }
-        diagnostic.move_places(|span| if span.file == generated { moved(places.of(span)) } else { span });
+        diagnostic.move_places(|span| {
+            if span.file == generated { moved(first_line(places.of(span), yaml)) } else { span }
+        });
         findings.push(diagnostic);
     }
     compilation.diagnostics = findings.into_sorted();
 }
 
-/// Where modifiers were found, for a draft.
+/// What the metadata says about the run; our own export writes it there.
 impl Collected {
-    /// The text behind `__metadata__`, as a person wrote it.
-    fn batch(&self) -> Option<(String, Span)> {
-        let metadata = self.metadata.as_ref()?;
-        let batch = metadata.value.get("per_device_train_batch_size")?;
-        let text = batch.text()?;
-        text.parse::<u32>().ok().filter(|n| *n > 0)?;
-        Some((text.to_owned(), batch.span))
+    /// A whole number in the metadata.
+    fn number(&self, key: &str) -> Option<(String, Span)> {
+        let value = self.metadata.as_ref()?.value.get(key)?;
+        let number = value.text()?.parse::<u32>().ok()?;
+        Some((number.to_string(), value.span))
+    }
+
+    /// A text in the metadata of characters that `fits` takes.
+    fn word(&self, key: &str, fits: fn(char) -> bool) -> Option<String> {
+        let text = self.metadata.as_ref()?.value.get(key)?.text()?;
+        (!text.is_empty() && text.chars().all(fits)).then(|| text.to_owned())
     }
 }

@@ -7,6 +7,9 @@ use std::ops::Range;
 
 use crate::diag::Span;
 
+/// Places that lie further apart, in bytes, are not shown as one.
+const A_FEW_WORDS: u32 = 100;
+
 /// Which words of a text come from where.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -20,7 +23,12 @@ pub(super) struct Places {
 impl Places {
     /// `segments` are byte ranges of `written`, which the formatter made into `formatted`. `None` if
     /// the formatter changed more than space and commas.
-    pub(super) fn new(written: &str, formatted: &str, segments: &[(Range<usize>, Span)], fallback: Span) -> Option<Self> {
+    pub(super) fn new(
+        written: &str,
+        formatted: &str,
+        segments: &[(Range<usize>, Span)],
+        fallback: Span,
+    ) -> Option<Self> {
         let same = written.chars().filter(|c| is_mark(*c)).eq(formatted.chars().filter(|c| is_mark(*c)));
         if !same {
             return None;
@@ -44,15 +52,13 @@ impl Places {
         }
         found.sort_by_key(|(range, _)| range.start);
         match found.split_first() {
-            Some(((_, first), rest)) => rest.iter().fold(*first, |all, (_, s)| if near(all, *s) { all.to(*s) } else { all }),
+            Some(((_, first), rest)) => {
+                let whole = rest.iter().fold(*first, |all, (_, s)| all.to(*s));
+                if whole.end - whole.start <= A_FEW_WORDS { whole } else { *first }
+            }
             None => self.fallback,
         }
     }
-}
-
-/// Whether two places belong to one modifier, more or less.
-fn near(a: Span, b: Span) -> bool {
-    a.file == b.file && a.start.abs_diff(b.start) < 2000
 }
 
 fn is_mark(c: char) -> bool {

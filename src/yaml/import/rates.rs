@@ -53,7 +53,8 @@ impl Rates {
         let f = &mut timed.fields;
         let shape = f.choice("lr_func", &["linear", "cosine", "cyclic_linear"], "linear", findings);
         let rate = "from 0 to 1";
-        let from = f.number_in("init_lr", Conversion::Converted, |n| (0.0..=1.0).contains(&n), rate, findings);
+        let from =
+            f.number_in("init_lr", Conversion::Converted, |n| (0.0..=1.0).contains(&n), rate, findings);
         let to = f.number_in("final_lr", Conversion::Converted, |n| (0.0..=1.0).contains(&n), rate, findings);
         let cycle = f.number_in("cycle_epochs", Conversion::Kept, |n| n > 0.0, "above 0", findings);
         let (Some(shape), Some(from), Some(to), false) = (shape, from, to, f.broken) else { return };
@@ -63,11 +64,23 @@ impl Rates {
         f.dropped("update_frequency", "SparseML sets the rate at every step whatever it says", findings);
         let Some(end) = timed.end.clone() else {
             let at = timed.end_at();
-            timed.fields.refuse(findings, Code::FieldRange, at, "a learning rate function needs an end".into(), "never ends".into(), "write the epoch at which it reaches `final_lr`".into());
+            timed.fields.refuse(
+                findings,
+                Code::FieldRange,
+                at,
+                "a learning rate function needs an end".into(),
+                "never ends".into(),
+                "write the epoch at which it reaches `final_lr`".into(),
+            );
             return;
         };
         if timed.start.is_none() && shape != "linear" {
-            findings.push(otherwise("SparseML counts from epoch -1 here", timed.start_at(), "taken as 0", "write `start_epoch: 0`"));
+            findings.push(otherwise(
+                "SparseML counts from epoch -1 here",
+                timed.start_at(),
+                "taken as 0",
+                "write `start_epoch: 0`",
+            ));
         }
         let constant = from.value == to.value && shape != "cosine";
         self.pieces.push(Piece {
@@ -79,7 +92,8 @@ impl Rates {
                 "cosine" => "cosine",
                 _ => "linear",
             },
-            cycle: (shape == "cyclic_linear" && !constant).then(|| cycle.unwrap_or_else(|| Number::computed(1.0, true))),
+            cycle: (shape == "cyclic_linear" && !constant)
+                .then(|| cycle.unwrap_or_else(|| Number::computed(1.0, true))),
             from,
             to,
             name: timed.fields.modifier.at,
@@ -89,11 +103,24 @@ impl Rates {
 
     fn set(&mut self, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
         let f = &mut timed.fields;
-        let rate = f.number_in("learning_rate", Conversion::Converted, |n| n > 0.0 && n <= 1.0, "above 0 and at most 1", findings);
+        let rate = f.number_in(
+            "learning_rate",
+            Conversion::Converted,
+            |n| n > 0.0 && n <= 1.0,
+            "above 0 and at most 1",
+            findings,
+        );
         f.dropped("constant_logging", "a run logs every rate", findings);
         if timed.end.is_some() {
             let at = timed.end_at();
-            timed.fields.refuse(findings, Code::FieldRange, at, "a SetLearningRateModifier has no end".into(), "must be -1".into(), "remove `end_epoch`; the rate stays until another is set".into());
+            timed.fields.refuse(
+                findings,
+                Code::FieldRange,
+                at,
+                "a SetLearningRateModifier has no end".into(),
+                "must be -1".into(),
+                "remove `end_epoch`; the rate stays until another is set".into(),
+            );
         }
         let (Some(rate), false) = (rate, timed.fields.broken) else { return };
         self.sets.push(constant(
@@ -111,7 +138,13 @@ impl Rates {
         let f = &mut timed.fields;
         let classes = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingWarmRestarts"];
         let class = f.choice("lr_class", &classes, "StepLR", findings);
-        let init = f.number_in("init_lr", Conversion::Converted, |n| n > 0.0 && n <= 1.0, "above 0 and at most 1", findings);
+        let init = f.number_in(
+            "init_lr",
+            Conversion::Converted,
+            |n| n > 0.0 && n <= 1.0,
+            "above 0 and at most 1",
+            findings,
+        );
         f.dropped("update_frequency", "SparseML does not ask for it", findings);
         f.dropped("constant_logging", "a run logs every rate", findings);
         let (Some(class), Some(init), false) = (class, init, f.broken) else { return };
@@ -145,11 +178,19 @@ impl Rates {
         let steps: Vec<f64> = match class {
             "MultiStepLR" => arguments[1].iter().map(|m| m.value).collect(),
             _ => {
-                let size = if class == "StepLR" { arguments[1].first().map_or(1.0, |s| s.value) } else { 1.0 };
+                let size =
+                    if class == "StepLR" { arguments[1].first().map_or(1.0, |s| s.value) } else { 1.0 };
                 let count = ((end - start) / size).ceil();
                 if size <= 0.0 || count > MOST_STEPS {
                     let at = timed.fields.place("lr_kwargs");
-                    timed.fields.refuse(findings, Code::FieldRange, at, "too many steps of the learning rate".into(), "too small a step".into(), "give a larger `step_size`".into());
+                    timed.fields.refuse(
+                        findings,
+                        Code::FieldRange,
+                        at,
+                        "too many steps of the learning rate".into(),
+                        "too small a step".into(),
+                        "give a larger `step_size`".into(),
+                    );
                     return;
                 }
                 (1..count as usize).map(|i| start + i as f64 * size).collect()
@@ -157,7 +198,14 @@ impl Rates {
         };
         if steps.iter().any(|s| *s <= start || *s >= end) || !steps.is_sorted() {
             let at = timed.fields.place("lr_kwargs");
-            timed.fields.refuse(findings, Code::FieldRange, at, "milestones rise and lie between start and end".into(), "not all of these do".into(), "remove those outside".into());
+            timed.fields.refuse(
+                findings,
+                Code::FieldRange,
+                at,
+                "milestones rise and lie between start and end".into(),
+                "not all of these do".into(),
+                "remove those outside".into(),
+            );
             return;
         }
         let mut at = start;
@@ -174,7 +222,9 @@ impl Rates {
         if self.broken || length.count == 0 {
             return;
         }
-        self.pieces.sort_by(|a, b| a.start.value.total_cmp(&b.start.value).then(a.end.value.total_cmp(&b.end.value)));
+        self.pieces.sort_by(|a, b| {
+            a.start.value.total_cmp(&b.start.value).then(a.end.value.total_cmp(&b.end.value))
+        });
         self.sets.sort_by(|a, b| a.start.value.total_cmp(&b.start.value));
         if self.overlap(findings) {
             return;
@@ -190,7 +240,12 @@ impl Rates {
         self.fill(&mut all, at, &end, draft, findings);
         for set in &self.sets {
             if !all.iter().any(|p| p.rates == set.rates) {
-                findings.push(otherwise("this rate is overwritten at the very next step", set.name, "no effect", "remove it, or end the other learning rate before"));
+                findings.push(otherwise(
+                    "this rate is overwritten at the very next step",
+                    set.name,
+                    "no effect",
+                    "remove it, or end the other learning rate before",
+                ));
             }
         }
         let lines = all.iter().map(line).collect();
@@ -233,15 +288,23 @@ impl Rates {
             let next = self.sets.iter().find(|s| s.start.value > at.value && s.start.value < end);
             let until = next.map_or(to, |n| &n.start).clone();
             let last = all.last();
-            let later = set.filter(|s| last.is_none_or(|l| s.start.value >= l.end.value || s.rates == l.rates));
+            let later =
+                set.filter(|s| last.is_none_or(|l| s.start.value >= l.end.value || s.rates == l.rates));
             let piece = match (later, last) {
                 (Some(set), _) => Piece { start: at, end: until.clone(), ..set.clone() },
                 (None, Some(last)) => {
                     let what = match last.cycle {
-                        Some(_) => "SparseML jumps back to `init_lr` at the end of the cycles, and stays there",
+                        Some(_) => {
+                            "SparseML jumps back to `init_lr` at the end of the cycles, and stays there"
+                        }
                         None => "SparseML keeps the last rate after the end of this one",
                     };
-                    findings.push(otherwise(what, last.name, format!("{} is kept up to epoch {}", last.to.text, epochs(&until)), "let the learning rate go on to the end of the run"));
+                    findings.push(otherwise(
+                        what,
+                        last.name,
+                        format!("{} is kept up to epoch {}", last.to.text, epochs(&until)),
+                        "let the learning rate go on to the end of the run",
+                    ));
                     constant(at, until.clone(), last.to.clone(), last.name, last.window, last.rates)
                 }
                 (None, None) => self.assumed(at, &until, end, draft, findings),
@@ -256,9 +319,18 @@ impl Rates {
         let none = self.sets.is_empty() && end >= draft.length.count as f64;
         let first = self.sets.first().map_or(draft.origin, |s| s.name);
         let (message, label) = if none {
-            ("no modifier sets a learning rate: in SparseML the trainer's own is used".to_owned(), "5e-5 -> 0 is assumed, Hugging Face's default")
+            (
+                "no modifier sets a learning rate: in SparseML the trainer's own is used".to_owned(),
+                "5e-5 -> 0 is assumed, Hugging Face's default",
+            )
         } else {
-            (format!("no modifier sets a learning rate before epoch {}: in SparseML the optimizer's own is used", epochs(until)), "5e-5 is assumed, Hugging Face's default")
+            (
+                format!(
+                    "no modifier sets a learning rate before epoch {}: in SparseML the optimizer's own is used",
+                    epochs(until)
+                ),
+                "5e-5 is assumed, Hugging Face's default",
+            )
         };
         findings.push(
             Diagnostic::warning(Code::Assumed, message, first, label)
@@ -277,14 +349,28 @@ impl Rates {
 fn keywords(timed: &mut Timed, allowed: &[&str], findings: &mut Findings) -> Option<Vec<Vec<Number>>> {
     let value = timed.fields.value("lr_kwargs")?.clone();
     let Datum::Map(entries) = &value.datum else {
-        timed.fields.refuse(findings, Code::FieldType, value.span, "`lr_kwargs` is a mapping".into(), "here".into(), format!("as `{{{}: …}}`", allowed.join(": …, ")));
+        timed.fields.refuse(
+            findings,
+            Code::FieldType,
+            value.span,
+            "`lr_kwargs` is a mapping".into(),
+            "here".into(),
+            format!("as `{{{}: …}}`", allowed.join(": …, ")),
+        );
         return None;
     };
     let mut arguments = vec![Vec::new(); allowed.len()];
     for (key, at, value) in entries {
         let Some(place) = allowed.iter().position(|a| a == key) else {
             let help = format!("it takes {}", allowed.join(" and "));
-            timed.fields.refuse(findings, Code::UnknownField, *at, format!("this learning rate has no argument `{key}`"), "unknown".into(), help);
+            timed.fields.refuse(
+                findings,
+                Code::UnknownField,
+                *at,
+                format!("this learning rate has no argument `{key}`"),
+                "unknown".into(),
+                help,
+            );
             continue;
         };
         let items = match &value.datum {
@@ -301,7 +387,14 @@ fn keywords(timed: &mut Timed, allowed: &[&str], findings: &mut Findings) -> Opt
     if let Some(missing) = allowed.iter().zip(&arguments).find(|(_, a)| a.is_empty()).map(|(n, _)| *n)
         && !timed.fields.broken
     {
-        timed.fields.refuse(findings, Code::MissingField, value.span, format!("`lr_kwargs` needs `{missing}`"), "not in here".into(), format!("add `{missing}:` and its value"));
+        timed.fields.refuse(
+            findings,
+            Code::MissingField,
+            value.span,
+            format!("`lr_kwargs` needs `{missing}`"),
+            "not in here".into(),
+            format!("add `{missing}:` and its value"),
+        );
     }
     (!timed.fields.broken).then_some(arguments)
 }
@@ -312,7 +405,8 @@ fn line(piece: &Piece) -> Line {
     } else {
         format!("{} -> {} {}", piece.from.text, piece.to.text, piece.shape)
     };
-    let line = Line::of(format!("{}..{} epochs: ", epochs(&piece.start), epochs(&piece.end)), piece.window).and(rates, piece.rates);
+    let line = Line::of(format!("{}..{} epochs: ", epochs(&piece.start), epochs(&piece.end)), piece.window)
+        .and(rates, piece.rates);
     match &piece.cycle {
         Some(cycle) => line.and(format!(" repeating {} epochs", epochs(cycle)), piece.rates),
         None => line,
@@ -339,7 +433,12 @@ fn groups(timed: &Timed, findings: &mut Findings) {
         return;
     }
     findings.push(
-        Diagnostic::warning(Code::OtherwiseInSparseml, "the optimizer's groups have no numbers here", timed.fields.place("param_groups"), "the rate is set for all parameters")
-            .help("give some parameters another rate with a line `factor PARAMS: 0.1` in `lr`"),
+        Diagnostic::warning(
+            Code::OtherwiseInSparseml,
+            "the optimizer's groups have no numbers here",
+            timed.fields.place("param_groups"),
+            "the rate is set for all parameters",
+        )
+        .help("give some parameters another rate with a line `factor PARAMS: 0.1` in `lr`"),
     );
 }

@@ -36,12 +36,21 @@ impl<'a> Select<'a> {
     /// `dropped` are the layers that the recipe drops.
     pub(super) fn new(context: &'a Context, dropped: Vec<usize>) -> Self {
         let table = context.table.as_ref();
-        let kept = table.filter(|_| !dropped.is_empty()).map(|t| (0..t.layers()).filter(|l| !dropped.contains(l)).collect());
+        let kept = table
+            .filter(|_| !dropped.is_empty())
+            .map(|t| (0..t.layers()).filter(|l| !dropped.contains(l)).collect());
         Select { table, kept, named: named_sets() }
     }
 
     /// The parameters of a field such as `params`. `None` where a diagnostic was made.
-    pub(super) fn of(&self, field: &'static str, fields: &mut Fields, prunes: bool, draft: &mut Draft, findings: &mut Findings) -> Option<Selected> {
+    pub(super) fn of(
+        &self,
+        field: &'static str,
+        fields: &mut Fields,
+        prunes: bool,
+        draft: &mut Draft,
+        findings: &mut Findings,
+    ) -> Option<Selected> {
         let at = fields.value_place(field);
         let word = fields.value(field).and_then(|v| match &v.datum {
             Datum::Text(word) => Some(word.to_uppercase()),
@@ -73,12 +82,24 @@ impl<'a> Select<'a> {
         }
         if let Some((word, at)) = listed.iter().find(|(t, _)| t.to_uppercase() == "__ALL__") {
             if prunes {
-                fields.refuse(findings, Code::FieldRefused, *at, format!("`{word}` is every parameter, biases and normalisations too"), "only linear weights can be pruned".into(), "write `__ALL_PRUNABLE__`, or patterns that end in `.weight`".into());
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    *at,
+                    format!("`{word}` is every parameter, biases and normalisations too"),
+                    "only linear weights can be pruned".into(),
+                    "write `__ALL_PRUNABLE__`, or patterns that end in `.weight`".into(),
+                );
                 return None;
             }
             return Some(Selected { text: "params(\"**\")".into(), names: self.names(|_| true) });
         }
-        if let Some((_, at)) = listed.iter().map(|(t, a)| (t, *a)).find(|(t, _)| t.to_uppercase() == "__ALL_PRUNABLE__").or(listed.is_empty().then_some((&String::new(), at))) {
+        if let Some((_, at)) = listed
+            .iter()
+            .map(|(t, a)| (t, *a))
+            .find(|(t, _)| t.to_uppercase() == "__ALL_PRUNABLE__")
+            .or(listed.is_empty().then_some((&String::new(), at)))
+        {
             return self.all_prunable(at, prunes, fields, draft, findings);
         }
         let mut selectors = Vec::new();
@@ -90,6 +111,7 @@ impl<'a> Select<'a> {
             Some(text) => text,
             // Numbers of layers in a pattern are those of the whole model.
             None if self.kept.is_some() && !names.is_empty() => self.describe(&names, draft),
+            None if selectors.len() > 1 && self.holds_a_set(&names) => self.describe(&names, draft),
             None if selectors.len() == 1 => selectors[0].to_string(),
             None => Selector::Union(selectors).to_string(),
         };
@@ -97,9 +119,23 @@ impl<'a> Select<'a> {
     }
 
     /// Linear weights, and for SparseML embedding tables.
-    fn all_prunable(&self, at: Span, prunes: bool, fields: &mut Fields, draft: &mut Draft, findings: &mut Findings) -> Option<Selected> {
+    fn all_prunable(
+        &self,
+        at: Span,
+        prunes: bool,
+        fields: &mut Fields,
+        draft: &mut Draft,
+        findings: &mut Findings,
+    ) -> Option<Selected> {
         let Some(table) = self.table else {
-            fields.refuse(findings, Code::FieldRefused, at, "which parameters these are depends on the model".into(), "the model is not known".into(), "give it with `--model DIR`".into());
+            fields.refuse(
+                findings,
+                Code::FieldRefused,
+                at,
+                "which parameters these are depends on the model".into(),
+                "the model is not known".into(),
+                "give it with `--model DIR`".into(),
+            );
             return None;
         };
         if prunes {
@@ -108,7 +144,11 @@ impl<'a> Select<'a> {
                     .help("an embedding table is looked up, not multiplied: pruning it saves little and costs rare words"),
             );
         }
-        let fits = |name: &str| table.find(name).is_some_and(|p| p.is_prunable() || (!prunes && is_embedding(&p.name, p.shape.len())));
+        let fits = |name: &str| {
+            table
+                .find(name)
+                .is_some_and(|p| p.is_prunable() || (!prunes && is_embedding(&p.name, p.shape.len())))
+        };
         let names = self.names(fits);
         Some(Selected { text: self.describe(&names, draft), names })
     }
@@ -124,7 +164,14 @@ impl<'a> Select<'a> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "write the whole name, or a pattern that begins with `re:`".to_owned(),
                 };
-                fields.refuse(findings, Code::MatchesNothing, span, format!("no parameter is named `{text}`"), "matches nothing".into(), help);
+                fields.refuse(
+                    findings,
+                    Code::MatchesNothing,
+                    span,
+                    format!("no parameter is named `{text}`"),
+                    "matches nothing".into(),
+                    help,
+                );
                 return None;
             }
             return Some(Selector::Glob(text.to_owned()));
@@ -135,8 +182,19 @@ impl<'a> Select<'a> {
         if let Err(error) = exact.matcher() {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or("").trim().trim_start_matches("error: ").to_owned();
-            let help = if text.contains("(?") { "obert's expressions take linear time and have no look-around: name what is wanted instead" } else { "close every bracket, and write `\\.` for a dot" };
-            fields.refuse(findings, Code::BadPattern, span, "this regular expression cannot be read".into(), why, help.into());
+            let help = if text.contains("(?") {
+                "obert's expressions take linear time and have no look-around: name what is wanted instead"
+            } else {
+                "close every bracket, and write `\\.` for a dot"
+            };
+            fields.refuse(
+                findings,
+                Code::BadPattern,
+                span,
+                "this regular expression cannot be read".into(),
+                why,
+                help.into(),
+            );
             return None;
         }
         let Some(table) = self.table else { return Some(if text.ends_with('$') { exact } else { open }) };
@@ -144,13 +202,27 @@ impl<'a> Select<'a> {
         let (meant, taken) = (selected(&exact), selected(&open));
         if text.ends_with('$') || meant == taken && !meant.is_empty() {
             if meant.is_empty() {
-                fields.refuse(findings, Code::MatchesNothing, span, format!("`{text}` matches none of the model's {} parameters", table.len()), "matches nothing".into(), nearest_name(&pattern, table));
+                fields.refuse(
+                    findings,
+                    Code::MatchesNothing,
+                    span,
+                    format!("`{text}` matches none of the model's {} parameters", table.len()),
+                    "matches nothing".into(),
+                    nearest_name(&pattern, table),
+                );
                 return None;
             }
-            return Some(exact);
+            return Some(as_glob(&pattern).unwrap_or(exact));
         }
         if taken.is_empty() {
-            fields.refuse(findings, Code::MatchesNothing, span, format!("`{text}` matches none of the model's {} parameters", table.len()), "matches nothing".into(), nearest_name(&pattern, table));
+            fields.refuse(
+                findings,
+                Code::MatchesNothing,
+                span,
+                format!("`{text}` matches none of the model's {} parameters", table.len()),
+                "matches nothing".into(),
+                nearest_name(&pattern, table),
+            );
             return None;
         }
         if let Some(more) = taken.iter().find(|i| !meant.contains(i)).filter(|_| !meant.is_empty()) {
@@ -185,6 +257,15 @@ impl<'a> Select<'a> {
         let (set, _) = self.named.iter().find(|(_, s)| self.members(s) == names)?;
         draft.uses.insert(set);
         Some((*set).to_owned())
+    }
+
+    /// Whether all of a named set is among these.
+    fn holds_a_set(&self, names: &[String]) -> bool {
+        let members = |s: &Selector| self.members(s);
+        self.named
+            .iter()
+            .map(|(_, s)| members(s))
+            .any(|m| !m.is_empty() && m.iter().all(|n| names.contains(n)))
     }
 
     fn members(&self, selector: &Selector) -> Vec<String> {
@@ -249,6 +330,34 @@ fn nearest_name(pattern: &str, table: &ParameterTable) -> String {
         Some(near) => format!("the nearest name is `{near}`"),
         None => "list the names with `obertc params --model DIR '**'`".to_owned(),
     }
+}
+
+/// A regular expression with escaped dots as the glob that selects the same; `None` if none does.
+fn as_glob(pattern: &str) -> Option<Selector> {
+    let mut glob = String::new();
+    let mut depth = 0;
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        let tokens = [("[^.]*", "*"), (".*", "**"), ("[^.]", "?"), ("(?:", "{"), (")", "}")];
+        if let Some((regex, text)) = tokens.iter().find(|(regex, _)| rest.starts_with(regex)) {
+            depth += i32::from(*text == "{") - i32::from(*text == "}");
+            glob.push_str(text);
+            rest = &rest[regex.len()..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\\' => {
+                let escaped = rest.chars().next().filter(|c| matches!(c, '.' | '-' | '_'))?;
+                rest = &rest[1..];
+                glob.push(escaped);
+            }
+            '|' if depth > 0 => glob.push(','),
+            c if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') => glob.push(c),
+            _ => return None,
+        }
+    }
+    (depth == 0).then_some(Selector::Glob(glob))
 }
 
 /// Splits a name around the number of its layer.

@@ -7,14 +7,21 @@ use crate::diag::{FileId, Findings, Sources, Span};
 use crate::language::{format, syntax::parse_file};
 use crate::yaml::reader::Comment;
 
-use super::draft::{Draft, Line, Statement};
+use super::draft::{Draft, Line, Order, Statement};
 use super::places::Places;
+
+/// A block of at most so many characters stands on one line.
+const SHORT: usize = 76;
 
 /// Writes a draft, formatted, with the map back to the YAML `file`.
 pub(super) fn write(draft: &Draft, comments: &[Comment], file: FileId) -> (String, Places) {
     let mut statements: Vec<&Statement> = draft.statements.iter().collect();
     statements.sort_by_key(|s| s.order);
-    let mut writer = Writer { out: String::new(), segments: Vec::new(), kept: Kept::of(&statements, draft, comments, file) };
+    let mut writer = Writer {
+        out: String::new(),
+        segments: Vec::new(),
+        kept: Kept::of(&statements, draft, comments, file),
+    };
     writer.file(draft, &statements);
     let Writer { out, segments, .. } = writer;
     let formatted = formatted(&out).unwrap_or_else(|| out.clone());
@@ -56,7 +63,8 @@ impl Kept {
             lines.flat_map(|l| &l.fields).filter(|s| s.file == file).map(|s| s.start).collect();
         anchors.sort_unstable();
         anchors.dedup();
-        let mut kept = Kept { header: Vec::new(), above: BTreeMap::new(), behind: BTreeMap::new(), footer: Vec::new() };
+        let mut kept =
+            Kept { header: Vec::new(), above: BTreeMap::new(), behind: BTreeMap::new(), footer: Vec::new() };
         for comment in comments {
             let at = comment.span.start;
             let text = format!("# {}", comment.text.trim()).trim_end().to_owned();
@@ -68,7 +76,9 @@ impl Kept {
                     kept.behind.insert(before, text);
                 }
                 (_, _, Some(next)) => kept.above.entry(next).or_default().push(text),
-                (_, Some(before), None) if comment.trailing => kept.above.entry(before).or_default().push(text),
+                (_, Some(before), None) if comment.trailing => {
+                    kept.above.entry(before).or_default().push(text)
+                }
                 _ => kept.footer.push(text),
             }
         }
@@ -117,7 +127,8 @@ impl Writer {
         self.out.push_str("}\n");
         if draft.prose.lines().count() > 1 {
             self.out.push('\n');
-            let prose: Vec<String> = draft.prose.lines().map(|l| format!("# {l}").trim_end().to_owned()).collect();
+            let prose: Vec<String> =
+                draft.prose.lines().map(|l| format!("# {l}").trim_end().to_owned()).collect();
             self.comments(&prose);
         }
     }
@@ -128,6 +139,22 @@ impl Writer {
             self.end(&statement.head);
             return;
         };
+        let quiet = |l: &Line| {
+            !l.fields
+                .iter()
+                .any(|f| self.kept.above.contains_key(&f.start) || self.kept.behind.contains_key(&f.start))
+        };
+        let width = body.iter().flat_map(|l| &l.parts).map(|(t, _)| t.len() + 1).sum::<usize>();
+        let short = matches!(statement.order, Order::Distill | Order::Train) || body.len() == 1;
+        if short && width <= SHORT && quiet(&statement.head) && body.iter().all(quiet) {
+            self.out.push_str(" { ");
+            for (i, line) in body.iter().enumerate() {
+                self.out.push_str(if i > 0 { ", " } else { "" });
+                self.line(line);
+            }
+            self.out.push_str(" }\n");
+            return;
+        }
         self.out.push_str(" {");
         // A comment behind the head would swallow the brace, so it stands behind that.
         self.end(&statement.head);
@@ -152,7 +179,8 @@ impl Writer {
 
     /// The comment behind a line, and its end; further comments follow on lines of their own.
     fn end(&mut self, line: &Line) {
-        let behind: Vec<String> = line.fields.iter().filter_map(|f| self.kept.behind.remove(&f.start)).collect();
+        let behind: Vec<String> =
+            line.fields.iter().filter_map(|f| self.kept.behind.remove(&f.start)).collect();
         let joined = behind.iter().map(|c| c.trim_start_matches("# ")).collect::<Vec<_>>().join("; ");
         if !joined.is_empty() {
             self.out.push_str(&format!("  # {joined}"));

@@ -67,17 +67,38 @@ fn window<'a>(mut fields: Fields<'a>, findings: &mut Findings) -> Timed<'a> {
     if let Some(start) = start.as_ref().filter(|s| s.value < 0.0 && s.value != -1.0) {
         let at = fields.value_place(start_field);
         let label = if start.value > -1.0 { "in SparseML it then never starts" } else { "below -1" };
-        fields.refuse(findings, Code::FieldRange, at, format!("`{start_field}` must be -1, or 0 and above"), label.into(), "write 0, or -1 for the very beginning".into());
+        fields.refuse(
+            findings,
+            Code::FieldRange,
+            at,
+            format!("`{start_field}` must be -1, or 0 and above"),
+            label.into(),
+            "write 0, or -1 for the very beginning".into(),
+        );
     }
     let trains = !matches!(fields.known.family, Family::Quantization);
     if fields.modifier.untagged && trains && start.is_none() && !fields.broken {
         let at = fields.modifier.at;
-        fields.refuse(findings, Code::MissingField, at, format!("`{name}` has no `start`"), "without one it never starts".into(), "add `start: 0`".into());
+        fields.refuse(
+            findings,
+            Code::MissingField,
+            at,
+            format!("`{name}` has no `start`"),
+            "without one it never starts".into(),
+            "add `start: 0`".into(),
+        );
     }
     let end = fields.number(end_field, Conversion::Converted, findings);
     if end.as_ref().is_some_and(|e| e.value < 0.0 && e.value != -1.0) {
         let at = fields.value_place(end_field);
-        fields.refuse(findings, Code::FieldRange, at, format!("`{end_field}` must be -1, or 0 and above"), "below 0".into(), "write -1 where it never ends".into());
+        fields.refuse(
+            findings,
+            Code::FieldRange,
+            at,
+            format!("`{end_field}` must be -1, or 0 and above"),
+            "below 0".into(),
+            "write -1 where it never ends".into(),
+        );
     }
     let start = start.filter(|s| s.value >= 0.0);
     let end = end.filter(|e| e.value >= 0.0);
@@ -129,15 +150,21 @@ pub(super) fn length(timed: &[Timed], context: &Context, findings: &mut Findings
         }
         if !findings.has_errors() {
             findings.push(
-                Diagnostic::error(Code::MissingField, "nothing says how long the recipe trains", context.first, "no modifier ends")
-                    .help("add `- !EpochRangeModifier` with `start_epoch: 0` and `end_epoch: 30`"),
+                Diagnostic::error(
+                    Code::MissingField,
+                    "nothing says how long the recipe trains",
+                    context.first,
+                    "no modifier ends",
+                )
+                .help("add `- !EpochRangeModifier` with `start_epoch: 0` and `end_epoch: 30`"),
             );
         }
         return None;
     };
     if count > MOST {
         findings.push(
-            Diagnostic::error(Code::FieldRange, format!("more than {MOST} epochs"), at, "too long").help("write the epoch that is meant"),
+            Diagnostic::error(Code::FieldRange, format!("more than {MOST} epochs"), at, "too long")
+                .help("write the epoch that is meant"),
         );
         return None;
     }

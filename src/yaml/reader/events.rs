@@ -18,7 +18,12 @@ const MOST_NODES: u64 = 1_000_000;
 const LARGEST: usize = 16 << 20;
 
 /// Reads the YAML that stands at `range` of a file.
-pub(crate) fn read(file: FileId, text: &str, range: Range<usize>, findings: &mut Findings) -> Option<Document> {
+pub(crate) fn read(
+    file: FileId,
+    text: &str,
+    range: Range<usize>,
+    findings: &mut Findings,
+) -> Option<Document> {
     let yaml = &text[range.clone()];
     if yaml.len() > LARGEST {
         findings.push(
@@ -104,10 +109,18 @@ impl Builder<'_> {
                 let nothing = plain && span.start == span.end;
                 let text = if nothing { String::new() } else { text.into_owned() };
                 let tag = self.tag(tag.as_deref(), at);
-                self.add(Node { value: Value::Scalar { text, plain }, span, tag, expanded: 1 }, anchor, findings);
+                self.add(
+                    Node { value: Value::Scalar { text, plain }, span, tag, expanded: 1 },
+                    anchor,
+                    findings,
+                );
             }
-            Event::SequenceStart(_, anchor, tag) => self.begin(false, anchor, self.tag(tag.as_deref(), at), span),
-            Event::MappingStart(_, anchor, tag) => self.begin(true, anchor, self.tag(tag.as_deref(), at), span),
+            Event::SequenceStart(_, anchor, tag) => {
+                self.begin(false, anchor, self.tag(tag.as_deref(), at), span)
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.begin(true, anchor, self.tag(tag.as_deref(), at), span)
+            }
             Event::SequenceEnd | Event::MappingEnd => self.end(span, findings),
             Event::Alias(anchor) => self.alias(anchor, span, findings),
             _ => {}
@@ -150,9 +163,13 @@ impl Builder<'_> {
     fn end(&mut self, span: Span, findings: &mut Findings) {
         let Some(open) = self.open.pop() else { return };
         let expanded = open.items.iter().fold(1u64, |sum, n| sum.saturating_add(n.expanded));
-        let end = open.items.last().map_or(span, |last| Span { end: span.end.min(last.span.end.max(span.start)), ..last.span });
+        let end = open
+            .items
+            .last()
+            .map_or(span, |last| Span { end: span.end.min(last.span.end.max(span.start)), ..last.span });
         let whole = Span { end: end.end.max(open.span.end), ..open.span };
-        let value = if open.map { Value::Map(self.entries(&open.items, findings)) } else { Value::List(open.items) };
+        let value =
+            if open.map { Value::Map(self.entries(&open.items, findings)) } else { Value::List(open.items) };
         self.add(Node { value, span: whole, tag: open.tag, expanded }, open.anchor, findings);
     }
 
@@ -175,12 +192,18 @@ impl Builder<'_> {
     fn alias(&mut self, anchor: usize, span: Span, _: &mut Findings) {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             self.failed = Some(
-                Diagnostic::error(Code::YamlMalformed, "this alias stands within its own anchor", span, "here")
-                    .help("a value cannot contain itself"),
+                Diagnostic::error(
+                    Code::YamlMalformed,
+                    "this alias stands within its own anchor",
+                    span,
+                    "here",
+                )
+                .help("a value cannot contain itself"),
             );
             return;
         };
-        let before: u64 = self.open.iter().flat_map(|o| &o.items).fold(0, |sum, n| sum.saturating_add(n.expanded));
+        let before: u64 =
+            self.open.iter().flat_map(|o| &o.items).fold(0, |sum, n| sum.saturating_add(n.expanded));
         if before.saturating_add(node.expanded) > MOST_NODES {
             self.failed = Some(
                 Diagnostic::error(
@@ -206,8 +229,13 @@ impl Builder<'_> {
             let entry = Entry { key: pair[0].clone(), value: pair[1].clone() };
             let Some(key) = entry.key.text().map(str::to_owned) else {
                 findings.push(
-                    Diagnostic::error(Code::YamlMalformed, "a key must be a single word", entry.key.span, "this is none")
-                        .help("as `start_epoch: 0`"),
+                    Diagnostic::error(
+                        Code::YamlMalformed,
+                        "a key must be a single word",
+                        entry.key.span,
+                        "this is none",
+                    )
+                    .help("as `start_epoch: 0`"),
                 );
                 continue;
             };
@@ -217,9 +245,14 @@ impl Builder<'_> {
             }
             if let Some(first) = seen.get(&key) {
                 findings.push(
-                    Diagnostic::error(Code::YamlKeyTwice, format!("`{key}` is given twice"), entry.key.span, "again")
-                        .and_at(*first, "first")
-                        .help("keep one; PyYAML keeps the last and says nothing"),
+                    Diagnostic::error(
+                        Code::YamlKeyTwice,
+                        format!("`{key}` is given twice"),
+                        entry.key.span,
+                        "again",
+                    )
+                    .and_at(*first, "first")
+                    .help("keep one; PyYAML keeps the last and says nothing"),
                 );
                 continue;
             }
@@ -239,15 +272,26 @@ impl Builder<'_> {
             }
             if self.merged > MOST_NODES {
                 self.failed = Some(
-                    Diagnostic::error(Code::YamlTooMuch, "merges take over too many values", merge.key.span, "here")
-                        .help("write out what is meant"),
+                    Diagnostic::error(
+                        Code::YamlTooMuch,
+                        "merges take over too many values",
+                        merge.key.span,
+                        "here",
+                    )
+                    .help("write out what is meant"),
                 );
                 break;
             }
-            if let Some(other) = merged(&merge.value).into_iter().find(|n| !matches!(n.value, Value::Map(_))) {
+            if let Some(other) = merged(&merge.value).into_iter().find(|n| !matches!(n.value, Value::Map(_)))
+            {
                 findings.push(
-                    Diagnostic::error(Code::YamlMalformed, "`<<` takes over a mapping", other.span, "this is none")
-                        .help("as `<<: *name`, where `&name` stands at a mapping"),
+                    Diagnostic::error(
+                        Code::YamlMalformed,
+                        "`<<` takes over a mapping",
+                        other.span,
+                        "this is none",
+                    )
+                    .help("as `<<: *name`, where `&name` stands at a mapping"),
                 );
             }
         }
@@ -261,12 +305,19 @@ impl Builder<'_> {
         let tab = indent.len() - indent.trim_start_matches([' ', '\t']).len();
         let tab = self.text[line_start..line_start + tab].find('\t');
         let (at, label, help) = match tab {
-            Some(tab) => (line_start + tab, "a tab".to_owned(), "indent with spaces; YAML forbids tabs there"),
-            None => (floor(self.text, at), "here".to_owned(), "compare the indentation, quotes and brackets around this place"),
+            Some(tab) => {
+                (line_start + tab, "a tab".to_owned(), "indent with spaces; YAML forbids tabs there")
+            }
+            None => (
+                floor(self.text, at),
+                "here".to_owned(),
+                "compare the indentation, quotes and brackets around this place",
+            ),
         };
         let length = self.text[at..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
         let span = Span::new(self.file, at + self.base..at + length + self.base);
-        Diagnostic::error(Code::YamlMalformed, format!("this is no YAML: {}", error.info()), span, label).help(help)
+        Diagnostic::error(Code::YamlMalformed, format!("this is no YAML: {}", error.info()), span, label)
+            .help(help)
     }
 }
 

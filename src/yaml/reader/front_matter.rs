@@ -23,7 +23,9 @@ const DELIMITERS: [&str; 2] = ["---", "+++"];
 pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) -> Option<FrontMatter> {
     let lines = lines(text);
     let delimiter = |range: &Range<usize>| DELIMITERS.into_iter().find(|d| text[range.clone()].trim() == *d);
-    let begins = |range: &Range<usize>| DELIMITERS.into_iter().find(|d| text[range.clone()].trim_start().starts_with(d));
+    let begins = |range: &Range<usize>| {
+        DELIMITERS.into_iter().find(|d| text[range.clone()].trim_start().starts_with(d))
+    };
     let Some((opens, opener)) = lines.iter().enumerate().find_map(|(i, l)| begins(l).map(|d| (i, d))) else {
         findings.push(
             Diagnostic::error(
@@ -41,8 +43,13 @@ pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) ->
     let closes = lines.iter().skip(opens + 1).find(|l| delimiter(l).is_some());
     let Some(close) = closes else {
         findings.push(
-            Diagnostic::error(Code::NoFrontMatter, "the front matter never ends", Span::new(file, trimmed(text, &open)), "opens here")
-                .help("close it with a line of `---`"),
+            Diagnostic::error(
+                Code::NoFrontMatter,
+                "the front matter never ends",
+                Span::new(file, trimmed(text, &open)),
+                "opens here",
+            )
+            .help("close it with a line of `---`"),
         );
         return None;
     };
@@ -64,7 +71,10 @@ pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) ->
         findings.push(
             Diagnostic::warning(
                 Code::FrontMatterEnds,
-                format!("front matter that opens with `{opener}` closes with `{}`", text[close.clone()].trim()),
+                format!(
+                    "front matter that opens with `{opener}` closes with `{}`",
+                    text[close.clone()].trim()
+                ),
                 Span::new(file, trimmed(text, &close)),
                 "another delimiter",
             )

@@ -137,18 +137,33 @@ mod tests {
     fn words_are_read_as_pyyaml_reads_them() {
         let text = ["8e-5", "1e-7", "1e5", "1e+3", "1.5e4", "0b2", "1:99", "word", "0o17"];
         assert!(text.iter().all(|t| resolve(t) == Plain::Text), "{text:?}");
-        let ints = [("2:4", 124), ("010", 8), ("0x1F", 31), ("1_000", 1000), ("-3", -3), ("0b11", 3), ("0", 0)];
+        let ints =
+            [("2:4", 124), ("010", 8), ("0x1F", 31), ("1_000", 1000), ("-3", -3), ("0b11", 3), ("0", 0)];
         assert!(ints.iter().all(|(t, n)| resolve(t) == Plain::Int(*n)), "{ints:?}");
-        let floats = [("1.5e-4", 1.5e-4), (".5", 0.5), ("1.e-3", 1e-3), ("1.0", 1.0), ("-.inf", f64::NEG_INFINITY)];
+        let floats =
+            [("1.5e-4", 1.5e-4), (".5", 0.5), ("1.e-3", 1e-3), ("1.0", 1.0), ("-.inf", f64::NEG_INFINITY)];
         assert!(floats.iter().all(|(t, n)| resolve(t) == Plain::Float(*n)), "{floats:?}");
-        assert_eq!((resolve("yes"), resolve("Off"), resolve("~")), (Plain::Bool(true), Plain::Bool(false), Plain::Null));
+        assert_eq!(
+            (resolve("yes"), resolve("Off"), resolve("~")),
+            (Plain::Bool(true), Plain::Bool(false), Plain::Null)
+        );
         assert!(matches!(resolve(".nan"), Plain::Float(f) if f.is_nan()));
         assert_eq!(resolve("y"), Plain::Text);
     }
 
     #[test]
     fn what_is_meant_is_written_as_a_recipe_writes_it() {
-        let pairs = [("8e-5", "8e-5"), ("+1E+3", "1e3"), (".5", "0.5"), ("1.e-3", "1e-3"), ("4.0", "4"), ("1_0", "10"), ("1.50", "1.5"), ("-0.0", "-0"), ("1e-07", "1e-7")];
+        let pairs = [
+            ("8e-5", "8e-5"),
+            ("+1E+3", "1e3"),
+            (".5", "0.5"),
+            ("1.e-3", "1e-3"),
+            ("4.0", "4"),
+            ("1_0", "10"),
+            ("1.50", "1.5"),
+            ("-0.0", "-0"),
+            ("1e-07", "1e-7"),
+        ];
         for (yaml, recipe) in pairs {
             assert_eq!(meant(yaml).as_deref(), Some(recipe), "{yaml}");
         }

@@ -42,8 +42,13 @@ pub(crate) fn collect(
 ) -> Option<Collected> {
     let Value::Map(entries) = &root.value else {
         findings.push(
-            Diagnostic::error(Code::NoModifiers, format!("a recipe is a mapping; this is {}", root.described()), first_place(root), "here")
-                .help("as `modifiers:` with a list of `- !EpochRangeModifier` and others below it"),
+            Diagnostic::error(
+                Code::NoModifiers,
+                format!("a recipe is a mapping; this is {}", root.described()),
+                first_place(root),
+                "here",
+            )
+            .help("as `modifiers:` with a list of `- !EpochRangeModifier` and others below it"),
         );
         return None;
     };
@@ -54,8 +59,11 @@ pub(crate) fn collect(
     }
     let mut collector = Collector { modifiers: Vec::new(), findings };
     let (groups, rest): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|e| is_group_key(key(e)));
-    let stages: Vec<&Entry> =
-        rest.iter().copied().filter(|e| e.value.entries().iter().any(|inner| is_group_key(key(inner)))).collect();
+    let stages: Vec<&Entry> = rest
+        .iter()
+        .copied()
+        .filter(|e| e.value.entries().iter().any(|inner| is_group_key(key(inner))))
+        .collect();
     variables.check(collector.findings);
     let mut first = None;
     if let Some(group) = groups.first() {
@@ -76,7 +84,8 @@ pub(crate) fn collect(
             collector.group(group, &Rc::new(variables.clone()));
         }
     } else {
-        let nested = rest.iter().find(|e| key(e) == "stages").map(|e| e.value.entries().iter().collect::<Vec<_>>());
+        let nested =
+            rest.iter().find(|e| key(e) == "stages").map(|e| e.value.entries().iter().collect::<Vec<_>>());
         for stage in nested.unwrap_or(stages) {
             let mut own = self::variables(stage.value.entries(), &variables);
             for (name, value) in overrides {
@@ -133,7 +142,8 @@ fn variables(entries: &[Entry], outer: &Variables) -> Variables {
 }
 
 fn no_groups(root: &Node, entries: &[Entry]) -> Diagnostic {
-    let tagged = |node: &Node| matches!(&node.value, Value::List(items) if items.iter().any(|i| i.tag.is_some()));
+    let tagged =
+        |node: &Node| matches!(&node.value, Value::List(items) if items.iter().any(|i| i.tag.is_some()));
     match entries.iter().find(|e| tagged(&e.value)) {
         Some(group) => Diagnostic::error(
             Code::NoModifiers,
@@ -183,8 +193,13 @@ impl Collector<'_> {
 
     fn empty(&mut self, group: &Entry) {
         self.findings.push(
-            Diagnostic::warning(Code::NoModifiers, format!("the group `{}` is empty", key(group)), group.key.span, "lists nothing")
-                .help("remove it, or list modifiers under it"),
+            Diagnostic::warning(
+                Code::NoModifiers,
+                format!("the group `{}` is empty", key(group)),
+                group.key.span,
+                "lists nothing",
+            )
+            .help("remove it, or list modifiers under it"),
         );
     }
 
@@ -193,27 +208,48 @@ impl Collector<'_> {
         let Some(tag) = &item.tag else {
             let named = item.entries().first().map(|e| (key(e).to_owned(), e.key.span));
             let (help, at) = match named {
-                Some((name, at)) if registry::find(&name).is_some() => (format!("write `!{name}`, with the fields below it"), at),
-                _ => ("write `!EpochRangeModifier` or another name, with the fields below it".to_owned(), first_place(item)),
+                Some((name, at)) if registry::find(&name).is_some() => {
+                    (format!("write `!{name}`, with the fields below it"), at)
+                }
+                _ => (
+                    "write `!EpochRangeModifier` or another name, with the fields below it".to_owned(),
+                    first_place(item),
+                ),
             };
             self.findings.push(
-                Diagnostic::error(Code::MisplacedModifier, "a modifier needs a tag", at, "no `!` before this").help(help),
+                Diagnostic::error(
+                    Code::MisplacedModifier,
+                    "a modifier needs a tag",
+                    at,
+                    "no `!` before this",
+                )
+                .help(help),
             );
             return;
         };
         let mut name = tag.name.rsplit('.').next().unwrap_or("").to_owned();
         if let Some(bare) = name.strip_suffix(':') {
             self.findings.push(
-                Diagnostic::error(Code::MisplacedModifier, format!("a colon stands behind the tag `!{bare}`"), tag.span, "the colon becomes part of the name")
-                    .help("remove the colon")
-                    .fix(tag.span, format!("!{bare}")),
+                Diagnostic::error(
+                    Code::MisplacedModifier,
+                    format!("a colon stands behind the tag `!{bare}`"),
+                    tag.span,
+                    "the colon becomes part of the name",
+                )
+                .help("remove the colon")
+                .fix(tag.span, format!("!{bare}")),
             );
             return;
         }
         if !matches!(item.value, Value::Map(_)) && !item.is_null() {
             self.findings.push(
-                Diagnostic::error(Code::FieldType, format!("`{name}` needs fields; this is {}", item.described()), tag.span, "of this modifier")
-                    .help("write its fields below it, as `start_epoch: 0`"),
+                Diagnostic::error(
+                    Code::FieldType,
+                    format!("`{name}` needs fields; this is {}", item.described()),
+                    tag.span,
+                    "of this modifier",
+                )
+                .help("write its fields below it, as `start_epoch: 0`"),
             );
             return;
         }
@@ -227,20 +263,35 @@ impl Collector<'_> {
     fn typed(&mut self, entry: &Entry, variables: &Rc<Variables>) {
         if !matches!(entry.value.value, Value::Map(_)) && !entry.value.is_null() {
             self.findings.push(
-                Diagnostic::error(Code::FieldType, format!("`{}` needs fields; this is {}", key(entry), entry.value.described()), entry.key.span, "of this modifier")
-                    .help("write its fields below it, as `start: 0`"),
+                Diagnostic::error(
+                    Code::FieldType,
+                    format!("`{}` needs fields; this is {}", key(entry), entry.value.described()),
+                    entry.key.span,
+                    "of this modifier",
+                )
+                .help("write its fields below it, as `start: 0`"),
             );
             return;
         }
         self.push(key(entry).to_owned(), entry.key.span, entry.value.entries().to_vec(), true, variables);
     }
 
-    fn push(&mut self, name: String, at: Span, fields: Vec<Entry>, untagged: bool, variables: &Rc<Variables>) {
+    fn push(
+        &mut self,
+        name: String,
+        at: Span,
+        fields: Vec<Entry>,
+        untagged: bool,
+        variables: &Rc<Variables>,
+    ) {
         if registry::find(&name).is_none() {
             let near = nearest(&name, registry::MODIFIERS.iter().map(|m| m.name));
-            let help = near.map_or("SparseML has no modifier of this name".to_owned(), |n| format!("did you mean `{n}`?"));
+            let help = near.map_or("SparseML has no modifier of this name".to_owned(), |n| {
+                format!("did you mean `{n}`?")
+            });
             let mut diagnostic =
-                Diagnostic::error(Code::UnknownModifier, format!("unknown modifier `{name}`"), at, "unknown").help(help);
+                Diagnostic::error(Code::UnknownModifier, format!("unknown modifier `{name}`"), at, "unknown")
+                    .help(help);
             if let Some(near) = near {
                 diagnostic = diagnostic.fix(at, format!("{}{near}", if untagged { "" } else { "!" }));
             }

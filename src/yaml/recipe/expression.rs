@@ -177,9 +177,10 @@ impl Parser<'_> {
         }
         let Some(first) = arguments.first().cloned() else { return Err(format!("`{name}` needs a number")) };
         let best = |better: fn(f64, f64) -> bool| {
-            arguments.iter().skip(1).fold(first.clone(), |best, n| {
-                if better(n.value, best.value) { n.clone() } else { best }
-            })
+            arguments
+                .iter()
+                .skip(1)
+                .fold(first.clone(), |best, n| if better(n.value, best.value) { n.clone() } else { best })
         };
         match (name, arguments.as_slice()) {
             ("max", _) => Ok(best(|a, b| a > b)),
@@ -202,7 +203,11 @@ fn number(a: &Number, b: &Number, apply: fn(f64, f64) -> f64) -> Result<Number, 
 }
 
 fn finite(value: f64, whole: bool) -> Result<Number, String> {
-    if value.is_finite() { Ok(Number::computed(value, whole)) } else { Err("the result is no finite number".into()) }
+    if value.is_finite() {
+        Ok(Number::computed(value, whole))
+    } else {
+        Err("the result is no finite number".into())
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +242,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_evaluated_is_said() {
-        let cases = [("sqrt(4)", "unknown function"), ("1 +", "missing"), ("1 / 0", "zero"), ("m", "unknown name"), ("1 < 2", "cannot stand")];
+        let cases = [
+            ("sqrt(4)", "unknown function"),
+            ("1 +", "missing"),
+            ("1 / 0", "zero"),
+            ("m", "unknown name"),
+            ("1 < 2", "cannot stand"),
+        ];
         for (text, expected) in cases {
             let error = value(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -56,7 +56,14 @@ impl<'a> Fields<'a> {
         let name = self.known.name;
         if table.is_empty() {
             let form = if self.modifier.untagged { "this form" } else { "this tagged form" };
-            self.refuse(findings, Code::ModifierRefused, self.modifier.at, format!("`{name}` does not exist in {form}"), "not here".into(), "use the form that its own library writes".into());
+            self.refuse(
+                findings,
+                Code::ModifierRefused,
+                self.modifier.at,
+                format!("`{name}` does not exist in {form}"),
+                "not here".into(),
+                "use the form that its own library writes".into(),
+            );
             return;
         }
         for given in &self.list {
@@ -65,14 +72,31 @@ impl<'a> Fields<'a> {
             }
             if given.name == "log_types" {
                 findings.push(
-                    Diagnostic::advice(Code::Dropped, "`log_types` does nothing in SparseML", given.at, "left out")
-                        .help("remove it"),
+                    Diagnostic::advice(
+                        Code::Dropped,
+                        "`log_types` does nothing in SparseML",
+                        given.at,
+                        "left out",
+                    )
+                    .help("remove it"),
                 );
                 continue;
             }
             let near = nearest(&given.name, table.iter().map(|(field, _)| *field));
-            let renamed = [("update_frequency", "update"), ("start_epoch", "start"), ("end_epoch", "end"), ("params", "targets"), ("mask_type", "mask_structure"), ("dampening", "damp"), ("dampening_frac", "damp")];
-            let near = renamed.iter().find(|(a, b)| *a == given.name && table.iter().any(|(f, _)| f == b)).map(|(_, b)| *b).or(near);
+            let renamed = [
+                ("update_frequency", "update"),
+                ("start_epoch", "start"),
+                ("end_epoch", "end"),
+                ("params", "targets"),
+                ("mask_type", "mask_structure"),
+                ("dampening", "damp"),
+                ("dampening_frac", "damp"),
+            ];
+            let near = renamed
+                .iter()
+                .find(|(a, b)| *a == given.name && table.iter().any(|(f, _)| f == b))
+                .map(|(_, b)| *b)
+                .or(near);
             let mut diagnostic = Diagnostic::error(
                 Code::UnknownField,
                 format!("`{name}` has no field `{}`", given.name),
@@ -92,8 +116,13 @@ impl<'a> Fields<'a> {
         for (field, required) in table {
             if *required && !self.list.iter().any(|g| g.name == *field) {
                 findings.push(
-                    Diagnostic::error(Code::MissingField, format!("`{name}` needs `{field}`"), self.modifier.at, format!("no `{field}` below"))
-                        .help(format!("add `{field}:` and its value")),
+                    Diagnostic::error(
+                        Code::MissingField,
+                        format!("`{name}` needs `{field}`"),
+                        self.modifier.at,
+                        format!("no `{field}` below"),
+                    )
+                    .help(format!("add `{field}:` and its value")),
                 );
                 self.broken = true;
             }
@@ -130,13 +159,26 @@ impl<'a> Fields<'a> {
     }
 
     /// Reports an error about this modifier.
-    pub(crate) fn refuse(&mut self, findings: &mut Findings, code: Code, at: Span, message: String, label: String, help: String) {
+    pub(crate) fn refuse(
+        &mut self,
+        findings: &mut Findings,
+        code: Code,
+        at: Span,
+        message: String,
+        label: String,
+        help: String,
+    ) {
         self.broken = true;
         findings.push(Diagnostic::error(code, message, at, label).help(help));
     }
 
     /// A number. What PyYAML reads otherwise is told.
-    pub(crate) fn number(&mut self, field: &str, conversion: Conversion, findings: &mut Findings) -> Option<Number> {
+    pub(crate) fn number(
+        &mut self,
+        field: &str,
+        conversion: Conversion,
+        findings: &mut Findings,
+    ) -> Option<Number> {
         let value = self.value(field)?.clone();
         match number(&value, field, conversion, findings) {
             Some(number) => Some(number),
@@ -161,14 +203,27 @@ impl<'a> Fields<'a> {
             return Some(number);
         }
         let at = self.value_place(field);
-        self.refuse(findings, Code::FieldRange, at, format!("`{field}` must be {range}"), format!("this is {}", number.text), format!("write a number {range}"));
+        self.refuse(
+            findings,
+            Code::FieldRange,
+            at,
+            format!("`{field}` must be {range}"),
+            format!("this is {}", number.text),
+            format!("write a number {range}"),
+        );
         None
     }
 
     /// A whole number above zero.
     pub(crate) fn count(&mut self, field: &str, findings: &mut Findings) -> Option<Number> {
-        self.number_in(field, Conversion::Kept, |n| n >= 1.0 && n.fract() == 0.0 && n < 1e9, "a whole number above zero", findings)
-            .map(|n| Number::computed(n.value, true))
+        self.number_in(
+            field,
+            Conversion::Kept,
+            |n| n >= 1.0 && n.fract() == 0.0 && n < 1e9,
+            "a whole number above zero",
+            findings,
+        )
+        .map(|n| Number::computed(n.value, true))
     }
 
     /// `true` or `false`. Other words for them, and texts, are told.
@@ -178,22 +233,39 @@ impl<'a> Fields<'a> {
             (Datum::Bool(flag), None) => *flag,
             (Datum::Bool(flag), Some(_)) => {
                 findings.push(
-                    Diagnostic::warning(Code::SurprisingScalar, format!("YAML 1.1 reads this word as `{flag}`, YAML 1.2 as text"), value.span, format!("taken as `{flag}`"))
-                        .help(format!("write `{flag}`")),
+                    Diagnostic::warning(
+                        Code::SurprisingScalar,
+                        format!("YAML 1.1 reads this word as `{flag}`, YAML 1.2 as text"),
+                        value.span,
+                        format!("taken as `{flag}`"),
+                    )
+                    .help(format!("write `{flag}`")),
                 );
                 *flag
             }
             (Datum::Text(text), Some(Trap::QuotedBool)) => {
                 let meant = text.eq_ignore_ascii_case("true");
                 findings.push(
-                    Diagnostic::warning(Code::SurprisingScalar, "in quotes this is text, which SparseML takes for true whatever it says", value.span, format!("taken as `{meant}`"))
-                        .help(format!("write `{meant}` without quotes")),
+                    Diagnostic::warning(
+                        Code::SurprisingScalar,
+                        "in quotes this is text, which SparseML takes for true whatever it says",
+                        value.span,
+                        format!("taken as `{meant}`"),
+                    )
+                    .help(format!("write `{meant}` without quotes")),
                 );
                 meant
             }
             (other, _) => {
                 let message = format!("`{field}` is true or false, not {}", other.described());
-                self.refuse(findings, Code::FieldType, value.span, message, "here".into(), "write `true` or `false`".into());
+                self.refuse(
+                    findings,
+                    Code::FieldType,
+                    value.span,
+                    message,
+                    "here".into(),
+                    "write `true` or `false`".into(),
+                );
                 default
             }
         }
@@ -206,14 +278,27 @@ impl<'a> Fields<'a> {
             Datum::Text(text) => Some((text, value.span)),
             other => {
                 let message = format!("`{field}` is a text, not {}", other.described());
-                self.refuse(findings, Code::FieldType, value.span, message, "here".into(), "write it in quotes".into());
+                self.refuse(
+                    findings,
+                    Code::FieldType,
+                    value.span,
+                    message,
+                    "here".into(),
+                    "write it in quotes".into(),
+                );
                 None
             }
         }
     }
 
     /// One of some words.
-    pub(crate) fn choice(&mut self, field: &str, words: &[&'static str], default: &'static str, findings: &mut Findings) -> Option<&'static str> {
+    pub(crate) fn choice(
+        &mut self,
+        field: &str,
+        words: &[&'static str],
+        default: &'static str,
+        findings: &mut Findings,
+    ) -> Option<&'static str> {
         if self.value(field).is_none() {
             return Some(default);
         }
@@ -221,8 +306,16 @@ impl<'a> Fields<'a> {
         if let Some(word) = words.iter().find(|w| **w == text) {
             return Some(word);
         }
-        let help = nearest(&text, words.iter().copied()).map_or(format!("it is one of {}", words.join(", ")), |n| format!("did you mean `{n}`?"));
-        self.refuse(findings, Code::FieldRange, span, format!("`{field}` cannot be `{text}`"), format!("not one of {}", words.join(", ")), help);
+        let help = nearest(&text, words.iter().copied())
+            .map_or(format!("it is one of {}", words.join(", ")), |n| format!("did you mean `{n}`?"));
+        self.refuse(
+            findings,
+            Code::FieldRange,
+            span,
+            format!("`{field}` cannot be `{text}`"),
+            format!("not one of {}", words.join(", ")),
+            help,
+        );
         None
     }
 
@@ -247,7 +340,14 @@ impl<'a> Fields<'a> {
                 Datum::Text(text) => texts.push((text, item.span)),
                 other => {
                     let message = format!("`{field}` lists texts, not {}", other.described());
-                    self.refuse(findings, Code::FieldType, item.span, message, "here".into(), "write it in quotes".into());
+                    self.refuse(
+                        findings,
+                        Code::FieldType,
+                        item.span,
+                        message,
+                        "here".into(),
+                        "write it in quotes".into(),
+                    );
                 }
             }
         }
@@ -258,19 +358,31 @@ impl<'a> Fields<'a> {
     pub(crate) fn dropped(&self, field: &str, why: &str, findings: &mut Findings) {
         if let Some(given) = self.given(field) {
             findings.push(
-                Diagnostic::advice(Code::Dropped, format!("`{field}` is left out: {why}"), given.whole, "left out")
-                    .help("nothing needs to be done"),
+                Diagnostic::advice(
+                    Code::Dropped,
+                    format!("`{field}` is left out: {why}"),
+                    given.whole,
+                    "left out",
+                )
+                .help("nothing needs to be done"),
             );
         }
     }
 }
 
 /// A number from a value. What PyYAML reads otherwise is told.
-pub(crate) fn number(value: &Located, field: &str, conversion: Conversion, findings: &mut Findings) -> Option<Number> {
+pub(crate) fn number(
+    value: &Located,
+    field: &str,
+    conversion: Conversion,
+    findings: &mut Findings,
+) -> Option<Number> {
     let told = |findings: &mut Findings, number: &Number| {
         let (severity, consequence) = match conversion {
             Conversion::Converted => (crate::diag::Severity::Advice, "and SparseML makes a number of it"),
-            Conversion::Kept => (crate::diag::Severity::Warning, "and SparseML fails on it, often in mid-training"),
+            Conversion::Kept => {
+                (crate::diag::Severity::Warning, "and SparseML fails on it, often in mid-training")
+            }
         };
         let form = with_point(number.value);
         let diagnostic = Diagnostic::warning(
@@ -285,8 +397,13 @@ pub(crate) fn number(value: &Located, field: &str, conversion: Conversion, findi
     match (&value.datum, &value.trap) {
         (Datum::Number(number), Some(Trap::Sexagesimal)) => {
             findings.push(
-                Diagnostic::error(Code::SurprisingScalar, format!("YAML 1.1 reads this as the base-60 number {}", number.text), value.span, "colons make it base 60")
-                    .help("write a plain number; quote it where it is no number, as `\"2:4\"`"),
+                Diagnostic::error(
+                    Code::SurprisingScalar,
+                    format!("YAML 1.1 reads this as the base-60 number {}", number.text),
+                    value.span,
+                    "colons make it base 60",
+                )
+                .help("write a plain number; quote it where it is no number, as `\"2:4\"`"),
             );
             None
         }
@@ -294,8 +411,13 @@ pub(crate) fn number(value: &Located, field: &str, conversion: Conversion, findi
             match trap {
                 Some(Trap::NumberAsText) => told(findings, number),
                 Some(Trap::Octal) => findings.push(
-                    Diagnostic::warning(Code::SurprisingScalar, "a leading 0 makes this an octal number in YAML 1.1", value.span, format!("taken as {}, as PyYAML reads it", number.text))
-                        .help("write it without the leading 0, or as the number that is meant"),
+                    Diagnostic::warning(
+                        Code::SurprisingScalar,
+                        "a leading 0 makes this an octal number in YAML 1.1",
+                        value.span,
+                        format!("taken as {}, as PyYAML reads it", number.text),
+                    )
+                    .help("write it without the leading 0, or as the number that is meant"),
                 ),
                 _ => {}
             }
@@ -316,8 +438,13 @@ pub(crate) fn number(value: &Located, field: &str, conversion: Conversion, findi
         }
         (other, _) => {
             findings.push(
-                Diagnostic::error(Code::FieldType, format!("`{field}` is a number, not {}", other.described()), value.span, "here")
-                    .help("write a number such as `2` or `1.0e-4`"),
+                Diagnostic::error(
+                    Code::FieldType,
+                    format!("`{field}` is a number, not {}", other.described()),
+                    value.span,
+                    "here",
+                )
+                .help("write a number such as `2` or `1.0e-4`"),
             );
             None
         }

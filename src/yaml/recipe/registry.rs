@@ -27,7 +27,9 @@ pub(crate) enum Family {
     WeightDecay,
     Trainable,
     /// Pruning by magnitude; whether all parameters are ranked together.
-    Magnitude { global: bool },
+    Magnitude {
+        global: bool,
+    },
     /// The same with more fields of old.
     Gm,
     Movement,
@@ -59,7 +61,8 @@ const GRADUAL: [Field; 8] = [
 ];
 
 const MAGNITUDE: &[Field] = &with::<9>(&[("mask_type", NO)]);
-const GM: &[Field] = &with::<12>(&[("mask_type", NO), ("global_sparsity", NO), ("phased", NO), ("score_type", NO)]);
+const GM: &[Field] =
+    &with::<12>(&[("mask_type", NO), ("global_sparsity", NO), ("phased", NO), ("score_type", NO)]);
 const OBS: &[Field] = &with::<15>(&[
     ("global_sparsity", NO),
     ("mask_type", NO),
@@ -154,7 +157,12 @@ const UNTAGGED_MAGNITUDE: &[Field] = &[
     ("apply_globally", NO),
 ];
 
-const fn known(name: &'static str, family: Family, fields: &'static [Field], untagged: &'static [Field]) -> Known {
+const fn known(
+    name: &'static str,
+    family: Family,
+    fields: &'static [Field],
+    untagged: &'static [Field],
+) -> Known {
     Known { name, family, fields, untagged }
 }
 
@@ -289,22 +297,58 @@ pub(crate) const MODIFIERS: &[Known] = &[
     ),
     refused("SetParamModifier", "set the parameter in the model before the run"),
     refused("GradualParamModifier", "obert does not move single parameters; train them, or `freeze` them"),
-    refused("StructuredPruningModifier", "prune whole rows or columns with `prune … { by: magnitude, pattern: rows }`; `filter` is `rows`, `channel` is `columns`"),
-    refused("MFACPruningModifier", "use OBSPruningModifier: the same estimate with exact blocks, `prune … { by: obs(block: 50) }`"),
-    refused("ACDCPruningModifier", "masks only grow here; use OBSPruningModifier or GlobalMagnitudePruningModifier"),
+    refused(
+        "StructuredPruningModifier",
+        "prune whole rows or columns with `prune … { by: magnitude, pattern: rows }`; `filter` is `rows`, `channel` is `columns`",
+    ),
+    refused(
+        "MFACPruningModifier",
+        "use OBSPruningModifier: the same estimate with exact blocks, `prune … { by: obs(block: 50) }`",
+    ),
+    refused(
+        "ACDCPruningModifier",
+        "masks only grow here; use OBSPruningModifier or GlobalMagnitudePruningModifier",
+    ),
     refused("RigLPruningModifier", "masks only grow here; use OBSPruningModifier or MovementPruningModifier"),
-    refused("TopKASTPruningModifier", "masks only grow here; use OBSPruningModifier or MovementPruningModifier"),
+    refused(
+        "TopKASTPruningModifier",
+        "masks only grow here; use OBSPruningModifier or MovementPruningModifier",
+    ),
     refused("PowerpropagationModifier", "weights are trained as they are; use OBSPruningModifier"),
-    refused("LayerThinningModifier", "`keep layers` and `drop layers` remove whole layers; rows and columns are not cut out"),
-    refused("SparseGPTModifier", "use `prune … { by: obs(…) }`, which measures the loss itself instead of each layer's output"),
-    refused("WandaPruningModifier", "use `prune … { by: magnitude, rank: layer }`, or `by: obs(…)` for better"),
+    refused(
+        "LayerThinningModifier",
+        "`keep layers` and `drop layers` remove whole layers; rows and columns are not cut out",
+    ),
+    refused(
+        "SparseGPTModifier",
+        "use `prune … { by: obs(…) }`, which measures the loss itself instead of each layer's output",
+    ),
+    refused(
+        "WandaPruningModifier",
+        "use `prune … { by: magnitude, rank: layer }`, or `by: obs(…)` for better",
+    ),
     refused("WandaModifier", "use `prune … { by: magnitude, rank: layer }`, or `by: obs(…)` for better"),
-    refused("GPTQModifier", "use QuantizationModifier, or `quantize … { weights: int8(symmetric, per: channel) }`, which trains"),
-    refused("SmoothQuantModifier", "ranges are learned in training here: leave it out, and quantize with training"),
-    refused("LogarithmicEqualizationModifier", "ranges are learned in training here: leave it out, and quantize with training"),
-    refused("AWQModifier", "use QuantizationModifier, or `quantize … { weights: int4(symmetric, per: channel) }`, which trains"),
+    refused(
+        "GPTQModifier",
+        "use QuantizationModifier, or `quantize … { weights: int8(symmetric, per: channel) }`, which trains",
+    ),
+    refused(
+        "SmoothQuantModifier",
+        "ranges are learned in training here: leave it out, and quantize with training",
+    ),
+    refused(
+        "LogarithmicEqualizationModifier",
+        "ranges are learned in training here: leave it out, and quantize with training",
+    ),
+    refused(
+        "AWQModifier",
+        "use QuantizationModifier, or `quantize … { weights: int4(symmetric, per: channel) }`, which trains",
+    ),
     refused("AutoRoundModifier", "use QuantizationModifier, or `quantize … { … }`, which trains"),
-    refused("SpinQuantModifier", "rotations of a model are not part of a recipe here; use QuantizationModifier"),
+    refused(
+        "SpinQuantModifier",
+        "rotations of a model are not part of a recipe here; use QuantizationModifier",
+    ),
     refused("QuIPModifier", "rotations of a model are not part of a recipe here; use QuantizationModifier"),
     refused("REAPModifier", "there are no mixtures of experts here"),
     refused("REAPPruningModifier", "there are no mixtures of experts here"),
@@ -322,11 +366,32 @@ mod tests {
     #[test]
     fn all_26_modifiers_of_the_first_dialect_are_known_by_name() {
         let names = [
-            "EpochRange", "LearningRateFunction", "LearningRate", "SetLearningRate", "SetWeightDecay", "TrainableParams",
-            "SetParam", "GradualParam", "GMPruning", "MagnitudePruning", "GlobalMagnitudePruning", "MovementPruning",
-            "StructuredPruning", "OBSPruning", "MFACPruning", "ACDCPruning", "ConstantPruning", "RigLPruning",
-            "TopKASTPruning", "Powerpropagation", "LayerPruning", "LayerThinning", "Distillation",
-            "PerLayerDistillation", "Quantization", "SparsificationLogging",
+            "EpochRange",
+            "LearningRateFunction",
+            "LearningRate",
+            "SetLearningRate",
+            "SetWeightDecay",
+            "TrainableParams",
+            "SetParam",
+            "GradualParam",
+            "GMPruning",
+            "MagnitudePruning",
+            "GlobalMagnitudePruning",
+            "MovementPruning",
+            "StructuredPruning",
+            "OBSPruning",
+            "MFACPruning",
+            "ACDCPruning",
+            "ConstantPruning",
+            "RigLPruning",
+            "TopKASTPruning",
+            "Powerpropagation",
+            "LayerPruning",
+            "LayerThinning",
+            "Distillation",
+            "PerLayerDistillation",
+            "Quantization",
+            "SparsificationLogging",
         ];
         assert_eq!(names.len(), 26);
         for name in names {

@@ -72,7 +72,14 @@ impl Variables {
         Some(Located { datum, span: node.span, trap: None })
     }
 
-    fn scalar(&self, text: &str, plain: bool, span: Span, open: &mut Open, findings: &mut Findings) -> Option<Located> {
+    fn scalar(
+        &self,
+        text: &str,
+        plain: bool,
+        span: Span,
+        open: &mut Open,
+        findings: &mut Findings,
+    ) -> Option<Located> {
         let Some(inside) = expression_in(text) else {
             if text.contains("eval(") {
                 findings.push(not_interpolated(span, self.embedded));
@@ -108,12 +115,16 @@ impl Variables {
             Err(_) if reported => None,
             Err(why) => {
                 findings.push(
-                    Diagnostic::error(Code::BadExpression, format!("`{text}` cannot be evaluated"), span, why).help(
-                        format!(
-                            "numbers, variables, + - * / // ** %, parentheses, and {} can stand in it",
-                            FUNCTIONS.join(", ")
-                        ),
-                    ),
+                    Diagnostic::error(
+                        Code::BadExpression,
+                        format!("`{text}` cannot be evaluated"),
+                        span,
+                        why,
+                    )
+                    .help(format!(
+                        "numbers, variables, + - * / // ** %, parentheses, and {} can stand in it",
+                        FUNCTIONS.join(", ")
+                    )),
                 );
                 None
             }
@@ -150,8 +161,13 @@ impl Variables {
         }
         if open.len() > 64 {
             findings.push(
-                Diagnostic::error(Code::ExpressionCycle, "variables depend on each other too deep", used, "here")
-                    .help("write the value"),
+                Diagnostic::error(
+                    Code::ExpressionCycle,
+                    "variables depend on each other too deep",
+                    used,
+                    "here",
+                )
+                .help("write the value"),
             );
             return None;
         }

@@ -26,8 +26,20 @@ pub(super) struct Chosen {
 
 /// Classes of a BERT's modules that an `ignore` may name.
 const CLASSES: [&str; 14] = [
-    "Linear", "Embedding", "LayerNorm", "Dropout", "GELU", "GELUActivation", "Tanh", "Softmax", "QATMatMul",
-    "QuantizableMatMul", "BertSelfAttention", "BertLayer", "BertEncoder", "BertPooler",
+    "Linear",
+    "Embedding",
+    "LayerNorm",
+    "Dropout",
+    "GELU",
+    "GELUActivation",
+    "Tanh",
+    "Softmax",
+    "QATMatMul",
+    "QuantizableMatMul",
+    "BertSelfAttention",
+    "BertLayer",
+    "BertEncoder",
+    "BertPooler",
 ];
 const LINEAR: &str = "Linear";
 const EMBEDDING: &str = "Embedding";
@@ -78,7 +90,8 @@ pub(super) fn newer(timed: &mut Timed, select: &Select, findings: &mut Findings)
         if ignored.iter().any(|(entry, _)| by_name(&name, entry) || entry == class) {
             continue;
         }
-        let longest = overrides.iter().filter(|(key, ..)| by_name(&name, key)).max_by_key(|(key, ..)| key.len());
+        let longest =
+            overrides.iter().filter(|(key, ..)| by_name(&name, key)).max_by_key(|(key, ..)| key.len());
         let own = longest.or_else(|| overrides.iter().find(|(key, ..)| key == class));
         let (scheme, at) = own.map_or((&base, base_at), |(_, scheme, at)| (scheme, *at));
         ids_rounded |= class == EMBEDDING && scheme.inputs.is_some();
@@ -86,17 +99,29 @@ pub(super) fn newer(timed: &mut Timed, select: &Select, findings: &mut Findings)
     }
     if ids_rounded {
         findings.push(
-            Diagnostic::warning(Code::OtherwiseInSparseml, "SparseML rounds the ids that go into embeddings, and fails in the next step", f.modifier.at, "only their tables are rounded here")
-                .help("write `scheme_overrides: {Embedding: {input_activations: null}}`, or ignore `Embedding`"),
+            Diagnostic::warning(
+                Code::OtherwiseInSparseml,
+                "SparseML rounds the ids that go into embeddings, and fails in the next step",
+                f.modifier.at,
+                "only their tables are rounded here",
+            )
+            .help("write `scheme_overrides: {Embedding: {input_activations: null}}`, or ignore `Embedding`"),
         );
     }
     if !ignored.iter().any(|(entry, _)| entry == "LayerNorm") {
         findings.push(
-            Diagnostic::advice(Code::OtherwiseInSparseml, "SparseML rounds the inputs of normalisations and activations too", f.modifier.at, "not rounded here")
-                .help("list `LayerNorm`, `GELUActivation` and `Tanh` under `ignore`; they gain nothing"),
+            Diagnostic::advice(
+                Code::OtherwiseInSparseml,
+                "SparseML rounds the inputs of normalisations and activations too",
+                f.modifier.at,
+                "not rounded here",
+            )
+            .help("list `LayerNorm`, `GELUActivation` and `Tanh` under `ignore`; they gain nothing"),
         );
     }
-    let attention = !ignored.iter().any(|(e, _)| ["QATMatMul", "QuantizableMatMul", "BertSelfAttention"].contains(&e.as_str()));
+    let attention = !ignored
+        .iter()
+        .any(|(e, _)| ["QATMatMul", "QuantizableMatMul", "BertSelfAttention"].contains(&e.as_str()));
     joined(list, attention, f, findings)
 }
 
@@ -107,7 +132,14 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
     for (entry, at) in submodules.iter().flatten() {
         if select.names(|n| within(n, entry)).is_empty() {
             let help = nearest_module(entry, select);
-            f.refuse(findings, Code::MatchesNothing, *at, format!("the model has no module `{entry}`"), "matches nothing".into(), help);
+            f.refuse(
+                findings,
+                Code::MatchesNothing,
+                *at,
+                format!("the model has no module `{entry}`"),
+                "matches nothing".into(),
+                help,
+            );
         }
     }
     let excluded = f.texts("exclude_module_types", findings).unwrap_or_default();
@@ -122,8 +154,13 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
     }
     if outputs {
         findings.push(
-            Diagnostic::advice(Code::OtherwiseInSparseml, "the older quantizer rounds the outputs of layers too", f.modifier.at, "only inputs are rounded here")
-                .help("SparseML's own template sets `quantize_linear_activations: false`"),
+            Diagnostic::advice(
+                Code::OtherwiseInSparseml,
+                "the older quantizer rounds the outputs of layers too",
+                f.modifier.at,
+                "only inputs are rounded here",
+            )
+            .help("SparseML's own template sets `quantize_linear_activations: false`"),
         );
     }
     let weights = Part { bits: weight_bits, symmetric: true, channel: false, signed: true };
@@ -142,10 +179,18 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
         })
         .collect();
     if let (Some((_, at)), true) = (submodules.iter().flatten().next(), embeddings) {
-        if list.iter().any(|(n, c, ..)| *c == EMBEDDING && !submodules.iter().flatten().any(|(e, _)| within(n, e))) {
+        if list
+            .iter()
+            .any(|(n, c, ..)| *c == EMBEDDING && !submodules.iter().flatten().any(|(e, _)| within(n, e)))
+        {
             findings.push(
-                Diagnostic::warning(Code::OtherwiseInSparseml, "embeddings are quantized too, though they stand outside these modules", *at, "names other modules")
-                    .help("so does SparseML; write `quantize_embeddings: false` if that is not meant"),
+                Diagnostic::warning(
+                    Code::OtherwiseInSparseml,
+                    "embeddings are quantized too, though they stand outside these modules",
+                    *at,
+                    "names other modules",
+                )
+                .help("so does SparseML; write `quantize_embeddings: false` if that is not meant"),
             );
         }
     }
@@ -163,7 +208,12 @@ pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Finding
                 let Datum::Map(parts) = &value.datum else { continue };
                 let targets = parts.iter().find(|(k, ..)| k == "targets").map(|(_, _, v)| v.clone());
                 let listed = match targets.map(|t| t.datum) {
-                    Some(Datum::List(items)) => items.iter().filter_map(|i| if let Datum::Text(t) = &i.datum { Some((t.clone(), i.span)) } else { None }).collect(),
+                    Some(Datum::List(items)) => items
+                        .iter()
+                        .filter_map(|i| {
+                            if let Datum::Text(t) = &i.datum { Some((t.clone(), i.span)) } else { None }
+                        })
+                        .collect(),
                     _ => vec![(LINEAR.to_owned(), at)],
                 };
                 let mut own = scheme(&value, f, findings)?;
@@ -175,7 +225,14 @@ pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Finding
             }
         }
         Some((other, at)) => {
-            f.refuse(findings, Code::FieldType, at, format!("`config_groups` is a mapping, not {}", other.described()), "here".into(), "as `group_0: {targets: [Linear], weights: {num_bits: 8}}`".into());
+            f.refuse(
+                findings,
+                Code::FieldType,
+                at,
+                format!("`config_groups` is a mapping, not {}", other.described()),
+                "here".into(),
+                "as `group_0: {targets: [Linear], weights: {num_bits: 8}}`".into(),
+            );
             return None;
         }
         None => {
@@ -184,7 +241,8 @@ pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Finding
                 Some(value) => scheme(value, f, findings)?,
                 None => Scheme::DEFAULT,
             };
-            let listed = f.texts("targets", findings).unwrap_or_else(|| vec![(LINEAR.to_owned(), f.modifier.at)]);
+            let listed =
+                f.texts("targets", findings).unwrap_or_else(|| vec![(LINEAR.to_owned(), f.modifier.at)]);
             groups.push((listed, own, f.place("scheme")));
         }
     }
@@ -200,7 +258,14 @@ pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Finding
         let known = CLASSES.contains(&entry.as_str()) || all.iter().any(|(n, c)| matches(n, c, entry));
         if !known {
             let help = nearest_module(entry, select);
-            f.refuse(findings, Code::MatchesNothing, *at, format!("`{entry}` matches no layer of the model"), "matches nothing".into(), help);
+            f.refuse(
+                findings,
+                Code::MatchesNothing,
+                *at,
+                format!("`{entry}` matches no layer of the model"),
+                "matches nothing".into(),
+                help,
+            );
         }
     }
     let mut list = Vec::new();
@@ -208,7 +273,9 @@ pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Finding
         if ignored.iter().any(|(e, _)| matches(&name, class, e)) {
             continue;
         }
-        if let Some((_, own, at)) = groups.iter().find(|(listed, ..)| listed.iter().any(|(e, _)| matches(&name, class, e))) {
+        if let Some((_, own, at)) =
+            groups.iter().find(|(listed, ..)| listed.iter().any(|(e, _)| matches(&name, class, e)))
+        {
             list.push((name, class, own.clone(), *at));
         }
     }
@@ -228,13 +295,21 @@ fn joined(
     for (name, class, scheme, at) in linear.into_iter().chain(tables) {
         let Some(weights) = scheme.weights.map(Part::text) else {
             if scheme.inputs.is_some() {
-                f.refuse(findings, Code::FieldRefused, at, "inputs cannot be rounded without weights".into(), "no weights".into(), "leave `weights` out for 8 bits, or round neither".into());
+                f.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    at,
+                    "inputs cannot be rounded without weights".into(),
+                    "no weights".into(),
+                    "leave `weights` out for 8 bits, or round neither".into(),
+                );
                 return None;
             }
             continue;
         };
         let activations = scheme.inputs.map_or("none".to_owned(), Part::text);
-        let like = |r: &&mut Rounding| r.weights == weights && (r.activations == activations || class == EMBEDDING);
+        let like =
+            |r: &&mut Rounding| r.weights == weights && (r.activations == activations || class == EMBEDDING);
         match roundings.iter_mut().find(like) {
             Some(rounding) => rounding.names.push(name),
             None => {
@@ -247,7 +322,13 @@ fn joined(
 }
 
 fn bits(field: &str, f: &mut Fields, findings: &mut Findings) -> Option<u8> {
-    let number = f.number_in(field, crate::yaml::recipe::fields::Conversion::Kept, |n| n == 4.0 || n == 8.0, "4 or 8", findings);
+    let number = f.number_in(
+        field,
+        crate::yaml::recipe::fields::Conversion::Kept,
+        |n| n == 4.0 || n == 8.0,
+        "4 or 8",
+        findings,
+    );
     (!f.broken).then(|| number.map_or(8, |n| n.value as u8))
 }
 
@@ -265,7 +346,14 @@ fn exists(entry: &str, at: Span, field: &str, f: &mut Fields, select: &Select, f
         Some(near) => format!("did you mean `{near}`?"),
         None => nearest_module(entry, select),
     };
-    f.refuse(findings, Code::MatchesNothing, at, format!("`{entry}` in `{field}` is no class and no module of the model"), "matches nothing".into(), help);
+    f.refuse(
+        findings,
+        Code::MatchesNothing,
+        at,
+        format!("`{entry}` in `{field}` is no class and no module of the model"),
+        "matches nothing".into(),
+        help,
+    );
 }
 
 fn nearest_module(entry: &str, select: &Select) -> String {

@@ -21,11 +21,14 @@ pub(super) struct Part {
     pub(super) signed: bool,
 }
 
+/// Signed or not, an asymmetric range has the same steps: its zero point is shifted. The language
+/// writes the unsigned one.
+const INPUTS: Part = Part { bits: 8, symmetric: false, channel: false, signed: false };
 const EIGHT: Part = Part { bits: 8, symmetric: true, channel: false, signed: true };
 
 impl Scheme {
     /// SparseML's own where nothing is said.
-    pub(super) const DEFAULT: Scheme = Scheme { weights: Some(EIGHT), inputs: Some(Part { symmetric: false, ..EIGHT }) };
+    pub(super) const DEFAULT: Scheme = Scheme { weights: Some(EIGHT), inputs: Some(INPUTS) };
 }
 
 impl Part {
@@ -46,7 +49,14 @@ pub(super) fn scheme(value: &Located, fields: &mut Fields, findings: &mut Findin
         Datum::Map(entries) => in_full(entries, fields, findings),
         other => {
             let message = format!("a scheme is a word or a mapping, not {}", other.described());
-            fields.refuse(findings, Code::FieldType, value.span, message, "here".into(), "as `{weights: {num_bits: 8, symmetric: true}}`".into());
+            fields.refuse(
+                findings,
+                Code::FieldType,
+                value.span,
+                message,
+                "here".into(),
+                "as `{weights: {num_bits: 8, symmetric: true}}`".into(),
+            );
             None
         }
     }
@@ -64,7 +74,14 @@ fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Findings) -> 
         }
         _ => {
             let help = "W8A8 and W8A16 can be imported; so can a scheme in full, with `num_bits`, `symmetric` and `strategy`";
-            fields.refuse(findings, Code::FieldRefused, at, format!("the scheme `{name}` has no counterpart"), "unknown, or no integers of 4 or 8 bits for whole outputs".into(), help.into());
+            fields.refuse(
+                findings,
+                Code::FieldRefused,
+                at,
+                format!("the scheme `{name}` has no counterpart"),
+                "unknown, or no integers of 4 or 8 bits for whole outputs".into(),
+                help.into(),
+            );
             None
         }
     }
@@ -72,14 +89,24 @@ fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Findings) -> 
 
 fn dynamic(at: Span, findings: &mut Findings) {
     findings.push(
-        Diagnostic::warning(Code::OtherwiseInSparseml, "inputs are measured anew for each token there", at, "one range for all, observed beforehand, is used here")
-            .help("say how many batches are observed with `num_calibration_steps`"),
+        Diagnostic::warning(
+            Code::OtherwiseInSparseml,
+            "inputs are measured anew for each token there",
+            at,
+            "one range for all, observed beforehand, is used here",
+        )
+        .help("say how many batches are observed with `num_calibration_steps`"),
     );
 }
 
 /// The parts of a scheme. Parts that are left out take the defaults.
-fn in_full(entries: &[(String, Span, Located)], fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
-    const PARTS: [&str; 5] = ["weights", "input_activations", "output_activations", "target_hardware", "targets"];
+fn in_full(
+    entries: &[(String, Span, Located)],
+    fields: &mut Fields,
+    findings: &mut Findings,
+) -> Option<Scheme> {
+    const PARTS: [&str; 5] =
+        ["weights", "input_activations", "output_activations", "target_hardware", "targets"];
     let mut scheme = Scheme::DEFAULT;
     for (key, at, value) in entries {
         match key.as_str() {
@@ -87,14 +114,31 @@ fn in_full(entries: &[(String, Span, Located)], fields: &mut Fields, findings: &
             "input_activations" => scheme.inputs = part(value, true, fields, findings)?,
             "output_activations" if !is_null(value) => {
                 let message = "only inputs of layers are rounded, not outputs".to_owned();
-                fields.refuse(findings, Code::FieldRefused, at.to(value.span), message, "cannot be followed".into(), "remove it: the next layer rounds its input".into());
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    at.to(value.span),
+                    message,
+                    "cannot be followed".into(),
+                    "remove it: the next layer rounds its input".into(),
+                );
                 return None;
             }
             "output_activations" | "target_hardware" | "targets" => {}
             _ => {
                 let near = nearest(key, PARTS);
-                let help = near.map_or("it has weights, input_activations and output_activations".to_owned(), |n| format!("did you mean `{n}`?"));
-                fields.refuse(findings, Code::UnknownField, *at, format!("a scheme has no part `{key}`"), "SparseML ignores it, and takes the default".into(), help);
+                let help = near
+                    .map_or("it has weights, input_activations and output_activations".to_owned(), |n| {
+                        format!("did you mean `{n}`?")
+                    });
+                fields.refuse(
+                    findings,
+                    Code::UnknownField,
+                    *at,
+                    format!("a scheme has no part `{key}`"),
+                    "SparseML ignores it, and takes the default".into(),
+                    help,
+                );
                 return None;
             }
         }
@@ -103,18 +147,36 @@ fn in_full(entries: &[(String, Span, Located)], fields: &mut Fields, findings: &
 }
 
 fn is_null(value: &Located) -> bool {
-    matches!(&value.datum, Datum::Null) || matches!(&value.datum, Datum::Text(t) if ["null", "None", "none"].contains(&t.as_str()))
+    matches!(&value.datum, Datum::Null)
+        || matches!(&value.datum, Datum::Text(t) if ["null", "None", "none"].contains(&t.as_str()))
 }
 
 /// One part of a scheme.
 fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findings) -> Option<Option<Part>> {
-    const KEYS: [&str; 9] = ["num_bits", "symmetric", "strategy", "kwargs", "type", "dynamic", "group_size", "observer", "observer_kwargs"];
+    const KEYS: [&str; 9] = [
+        "num_bits",
+        "symmetric",
+        "strategy",
+        "kwargs",
+        "type",
+        "dynamic",
+        "group_size",
+        "observer",
+        "observer_kwargs",
+    ];
     if is_null(value) {
         return Some(None);
     }
     let Datum::Map(entries) = &value.datum else {
         let message = format!("a part of a scheme is a mapping, not {}", value.datum.described());
-        fields.refuse(findings, Code::FieldType, value.span, message, "here".into(), "as `{num_bits: 8, symmetric: true}`".into());
+        fields.refuse(
+            findings,
+            Code::FieldType,
+            value.span,
+            message,
+            "here".into(),
+            "as `{num_bits: 8, symmetric: true}`".into(),
+        );
         return None;
     };
     let untagged = fields.modifier.untagged;
@@ -132,7 +194,14 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 8.0 => part.bits = 8,
                 4.0 => part.bits = 4,
                 other => {
-                    fields.refuse(findings, Code::FieldRefused, value.span, format!("{other} bits are not supported"), "4 or 8".into(), "write `num_bits: 8`".into());
+                    fields.refuse(
+                        findings,
+                        Code::FieldRefused,
+                        value.span,
+                        format!("{other} bits are not supported"),
+                        "4 or 8".into(),
+                        "write `num_bits: 8`".into(),
+                    );
                     return None;
                 }
             },
@@ -146,29 +215,65 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
             "type" if word == "int" => {}
             "dynamic" if inputs && matches!(value.datum, Datum::Bool(true)) => dynamic(whole, findings),
             "strategy" | "type" => {
-                fields.refuse(findings, Code::FieldRefused, whole, format!("`{key}: {word}` has no counterpart"), "integers for a whole tensor or its outputs only".into(), "write `strategy: channel` for weights, `tensor` for inputs".into());
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    whole,
+                    format!("`{key}: {word}` has no counterpart"),
+                    "integers for a whole tensor or its outputs only".into(),
+                    "write `strategy: channel` for weights, `tensor` for inputs".into(),
+                );
                 return None;
             }
             "group_size" if !is_null(value) => {
-                fields.refuse(findings, Code::FieldRefused, whole, "groups of weights have no scale of their own here".into(), "cannot be followed".into(), "write `strategy: channel`".into());
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    whole,
+                    "groups of weights have no scale of their own here".into(),
+                    "cannot be followed".into(),
+                    "write `strategy: channel`".into(),
+                );
                 return None;
             }
             "kwargs" | "observer" | "observer_kwargs" if !is_null(value) => findings.push(
-                Diagnostic::advice(Code::Dropped, format!("`{key}` is left out"), whole, "the observer is a moving average of least and greatest").help("nothing needs to be done"),
+                Diagnostic::advice(
+                    Code::Dropped,
+                    format!("`{key}` is left out"),
+                    whole,
+                    "the observer is a moving average of least and greatest",
+                )
+                .help("nothing needs to be done"),
             ),
             _ if KEYS.contains(&key.as_str()) => {}
             _ => {
-                let help = nearest(key, KEYS).map_or("it has num_bits, symmetric and strategy".to_owned(), |n| format!("did you mean `{n}`?"));
-                fields.refuse(findings, Code::UnknownField, *at, format!("a part of a scheme has no `{key}`"), "unknown".into(), help);
+                let help = nearest(key, KEYS)
+                    .map_or("it has num_bits, symmetric and strategy".to_owned(), |n| {
+                        format!("did you mean `{n}`?")
+                    });
+                fields.refuse(
+                    findings,
+                    Code::UnknownField,
+                    *at,
+                    format!("a part of a scheme has no `{key}`"),
+                    "unknown".into(),
+                    help,
+                );
                 return None;
             }
         }
     }
     if !said && !untagged && !inputs {
         findings.push(
-            Diagnostic::warning(Code::OtherwiseInSparseml, "without `symmetric` SparseML takes false here, though true where the whole part is left out", value.span, "asymmetric is written")
-                .help("say `symmetric: true` if that is meant"),
+            Diagnostic::warning(
+                Code::OtherwiseInSparseml,
+                "without `symmetric` SparseML takes false here, though true where the whole part is left out",
+                value.span,
+                "asymmetric is written",
+            )
+            .help("say `symmetric: true` if that is meant"),
         );
     }
+    part.signed = !inputs || part.symmetric || part.bits != 8;
     Some(Some(part))
 }
