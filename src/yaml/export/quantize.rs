@@ -89,6 +89,8 @@ pub(super) fn quantization(
     if let Some(freeze) = first.freeze {
         list.push(("disable_quantization_observer_epoch", epochs_or_refuse(freeze, "`freeze`", refusals)));
     }
+    // Models differ in their classes; one that is ignored need not exist.
+    list.push(("strict", Value::from(false)));
     list.push(("num_calibration_steps", Value::from(first.calibrate as u64)));
     Some(modifier("QuantizationModifier", list))
 }

@@ -101,6 +101,19 @@ mod tests {
             ("flag", Value::from(true)),
         ];
         let text = write(&fields([("modifiers", Value::Sequence(vec![modifier("XModifier", list)]))]));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        modifiers:
+        - !XModifier
+          small: 0.00008
+          tiny: 1.5e-7
+          whole: 4
+          one: 1.0
+          mask: "2:4"
+          word: "on"
+          number: '8e-5'
+          octal: '010'
+          pattern: 're:bert.*[a]: x'
+          flag: true
+        "#);
     }
 }

@@ -152,7 +152,12 @@ fn write(draft: &mut Draft, timed: &Timed, body: Vec<Line>, length: Epochs) {
 
 /// `1` as `1.0`, as the paper writes these two.
 fn decimal(text: &str) -> String {
-    if text.contains(['.', 'e']) { text.to_owned() } else { format!("{text}.0") }
+    let text = &if text.contains('e') {
+        text.parse().map_or(text.to_owned(), |n: f64| n.to_string())
+    } else {
+        text.to_owned()
+    };
+    if text.contains('.') { text.clone() } else { format!("{text}.0") }
 }
 
 fn is_word(text: &str) -> bool {

@@ -78,7 +78,7 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     let mut findings = Findings::new();
     let file = sources.add(name, text);
     let drafted = draft_of(name, file, text, &options, &mut sources, &mut findings);
-    let mut findings = once_per_file(findings.into_sorted());
+    let mut findings = without_consequences(once_per_file(findings.into_sorted()));
     findings.iter_mut().for_each(|d| d.move_places(|span| first_line(span, &sources)));
     let failed = findings.iter().any(Diagnostic::is_error);
     let Some((draft, document, context)) = drafted.filter(|_| !failed) else {
@@ -209,6 +209,17 @@ fn overrides(
             .help(help),
         );
     }
+    list
+}
+
+/// What is only assumed or noted because something else cannot be read.
+fn without_consequences(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let failed = list.iter().any(Diagnostic::is_error);
+    // Where groups or keys are missing, what follows from the rest says nothing.
+    let unreadable =
+        |d: &Diagnostic| d.is_error() && (Code::YamlMalformed..=Code::UnknownModifier).contains(&d.code);
+    let unreadable = list.iter().any(unreadable);
+    list.retain(|d| !failed || d.is_error() || !unreadable && d.code != Code::Assumed);
     list
 }
 

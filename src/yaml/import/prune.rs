@@ -500,7 +500,7 @@ fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span
     let field = timed.fields.named(&["update_frequency", "update"]);
     let at = timed.fields.place(field);
     let number = timed.fields.number(field, Conversion::Kept, findings);
-    if timed.fields.modifier.untagged {
+    if timed.fields.modifier.untagged && !timed.fields.broken {
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,

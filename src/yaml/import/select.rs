@@ -199,9 +199,12 @@ impl<'a> Select<'a> {
         }
         let Some(table) = self.table else { return Some(if text.ends_with('$') { exact } else { open }) };
         let selected = |s: &Selector| s.select(table).unwrap_or_default();
-        let (meant, taken) = (selected(&exact), selected(&open));
-        if text.ends_with('$') || meant == taken && !meant.is_empty() {
-            if meant.is_empty() {
+        // Up to the end of a name, or of a module's.
+        let whole = Selector::Regex(format!(r"(?:{pattern})(?:\..*)?"));
+        let (meant, taken) = (selected(&whole), selected(&open));
+        let ends = selected(&exact);
+        if text.ends_with('$') || ends == taken && !ends.is_empty() {
+            if ends.is_empty() {
                 fields.refuse(
                     findings,
                     Code::MatchesNothing,
@@ -328,7 +331,10 @@ fn nearest_name(pattern: &str, table: &ParameterTable) -> String {
     let plain = pattern.replace("\\.", ".").replace(".*", ".");
     match nearest(&plain, table.iter().map(|p| p.name.as_str())) {
         Some(near) => format!("the nearest name is `{near}`"),
-        None => "list the names with `obertc params --model DIR '**'`".to_owned(),
+        None => match table.iter().find(|p| p.is_prunable()) {
+            Some(first) => format!("the model's names are like `{}`", first.name),
+            None => "list the names with `obertc params --model DIR '**'`".to_owned(),
+        },
     }
 }
 

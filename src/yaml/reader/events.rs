@@ -252,7 +252,7 @@ impl Builder<'_> {
                         "again",
                     )
                     .and_at(*first, "first")
-                    .help("keep one; PyYAML keeps the last and says nothing"),
+                    .help(twice(&key)),
                 );
                 continue;
             }
@@ -318,6 +318,17 @@ impl Builder<'_> {
         let span = Span::new(self.file, at + self.base..at + length + self.base);
         Diagnostic::error(Code::YamlMalformed, format!("this is no YAML: {}", error.info()), span, label)
             .help(help)
+    }
+}
+
+/// What to do about a key that is given twice.
+fn twice(key: &str) -> &'static str {
+    if key.ends_with("Modifier") {
+        "put one into a group of its own; SparseML keeps the last and loses the first without a word"
+    } else if key.contains("modifiers") {
+        "give one another name with `modifiers` in it; PyYAML keeps the last group and loses the first"
+    } else {
+        "keep one; PyYAML keeps the last and says nothing"
     }
 }
 

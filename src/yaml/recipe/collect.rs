@@ -86,7 +86,20 @@ pub(crate) fn collect(
     } else {
         let nested =
             rest.iter().find(|e| key(e) == "stages").map(|e| e.value.entries().iter().collect::<Vec<_>>());
-        for stage in nested.unwrap_or(stages) {
+        let stages = nested.unwrap_or(stages);
+        if let [first, second, ..] = stages.as_slice() {
+            collector.findings.push(
+                Diagnostic::advice(
+                    Code::OtherwiseInSparseml,
+                    format!("{} stages share one time axis, as in SparseML", stages.len()),
+                    second.key.span,
+                    "its epochs count from the beginning of the recipe",
+                )
+                .and_at(first.key.span, "the first stage")
+                .help("they become one recipe; in the language, each stage could have its own axis and name"),
+            );
+        }
+        for stage in stages {
             let mut own = self::variables(stage.value.entries(), &variables);
             for (name, value) in overrides {
                 if let Some(at) = own.place(name) {
