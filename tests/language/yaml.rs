@@ -131,6 +131,7 @@ fn import_after_export_is_the_same_schedule() {
 }
 
 #[test]
+#[allow(clippy::print_stderr)]
 fn a_corpus_of_others_imports_as_soundly() {
     let Some(folder) = std::env::var_os("OBERT_YAML_CORPUS") else { return };
     let (mut recipes, mut exported, mut all) = (0, 0, 0);

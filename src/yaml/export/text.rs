@@ -7,7 +7,7 @@ use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Value};
 
 use crate::yaml::reader::scalar::{self, Plain};
-use crate::yaml::recipe::fields::with_point;
+use crate::yaml::recipe::numbers::with_point;
 
 /// A mapping of fields in order.
 pub(super) fn fields<'a>(list: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
@@ -56,10 +56,7 @@ pub(super) fn write(recipe: &Value) -> String {
 fn split(line: &str) -> (&str, &str) {
     let content = line.trim_start_matches([' ', '-']);
     let at = match content.split_once(": ") {
-        Some((key, value)) if !key.starts_with(['"', '\'']) => {
-            let _ = key;
-            line.len() - value.len()
-        }
+        Some((key, value)) if !key.starts_with(['"', '\'']) => line.len() - value.len(),
         _ if line.trim_start().starts_with("- ") => line.len() - content.len(),
         _ => line.len(),
     };

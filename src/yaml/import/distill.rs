@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::yaml::recipe::Datum;
-use crate::yaml::recipe::fields::Conversion;
+use crate::yaml::recipe::numbers::Conversion;
 
 use super::draft::{Draft, Epochs, Line, Order};
 use super::prune::percent;

@@ -1,7 +1,7 @@
 //! Layers that are dropped, parameters that are not trained, weight decay.
 
 use crate::diag::{Code, Diagnostic, Findings};
-use crate::yaml::recipe::fields::Conversion;
+use crate::yaml::recipe::numbers::Conversion;
 use crate::yaml::recipe::registry::Family;
 
 use super::draft::{Draft, Epochs, Line, Order};

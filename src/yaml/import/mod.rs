@@ -34,6 +34,9 @@ use context::Context;
 use draft::Draft;
 use places::Places;
 
+/// Nobody reads more findings than this at once.
+const MOST_FINDINGS: usize = 100;
+
 /// How a SparseML recipe is to be read.
 #[derive(Default)]
 pub struct Options<'a> {
@@ -145,6 +148,7 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
     let dropped = layers::dropped(draft, &mut timed, findings);
     let select = select::Select::new(context, dropped);
     for modifier in &mut timed {
+        time::starts_in_time(modifier, length, findings);
         match modifier.fields.known.family {
             Family::LrFunction | Family::LrClass | Family::SetLr => rates.read(modifier, length, findings),
             Family::Magnitude { .. } | Family::Gm | Family::Movement | Family::Obs => {
@@ -220,6 +224,12 @@ fn without_consequences(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
         |d: &Diagnostic| d.is_error() && (Code::YamlMalformed..=Code::UnknownModifier).contains(&d.code);
     let unreadable = list.iter().any(unreadable);
     list.retain(|d| !failed || d.is_error() || !unreadable && d.code != Code::Assumed);
+    if list.len() > MOST_FINDINGS {
+        list.truncate(MOST_FINDINGS);
+        if let Some(last) = list.last_mut() {
+            last.message = format!("{}; more is wrong behind this", last.message);
+        }
+    }
     list
 }
 

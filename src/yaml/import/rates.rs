@@ -1,7 +1,7 @@
 //! The learning rate: modifiers that fire over each other become pieces that follow each other.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
-use crate::yaml::recipe::fields::{self, Conversion};
+use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::registry::Family;
 use crate::yaml::recipe::{Datum, Number};
 
@@ -378,7 +378,7 @@ fn keywords(timed: &mut Timed, allowed: &[&str], findings: &mut Findings) -> Opt
             _ => vec![value.clone()],
         };
         for item in &items {
-            match fields::number(item, key, Conversion::Kept, findings) {
+            match numbers::number(item, key, Conversion::Kept, findings) {
                 Some(number) => arguments[place].push(number),
                 None => timed.fields.broken = true,
             }

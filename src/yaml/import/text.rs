@@ -68,8 +68,9 @@ impl Kept {
         for comment in comments {
             let at = comment.span.start;
             let text = format!("# {}", comment.text.trim()).trim_end().to_owned();
-            let next = anchors.iter().find(|a| **a > at).copied();
-            let before = anchors.iter().rev().find(|a| **a < at).copied();
+            let place = anchors.partition_point(|a| *a <= at);
+            let next = anchors.get(place).copied();
+            let before = place.checked_sub(1).map(|p| anchors[p]);
             match (comment.trailing, before, next) {
                 (false, ..) if at < draft.origin.start => kept.header.push(text),
                 (true, Some(before), _) if !kept.behind.contains_key(&before) => {

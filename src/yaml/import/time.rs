@@ -1,7 +1,7 @@
 //! When each modifier is at work, and how long the recipe is.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
-use crate::yaml::recipe::fields::Conversion;
+use crate::yaml::recipe::numbers::Conversion;
 use crate::yaml::recipe::registry::Family;
 use crate::yaml::recipe::{Fields, Number};
 
@@ -181,6 +181,24 @@ pub(super) fn length(timed: &[Timed], context: &Context, findings: &mut Findings
         );
     }
     Some(Epochs { count: count as u64, at })
+}
+
+/// What starts when the run is over never starts.
+pub(super) fn starts_in_time(modifier: &mut Timed, length: Epochs, findings: &mut Findings) {
+    let start = modifier.from();
+    if start > 0.0 && start >= length.count as f64 && !modifier.fields.broken {
+        modifier.fields.broken = true;
+        findings.push(
+            Diagnostic::error(
+                Code::FieldRange,
+                format!("this starts at epoch {start}, when the run is over"),
+                modifier.start_at(),
+                "it never starts",
+            )
+            .and_at(length.at, format!("the run lasts {} epochs", length.count))
+            .help("let it start earlier, or make the run longer with an EpochRangeModifier"),
+        );
+    }
 }
 
 trait Later {

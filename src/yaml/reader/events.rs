@@ -109,11 +109,7 @@ impl Builder<'_> {
                 let nothing = plain && span.start == span.end;
                 let text = if nothing { String::new() } else { text.into_owned() };
                 let tag = self.tag(tag.as_deref(), at);
-                self.add(
-                    Node { value: Value::Scalar { text, plain }, span, tag, expanded: 1 },
-                    anchor,
-                    findings,
-                );
+                self.add(Node { value: Value::Scalar { text, plain }, span, tag, expanded: 1 }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.begin(false, anchor, self.tag(tag.as_deref(), at), span)
@@ -122,7 +118,7 @@ impl Builder<'_> {
                 self.begin(true, anchor, self.tag(tag.as_deref(), at), span)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span, findings),
-            Event::Alias(anchor) => self.alias(anchor, span, findings),
+            Event::Alias(anchor) => self.alias(anchor, span),
             _ => {}
         }
     }
@@ -134,9 +130,9 @@ impl Builder<'_> {
 
     /// The line that begins a document, for a parser that points behind it.
     fn line_before(&self, span: Span) -> Span {
-        let end = (span.start as usize).saturating_sub(self.base).min(self.text.len());
-        let at = self.text[..(end + 3).min(self.text.len())].rfind("---").unwrap_or(end);
-        Span::new(self.file, at + self.base..at + 3 + self.base)
+        let end = floor(self.text, (span.start as usize).saturating_sub(self.base) + 3);
+        let at = self.text[..end].rfind("---").unwrap_or(end);
+        Span::new(self.file, at + self.base..(at + 3).min(self.text.len()) + self.base)
     }
 
     fn tag(&self, tag: Option<&granit_parser::Tag>, at: &granit_parser::Span) -> Option<Tag> {
@@ -170,11 +166,10 @@ impl Builder<'_> {
         let whole = Span { end: end.end.max(open.span.end), ..open.span };
         let value =
             if open.map { Value::Map(self.entries(&open.items, findings)) } else { Value::List(open.items) };
-        self.add(Node { value, span: whole, tag: open.tag, expanded }, open.anchor, findings);
+        self.add(Node { value, span: whole, tag: open.tag, expanded }, open.anchor);
     }
 
-    fn add(&mut self, node: Node, anchor: usize, findings: &mut Findings) {
-        let _ = findings;
+    fn add(&mut self, node: Node, anchor: usize) {
         let node = Rc::new(node);
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -189,7 +184,7 @@ impl Builder<'_> {
         }
     }
 
-    fn alias(&mut self, anchor: usize, span: Span, _: &mut Findings) {
+    fn alias(&mut self, anchor: usize, span: Span) {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             self.failed = Some(
                 Diagnostic::error(

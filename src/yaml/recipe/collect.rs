@@ -12,6 +12,9 @@ use crate::yaml::reader::{Entry, Node, Value};
 use super::registry;
 use super::variables::Variables;
 
+/// A recipe has a dozen modifiers; far more are an attack or an accident.
+const MOST_MODIFIERS: usize = 1000;
+
 /// A modifier and its fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Modifier {
@@ -52,11 +55,12 @@ pub(crate) fn collect(
         );
         return None;
     };
-    let mut variables = variables(entries, &Variables::default());
+    let mut variables = declared(entries, Variables::default());
     for (name, value) in overrides {
         let at = variables.place(name).unwrap_or(value.span);
         variables.declare(name, at, value.clone());
     }
+    let variables = Rc::new(variables);
     let mut collector = Collector { modifiers: Vec::new(), findings };
     let (groups, rest): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|e| is_group_key(key(e)));
     let stages: Vec<&Entry> = rest
@@ -81,7 +85,7 @@ pub(crate) fn collect(
         }
         first = Some(group.key.span);
         for group in &groups {
-            collector.group(group, &Rc::new(variables.clone()));
+            collector.group(group, &variables);
         }
     } else {
         let nested =
@@ -100,7 +104,7 @@ pub(crate) fn collect(
             );
         }
         for stage in stages {
-            let mut own = self::variables(stage.value.entries(), &variables);
+            let mut own = declared(stage.value.entries(), Variables::within(&variables));
             for (name, value) in overrides {
                 if let Some(at) = own.place(name) {
                     own.declare(name, at, value.clone());
@@ -119,6 +123,18 @@ pub(crate) fn collect(
         findings.push(no_groups(root, entries));
         return None;
     };
+    if let Some(beyond) = modifiers.get(MOST_MODIFIERS) {
+        findings.push(
+            Diagnostic::error(
+                Code::YamlTooMuch,
+                format!("more than {MOST_MODIFIERS} modifiers"),
+                beyond.at,
+                "here it becomes too much",
+            )
+            .help("is it the right file?"),
+        );
+        return None;
+    }
     let metadata = entries.iter().find(|e| key(e) == "__metadata__").cloned();
     if modifiers.is_empty() && !findings.has_errors() {
         findings.push(
@@ -142,8 +158,8 @@ fn first_place(node: &Node) -> Span {
     Span { end: node.span.end.min(node.span.start.saturating_add(1)), ..node.span }
 }
 
-fn variables(entries: &[Entry], outer: &Variables) -> Variables {
-    let mut own = outer.clone();
+/// Declares what is neither group nor stage.
+fn declared(entries: &[Entry], mut own: Variables) -> Variables {
     for entry in entries.iter().filter(|e| !is_group_key(key(e))) {
         // A stage is no variable.
         let stage = entry.value.entries().iter().any(|inner| is_group_key(key(inner)));
@@ -193,7 +209,7 @@ impl Collector<'_> {
                 }
             }
             Value::Map(entries) => {
-                let mut untagged = Variables::clone(variables);
+                let mut untagged = Variables::within(variables);
                 untagged.embedded = true;
                 let untagged = Rc::new(untagged);
                 for entry in entries {

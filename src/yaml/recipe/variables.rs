@@ -13,6 +13,8 @@ use super::expression::{self, FUNCTIONS};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables {
     nodes: HashMap<String, (Span, Rc<Node>)>,
+    /// Those of the recipe, for a stage.
+    outer: Option<Rc<Variables>>,
     /// Whether `eval(…)` may stand within a longer text: it may in stages without tags.
     pub(crate) embedded: bool,
 }
@@ -21,14 +23,26 @@ pub(crate) struct Variables {
 type Open = Vec<(String, Span)>;
 
 impl Variables {
+    /// Those of a stage, which sees `outer` too.
+    pub(crate) fn within(outer: &Rc<Variables>) -> Self {
+        Variables { outer: Some(outer.clone()), embedded: outer.embedded, ..Variables::default() }
+    }
+
+    fn find(&self, name: &str) -> Option<&(Span, Rc<Node>)> {
+        self.nodes.get(name).or_else(|| self.outer.as_ref()?.find(name))
+    }
+
     /// Declares a variable, in place of one of the same name.
     pub(crate) fn declare(&mut self, name: &str, at: Span, value: Rc<Node>) {
         self.nodes.insert(name.to_owned(), (at, value));
     }
 
     /// The names, for suggestions.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.nodes.keys().map(String::as_str)
+    fn names(&self) -> impl Iterator<Item = &str> {
+        // Whoever has more variables than this does not want them all compared.
+        const MOST: usize = 1000;
+        let outer = self.outer.iter().flat_map(|o| o.nodes.keys());
+        self.nodes.keys().chain(outer).take(MOST).map(String::as_str)
     }
 
     /// Where a variable is declared.
@@ -87,13 +101,13 @@ impl Variables {
             return Some(datum::scalar(text, plain, span));
         };
         // The bare name of a variable stands for its value, whatever that is.
-        if let Some((at, node)) = self.nodes.get(inside) {
+        if let Some((at, node)) = self.find(inside) {
             let value = self.follow(inside, *at, node, span, open, findings)?;
             return Some(Located { span, ..value });
         }
         let mut reported = false;
         let result = expression::evaluate(inside, &mut |name| {
-            let Some((at, node)) = self.nodes.get(name) else {
+            let Some((at, node)) = self.find(name) else {
                 let near = nearest(name, self.names());
                 return Err(match near {
                     Some(near) => format!("unknown variable `{name}`; did you mean `{near}`?"),

@@ -178,21 +178,19 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
             (name, class, Scheme { weights: Some(weights), inputs: Some(inputs) }, f.modifier.at)
         })
         .collect();
-    if let (Some((_, at)), true) = (submodules.iter().flatten().next(), embeddings) {
-        if list
-            .iter()
-            .any(|(n, c, ..)| *c == EMBEDDING && !submodules.iter().flatten().any(|(e, _)| within(n, e)))
-        {
-            findings.push(
-                Diagnostic::warning(
-                    Code::OtherwiseInSparseml,
-                    "embeddings are quantized too, though they stand outside these modules",
-                    *at,
-                    "names other modules",
-                )
-                .help("so does SparseML; write `quantize_embeddings: false` if that is not meant"),
-            );
-        }
+    let outside = |name: &str| !submodules.iter().flatten().any(|(e, _)| within(name, e));
+    if let Some((_, at)) = submodules.iter().flatten().next()
+        && list.iter().any(|(name, class, ..)| *class == EMBEDDING && outside(name))
+    {
+        findings.push(
+            Diagnostic::warning(
+                Code::OtherwiseInSparseml,
+                "embeddings are quantized too, though they stand outside these modules",
+                *at,
+                "names other modules",
+            )
+            .help("so does SparseML; write `quantize_embeddings: false` if that is not meant"),
+        );
     }
     joined(list, !excluded.iter().any(|(e, _)| e == "QATMatMul"), f, findings)
 }
@@ -324,7 +322,7 @@ fn joined(
 fn bits(field: &str, f: &mut Fields, findings: &mut Findings) -> Option<u8> {
     let number = f.number_in(
         field,
-        crate::yaml::recipe::fields::Conversion::Kept,
+        crate::yaml::recipe::numbers::Conversion::Kept,
         |n| n == 4.0 || n == 8.0,
         "4 or 8",
         findings,

@@ -9,7 +9,7 @@ mod chosen;
 mod scheme;
 
 use crate::diag::{Code, Diagnostic, Findings};
-use crate::yaml::recipe::fields::Conversion;
+use crate::yaml::recipe::numbers::Conversion;
 use crate::yaml::recipe::registry::LEGACY_QUANTIZATION;
 
 use super::draft::{Draft, Epochs, Line, Order};

@@ -1,7 +1,7 @@
 //! Schemes: how weights and inputs are rounded.
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
-use crate::yaml::recipe::fields::{self, Conversion};
+use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::{Datum, Fields, Located};
 
 /// How the weights and the inputs of a layer are rounded; `None` for not at all.
@@ -190,7 +190,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
             _ => "",
         };
         match key.as_str() {
-            "num_bits" => match fields::number(value, key, Conversion::Kept, findings)?.value {
+            "num_bits" => match numbers::number(value, key, Conversion::Kept, findings)?.value {
                 8.0 => part.bits = 8,
                 4.0 => part.bits = 4,
                 other => {
