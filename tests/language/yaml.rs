@@ -410,3 +410,42 @@ fn a_model_at_hand_decides_what_patterns_select() {
     let imported = import("small.yaml", &text, Options { parameters, ..Options::default() });
     assert!(shown(&imported).contains("matches none"), "{}", shown(&imported));
 }
+
+/// What the page of a code calls wrong, or right, with what stands behind its fence.
+fn example(page: &str, title: &str) -> (String, String) {
+    let section = page.split(&format!("## {title}\n\n```")).nth(1).unwrap();
+    let (kind, rest) = section.split_once('\n').unwrap();
+    (kind.to_owned(), rest.split("\n```").next().unwrap().to_owned())
+}
+
+/// The codes that an example gives; `None` for commands, which are shown and not run.
+fn codes_of(kind: &str, code: &str) -> Option<Vec<(Code, bool)>> {
+    let diagnostics = match kind {
+        "yaml" => import("page.yaml", code, Options::default()).compilation.diagnostics,
+        "markdown" => import("page.md", code, Options::default()).compilation.diagnostics,
+        "obert" => {
+            let compiled = language::compile("page", code, &NoFiles, language::Options::default());
+            export(&compiled.schedule.unwrap(), compiled.parameters.as_ref()).err().unwrap_or_default()
+        }
+        _ => return None,
+    };
+    Some(diagnostics.iter().map(|d| (d.code, d.is_error())).collect())
+}
+
+#[test]
+fn the_pages_of_sparsemls_codes_show_what_they_say() {
+    for code in Code::ALL.iter().filter(|code| (800..900).contains(&code.number())) {
+        let path = root().join(format!("src/explain/pages/{code}.md"));
+        let page = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{code}: {e}"));
+        let (kind, wrong) = example(&page, "Wrong");
+        if let Some(found) = codes_of(&kind, &wrong) {
+            assert!(found.iter().any(|(c, _)| c == code), "{code} calls this wrong: {found:?}\n{wrong}");
+        }
+        let (kind, right) = example(&page, "Right");
+        if let Some(found) = codes_of(&kind, &right) {
+            let again =
+                found.iter().any(|(c, error)| *error || (c == code && *code != Code::OtherwiseInSparseml));
+            assert!(!again, "{code} calls this right: {found:?}\n{right}");
+        }
+    }
+}

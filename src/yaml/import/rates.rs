@@ -31,7 +31,7 @@ struct Piece {
     to: Number,
     /// The word behind the two rates; empty for a constant.
     shape: &'static str,
-    cycle: Option<Number>,
+    cycle: Option<(Number, Span)>,
     name: Span,
     window: Span,
     rates: Span,
@@ -92,8 +92,9 @@ impl Rates {
                 "cosine" => "cosine",
                 _ => "linear",
             },
-            cycle: (shape == "cyclic_linear" && !constant)
-                .then(|| cycle.unwrap_or_else(|| Number::computed(1.0, true))),
+            cycle: (shape == "cyclic_linear" && !constant).then(|| {
+                (cycle.unwrap_or_else(|| Number::computed(1.0, true)), timed.fields.place("cycle_epochs"))
+            }),
             from,
             to,
             name: timed.fields.modifier.at,
@@ -167,7 +168,7 @@ impl Rates {
                 from: init,
                 to: arguments[0].first().cloned().unwrap_or_else(zero),
                 shape: "cosine",
-                cycle: arguments[1].first().cloned(),
+                cycle: arguments[1].first().cloned().map(|c| (c, rates)),
                 name,
                 window,
                 rates,
@@ -408,7 +409,7 @@ fn line(piece: &Piece) -> Line {
     let line = Line::of(format!("{}..{} epochs: ", epochs(&piece.start), epochs(&piece.end)), piece.window)
         .and(rates, piece.rates);
     match &piece.cycle {
-        Some(cycle) => line.and(format!(" repeating {} epochs", epochs(cycle)), piece.rates),
+        Some((cycle, at)) => line.and(format!(" repeating {} epochs", epochs(cycle)), *at),
         None => line,
     }
 }

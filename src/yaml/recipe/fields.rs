@@ -58,6 +58,7 @@ impl<'a> Fields<'a> {
             );
             return;
         }
+        let mut misspelt: Vec<&str> = Vec::new();
         for given in &self.list {
             if table.iter().any(|(field, _)| *field == given.name) {
                 continue;
@@ -100,13 +101,30 @@ impl<'a> Fields<'a> {
                 |n| format!("did you mean `{n}`?"),
             ));
             if let Some(near) = near {
+                misspelt.push(near);
                 diagnostic = diagnostic.fix(given.at, near);
             }
             findings.push(diagnostic);
             self.broken = true;
         }
         for (field, required) in table {
-            if *required && !self.list.iter().any(|g| g.name == *field) {
+            // No parameters at all are told where parameters are chosen.
+            let empty = |g: &Given| matches!(g.value.as_ref().map(|v| &v.datum), Some(Datum::Null));
+            if let Some(given) =
+                self.list.iter().find(|g| *required && g.name == *field && empty(g) && *field != "params")
+            {
+                findings.push(
+                    Diagnostic::error(
+                        Code::MissingField,
+                        format!("`{field}` has no value"),
+                        given.at,
+                        "nothing behind it",
+                    )
+                    .help(format!("write its value behind `{field}:`")),
+                );
+                self.broken = true;
+            }
+            if *required && !self.list.iter().any(|g| g.name == *field) && !misspelt.contains(field) {
                 findings.push(
                     Diagnostic::error(
                         Code::MissingField,
