@@ -146,7 +146,13 @@ fn identifier(stem: &str) -> String {
     let (number, rest) = words.split_at(digits);
     let rest = rest.trim_matches('_');
     if number.is_empty() {
-        return if rest.is_empty() { "recipe_of_sparseml".into() } else { rest.to_owned() };
+        // Words that mean something else behind `recipe`, or to a branch.
+        let taken = ["", "for", "extends", "from", "start"].contains(&rest);
+        return if taken {
+            format!("recipe_{}", if rest.is_empty() { "of_sparseml" } else { rest })
+        } else {
+            rest.to_owned()
+        };
     }
     let first = rest.find('_').unwrap_or(rest.len());
     let (word, more) = rest.split_at(first);
@@ -187,6 +193,7 @@ mod tests {
         assert_eq!(identifier("30epochs_dense_squad"), "epochs30_dense_squad");
         assert_eq!(identifier("my recipe-2"), "my_recipe_2");
         assert_eq!(identifier("42"), "recipe42");
+        assert_eq!(identifier("for"), "recipe_for");
         assert_eq!(identifier("…"), "recipe_of_sparseml");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::{NoFiles, Options, STANDARD_LIBRARY, compile};
+use crate::params::selector::Matcher;
 use crate::params::{ParameterTable, Selector};
 use crate::yaml::recipe::{Datum, Fields};
 
@@ -23,6 +24,9 @@ pub(super) struct Select<'a> {
 
 /// The sets of `std.bert` that an import may use, largest first.
 const NAMED: [&str; 4] = ["encoder_linears", "attention_linears", "feed_forward_linears", "embeddings"];
+
+/// No model needs more names to choose its parameters.
+const MOST_PATTERNS: usize = 2000;
 
 /// What a list of names and patterns selects.
 pub(super) struct Selected {
@@ -102,11 +106,24 @@ impl<'a> Select<'a> {
         {
             return self.all_prunable(at, prunes, fields, draft, findings);
         }
+        if let Some((_, beyond)) = listed.get(MOST_PATTERNS) {
+            let message = format!("more than {MOST_PATTERNS} names and patterns");
+            fields.refuse(
+                findings,
+                Code::YamlTooMuch,
+                *beyond,
+                message,
+                "here it becomes too much".into(),
+                "a few patterns select as much".into(),
+            );
+            return None;
+        }
         let mut selectors = Vec::new();
         for (text, span) in listed {
             selectors.push(self.one(text, *span, fields, findings)?);
         }
-        let names = self.names(|name| selectors.iter().any(|s| s.matcher().is_ok_and(|m| m.matches(name))));
+        let matchers: Vec<Matcher> = selectors.iter().filter_map(|s| s.matcher().ok()).collect();
+        let names = self.names(|name| matchers.iter().any(|m| m.matches(name)));
         let text = match self.set(&names, draft) {
             Some(text) => text,
             // Numbers of layers in a pattern are those of the whole model.

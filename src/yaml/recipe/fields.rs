@@ -241,6 +241,10 @@ impl<'a> Fields<'a> {
         let Some(value) = self.value(field).cloned() else { return default };
         match (&value.datum, &value.trap) {
             (Datum::Bool(flag), None) => *flag,
+            // Python takes these two for the same, and SparseML's own recipes write them.
+            (Datum::Number(number), None) if number.whole && [0.0, 1.0].contains(&number.value) => {
+                number.value == 1.0
+            }
             (Datum::Bool(flag), Some(_)) => {
                 findings.push(
                     Diagnostic::warning(
