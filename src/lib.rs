@@ -19,6 +19,7 @@ pub mod language;
 pub mod params;
 pub mod plan;
 pub mod schedule;
+pub mod yaml;
 
 #[cfg(feature = "engine")]
 pub mod engine;

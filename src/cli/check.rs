@@ -9,6 +9,7 @@ use super::{ERRORS, FINE, complain, fail, files, say, warn};
 use crate::diag::render::{concise, full, github, json, sarif};
 use crate::diag::{Code, Diagnostic, Sources, fix};
 use crate::language::{Compilation, is_module};
+use crate::yaml;
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -109,7 +110,7 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
         }
         compiled = compiler.text(&name, &text);
     }
-    if is_module(&compiled.sources.get(compiled.main).text) {
+    if !yaml::is_yaml(path) && is_module(&compiled.sources.get(compiled.main).text) {
         compiled.diagnostics.retain(|d| !matches!(d.code, Code::NoRecipe | Code::UnusedName));
     }
     Checked {

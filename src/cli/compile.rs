@@ -9,6 +9,7 @@ use super::files;
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::language::{Compilation, Options, Override, compile};
 use crate::params::{ParameterTable, folder};
+use crate::yaml;
 
 /// What is wrong before there is anything to compile.
 pub type Failure = (Vec<Diagnostic>, Sources);
@@ -56,8 +57,17 @@ impl Compiler {
         Ok(compiled)
     }
 
-    /// Compiles a text.
+    /// Compiles a text: a SparseML recipe if its name says so.
     pub fn text(&self, name: &str, text: &str) -> Compilation {
+        if yaml::is_yaml(Path::new(name)) {
+            let options = yaml::Options {
+                overrides: &self.overrides,
+                parameters: self.parameters.clone(),
+                find_model: Some(&local_model),
+                ..Default::default()
+            };
+            return yaml::compile(name, text, options);
+        }
         let options = Options {
             overrides: &self.overrides,
             parameters: self.parameters.clone(),
@@ -92,13 +102,13 @@ pub fn read(path: &Path) -> Result<String, Diagnostic> {
 }
 
 /// The parameters of a model folder that the recipe itself names, if it is on this machine.
-fn local_model(name: &str) -> Option<ParameterTable> {
+pub fn local_model(name: &str) -> Option<ParameterTable> {
     let path = Path::new(name);
     path.is_dir().then(|| folder::read(path, &mut Sources::new()).ok())?.map(|f| f.table)
 }
 
 /// Splits `name=value`.
-fn overrides(set: &[String], sources: &mut Sources) -> Result<Vec<Override>, Diagnostic> {
+pub fn overrides(set: &[String], sources: &mut Sources) -> Result<Vec<Override>, Diagnostic> {
     set.iter()
         .map(|given| match given.split_once('=') {
             Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {

@@ -16,8 +16,10 @@ mod completions;
 #[cfg(feature = "engine")]
 mod eval;
 mod explain;
+mod export;
 mod files;
 mod fmt;
+mod import;
 mod new;
 mod params;
 mod plan;
@@ -51,6 +53,10 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Write recipes in their canonical form
     Fmt(fmt::FmtArgs),
+    /// Turn a SparseML recipe into an .obert recipe
+    Import(import::ImportArgs),
+    /// Write a recipe as YAML that SparseML loads
+    Export(export::ExportArgs),
     /// List the parameters that a pattern selects
     Params(params::ParamsArgs),
     /// Say what a code, a verb or a setting means
@@ -89,6 +95,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         #[cfg(feature = "engine")]
         Command::Eval(args) => eval::run(&args),
         Command::Fmt(args) => fmt::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Params(args) => params::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::New(args) => new::run(&args),

@@ -134,6 +134,35 @@ codes! {
     ShortCycle = 708, "cycles do not fill their piece";
     OnlyEnds = 709, "pruning instants lie further apart than the window is long";
 
+    // 08: SparseML recipes
+    YamlMalformed = 801, "a YAML file cannot be read";
+    YamlTooMuch = 802, "a YAML file is nested too deep or expands too far";
+    YamlSecondDocument = 803, "a YAML file holds a second document";
+    YamlKeyTwice = 804, "a YAML key is given twice";
+    NoFrontMatter = 805, "a Markdown file has no front matter";
+    FrontMatterEnds = 806, "front matter ends where it may not be meant to";
+    NoModifiers = 807, "a SparseML recipe holds no modifiers";
+    UnknownModifier = 808, "an unknown modifier";
+    ModifierRefused = 809, "a modifier that obert does not have";
+    MisplacedModifier = 810, "a modifier stands where SparseML does not read it as one";
+    UnknownField = 811, "an unknown field of a modifier";
+    MissingField = 812, "a required field of a modifier is missing";
+    FieldType = 813, "a field's value has another type";
+    FieldRange = 814, "a field's value lies outside its range";
+    FieldRefused = 815, "a field's value that obert cannot follow";
+    BadExpression = 816, "an `eval(…)` cannot be evaluated";
+    ExpressionCycle = 817, "variables of a recipe depend on each other in a circle";
+    NotInterpolated = 818, "`eval(…)` within a longer text is not evaluated";
+    UnknownVariable = 819, "`--set` of a variable that the recipe does not have";
+    NumberAsText = 820, "PyYAML reads a number as text";
+    SurprisingScalar = 821, "YAML 1.1 reads a value in a surprising way";
+    Dropped = 822, "something of a SparseML recipe is left out";
+    OtherwiseInSparseml = 823, "SparseML does something else than it says";
+    Assumed = 824, "something that a SparseML recipe does not say";
+    RatesOverlap = 825, "two learning rates of a SparseML recipe overlap";
+    BeyondTheName = 826, "a pattern goes on behind the name it seems to mean";
+    NotExportable = 827, "SparseML cannot say what a recipe says";
+
     // 09: models, data and runs
     ModelNotFound = 901, "a model folder lacks a file";
     ModelNotReadable = 902, "a model file cannot be read";

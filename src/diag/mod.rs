@@ -155,6 +155,16 @@ impl Diagnostic {
         }
     }
 
+    /// Moves every place, such as from a generated text to the one it was made of.
+    pub(crate) fn move_places(&mut self, moved: impl Fn(Span) -> Span) {
+        for label in self.primary.iter_mut().chain(&mut self.secondary) {
+            label.span = moved(label.span);
+        }
+        if let Some(fix) = &mut self.fix {
+            fix.span = moved(fix.span);
+        }
+    }
+
     /// Whether this finding stops the run.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

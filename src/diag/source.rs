@@ -117,6 +117,11 @@ impl Sources {
         &self.files[file.0 as usize]
     }
 
+    /// All texts, in the order they were added.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        self.files.iter().enumerate().map(|(i, file)| (FileId(i as u32), &**file))
+    }
+
     /// The text that a span covers.
     pub fn slice(&self, span: Span) -> &str {
         self.get(span.file).text.get(span.range()).unwrap_or("")

@@ -76,6 +76,16 @@ impl Selector {
         Ok(table.iter().enumerate().filter(|(_, p)| matcher.matches(&p.name)).map(|(i, _)| i).collect())
     }
 
+    /// The regular expression of a glob or of a regular expression itself, without its anchors.
+    pub(crate) fn as_regex(&self) -> Option<String> {
+        match self {
+            Selector::Glob(glob) => glob_to_regex(glob).ok(),
+            Selector::Regex(regex) => Some(regex.clone()),
+            Selector::Named(_, inner) => inner.as_regex(),
+            Selector::Union(_) | Selector::Except(..) => None,
+        }
+    }
+
     /// The patterns as written, for suggestions.
     pub fn patterns(&self) -> Vec<&str> {
         match self {

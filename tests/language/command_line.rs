@@ -177,7 +177,7 @@ fn broken_model_folders_are_errors_before_anything_else() {
 
 #[test]
 fn help_reads_as_recorded() {
-    for command in ["", "check", "plan", "params", "explain", "new", "completions"] {
+    for command in ["", "check", "plan", "params", "explain", "new", "completions", "import", "export"] {
         let arguments: Vec<&str> = command.split(' ').filter(|c| !c.is_empty()).chain(["--help"]).collect();
         let output = obertc(&arguments);
         assert_eq!(output.status.code(), Some(0));
@@ -240,4 +240,59 @@ fn completions_know_the_commands_in_every_shell() {
         );
     }
     assert_eq!(obertc(&["completions", "tcsh"]).status.code(), Some(2));
+}
+
+const SPARSEML: &str = "tests/corpus/yaml/paper/30epochs_unstructured90_squad.yaml";
+
+#[test]
+fn a_sparseml_recipe_is_checked_and_planned_like_any_other() {
+    let output = obertc(&["check", SPARSEML]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("fine (1 stage)"), "{}", stdout(&output));
+    let output = obertc(&["plan", SPARSEML, "--format", "ir"]);
+    let schedule: obert::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schedule.stages[0].prune.len(), 1);
+    let output = obertc(&["check", "tests/corpus/yaml/tricky/unknown_field.yaml", "--format", "ir"]);
+    assert_eq!(output.status.code(), Some(1));
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let error = findings.as_array().unwrap().iter().find(|f| f["severity"] == "error").unwrap();
+    assert_eq!((error["code"].as_str(), error["labels"][0]["line"].as_u64()), (Some("OB0811"), Some(22)));
+}
+
+#[test]
+fn a_sparseml_recipe_is_imported_and_exported_to_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = folder.path().join("squad.obert");
+    let recipe = recipe.to_str().unwrap();
+    let output =
+        obertc(&["import", SPARSEML, "--model", "bert-large-uncased", "--data", "squad", "--out", recipe]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("are assumed"), "{}", stderr(&output));
+    let output = obertc(&["fmt", "--check", recipe]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let yaml = folder.path().join("squad.yaml");
+    let output = obertc(&["export", recipe, "--out", yaml.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let plan = |path: &str| {
+        stdout(&obertc(&["plan", path, "--steps-per-epoch", "100"]))
+            .replace("epochs30_unstructured90_squad", "squad")
+    };
+    assert_eq!(plan(recipe), plan(yaml.to_str().unwrap()));
+    let output = obertc(&["export", "stdlib_recipes/quickstart.obert"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("OB0827"), "{}", stderr(&output));
+}
+
+#[test]
+fn set_replaces_a_variable_of_a_sparseml_recipe() {
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    let text =
+        "epochs: 3\nmodifiers:\n  - !EpochRangeModifier\n    start_epoch: 0\n    end_epoch: eval(epochs)\n";
+    std::fs::write(file.path(), text).unwrap();
+    let output = obertc(&["import", path(&file), "--set", "epochs=7"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("for 7 epochs"), "{}", stdout(&output));
+    let output = obertc(&["check", path(&file), "--set", "epoch=7"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("did you mean `epochs`?"), "{}", stderr(&output));
 }

@@ -76,10 +76,11 @@ fn every_finding_has_a_place_and_says_what_to_do() {
 #[test]
 fn every_code_of_the_language_has_a_file() {
     let files: Vec<String> = bad_recipes().iter().map(|p| stem(p)).collect();
-    // Codes below 100 are about files that cannot be read, those from 900 on about models and runs.
+    // Codes below 100 are about files that cannot be read, those from 800 on about SparseML's recipes (see
+    // yaml.rs), those from 900 on about models and runs.
     let missing: Vec<String> = Code::ALL
         .iter()
-        .filter(|code| (100..900).contains(&code.number()))
+        .filter(|code| (100..800).contains(&code.number()))
         .map(ToString::to_string)
         .filter(|code| !files.iter().any(|f| f.starts_with(code.as_str())))
         .collect();

@@ -12,13 +12,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["schedule", "params", "diag"]),
     ("language", &["schedule", "params", "diag"]),
     ("explain", &["language", "diag"]),
+    ("yaml", &["language", "schedule", "params", "diag"]),
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
     ("output", &["engine", "task", "method", "files", "schedule", "params", "diag"]),
     (
         "cli",
-        &["output", "engine", "task", "explain", "files", "plan", "language", "schedule", "params", "diag"],
+        &[
+            "output", "engine", "task", "explain", "files", "plan", "yaml", "language", "schedule", "params",
+            "diag",
+        ],
     ),
 ];
 

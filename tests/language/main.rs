@@ -12,3 +12,4 @@ mod house;
 mod plans;
 mod recipes;
 mod schedules;
+mod yaml;

@@ -1,0 +1,69 @@
+//! `obertc import`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::compile::{local_model, overrides, read, shown};
+use super::{ERRORS, FINE, complain, fail, say};
+use crate::diag::Sources;
+use crate::params::folder;
+use crate::yaml;
+
+/// Turn a SparseML recipe into an .obert recipe.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// The SparseML recipe: .yaml, .yml, or .md with front matter; `-` reads it from standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Write the recipe here instead of printing it
+    #[arg(long, short, value_name = "RECIPE")]
+    out: Option<PathBuf>,
+    /// The model to write: a folder or the name of a well-known model [default: bert-base-uncased]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// The data to write, such as `squad` or `mnli`; guessed if not given
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+    /// Give a variable of the recipe a value, as `--set num_epochs=10`
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+}
+
+pub fn run(args: &ImportArgs) -> i32 {
+    let mut sources = Sources::new();
+    let overrides = match overrides(&args.set, &mut sources) {
+        Ok(overrides) => overrides,
+        Err(diagnostic) => return fail(&[diagnostic], &sources),
+    };
+    let text = match read(&args.file) {
+        Ok(text) => text,
+        Err(diagnostic) => return fail(&[diagnostic], &sources),
+    };
+    let parameters = match args.model.as_ref().map(PathBuf::from).filter(|m| m.is_dir()) {
+        None => None,
+        Some(path) => match folder::read(&path, &mut sources) {
+            Ok(folder) => Some(folder.table),
+            Err(diagnostics) => return fail(&diagnostics, &sources),
+        },
+    };
+    let options = yaml::Options {
+        overrides: &overrides,
+        model: args.model.as_deref(),
+        data: args.data.as_deref(),
+        parameters,
+        find_model: Some(&local_model),
+    };
+    let imported = yaml::import(&shown(&args.file), &text, options);
+    complain(&imported.compilation.diagnostics, &imported.compilation.sources);
+    let Some(recipe) = imported.text else { return ERRORS };
+    match &args.out {
+        None => say(&recipe),
+        Some(out) => {
+            if let Err(diagnostic) = crate::files::write_whole(out, recipe.as_bytes()) {
+                return fail(&[diagnostic], &Sources::new());
+            }
+        }
+    }
+    FINE
+}

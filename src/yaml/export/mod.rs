@@ -1,0 +1,145 @@
+//! A schedule as a SparseML recipe of the tagged form.
+//!
+//! What SparseML can say is written, with the types that PyYAML then reads; what it cannot say is
+//! refused, all of it in one list. [`modifiers`] writes each statement, [`select`] the parameters,
+//! [`quantize`] who is rounded how, [`text`] the YAML.
+
+mod modifiers;
+mod quantize;
+mod select;
+mod text;
+
+use serde_yaml::Value;
+
+use crate::diag::{Code, Diagnostic};
+use crate::params::ParameterTable;
+use crate::schedule::ir::{Data, Model, Stage, Train};
+use crate::schedule::{Rational, Schedule, Time};
+
+use text::{fields, number};
+
+/// What a schedule says and SparseML cannot, in order.
+#[derive(Debug, Default)]
+struct Refusals {
+    list: Vec<Diagnostic>,
+}
+
+impl Refusals {
+    fn add(&mut self, what: impl Into<String>, instead: impl Into<String>) {
+        self.list.push(Diagnostic::unlocated(Code::NotExportable, what).help(instead));
+    }
+}
+
+/// Writes a schedule as YAML for SparseML. `table` are the parameters of its model.
+///
+/// # Errors
+/// One diagnostic for each thing that SparseML cannot say.
+pub fn export(schedule: &Schedule, table: Option<&ParameterTable>) -> Result<String, Vec<Diagnostic>> {
+    let mut refusals = Refusals::default();
+    let [stage] = schedule.stages.as_slice() else {
+        let names: Vec<&str> = schedule.stages.iter().map(|s| s.name.as_str()).collect();
+        refusals.add(
+            format!("the recipe has {} stages: {}", names.len(), names.join(", ")),
+            "SparseML has one time axis, and holds what was pruned; export a recipe for each stage",
+        );
+        return Err(refusals.list);
+    };
+    whole_recipe(schedule, &mut refusals);
+    train(&stage.train, &mut refusals);
+    let length = match epochs(stage.length) {
+        Some(length) if length > 0.0 && length.fract() == 0.0 => length,
+        _ => {
+            refusals.add(
+                format!("the recipe lasts {}", stage.length),
+                "SparseML counts whole epochs; give the recipe a length in them",
+            );
+            return Err(refusals.list);
+        }
+    };
+    let groups = modifiers::groups(stage, length, table, &mut refusals);
+    if !refusals.list.is_empty() {
+        return Err(refusals.list);
+    }
+    let mut top = vec![("__metadata__", metadata(schedule, stage))];
+    top.extend(groups);
+    Ok(text::write(&fields(top)))
+}
+
+fn whole_recipe(schedule: &Schedule, refusals: &mut Refusals) {
+    if let Some(expectation) = schedule.expect.first() {
+        refusals.add(
+            format!("`expect` names {}", expectation.metric),
+            "SparseML does not judge a run; remove it for the export",
+        );
+    }
+    if let Model::NewBert(_) = schedule.model {
+        refusals
+            .add("the model is a new one", "SparseML starts from a model's folder: name one with `model:`");
+    }
+}
+
+/// Settings that are the trainer's in SparseML.
+fn train(train: &Train, refusals: &mut Refusals) {
+    let settings = [
+        ("accumulate", train.accumulate != 1, train.accumulate.to_string()),
+        ("beta1", train.beta1 != 0.9, train.beta1.to_string()),
+        ("beta2", train.beta2 != 0.999, train.beta2.to_string()),
+        ("epsilon", train.epsilon != 1e-8, train.epsilon.to_string()),
+        ("clip", train.clip != 1.0, train.clip.to_string()),
+        ("dropout", train.dropout.is_some(), train.dropout.unwrap_or_default().to_string()),
+    ];
+    for (name, _, value) in settings.into_iter().filter(|(_, unusual, _)| *unusual) {
+        refusals.add(
+            format!("`train` says {name}: {value}"),
+            "a SparseML recipe leaves it to the trainer: remove it, and give it on its command line",
+        );
+    }
+}
+
+/// What the recipe says and a SparseML recipe leaves to its command line.
+fn metadata(schedule: &Schedule, stage: &Stage) -> Value {
+    let mut list = Vec::new();
+    if let Model::Named(name) = &schedule.model {
+        list.push(("model", Value::from(name.as_str())));
+    }
+    list.push(("data", Value::from(data(&schedule.data))));
+    list.push(("per_device_train_batch_size", Value::from(stage.train.batch as u64)));
+    list.push(("seed", Value::from(schedule.seed)));
+    fields(list)
+}
+
+/// The data as a recipe names it.
+fn data(data: &Data) -> String {
+    match data {
+        Data::Squad { max_length: 384, doc_stride: 128 } => "squad".into(),
+        Data::Squad { max_length, doc_stride } => {
+            format!("squad(max_length: {max_length}, doc_stride: {doc_stride})")
+        }
+        Data::Mnli => "mnli".into(),
+        Data::Qqp => "qqp".into(),
+        Data::MaskedText => "masked_text".into(),
+        Data::BuiltinReading { train, dev } => format!("builtin_reading(train: {train}, dev: {dev})"),
+    }
+}
+
+/// A time in epochs that a decimal says exactly.
+fn epochs(time: Time) -> Option<f64> {
+    let one = Time::epochs(Rational::ONE);
+    let exact = if time.is_zero() { Rational::ZERO } else { time.ratio_to(one)? };
+    let value = exact.to_f64();
+    (Rational::from_decimal(&format!("{value}")) == Some(exact)).then_some(value)
+}
+
+/// The same, or a refusal.
+fn epochs_or_refuse(time: Time, what: &str, refusals: &mut Refusals) -> Value {
+    match epochs(time) {
+        Some(value) => number(value),
+        None => {
+            refusals.add(
+                format!("{what} is {time}"),
+                "SparseML counts in decimal epochs only; write it in epochs",
+            );
+            Value::Null
+        }
+    }
+}

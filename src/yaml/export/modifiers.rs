@@ -1,0 +1,270 @@
+//! Each statement of a stage as a modifier.
+
+use serde_yaml::Value;
+
+use crate::params::ParameterTable;
+use crate::schedule::ir::{
+    Criterion, Distill, Hold, Layers, LrPiece, Pattern, Prune, Rank, Stage, Teacher, Update,
+};
+use crate::schedule::{Rational, Shape, Time};
+
+use super::text::{float, modifier, number, words};
+use super::{Refusals, epochs, epochs_or_refuse, quantize, select};
+
+/// The groups of a recipe in order.
+pub(super) fn groups(
+    stage: &Stage,
+    length: f64,
+    table: Option<&ParameterTable>,
+    refusals: &mut Refusals,
+) -> Vec<(&'static str, Value)> {
+    let drops = stage.layers.is_some();
+    let mut training =
+        vec![modifier("EpochRangeModifier", [("start_epoch", number(0.0)), ("end_epoch", number(length))])];
+    training.extend(stage.lr.iter().map(|piece| rate(piece, refusals)));
+    if stage.train.weight_decay != 0.01 {
+        training
+            .push(modifier("SetWeightDecayModifier", [("weight_decay", float(stage.train.weight_decay))]));
+    }
+    if let Some(factor) = stage.lr_factors.first() {
+        refusals.add(
+            format!("`lr` has a factor for `{}`", factor.targets.selector),
+            "SparseML sets one rate for all; remove the factor",
+        );
+    }
+    if let Some(every) = stage.evaluate_every {
+        refusals.add(format!("`evaluate every {every}`"), "SparseML leaves it to the trainer; remove it");
+    }
+    for freeze in &stage.freeze {
+        let params = words(select::patterns(&freeze.targets.selector, drops, table, refusals));
+        let mut list = vec![("params", params), ("trainable", Value::from(false))];
+        list.extend(window(freeze, length, refusals));
+        training.push(modifier("TrainableParamsModifier", list));
+    }
+    let mut pruning: Vec<Value> = stage.layers.iter().filter_map(|l| layers(l, table, refusals)).collect();
+    pruning.extend(stage.prune.iter().map(|p| prune(p, length, drops, table, refusals)));
+    for hold in &stage.hold {
+        let params = words(select::patterns(&hold.targets.selector, drops, table, refusals));
+        let mut list = vec![("params", params)];
+        list.extend(window(hold, length, refusals));
+        pruning.push(modifier("ConstantPruningModifier", list));
+    }
+    let quantization: Vec<Value> =
+        quantize::quantization(stage, length, table, refusals).into_iter().collect();
+    let distillation: Vec<Value> = stage.distill.iter().map(|d| distill(d, length, refusals)).collect();
+    let groups = [
+        ("training_modifiers", training),
+        ("pruning_modifiers", pruning),
+        ("quantization_modifiers", quantization),
+        ("distillation_modifiers", distillation),
+    ];
+    groups
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(name, list)| (name, Value::Sequence(list)))
+        .collect()
+}
+
+fn rate(piece: &LrPiece, refusals: &mut Refusals) -> Value {
+    let at = format!("the learning rate over {}..{}", piece.start, piece.end);
+    let window = [
+        ("start_epoch", epochs_or_refuse(piece.start, "the start of a learning rate", refusals)),
+        ("end_epoch", epochs_or_refuse(piece.end, "the end of a learning rate", refusals)),
+    ];
+    let (from, to) = (piece.ramp.from, piece.ramp.to);
+    if !(0.0..=1.0).contains(&from) || !(0.0..=1.0).contains(&to) {
+        refusals.add(format!("{at} leaves 0..1"), "SparseML takes rates from 0 to 1");
+    }
+    let function = match (piece.ramp.shape, piece.repeating.is_some()) {
+        (Shape::Constant | Shape::Linear, false) => "linear",
+        (Shape::Linear, true) => "cyclic_linear",
+        (Shape::Cosine, false) => "cosine",
+        (Shape::Cosine, true) => return restarts(piece, window, refusals),
+        (shape, _) => {
+            let shape = format!("{shape:?}").to_lowercase();
+            refusals.add(format!("{at} is {shape}"), "SparseML knows linear, cosine and cycles of linear");
+            "linear"
+        }
+    };
+    let from = if piece.ramp.shape == Shape::Constant { to } else { from };
+    let mut list = vec![("lr_func", Value::from(function))];
+    list.extend(window);
+    list.extend([("init_lr", float(from)), ("final_lr", float(to))]);
+    if let Some(cycle) = piece.repeating {
+        list.push(("cycle_epochs", epochs_or_refuse(cycle, "a cycle of the learning rate", refusals)));
+    }
+    modifier("LearningRateFunctionModifier", list)
+}
+
+fn restarts(piece: &LrPiece, window: [(&'static str, Value); 2], refusals: &mut Refusals) -> Value {
+    let cycle = piece.repeating.and_then(epochs);
+    if cycle.is_none_or(|c| c.fract() != 0.0) || piece.ramp.from <= 0.0 {
+        refusals
+            .add("cosine cycles of no whole epochs, or from 0", "SparseML restarts after whole epochs only");
+    }
+    let arguments = super::text::fields([
+        ("lr_min", float(piece.ramp.to)),
+        ("cycle_epochs", number(cycle.unwrap_or(1.0))),
+    ]);
+    let mut list = vec![
+        ("lr_class", Value::from("CosineAnnealingWarmRestarts")),
+        ("lr_kwargs", arguments),
+        ("init_lr", float(piece.ramp.from)),
+    ];
+    list.extend(window);
+    modifier("LearningRateModifier", list)
+}
+
+fn prune(
+    prune: &Prune,
+    length: f64,
+    drops: bool,
+    table: Option<&ParameterTable>,
+    refusals: &mut Refusals,
+) -> Value {
+    let on = &prune.targets.selector;
+    let name = match (&prune.by, prune.rank) {
+        (Criterion::Obs(_), _) => "OBSPruningModifier",
+        (Criterion::Magnitude, Rank::Global) => "GlobalMagnitudePruningModifier",
+        (Criterion::Magnitude, Rank::Layer) => "MagnitudePruningModifier",
+        (Criterion::Movement, Rank::Layer) => "MovementPruningModifier",
+        (Criterion::Movement, Rank::Global) => {
+            refusals.add(
+                format!("`{on}` is ranked globally by movement"),
+                "SparseML ranks each parameter by itself then: write `rank: layer`",
+            );
+            "MovementPruningModifier"
+        }
+    };
+    let obs = matches!(prune.by, Criterion::Obs(_));
+    let mask = match prune.pattern {
+        Pattern::Unstructured => Value::from("unstructured"),
+        Pattern::Blocks(4) => Value::from("block4"),
+        Pattern::Blocks(size) if !obs => Value::Sequence(vec![Value::from(1u64), Value::from(size as u64)]),
+        Pattern::NofM { keep, of } if !obs => Value::from(format!("{keep}:{of}")),
+        other => {
+            refusals.add(
+                format!("`{on}` is pruned in `{other}`"),
+                "SparseML's modifier does not know this pattern",
+            );
+            Value::Null
+        }
+    };
+    let function = match prune.sparsity.shape {
+        Shape::Linear => "linear",
+        Shape::Cubic => "cubic",
+        Shape::InverseCubic => "inverse_cubic",
+        other => {
+            let shape = format!("{other:?}").to_lowercase();
+            refusals.add(
+                format!("the sparsity of `{on}` is {shape}"),
+                "SparseML knows linear, cubic and inverse_cubic",
+            );
+            "linear"
+        }
+    };
+    if !prune.exceptions.is_empty() {
+        refusals.add(
+            format!("`{on}` has a `target` of its own for some parameters"),
+            "write a `prune` statement for each",
+        );
+    }
+    let window = prune.window;
+    if window.start == window.end {
+        refusals.add(
+            format!("`{on}` is pruned at once"),
+            "SparseML prunes over a window: `over 0..1 epochs every 1 epoch`",
+        );
+    }
+    if epochs(window.end).is_none_or(|end| end >= length) {
+        refusals.add(
+            format!("pruning of `{on}` ends with the run"),
+            "SparseML's last step lies before that end, and would never reach the sparsity; end it earlier",
+        );
+    }
+    let every = if window.every == Time::steps(Rational::ONE) {
+        number(-1.0)
+    } else {
+        match epochs(window.every) {
+            Some(every) => float(every),
+            None => epochs_or_refuse(window.every, "the time between pruning instants", refusals),
+        }
+    };
+    let mut list = vec![
+        ("params", words(select::patterns(on, drops, table, refusals))),
+        ("init_sparsity", float(prune.sparsity.from)),
+        ("final_sparsity", float(prune.sparsity.to)),
+        ("start_epoch", epochs_or_refuse(window.start, "the start of `prune`", refusals)),
+        ("end_epoch", epochs_or_refuse(window.end, "the end of `prune`", refusals)),
+        ("update_frequency", every),
+        ("inter_func", Value::from(function)),
+        ("mask_type", mask),
+    ];
+    if let Criterion::Obs(obs) = &prune.by {
+        if obs.update == Update::Exact {
+            refusals.add(
+                format!("`{on}` is updated exactly"),
+                "SparseML updates as if each weight went alone: write `update: independent`",
+            );
+        }
+        if obs.memory.is_some() || obs.raise_damp {
+            refusals.add(
+                format!("`{on}` limits the memory, or raises the damp"),
+                "SparseML does neither; remove `memory:` and `or raise`",
+            );
+        }
+        list.extend([
+            ("global_sparsity", Value::from(prune.rank == Rank::Global)),
+            ("num_grads", Value::from(obs.gradients as u64)),
+            ("damp", float(obs.damp)),
+            ("fisher_block_size", Value::from(obs.block as u64)),
+            ("num_recomputations", Value::from(obs.recompute as u64)),
+            ("grad_sampler_kwargs", super::text::fields([("batch_size", Value::from(obs.batch as u64))])),
+        ]);
+    }
+    modifier(name, list)
+}
+
+/// `start_epoch` and `end_epoch`; -1 for an end that never comes.
+fn window(hold: &Hold, length: f64, refusals: &mut Refusals) -> [(&'static str, Value); 2] {
+    times(hold.start, hold.end, length, refusals)
+}
+
+fn times(start: Time, end: Time, length: f64, refusals: &mut Refusals) -> [(&'static str, Value); 2] {
+    let last = if epochs(end).is_some_and(|e| e >= length) {
+        number(-1.0)
+    } else {
+        epochs_or_refuse(end, "an end", refusals)
+    };
+    [("start_epoch", epochs_or_refuse(start, "a start", refusals)), ("end_epoch", last)]
+}
+
+fn layers(layers: &Layers, table: Option<&ParameterTable>, refusals: &mut Refusals) -> Option<Value> {
+    let dropped = match (layers, table) {
+        (Layers::Drop(list), _) => list.clone(),
+        (Layers::Keep(list), Some(table)) if list.is_sorted() => {
+            (0..table.layers()).filter(|l| !list.contains(l)).collect()
+        }
+        _ => {
+            refusals.add("`keep layers` in another order, or of an unknown model", "SparseML names the layers that go: write `drop layers`, or give the model with `--model DIR`");
+            return None;
+        }
+    };
+    let names = dropped.iter().map(|l| format!("bert.encoder.layer.{l}"));
+    Some(modifier("LayerPruningModifier", [("layers", words(names))]))
+}
+
+fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Value {
+    if distill.from != Teacher::Flag {
+        refusals.add(
+            "the teacher is named in the recipe",
+            "SparseML gets it from its command line: write `distill from teacher`",
+        );
+    }
+    let mut list = vec![("hardness", float(distill.hardness)), ("temperature", float(distill.temperature))];
+    if !distill.outputs.is_empty() {
+        list.push(("distill_output_keys", words(&distill.outputs)));
+    }
+    list.extend(times(distill.start, distill.end, length, refusals));
+    modifier("DistillationModifier", list)
+}

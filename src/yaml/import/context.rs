@@ -1,0 +1,199 @@
+//! What a SparseML recipe does not say: its name, the model, the data, the batch.
+
+use std::path::Path;
+
+use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::params::ParameterTable;
+use crate::params::builtin::{Head, bert, well_known};
+use crate::yaml::recipe::{Collected, Datum, Fields};
+
+use super::Options;
+use super::draft::{Draft, Line};
+
+/// What is assumed of the run around the recipe.
+#[derive(Debug)]
+pub(super) struct Context {
+    /// The recipe's name, out of the file's.
+    pub(super) name: String,
+    /// Where the first group stands.
+    pub(super) first: Span,
+    /// The parameters of the model, if they are known.
+    pub(super) table: Option<ParameterTable>,
+    /// The same, where the caller gave them.
+    pub(super) given: Option<ParameterTable>,
+    model: String,
+    data: String,
+    batch: Option<(String, Span)>,
+    seed: Option<(String, Span)>,
+    metadata: Vec<String>,
+}
+
+impl Context {
+    pub(super) fn of(
+        name: &str,
+        collected: &Collected,
+        fields: &[Fields],
+        options: &Options,
+        findings: &mut Findings,
+    ) -> Self {
+        let stem = Path::new(name).file_stem().map_or("recipe".into(), |s| s.to_string_lossy().into_owned());
+        let said_model = options
+            .model
+            .map(str::to_owned)
+            .or_else(|| collected.word("model", |c| !c.is_control() && c != '"' && c != '\\'));
+        let said_data = options.data.map(str::to_owned).or_else(|| {
+            collected
+                .word("data", |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')' | ':' | ',' | ' '))
+        });
+        let assumed = said_model.is_none() || said_data.is_none();
+        let model = said_model.unwrap_or_else(|| "bert-base-uncased".to_owned());
+        let data = said_data.unwrap_or_else(|| guess(&stem, fields).to_owned());
+        if assumed {
+            findings.push(
+                Diagnostic::advice(
+                    Code::Assumed,
+                    "a SparseML recipe names neither model nor data",
+                    collected.first,
+                    format!("`{model}` and `{data}` are assumed"),
+                )
+                .help("say which with `obertc import FILE --model NAME --data DATA`, or edit the two lines of the imported recipe"),
+            );
+        }
+        let given = options.parameters.clone();
+        let found = || options.find_model.and_then(|find| find(&model));
+        let table = given.clone().or_else(found).or_else(|| Some(bert(&well_known(&model)?, head(&data))));
+        Context {
+            name: identifier(&stem),
+            first: collected.first,
+            table,
+            given,
+            model,
+            data,
+            batch: collected.number("per_device_train_batch_size").filter(|(n, _)| n != "0"),
+            seed: collected.number("seed"),
+            metadata: metadata(collected),
+        }
+    }
+
+    /// Writes the settings.
+    pub(super) fn write(&self, draft: &mut Draft) {
+        draft.settings.push(Line {
+            parts: vec![(
+                format!("model: \"{}\"", self.model.replace('\\', "\\\\").replace('"', "\\\"")),
+                self.first,
+            )],
+            fields: vec![],
+        });
+        draft
+            .settings
+            .push(Line { parts: vec![(format!("data: {}", self.data), self.first)], fields: vec![] });
+        if let Some((batch, at)) = &self.batch {
+            draft.settings.push(Line::of(format!("batch: {batch}"), *at));
+        }
+        if let Some((seed, at)) = &self.seed {
+            draft.settings.push(Line::of(format!("seed: {seed}"), *at));
+        }
+        draft.notes.extend(self.metadata.iter().cloned());
+    }
+}
+
+/// The data, by the outputs that are matched, and by the file's name.
+fn guess(stem: &str, fields: &[Fields]) -> &'static str {
+    let outputs: Vec<&str> = fields
+        .iter()
+        .filter_map(|f| f.value("distill_output_keys"))
+        .flat_map(|v| match &v.datum {
+            Datum::List(items) => items.as_slice(),
+            _ => &[],
+        })
+        .filter_map(|item| match &item.datum {
+            Datum::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let stem = stem.to_lowercase();
+    let named = [
+        ("squad", "squad"),
+        ("mnli", "mnli"),
+        ("qqp", "qqp"),
+        ("mlm", "masked_text"),
+        ("pretrain", "masked_text"),
+    ];
+    let by_name = named.iter().find(|(word, _)| stem.contains(word)).map(|(_, data)| *data);
+    if outputs.contains(&"start_logits") || outputs.contains(&"end_logits") {
+        "squad"
+    } else if outputs.contains(&"logits") {
+        by_name.filter(|data| *data != "squad").unwrap_or("mnli")
+    } else {
+        by_name.unwrap_or("squad")
+    }
+}
+
+/// The head that a model gets for its data.
+fn head(data: &str) -> Head {
+    match data {
+        "mnli" => Head::Classification { labels: 3 },
+        "qqp" => Head::Classification { labels: 2 },
+        "masked_text" => Head::MaskedLanguageModel,
+        _ => Head::QuestionAnswering,
+    }
+}
+
+/// `30epochs_dense` as a name: `epochs30_dense`.
+fn identifier(stem: &str) -> String {
+    let words: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let digits = words.find(|c: char| !c.is_ascii_digit()).unwrap_or(words.len());
+    let (number, rest) = words.split_at(digits);
+    let rest = rest.trim_matches('_');
+    if number.is_empty() {
+        // Words that mean something else behind `recipe`, or to a branch.
+        let taken = ["", "for", "extends", "from", "start"].contains(&rest);
+        return if taken {
+            format!("recipe_{}", if rest.is_empty() { "of_sparseml" } else { rest })
+        } else {
+            rest.to_owned()
+        };
+    }
+    let first = rest.find('_').unwrap_or(rest.len());
+    let (word, more) = rest.split_at(first);
+    let word = if word.is_empty() { "recipe" } else { word };
+    format!("{word}{number}{more}")
+}
+
+/// The metadata as comments, so that nothing is lost.
+fn metadata(collected: &Collected) -> Vec<String> {
+    let Some(entry) = &collected.metadata else { return Vec::new() };
+    // What became settings needs no comment.
+    const SAID: [&str; 4] = ["model", "data", "per_device_train_batch_size", "seed"];
+    if entry.value.entries().iter().all(|e| e.key.text().is_some_and(|k| SAID.contains(&k))) {
+        return Vec::new();
+    }
+    let mut lines = vec!["# __metadata__:".to_owned()];
+    fn below(node: &crate::yaml::reader::Node, indent: usize, lines: &mut Vec<String>) {
+        for entry in node.entries() {
+            let key = entry.key.text().unwrap_or("");
+            let value =
+                entry.value.text().map_or(String::new(), |t| format!(" {}", t.replace(['\n', '\r'], " ")));
+            lines.push(format!("# {}{key}:{value}", "  ".repeat(indent)));
+            if lines.len() < 200 {
+                below(&entry.value, indent + 1, lines);
+            }
+        }
+    }
+    below(&entry.value, 1, &mut lines);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::identifier;
+
+    #[test]
+    fn a_files_name_becomes_a_recipes() {
+        assert_eq!(identifier("30epochs_dense_squad"), "epochs30_dense_squad");
+        assert_eq!(identifier("my recipe-2"), "my_recipe_2");
+        assert_eq!(identifier("42"), "recipe42");
+        assert_eq!(identifier("for"), "recipe_for");
+        assert_eq!(identifier("…"), "recipe_of_sparseml");
+    }
+}

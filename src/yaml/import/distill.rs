@@ -1,0 +1,167 @@
+//! Learning from a teacher.
+
+use crate::diag::{Code, Diagnostic, Findings};
+use crate::yaml::recipe::Datum;
+use crate::yaml::recipe::numbers::Conversion;
+
+use super::draft::{Draft, Epochs, Line, Order};
+use super::prune::percent;
+use super::time::Timed;
+
+/// `DistillationModifier`.
+pub(super) fn outputs(draft: &mut Draft, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
+    let f = &mut timed.fields;
+    let hardness =
+        f.number_in("hardness", Conversion::Kept, |n| (0.0..=1.0).contains(&n), "from 0 to 1", findings);
+    let temperature = f.number_in("temperature", Conversion::Kept, |n| n > 0.0, "above 0", findings);
+    f.dropped(
+        "update_frequency",
+        "SparseML learns from the teacher at every step whatever it says",
+        findings,
+    );
+    f.dropped("teacher_input_keys", "the teacher is fed what the student is fed", findings);
+    let keys = f.texts("distill_output_keys", findings).filter(|keys| !keys.is_empty());
+    if f.broken {
+        return;
+    }
+    let mut body = vec![
+        Line::of(
+            format!("hardness: {}", hardness.map_or("0.5".into(), |n| decimal(&n.text))),
+            f.place("hardness"),
+        ),
+        Line::of(
+            format!("temperature: {}", temperature.map_or("2.0".into(), |n| decimal(&n.text))),
+            f.place("temperature"),
+        ),
+    ];
+    if let Some(keys) = keys {
+        let mut line = Line::of("match: [", f.place("distill_output_keys"));
+        for (i, (key, at)) in keys.iter().enumerate() {
+            if !is_word(key) {
+                timed.fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    *at,
+                    format!("`{key}` cannot be the name of an output"),
+                    "no name".into(),
+                    "as `start_logits`, `end_logits` or `logits`".into(),
+                );
+                return;
+            }
+            line = line.and(format!("{}{key}", if i > 0 { ", " } else { "" }), *at);
+        }
+        body.push(line.and("]", f.place("distill_output_keys")));
+    }
+    write(draft, timed, body, length);
+}
+
+/// `OutputDistillationModifier`, which weighs the two losses apart.
+pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
+    let f = &mut timed.fields;
+    let scale = |n: f64| n >= 0.0;
+    let original =
+        f.number_in("orig_scale", Conversion::Kept, scale, "0 or above", findings).map_or(1.0, |n| n.value);
+    let teacher = f
+        .number_in("distill_scale", Conversion::Kept, |n| n > 0.0, "above 0", findings)
+        .map_or(1.0, |n| n.value);
+    f.choice("comparison", &["kl_divergence"], "kl_divergence", findings);
+    for field in ["projection", "projection_args", "projection_from", "transforms_args", "comparison_args"] {
+        if f.value(field).is_some() {
+            let at = f.place(field);
+            f.refuse(
+                findings,
+                Code::FieldRefused,
+                at,
+                format!("`{field}` has no counterpart"),
+                "outputs are compared as they are".into(),
+                "remove it".into(),
+            );
+        }
+    }
+    if let Some(value) = f.value("transforms").cloned() {
+        let usual = matches!(&value.datum, Datum::Text(t) if t == "softmax")
+            || matches!(&value.datum, Datum::List(items) if items.iter().all(|i| matches!(&i.datum, Datum::Text(t) if t == "softmax" || t == "log_softmax")));
+        if !usual {
+            f.refuse(
+                findings,
+                Code::FieldRefused,
+                value.span,
+                "only probabilities are compared here".into(),
+                "another transform".into(),
+                "remove it, or write `softmax`".into(),
+            );
+        }
+    }
+    let targets = f.texts("targets", findings).unwrap_or_default();
+    let mut keys: Vec<(&str, crate::diag::Span)> = Vec::new();
+    for (target, at) in &targets {
+        let found: &[&str] = if target.contains("qa_outputs") {
+            &["start_logits", "end_logits"]
+        } else if ["classifier", "cls", "lm_head", "logits"].iter().any(|w| target.contains(w)) {
+            &["logits"]
+        } else {
+            f.refuse(
+                findings,
+                Code::FieldRefused,
+                *at,
+                format!("only a model's outputs can be matched, not `{target}`"),
+                "no output of the model".into(),
+                "as `re:.*qa_outputs` or `re:.*classifier`".into(),
+            );
+            continue;
+        };
+        keys.extend(found.iter().map(|k| (*k, *at)));
+    }
+    if f.broken {
+        return;
+    }
+    let share = crate::yaml::recipe::Number::computed(teacher / (original + teacher), false);
+    if (original + teacher - 1.0).abs() > 1e-9 {
+        findings.push(
+            Diagnostic::warning(
+                Code::OtherwiseInSparseml,
+                format!(
+                    "the two losses weigh {original} and {teacher} in SparseML; here their weights sum to 1"
+                ),
+                f.place("distill_scale"),
+                format!("the teacher's share is {}", percent(&share)),
+            )
+            .help("their ratio is kept; the whole loss is scaled, which AdamW does not notice"),
+        );
+    }
+    let mut line = Line::of("match: [", f.place("targets"));
+    for (i, (key, at)) in keys.iter().enumerate() {
+        line = line.and(format!("{}{key}", if i > 0 { ", " } else { "" }), *at);
+    }
+    let body = vec![
+        Line::of(format!("hardness: {}", share.text), f.place("distill_scale")),
+        Line::of("temperature: 1.0", f.modifier.at),
+        line.and("]", f.place("targets")),
+    ];
+    write(draft, timed, body, length);
+}
+
+fn write(draft: &mut Draft, timed: &Timed, body: Vec<Line>, length: Epochs) {
+    let mut head = Line::of("distill from teacher", timed.fields.modifier.at);
+    head.fields.extend([timed.start_at(), timed.end_at()]);
+    if let Some(over) = timed.over(length) {
+        head = head.and(over, timed.start_at().to(timed.end_at()));
+    }
+    draft.add(Order::Distill, head, Some(body));
+}
+
+/// `1` as `1.0`, as the paper writes these two.
+fn decimal(text: &str) -> String {
+    let text = &if text.contains('e') {
+        text.parse().map_or(text.to_owned(), |n: f64| n.to_string())
+    } else {
+        text.to_owned()
+    };
+    if text.contains('.') { text.clone() } else { format!("{text}.0") }
+}
+
+fn is_word(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

@@ -1,0 +1,313 @@
+//! A SparseML recipe to the text of an `.obert` recipe.
+//!
+//! - [`time`]: when each modifier is at work, and how long the recipe is;
+//! - [`rates`]: the learning rate; [`prune`], [`distill`], [`quantize`], [`layers`]: one family of
+//!   modifiers each;
+//! - [`select`]: parameters by pattern, in words that a person would use;
+//! - [`context`]: what a SparseML recipe does not say: model, data, batch;
+//! - [`draft`]: statements with the places they come from; [`text`]: the draft and the comments of
+//!   the YAML as text; [`places`]: from that text back to the YAML.
+
+mod context;
+mod distill;
+mod draft;
+mod layers;
+mod places;
+mod prune;
+mod quantize;
+mod rates;
+mod select;
+mod text;
+mod time;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use crate::diag::{Code, Diagnostic, FileId, Findings, Severity, Sources, Span, nearest};
+use crate::language::{self, Compilation, FindModel, NoFiles, Override};
+use crate::params::ParameterTable;
+
+use super::reader::{self, Document, Node, Value};
+use super::recipe::registry::Family;
+use super::recipe::{Collected, Fields, collect};
+use context::Context;
+use draft::Draft;
+use places::Places;
+
+/// Nobody reads more findings than this at once.
+const MOST_FINDINGS: usize = 100;
+
+/// How a SparseML recipe is to be read.
+#[derive(Default)]
+pub struct Options<'a> {
+    /// Values in place of the recipe's own variables.
+    pub overrides: &'a [Override],
+    /// The model that is written into the recipe; `bert-base-uncased` if not given.
+    pub model: Option<&'a str>,
+    /// The data that is written into the recipe, in the language; guessed if not given.
+    pub data: Option<&'a str>,
+    /// The parameters of the model that will be used, if it is at hand.
+    pub parameters: Option<ParameterTable>,
+    /// Looks up the parameters of a model by name or folder.
+    pub find_model: Option<FindModel<'a>>,
+}
+
+/// What came of a SparseML recipe.
+#[derive(Debug)]
+pub struct Imported {
+    /// The recipe in the language, formatted; `None` if something found prevents it.
+    pub text: Option<String>,
+    /// What came of compiling that text: every finding points into the YAML.
+    pub compilation: Compilation,
+}
+
+/// Whether a file is taken for a SparseML recipe, by its name.
+pub fn is_yaml(path: &Path) -> bool {
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    matches!(extension.as_deref(), Some("yaml" | "yml" | "md"))
+}
+
+/// Reads and compiles a SparseML recipe. `name` is its path as it will be shown.
+pub fn compile(name: &str, text: &str, options: Options) -> Compilation {
+    import(name, text, options).compilation
+}
+
+/// Translates a SparseML recipe into the language and compiles the result.
+///
+/// The front matter is taken of a file whose name ends in `.md`.
+pub fn import(name: &str, text: &str, options: Options) -> Imported {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut sources = Sources::new();
+    let mut findings = Findings::new();
+    let file = sources.add(name, text);
+    let drafted = draft_of(name, file, text, &options, &mut sources, &mut findings);
+    let mut findings = without_consequences(once_per_file(findings.into_sorted()));
+    findings.iter_mut().for_each(|d| d.move_places(|span| first_line(span, &sources)));
+    let failed = findings.iter().any(Diagnostic::is_error);
+    let Some((draft, document, context)) = drafted.filter(|_| !failed) else {
+        let compilation =
+            Compilation { main: file, sources, diagnostics: findings, schedule: None, parameters: None };
+        return Imported { text: None, compilation };
+    };
+    let (recipe, places) = text::write(&draft, &document.comments, file);
+    let mut compilation = language::compile(
+        name,
+        &recipe,
+        &NoFiles,
+        language::Options { overrides: &[], parameters: context.given, find_model: options.find_model },
+    );
+    into_yaml(&mut compilation, findings, &places, &sources);
+    let text = compilation.schedule.is_some().then_some(recipe);
+    Imported { text, compilation }
+}
+
+/// Reads the YAML and drafts the recipe.
+fn draft_of(
+    name: &str,
+    file: FileId,
+    text: &str,
+    options: &Options,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Option<(Draft, Document, Context)> {
+    let markdown = name.to_lowercase().ends_with(".md");
+    let front = if markdown { Some(reader::front_matter(file, text, findings)?) } else { None };
+    let range = front.as_ref().map_or(0..text.len(), |f| f.yaml.clone());
+    let document = reader::read(file, text, range, findings)?;
+    let overrides = overrides(options.overrides, &document.root, sources, findings);
+    let collected = collect(&document.root, &overrides, findings)?;
+    let fields: Vec<Fields> = collected.modifiers.iter().filter_map(|m| known(m, findings)).collect();
+    let context = Context::of(name, &collected, &fields, options, findings);
+    let mut draft = Draft::new(context.name.clone(), collected.first);
+    draft.prose = front.map(|f| text[f.prose..].trim().to_owned()).unwrap_or_default();
+    translate(&mut draft, fields, &context, findings);
+    context.write(&mut draft);
+    Some((draft, document, context))
+}
+
+/// The fields of a modifier; a modifier that is refused is told.
+fn known<'a>(modifier: &'a super::recipe::Modifier, findings: &mut Findings) -> Option<Fields<'a>> {
+    if let Some(Family::Refused(instead)) = super::recipe::registry::find(&modifier.name).map(|k| k.family) {
+        findings.push(
+            Diagnostic::error(
+                Code::ModifierRefused,
+                format!("obert has no `{}`", modifier.name),
+                modifier.at,
+                "not supported",
+            )
+            .help(instead),
+        );
+        return None;
+    }
+    Fields::read(modifier, findings)
+}
+
+fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings: &mut Findings) {
+    let mut timed = time::windows(fields, findings);
+    let Some(length) = time::length(&timed, context, findings) else { return };
+    let mut rates = rates::Rates::default();
+    let dropped = layers::dropped(draft, &mut timed, findings);
+    let select = select::Select::new(context, dropped);
+    for modifier in &mut timed {
+        time::starts_in_time(modifier, length, findings);
+        match modifier.fields.known.family {
+            Family::LrFunction | Family::LrClass | Family::SetLr => rates.read(modifier, length, findings),
+            Family::Magnitude { .. } | Family::Gm | Family::Movement | Family::Obs => {
+                prune::gradual(draft, modifier, &select, length, findings);
+            }
+            Family::Constant => prune::constant(draft, modifier, &select, length, findings),
+            Family::Distillation => distill::outputs(draft, modifier, length, findings),
+            Family::OutputDistillation => distill::scaled(draft, modifier, length, findings),
+            Family::Quantization => quantize::quantize(draft, modifier, &select, length, findings),
+            Family::WeightDecay => layers::weight_decay(draft, modifier, findings),
+            Family::Trainable => layers::trainable(draft, modifier, &select, length, findings),
+            Family::Logging => findings.push(
+                Diagnostic::advice(
+                    Code::Dropped,
+                    "logging is no part of a recipe here",
+                    modifier.fields.modifier.at,
+                    "left out",
+                )
+                .help("a run writes its log by itself"),
+            ),
+            Family::EpochRange | Family::LayerPruning | Family::Refused(_) => {}
+        }
+    }
+    draft.length = length;
+    rates.write(draft, length, findings);
+}
+
+/// `--set` replaces variables of the recipe.
+fn overrides(
+    given: &[Override],
+    root: &Node,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Vec<(String, Rc<Node>)> {
+    let mut list = Vec::new();
+    for one in given {
+        let file = sources.add(format!("--set {}", one.name), one.value.clone());
+        let span = Span::new(file, 0..one.value.len());
+        let scalar = |node: &Node| matches!(node.value, Value::Scalar { .. });
+        let stages = root.entries().iter().map(|e| &e.value);
+        let known = root.get(&one.name).is_some_and(|n| scalar(n))
+            || stages.clone().any(|s| s.get(&one.name).is_some());
+        if known {
+            let value = Value::Scalar { text: one.value.clone(), plain: true };
+            list.push((one.name.clone(), Rc::new(Node { value, span, tag: None, expanded: 1 })));
+            continue;
+        }
+        let names: Vec<&str> =
+            root.entries().iter().filter(|e| scalar(&e.value)).filter_map(|e| e.key.text()).collect();
+        let help = match nearest(&one.name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "it has no variables; change the field itself".to_owned(),
+            None => format!("its variables are {}", names.join(", ")),
+        };
+        findings.push(
+            Diagnostic::error(
+                Code::UnknownVariable,
+                format!("the recipe has no variable `{}`", one.name),
+                span,
+                "set to this",
+            )
+            .help(help),
+        );
+    }
+    list
+}
+
+/// What is only assumed or noted because something else cannot be read.
+fn without_consequences(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let failed = list.iter().any(Diagnostic::is_error);
+    // Where groups or keys are missing, what follows from the rest says nothing.
+    let unreadable =
+        |d: &Diagnostic| d.is_error() && (Code::YamlMalformed..=Code::UnknownModifier).contains(&d.code);
+    let unreadable = list.iter().any(unreadable);
+    list.retain(|d| !failed || d.is_error() || !unreadable && d.code != Code::Assumed);
+    if list.len() > MOST_FINDINGS {
+        list.truncate(MOST_FINDINGS);
+        if let Some(last) = list.last_mut() {
+            last.message = format!("{}; more is wrong behind this", last.message);
+        }
+    }
+    list
+}
+
+/// Numbers that SparseML converts from text by itself are worth one note, not one each.
+fn once_per_file(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let is_note = |d: &Diagnostic| d.code == Code::NumberAsText && d.severity == Severity::Advice;
+    let count = list.iter().filter(|d| is_note(d)).count();
+    let mut seen = false;
+    list.retain_mut(|d| {
+        if !is_note(d) {
+            return true;
+        }
+        if count > 1 && !seen {
+            let more = if count == 2 {
+                "one more like it".to_owned()
+            } else {
+                format!("{} more like it", count - 1)
+            };
+            d.message = format!("{}; {more}", d.message);
+        }
+        !std::mem::replace(&mut seen, true)
+    });
+    list
+}
+
+/// A list over many lines is pointed at by its first.
+fn first_line(span: Span, sources: &Sources) -> Span {
+    let text = sources.slice(span);
+    let end = text.find(['\n', '\r']).filter(|_| text.len() > 80).unwrap_or(text.len());
+    Span { end: span.start + end as u32, ..span }
+}
+
+/// Makes every finding about the generated text point into the YAML.
+fn into_yaml(compilation: &mut Compilation, own: Vec<Diagnostic>, places: &Places, yaml: &Sources) {
+    let generated = compilation.main;
+    // The YAML and what `--set` gave follow behind the recipe.
+    let mut added = Vec::new();
+    for (_, file) in yaml.files() {
+        added.push(compilation.sources.add(file.name.clone(), file.text.clone()));
+    }
+    if let Some(first) = added.first() {
+        compilation.main = *first;
+    }
+    let identity: Vec<FileId> = yaml.files().map(|(id, _)| id).collect();
+    let moved = |span: Span| {
+        let place = identity.iter().position(|id| *id == span.file);
+        Span { file: place.map_or(span.file, |p| added[p]), ..span }
+    };
+    let mut findings = Findings::new();
+    for mut diagnostic in own {
+        diagnostic.move_places(moved);
+        findings.push(diagnostic);
+    }
+    for mut diagnostic in std::mem::take(&mut compilation.diagnostics) {
+        if diagnostic.fix.as_ref().is_some_and(|f| f.span.file == generated) {
+            diagnostic.fix = None;
+        }
+        diagnostic.move_places(|span| {
+            if span.file == generated { moved(first_line(places.of(span), yaml)) } else { span }
+        });
+        findings.push(diagnostic);
+    }
+    compilation.diagnostics = findings.into_sorted();
+}
+
+/// What the metadata says about the run; our own export writes it there.
+impl Collected {
+    /// A whole number in the metadata.
+    fn number(&self, key: &str) -> Option<(String, Span)> {
+        let value = self.metadata.as_ref()?.value.get(key)?;
+        let number = value.text()?.parse::<u32>().ok()?;
+        Some((number.to_string(), value.span))
+    }
+
+    /// A text in the metadata of characters that `fits` takes.
+    fn word(&self, key: &str, fits: fn(char) -> bool) -> Option<String> {
+        let text = self.metadata.as_ref()?.value.get(key)?.text()?;
+        (!text.is_empty() && text.chars().all(fits)).then(|| text.to_owned())
+    }
+}

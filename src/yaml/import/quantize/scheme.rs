@@ -1,0 +1,279 @@
+//! Schemes: how weights and inputs are rounded.
+
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::yaml::recipe::numbers::{self, Conversion};
+use crate::yaml::recipe::{Datum, Fields, Located};
+
+/// How the weights and the inputs of a layer are rounded; `None` for not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scheme {
+    pub(super) weights: Option<Part>,
+    pub(super) inputs: Option<Part>,
+}
+
+/// How values are rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Part {
+    pub(super) bits: u8,
+    pub(super) symmetric: bool,
+    pub(super) channel: bool,
+    /// Whether integers may be negative.
+    pub(super) signed: bool,
+}
+
+/// Signed or not, an asymmetric range has the same steps: its zero point is shifted. The language
+/// writes the unsigned one.
+const INPUTS: Part = Part { bits: 8, symmetric: false, channel: false, signed: false };
+const EIGHT: Part = Part { bits: 8, symmetric: true, channel: false, signed: true };
+
+impl Scheme {
+    /// SparseML's own where nothing is said.
+    pub(super) const DEFAULT: Scheme = Scheme { weights: Some(EIGHT), inputs: Some(INPUTS) };
+}
+
+impl Part {
+    /// As a recipe writes it.
+    pub(super) fn text(self) -> String {
+        let name = format!("{}int{}", if self.signed { "" } else { "u" }, self.bits);
+        let zero = if self.symmetric { "symmetric" } else { "asymmetric" };
+        let per = if self.channel { ", per: channel" } else { "" };
+        format!("{name}({zero}{per})")
+    }
+}
+
+/// A scheme by name or in full. `None` where a diagnostic was made.
+pub(super) fn scheme(value: &Located, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
+    match &value.datum {
+        Datum::Null => Some(Scheme { weights: None, inputs: None }),
+        Datum::Text(name) => named(name, value.span, fields, findings),
+        Datum::Map(entries) => in_full(entries, fields, findings),
+        other => {
+            let message = format!("a scheme is a word or a mapping, not {}", other.described());
+            fields.refuse(
+                findings,
+                Code::FieldType,
+                value.span,
+                message,
+                "here".into(),
+                "as `{weights: {num_bits: 8, symmetric: true}}`".into(),
+            );
+            None
+        }
+    }
+}
+
+fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
+    let channel = Part { channel: true, ..EIGHT };
+    match name.to_uppercase().as_str() {
+        "DEFAULT" | "DEEPSPARSE" => Some(Scheme::DEFAULT),
+        "TENSORRT" => Some(Scheme { weights: Some(EIGHT), inputs: Some(EIGHT) }),
+        "W8A16" => Some(Scheme { weights: Some(channel), inputs: None }),
+        "W8A8" | "INT8" => {
+            dynamic(at, findings);
+            Some(Scheme { weights: Some(channel), inputs: Some(EIGHT) })
+        }
+        _ => {
+            let help = "W8A8 and W8A16 can be imported; so can a scheme in full, with `num_bits`, `symmetric` and `strategy`";
+            fields.refuse(
+                findings,
+                Code::FieldRefused,
+                at,
+                format!("the scheme `{name}` has no counterpart"),
+                "unknown, or no integers of 4 or 8 bits for whole outputs".into(),
+                help.into(),
+            );
+            None
+        }
+    }
+}
+
+fn dynamic(at: Span, findings: &mut Findings) {
+    findings.push(
+        Diagnostic::warning(
+            Code::OtherwiseInSparseml,
+            "inputs are measured anew for each token there",
+            at,
+            "one range for all, observed beforehand, is used here",
+        )
+        .help("say how many batches are observed with `num_calibration_steps`"),
+    );
+}
+
+/// The parts of a scheme. Parts that are left out take the defaults.
+fn in_full(
+    entries: &[(String, Span, Located)],
+    fields: &mut Fields,
+    findings: &mut Findings,
+) -> Option<Scheme> {
+    const PARTS: [&str; 5] =
+        ["weights", "input_activations", "output_activations", "target_hardware", "targets"];
+    let mut scheme = Scheme::DEFAULT;
+    for (key, at, value) in entries {
+        match key.as_str() {
+            "weights" => scheme.weights = part(value, false, fields, findings)?,
+            "input_activations" => scheme.inputs = part(value, true, fields, findings)?,
+            "output_activations" if !is_null(value) => {
+                let message = "only inputs of layers are rounded, not outputs".to_owned();
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    at.to(value.span),
+                    message,
+                    "cannot be followed".into(),
+                    "remove it: the next layer rounds its input".into(),
+                );
+                return None;
+            }
+            "output_activations" | "target_hardware" | "targets" => {}
+            _ => {
+                let near = nearest(key, PARTS);
+                let help = near
+                    .map_or("it has weights, input_activations and output_activations".to_owned(), |n| {
+                        format!("did you mean `{n}`?")
+                    });
+                fields.refuse(
+                    findings,
+                    Code::UnknownField,
+                    *at,
+                    format!("a scheme has no part `{key}`"),
+                    "SparseML ignores it, and takes the default".into(),
+                    help,
+                );
+                return None;
+            }
+        }
+    }
+    Some(scheme)
+}
+
+fn is_null(value: &Located) -> bool {
+    matches!(&value.datum, Datum::Null)
+        || matches!(&value.datum, Datum::Text(t) if ["null", "None", "none"].contains(&t.as_str()))
+}
+
+/// One part of a scheme.
+fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findings) -> Option<Option<Part>> {
+    const KEYS: [&str; 9] = [
+        "num_bits",
+        "symmetric",
+        "strategy",
+        "kwargs",
+        "type",
+        "dynamic",
+        "group_size",
+        "observer",
+        "observer_kwargs",
+    ];
+    if is_null(value) {
+        return Some(None);
+    }
+    let Datum::Map(entries) = &value.datum else {
+        let message = format!("a part of a scheme is a mapping, not {}", value.datum.described());
+        fields.refuse(
+            findings,
+            Code::FieldType,
+            value.span,
+            message,
+            "here".into(),
+            "as `{num_bits: 8, symmetric: true}`".into(),
+        );
+        return None;
+    };
+    let untagged = fields.modifier.untagged;
+    // Left out, `symmetric` is false in SparseML and true in llm-compressor.
+    let mut part = Part { bits: 8, symmetric: untagged, channel: false, signed: true };
+    let mut said = false;
+    for (key, at, value) in entries {
+        let whole = at.to(value.span);
+        let word = match &value.datum {
+            Datum::Text(text) => text.as_str(),
+            _ => "",
+        };
+        match key.as_str() {
+            "num_bits" => match numbers::number(value, key, Conversion::Kept, findings)?.value {
+                8.0 => part.bits = 8,
+                4.0 => part.bits = 4,
+                other => {
+                    fields.refuse(
+                        findings,
+                        Code::FieldRefused,
+                        value.span,
+                        format!("{other} bits are not supported"),
+                        "4 or 8".into(),
+                        "write `num_bits: 8`".into(),
+                    );
+                    return None;
+                }
+            },
+            "symmetric" => {
+                said = true;
+                part.symmetric = matches!(value.datum, Datum::Bool(true));
+            }
+            "strategy" if word == "channel" && !inputs => part.channel = true,
+            "strategy" if word == "tensor" || is_null(value) => {}
+            "strategy" if word == "token" && inputs => dynamic(whole, findings),
+            "type" if word == "int" => {}
+            "dynamic" if inputs && matches!(value.datum, Datum::Bool(true)) => dynamic(whole, findings),
+            "strategy" | "type" => {
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    whole,
+                    format!("`{key}: {word}` has no counterpart"),
+                    "integers for a whole tensor or its outputs only".into(),
+                    "write `strategy: channel` for weights, `tensor` for inputs".into(),
+                );
+                return None;
+            }
+            "group_size" if !is_null(value) => {
+                fields.refuse(
+                    findings,
+                    Code::FieldRefused,
+                    whole,
+                    "groups of weights have no scale of their own here".into(),
+                    "cannot be followed".into(),
+                    "write `strategy: channel`".into(),
+                );
+                return None;
+            }
+            "kwargs" | "observer" | "observer_kwargs" if !is_null(value) => findings.push(
+                Diagnostic::advice(
+                    Code::Dropped,
+                    format!("`{key}` is left out"),
+                    whole,
+                    "the observer is a moving average of least and greatest",
+                )
+                .help("nothing needs to be done"),
+            ),
+            _ if KEYS.contains(&key.as_str()) => {}
+            _ => {
+                let help = nearest(key, KEYS)
+                    .map_or("it has num_bits, symmetric and strategy".to_owned(), |n| {
+                        format!("did you mean `{n}`?")
+                    });
+                fields.refuse(
+                    findings,
+                    Code::UnknownField,
+                    *at,
+                    format!("a part of a scheme has no `{key}`"),
+                    "unknown".into(),
+                    help,
+                );
+                return None;
+            }
+        }
+    }
+    if !said && !untagged && !inputs {
+        findings.push(
+            Diagnostic::warning(
+                Code::OtherwiseInSparseml,
+                "without `symmetric` SparseML takes false here, though true where the whole part is left out",
+                value.span,
+                "asymmetric is written",
+            )
+            .help("say `symmetric: true` if that is meant"),
+        );
+    }
+    part.signed = !inputs || part.symmetric || part.bits != 8;
+    Some(Some(part))
+}

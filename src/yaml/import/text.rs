@@ -1,0 +1,204 @@
+//! The draft and the comments of the YAML as text.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::diag::{FileId, Findings, Sources, Span};
+use crate::language::{format, syntax::parse_file};
+use crate::yaml::reader::Comment;
+
+use super::draft::{Draft, Line, Order, Statement};
+use super::places::Places;
+
+/// A block of at most so many characters stands on one line.
+const SHORT: usize = 76;
+
+/// Writes a draft, formatted, with the map back to the YAML `file`.
+pub(super) fn write(draft: &Draft, comments: &[Comment], file: FileId) -> (String, Places) {
+    let mut statements: Vec<&Statement> = draft.statements.iter().collect();
+    statements.sort_by_key(|s| s.order);
+    let mut writer = Writer {
+        out: String::new(),
+        segments: Vec::new(),
+        kept: Kept::of(&statements, draft, comments, file),
+    };
+    writer.file(draft, &statements);
+    let Writer { out, segments, .. } = writer;
+    let formatted = formatted(&out).unwrap_or_else(|| out.clone());
+    match Places::new(&out, &formatted, &segments, draft.origin) {
+        Some(places) => (formatted, places),
+        None => {
+            let places = Places::new(&out, &out, &segments, draft.origin);
+            // invariant: a text has the same marks as itself.
+            (out, places.expect("the text itself"))
+        }
+    }
+}
+
+/// The formatter's form; `None` if the text cannot be read, which the checker will tell.
+fn formatted(text: &str) -> Option<String> {
+    let mut sources = Sources::new();
+    let mut findings = Findings::new();
+    let file = sources.add("", text);
+    let parsed = parse_file(file, text, &mut findings);
+    (!findings.has_errors()).then(|| format(text, &parsed))
+}
+
+/// Comments of the YAML by the place that they are about.
+struct Kept {
+    /// Before everything.
+    header: Vec<String>,
+    /// Above the line of a field that starts at this byte.
+    above: BTreeMap<u32, Vec<String>>,
+    /// Behind it.
+    behind: BTreeMap<u32, String>,
+    /// Behind the last field.
+    footer: Vec<String>,
+}
+
+impl Kept {
+    fn of(statements: &[&Statement], draft: &Draft, comments: &[Comment], file: FileId) -> Self {
+        let lines = statements.iter().flat_map(|s| std::iter::once(&s.head).chain(s.body.iter().flatten()));
+        let mut anchors: Vec<u32> =
+            lines.flat_map(|l| &l.fields).filter(|s| s.file == file).map(|s| s.start).collect();
+        anchors.sort_unstable();
+        anchors.dedup();
+        let mut kept =
+            Kept { header: Vec::new(), above: BTreeMap::new(), behind: BTreeMap::new(), footer: Vec::new() };
+        for comment in comments {
+            let at = comment.span.start;
+            let text = format!("# {}", comment.text.trim()).trim_end().to_owned();
+            let place = anchors.partition_point(|a| *a <= at);
+            let next = anchors.get(place).copied();
+            let before = place.checked_sub(1).map(|p| anchors[p]);
+            match (comment.trailing, before, next) {
+                (false, ..) if at < draft.origin.start => kept.header.push(text),
+                (true, Some(before), _) if !kept.behind.contains_key(&before) => {
+                    kept.behind.insert(before, text);
+                }
+                (_, _, Some(next)) => kept.above.entry(next).or_default().push(text),
+                (_, Some(before), None) if comment.trailing => {
+                    kept.above.entry(before).or_default().push(text)
+                }
+                _ => kept.footer.push(text),
+            }
+        }
+        kept
+    }
+}
+
+struct Writer {
+    out: String,
+    segments: Vec<(Range<usize>, Span)>,
+    kept: Kept,
+}
+
+impl Writer {
+    fn file(&mut self, draft: &Draft, statements: &[&Statement]) {
+        let header = std::mem::take(&mut self.kept.header);
+        self.comments(&header);
+        self.comments(&draft.notes);
+        if !header.is_empty() || !draft.notes.is_empty() {
+            self.out.push('\n');
+        }
+        self.out.push_str("edition 2026\n\n");
+        if !draft.uses.is_empty() {
+            let names: Vec<&str> = draft.uses.iter().copied().collect();
+            self.out.push_str(&format!("use std.bert.{{{}}}\n\n", names.join(", ")));
+        }
+        if let Some(title) = draft.prose.lines().find_map(|l| l.strip_prefix("# ")) {
+            self.out.push_str(&format!("## {}\n", title.trim()));
+        }
+        let plural = if draft.length.count == 1 { "" } else { "s" };
+        self.part(&format!("recipe {}", draft.name), draft.origin);
+        if draft.length.count > 0 {
+            self.part(&format!(" for {} epoch{plural}", draft.length.count), draft.length.at);
+        }
+        self.out.push_str(" {\n");
+        for line in &draft.settings {
+            self.line(line);
+            self.end(line);
+        }
+        for statement in statements {
+            self.out.push('\n');
+            self.statement(statement);
+        }
+        let footer = std::mem::take(&mut self.kept.footer);
+        self.comments(&footer);
+        self.out.push_str("}\n");
+        if draft.prose.lines().count() > 1 {
+            self.out.push('\n');
+            let prose: Vec<String> =
+                draft.prose.lines().map(|l| format!("# {l}").trim_end().to_owned()).collect();
+            self.comments(&prose);
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        self.line(&statement.head);
+        let Some(body) = &statement.body else {
+            self.end(&statement.head);
+            return;
+        };
+        let quiet = |l: &Line| {
+            !l.fields
+                .iter()
+                .any(|f| self.kept.above.contains_key(&f.start) || self.kept.behind.contains_key(&f.start))
+        };
+        let width = body.iter().flat_map(|l| &l.parts).map(|(t, _)| t.len() + 1).sum::<usize>();
+        let short = matches!(statement.order, Order::Distill | Order::Train) || body.len() == 1;
+        if short && width <= SHORT && quiet(&statement.head) && body.iter().all(quiet) {
+            self.out.push_str(" { ");
+            for (i, line) in body.iter().enumerate() {
+                self.out.push_str(if i > 0 { ", " } else { "" });
+                self.line(line);
+            }
+            self.out.push_str(" }\n");
+            return;
+        }
+        self.out.push_str(" {");
+        // A comment behind the head would swallow the brace, so it stands behind that.
+        self.end(&statement.head);
+        for line in body {
+            self.line(line);
+            self.end(line);
+        }
+        self.out.push_str("}\n");
+    }
+
+    /// The comments above a line, and the line.
+    fn line(&mut self, line: &Line) {
+        for field in &line.fields {
+            if let Some(above) = self.kept.above.remove(&field.start) {
+                self.comments(&above);
+            }
+        }
+        for (text, span) in &line.parts {
+            self.part(text, *span);
+        }
+    }
+
+    /// The comment behind a line, and its end; further comments follow on lines of their own.
+    fn end(&mut self, line: &Line) {
+        let behind: Vec<String> =
+            line.fields.iter().filter_map(|f| self.kept.behind.remove(&f.start)).collect();
+        let joined = behind.iter().map(|c| c.trim_start_matches("# ")).collect::<Vec<_>>().join("; ");
+        if !joined.is_empty() {
+            self.out.push_str(&format!("  # {joined}"));
+        }
+        self.out.push('\n');
+    }
+
+    fn comments(&mut self, lines: &[String]) {
+        for line in lines {
+            self.out.push_str(line);
+            self.out.push('\n');
+        }
+    }
+
+    fn part(&mut self, text: &str, span: Span) {
+        let start = self.out.len();
+        self.out.push_str(text);
+        self.segments.push((start..self.out.len(), span));
+    }
+}

@@ -1,0 +1,385 @@
+//! One modifier's fields, read by type.
+
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+
+use super::collect::Modifier;
+use super::datum::{Datum, Located, Number, Trap};
+use super::numbers::{Conversion, number};
+use super::registry::{self, Known};
+
+/// The fields of a modifier, evaluated once.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    pub(crate) modifier: &'a Modifier,
+    pub(crate) known: &'static Known,
+    list: Vec<Given>,
+    /// Whether a value could not be read, so that the modifier cannot be translated.
+    pub(crate) broken: bool,
+}
+
+/// A field that is given.
+#[derive(Debug)]
+struct Given {
+    name: String,
+    at: Span,
+    /// Name and value.
+    whole: Span,
+    value: Option<Located>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads all fields of a modifier; unknown and missing ones are reported.
+    pub(crate) fn read(modifier: &'a Modifier, findings: &mut Findings) -> Option<Self> {
+        let known = registry::find(&modifier.name)?;
+        let mut fields = Fields { modifier, known, list: Vec::new(), broken: false };
+        for entry in &modifier.fields {
+            let value = modifier.variables.read(&entry.value, findings);
+            fields.broken |= value.is_none();
+            let end = value.as_ref().map_or(entry.value.span, |v| v.span);
+            let name = entry.key.text().unwrap_or("").to_owned();
+            fields.list.push(Given { name, at: entry.key.span, whole: entry.key.span.to(end), value });
+        }
+        fields.compare_with_registry(findings);
+        Some(fields)
+    }
+
+    fn compare_with_registry(&mut self, findings: &mut Findings) {
+        let table = if self.modifier.untagged { self.known.untagged } else { self.known.fields };
+        let name = self.known.name;
+        if table.is_empty() {
+            let form = if self.modifier.untagged { "this form" } else { "this tagged form" };
+            self.refuse(
+                findings,
+                Code::ModifierRefused,
+                self.modifier.at,
+                format!("`{name}` does not exist in {form}"),
+                "not here".into(),
+                "use the form that its own library writes".into(),
+            );
+            return;
+        }
+        let mut misspelt: Vec<&str> = Vec::new();
+        for given in &self.list {
+            if table.iter().any(|(field, _)| *field == given.name) {
+                continue;
+            }
+            if given.name == "log_types" {
+                findings.push(
+                    Diagnostic::advice(
+                        Code::Dropped,
+                        "`log_types` does nothing in SparseML",
+                        given.at,
+                        "left out",
+                    )
+                    .help("remove it"),
+                );
+                continue;
+            }
+            let near = nearest(&given.name, table.iter().map(|(field, _)| *field));
+            let renamed = [
+                ("update_frequency", "update"),
+                ("start_epoch", "start"),
+                ("end_epoch", "end"),
+                ("params", "targets"),
+                ("mask_type", "mask_structure"),
+                ("dampening", "damp"),
+                ("dampening_frac", "damp"),
+            ];
+            let near = renamed
+                .iter()
+                .find(|(a, b)| *a == given.name && table.iter().any(|(f, _)| f == b))
+                .map(|(_, b)| *b)
+                .or(near);
+            let mut diagnostic = Diagnostic::error(
+                Code::UnknownField,
+                format!("`{name}` has no field `{}`", given.name),
+                given.at,
+                if self.modifier.untagged { "SparseML ignores it silently" } else { "unknown" },
+            )
+            .help(near.map_or(
+                format!("its fields are {}", table.iter().map(|(f, _)| *f).collect::<Vec<_>>().join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            ));
+            if let Some(near) = near {
+                misspelt.push(near);
+                diagnostic = diagnostic.fix(given.at, near);
+            }
+            findings.push(diagnostic);
+            self.broken = true;
+        }
+        for (field, required) in table {
+            // No parameters at all are told where parameters are chosen.
+            let empty = |g: &Given| matches!(g.value.as_ref().map(|v| &v.datum), Some(Datum::Null));
+            if let Some(given) =
+                self.list.iter().find(|g| *required && g.name == *field && empty(g) && *field != "params")
+            {
+                findings.push(
+                    Diagnostic::error(
+                        Code::MissingField,
+                        format!("`{field}` has no value"),
+                        given.at,
+                        "nothing behind it",
+                    )
+                    .help(format!("write its value behind `{field}:`")),
+                );
+                self.broken = true;
+            }
+            if *required && !self.list.iter().any(|g| g.name == *field) && !misspelt.contains(field) {
+                findings.push(
+                    Diagnostic::error(
+                        Code::MissingField,
+                        format!("`{name}` needs `{field}`"),
+                        self.modifier.at,
+                        format!("no `{field}` below"),
+                    )
+                    .help(format!("add `{field}:` and its value")),
+                );
+                self.broken = true;
+            }
+        }
+    }
+
+    fn given(&self, field: &str) -> Option<&Given> {
+        self.list.iter().find(|g| g.name == field)
+    }
+
+    /// Whether a field stands there.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.given(field).is_some()
+    }
+
+    /// The value of a field; `None` if it is not given or nothing stands behind it.
+    pub(crate) fn value(&self, field: &str) -> Option<&Located> {
+        self.given(field)?.value.as_ref().filter(|v| !matches!(v.datum, Datum::Null))
+    }
+
+    /// Name and value of a field, or the modifier's name where it is not given.
+    pub(crate) fn place(&self, field: &str) -> Span {
+        self.given(field).map_or(self.modifier.at, |g| g.whole)
+    }
+
+    /// The value's place alone.
+    pub(crate) fn value_place(&self, field: &str) -> Span {
+        self.given(field).and_then(|g| g.value.as_ref()).map_or(self.place(field), |v| v.span)
+    }
+
+    /// The first of several names that is given, else the first.
+    pub(crate) fn named(&self, names: &[&'static str]) -> &'static str {
+        names.iter().copied().find(|n| self.has(n)).unwrap_or(names[0])
+    }
+
+    /// Reports an error about this modifier.
+    pub(crate) fn refuse(
+        &mut self,
+        findings: &mut Findings,
+        code: Code,
+        at: Span,
+        message: String,
+        label: String,
+        help: String,
+    ) {
+        self.broken = true;
+        findings.push(Diagnostic::error(code, message, at, label).help(help));
+    }
+
+    /// A number. What PyYAML reads otherwise is told.
+    pub(crate) fn number(
+        &mut self,
+        field: &str,
+        conversion: Conversion,
+        findings: &mut Findings,
+    ) -> Option<Number> {
+        let value = self.value(field)?.clone();
+        match number(&value, field, conversion, findings) {
+            Some(number) => Some(number),
+            None => {
+                self.broken = true;
+                None
+            }
+        }
+    }
+
+    /// A number within a range. `range` says it in words.
+    pub(crate) fn number_in(
+        &mut self,
+        field: &str,
+        conversion: Conversion,
+        fits: fn(f64) -> bool,
+        range: &str,
+        findings: &mut Findings,
+    ) -> Option<Number> {
+        let number = self.number(field, conversion, findings)?;
+        if fits(number.value) {
+            return Some(number);
+        }
+        let at = self.value_place(field);
+        self.refuse(
+            findings,
+            Code::FieldRange,
+            at,
+            format!("`{field}` must be {range}"),
+            format!("this is {}", number.text),
+            format!("write a number {range}"),
+        );
+        None
+    }
+
+    /// A whole number above zero.
+    pub(crate) fn count(&mut self, field: &str, findings: &mut Findings) -> Option<Number> {
+        self.number_in(
+            field,
+            Conversion::Kept,
+            |n| n >= 1.0 && n.fract() == 0.0 && n < 1e9,
+            "a whole number above zero",
+            findings,
+        )
+        .map(|n| Number::computed(n.value, true))
+    }
+
+    /// `true` or `false`. Other words for them, and texts, are told.
+    pub(crate) fn flag(&mut self, field: &str, default: bool, findings: &mut Findings) -> bool {
+        let Some(value) = self.value(field).cloned() else { return default };
+        match (&value.datum, &value.trap) {
+            (Datum::Bool(flag), None) => *flag,
+            // Python takes these two for the same, and SparseML's own recipes write them.
+            (Datum::Number(number), None) if number.whole && [0.0, 1.0].contains(&number.value) => {
+                number.value == 1.0
+            }
+            (Datum::Bool(flag), Some(_)) => {
+                findings.push(
+                    Diagnostic::warning(
+                        Code::SurprisingScalar,
+                        format!("YAML 1.1 reads this word as `{flag}`, YAML 1.2 as text"),
+                        value.span,
+                        format!("taken as `{flag}`"),
+                    )
+                    .help(format!("write `{flag}`")),
+                );
+                *flag
+            }
+            (Datum::Text(text), Some(Trap::QuotedBool)) => {
+                let meant = text.eq_ignore_ascii_case("true");
+                findings.push(
+                    Diagnostic::warning(
+                        Code::SurprisingScalar,
+                        "in quotes this is text, which SparseML takes for true whatever it says",
+                        value.span,
+                        format!("taken as `{meant}`"),
+                    )
+                    .help(format!("write `{meant}` without quotes")),
+                );
+                meant
+            }
+            (other, _) => {
+                let message = format!("`{field}` is true or false, not {}", other.described());
+                self.refuse(
+                    findings,
+                    Code::FieldType,
+                    value.span,
+                    message,
+                    "here".into(),
+                    "write `true` or `false`".into(),
+                );
+                default
+            }
+        }
+    }
+
+    /// A word or text.
+    pub(crate) fn text(&mut self, field: &str, findings: &mut Findings) -> Option<(String, Span)> {
+        let value = self.value(field)?.clone();
+        match value.datum {
+            Datum::Text(text) => Some((text, value.span)),
+            other => {
+                let message = format!("`{field}` is a text, not {}", other.described());
+                self.refuse(
+                    findings,
+                    Code::FieldType,
+                    value.span,
+                    message,
+                    "here".into(),
+                    "write it in quotes".into(),
+                );
+                None
+            }
+        }
+    }
+
+    /// One of some words.
+    pub(crate) fn choice(
+        &mut self,
+        field: &str,
+        words: &[&'static str],
+        default: &'static str,
+        findings: &mut Findings,
+    ) -> Option<&'static str> {
+        if self.value(field).is_none() {
+            return Some(default);
+        }
+        let (text, span) = self.text(field, findings)?;
+        if let Some(word) = words.iter().find(|w| **w == text) {
+            return Some(word);
+        }
+        let help = nearest(&text, words.iter().copied())
+            .map_or(format!("it is one of {}", words.join(", ")), |n| format!("did you mean `{n}`?"));
+        self.refuse(
+            findings,
+            Code::FieldRange,
+            span,
+            format!("`{field}` cannot be `{text}`"),
+            format!("not one of {}", words.join(", ")),
+            help,
+        );
+        None
+    }
+
+    /// A list of texts; a single text is told to be none.
+    pub(crate) fn texts(&mut self, field: &str, findings: &mut Findings) -> Option<Vec<(String, Span)>> {
+        let value = self.value(field)?.clone();
+        let items = match value.datum {
+            Datum::List(items) => items,
+            other => {
+                let message = format!("`{field}` is a list, not {}", other.described());
+                let help = match &other {
+                    Datum::Text(text) => format!("write `{field}: [\"{text}\"]`"),
+                    _ => format!("write `{field}: [\"…\"]`"),
+                };
+                self.refuse(findings, Code::FieldType, value.span, message, "here".into(), help);
+                return None;
+            }
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match item.datum {
+                Datum::Text(text) => texts.push((text, item.span)),
+                other => {
+                    let message = format!("`{field}` lists texts, not {}", other.described());
+                    self.refuse(
+                        findings,
+                        Code::FieldType,
+                        item.span,
+                        message,
+                        "here".into(),
+                        "write it in quotes".into(),
+                    );
+                }
+            }
+        }
+        Some(texts)
+    }
+
+    /// Says that a field has no effect here.
+    pub(crate) fn dropped(&self, field: &str, why: &str, findings: &mut Findings) {
+        if let Some(given) = self.given(field) {
+            findings.push(
+                Diagnostic::advice(
+                    Code::Dropped,
+                    format!("`{field}` is left out: {why}"),
+                    given.whole,
+                    "left out",
+                )
+                .help("nothing needs to be done"),
+            );
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The variables of a recipe, and the values that `eval(…)` makes of them.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::yaml::reader::{Node, Value};
+
+use super::datum::{self, Datum, Located, Number};
+use super::expression::{self, FUNCTIONS};
+
+/// Top-level keys, and those of a stage, which hide them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variables {
+    nodes: HashMap<String, (Span, Rc<Node>)>,
+    /// Those of the recipe, for a stage.
+    outer: Option<Rc<Variables>>,
+    /// Whether `eval(…)` may stand within a longer text: it may in stages without tags.
+    pub(crate) embedded: bool,
+}
+
+/// A name on the way to a value, with the place where it is declared.
+type Open = Vec<(String, Span)>;
+
+impl Variables {
+    /// Those of a stage, which sees `outer` too.
+    pub(crate) fn within(outer: &Rc<Variables>) -> Self {
+        Variables { outer: Some(outer.clone()), embedded: outer.embedded, ..Variables::default() }
+    }
+
+    fn find(&self, name: &str) -> Option<&(Span, Rc<Node>)> {
+        self.nodes.get(name).or_else(|| self.outer.as_ref()?.find(name))
+    }
+
+    /// Declares a variable, in place of one of the same name.
+    pub(crate) fn declare(&mut self, name: &str, at: Span, value: Rc<Node>) {
+        self.nodes.insert(name.to_owned(), (at, value));
+    }
+
+    /// The names, for suggestions.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        // Whoever has more variables than this does not want them all compared.
+        const MOST: usize = 1000;
+        let outer = self.outer.iter().flat_map(|o| o.nodes.keys());
+        self.nodes.keys().chain(outer).take(MOST).map(String::as_str)
+    }
+
+    /// Where a variable is declared.
+    pub(crate) fn place(&self, name: &str) -> Option<Span> {
+        self.nodes.get(name).map(|(at, _)| *at)
+    }
+
+    /// Evaluates every variable, so that a broken one is found even where it is not used.
+    pub(crate) fn check(&self, findings: &mut Findings) {
+        let mut names: Vec<_> = self.nodes.iter().collect();
+        names.sort_by_key(|(_, (at, _))| at.start);
+        for (name, (at, node)) in names {
+            if node.text().is_some_and(is_expression) {
+                let mut open = vec![(name.clone(), *at)];
+                self.read_within(node, &mut open, findings);
+            }
+        }
+    }
+
+    /// The value of a node, `eval(…)` evaluated at any depth. `None` where a diagnostic was made.
+    pub(crate) fn read(&self, node: &Node, findings: &mut Findings) -> Option<Located> {
+        self.read_within(node, &mut Open::new(), findings)
+    }
+
+    fn read_within(&self, node: &Node, open: &mut Open, findings: &mut Findings) -> Option<Located> {
+        let datum = match &node.value {
+            Value::Scalar { text, plain } => return self.scalar(text, *plain, node.span, open, findings),
+            Value::List(items) => {
+                let list: Vec<_> = items.iter().map(|i| self.read_within(i, open, findings)).collect();
+                Datum::List(list.into_iter().collect::<Option<_>>()?)
+            }
+            Value::Map(entries) => {
+                let mut map = Vec::new();
+                for entry in entries {
+                    let key = entry.key.text().unwrap_or("").to_owned();
+                    map.push((key, entry.key.span, self.read_within(&entry.value, open, findings)?));
+                }
+                Datum::Map(map)
+            }
+        };
+        Some(Located { datum, span: node.span, trap: None })
+    }
+
+    fn scalar(
+        &self,
+        text: &str,
+        plain: bool,
+        span: Span,
+        open: &mut Open,
+        findings: &mut Findings,
+    ) -> Option<Located> {
+        let Some(inside) = expression_in(text) else {
+            if text.contains("eval(") {
+                findings.push(not_interpolated(span, self.embedded));
+            }
+            return Some(datum::scalar(text, plain, span));
+        };
+        // The bare name of a variable stands for its value, whatever that is.
+        if let Some((at, node)) = self.find(inside) {
+            let value = self.follow(inside, *at, node, span, open, findings)?;
+            return Some(Located { span, ..value });
+        }
+        let mut reported = false;
+        let result = expression::evaluate(inside, &mut |name| {
+            let Some((at, node)) = self.find(name) else {
+                let near = nearest(name, self.names());
+                return Err(match near {
+                    Some(near) => format!("unknown variable `{name}`; did you mean `{near}`?"),
+                    None => format!("unknown variable `{name}`"),
+                });
+            };
+            match self.follow(name, *at, node, span, open, findings).map(|v| v.datum) {
+                Some(Datum::Number(number)) => Ok(number),
+                Some(Datum::Bool(value)) => Ok(Number::computed(f64::from(u8::from(value)), true)),
+                Some(other) => Err(format!("`{name}` is {}, not a number", other.described())),
+                None => {
+                    reported = true;
+                    Err(String::new())
+                }
+            }
+        });
+        match result {
+            Ok(number) => Some(Located { datum: Datum::Number(number), span, trap: None }),
+            Err(_) if reported => None,
+            Err(why) => {
+                findings.push(
+                    Diagnostic::error(
+                        Code::BadExpression,
+                        format!("`{text}` cannot be evaluated"),
+                        span,
+                        why,
+                    )
+                    .help(format!(
+                        "numbers, variables, + - * / // ** %, parentheses, and {} can stand in it",
+                        FUNCTIONS.join(", ")
+                    )),
+                );
+                None
+            }
+        }
+    }
+
+    fn follow(
+        &self,
+        name: &str,
+        at: Span,
+        node: &Rc<Node>,
+        used: Span,
+        open: &mut Open,
+        findings: &mut Findings,
+    ) -> Option<Located> {
+        if let Some(from) = open.iter().position(|(n, _)| n == name) {
+            let circle: Vec<&str> = open[from..].iter().map(|(n, _)| n.as_str()).chain([name]).collect();
+            let (_, first) = open[from];
+            let mut diagnostic = Diagnostic::error(
+                Code::ExpressionCycle,
+                format!("variables depend on each other in a circle: {}", circle.join(" → ")),
+                first,
+                "begins here",
+            )
+            .help("give one of them a value of its own");
+            for (_, span) in &open[from + 1..] {
+                diagnostic = diagnostic.and_at(*span, "and goes on here");
+            }
+            // The same circle is found from each of its variables; it is told from the first.
+            if open[from..].iter().all(|(_, s)| s.start >= first.start) {
+                findings.push(diagnostic);
+            }
+            return None;
+        }
+        if open.len() > 64 {
+            findings.push(
+                Diagnostic::error(
+                    Code::ExpressionCycle,
+                    "variables depend on each other too deep",
+                    used,
+                    "here",
+                )
+                .help("write the value"),
+            );
+            return None;
+        }
+        open.push((name.to_owned(), at));
+        let value = self.read_within(node, open, findings);
+        open.pop();
+        value
+    }
+}
+
+/// The inside of a text that is `eval(…)` as a whole.
+fn expression_in(text: &str) -> Option<&str> {
+    Some(text.strip_prefix("eval(")?.strip_suffix(')')?.trim())
+}
+
+fn is_expression(text: &str) -> bool {
+    expression_in(text).is_some()
+}
+
+fn not_interpolated(span: Span, embedded: bool) -> Diagnostic {
+    let message = if embedded {
+        "`eval(…)` within a longer text is not supported here"
+    } else {
+        "SparseML does not evaluate `eval(…)` within a longer text"
+    };
+    let diagnostic = Diagnostic::warning(Code::NotInterpolated, message, span, "taken as it stands")
+        .help("write the value itself");
+    if embedded { Diagnostic { severity: crate::diag::Severity::Error, ..diagnostic } } else { diagnostic }
+}
