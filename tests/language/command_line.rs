@@ -252,7 +252,7 @@ fn a_sparseml_recipe_is_checked_and_planned_like_any_other() {
     let output = obertc(&["plan", SPARSEML, "--format", "ir"]);
     let schedule: obert::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schedule.stages[0].prune.len(), 1);
-    let output = obertc(&["check", "tests/corpus/yaml/tricky/unknown_field.yaml", "--format", "ir"]);
+    let output = obertc(&["check", "tests/corpus/yaml/tricky/unknown_field.yaml", "--format", "json"]);
     assert_eq!(output.status.code(), Some(1));
     let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let error = findings.as_array().unwrap().iter().find(|f| f["severity"] == "error").unwrap();
