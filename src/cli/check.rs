@@ -74,6 +74,10 @@ pub fn run(args: &CheckArgs) -> i32 {
     };
     match args.format {
         Format::Full => show(&checked),
+        _ => warn(&mended(&checked)),
+    }
+    match args.format {
+        Format::Full => {}
         Format::Concise => say(&lines(concise::render_all)),
         Format::Github => say(&lines(github::render_all)),
         Format::Json => say(&json::render_all(&groups)),
@@ -122,6 +126,15 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
     }
 }
 
+/// How much `--fix` mended; nothing if it did nothing.
+fn mended(checked: &[Checked]) -> String {
+    match checked.iter().map(|c| c.fixed).sum() {
+        0 => String::new(),
+        1 => "mended 1 finding\n".to_owned(),
+        fixed => format!("mended {fixed} findings\n"),
+    }
+}
+
 /// For people: findings to stderr, the outcome to stdout.
 fn show(checked: &[Checked]) {
     for one in checked.iter().filter(|c| !c.diagnostics.is_empty()) {
@@ -134,10 +147,7 @@ fn show(checked: &[Checked]) {
         let others = if codes.len() > 1 { ", and so on, say" } else { " says" };
         warn(&format!("`obertc explain {first}`{others} why\n"));
     }
-    let fixed: usize = checked.iter().map(|c| c.fixed).sum();
-    if fixed > 0 {
-        say(&format!("mended {fixed} finding{}\n", if fixed == 1 { "" } else { "s" }));
-    }
+    say(&mended(checked));
     let [one] = checked else {
         let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.diagnostics.clone()).collect();
         let found = full::count_line(&all);
@@ -150,10 +160,7 @@ fn show(checked: &[Checked]) {
         let stages = schedule.stages.len();
         let plural = if stages == 1 { "" } else { "s" };
         say(&format!("{}: fine ({stages} stage{plural})\n", one.name));
-        if compiled.parameters.is_none() {
-            say("selectors were not checked: the model is not at hand (give it with --model DIR)\n");
-        }
     } else if one.diagnostics.is_empty() {
-        say(&format!("{}: fine (no recipe, only parts for others)\n", one.name));
+        say(&format!("{}: read; its parts are checked where they are used\n", one.name));
     }
 }

@@ -1,5 +1,6 @@
 //! Recipe files on the disk.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
@@ -22,14 +23,20 @@ pub fn read_recipe(path: &Path) -> Result<String, Diagnostic> {
     if metadata.is_dir() {
         return Err(unreadable("it is a folder".into()));
     }
+    let too_large = |bytes: String| {
+        let message = format!("`{shown}` has {bytes} bytes; a recipe has at most {LARGEST}");
+        Diagnostic::unlocated(Code::RecipeTooLarge, message).help("is it the right file?")
+    };
     if metadata.len() > LARGEST {
-        return Err(Diagnostic::unlocated(
-            Code::RecipeTooLarge,
-            format!("`{shown}` has {} bytes; a recipe has at most {LARGEST}", metadata.len()),
-        )
-        .help("is it the right file?"));
+        return Err(too_large(metadata.len().to_string()));
     }
-    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    // A device has no length and no end.
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(e.to_string()))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(too_large(format!("more than {LARGEST}")));
+    }
     String::from_utf8(bytes).map_err(|e| {
         Diagnostic::unlocated(
             Code::RecipeNotText,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::compile::{Compiler, Meaning};
+use super::compile::{Compiler, Meaning, is_stdin};
 use super::{ERRORS, FINE, complain, fail, say};
 use crate::language::Compilation;
 use crate::plan::{chart, diff, document, svg, table};
@@ -30,7 +30,7 @@ pub struct PlanArgs {
     /// Leave the curves out
     #[arg(long)]
     no_chart: bool,
-    /// Draw sparsity and learning rate into this file
+    /// Draw sparsity and learning rate into this file; `-` prints the picture alone
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -85,6 +85,10 @@ impl Planned {
 
 fn show(plan: &Planned, args: &PlanArgs) -> i32 {
     let parameters = plan.compiled.parameters.as_ref();
+    if args.svg.as_deref().is_some_and(is_stdin) {
+        say(&svg::render(&plan.schedule, plan.steps.unwrap_or(NOMINAL)));
+        return FINE;
+    }
     match args.format {
         Format::Ir => say(&json(&plan.schedule)),
         Format::Json => say(&json(&document::document(&plan.schedule, plan.steps, parameters))),

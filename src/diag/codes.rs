@@ -133,6 +133,8 @@ codes! {
     NoEdition = 707, "a file names no edition";
     ShortCycle = 708, "cycles do not fill their piece";
     OnlyEnds = 709, "pruning instants lie further apart than the window is long";
+    ModelNotAtHand = 710, "the selectors were not checked";
+    SparsityStands = 711, "pruning events remove nothing";
 
     // 08: SparseML recipes
     YamlMalformed = 801, "a YAML file cannot be read";

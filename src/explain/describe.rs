@@ -244,7 +244,9 @@ pub(crate) fn places(verb: &Verb) -> String {
             Place::Stage => "in a stage, a branch, a template, or a recipe without stages",
         })
         .collect();
-    let times = if verb.repeats { "as often as you like" } else { "once" };
+    // A file holds one recipe; the resolver says so itself.
+    let many = verb.repeats && verb.name != "recipe";
+    let times = if many { "as often as you like" } else { "once" };
     format!("Stands {}, {times}.", places.join(", or "))
 }
 

@@ -86,6 +86,8 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
             options.parameters.or_else(|| model_parameters(&recipe.model.value, &recipe.data.value, find));
         if let Some(table) = &parameters {
             check::check_targets(recipe, table, &mut findings);
+        } else {
+            check::not_at_hand(recipe, &mut findings);
         }
     }
     findings.drop_consequences();

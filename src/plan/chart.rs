@@ -13,6 +13,10 @@ const MARGIN: usize = 12;
 
 /// Learning rate and sparsity over a stage, and its windows; empty if the stage does not train.
 pub fn render(stage: &Stage, steps_per_epoch: Option<u64>) -> String {
+    // Epochs and steps have no common scale before the length of an epoch is known.
+    if steps_per_epoch.is_none() && stage.length.is_mixed() {
+        return String::new();
+    }
     // Without a length of the epoch the shape is the same for any that is long enough.
     let Some(curves) = Curves::new(stage, steps_per_epoch.unwrap_or(10_000)) else { return String::new() };
     let step = |column: usize| (2 * column as u64 + 1) * curves.steps / (2 * WIDTH as u64);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::schedule::ir::{Layers, LrPiece, Quantize, Scheme, Stage, Teacher};
-use crate::schedule::{Shape, Time, Timeline};
+use crate::schedule::ir::{Layers, LrPiece, Prune, Quantize, Scheme, Stage, Teacher};
+use crate::schedule::{Ramp, Shape, Time, Timeline, Window};
 
 /// Something that happens at an instant of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,12 +72,23 @@ pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
     }
     for event in timeline.prunes() {
         let prune = &stage.prune[event.prune];
+        if steps_per_epoch.is_none() && is_mixed(prune) {
+            continue;
+        }
         let mut what = format!("prune {} to {}", prune.targets.selector, percent(event.sparsity));
         for (index, exception) in prune.exceptions.iter().enumerate() {
             let sparsity = percent(prune.exception_at(index, event.share));
             what.push_str(&format!(", {} to {sparsity}", exception.targets.selector));
         }
         add(event.at, "prune", what, Some(event.sparsity));
+    }
+    for prune in stage.prune.iter().filter(|p| steps_per_epoch.is_none() && is_mixed(p)) {
+        let Ramp { from, to, .. } = prune.sparsity;
+        let (every, end) = (prune.window.every, prune.window.end);
+        let targets = &prune.targets.selector;
+        let what =
+            format!("prune {targets} from {} to {}, every {every} until {end}", percent(from), percent(to));
+        add(prune.window.start, "prune", what, None);
     }
     if let Some(every) = stage.evaluate_every {
         add(every, "evaluate", format!("measure, and again every {every}"), None);
@@ -91,6 +102,12 @@ pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
 
 /// Steps in an epoch where nobody said how many: so many that times in steps come first.
 pub const UNKNOWN: u64 = 1_000_000;
+
+/// Whether a window's instants depend on the length of an epoch.
+fn is_mixed(prune: &Prune) -> bool {
+    let Window { start, end, every } = prune.window;
+    !every.is_zero() && end.minus(start).and_then(|length| length.ratio_to(every)).is_none()
+}
 
 /// ` until 4 epochs`, or nothing if it lasts to the end of the stage.
 fn until(stage: &Stage, end: Time) -> String {

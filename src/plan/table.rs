@@ -7,7 +7,7 @@ use crate::schedule::ir::{Criterion, Data, Model, Prune, Stage, Train, Update};
 use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
-use super::events;
+use super::events::{self, Happening};
 
 /// Renders a schedule. Steps are shown when the number of steps in an epoch is known; selectors are
 /// counted when the model's parameters are; `chart` draws a stage below its table.
@@ -66,7 +66,7 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
     let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(events::UNKNOWN));
     let mut lines = Table::new();
     lines.load_style(presets::NOTHING);
-    for happening in events::of(stage, steps_per_epoch) {
+    for happening in shortened(events::of(stage, steps_per_epoch)) {
         let at = happening.at.to_string();
         match happening.step {
             Some(step) => lines.add_row([at, format!("step {step}"), happening.what]),
@@ -89,6 +89,32 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
         text.push_str(&others(stage, table));
     }
     text
+}
+
+/// More pruning events than this are not listed one by one.
+const MOST_EVENTS: usize = 100;
+
+/// Without the pruning events in the middle, where there are too many to read.
+fn shortened(all: Vec<Happening>) -> Vec<Happening> {
+    let prunes = all.iter().filter(|h| h.verb == "prune").count();
+    if prunes <= MOST_EVENTS {
+        return all;
+    }
+    let (first, last) = (20, prunes - 5);
+    let mut seen = 0;
+    all.into_iter()
+        .filter_map(|mut happening| {
+            if happening.verb == "prune" {
+                seen += 1;
+                if seen == first + 1 {
+                    happening.what = format!("… and {} pruning events more …", last - first);
+                } else if seen > first && seen <= last {
+                    return None;
+                }
+            }
+            Some(happening)
+        })
+        .collect()
 }
 
 /// How much the selectors match that prune nothing.

@@ -28,7 +28,8 @@ pub struct Timeline {
     steps: u64,
     pieces: Vec<Piece>,
     prunes: Vec<PruneEvent>,
-    evaluations: Vec<u64>,
+    /// Steps between measurements.
+    every: Option<Rational>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,16 +59,8 @@ impl Timeline {
             }));
         }
         prunes.sort_by_key(|e| e.step);
-        let mut evaluations = Vec::new();
-        if let Some(every) = stage.evaluate_every {
-            let mut at = Some(every);
-            while let Some(now) = at.filter(|t| t.first_step(spe) < steps) {
-                evaluations.push(now.first_step(spe));
-                at = now.plus(every).filter(|next| next.in_steps(spe) > now.in_steps(spe));
-            }
-            evaluations.dedup();
-        }
-        Timeline { steps_per_epoch: spe, steps, pieces, prunes, evaluations }
+        let every = stage.evaluate_every.map(|t| t.in_steps(spe));
+        Timeline { steps_per_epoch: spe, steps, pieces, prunes, every }
     }
 
     /// Steps in an epoch.
@@ -104,7 +97,14 @@ impl Timeline {
 
     /// Whether the model is measured before this step.
     pub fn evaluates_before(&self, step: u64) -> bool {
-        self.evaluations.binary_search(&step).is_ok()
+        let Some(every) = self.every.filter(|e| *e > Rational::ZERO) else { return false };
+        // The last multiple at or before the step, if it is past the step before.
+        let multiple = Rational::whole(i64::try_from(step).unwrap_or(i64::MAX))
+            .over(every)
+            .and_then(|n| Rational::new(n.floor(), 1))
+            .and_then(|n| n.times(every));
+        let before = Rational::whole(i64::try_from(step).unwrap_or(i64::MAX)).minus(Rational::ONE);
+        0 < step && step < self.steps && multiple.zip(before).is_some_and(|(m, b)| m > b)
     }
 
     /// The learning rate of a step; zero outside all pieces.

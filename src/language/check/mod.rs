@@ -55,6 +55,29 @@ pub fn check_targets(recipe: &Recipe, table: &ParameterTable, findings: &mut Fin
     findings.extend(own);
 }
 
+/// Says that the selectors were not checked, where the recipe has any.
+pub fn not_at_hand(recipe: &Recipe, findings: &mut Findings) {
+    let selects = recipe
+        .stages
+        .iter()
+        .any(|s| !(s.prune.is_empty() && s.hold.is_empty() && s.freeze.is_empty() && s.quantize.is_empty()));
+    if !selects {
+        return;
+    }
+    let mut own = Findings::new();
+    own.push(
+        Diagnostic::advice(
+            Code::ModelNotAtHand,
+            "the selectors were not checked: the model is not at hand",
+            recipe.model.span,
+            "neither a folder on this machine nor a well-known model",
+        )
+        .help("give its folder with `--model DIR`"),
+    );
+    own.allow(&recipe.allow);
+    findings.extend(own);
+}
+
 fn unused(names: &Names, findings: &mut Findings) {
     for (name, span) in names.unused() {
         findings.push(

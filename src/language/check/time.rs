@@ -198,7 +198,12 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
         return;
     };
     positive(every, "the time between pruning instants", findings);
-    let instants = end.minus(start).and_then(|length| length.ratio_to(every.value));
+    // Where epochs and steps are mixed, an epoch has a step at least.
+    let length = end.minus(start);
+    let at_least = |t: crate::schedule::Time| t.in_steps(1);
+    let instants = length
+        .and_then(|length| length.ratio_to(every.value))
+        .or_else(|| at_least(length?).over(at_least(every.value)));
     if instants.is_some_and(|n| n.to_f64() > MOST_INSTANTS as f64) {
         findings.push(
             Diagnostic::error(

@@ -38,6 +38,7 @@ pub struct Names {
     modules: Vec<Module>,
     scopes: Vec<Scope>,
     used: HashSet<Span>,
+    nested: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,7 +51,7 @@ impl Names {
     /// Declares the names of every module. The main module's scope is [`Names::main`].
     pub fn declare(modules: Vec<Module>, findings: &mut Findings) -> Self {
         let scopes = vec![Scope::default(); modules.len()];
-        let mut names = Names { modules, scopes, used: HashSet::new() };
+        let mut names = Names { modules, scopes, used: HashSet::new(), nested: 0 };
         for index in 0..names.modules.len() {
             names.declare_module(index, findings);
         }
@@ -69,6 +70,12 @@ impl Names {
     /// The recipe's own file.
     pub fn main_module(&self) -> &Module {
         &self.modules[0]
+    }
+
+    /// Counts one more use of a name in the value of another, and returns how many there were.
+    pub fn nested_use(&mut self) -> usize {
+        self.nested += 1;
+        self.nested
     }
 
     /// What `name` stands for in `scope`.
@@ -231,6 +238,7 @@ impl Names {
                     let near = nearest(&name.value, known.iter().copied());
                     let help = match near {
                         Some(near) => format!("did you mean `{near}`?"),
+                        None if known.is_empty() => "it declares nothing that could be used".to_owned(),
                         None => format!("it has `{}`", known.join("`, `")),
                     };
                     findings.push(

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::language::check::recipe::{Prune, Recipe, Stage};
 use crate::params::builtin::well_known;
+use crate::schedule::Shape;
 use crate::schedule::ir::{Criterion, Model};
 
 /// A jump of more than this from one estimate loses accuracy that recomputation would keep.
@@ -19,6 +20,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
         }
         damp(prune, findings);
         spacing(stage, prune, findings);
+        standing(prune, findings);
     }
     cycles(stage, findings);
 }
@@ -64,6 +66,26 @@ pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
         }
         pruned = stage.prune.last().or(pruned);
     }
+}
+
+/// Several instants, and one sparsity for all of them.
+fn standing(prune: &Prune, findings: &mut Findings) {
+    let (Some(over), ramp) = (&prune.over, prune.sparsity.value) else { return };
+    let moves = ramp.from != ramp.to && ramp.shape != Shape::Constant;
+    let once = over.value.start.compare(over.value.end) == Some(Ordering::Equal);
+    if moves || once || !prune.exceptions.is_empty() {
+        return;
+    }
+    findings.push(
+        Diagnostic::warning(
+            Code::SparsityStands,
+            "everything goes at the first pruning instant, and nothing at the others",
+            prune.sparsity.span,
+            "the same at every instant",
+        )
+        .and_at(over.span, "the window")
+        .help("write a ramp such as `30% -> 80% cubic`, or leave `over` and `every` out to prune once"),
+    );
 }
 
 fn first_jump(prune: &Prune, findings: &mut Findings) {

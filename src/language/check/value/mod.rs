@@ -75,6 +75,9 @@ pub struct Evaluator<'a> {
     open: Vec<Span>,
 }
 
+/// More uses of names in the values of names are no recipe: each may double what the one before says.
+const MOST_NESTED_USES: usize = 1_000;
+
 impl<'a> Evaluator<'a> {
     /// An evaluator outside any stage.
     pub fn new(names: &'a mut Names, sources: &'a mut Sources, findings: &'a mut Findings) -> Self {
@@ -154,6 +157,21 @@ impl<'a> Evaluator<'a> {
                 .and_at(expr.span, "and used in its own value")
                 .help("give it a value that does not depend on it"),
             );
+            return None;
+        }
+        if self.open.len() > 1 && self.names.nested_use() > MOST_NESTED_USES {
+            // Said once: the first use beyond the limit is enough.
+            if self.names.nested_use() == MOST_NESTED_USES + 2 {
+                self.findings.push(
+                    Diagnostic::error(
+                        Code::NestingTooDeep,
+                        "names stand for values that name others, again and again",
+                        expr.span,
+                        format!("the use of a name in a name's value, after {MOST_NESTED_USES} others"),
+                    )
+                    .help("write the value out"),
+                );
+            }
             return None;
         }
         let Some((value, inner)) = symbol.value else {
