@@ -4,7 +4,7 @@ use crate::method::criterion;
 use crate::method::mask::Mask;
 use crate::method::mask::select::{Selection, select, spread};
 use crate::method::obs::ObsError;
-use crate::method::obs::surgeon::{self, Parameter, Settings};
+use crate::method::obs::{self as surgeon, Parameter, Settings};
 use crate::schedule::PruneEvent;
 use crate::schedule::ir::{Criterion, Obs, Pattern, Prune, Rank, Update};
 use crate::task::Task;
@@ -185,6 +185,7 @@ fn obs_round(
         divisor: obs.gradients,
         exact: obs.update == Update::Exact,
         group: statement.pattern.group(),
+        correlated: false,
     };
     let mut list: Vec<Parameter> = weights
         .into_iter()
