@@ -161,8 +161,8 @@ impl Estimate {
         }
     }
 
-    /// Gives back the memory of gradients that wait no longer.
-    pub(super) fn shrink(&mut self) {
+    /// Sums what waits and gives back its memory: no gradient follows.
+    pub fn finish(&mut self) {
         if let Kind::Primal(_) = self.kind {
             self.flush();
             self.chunk = Chunk::Single(Vec::new());

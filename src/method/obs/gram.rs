@@ -127,8 +127,8 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
         // Eight rows by two vectors, or four by three or four: what 32 registers hold; half of that
         // where vectors are short.
         let tall = match block - row {
-            ..=2 => 2,
-            ..=4 => 4,
+            1 | 2 => 2,
+            3 | 4 => 4,
             _ if lanes < WIDTH || row % 8 == 4 || (row + 8).div_ceil(lanes) > 2 => 4,
             _ => 8,
         };

@@ -122,36 +122,42 @@ fn index(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
 }
 
-/// `sum -= a · b`, lane by lane.
+/// A machine's vector of a number's lanes from lane `part` on.
 #[inline(always)]
-fn subtract(sum: &mut Lane, a: &Lane, b: &Lane) {
-    for l in 0..LANES {
-        sum[l] = (-a[l]).mul_add(b[l], sum[l]);
-    }
-}
-
-/// `sum += a · b`, lane by lane.
-#[inline(always)]
-fn add(sum: &mut Lane, a: &Lane, b: &Lane) {
-    for l in 0..LANES {
-        sum[l] = a[l].mul_add(b[l], sum[l]);
-    }
+fn get<S: Simd>(lane: &Lane, part: usize) -> S::f32s {
+    S::as_simd_f32s(&lane[part..part + S::F32_LANES]).0[0]
 }
 
 #[inline(always)]
-fn scaled(a: &Lane, b: &Lane) -> Lane {
-    std::array::from_fn(|l| a[l] * b[l])
+fn set<S: Simd>(lane: &mut Lane, part: usize, value: S::f32s) {
+    S::as_mut_simd_f32s(&mut lane[part..part + S::F32_LANES]).0[0] = value;
+}
+
+/// The first lanes of the machine's vectors that make up a number.
+#[inline(always)]
+fn parts<S: Simd>() -> impl Iterator<Item = usize> {
+    (0..LANES).step_by(S::F32_LANES)
+}
+
+/// `sum - a · b`.
+#[inline(always)]
+fn less<S: Simd>(simd: S, sum: S::f32s, a: S::f32s, b: S::f32s) -> S::f32s {
+    simd.mul_add_f32s(simd.neg_f32s(a), b, sum)
 }
 
 /// `Σ xᵢ yᵢ`, lane by lane.
 #[inline(always)]
 #[pulp::with_simd(dot = Arch::new())]
-pub fn dot_simd<'a, S: Simd>(_simd: S, x: &'a [Lane], y: &'a [Lane]) -> Lane {
-    let mut sum = ZERO;
-    for (x, y) in x.iter().zip(y) {
-        add(&mut sum, x, y);
+pub fn dot_simd<'a, S: Simd>(simd: S, x: &'a [Lane], y: &'a [Lane]) -> Lane {
+    let mut out = ZERO;
+    for part in parts::<S>() {
+        let mut sum = simd.splat_f32s(0.0);
+        for (x, y) in x.iter().zip(y) {
+            sum = simd.mul_add_f32s(get::<S>(x, part), get::<S>(y, part), sum);
+        }
+        set::<S>(&mut out, part, sum);
     }
-    sum
+    out
 }
 
 #[inline(always)]
@@ -179,33 +185,38 @@ fn interleave_simd<'a, S: Simd>(_simd: S, out: &'a mut [Lane], sources: [&'a [f3
 
 #[inline(always)]
 #[pulp::with_simd(restrict = Arch::new())]
-fn restrict_simd<'a, S: Simd>(_simd: S, matrix: &'a mut [Lane], kept: &'a [Lane], diagonal: f32) {
+fn restrict_simd<'a, S: Simd>(simd: S, matrix: &'a mut [Lane], kept: &'a [Lane], diagonal: f32) {
     for i in 0..kept.len() {
-        for j in 0..i {
-            let both = scaled(&kept[i], &kept[j]);
-            let at = &mut matrix[index(i, j)];
-            *at = scaled(at, &both);
+        let row = &mut matrix[index(i, 0)..=index(i, i)];
+        for part in parts::<S>() {
+            let own = get::<S>(&kept[i], part);
+            for (at, other) in row[..i].iter_mut().zip(kept) {
+                let both = simd.mul_f32s(own, get::<S>(other, part));
+                set::<S>(at, part, simd.mul_f32s(get::<S>(at, part), both));
+            }
         }
-        let at = &mut matrix[index(i, i)];
-        for l in 0..LANES {
-            at[l] = if kept[i][l] == 0.0 { diagonal } else { at[l] };
+        for (v, kept) in row[i].iter_mut().zip(&kept[i]) {
+            *v = if *kept == 0.0 { diagonal } else { *v };
         }
     }
 }
 
 #[inline(always)]
 #[pulp::with_simd(times = Arch::new())]
-fn times_simd<'a, S: Simd>(_simd: S, y: &'a mut [Lane], matrix: &'a [Lane], x: &'a [Lane]) {
+fn times_simd<'a, S: Simd>(simd: S, y: &'a mut [Lane], matrix: &'a [Lane], x: &'a [Lane]) {
     y.fill(ZERO);
     for i in 0..x.len() {
-        let row = &matrix[index(i, 0)..index(i, 0) + i];
-        let mut own = scaled(&matrix[index(i, i)], &x[i]);
-        for (j, f) in row.iter().enumerate() {
-            add(&mut own, f, &x[j]);
-            add(&mut y[j], f, &x[i]);
-        }
-        for l in 0..LANES {
-            y[i][l] += own[l];
+        let row = &matrix[index(i, 0)..=index(i, i)];
+        for part in parts::<S>() {
+            let own = get::<S>(&x[i], part);
+            let mut sum = simd.mul_f32s(get::<S>(&row[i], part), own);
+            for ((f, x), y) in row[..i].iter().zip(x).zip(y.iter_mut()) {
+                let f = get::<S>(f, part);
+                sum = simd.mul_add_f32s(f, get::<S>(x, part), sum);
+                set::<S>(y, part, simd.mul_add_f32s(f, own, get::<S>(y, part)));
+            }
+            let total = simd.add_f32s(get::<S>(&y[i], part), sum);
+            set::<S>(&mut y[i], part, total);
         }
     }
 }
@@ -213,47 +224,55 @@ fn times_simd<'a, S: Simd>(_simd: S, y: &'a mut [Lane], matrix: &'a [Lane], x: &
 /// L_ij = (F_ij - Σ_{k<j} L_ik L_jk) / L_jj, row by row; L_ii² = F_ii - Σ L_ik².
 #[inline(always)]
 #[pulp::with_simd(factor = Arch::new())]
-fn factor_simd<'a, S: Simd>(_simd: S, matrix: &'a mut [Lane], inverse: &'a mut [Lane], block: usize) -> Lane {
+fn factor_simd<'a, S: Simd>(simd: S, matrix: &'a mut [Lane], inverse: &'a mut [Lane], block: usize) -> Lane {
     let mut failed = ZERO;
     for i in 0..block {
         let (above, rest) = matrix.split_at_mut(index(i, 0));
         let row = &mut rest[..i + 1];
-        // Four columns of row i against four rows above it, then what they owe each other.
-        for first in (0..i).step_by(CHAINS) {
-            let width = CHAINS.min(i - first);
-            let mut sums: [Lane; CHAINS] = std::array::from_fn(|c| row[first + c.min(width - 1)]);
-            if width == CHAINS {
+        for part in parts::<S>() {
+            // Four columns of row i against four rows above it, then what they owe each other.
+            let mut first = 0;
+            while first + CHAINS <= i {
+                let (known, own) = row.split_at_mut(first);
                 let rows: [&[Lane]; CHAINS] =
-                    std::array::from_fn(|c| &above[index(first + c, 0)..index(first + c, 0) + first]);
-                for k in 0..first {
+                    std::array::from_fn(|c| &above[index(first + c, 0)..=index(first + c, first + c)]);
+                let mut sums: [S::f32s; CHAINS] = std::array::from_fn(|c| get::<S>(&own[c], part));
+                for (k, a) in known.iter().enumerate() {
+                    let a = get::<S>(a, part);
                     for c in 0..CHAINS {
-                        subtract(&mut sums[c], &row[k], &rows[c][k]);
+                        sums[c] = less(simd, sums[c], a, get::<S>(&rows[c][k], part));
                     }
                 }
-            } else {
-                for (c, sum) in sums.iter_mut().enumerate().take(width) {
-                    for k in 0..first {
-                        subtract(sum, &row[k], &above[index(first + c, k)]);
+                for c in 0..CHAINS {
+                    for k in 0..c {
+                        sums[c] = less(simd, sums[c], sums[k], get::<S>(&rows[c][first + k], part));
                     }
+                    sums[c] = simd.mul_f32s(sums[c], get::<S>(&inverse[first + c], part));
+                    set::<S>(&mut own[c], part, sums[c]);
                 }
+                first += CHAINS;
             }
-            for c in 0..width {
-                for k in 0..c {
-                    let known = row[first + k];
-                    subtract(&mut sums[c], &known, &above[index(first + c, first + k)]);
+            for j in first..i {
+                let (known, own) = row.split_at_mut(j);
+                let mut sum = get::<S>(&own[0], part);
+                for (a, b) in known.iter().zip(&above[index(j, 0)..]) {
+                    sum = less(simd, sum, get::<S>(a, part), get::<S>(b, part));
                 }
-                row[first + c] = scaled(&sums[c], &inverse[first + c]);
+                set::<S>(&mut own[0], part, simd.mul_f32s(sum, get::<S>(&inverse[j], part)));
             }
-        }
-        let mut pivot = row[i];
-        for k in 0..i {
-            let v = row[k];
-            subtract(&mut pivot, &v, &v);
+            let (known, own) = row.split_at_mut(i);
+            let mut sum = get::<S>(&own[0], part);
+            for a in known.iter() {
+                let a = get::<S>(a, part);
+                sum = less(simd, sum, a, a);
+            }
+            set::<S>(&mut own[0], part, sum);
         }
         for l in 0..LANES {
-            let sound = pivot[l] > 0.0 && pivot[l] < f32::INFINITY;
+            let pivot = row[i][l];
+            let sound = pivot > 0.0 && pivot < f32::INFINITY;
             failed[l] = if sound { failed[l] } else { 1.0 };
-            let root = if sound { pivot[l] } else { 1.0 }.sqrt();
+            let root = if sound { pivot } else { 1.0 }.sqrt();
             row[i][l] = root;
             inverse[i][l] = 1.0 / root;
         }
@@ -265,7 +284,7 @@ fn factor_simd<'a, S: Simd>(_simd: S, matrix: &'a mut [Lane], inverse: &'a mut [
 #[inline(always)]
 #[pulp::with_simd(inverse_columns = Arch::new())]
 fn inverse_columns_simd<'a, S: Simd>(
-    _simd: S,
+    simd: S,
     columns: &'a mut [Lane],
     matrix: &'a [Lane],
     inverse: &'a [Lane],
@@ -275,30 +294,37 @@ fn inverse_columns_simd<'a, S: Simd>(
     columns.fill(ZERO);
     let count = columns.len() / block;
     for start in (0..count).step_by(CHAINS) {
-        let part = &mut columns[start * block..(start + CHAINS).min(count) * block];
-        let width = part.len() / block;
+        let width = CHAINS.min(count - start);
+        let part_of = &mut columns[start * block..(start + width) * block];
         let first = first + start;
         for i in first..block {
-            let row = &matrix[index(i, 0)..];
-            let mut sums = [ZERO; CHAINS];
-            if width == CHAINS {
-                for k in first..i {
-                    for (c, sum) in sums.iter_mut().enumerate() {
-                        subtract(sum, &row[k], &part[c * block + k]);
+            let row = &matrix[index(i, first)..index(i, i)];
+            for part in parts::<S>() {
+                let mut sums = [simd.splat_f32s(0.0); CHAINS];
+                if width == CHAINS {
+                    let [a, b, c, d]: [&[Lane]; CHAINS] =
+                        std::array::from_fn(|c| &part_of[c * block + first..c * block + i]);
+                    for ((((l, a), b), c), d) in row.iter().zip(a).zip(b).zip(c).zip(d) {
+                        let l = get::<S>(l, part);
+                        sums[0] = less(simd, sums[0], l, get::<S>(a, part));
+                        sums[1] = less(simd, sums[1], l, get::<S>(b, part));
+                        sums[2] = less(simd, sums[2], l, get::<S>(c, part));
+                        sums[3] = less(simd, sums[3], l, get::<S>(d, part));
+                    }
+                } else {
+                    for (c, sum) in sums.iter_mut().enumerate().take(width) {
+                        for (l, x) in row.iter().zip(&part_of[c * block + first..]) {
+                            *sum = less(simd, *sum, get::<S>(l, part), get::<S>(x, part));
+                        }
                     }
                 }
-            } else {
-                for (c, sum) in sums.iter_mut().enumerate().take(width) {
-                    for k in first..i {
-                        subtract(sum, &row[k], &part[c * block + k]);
-                    }
+                if i < first + width {
+                    sums[i - first] = simd.splat_f32s(1.0);
                 }
-            }
-            if i < first + width {
-                sums[i - first] = [1.0; LANES];
-            }
-            for (c, sum) in sums.iter().enumerate().take(width) {
-                part[c * block + i] = scaled(sum, &inverse[i]);
+                let scale = get::<S>(&inverse[i], part);
+                for (c, sum) in sums.iter().enumerate().take(width) {
+                    set::<S>(&mut part_of[c * block + i], part, simd.mul_f32s(*sum, scale));
+                }
             }
         }
     }
@@ -306,21 +332,25 @@ fn inverse_columns_simd<'a, S: Simd>(
 
 #[inline(always)]
 #[pulp::with_simd(solve = Arch::new())]
-fn solve_simd<'a, S: Simd>(_simd: S, b: &'a mut [Lane], matrix: &'a [Lane], inverse: &'a [Lane]) {
+fn solve_simd<'a, S: Simd>(simd: S, b: &'a mut [Lane], matrix: &'a [Lane], inverse: &'a [Lane]) {
     let block = b.len();
-    for i in 0..block {
-        // L x = b column by column: the additions to different rows do not wait for each other.
-        let value = scaled(&b[i], &inverse[i]);
-        b[i] = value;
-        for (k, b) in b.iter_mut().enumerate().skip(i + 1) {
-            subtract(b, &matrix[index(k, i)], &value);
+    for part in parts::<S>() {
+        for i in 0..block {
+            // L x = b column by column: the additions to different rows do not wait for each other.
+            let value = simd.mul_f32s(get::<S>(&b[i], part), get::<S>(&inverse[i], part));
+            set::<S>(&mut b[i], part, value);
+            for (k, b) in b.iter_mut().enumerate().skip(i + 1) {
+                let l = get::<S>(&matrix[index(k, i)], part);
+                set::<S>(b, part, less(simd, get::<S>(b, part), l, value));
+            }
         }
-    }
-    for i in (0..block).rev() {
-        let value = scaled(&b[i], &inverse[i]);
-        b[i] = value;
-        for k in 0..i {
-            subtract(&mut b[k], &matrix[index(i, k)], &value);
+        for i in (0..block).rev() {
+            let value = simd.mul_f32s(get::<S>(&b[i], part), get::<S>(&inverse[i], part));
+            set::<S>(&mut b[i], part, value);
+            let row = &matrix[index(i, 0)..index(i, i)];
+            for (b, l) in b.iter_mut().zip(row) {
+                set::<S>(b, part, less(simd, get::<S>(b, part), get::<S>(l, part), value));
+            }
         }
     }
 }

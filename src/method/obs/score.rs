@@ -153,10 +153,10 @@ impl Workspace {
     /// A single weight: `ρ = w² / (2 [F⁻¹]_ii)`.
     fn singles(&self, i: usize, diagonal: &Lane, out: &mut Out) {
         let block = self.group.block;
-        for l in 0..LANES {
+        for (l, diagonal) in diagonal.iter().enumerate() {
             let w = self.weights[i][l];
-            put(out.scores, l * block + i, single(w, diagonal[l], self.kept[i][l] != 0.0));
-            put(out.pull, l * block + i, w / (diagonal[l] + EPSILON));
+            put(out.scores, l * block + i, single(w, *diagonal, self.kept[i][l] != 0.0));
+            put(out.pull, l * block + i, w / (diagonal + EPSILON));
         }
     }
 

@@ -156,7 +156,7 @@ fn score_into(
     settings: &Settings,
     diagonal: &mut [f32],
 ) -> Result<Scored, ObsError> {
-    estimate.shrink();
+    estimate.finish();
     if !estimate.is_finite() {
         return Err(ObsError::GradientNotFinite);
     }
