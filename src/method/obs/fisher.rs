@@ -139,4 +139,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn vectors_of_every_width_give_the_same_bits() {
+        let (count, block) = (150, 21);
+        let rows: Vec<Vec<f32>> = (0..70)
+            .map(|r| (0..count).map(|i| ((i * 37 + r * 11) % 101) as f32 / 17.0 - 3.0).collect())
+            .collect();
+        let rows = rows.as_slice();
+        let mut fisher = Fisher::new(count, block);
+        fisher.add(rows);
+        let mut scalar = Fisher::new(count, block);
+        scalar.add_with(rows, |work| pulp::Simd::vectorize(pulp::Scalar::new(), work));
+        assert_eq!(fisher.triangles, scalar.triangles);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            let mut avx2 = Fisher::new(count, block);
+            avx2.add_with(rows, |work| pulp::Simd::vectorize(simd, work));
+            assert_eq!(fisher.triangles, avx2.triangles);
+        }
+    }
 }

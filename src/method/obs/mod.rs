@@ -28,6 +28,8 @@ mod estimate;
 mod fisher;
 mod gram;
 mod lanes;
+#[cfg(test)]
+mod laws;
 mod prefetch;
 mod roots;
 mod score;

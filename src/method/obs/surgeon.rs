@@ -35,7 +35,7 @@ pub enum ObsError {
     #[error("a gradient is not finite")]
     GradientNotFinite,
     /// The loss does not depend on the parameter, as far as its gradients tell.
-    #[error("all its gradients are zero")]
+    #[error("its gradients are zero, or too small to be squared")]
     NoGradient,
     /// A block has a pivot that is not positive, or lost too many digits.
     #[error("Fisher block {block} (weights {first}..{last}) cannot be factored")]
