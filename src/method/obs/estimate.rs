@@ -202,7 +202,9 @@ fn push<T: Copy + Default>(
     stride: usize,
     capacity: usize,
 ) {
-    rows.reserve_exact((capacity * stride).saturating_sub(rows.len()));
+    if rows.capacity() < capacity * stride {
+        rows.reserve_exact(capacity * stride - rows.len());
+    }
     rows.extend(gradient);
     rows.resize(rows.len().next_multiple_of(stride), T::default());
 }

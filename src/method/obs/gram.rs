@@ -135,12 +135,14 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
         let vectors = (row + tall).min(block).div_ceil(lanes);
         let mut vector = 0;
         while vector < vectors {
-            // One line of each row of the next two panels with every tile.
-            let next =
-                (asked * WIDTH < 2 * padded).then(|| Next { start: next.start + asked * WIDTH, ..next });
-            let place = Place { padded, row, vector, next };
             let most = if tall == 8 || lanes < WIDTH { 2 } else { 4 };
             let wide = most.min(vectors - vector);
+            // A line of each row of the next panel with every tile that has the time.
+            let busy = wide == 1 && padded > WIDTH;
+            let next =
+                (!busy && asked * WIDTH < padded).then(|| Next { start: next.start + asked * WIDTH, ..next });
+            asked += usize::from(!busy);
+            let place = Place { padded, row, vector, next };
             match (tall, wide) {
                 (2, 1) => add_tile::<S, R, 2, 1>(simd, triangle, panel, place, rows, block),
                 (2, 2) => add_tile::<S, R, 2, 2>(simd, triangle, panel, place, rows, block),
@@ -153,7 +155,6 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
                 (_, 1) => add_tile::<S, R, 8, 1>(simd, triangle, panel, place, rows, block),
                 _ => add_tile::<S, R, 8, 2>(simd, triangle, panel, place, rows, block),
             }
-            asked += 1;
             vector += wide;
         }
         row += tall;
@@ -192,21 +193,16 @@ fn add_tile<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
     // Rows of the last tile may lie beyond the block, never beyond the panel.
     let Place { padded, row, vector, next } = place;
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    for (k, line) in panel.chunks_exact(padded).enumerate() {
-        if let Some(next) = next
-            && next.row + k < rows.count()
-        {
-            prefetch(rows.row(next.row + k), next.start);
-        }
-        let columns: &[S::f32s; V] =
-            S::as_simd_f32s(line).0[vector..vector + V].try_into().expect("V vectors");
-        let heads: &[f32; R] = line[row..row + R].try_into().expect("R values");
-        for (sums, head) in sums.iter_mut().zip(heads) {
-            let head = simd.splat_f32s(*head);
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = simd.mul_add_f32s(head, *column, *sum);
+    let lines = panel.chunks_exact(padded);
+    match next {
+        Some(next) => {
+            let last = rows.count() - 1;
+            for (k, line) in lines.enumerate() {
+                prefetch(rows.row((next.row + k).min(last)), next.start);
+                add_line(simd, &mut sums, line, row, vector);
             }
         }
+        None => lines.for_each(|line| add_line(simd, &mut sums, line, row, vector)),
     }
     let lanes = S::F32_LANES;
     for (r, sums) in sums.iter().enumerate() {
@@ -231,6 +227,26 @@ fn add_tile<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
             let window = &S::as_simd_f32s(&WINDOW[WIDTH - own..][..lanes]).0[0];
             let old = &mut S::as_mut_simd_f32s(old).0[0];
             *old = simd.add_f32s(*old, simd.and_f32s(*sum, *window));
+        }
+    }
+}
+
+/// The products of one gradient.
+#[inline(always)]
+fn add_line<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; V]; R],
+    line: &[f32],
+    row: usize,
+    vector: usize,
+) {
+    // invariant: tiles lie within a panel.
+    let columns: &[S::f32s; V] = S::as_simd_f32s(line).0[vector..vector + V].try_into().expect("V vectors");
+    let heads: &[f32; R] = line[row..row + R].try_into().expect("R values");
+    for (sums, head) in sums.iter_mut().zip(heads) {
+        let head = simd.splat_f32s(*head);
+        for (sum, column) in sums.iter_mut().zip(columns) {
+            *sum = simd.mul_add_f32s(head, *column, *sum);
         }
     }
 }

@@ -17,6 +17,9 @@ struct Case {
     sparsity: f64,
 }
 
+/// Weights, which of them stay, and the scores before.
+type Came = (Vec<f32>, Vec<bool>, Vec<f32>);
+
 /// Numbers from a seed, in -1..1.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed;
@@ -56,7 +59,7 @@ impl Case {
     }
 
     /// Prunes; a block that lost too many digits is cured.
-    fn prune(&self) -> Result<(Vec<f32>, Vec<bool>, Vec<f32>), ObsError> {
+    fn prune(&self) -> Result<Came, ObsError> {
         let (mut weights, mut mask) = (self.weights.clone(), Mask::new(self.kept.clone()));
         let mut estimate = self.estimate();
         let selection = Selection::Layer(self.sparsity);
