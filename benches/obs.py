@@ -28,7 +28,10 @@ def cpu():
 with torch.no_grad():
     for i in range(3):
         add(samples[i])
-    begin = cpu()
-    for i in range(measured):
-        add(samples[i % 4])
-    print((cpu() - begin) / measured * gradients)
+    best = float("inf")
+    for _ in range(2):
+        begin = cpu()
+        for i in range(measured):
+            add(samples[i % 4])
+        best = min(best, cpu() - begin)
+    print(best / measured * gradients)

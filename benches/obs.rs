@@ -4,7 +4,8 @@
 //! the machine disturb least. Run it as `cargo bench --profile dev --bench obs`; `OBERT_PYTHON` names
 //! a Python with torch (default `python3`). The last line is `CPU-seconds ratio rank-one/ours: N`.
 //!
-//! Ours is measured in full, from gradients where a backward pass has left them. Rank-one updates cost the same for every gradient, so a slice of them
+//! Everything is measured twice, and the better counts: what the system takes to hand out memory is
+//! in neither. Ours is measured in full, from gradients where a backward pass has left them. Rank-one updates cost the same for every gradient, so a slice of them
 //! is measured and scaled to all.
 
 #![allow(clippy::print_stdout)]
@@ -47,8 +48,11 @@ fn main() {
     for (block, group) in [(32, 4), (50, 1)] {
         let pattern = if group == 1 { "unstructured".to_owned() } else { format!("blocks(1, {group})") };
         println!("\nB = {block}, {pattern}");
-        let exact = ours(&pool, &weights, block, group, true);
-        let independent = ours(&pool, &weights, block, group, false);
+        let twice = |exact| {
+            let once = || ours(&pool, &weights, block, group, exact);
+            once().min(once())
+        };
+        let (exact, independent) = (twice(true), twice(false));
         println!("  ours with the exact update {exact:.2} CPU-s, with the independent one {independent:.2}");
         let [fused, two] = rank_one(&pool, block);
         println!(
@@ -146,11 +150,14 @@ fn rank_one(pool: &[&[f32]], block: usize) -> [f64; 2] {
     };
     let mut measure = |step: &mut dyn FnMut(&mut [f32], &[f32])| {
         step(&mut inverse, &padded[0]);
-        let begin = cpu_seconds();
-        for i in 0..SLICE {
-            step(&mut inverse, &padded[i % padded.len()]);
-        }
-        (cpu_seconds() - begin) / SLICE as f64 * GRADIENTS as f64
+        let mut slice = || {
+            let begin = cpu_seconds();
+            for i in 0..SLICE {
+                step(&mut inverse, &padded[i % padded.len()]);
+            }
+            cpu_seconds() - begin
+        };
+        slice().min(slice()) / SLICE as f64 * GRADIENTS as f64
     };
     [measure(&mut |inverse, g| fused(inverse, g)), measure(&mut |inverse, g| two(inverse, g))]
 }
