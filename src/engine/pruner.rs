@@ -123,6 +123,9 @@ pub fn prune<T: Task>(
                 for (i, target) in targets.iter().enumerate() {
                     let moved = context.movements.scores(target);
                     let moved = moved.ok_or_else(|| surgeon((i, ObsError::NoGradient)))?;
+                    if !moved.iter().all(|s| s.is_finite()) {
+                        return Err(surgeon((i, ObsError::GradientNotFinite)));
+                    }
                     scores.push(movement::scores(&moved, &round_masks[i], groupings[i].run()));
                 }
                 zero(scores, &mut weights, &mut round_masks, &groupings, statement, &goals);
