@@ -29,6 +29,16 @@ pub enum EngineError {
         /// Why.
         source: ObsError,
     },
+    /// The estimate of one parameter alone does not fit into the allowed memory.
+    #[error("an estimate of the Fisher matrix in `{stage}` needs {needed} bytes, and {allowed} are allowed")]
+    Memory {
+        /// The stage.
+        stage: String,
+        /// What the largest parameter needs.
+        needed: u64,
+        /// What the recipe allows.
+        allowed: u64,
+    },
     /// A selector cannot be read, or selects nothing of this model.
     #[error("a selector of `{stage}` cannot be used: {why}")]
     Selector {
@@ -72,6 +82,12 @@ impl From<EngineError> for Diagnostic {
                 Diagnostic::unlocated(Code::BlockNotFactored, message)
                     .help("raise `damp` in `obs(…)`, for example tenfold, or take more gradients")
             }
+            EngineError::Surgeon { source: ObsError::NoGradient, .. } => {
+                Diagnostic::unlocated(Code::BlockNotFactored, message)
+                    .help("does the loss depend on it? leave it out with `except`, or prune by magnitude")
+            }
+            EngineError::Memory { .. } => Diagnostic::unlocated(Code::FisherTooLarge, message)
+                .help("allow more with `memory`, or use smaller blocks"),
             EngineError::Surgeon { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
                 .help("is the model sound? evaluate it with `obertc eval`"),
             EngineError::Selector { .. } => Diagnostic::unlocated(Code::MatchesNothing, message)

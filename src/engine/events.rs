@@ -73,6 +73,10 @@ pub enum Event {
         /// The damp that it took, if the recipe's had to be raised.
         #[serde(skip_serializing_if = "Option::is_none")]
         raised_damp: Option<f64>,
+        /// For each estimate how far the other weights moved to make up, of the way that the exact
+        /// update says; empty for other updates.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        lengths: Vec<f64>,
         /// Time spent.
         seconds: f64,
     },

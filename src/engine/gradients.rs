@@ -6,45 +6,55 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use crate::method::obs::Estimate;
 use crate::schedule::ir::Obs;
 use crate::task::Task;
 use crate::task::data::sampler::Sampler;
 use crate::task::parameters::{ModuleParameter, to_hugging_face};
 
-/// Collects one estimate for each of `targets`, in their order.
+/// Computes the gradients of one estimate and hands each to `sink` with the index of its target, in
+/// the Hugging Face layout.
 ///
 /// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while
-/// the data lasts, in an order of their own that depends on `seed` alone.
-pub fn collect<T: Task>(
+/// the data lasts, in an order of their own that depends on `seed` alone: another call gives the
+/// same gradients again.
+pub fn each<T: Task>(
     task: &T,
     model: &T::Model,
-    targets: &[ModuleParameter],
+    targets: &[&ModuleParameter],
     obs: &Obs,
-    seed: u64,
-    device: &Device,
-    mut progress: impl FnMut(u64, u64),
-) -> Vec<Estimate> {
-    let mut estimates: HashMap<ParamId, (Estimate, bool)> = targets
-        .iter()
-        .map(|t| {
-            let estimate = Estimate::new(t.parameter.count(), obs.block, obs.gradients, obs.chunk_rows());
-            (t.id, (estimate, t.transposed))
-        })
-        .collect();
+    draw: &Draw,
+    mut sink: impl FnMut(usize, &[f32]),
+    mut progress: impl FnMut(),
+) {
+    let places: HashMap<ParamId, (usize, bool)> =
+        targets.iter().enumerate().map(|(i, t)| (t.id, (i, t.transposed))).collect();
     // Gradients of other parameters are not computed.
-    let model = trained_alone(model.clone(), |id| estimates.contains_key(&id));
-    let mut sampler = Sampler::new(task.examples(), obs.batch, seed);
+    let model = trained_alone(model.clone(), |id| places.contains_key(&id));
+    let mut sampler = draw.sampler(task.examples(), obs);
     for i in 0..obs.gradients as u64 {
-        let batch = task.batch(&sampler.batch(i), device);
+        let batch = task.batch(&sampler.batch(i), draw.device);
         let outputs = task.outputs(&model, &batch, None);
         let loss = task.loss(&outputs, &batch);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model.visit(&mut Add { gradients: &gradients, estimates: &mut estimates });
-        progress(i + 1, obs.gradients as u64);
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model.visit(&mut Hand { gradients: &mut gradients, places: &places, sink: &mut sink });
+        progress();
     }
-    // invariant: every target got an estimate above.
-    targets.iter().map(|t| estimates.remove(&t.id).expect("an estimate of each target").0).collect()
+}
+
+/// Where the batches of an estimate come from, and where they are computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// The device, with autodiff.
+    pub device: &'a Device,
+    /// The seed of the batches.
+    pub seed: u64,
+}
+
+impl Draw<'_> {
+    /// The batches in their order: first those of the gradients, then those that no gradient saw.
+    pub fn sampler(&self, examples: usize, obs: &Obs) -> Sampler {
+        Sampler::new(examples, obs.batch, self.seed)
+    }
 }
 
 /// The model with gradients for the `wanted` parameters and no others.
@@ -78,17 +88,18 @@ impl<F: Fn(ParamId) -> bool> ModuleMapper for OnlyThese<F> {
     }
 }
 
-struct Add<'a> {
-    gradients: &'a GradientsParams,
-    estimates: &'a mut HashMap<ParamId, (Estimate, bool)>,
+struct Hand<'a, F> {
+    gradients: &'a mut GradientsParams,
+    places: &'a HashMap<ParamId, (usize, bool)>,
+    sink: &'a mut F,
 }
 
-impl ModuleVisitor for Add<'_> {
+impl<F: FnMut(usize, &[f32])> ModuleVisitor for Hand<'_, F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some((estimate, transposed)) = self.estimates.get_mut(&param.id) else { return };
+        let Some((index, transposed)) = self.places.get(&param.id) else { return };
         // A parameter that the loss does not reach has a zero gradient, which adds nothing.
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            estimate.add(&to_hugging_face(gradient, *transposed));
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            (self.sink)(*index, &to_hugging_face(gradient, *transposed));
         }
     }
 }

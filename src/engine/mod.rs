@@ -3,7 +3,9 @@
 //! - [`interpreter`]: stage after stage, branches beside them;
 //! - [`stage`]: the steps of a stage, with what happens before each;
 //! - [`pruner`]: one pruning event, by any criterion;
-//! - [`gradients`]: what the surgeon's estimates are made of;
+//! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for, and
+//!   [`calibration`] of how far the other weights move;
+//! - [`movement`]: scores that accumulate while a stage trains;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
 //! - [`events`]: what is told to whoever watches;
@@ -12,17 +14,20 @@
 //!
 //! The engine knows a [`Task`](crate::task::Task) and a schedule, no recipe and no file.
 
+mod calibration;
 pub mod device;
 mod error;
 pub mod events;
 mod gradients;
 pub mod interpreter;
 pub mod masks;
+mod movement;
 pub mod optimizer;
 mod pruner;
 pub mod results;
 mod stage;
 mod support;
+mod surgery;
 
 pub use error::EngineError;
 pub use interpreter::Interpreter;

@@ -1,19 +1,23 @@
 //! One pruning event.
 
-use crate::method::criterion;
+use burn::tensor::Device;
+
+use crate::method::criterion::{magnitude, movement};
 use crate::method::mask::Mask;
-use crate::method::mask::select::{Selection, select, spread};
-use crate::method::obs::ObsError;
-use crate::method::obs::surgeon::{self, Parameter, Settings};
+use crate::method::mask::grouping::Grouping;
+use crate::method::mask::select::{Selection, select_sized};
+use crate::method::obs::{ObsError, Removal};
 use crate::schedule::PruneEvent;
 use crate::schedule::ir::{Criterion, Obs, Pattern, Prune, Rank, Update};
 use crate::task::Task;
 use crate::task::parameters::{self, ModuleParameter, Values};
 
 use super::EngineError;
-use super::gradients;
+use super::calibration;
+use super::gradients::Draw;
 use super::masks::Masks;
-use burn::tensor::Device;
+use super::movement::Movements;
+use super::surgery::Surgery;
 
 /// What an event needs to know of the run.
 pub struct Context<'a> {
@@ -21,10 +25,24 @@ pub struct Context<'a> {
     pub stage: &'a str,
     /// The step, for messages.
     pub step: u64,
-    /// The device that trains.
+    /// The device that trains, with autodiff.
     pub device: &'a Device,
+    /// The same without.
+    pub plain: &'a Device,
     /// The seed of this event's batches.
     pub seed: u64,
+    /// How weights have moved in the stage.
+    pub movements: &'a Movements,
+}
+
+/// What came of an event.
+pub struct Pruned<M> {
+    /// The model with its zeros.
+    pub model: M,
+    /// The damp that it took, if the recipe's had to be raised.
+    pub raised_damp: Option<f64>,
+    /// The length of the compensation in each round where it was chosen by calibration.
+    pub lengths: Vec<f64>,
 }
 
 /// Targets that are ranked together and reach one sparsity.
@@ -34,8 +52,15 @@ struct Group {
     goal: f64,
 }
 
-/// Does what a statement says for an event; returns the model with its zeros, and the damp that it
-/// took if the recipe's had to be raised.
+/// Targets that are ranked together, and the sparsity that they reach in a round.
+pub struct Goal<'a> {
+    /// Their indices, which ascend.
+    pub members: &'a [usize],
+    /// The sparsity after the round.
+    pub sparsity: f64,
+}
+
+/// Does what a statement says for an event.
 ///
 /// # Errors
 /// A parameter that cannot be pruned. The masks are unchanged then.
@@ -47,74 +72,146 @@ pub fn prune<T: Task>(
     masks: &mut Masks,
     context: &Context,
     mut progress: impl FnMut(u64, u64),
-) -> Result<(T::Model, Option<f64>), EngineError> {
+) -> Result<Pruned<T::Model>, EngineError> {
     let targets = targets(&model, statement, context.stage)?;
     let names: Vec<&str> = targets.iter().map(|t| t.parameter.name.as_str()).collect();
-    let (rounds, per_round) = match &statement.by {
-        Criterion::Magnitude | Criterion::Movement => (1, 0),
-        Criterion::Obs(obs) => (obs.recompute as u64, obs.gradients as u64),
+    let counts: Vec<usize> = targets.iter().map(|t| t.parameter.count()).collect();
+    let groupings: Vec<Grouping> = targets.iter().map(|t| grouping(statement, t)).collect();
+    let (rounds, passes) = match &statement.by {
+        Criterion::Magnitude | Criterion::Movement => (1, Vec::new()),
+        Criterion::Obs(obs) => (obs.recompute, passes(obs, &counts, context.stage)?),
+    };
+    let surgeon = |(i, source): (usize, ObsError)| EngineError::Surgeon {
+        stage: context.stage.to_owned(),
+        step: context.step,
+        parameter: names[i].to_owned(),
+        source,
     };
     let groups = groups(&names, statement, event, context.stage)?;
-    let mut model = model;
-    let mut round_masks: Option<Vec<Mask>> = None;
+    let mut result = Pruned { model, raised_damp: None, lengths: Vec::new() };
+    let mut current: Option<Vec<Mask>> = None;
     let mut starts: Option<Vec<f64>> = None;
-    let mut raised_damp = None;
     for round in 1..=rounds {
-        let mut values = parameters::read(&model, |name| names.contains(&name));
+        let mut values = parameters::read(&result.model, |name| names.contains(&name));
         let mut weights: Vec<Vec<f32>> =
             names.iter().map(|n| values.remove(*n).unwrap_or_default()).collect();
-        let mut current = round_masks.take().unwrap_or_else(|| {
+        let mut round_masks = current.take().unwrap_or_else(|| {
             let masked = names.iter().zip(&weights);
             masked.map(|(name, w)| masks.get(name).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect()
         });
         // Rounds divide the way from where the masks were to the target evenly.
         let starts =
-            starts.get_or_insert_with(|| groups.iter().map(|g| overall(&current, &g.members)).collect());
+            starts.get_or_insert_with(|| groups.iter().map(|g| overall(&round_masks, &g.members)).collect());
         let goals = groups.iter().zip(starts.iter()).map(|(group, start)| match round == rounds {
             true => group.goal,
             false => start + (group.goal - start) * round as f64 / rounds as f64,
         });
-        let goals: Vec<(&[usize], f64)> = groups.iter().map(|g| g.members.as_slice()).zip(goals).collect();
+        let goals: Vec<Goal> = groups
+            .iter()
+            .zip(goals)
+            .map(|(group, sparsity)| Goal { members: &group.members, sparsity })
+            .collect();
         match &statement.by {
             Criterion::Magnitude => {
-                for (members, goal) in goals {
-                    magnitude(chosen(&mut weights, members), chosen(&mut current, members), statement, goal);
-                }
+                let scores = (0..names.len())
+                    .map(|i| magnitude::scores(&weights[i], &round_masks[i], groupings[i].run()))
+                    .collect();
+                zero(scores, &mut weights, &mut round_masks, &groupings, statement, &goals);
             }
-            Criterion::Movement => return Err(EngineError::NotBuilt("movement pruning".into())),
-            Criterion::Obs(obs) => {
-                let seed = context.seed.wrapping_add(round);
-                let done = (round - 1) * per_round;
-                let estimates =
-                    gradients::collect(task, &model, &targets, obs, seed, context.device, |n, _| {
-                        progress(done + n, rounds * per_round);
-                    });
-                let mut estimates: Vec<_> = estimates.into_iter().map(Some).collect();
-                for (members, goal) in goals {
-                    let estimates = members.iter().filter_map(|i| estimates[*i].take()).collect();
-                    let (weights, current) = (chosen(&mut weights, members), chosen(&mut current, members));
-                    let damp = obs_round(weights, current, estimates, statement, obs, goal).map_err(
-                        |(i, source)| EngineError::Surgeon {
-                            stage: context.stage.to_owned(),
-                            step: context.step,
-                            parameter: names[members[i]].to_owned(),
-                            source,
-                        },
-                    )?;
-                    if damp > obs.damp {
-                        raised_damp = Some(raised_damp.map_or(damp, |d: f64| d.max(damp)));
+            Criterion::Movement => {
+                let mut scores = Vec::new();
+                for (i, target) in targets.iter().enumerate() {
+                    let moved = context.movements.scores(target);
+                    let moved = moved.ok_or_else(|| surgeon((i, ObsError::NoGradient)))?;
+                    if !moved.iter().all(|s| s.is_finite()) {
+                        return Err(surgeon((i, ObsError::GradientNotFinite)));
                     }
+                    scores.push(movement::scores(&moved, &round_masks[i], groupings[i].run()));
                 }
+                zero(scores, &mut weights, &mut round_masks, &groupings, statement, &goals);
+            }
+            Criterion::Obs(obs) => {
+                let draw = Draw { device: context.device, seed: context.seed.wrapping_add(round as u64) };
+                let per_round = (statement.sweeps(passes.len()) * obs.gradients) as u64;
+                let mut done = (round as u64 - 1) * per_round;
+                let surgery = Surgery {
+                    task,
+                    model: &result.model,
+                    statement,
+                    obs,
+                    targets: &targets,
+                    groupings: &groupings,
+                    passes: &passes,
+                    weights: &weights,
+                    masks: &round_masks,
+                    goals: &goals,
+                    draw,
+                };
+                let (removals, damp) = surgery
+                    .round(&mut || {
+                        done += 1;
+                        progress(done, (rounds as u64 * per_round).max(done));
+                    })
+                    .map_err(surgeon)?;
+                if damp > obs.damp {
+                    result.raised_damp = Some(result.raised_damp.map_or(damp, |d: f64| d.max(damp)));
+                }
+                let length = match obs.update {
+                    Update::Independent => 1.0,
+                    Update::Exact => calibration::length(
+                        task,
+                        &result.model,
+                        &names,
+                        &weights,
+                        &round_masks,
+                        &removals,
+                        (obs, &draw, context.plain),
+                    ),
+                };
+                if obs.update == Update::Exact {
+                    result.lengths.push(f64::from(length));
+                }
+                apply(&removals, &mut weights, &mut round_masks, length);
             }
         }
         let updated: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
-        model = parameters::write(model, updated);
-        round_masks = Some(current);
+        result.model = parameters::write(result.model, updated);
+        current = Some(round_masks);
     }
-    for (name, mask) in names.iter().zip(round_masks.unwrap_or_default()) {
+    for (name, mask) in names.iter().zip(current.unwrap_or_default()) {
         masks.set((*name).to_owned(), mask);
     }
-    Ok((model, raised_damp))
+    Ok(result)
+}
+
+fn apply(removals: &[Removal], weights: &mut [Vec<f32>], masks: &mut [Mask], length: f32) {
+    for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
+        removal.apply(weights, mask, length);
+    }
+}
+
+/// How a round's targets are divided so that the allowed memory is kept.
+fn passes(
+    obs: &Obs,
+    counts: &[usize],
+    stage: &str,
+) -> Result<Vec<crate::schedule::memory::Pass>, EngineError> {
+    obs.passes(counts).ok_or_else(|| EngineError::Memory {
+        stage: stage.to_owned(),
+        needed: counts.iter().map(|n| obs.least_bytes(*n)).max().unwrap_or(0),
+        allowed: obs.memory.unwrap_or(u64::MAX),
+    })
+}
+
+/// Which weights of a target go together.
+fn grouping(statement: &Prune, target: &ModuleParameter) -> Grouping {
+    let columns = target.parameter.shape.last().copied().unwrap_or(1);
+    match statement.pattern {
+        Pattern::Unstructured | Pattern::NofM { .. } => Grouping::Runs(1),
+        Pattern::Blocks(size) => Grouping::Runs(size),
+        Pattern::Rows => Grouping::Rows(columns),
+        Pattern::Columns => Grouping::Columns(columns),
+    }
 }
 
 /// The statement's exceptions by themselves, and all others.
@@ -135,11 +232,6 @@ fn groups(
     groups.push(Group { members: rest, goal: event.sparsity });
     groups.retain(|g| !g.members.is_empty());
     Ok(groups)
-}
-
-/// The items of these indices, which ascend.
-fn chosen<'a, T>(items: &'a mut [T], indices: &[usize]) -> Vec<&'a mut T> {
-    items.iter_mut().enumerate().filter(|(i, _)| indices.binary_search(i).is_ok()).map(|(_, t)| t).collect()
 }
 
 /// The parameters that a statement selects.
@@ -167,60 +259,31 @@ fn overall(masks: &[Mask], members: &[usize]) -> f64 {
     pruned as f64 / usize::max(all, 1) as f64
 }
 
-/// The largest damp that is tried before a block is given up.
-const LARGEST_DAMP: f64 = 1.0;
-
-/// One estimate's pruning; returns the damp that it took.
-fn obs_round(
-    weights: Vec<&mut Vec<f32>>,
-    masks: Vec<&mut Mask>,
-    estimates: Vec<surgeon::Estimate>,
+/// Removes the groups of least score; the others stay as they are.
+fn zero(
+    scores: Vec<Vec<f32>>,
+    weights: &mut [Vec<f32>],
+    masks: &mut [Mask],
+    groupings: &[Grouping],
     statement: &Prune,
-    obs: &Obs,
-    goal: f64,
-) -> Result<f64, (usize, ObsError)> {
-    let mut settings = Settings {
-        block: obs.block,
-        damp: obs.damp,
-        divisor: obs.gradients,
-        exact: obs.update == Update::Exact,
-        group: statement.pattern.group(),
-    };
-    let mut list: Vec<Parameter> = weights
-        .into_iter()
-        .zip(masks)
-        .zip(estimates)
-        .map(|((weights, mask), estimate)| Parameter { weights, mask, estimate })
-        .collect();
-    loop {
-        match surgeon::prune(&mut list, selection(statement, goal), &settings) {
-            Ok(_) => return Ok(settings.damp),
-            Err((_, ObsError::NotFactored { .. })) if obs.raise_damp && settings.damp < LARGEST_DAMP => {
-                settings.damp *= 10.0;
-            }
-            Err(error) => return Err(error),
+    goals: &[Goal],
+) {
+    let mut scores: Vec<Vec<f32>> =
+        scores.into_iter().zip(groupings).map(|(scores, grouping)| grouping.of_runs(scores)).collect();
+    for goal in goals {
+        let own: Vec<Vec<f32>> = goal.members.iter().map(|i| std::mem::take(&mut scores[*i])).collect();
+        let sizes: Vec<usize> = goal.members.iter().map(|i| groupings[*i].size(weights[*i].len())).collect();
+        let pruned = select_sized(&own, &sizes, selection(statement, goal.sparsity));
+        for (i, groups) in goal.members.iter().zip(pruned) {
+            let pruned = groupings[*i].spread(&groups, weights[*i].len());
+            let removal = Removal { pruned, delta: Vec::new() };
+            removal.apply(&mut weights[*i], &mut masks[*i], 0.0);
         }
     }
 }
 
-/// Removes the weights (or groups) of least absolute value.
-fn magnitude(weights: Vec<&mut Vec<f32>>, masks: Vec<&mut Mask>, statement: &Prune, goal: f64) {
-    let group = statement.pattern.group();
-    let scores: Vec<Vec<f32>> = weights
-        .iter()
-        .zip(masks.iter())
-        .map(|(w, mask)| criterion::magnitude::scores(w, mask, group))
-        .collect();
-    let pruned = select(&scores, selection(statement, goal));
-    for ((w, mask), groups) in weights.into_iter().zip(masks).zip(pruned) {
-        for (index, _) in spread(&groups, group, w.len()).iter().enumerate().filter(|(_, pruned)| **pruned) {
-            mask.prune(index);
-        }
-        mask.apply(w);
-    }
-}
-
-fn selection(statement: &Prune, sparsity: f64) -> Selection {
+/// Among what a statement ranks its groups, to reach a sparsity.
+pub fn selection(statement: &Prune, sparsity: f64) -> Selection {
     match (statement.pattern, statement.rank) {
         (Pattern::NofM { keep, of }, _) => Selection::NofM { keep, of },
         (_, Rank::Global) => Selection::Global(sparsity),

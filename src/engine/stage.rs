@@ -19,6 +19,7 @@ use super::EngineError;
 use super::events::{Event, Observer, Work};
 use super::gradients;
 use super::masks::Masks;
+use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
 use super::results::{StageResult, Times, layer_sparsity, nonzero, overall};
@@ -34,6 +35,13 @@ pub struct StageRun<'a, T: Task> {
     pub device: &'a Device,
     pub teacher: Option<T::Model>,
     pub limit_steps: Option<u64>,
+}
+
+/// What pruning changes besides the model.
+struct Changing<'a> {
+    masks: &'a mut Masks,
+    optimizer: &'a mut AdamW,
+    times: &'a mut Times,
 }
 
 /// The loss of a step, and its parts.
@@ -69,14 +77,17 @@ impl<T: Task> StageRun<'_, T> {
         self.set_factors(&model, &mut optimizer)?;
         let mut model = model;
         let mut times = Times::default();
+        let mut movements = Movements::new(self.stage, &model)?;
         for step in 0..timeline.steps() {
             if observer.wants_to_stop() {
                 return Err(EngineError::Stopped { stage: self.stage.name.clone(), step });
             }
-            model =
-                self.before_step(step, &timeline, model, &mut masks, &mut optimizer, &mut times, observer)?;
+            self.first_movement(step, &timeline, &model, &mut sampler, &mut movements);
+            let changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
+            model = self.before_step(step, &timeline, model, changing, &movements, observer)?;
             let clock = Instant::now();
             let (losses, gradients) = self.gradients(&model, &sampler.batch(step), step, &timeline);
+            movements.add(&model, &gradients);
             let loss = losses.total;
             if !loss.is_finite() {
                 return Err(EngineError::LossNotFinite { stage: self.stage.name.clone(), step, loss });
@@ -101,7 +112,9 @@ impl<T: Task> StageRun<'_, T> {
             observer.progress(Work::Training(&self.stage.name), step + 1, timeline.steps());
         }
         let end = timeline.steps();
-        model = self.prune_before(end, &timeline, model, &mut masks, &mut optimizer, &mut times, observer)?;
+        self.first_movement(end, &timeline, &model, &mut sampler, &mut movements);
+        let mut changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
+        model = self.prune_before(end, &timeline, model, &mut changing, &movements, observer)?;
         let metrics = self.evaluate(&model, end, &mut times, observer)?;
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
@@ -139,24 +152,38 @@ impl<T: Task> StageRun<'_, T> {
 
     /// What happens before a step's forward pass: masks that begin or end to be held, pruning,
     /// measuring.
-    #[allow(clippy::too_many_arguments)]
     fn before_step(
         &self,
         step: u64,
         timeline: &Timeline,
         model: T::Model,
-        masks: &mut Masks,
-        optimizer: &mut AdamW,
-        times: &mut Times,
+        mut changing: Changing,
+        movements: &Movements,
         observer: &mut dyn Observer,
     ) -> Result<T::Model, EngineError> {
-        self.hold_before(step, timeline, &model, masks, optimizer)?;
+        self.hold_before(step, timeline, &model, changing.masks, changing.optimizer)?;
         let model = self.freeze_before(step, timeline, model)?;
-        let model = self.prune_before(step, timeline, model, masks, optimizer, times, observer)?;
+        let model = self.prune_before(step, timeline, model, &mut changing, movements, observer)?;
         if timeline.evaluates_before(step) {
-            self.evaluate(&model, step, times, observer)?;
+            self.evaluate(&model, step, changing.times, observer)?;
         }
         Ok(model)
+    }
+
+    /// Movement is measured over at least one step: where pruning comes before the first, over that
+    /// step's own gradient, as SparseML does.
+    fn first_movement(
+        &self,
+        step: u64,
+        timeline: &Timeline,
+        model: &T::Model,
+        sampler: &mut Sampler,
+        movements: &mut Movements,
+    ) {
+        if movements.lacks_steps() && !timeline.prunes_before(step).is_empty() {
+            let (_, gradients) = self.gradients(model, &sampler.batch(step), step, timeline);
+            movements.add(model, &gradients);
+        }
     }
 
     fn hold_before(
@@ -228,28 +255,27 @@ impl<T: Task> StageRun<'_, T> {
         Ok(all.filter(|p| matcher.matches(&p.parameter.name)).map(|p| p.id).collect())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn prune_before(
         &self,
         step: u64,
         timeline: &Timeline,
         model: T::Model,
-        masks: &mut Masks,
-        optimizer: &mut AdamW,
-        times: &mut Times,
+        changing: &mut Changing,
+        movements: &Movements,
         observer: &mut dyn Observer,
     ) -> Result<T::Model, EngineError> {
+        let Changing { masks, optimizer, times } = changing;
         let mut model = model;
         for event in timeline.prunes_before(step) {
             let clock = Instant::now();
-            let raised_damp;
-            (model, raised_damp) = self.prune(model, &event, masks, observer)?;
+            let pruned = self.prune(model, &event, masks, movements, observer)?;
+            model = pruned.model;
             optimizer.set_masks(&model, masks, self.device);
             let seconds = clock.elapsed().as_secs_f64();
             times.pruning += seconds;
             let targets = pruner::targets(&model, &self.stage.prune[event.prune], &self.stage.name)?;
             let of_targets = targets.iter().filter_map(|t| masks.get(&t.parameter.name));
-            let (pruned, all) = of_targets.fold((0, 0), |(p, n), m| (p + m.pruned(), n + m.len()));
+            let (gone, all) = of_targets.fold((0, 0), |(p, n), m| (p + m.pruned(), n + m.len()));
             self.tell(
                 observer,
                 &Event::Pruned {
@@ -258,8 +284,9 @@ impl<T: Task> StageRun<'_, T> {
                     at: event.at.to_string(),
                     parameters: targets.len(),
                     target: event.sparsity,
-                    sparsity: pruned as f64 / usize::max(all, 1) as f64,
-                    raised_damp,
+                    sparsity: gone as f64 / usize::max(all, 1) as f64,
+                    raised_damp: pruned.raised_damp,
+                    lengths: pruned.lengths,
                     seconds,
                 },
             )?;
@@ -272,14 +299,17 @@ impl<T: Task> StageRun<'_, T> {
         model: T::Model,
         event: &PruneEvent,
         masks: &mut Masks,
+        movements: &Movements,
         observer: &mut dyn Observer,
-    ) -> Result<(T::Model, Option<f64>), EngineError> {
+    ) -> Result<pruner::Pruned<T::Model>, EngineError> {
         let statement = &self.stage.prune[event.prune];
         let training = self.device.clone().autodiff();
         let context = pruner::Context {
             stage: &self.stage.name,
             step: event.step,
             device: &training,
+            plain: self.device,
+            movements,
             seed: self.draw(2 + event.prune as u64, event.step),
         };
         pruner::prune(self.task, model, statement, event, masks, &context, |done, total| {

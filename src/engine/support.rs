@@ -1,7 +1,7 @@
 //! What of a schedule this engine cannot run: found before anything is read or written.
 
 use crate::schedule::Schedule;
-use crate::schedule::ir::{Criterion, Pattern, Stage};
+use crate::schedule::ir::Stage;
 
 use super::EngineError;
 
@@ -18,14 +18,6 @@ fn missing_of(stage: &Stage) -> Vec<EngineError> {
     }
     if !stage.quantize.is_empty() {
         cannot("quantization-aware training");
-    }
-    for prune in &stage.prune {
-        if prune.by == Criterion::Movement {
-            cannot("pruning by movement");
-        }
-        if matches!(prune.pattern, Pattern::Rows | Pattern::Columns) {
-            cannot("pruning whole rows or columns");
-        }
     }
     list
 }

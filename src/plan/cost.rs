@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Criterion, Stage};
+use crate::schedule::ir::{Criterion, Obs, Stage};
+use crate::schedule::memory::Pass;
 use crate::schedule::{Schedule, Timeline};
 
 /// The cost of one `prune` statement.
@@ -17,9 +18,14 @@ pub struct Cost {
     pub events: usize,
     /// Gradients over all events, each a forward and a backward pass of one batch.
     pub gradients: usize,
-    /// Bytes of the Fisher blocks.
+    /// Groups of parameters that are estimated one after the other, so that the allowed memory is
+    /// kept.
+    pub passes: usize,
+    /// How often the gradients of an estimate are computed for that.
+    pub sweeps: usize,
+    /// The most bytes of Fisher blocks at a time.
     pub fisher: u64,
-    /// Bytes of gradients held back before they are summed.
+    /// The most bytes of gradients held back before they are summed.
     pub chunk: u64,
 }
 
@@ -51,16 +57,18 @@ pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &Paramete
     let index = prune.targets.selector.select(table).unwrap_or_default();
     let weights: usize = index.iter().map(|i| table.get(*i).count()).sum();
     let events = timeline.prunes().iter().filter(|e| e.prune == statement).count();
-    let (gradients, fisher, chunk) = match &prune.by {
-        Criterion::Magnitude | Criterion::Movement => (0, 0, 0),
+    let counts: Vec<usize> = index.iter().map(|i| table.get(*i).count()).collect();
+    let (gradients, passes, sweeps, fisher, chunk) = match &prune.by {
+        Criterion::Magnitude | Criterion::Movement => (0, 0, 0, 0, 0),
         Criterion::Obs(obs) => {
-            // With fewer gradients than a block has weights the gradients themselves are kept.
-            let few = obs.gradients < obs.block;
-            let each = index.iter().map(|i| obs.fisher_bytes(table.get(*i).count()));
-            let fisher = if few { 0 } else { each.sum() };
-            let rows = if few { obs.gradients } else { obs.chunk_rows().min(obs.gradients) };
-            (events * obs.gradients * obs.recompute, fisher, (weights * rows * 4) as u64)
+            // What does not fit at all is refused before; its cost is that of no limit.
+            let unlimited = || Obs { memory: None, ..obs.clone() }.passes(&counts);
+            let passes = obs.passes(&counts).or_else(unlimited).unwrap_or_default();
+            let sweeps = prune.sweeps(passes.len());
+            let most = |bytes: fn(&Pass) -> u64| passes.iter().map(bytes).max().unwrap_or(0);
+            let gradients = events * obs.gradients * obs.recompute * sweeps;
+            (gradients, passes.len(), sweeps, most(|p| p.fisher), most(|p| p.chunk))
         }
     };
-    Cost { parameters: index.len(), weights, events, gradients, fisher, chunk }
+    Cost { parameters: index.len(), weights, events, gradients, passes, sweeps, fisher, chunk }
 }

@@ -173,6 +173,12 @@ fn asks(cost: &Cost) -> String {
             bytes(cost.fisher),
             bytes(cost.chunk)
         ));
+        if cost.passes > 1 {
+            text.push_str(&format!(
+                ", in {} passes to keep the allowed memory: every gradient is computed {} times",
+                cost.passes, cost.sweeps
+            ));
+        }
     }
     text + "\n"
 }

@@ -311,26 +311,28 @@ pub struct Obs {
     /// Whether `damp` is raised, and reported, where a block cannot be factored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub raise_damp: bool,
+    /// How gradients are stored until they are summed.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
+    /// Whether saliencies within a block are refreshed after every removal (arXiv 2210.09223).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub correlated: bool,
 }
 
-impl Obs {
-    /// Bytes of the Fisher blocks of so many weights: the lower triangle of each, in float32.
-    pub fn fisher_bytes(&self, weights: usize) -> u64 {
-        weights.div_ceil(self.block) as u64 * (self.block * (self.block + 1) / 2 * 4) as u64
-    }
+/// How gradients are stored until they are summed; sums are float32 always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits, of which 8 are of the mantissa.
+    Bf16,
+}
 
-    /// The largest block whose Fisher blocks fit into `bytes`.
-    pub fn largest_block(&self, weights: usize, bytes: u64) -> usize {
-        (1..=self.block)
-            .rev()
-            .find(|block| Obs { block: *block, ..self.clone() }.fisher_bytes(weights) <= bytes)
-            .unwrap_or(1)
-    }
-
-    /// Gradients held back until they are summed together: memory for them is about that of the
-    /// Fisher blocks.
-    pub fn chunk_rows(&self) -> usize {
-        self.block.div_ceil(2).clamp(8, 64)
+impl Precision {
+    fn is_default(&self) -> bool {
+        *self == Precision::F32
     }
 }
 

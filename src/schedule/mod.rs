@@ -7,9 +7,11 @@
 //! - [`ramp`]: how a value moves between two ends (sparsity, learning rate);
 //! - [`window`]: the instants of something that happens again and again;
 //! - [`ir`]: the schedule itself, stage by stage;
+//! - [`memory`]: what an estimate of the Fisher matrix takes, and its passes over the gradients;
 //! - [`timeline`]: a stage laid out over real steps: what happens before which step.
 
 pub mod ir;
+pub mod memory;
 pub mod ramp;
 pub mod rational;
 pub mod time;

@@ -3,7 +3,8 @@
 
 use obert::method::mask::select::{Selection, select};
 use obert::method::mask::{Mask, rank};
-use obert::method::obs::surgeon::{Estimate, Parameter, Settings, prune};
+use obert::method::obs::surgeon::inverse_diagonal;
+use obert::method::obs::{Estimate, Parameter, Settings, prune};
 use serde_json::Value;
 
 use super::golden::cases;
@@ -70,6 +71,7 @@ fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact:
         divisor: number("num_grads") as usize,
         exact,
         group,
+        correlated: false,
     };
     let target = case["steps"][round]["target"].as_f64().unwrap();
     let (mut weights, mut masks) = (weights.to_vec(), masks.to_vec());
@@ -87,9 +89,13 @@ fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact:
         .collect();
     let global = case["global_sparsity"].as_bool().unwrap();
     let selection = if global { Selection::Global(target) } else { Selection::Layer(target) };
-    let outcome = prune(&mut parameters, selection, &settings).unwrap();
+    let diagonals = parameters
+        .iter_mut()
+        .map(|p| inverse_diagonal(&mut p.estimate, p.mask, &settings).unwrap())
+        .collect();
+    let scores = prune(&mut parameters, selection, &settings).unwrap();
     drop(parameters);
-    Run { weights, masks, diagonals: outcome.diagonals, scores: outcome.scores }
+    Run { weights, masks, diagonals, scores }
 }
 
 fn start(case: &Value) -> (Vec<Vec<f32>>, Vec<Mask>) {

@@ -2,6 +2,8 @@
 
 mod golden;
 mod golden_obs;
+mod memory;
 mod metrics;
 mod runs;
+mod surgery;
 mod transformers;

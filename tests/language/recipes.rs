@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use obert::diag::{Code, Severity};
 use obert::diag::render::full;
+use obert::diag::{Code, Severity};
 use obert::language::{NoFiles, Options, compile};
 use obert::plan::{chart, table};
 
@@ -87,4 +87,30 @@ fn the_schedule_and_the_text_of_every_shipped_recipe_are_as_recorded() {
             insta::assert_snapshot!(name, text);
         });
     }
+}
+
+#[test]
+fn a_plan_says_how_many_passes_little_memory_costs() {
+    let text = "edition 2026
+use std.bert.{encoder_linears}
+recipe r {
+  model: \"bert-base-uncased\"
+  data: squad
+  stage only { prune encoder_linears { by: obs(gradients: 1024, recompute: 4, memory: MEMORY), sparsity: 80% } }
+}
+";
+    let plan = |memory: &str| {
+        let text = text.replace("MEMORY", memory);
+        let compiled = compile("r.obert", &text, &NoFiles, Options::default());
+        assert!(compiled.schedule.is_some(), "{:?}", compiled.diagnostics);
+        table::render(&compiled.schedule.unwrap(), None, compiled.parameters.as_ref(), |_| String::new())
+    };
+    assert!(plan("24 GiB").contains(" 4096 gradients in all"), "{}", plan("24 GiB"));
+    let tight = plan("4 GiB");
+    // All are ranked together: what was estimated first is estimated again for its update.
+    assert!(tight.contains(" 20480 gradients in all"), "{tight}");
+    assert!(
+        tight.contains("in 3 passes to keep the allowed memory: every gradient is computed 5 times"),
+        "{tight}"
+    );
 }

@@ -233,22 +233,33 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
     }
 }
 
-/// The Fisher blocks must fit into what `memory:` allows.
+/// What one parameter's estimate takes must fit into what `memory:` allows; several parameters are
+/// estimated one after the other if they must.
 fn memory(prune: &Prune, selected: &[usize], table: &ParameterTable, findings: &mut Findings) {
     let Criterion::Obs(obs) = &prune.by.value else { return };
     let Some(allowed) = obs.memory else { return };
-    let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
-    let needed = obs.fisher_bytes(weights);
+    let Some(largest) = selected.iter().map(|i| table.get(*i)).max_by_key(|p| p.count()) else { return };
+    let needed = obs.least_bytes(largest.count());
     if needed > allowed {
-        let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+        let shown = |bytes: u64| match bytes >> 30 {
+            0 => format!("{:.0} MiB", (bytes as f64 / f64::from(1 << 20)).ceil()),
+            _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+        };
+        let help = match obs.keeps_gradients() {
+            true => "allow more, or take fewer gradients".to_owned(),
+            false => {
+                let block = obs.largest_block(largest.count(), allowed);
+                format!("allow more, or use smaller blocks: `block: {block}`")
+            }
+        };
         findings.push(
             Diagnostic::error(
                 Code::FisherTooLarge,
-                format!("the Fisher blocks of {weights} weights need {}", gib(needed)),
+                format!("the estimate for {} alone needs {}", largest.name, shown(needed)),
                 prune.by.span,
-                format!("{} are allowed", gib(allowed)),
+                format!("{} are allowed", shown(allowed)),
             )
-            .help(format!("use smaller blocks: `block: {}`", obs.largest_block(weights, allowed))),
+            .help(help),
         );
     }
 }

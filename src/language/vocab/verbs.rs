@@ -107,6 +107,12 @@ pub const UPDATES: &[Choice] = &[
     Choice::word("exact", "All weights removed from a Fisher block together."),
 ];
 
+/// In how many bits gradients are stored.
+pub const PRECISIONS: &[Choice] = &[
+    Choice::word("f32", "32 bits."),
+    Choice::word("bf16", "16 bits: half the memory, enough where gradients outnumber a block's weights."),
+];
+
 /// Among which weights the least important are sought.
 const RANKS: &[Choice] = &[
     Choice::word("global", "All selected parameters together."),
@@ -147,6 +153,18 @@ const CRITERIA: &[Choice] = &[
                 "How the weights that stay make up for those that go.",
             ),
             Setting::optional("memory", Type::Bytes, "The most memory for an estimate."),
+            Setting::with_default(
+                "precision",
+                Type::Choice(PRECISIONS),
+                "f32",
+                "How gradients are stored until they are summed.",
+            ),
+            Setting::with_default(
+                "correlated",
+                Type::Bool,
+                "false",
+                "Whether saliencies are refreshed after every removal from a Fisher block.",
+            ),
         ],
         doc: "The rise of the loss when a weight is removed, to second order: the Optimal BERT Surgeon.",
     },

@@ -1,5 +1,7 @@
-//! Which weights stay.
+//! Which weights stay: those of a [`rank`] among groups of weights ([`grouping`]), over several
+//! parameters at once ([`select`]).
 
+pub mod grouping;
 pub mod rank;
 pub mod select;
 

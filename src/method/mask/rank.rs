@@ -41,6 +41,28 @@ pub fn lowest(scores: &[f32], target: usize) -> Vec<bool> {
     pruned
 }
 
+/// The same for entries that weigh `sizes`: the lowest go until what has gone is as near to `target`
+/// as it gets.
+///
+/// # Panics
+/// If a score is not a number.
+pub fn lowest_sized(scores: &[f32], sizes: &[usize], target: usize) -> Vec<bool> {
+    assert!(!scores.iter().any(|s| s.is_nan()), "a score that is not a number");
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(b.cmp(a)));
+    let mut pruned = vec![false; scores.len()];
+    let mut gone = 0;
+    for index in order {
+        let already = scores[index] == f32::NEG_INFINITY;
+        if !already && 2 * gone + sizes[index] >= 2 * target {
+            break;
+        }
+        pruned[index] = true;
+        gone += sizes[index];
+    }
+    pruned
+}
+
 /// In each run of `of` entries the `keep` highest stay; among equal ones the earlier stays.
 pub fn n_of_m(scores: &[f32], keep: usize, of: usize) -> Vec<bool> {
     let mut pruned = vec![false; scores.len()];

@@ -23,20 +23,35 @@ pub enum Selection {
 pub fn select(scores: &[Vec<f32>], selection: Selection) -> Vec<Vec<bool>> {
     match selection {
         Selection::Layer(sparsity) => scores.iter().map(|s| lowest(s, sparsity)).collect(),
-        Selection::Global(sparsity) => {
-            let all = lowest(&scores.concat(), sparsity);
-            let mut rest = all.as_slice();
-            scores
-                .iter()
-                .map(|s| {
-                    let (own, others) = rest.split_at(s.len());
-                    rest = others;
-                    own.to_vec()
-                })
-                .collect()
-        }
+        Selection::Global(sparsity) => cut(&lowest(&scores.concat(), sparsity), scores),
         Selection::NofM { keep, of } => scores.iter().map(|s| rank::n_of_m(s, keep, of)).collect(),
     }
+}
+
+/// The same for groups of different sizes, given each parameter's: sparsities are of weights, and as
+/// near to the target as whole groups allow.
+pub fn select_sized(scores: &[Vec<f32>], sizes: &[usize], selection: Selection) -> Vec<Vec<bool>> {
+    let equal = sizes.windows(2).all(|pair| pair[0] == pair[1]);
+    let Selection::Global(sparsity) = selection else { return select(scores, selection) };
+    if equal {
+        return select(scores, selection);
+    }
+    let each: Vec<usize> = scores.iter().zip(sizes).flat_map(|(s, n)| vec![*n; s.len()]).collect();
+    let target = rank::target_count(each.iter().sum(), sparsity);
+    cut(&rank::lowest_sized(&scores.concat(), &each, target), scores)
+}
+
+/// Cuts a list over all parameters into theirs.
+fn cut(all: &[bool], scores: &[Vec<f32>]) -> Vec<Vec<bool>> {
+    let mut rest = all;
+    scores
+        .iter()
+        .map(|s| {
+            let (own, others) = rest.split_at(s.len());
+            rest = others;
+            own.to_vec()
+        })
+        .collect()
 }
 
 /// From groups of `group` consecutive weights to the weights themselves, `count` of them.
@@ -62,6 +77,11 @@ mod tests {
         assert_eq!(
             select(&scores, Selection::Layer(0.5)),
             [vec![true, true, false, false], vec![true, false]]
+        );
+        assert_eq!(
+            select_sized(&scores, &[1, 4], Selection::Global(0.5)),
+            [vec![true, true, true, true], vec![false, false]],
+            "of twelve weights four go: the next group of four would be no nearer to six"
         );
         assert_eq!(spread(&[true, false], 4, 6), [true, true, true, true, false, false]);
     }

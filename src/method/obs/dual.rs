@@ -12,6 +12,8 @@ pub struct DualBlock {
     /// The Cholesky factor of `mλI + G Gᵀ`.
     factor: Vec<Vec<f64>>,
     damp: f64,
+    /// m.
+    divisor: f64,
     block: usize,
 }
 
@@ -36,7 +38,7 @@ impl DualBlock {
                 };
             }
         }
-        Some(DualBlock { rows, factor, damp, block })
+        Some(DualBlock { rows, factor, damp, divisor, block })
     }
 
     /// `[F⁻¹]_QQ` for the consecutive weights Q, row by row.
@@ -72,15 +74,20 @@ impl DualBlock {
     }
 
     /// `1/m Σ g (gᵀ x)`, without the damp.
-    pub fn fisher_times(&self, x: &[f64], divisor: f64) -> Vec<f64> {
+    pub fn fisher_times(&self, x: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.block];
         for row in &self.rows {
-            let along = dot(row, x) / divisor;
+            let along = dot(row, x) / self.divisor;
             for (o, g) in out.iter_mut().zip(row) {
                 *o += g * along;
             }
         }
         out
+    }
+
+    /// F_ii.
+    pub fn fisher_diagonal(&self, i: usize) -> f64 {
+        self.rows.iter().map(|row| row[i] * row[i]).sum::<f64>() / self.divisor + self.damp
     }
 
     /// `L⁻¹ G` of one column.

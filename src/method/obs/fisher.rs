@@ -5,13 +5,10 @@
 //! first cache, multiplied with its own transpose in registers, and added to the triangle. Memory
 //! is read once for k gradients, not once for each (which is what makes k rank-one updates slow).
 
-use pulp::{Arch, Simd};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Rows of a register tile.
-const TILE: usize = 8;
-/// Columns are filled up to whole vectors of the widest machine.
-const WIDTH: usize = 16;
+use super::gram::{Next, Panel, ROWS, Rows, add_gram};
 
 /// `Σ g gᵀ` of one parameter, block by block.
 #[derive(Clone, Debug)]
@@ -20,6 +17,11 @@ pub struct Fisher {
     block: usize,
     triangles: Vec<f32>,
 }
+
+/// Blocks a thread takes at a time.
+const BLOCKS: usize = 64;
+/// Floats of triangles that wait in the second cache for the next gradients.
+const WAITING: usize = 1 << 15;
 
 impl Fisher {
     /// Zero, for `count` weights in blocks of `block`.
@@ -39,94 +41,72 @@ impl Fisher {
         &self.triangles[index * size..(index + 1) * size]
     }
 
-    /// Adds `Σ g gᵀ` over the rows of a chunk, `[rows][count]`.
+    /// Whether only gradients of zero were added.
+    pub fn is_zero(&self) -> bool {
+        self.triangles.iter().all(|v| *v == 0.0)
+    }
+
+    /// Adds `Σ g gᵀ` over a chunk of gradients.
     ///
     /// # Panics
-    /// If the chunk is not made of whole rows.
-    pub fn add(&mut self, chunk: &[f32]) {
-        assert_eq!(chunk.len() % self.count.max(1), 0, "a chunk of whole gradients");
-        let (count, block) = (self.count, self.block);
-        let padded = block.next_multiple_of(WIDTH);
-        /// Blocks a thread takes at a time.
-        const BLOCKS: usize = 64;
+    /// If a gradient has fewer elements than the parameter.
+    pub fn add<R: Rows + ?Sized>(&mut self, rows: &R) {
+        self.add_with(rows, |work| Arch::new().dispatch(work));
+    }
+
+    fn add_with<R: Rows + ?Sized>(&mut self, rows: &R, run: impl Fn(AddBlocks<'_, R>) + Sync) {
+        let block = self.block;
+        debug_assert!((0..rows.count()).all(|k| rows.row(k).len() == self.count), "whole gradients");
         self.triangles.par_chunks_mut(BLOCKS * triangle(block)).enumerate().for_each_init(
-            || (Vec::new(), vec![0.0; padded.next_multiple_of(TILE) * padded]),
-            |(panel, square), (i, triangles)| {
-                for (j, triangle) in triangles.chunks_exact_mut(triangle(block)).enumerate() {
-                    let start = (i * BLOCKS + j) * block;
-                    let width = block.min(count - start);
-                    pack(panel, chunk, count, start, width, padded);
-                    multiply(square, panel, padded, block);
-                    add_triangle(triangle, square, padded);
-                }
+            || Panel::new(block),
+            |panel, (i, triangles)| {
+                run(AddBlocks { rows, block, first: i * BLOCKS, triangles, panel });
             },
         );
+    }
+}
+
+/// The work of one thread: some consecutive blocks.
+struct AddBlocks<'a, R: ?Sized> {
+    rows: &'a R,
+    block: usize,
+    first: usize,
+    triangles: &'a mut [f32],
+    panel: &'a mut Panel,
+}
+
+impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let AddBlocks { rows, block, first, triangles, panel } = self;
+        let size = triangle(block);
+        let together = (WAITING / size).clamp(1, 16);
+        for (i, group) in triangles.chunks_mut(together * size).enumerate() {
+            let place = (first + i * together) * block;
+            let past = place + group.len() / size * block;
+            for row in (0..rows.count()).step_by(ROWS) {
+                for (j, triangle) in group.chunks_exact_mut(size).enumerate() {
+                    let start = place + j * block;
+                    panel.pack(rows, row, start);
+                    let next = if start + block < past {
+                        Next { row, start: start + block }
+                    } else if row + ROWS < rows.count() {
+                        Next { row: row + ROWS, start: place }
+                    } else {
+                        Next { row: 0, start: past }
+                    };
+                    add_gram(simd, triangle, panel.panel(), block, rows, next);
+                }
+            }
+        }
     }
 }
 
 /// Entries of a lower triangle.
 pub fn triangle(block: usize) -> usize {
     block * (block + 1) / 2
-}
-
-/// Copies the columns `start..start + width` of every row, filled up with zeros.
-fn pack(panel: &mut Vec<f32>, chunk: &[f32], count: usize, start: usize, width: usize, padded: usize) {
-    panel.clear();
-    panel.resize(chunk.len() / count * padded, 0.0);
-    for (row, gradient) in panel.chunks_exact_mut(padded).zip(chunk.chunks_exact(count)) {
-        row[..width].copy_from_slice(&gradient[start..start + width]);
-    }
-}
-
-/// The lower triangle of `panelᵀ panel`, in tiles that may reach beyond it.
-#[inline(always)]
-#[pulp::with_simd(multiply = Arch::new())]
-fn multiply_simd<'a, S: Simd>(simd: S, square: &'a mut [f32], panel: &'a [f32], padded: usize, block: usize) {
-    for i in (0..block).step_by(TILE) {
-        // Columns up to the last row of the tile.
-        for j in (0..(i + TILE).min(padded)).step_by(WIDTH) {
-            let tile = tile(simd, panel, padded, i.min(padded - TILE), j);
-            for (r, row) in tile.iter().enumerate() {
-                let at = (i.min(padded - TILE) + r) * padded + j;
-                square[at..at + WIDTH].copy_from_slice(row);
-            }
-        }
-    }
-}
-
-/// `Σ panel[k][i + r] · panel[k][j + c]` for eight r and sixteen c.
-#[inline(always)]
-fn tile<S: Simd>(simd: S, panel: &[f32], padded: usize, i: usize, j: usize) -> [[f32; WIDTH]; TILE] {
-    let mut out = [[0.0; WIDTH]; TILE];
-    let lanes = S::F32_LANES;
-    for at in (0..WIDTH).step_by(lanes) {
-        let mut sums = [simd.splat_f32s(0.0); TILE];
-        for row in panel.chunks_exact(padded) {
-            let columns = simd.partial_load_f32s(&row[j + at..j + at + lanes]);
-            let rows = &row[i..i + TILE];
-            for (sum, r) in sums.iter_mut().zip(rows) {
-                *sum = simd.mul_add_e_f32s(simd.splat_f32s(*r), columns, *sum);
-            }
-        }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            simd.partial_store_f32s(&mut out[at..at + lanes], sum);
-        }
-    }
-    out
-}
-
-fn add_triangle(triangle: &mut [f32], square: &[f32], padded: usize) {
-    let mut rest = triangle;
-    for (i, row) in square.chunks_exact(padded).enumerate() {
-        if rest.is_empty() {
-            break;
-        }
-        let (head, tail) = rest.split_at_mut(i + 1);
-        for (sum, v) in head.iter_mut().zip(row) {
-            *sum += v;
-        }
-        rest = tail;
-    }
 }
 
 #[cfg(test)]
@@ -139,9 +119,10 @@ mod tests {
             [(64, 4, 3), (100, 50, 7), (130, 32, 5), (37, 16, 9), (20, 50, 4), (9, 1, 2)]
         {
             let chunk: Vec<f32> = (0..count * rows).map(|i| ((i * 37 % 101) as f32 - 50.0) / 17.0).collect();
+            let gradients: Vec<&[f32]> = chunk.chunks(count).collect();
             let mut fisher = Fisher::new(count, block);
-            fisher.add(&chunk);
-            fisher.add(&chunk);
+            fisher.add(gradients.as_slice());
+            fisher.add(gradients.as_slice());
             for b in 0..count.div_ceil(block) {
                 let triangle = fisher.triangle(b);
                 for i in 0..block {
@@ -156,6 +137,26 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn vectors_of_every_width_give_the_same_bits() {
+        let (count, block) = (150, 21);
+        let rows: Vec<Vec<f32>> = (0..70)
+            .map(|r| (0..count).map(|i| ((i * 37 + r * 11) % 101) as f32 / 17.0 - 3.0).collect())
+            .collect();
+        let rows = rows.as_slice();
+        let mut fisher = Fisher::new(count, block);
+        fisher.add(rows);
+        let mut scalar = Fisher::new(count, block);
+        scalar.add_with(rows, |work| pulp::Simd::vectorize(pulp::Scalar::new(), work));
+        assert_eq!(fisher.triangles, scalar.triangles);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            let mut avx2 = Fisher::new(count, block);
+            avx2.add_with(rows, |work| pulp::Simd::vectorize(simd, work));
+            assert_eq!(fisher.triangles, avx2.triangles);
         }
     }
 }

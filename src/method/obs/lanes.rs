@@ -1,5 +1,8 @@
 //! Sixteen blocks side by side: every number of the textbook algorithm is a vector with one lane
 //! for each block, so that plain loops become full-width vector code.
+//!
+//! Each number is one chain of fused multiply-adds in a fixed order, on every machine the same;
+//! four independent chains run together, which hides their latency.
 
 use pulp::{Arch, Simd};
 
@@ -11,7 +14,11 @@ pub const LANES: usize = 16;
 /// One number for each block.
 pub type Lane = [f32; LANES];
 
-const ZERO: Lane = [0.0; LANES];
+/// Zero for each block.
+pub const ZERO: Lane = [0.0; LANES];
+
+/// Numbers that run together.
+const CHAINS: usize = 4;
 
 /// A group of blocks of one parameter.
 #[derive(Clone, Debug)]
@@ -24,88 +31,88 @@ pub struct Group {
     inverse: Vec<Lane>,
 }
 
-/// Which lanes could not be factored, or lost too many digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Trouble {
-    /// The first lane with a pivot that is not positive.
-    pub unfactored: Option<usize>,
-}
-
 impl Group {
+    /// Space for blocks of `block` weights.
+    pub fn new(block: usize) -> Self {
+        Group { block, matrix: vec![ZERO; triangle(block)], inverse: vec![ZERO; block] }
+    }
+
     /// Loads `scale · Σ g gᵀ + damp · I` of the blocks from `first` on. Lanes beyond the last
     /// block hold `damp · I`.
-    pub fn load(fisher: &Fisher, first: usize, blocks: usize, scale: f32, damp: f32) -> Self {
-        let block = fisher.block();
-        let mut matrix = vec![ZERO; triangle(block)];
-        for lane in 0..LANES.min(blocks - first) {
-            let source = fisher.triangle(first + lane);
-            for (to, from) in matrix.iter_mut().zip(source) {
-                to[lane] = from * scale;
-            }
-        }
-        for i in 0..block {
-            for v in &mut matrix[index(i, i)] {
+    pub fn load(&mut self, fisher: &Fisher, first: usize, blocks: usize, scale: f32, damp: f32) {
+        let empty = vec![0.0; if blocks < first + LANES { self.matrix.len() } else { 0 }];
+        let sources: [&[f32]; LANES] = std::array::from_fn(|lane| match first + lane < blocks {
+            true => fisher.triangle(first + lane),
+            false => &empty,
+        });
+        interleave(&mut self.matrix, sources, scale);
+        for i in 0..self.block {
+            for v in &mut self.matrix[index(i, i)] {
                 *v += damp;
             }
         }
-        Group { block, matrix, inverse: Vec::new() }
+    }
+
+    /// The diagonal of F, before [`Group::factor`].
+    pub fn diagonal(&self, out: &mut [Lane]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = self.matrix[index(i, i)];
+        }
     }
 
     /// Keeps rows and columns where `kept` is 1 and puts `diagonal` on the diagonal of the others:
     /// `M F M` with the given diagonal outside.
     pub fn restrict(&mut self, kept: &[Lane], diagonal: f32) {
-        for i in 0..self.block {
-            for j in 0..i {
-                let at = &mut self.matrix[index(i, j)];
-                for l in 0..LANES {
-                    at[l] *= kept[i][l] * kept[j][l];
-                }
-            }
-            let at = &mut self.matrix[index(i, i)];
-            for l in 0..LANES {
-                at[l] = if kept[i][l] == 0.0 { diagonal } else { at[l] };
-            }
+        if kept.iter().all(|k| *k == [1.0; LANES]) {
+            return;
         }
+        restrict(&mut self.matrix, kept, diagonal);
     }
 
-    /// `F x`.
-    pub fn times(&self, x: &[Lane]) -> Vec<Lane> {
-        let mut y = vec![ZERO; self.block];
-        for i in 0..self.block {
-            for j in 0..=i {
-                let f = &self.matrix[index(i, j)];
-                for l in 0..LANES {
-                    y[i][l] += f[l] * x[j][l];
-                    if i != j {
-                        y[j][l] += f[l] * x[i][l];
-                    }
-                }
-            }
-        }
-        y
+    /// `y = F x`, before [`Group::factor`].
+    pub fn times(&self, x: &[Lane], y: &mut [Lane]) {
+        times(y, &self.matrix, x);
     }
 
-    /// Cholesky's factorisation in place.
-    pub fn factor(&mut self) -> Trouble {
-        self.inverse = vec![ZERO; self.block];
-        let failed = factor(&mut self.matrix, &mut self.inverse, self.block);
-        Trouble { unfactored: failed.iter().position(|f| *f != 0.0) }
+    /// Cholesky's factorisation in place. Returns for each lane whether every pivot was positive;
+    /// the numbers of a lane without are finite and mean nothing.
+    pub fn factor(&mut self) -> [bool; LANES] {
+        factor(&mut self.matrix, &mut self.inverse, self.block).map(|failed| failed == 0.0)
     }
 
-    /// Columns of `X = L⁻¹`: column c has its entries from row c on. `columns` are consecutive.
-    pub fn inverse_columns(&self, first: usize, columns: usize) -> Vec<Vec<Lane>> {
-        (first..first + columns)
-            .map(|c| {
-                let mut column = vec![ZERO; self.block - c];
-                inverse_column(&mut column, &self.matrix, &self.inverse, c, self.block);
-                column
-            })
-            .collect()
+    /// The columns `first..first + columns.len() / block` of `X = L⁻¹`, one after the other and
+    /// with the zeros above the diagonal.
+    pub fn inverse_columns(&self, first: usize, columns: &mut [Lane]) {
+        inverse_columns(columns, &self.matrix, &self.inverse, first, self.block);
     }
 
     /// Solves `L Lᵀ x = b` in place.
     pub fn solve(&self, b: &mut [Lane]) {
-        solve(b, &self.matrix, &self.inverse, self.block);
+        solve(b, &self.matrix, &self.inverse);
+    }
+}
+
+/// The values of sixteen blocks from block `first` on, `[block][lane]`; zero beyond the end.
+pub fn gather<T>(out: &mut [Lane], values: &[T], first: usize, read: impl Fn(&T) -> f32) {
+    let block = out.len();
+    let start = (first * block).min(values.len());
+    let end = ((first + LANES) * block).min(values.len());
+    if end - start < LANES * block {
+        out.fill(ZERO);
+    }
+    for (lane, values) in values[start..end].chunks(block).enumerate() {
+        for (out, value) in out.iter_mut().zip(values) {
+            out[lane] = read(value);
+        }
+    }
+}
+
+/// The inverse of [`gather`]: `out` are consecutive blocks, the last of which may be cut short.
+pub fn scatter(out: &mut [f32], values: &[Lane]) {
+    for (lane, out) in out.chunks_mut(values.len()).enumerate() {
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = value[lane];
+        }
     }
 }
 
@@ -115,95 +122,294 @@ fn index(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
 }
 
+/// A machine's vector of a number's lanes from lane `part` on.
+#[inline(always)]
+fn get<S: Simd>(lane: &Lane, part: usize) -> S::f32s {
+    S::as_simd_f32s(&lane[part..part + S::F32_LANES]).0[0]
+}
+
+#[inline(always)]
+fn set<S: Simd>(lane: &mut Lane, part: usize, value: S::f32s) {
+    S::as_mut_simd_f32s(&mut lane[part..part + S::F32_LANES]).0[0] = value;
+}
+
+/// The first lanes of the machine's vectors that make up a number.
+#[inline(always)]
+fn parts<S: Simd>() -> impl Iterator<Item = usize> {
+    (0..LANES).step_by(S::F32_LANES)
+}
+
+/// `sum - a · b`.
+#[inline(always)]
+fn less<S: Simd>(simd: S, sum: S::f32s, a: S::f32s, b: S::f32s) -> S::f32s {
+    simd.mul_add_f32s(simd.neg_f32s(a), b, sum)
+}
+
+/// `Σ xᵢ yᵢ`, lane by lane.
+#[inline(always)]
+#[pulp::with_simd(dot = Arch::new())]
+pub fn dot_simd<'a, S: Simd>(simd: S, x: &'a [Lane], y: &'a [Lane]) -> Lane {
+    let mut out = ZERO;
+    for part in parts::<S>() {
+        let mut sum = simd.splat_f32s(0.0);
+        for (x, y) in x.iter().zip(y) {
+            sum = simd.mul_add_f32s(get::<S>(x, part), get::<S>(y, part), sum);
+        }
+        set::<S>(&mut out, part, sum);
+    }
+    out
+}
+
+#[inline(always)]
+#[pulp::with_simd(interleave = Arch::new())]
+fn interleave_simd<'a, S: Simd>(_simd: S, out: &'a mut [Lane], sources: [&'a [f32]; LANES], scale: f32) {
+    let whole = out.len() / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        let tile: [Lane; LANES] = std::array::from_fn(|lane| {
+            let mut part = ZERO;
+            part.copy_from_slice(&sources[lane][start..start + LANES]);
+            part
+        });
+        for (e, out) in out[start..start + LANES].iter_mut().enumerate() {
+            for l in 0..LANES {
+                out[l] = tile[l][e] * scale;
+            }
+        }
+    }
+    for (e, out) in out.iter_mut().enumerate().skip(whole) {
+        for l in 0..LANES {
+            out[l] = sources[l][e] * scale;
+        }
+    }
+}
+
+#[inline(always)]
+#[pulp::with_simd(restrict = Arch::new())]
+fn restrict_simd<'a, S: Simd>(simd: S, matrix: &'a mut [Lane], kept: &'a [Lane], diagonal: f32) {
+    for i in 0..kept.len() {
+        let row = &mut matrix[index(i, 0)..=index(i, i)];
+        for part in parts::<S>() {
+            let own = get::<S>(&kept[i], part);
+            for (at, other) in row[..i].iter_mut().zip(kept) {
+                let both = simd.mul_f32s(own, get::<S>(other, part));
+                set::<S>(at, part, simd.mul_f32s(get::<S>(at, part), both));
+            }
+        }
+        for (v, kept) in row[i].iter_mut().zip(&kept[i]) {
+            *v = if *kept == 0.0 { diagonal } else { *v };
+        }
+    }
+}
+
+#[inline(always)]
+#[pulp::with_simd(times = Arch::new())]
+fn times_simd<'a, S: Simd>(simd: S, y: &'a mut [Lane], matrix: &'a [Lane], x: &'a [Lane]) {
+    y.fill(ZERO);
+    for i in 0..x.len() {
+        let row = &matrix[index(i, 0)..=index(i, i)];
+        for part in parts::<S>() {
+            let own = get::<S>(&x[i], part);
+            let mut sum = simd.mul_f32s(get::<S>(&row[i], part), own);
+            for ((f, x), y) in row[..i].iter().zip(x).zip(y.iter_mut()) {
+                let f = get::<S>(f, part);
+                sum = simd.mul_add_f32s(f, get::<S>(x, part), sum);
+                set::<S>(y, part, simd.mul_add_f32s(f, own, get::<S>(y, part)));
+            }
+            let total = simd.add_f32s(get::<S>(&y[i], part), sum);
+            set::<S>(&mut y[i], part, total);
+        }
+    }
+}
+
+/// L_ij = (F_ij - Σ_{k<j} L_ik L_jk) / L_jj, row by row; L_ii² = F_ii - Σ L_ik².
 #[inline(always)]
 #[pulp::with_simd(factor = Arch::new())]
-fn factor_simd<'a, S: Simd>(_simd: S, matrix: &'a mut [Lane], inverse: &'a mut [Lane], block: usize) -> Lane {
+fn factor_simd<'a, S: Simd>(simd: S, matrix: &'a mut [Lane], inverse: &'a mut [Lane], block: usize) -> Lane {
     let mut failed = ZERO;
     for i in 0..block {
-        // Row i against every row above it, then its own pivot.
-        for j in 0..i {
-            let mut sum = matrix[index(i, j)];
-            for k in 0..j {
-                subtract(&mut sum, &matrix[index(i, k)], &matrix[index(j, k)]);
+        let (above, rest) = matrix.split_at_mut(index(i, 0));
+        let row = &mut rest[..i + 1];
+        for part in parts::<S>() {
+            // Four columns of row i against four rows above it, then what they owe each other.
+            let mut first = 0;
+            while first + CHAINS <= i {
+                let (known, own) = row.split_at_mut(first);
+                let rows: [&[Lane]; CHAINS] =
+                    std::array::from_fn(|c| &above[index(first + c, 0)..=index(first + c, first + c)]);
+                let mut sums: [S::f32s; CHAINS] = std::array::from_fn(|c| get::<S>(&own[c], part));
+                for (k, a) in known.iter().enumerate() {
+                    let a = get::<S>(a, part);
+                    for c in 0..CHAINS {
+                        sums[c] = less(simd, sums[c], a, get::<S>(&rows[c][k], part));
+                    }
+                }
+                for c in 0..CHAINS {
+                    for k in 0..c {
+                        sums[c] = less(simd, sums[c], sums[k], get::<S>(&rows[c][first + k], part));
+                    }
+                    sums[c] = simd.mul_f32s(sums[c], get::<S>(&inverse[first + c], part));
+                    set::<S>(&mut own[c], part, sums[c]);
+                }
+                first += CHAINS;
             }
-            for l in 0..LANES {
-                sum[l] *= inverse[j][l];
+            for j in first..i {
+                let (known, own) = row.split_at_mut(j);
+                let mut sum = get::<S>(&own[0], part);
+                for (a, b) in known.iter().zip(&above[index(j, 0)..]) {
+                    sum = less(simd, sum, get::<S>(a, part), get::<S>(b, part));
+                }
+                set::<S>(&mut own[0], part, simd.mul_f32s(sum, get::<S>(&inverse[j], part)));
             }
-            matrix[index(i, j)] = sum;
-        }
-        let mut pivot = matrix[index(i, i)];
-        for k in 0..i {
-            let v = matrix[index(i, k)];
-            subtract(&mut pivot, &v, &v);
+            let (known, own) = row.split_at_mut(i);
+            let mut sum = get::<S>(&own[0], part);
+            for a in known.iter() {
+                let a = get::<S>(a, part);
+                sum = less(simd, sum, a, a);
+            }
+            set::<S>(&mut own[0], part, sum);
         }
         for l in 0..LANES {
-            let sound = pivot[l] > 0.0 && pivot[l] < f32::INFINITY;
+            let pivot = row[i][l];
+            let sound = pivot > 0.0 && pivot < f32::INFINITY;
             failed[l] = if sound { failed[l] } else { 1.0 };
-            let root = if sound { pivot[l] } else { 1.0 }.sqrt();
-            matrix[index(i, i)][l] = root;
+            let root = if sound { pivot } else { 1.0 }.sqrt();
+            row[i][l] = root;
             inverse[i][l] = 1.0 / root;
         }
     }
     failed
 }
 
-#[inline(always)]
-fn subtract(sum: &mut Lane, a: &Lane, b: &Lane) {
-    for l in 0..LANES {
-        sum[l] = (-a[l]).mul_add(b[l], sum[l]);
-    }
-}
-
 /// X_cc = 1/L_cc, X_ic = -(Σ_{k=c}^{i-1} L_ik X_kc) / L_ii.
 #[inline(always)]
-#[pulp::with_simd(inverse_column = Arch::new())]
-fn inverse_column_simd<'a, S: Simd>(
-    _simd: S,
-    column: &'a mut [Lane],
+#[pulp::with_simd(inverse_columns = Arch::new())]
+fn inverse_columns_simd<'a, S: Simd>(
+    simd: S,
+    columns: &'a mut [Lane],
     matrix: &'a [Lane],
     inverse: &'a [Lane],
-    c: usize,
+    first: usize,
     block: usize,
 ) {
-    column[0] = inverse[c];
-    for i in c + 1..block {
-        let mut sum = ZERO;
-        for k in c..i {
-            subtract(&mut sum, &matrix[index(i, k)], &column[k - c]);
+    columns.fill(ZERO);
+    let count = columns.len() / block;
+    for start in (0..count).step_by(CHAINS) {
+        let width = CHAINS.min(count - start);
+        let part_of = &mut columns[start * block..(start + width) * block];
+        let first = first + start;
+        for i in first..block {
+            let row = &matrix[index(i, first)..index(i, i)];
+            for part in parts::<S>() {
+                let mut sums = [simd.splat_f32s(0.0); CHAINS];
+                if width == CHAINS {
+                    let [a, b, c, d]: [&[Lane]; CHAINS] =
+                        std::array::from_fn(|c| &part_of[c * block + first..c * block + i]);
+                    for ((((l, a), b), c), d) in row.iter().zip(a).zip(b).zip(c).zip(d) {
+                        let l = get::<S>(l, part);
+                        sums[0] = less(simd, sums[0], l, get::<S>(a, part));
+                        sums[1] = less(simd, sums[1], l, get::<S>(b, part));
+                        sums[2] = less(simd, sums[2], l, get::<S>(c, part));
+                        sums[3] = less(simd, sums[3], l, get::<S>(d, part));
+                    }
+                } else {
+                    for (c, sum) in sums.iter_mut().enumerate().take(width) {
+                        for (l, x) in row.iter().zip(&part_of[c * block + first..]) {
+                            *sum = less(simd, *sum, get::<S>(l, part), get::<S>(x, part));
+                        }
+                    }
+                }
+                if i < first + width {
+                    sums[i - first] = simd.splat_f32s(1.0);
+                }
+                let scale = get::<S>(&inverse[i], part);
+                for (c, sum) in sums.iter().enumerate().take(width) {
+                    set::<S>(&mut part_of[c * block + i], part, simd.mul_f32s(*sum, scale));
+                }
+            }
         }
-        for l in 0..LANES {
-            sum[l] *= inverse[i][l];
-        }
-        column[i - c] = sum;
     }
 }
 
 #[inline(always)]
 #[pulp::with_simd(solve = Arch::new())]
-fn solve_simd<'a, S: Simd>(
-    _simd: S,
-    b: &'a mut [Lane],
-    matrix: &'a [Lane],
-    inverse: &'a [Lane],
-    block: usize,
-) {
-    for i in 0..block {
-        let mut sum = b[i];
-        for k in 0..i {
-            subtract(&mut sum, &matrix[index(i, k)], &b[k]);
+fn solve_simd<'a, S: Simd>(simd: S, b: &'a mut [Lane], matrix: &'a [Lane], inverse: &'a [Lane]) {
+    let block = b.len();
+    for part in parts::<S>() {
+        for i in 0..block {
+            // L x = b column by column: the additions to different rows do not wait for each other.
+            let value = simd.mul_f32s(get::<S>(&b[i], part), get::<S>(&inverse[i], part));
+            set::<S>(&mut b[i], part, value);
+            for (k, b) in b.iter_mut().enumerate().skip(i + 1) {
+                let l = get::<S>(&matrix[index(k, i)], part);
+                set::<S>(b, part, less(simd, get::<S>(b, part), l, value));
+            }
         }
-        for l in 0..LANES {
-            b[i][l] = sum[l] * inverse[i][l];
+        for i in (0..block).rev() {
+            let value = simd.mul_f32s(get::<S>(&b[i], part), get::<S>(&inverse[i], part));
+            set::<S>(&mut b[i], part, value);
+            let row = &matrix[index(i, 0)..index(i, i)];
+            for (b, l) in b.iter_mut().zip(row) {
+                set::<S>(b, part, less(simd, get::<S>(b, part), get::<S>(l, part), value));
+            }
         }
     }
-    for i in (0..block).rev() {
-        let mut value = b[i];
-        for l in 0..LANES {
-            value[l] *= inverse[i][l];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(block: usize) -> Group {
+        let mut fisher = Fisher::new(block * LANES, block);
+        let rows: Vec<Vec<f32>> = (0..2 * block)
+            .map(|r| {
+                (0..block * LANES)
+                    .map(|i| ((i * 31 + r * 17 + i * r % 7) % 101) as f32 / 50.0 - 1.0)
+                    .collect()
+            })
+            .collect();
+        fisher.add(rows.as_slice());
+        let mut group = Group::new(block);
+        group.load(&fisher, 0, LANES, 0.1, 1.0);
+        group
+    }
+
+    #[test]
+    fn solving_with_the_factor_gives_back_what_the_matrix_was_multiplied_with() {
+        for block in [1, 3, 4, 5, 8, 17, 50] {
+            let mut group = group(block);
+            let x: Vec<Lane> =
+                (0..block).map(|i| std::array::from_fn(|l| ((i * 7 + l) % 5) as f32 - 2.0)).collect();
+            let mut b = vec![ZERO; block];
+            group.times(&x, &mut b);
+            assert_eq!(group.factor(), [true; LANES]);
+            group.solve(&mut b);
+            for (b, x) in b.iter().flatten().zip(x.iter().flatten()) {
+                assert!((b - x).abs() < 1e-4, "{b} is not {x} in blocks of {block}");
+            }
+            // X b is L⁻¹ b: its square is bᵀ F⁻¹ b.
+            let mut columns = vec![ZERO; block * block];
+            group.inverse_columns(0, &mut columns);
+            let mut unit = vec![ZERO; block];
+            unit[0] = [1.0; LANES];
+            group.solve(&mut unit);
+            let first = dot(&columns[..block], &columns[..block]);
+            for l in 0..LANES {
+                assert!((first[l] - unit[0][l]).abs() < 1e-4 * unit[0][l]);
+            }
         }
-        b[i] = value;
-        for k in 0..i {
-            subtract(&mut b[k], &matrix[index(i, k)], &value);
-        }
+    }
+
+    #[test]
+    fn vectors_of_every_width_give_the_same_bits() {
+        let group = group(11);
+        let (mut a, mut b) = (group.clone(), group);
+        a.factor();
+        factor_simd(pulp::Scalar::new(), &mut b.matrix, &mut b.inverse, 11);
+        assert_eq!(a.matrix, b.matrix);
+        let (mut x, mut y) = (vec![ZERO; 11 * 6], vec![ZERO; 11 * 6]);
+        a.inverse_columns(5, &mut x);
+        inverse_columns_simd(pulp::Scalar::new(), &mut y, &b.matrix, &b.inverse, 5, 11);
+        assert_eq!(x, y);
     }
 }

@@ -3,25 +3,40 @@
 //!
 //! The loss around trained weights is a quadratic form whose matrix is estimated by the empirical
 //! Fisher information of m gradients, block by block along consecutive weights:
-//! `F = λI + 1/m Σ g gᵀ` ([`fisher`]). From its inverse come each weight's (or group's) saliency
-//! `ρ = ½ w_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q` ([`score`]) and the update of the others ([`update`]).
+//! `F = λI + 1/m Σ g gᵀ` ([`estimate`]). From its inverse come each weight's (or group's) saliency
+//! `ρ = ½ w_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q` ([`score`]; [`correlated`] refreshes it after every removal) and
+//! the update of the others ([`update`]).
 //!
-//! The inverse is never built gradient by gradient: gradients are summed into F in chunks and
-//! each block is factored once ([`lanes`]: sixteen blocks side by side in vector lanes). Where
-//! there are fewer gradients than weights in a block, F is λI in most directions and single
-//! precision would lose them; the small dual matrix of the gradients is factored instead
-//! ([`dual`]). A block that cannot be factored is an error, never a silent identity.
+//! The inverse is never built gradient by gradient: gradients are summed into F in chunks
+//! ([`fisher`], by the product of [`gram`]) and each block is factored once ([`lanes`]: sixteen
+//! blocks side by side in vector lanes).
+//!
+//! Where there are fewer gradients than weights in a block, F is λI in most directions and single
+//! precision would lose them; the small dual matrix of the gradients is factored instead ([`dual`]).
+//! Where an estimate after the fact says that too many digits were lost all the same, the block is
+//! known by its square root ([`roots`]). What even that cannot factor is an error, never a silent
+//! identity.
 //!
 //! [`surgeon`] puts the parts together for several parameters at once.
 
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
 
+mod correlated;
 mod dual;
+mod estimate;
 mod fisher;
+mod gram;
 mod lanes;
+#[cfg(test)]
+mod laws;
+mod prefetch;
+mod roots;
 mod score;
 pub mod surgeon;
 mod update;
 
-pub use surgeon::{Estimate, ObsError, Parameter, Settings, prune};
+pub use estimate::{Estimate, Precision};
+pub use roots::Roots;
+pub use score::Scored;
+pub use surgeon::{ObsError, Parameter, Removal, Settings, prune};

@@ -1,113 +1,296 @@
 //! Saliencies: by how much the loss rises when a weight or a group is removed and the others of its
 //! block move to make up for it.
 
+use super::correlated::{self, Runs};
 use super::dual::DualBlock;
-use super::lanes::{Group, LANES, Lane};
+use super::fisher::Fisher;
+use super::lanes::{Group, LANES, Lane, ZERO, dot, gather};
+use super::surgeon::Settings;
 
 /// SparseML adds single precision's epsilon to every divisor.
 const EPSILON: f32 = f32::EPSILON;
 
-/// What is known of one block's weights.
+/// The largest error of F⁻¹'s diagonal, relative, that is let pass.
+pub const LARGEST_ERROR: f64 = 1e-3;
+
+/// What is known of one parameter's weights.
 #[derive(Clone, Debug, Default)]
-pub struct BlockScores {
+pub struct Scored {
     /// One saliency for each group, -∞ where a weight of it is pruned.
     pub scores: Vec<f32>,
     /// For each weight, what the independent update multiplies F⁻¹ with: `w_i / [F⁻¹]_ii`, or
-    /// `([F⁻¹]_QQ)⁻¹ w_Q`.
+    /// `([F⁻¹]_QQ)⁻¹ w_Q`. Empty if the update is exact, which does not ask for it.
     pub pull: Vec<f32>,
-    /// The diagonal of F⁻¹.
-    pub diagonal: Vec<f32>,
+    /// Blocks whose single-precision Fisher matrix lost too many digits.
+    pub flagged: Vec<usize>,
 }
 
-/// Scores of a factored group, block by block. `weights` and `kept` are `[block][lane]`.
-///
-/// A single weight: `ρ = w² / (2 [F⁻¹]_ii)`. A group Q: `ρ = ½ w_Qᵀ z` with
-/// `[F⁻¹]_QQ z = w_Q`.
-pub fn of_group(group: &Group, weights: &[Lane], kept: &[Lane], size: usize) -> Vec<BlockScores> {
-    let mut result = vec![BlockScores::default(); LANES];
-    for first in (0..group.block).step_by(size) {
-        let columns = group.inverse_columns(first, size);
-        if size == 1 {
-            let diagonal = squares(&columns[0]);
-            for (lane, block) in result.iter_mut().enumerate() {
-                block.push_single(weights[first][lane], diagonal[lane], kept[first][lane] != 0.0);
-            }
-            continue;
+/// Where the saliencies of some consecutive blocks go.
+pub struct Out<'a> {
+    /// One for each group.
+    pub scores: &'a mut [f32],
+    /// One for each weight, or none.
+    pub pull: &'a mut [f32],
+    /// One for each weight, or none: the diagonal of F⁻¹.
+    pub diagonal: &'a mut [f32],
+}
+
+impl<'a> Out<'a> {
+    /// Cuts the places for a parameter into parts of `weights` weights.
+    pub fn split(
+        scores: &'a mut [f32],
+        pull: &'a mut [f32],
+        diagonal: &'a mut [f32],
+        weights: usize,
+        group: usize,
+    ) -> Vec<Out<'a>> {
+        let (mut pull, mut diagonal) = (pull.chunks_mut(weights), diagonal.chunks_mut(weights));
+        scores
+            .chunks_mut(weights / group)
+            .map(|scores| {
+                let (pull, diagonal) = (pull.next().unwrap_or_default(), diagonal.next().unwrap_or_default());
+                Out { scores, pull, diagonal }
+            })
+            .collect()
+    }
+
+    /// The `index`th part of `weights` weights.
+    pub fn part(&mut self, index: usize, weights: usize, group: usize) -> Out<'_> {
+        fn nth(values: &mut [f32], index: usize, size: usize) -> &mut [f32] {
+            values.chunks_mut(size).nth(index).unwrap_or_default()
         }
-        // [F⁻¹]_QQ = X_Qᵀ X_Q; column a of X begins at row first + a.
-        for (lane, block) in result.iter_mut().enumerate() {
-            let entry = |a: usize, b: usize| -> f64 {
-                let (low, high) = (a.min(b), a.max(b));
-                let shift = high - low;
-                let (x, y) = (&columns[low][shift..], &columns[high]);
-                x.iter().zip(y).map(|(x, y)| f64::from(x[lane]) * f64::from(y[lane])).sum()
-            };
-            let matrix: Vec<Vec<f64>> = (0..size).map(|a| (0..size).map(|b| entry(a, b)).collect()).collect();
-            let w: Vec<f64> = (0..size).map(|a| f64::from(weights[first + a][lane])).collect();
-            let whole = (0..size).all(|a| kept[first + a][lane] != 0.0);
-            block.push_group(&matrix, &w, whole);
+        Out {
+            scores: nth(self.scores, index, weights / group),
+            pull: nth(self.pull, index, weights),
+            diagonal: nth(self.diagonal, index, weights),
         }
     }
-    result
 }
 
-/// Scores of a dual block.
-pub fn of_dual(dual: &DualBlock, weights: &[f32], kept: &[bool], size: usize) -> BlockScores {
-    let mut result = BlockScores::default();
+/// Memory for a group of blocks, used again and again by one thread.
+pub struct Workspace {
+    group: Group,
+    weights: Vec<Lane>,
+    kept: Vec<Lane>,
+    fisher_diagonal: Vec<Lane>,
+    columns: Vec<Lane>,
+    square: Vec<Lane>,
+    small: Vec<Lane>,
+}
+
+impl Workspace {
+    /// For blocks of `block` weights.
+    pub fn new(block: usize) -> Self {
+        let lanes = || vec![ZERO; block];
+        Workspace {
+            group: Group::new(block),
+            weights: lanes(),
+            kept: lanes(),
+            fisher_diagonal: lanes(),
+            columns: Vec::new(),
+            square: Vec::new(),
+            small: Vec::new(),
+        }
+    }
+
+    /// Scores of sixteen blocks from `first` on. Returns which lanes lost too many digits: a pivot
+    /// that is not positive, or a large a-posteriori estimate `ε max F_ii [F⁻¹]_ii`. Their numbers
+    /// mean nothing.
+    #[allow(clippy::too_many_arguments)]
+    pub fn score(
+        &mut self,
+        fisher: &Fisher,
+        first: usize,
+        weights: &[f32],
+        kept: &[bool],
+        settings: &Settings,
+        runs: Option<Runs>,
+        out: &mut Out,
+    ) -> [bool; LANES] {
+        let block = fisher.block();
+        let blocks = weights.len().div_ceil(block);
+        let scale = 1.0 / settings.divisor as f32;
+        self.group.load(fisher, first, blocks, scale, settings.damp as f32);
+        gather(&mut self.weights, weights, first, |w| *w);
+        gather(&mut self.kept, kept, first, |k| f32::from(u8::from(*k)));
+        self.group.restrict(&self.kept, settings.damp as f32);
+        self.group.diagonal(&mut self.fisher_diagonal);
+        let sound = self.group.factor();
+        let mut worst = ZERO;
+        let size = settings.group;
+        // Columns of L⁻¹ are found four at a time; a run holds whole groups.
+        let run = if settings.correlated { block } else { size * (4 / size).max(1) };
+        for start in (0..block).step_by(run) {
+            let width = run.min(block - start);
+            self.columns.resize(width * block, ZERO);
+            self.group.inverse_columns(start, &mut self.columns);
+            for c in 0..width {
+                let column = &self.columns[c * block + start + c..(c + 1) * block];
+                let diagonal = dot(column, column);
+                for l in 0..LANES {
+                    worst[l] = worst[l].max(self.fisher_diagonal[start + c][l] * diagonal[l]);
+                    put(out.diagonal, l * block + start + c, diagonal[l]);
+                }
+                if size == 1 {
+                    self.singles(start + c, &diagonal, out);
+                }
+            }
+            if size > 1 {
+                for q in (0..width).step_by(size) {
+                    self.group_of(start, q, size, out);
+                }
+            }
+            if settings.correlated {
+                self.correlated(size, runs, out);
+            }
+        }
+        std::array::from_fn(|l| {
+            let error = f64::from(f32::EPSILON) * f64::from(worst[l]);
+            !sound[l] || error.is_nan() || error > LARGEST_ERROR
+        })
+    }
+
+    /// A single weight: `ρ = w² / (2 [F⁻¹]_ii)`.
+    fn singles(&self, i: usize, diagonal: &Lane, out: &mut Out) {
+        let block = self.group.block;
+        for (l, diagonal) in diagonal.iter().enumerate() {
+            let w = self.weights[i][l];
+            put(out.scores, l * block + i, single(w, *diagonal, self.kept[i][l] != 0.0));
+            put(out.pull, l * block + i, w / (diagonal + EPSILON));
+        }
+    }
+
+    /// A group Q: `ρ = ½ w_Qᵀ z` with `[F⁻¹]_QQ z = w_Q` and `[F⁻¹]_QQ = X_Qᵀ X_Q`, by Cholesky.
+    /// With `[F⁻¹]_QQ = L Lᵀ` the saliency is `½ |L⁻¹ w|²`, which rounding cannot make negative.
+    fn group_of(&mut self, start: usize, q: usize, size: usize, out: &mut Out) {
+        let block = self.group.block;
+        let first = start + q;
+        // L row by row, then z.
+        self.small.resize(size * size + size, ZERO);
+        let (l, z) = self.small.split_at_mut(size * size);
+        let mut total = ZERO;
+        for i in 0..size {
+            for j in 0..=i {
+                let from = first + i;
+                let (x, y) = (&self.columns[(q + i) * block..], &self.columns[(q + j) * block..]);
+                let mut sum = dot(&x[from..block], &y[from..block]);
+                for k in 0..j {
+                    for lane in 0..LANES {
+                        sum[lane] -= l[i * size + k][lane] * l[j * size + k][lane];
+                    }
+                }
+                l[i * size + j] = std::array::from_fn(|lane| match i == j {
+                    // A principal block of an inverse is positive; rounding may bring it to zero.
+                    true => sum[lane].max(f32::MIN_POSITIVE).sqrt(),
+                    false => sum[lane] / l[j * size + j][lane],
+                });
+            }
+            for lane in 0..LANES {
+                let mut sum = self.weights[first + i][lane];
+                for k in 0..i {
+                    sum -= l[i * size + k][lane] * z[k][lane];
+                }
+                z[i][lane] = sum / l[i * size + i][lane];
+                total[lane] += 0.5 * z[i][lane] * z[i][lane];
+            }
+        }
+        for i in (0..size).rev() {
+            for lane in 0..LANES {
+                let mut sum = z[i][lane];
+                for k in i + 1..size {
+                    sum -= l[k * size + i][lane] * z[k][lane];
+                }
+                z[i][lane] = sum / l[i * size + i][lane];
+            }
+        }
+        for lane in 0..LANES {
+            let whole = (0..size).all(|a| self.kept[first + a][lane] != 0.0);
+            let score = if whole { total[lane] } else { f32::NEG_INFINITY };
+            put(out.scores, (lane * block + first) / size, score);
+            for (a, z) in z.iter().enumerate() {
+                put(out.pull, lane * block + first + a, z[lane]);
+            }
+        }
+    }
+
+    /// Saliencies that are refreshed after every removal; all columns of L⁻¹ are at hand.
+    fn correlated(&mut self, size: usize, runs: Option<Runs>, out: &mut Out) {
+        let block = self.group.block;
+        self.square.resize(block * block, ZERO);
+        for i in 0..block {
+            for j in 0..=i {
+                let (x, y) = (&self.columns[i * block..], &self.columns[j * block..]);
+                let entry = dot(&x[i..block], &y[i..block]);
+                self.square[i * block + j] = entry;
+                self.square[j * block + i] = entry;
+            }
+        }
+        for lane in 0..LANES {
+            let at = lane * block / size;
+            let end = (at + block / size).min(out.scores.len());
+            if at < end {
+                let inverse: Vec<f64> = self.square.iter().map(|v| f64::from(v[lane])).collect();
+                let weights: Vec<f64> = self.weights.iter().map(|w| f64::from(w[lane])).collect();
+                let kept: Vec<bool> = self.kept.iter().map(|k| k[lane] != 0.0).collect();
+                let scores = correlated::scores(inverse, weights, &kept, size, runs);
+                out.scores[at..end].copy_from_slice(&scores[..end - at]);
+            }
+        }
+    }
+}
+
+/// Scores of a dual block; `None` if even double precision lost too many digits.
+pub fn of_dual(
+    dual: &DualBlock,
+    weights: &[f32],
+    kept: &[bool],
+    settings: &Settings,
+    runs: Option<Runs>,
+    out: &mut Out,
+) -> Option<()> {
+    let size = settings.group;
+    let mut worst: f64 = 0.0;
     for first in (0..weights.len()).step_by(size) {
         let size = size.min(weights.len() - first);
         let matrix = dual.inverse_block(first, size);
+        for (a, row) in matrix.iter().enumerate() {
+            if row[a] <= 0.0 {
+                return None;
+            }
+            worst = worst.max(dual.fisher_diagonal(first + a) * row[a]);
+            put(out.diagonal, first + a, row[a] as f32);
+        }
+        let w: Vec<f64> = weights[first..first + size].iter().map(|w| f64::from(*w)).collect();
         if size == 1 {
-            result.push_single(weights[first], matrix[0][0] as f32, kept[first]);
-        } else {
-            let w: Vec<f64> = weights[first..first + size].iter().map(|w| f64::from(*w)).collect();
-            result.push_group(&matrix, &w, kept[first..first + size].iter().all(|k| *k));
+            let diagonal = matrix[0][0] as f32;
+            put(out.scores, first, single(weights[first], diagonal, kept[first]));
+            put(out.pull, first, weights[first] / (diagonal + EPSILON));
+            continue;
+        }
+        let (saliency, z) = correlated::group_saliency(&matrix.concat(), &w);
+        let whole = kept[first..first + size].iter().all(|k| *k);
+        put(out.scores, first / size, if whole { saliency as f32 } else { f32::NEG_INFINITY });
+        for (a, z) in z.iter().enumerate() {
+            put(out.pull, first + a, *z as f32);
         }
     }
-    result
+    if settings.correlated {
+        let inverse = dual.inverse_block(0, weights.len()).concat();
+        let w = weights.iter().map(|w| f64::from(*w)).collect();
+        let scores = correlated::scores(inverse, w, kept, size, runs);
+        out.scores.copy_from_slice(&scores);
+    }
+    (f64::EPSILON * worst <= LARGEST_ERROR).then_some(())
 }
 
-impl BlockScores {
-    fn push_single(&mut self, weight: f32, diagonal: f32, kept: bool) {
-        self.scores.push(if kept { weight * weight / (2.0 * diagonal + EPSILON) } else { f32::NEG_INFINITY });
-        self.pull.push(weight / (diagonal + EPSILON));
-        self.diagonal.push(diagonal);
-    }
-
-    fn push_group(&mut self, matrix: &[Vec<f64>], weights: &[f64], kept: bool) {
-        let z = solve_small(matrix, weights);
-        let saliency: f64 = 0.5 * weights.iter().zip(&z).map(|(w, z)| w * z).sum::<f64>();
-        self.scores.push(if kept { saliency as f32 } else { f32::NEG_INFINITY });
-        self.pull.extend(z.iter().map(|z| *z as f32));
-        self.diagonal.extend((0..weights.len()).map(|i| matrix[i][i] as f32));
-    }
+fn single(weight: f32, diagonal: f32, kept: bool) -> f32 {
+    if kept { weight * weight / (2.0 * diagonal + EPSILON) } else { f32::NEG_INFINITY }
 }
 
-fn squares(column: &[Lane]) -> Lane {
-    let mut sum = [0.0; LANES];
-    for x in column {
-        for l in 0..LANES {
-            sum[l] = x[l].mul_add(x[l], sum[l]);
-        }
+/// Writes one number, if its place was asked for: the tail of the last block lies beyond.
+#[inline(always)]
+fn put(out: &mut [f32], index: usize, value: f32) {
+    if let Some(out) = out.get_mut(index) {
+        *out = value;
     }
-    sum
-}
-
-/// Solves a small symmetric positive system by Cholesky in double precision.
-fn solve_small(matrix: &[Vec<f64>], b: &[f64]) -> Vec<f64> {
-    let n = b.len();
-    let mut l = vec![vec![0.0; n]; n];
-    let mut x = b.to_vec();
-    for i in 0..n {
-        for j in 0..=i {
-            let sum = matrix[i][j] - (0..j).map(|k| l[i][k] * l[j][k]).sum::<f64>();
-            // A principal block of an inverse is positive; rounding may only bring it to zero.
-            l[i][j] = if i == j { sum.max(f64::MIN_POSITIVE).sqrt() } else { sum / l[j][j] };
-        }
-        x[i] = (x[i] - (0..i).map(|k| l[i][k] * x[k]).sum::<f64>()) / l[i][i];
-    }
-    for i in (0..n).rev() {
-        x[i] = (x[i] - (i + 1..n).map(|k| l[k][i] * x[k]).sum::<f64>()) / l[i][i];
-    }
-    x
 }

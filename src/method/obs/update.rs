@@ -1,57 +1,131 @@
 //! How the weights that stay make up for those that go.
 
-use super::dual::DualBlock;
-use super::lanes::{Group, LANES, Lane};
+use super::estimate::Estimate;
+use super::fisher::Fisher;
+use super::lanes::{Group, LANES, Lane, ZERO, gather, scatter};
+use super::surgeon::Settings;
 
-/// The paper's update of a factored group: every removed weight (or group) moves the others as if it
-/// were removed alone, `δ = F⁻¹ v` with v the pull of what is removed. Returns δ, to be subtracted.
-pub fn independent(group: &Group, pull_of_removed: &[Lane]) -> Vec<Lane> {
-    let mut delta = pull_of_removed.to_vec();
-    group.solve(&mut delta);
-    delta
+/// What happens to a parameter's weights: for each weight.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    /// As they are.
+    pub weights: &'a [f32],
+    /// Not pruned before.
+    pub kept: &'a [bool],
+    /// Pruned now.
+    pub newly: &'a [bool],
+    /// The pull of every weight, for the independent update.
+    pub pull: &'a [f32],
 }
 
-/// The joint update of all weights Q removed from a block: `δ_K = -F_KK⁻¹ F_KQ w_Q`, the minimum of
-/// the quadratic form over the weights K that stay. `group` holds F, unfactored; `stays` and
-/// `removed` are `[block][lane]`, the latter the removed weights and 0 elsewhere. Returns δ on K, to
-/// be subtracted; `None` with the lane that cannot be factored.
-pub fn exact(mut group: Group, stays: &[Lane], removed: &[Lane]) -> Result<Vec<Lane>, usize> {
-    let mut right = group.times(removed);
-    for (r, s) in right.iter_mut().zip(stays) {
-        for l in 0..LANES {
-            r[l] *= -s[l];
+/// Memory for a group of blocks, used again and again by one thread.
+pub struct Workspace {
+    group: Group,
+    kept: Vec<Lane>,
+    right: Vec<Lane>,
+    result: Vec<Lane>,
+}
+
+impl Workspace {
+    /// For blocks of `block` weights.
+    pub fn new(block: usize) -> Self {
+        let lanes = || vec![ZERO; block];
+        Workspace { group: Group::new(block), kept: lanes(), right: lanes(), result: lanes() }
+    }
+
+    /// δ of sixteen blocks from `first` on, to be subtracted from the weights. Returns for each lane
+    /// whether it could be factored.
+    pub fn delta(
+        &mut self,
+        fisher: &Fisher,
+        first: usize,
+        change: &Change,
+        settings: &Settings,
+        out: &mut [f32],
+    ) -> [bool; LANES] {
+        let block = fisher.block();
+        let blocks = change.kept.len().div_ceil(block);
+        let scale = 1.0 / settings.divisor as f32;
+        self.group.load(fisher, first, blocks, scale, settings.damp as f32);
+        let (start, end) = (first * block, (first * block + LANES * block).min(change.kept.len()));
+        let newly = &change.newly[start..end];
+        let one = |k: &bool| f32::from(u8::from(*k));
+        let chosen = |values: &[f32]| -> Vec<f32> {
+            values[start..end].iter().zip(newly).map(|(v, n)| if *n { *v } else { 0.0 }).collect()
+        };
+        let sound = if settings.exact {
+            let stays: Vec<bool> =
+                change.kept[start..end].iter().zip(newly).map(|(k, n)| *k && !*n).collect();
+            gather(&mut self.kept, &stays, 0, one);
+            gather(&mut self.right, &chosen(change.weights), 0, |w| *w);
+            self.exact()
+        } else {
+            gather(&mut self.kept, change.kept, first, one);
+            gather(&mut self.result, &chosen(change.pull), 0, |v| *v);
+            self.independent(settings.damp as f32)
+        };
+        scatter(out, &self.result);
+        sound
+    }
+
+    /// The paper's: every removed weight (or group) moves the others as if it were removed alone,
+    /// `δ = F⁻¹ v` with v the pull of what is removed.
+    fn independent(&mut self, damp: f32) -> [bool; LANES] {
+        self.group.restrict(&self.kept, damp);
+        let sound = self.group.factor();
+        self.group.solve(&mut self.result);
+        sound
+    }
+
+    /// The joint update of all weights Q removed from a block: `δ_K = -F_KK⁻¹ F_KQ w_Q`, the minimum
+    /// of the quadratic form over the weights K that stay.
+    fn exact(&mut self) -> [bool; LANES] {
+        self.group.times(&self.right, &mut self.result);
+        for (r, s) in self.result.iter_mut().zip(&self.kept) {
+            for l in 0..LANES {
+                r[l] *= -s[l];
+            }
         }
+        self.group.restrict(&self.kept, 1.0);
+        let sound = self.group.factor();
+        self.group.solve(&mut self.result);
+        sound
     }
-    group.restrict(stays, 1.0);
-    if let Some(lane) = group.factor().unfactored {
-        return Err(lane);
-    }
-    group.solve(&mut right);
-    Ok(right)
 }
 
-/// The paper's update of a dual block.
-pub fn independent_dual(dual: &DualBlock, pull_of_removed: &[f64]) -> Vec<f64> {
-    dual.solve(pull_of_removed)
-}
-
-/// The joint update of a dual block. `stays_dual` is the dual of the gradients restricted to the
-/// weights that stay, so that it solves with F_KK.
-pub fn exact_dual(
-    dual: &DualBlock,
-    stays_dual: &DualBlock,
-    stays: &[bool],
-    removed: &[f64],
-    divisor: f64,
-) -> Vec<f64> {
+/// δ of a block that is known by its gradients or its root, in double precision; `change` is the
+/// block's alone. `None` if it cannot be factored.
+pub fn of_dual(estimate: &Estimate, block: usize, change: &Change, settings: &Settings) -> Option<Vec<f64>> {
+    let chosen = |values: &[f32]| -> Vec<f64> {
+        values.iter().zip(change.newly).map(|(v, n)| if *n { f64::from(*v) } else { 0.0 }).collect()
+    };
+    let whole = estimate.dual(block, change.kept, settings)?;
+    if !settings.exact {
+        return Some(whole.solve(&chosen(change.pull)));
+    }
+    let stays: Vec<bool> = change.kept.iter().zip(change.newly).map(|(k, n)| *k && !*n).collect();
+    let rest = estimate.dual(block, &stays, settings)?;
     // F_KQ has no damp: K and Q are disjoint.
-    let mut right = dual.fisher_times(removed, divisor);
-    for (r, s) in right.iter_mut().zip(stays) {
+    let mut right = whole.fisher_times(&chosen(change.weights));
+    for (r, s) in right.iter_mut().zip(&stays) {
         *r = if *s { -*r } else { 0.0 };
     }
-    let mut delta = stays_dual.solve(&right);
-    for (d, s) in delta.iter_mut().zip(stays) {
+    let mut delta = rest.solve(&right);
+    for (d, s) in delta.iter_mut().zip(&stays) {
         *d = if *s { *d } else { 0.0 };
     }
-    delta
+    Some(delta)
+}
+
+impl Change<'_> {
+    /// Of some of the weights.
+    pub fn of(&self, range: std::ops::Range<usize>) -> Change<'_> {
+        let pull = self.pull.get(range.clone()).unwrap_or_default();
+        Change {
+            weights: &self.weights[range.clone()],
+            kept: &self.kept[range.clone()],
+            newly: &self.newly[range],
+            pull,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, Targets};
 use crate::language::check::value::Value;
 use crate::language::syntax::ast::Spanned;
 use crate::params::BertShape;
-use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Rank, Scheme, Update};
+use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Precision, Rank, Scheme, Update};
 
 use super::take::{count, flag, span, take, time};
 
@@ -147,6 +147,11 @@ pub(super) fn criterion(value: Value) -> Criterion {
                 Some(Value::Choice("independent", _)) => Update::Independent,
                 _ => Update::Exact,
             },
+            precision: match take(&mut fields, "precision").map(|p| p.value) {
+                Some(Value::Choice("bf16", _)) => Precision::Bf16,
+                _ => Precision::F32,
+            },
+            correlated: matches!(fields.get("correlated").map(|c| &c.value), Some(Value::Bool(true))),
         }),
         Value::Choice("movement", _) => Criterion::Movement,
         _ => Criterion::Magnitude,

@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::language::check::recipe::{Prune, Stage};
-use crate::schedule::ir::{Criterion, Obs, Pattern, Rank};
+use crate::schedule::ir::{Criterion, Obs, Pattern, Precision, Rank, Update};
 
 /// Checks every `prune` of a stage.
 pub fn check(stage: &Stage, findings: &mut Findings) {
@@ -152,7 +152,28 @@ fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
             .help("1e-7 is the paper's"),
         );
     }
-    if obs.gradients < obs.block {
+    if obs.correlated && obs.update == Update::Independent {
+        findings.push(
+            Diagnostic::error(
+                Code::SettingHasNoEffect,
+                "`correlated` refreshes saliencies by the exact update",
+                by.span,
+                "update: independent",
+            )
+            .help("write `update: exact`"),
+        );
+    }
+    if obs.gradients < obs.block && obs.precision == Precision::Bf16 {
+        findings.push(
+            Diagnostic::error(
+                Code::RankDeficient,
+                format!("{} gradients cannot fill a Fisher block of {}", obs.gradients, obs.block),
+                by.span,
+                "what is left to `damp` needs more digits than bf16 has",
+            )
+            .help(format!("write `precision: f32`, or use at least {} gradients", obs.block)),
+        );
+    } else if obs.gradients < obs.block {
         findings.push(
             Diagnostic::warning(
                 Code::RankDeficient,

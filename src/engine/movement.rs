@@ -1,0 +1,80 @@
+//! Scores of `by: movement` statements, accumulated while a stage trains.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::method::criterion::movement::accumulate;
+use crate::schedule::ir::{Criterion, Stage};
+use crate::task::parameters::{ModuleParameter, to_hugging_face};
+
+use super::EngineError;
+use super::pruner;
+
+/// The scores of every parameter that is pruned by movement, in Burn's layout.
+#[derive(Default)]
+pub struct Movements {
+    scores: HashMap<ParamId, Option<Tensor<1>>>,
+    steps: u64,
+}
+
+impl Movements {
+    /// Zero for the targets of a stage's statements.
+    ///
+    /// # Errors
+    /// A selector that cannot be read or selects nothing.
+    pub fn new<M: Module>(stage: &Stage, model: &M) -> Result<Self, EngineError> {
+        let mut movements = Movements::default();
+        for statement in stage.prune.iter().filter(|p| p.by == Criterion::Movement) {
+            for target in pruner::targets(model, statement, &stage.name)? {
+                movements.scores.insert(target.id, None);
+            }
+        }
+        Ok(movements)
+    }
+
+    /// Whether there are any targets, and none has seen a step yet.
+    pub fn lacks_steps(&self) -> bool {
+        !self.scores.is_empty() && self.steps == 0
+    }
+
+    /// Takes in the gradients of a step at the weights that they belong to, unclipped.
+    pub fn add<M: Module>(&mut self, model: &M, gradients: &GradientsParams) {
+        if !self.scores.is_empty() {
+            self.steps += 1;
+            model.visit(&mut Add { scores: &mut self.scores, gradients });
+        }
+    }
+
+    /// A target's scores in the Hugging Face layout. `None` if it had no gradient yet.
+    pub fn scores(&self, target: &ModuleParameter) -> Option<Vec<f32>> {
+        let scores = self.scores.get(&target.id)?.clone()?;
+        let [mut rows, mut columns] = match target.parameter.shape[..] {
+            [rows, columns] => [rows, columns],
+            _ => [1, target.parameter.count()],
+        };
+        if target.transposed {
+            (rows, columns) = (columns, rows);
+        }
+        Some(to_hugging_face(scores.reshape([rows, columns]), target.transposed))
+    }
+}
+
+struct Add<'a> {
+    scores: &'a mut HashMap<ParamId, Option<Tensor<1>>>,
+    gradients: &'a GradientsParams,
+}
+
+impl ModuleVisitor for Add<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(scores) = self.scores.get_mut(&param.id) else { return };
+        let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+        let count: usize = gradient.dims().iter().product();
+        let gradient: Tensor<1> = gradient.reshape([count]);
+        let weights = param.val().inner().reshape([count]);
+        let before = scores.take().unwrap_or_else(|| gradient.zeros_like());
+        *scores = Some(accumulate(before, weights, gradient));
+    }
+}

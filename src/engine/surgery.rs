@@ -1,0 +1,180 @@
+//! One round of the surgeon: gradients, saliencies, the choice, and what it does to the weights.
+//!
+//! Parameters are estimated in as many passes as the allowed memory asks for. Those that are ranked
+//! together are all scored before the first of them is updated, so their gradients are computed
+//! again for the update, all but the last pass's.
+
+use crate::method::mask::Mask;
+use crate::method::mask::grouping::Grouping;
+use crate::method::mask::select::select_sized;
+use crate::method::obs::surgeon::{removal, score};
+use crate::method::obs::{self, Estimate, ObsError, Removal, Roots, Scored, Settings};
+use crate::schedule::ir::{Obs, Precision, Prune, Update};
+use crate::schedule::memory::Pass;
+use crate::task::Task;
+use crate::task::parameters::ModuleParameter;
+
+use super::gradients::{self, Draw};
+use super::pruner::{Goal, selection};
+
+/// The largest damp that is tried before a block is given up.
+const LARGEST_DAMP: f64 = 1.0;
+
+/// What a round works on.
+pub struct Surgery<'a, T: Task> {
+    pub task: &'a T,
+    pub model: &'a T::Model,
+    pub statement: &'a Prune,
+    pub obs: &'a Obs,
+    pub targets: &'a [ModuleParameter],
+    pub groupings: &'a [Grouping],
+    pub passes: &'a [Pass],
+    pub weights: &'a [Vec<f32>],
+    pub masks: &'a [Mask],
+    pub goals: &'a [Goal<'a>],
+    pub draw: Draw<'a>,
+}
+
+/// A parameter's index, and why it cannot be pruned.
+type Trouble = (usize, ObsError);
+
+impl<T: Task> Surgery<'_, T> {
+    /// What goes from each target, and the damp that it took.
+    pub fn round(&self, progress: &mut dyn FnMut()) -> Result<(Vec<Removal>, f64), Trouble> {
+        let mut settings = Settings {
+            block: self.obs.block,
+            damp: self.obs.damp,
+            divisor: self.obs.gradients,
+            exact: self.obs.update == Update::Exact,
+            group: self.groupings.first().map_or(1, |g| g.run()),
+            correlated: self.obs.correlated,
+        };
+        loop {
+            match self.attempt(&settings, progress) {
+                Err((_, ObsError::NotFactored { .. }))
+                    if self.obs.raise_damp && settings.damp < LARGEST_DAMP =>
+                {
+                    settings.damp *= 10.0;
+                }
+                result => return Ok((result?, settings.damp)),
+            }
+        }
+    }
+
+    fn attempt(&self, settings: &Settings, progress: &mut dyn FnMut()) -> Result<Vec<Removal>, Trouble> {
+        let together = self.statement.sweeps(2) > 2;
+        let mut scores: Vec<Vec<f32>> = vec![Vec::new(); self.targets.len()];
+        let mut known: Vec<Scored> = vec![Scored::default(); self.targets.len()];
+        let mut cured: Vec<Vec<usize>> = vec![Vec::new(); self.targets.len()];
+        let mut removals: Vec<Option<Removal>> = vec![None; self.targets.len()];
+        let mut last = Vec::new();
+        for pass in self.passes {
+            // The pass before gives back its memory first.
+            drop(std::mem::take(&mut last));
+            let mut estimates = self.estimate(pass, progress);
+            for (i, estimate) in pass.targets.clone().zip(&mut estimates) {
+                let mut scored = self.score(i, estimate, settings)?;
+                if !scored.flagged.is_empty() {
+                    cured[i] = std::mem::take(&mut scored.flagged);
+                    self.cure(i, estimate, &cured[i]);
+                    scored = self.score(i, estimate, settings)?;
+                }
+                scores[i] = self.groupings[i].of_runs(std::mem::take(&mut scored.scores));
+                known[i] = scored;
+                if !together {
+                    let goal = self.goals.iter().find(|g| g.members.contains(&i));
+                    let selection = selection(self.statement, goal.map_or(0.0, |g| g.sparsity));
+                    let pruned = select_sized(&scores[i..=i], &[1], selection);
+                    removals[i] = Some(self.remove(i, estimate, &known[i], &pruned[0], settings)?);
+                    (scores[i], known[i]) = (Vec::new(), Scored::default());
+                }
+            }
+            last = estimates;
+        }
+        if together {
+            let chosen = self.choose(&mut scores);
+            for (p, pass) in self.passes.iter().enumerate().rev() {
+                let estimates = match p + 1 == self.passes.len() {
+                    true => std::mem::take(&mut last),
+                    false => self.estimate(pass, progress),
+                };
+                for (i, mut estimate) in pass.targets.clone().zip(estimates) {
+                    if p + 1 < self.passes.len() && !cured[i].is_empty() {
+                        self.cure(i, &mut estimate, &cured[i]);
+                    }
+                    estimate.finish();
+                    let scored = std::mem::take(&mut known[i]);
+                    removals[i] = Some(self.remove(i, &estimate, &scored, &chosen[i], settings)?);
+                }
+            }
+        }
+        Ok(removals.into_iter().flatten().collect())
+    }
+
+    /// The estimates of a pass's targets.
+    fn estimate(&self, pass: &Pass, progress: &mut dyn FnMut()) -> Vec<Estimate> {
+        let obs = self.obs;
+        let precision = match obs.precision {
+            Precision::F32 => obs::Precision::Single,
+            Precision::Bf16 => obs::Precision::Half,
+        };
+        let targets: Vec<&ModuleParameter> = self.targets[pass.targets.clone()].iter().collect();
+        let mut estimates: Vec<Estimate> = targets
+            .iter()
+            .map(|t| {
+                let count = t.parameter.count();
+                Estimate::with_precision(count, obs.block, obs.gradients, pass.rows, precision)
+            })
+            .collect();
+        let sink = |i: usize, gradient: &[f32]| estimates[i].add(gradient);
+        gradients::each(self.task, self.model, &targets, obs, &self.draw, sink, progress);
+        estimates
+    }
+
+    fn score(&self, i: usize, estimate: &mut Estimate, settings: &Settings) -> Result<Scored, Trouble> {
+        let selection = selection(self.statement, 0.0);
+        score(estimate, &self.weights[i], &self.masks[i], selection, settings).map_err(|e| (i, e))
+    }
+
+    /// Finds the square roots of blocks that lost too many digits, from the same gradients once more:
+    /// as many blocks at a time as the allowed memory holds.
+    fn cure(&self, i: usize, estimate: &mut Estimate, blocks: &[usize]) {
+        let most = self.obs.memory.unwrap_or(u64::MAX) / Roots::bytes_of_block(self.obs.block);
+        let most = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
+        for some in blocks.chunks(most.min(blocks.len())) {
+            let target = &self.targets[i];
+            let mut roots = Roots::new(target.parameter.count(), self.obs.block, some);
+            let sink = |_: usize, gradient: &[f32]| roots.add(gradient);
+            gradients::each(self.task, self.model, &[target], self.obs, &self.draw, sink, || ());
+            estimate.cure(roots);
+        }
+    }
+
+    /// For each target which of its groups go, ranked with the others of its goal.
+    fn choose(&self, scores: &mut [Vec<f32>]) -> Vec<Vec<bool>> {
+        let mut chosen = vec![Vec::new(); scores.len()];
+        for goal in self.goals {
+            let own: Vec<Vec<f32>> = goal.members.iter().map(|i| std::mem::take(&mut scores[*i])).collect();
+            let sizes: Vec<usize> =
+                goal.members.iter().map(|i| self.groupings[*i].size(self.weights[*i].len())).collect();
+            let pruned = select_sized(&own, &sizes, selection(self.statement, goal.sparsity));
+            for (i, pruned) in goal.members.iter().zip(pruned) {
+                chosen[*i] = pruned;
+            }
+        }
+        chosen
+    }
+
+    fn remove(
+        &self,
+        i: usize,
+        estimate: &Estimate,
+        scored: &Scored,
+        groups: &[bool],
+        settings: &Settings,
+    ) -> Result<Removal, Trouble> {
+        let weights = &self.weights[i];
+        let pruned = self.groupings[i].spread(groups, weights.len());
+        removal(estimate, weights, &self.masks[i], &scored.pull, pruned, settings).map_err(|e| (i, e))
+    }
+}

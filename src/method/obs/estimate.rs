@@ -1,0 +1,236 @@
+//! The estimate of one parameter's Fisher matrix, fed gradient by gradient.
+
+use std::collections::BTreeMap;
+
+use half::bf16;
+
+use super::dual::DualBlock;
+use super::fisher::Fisher;
+use super::gram::{Rows, Stored};
+use super::prefetch::LINE;
+use super::roots::Roots;
+use super::surgeon::Settings;
+
+/// In how many bits gradients wait until they are summed; sums are float32 always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// float32.
+    #[default]
+    Single,
+    /// bfloat16, rounded to the nearest: half the memory for the chunk, 8 bits of mantissa.
+    Half,
+}
+
+impl Precision {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Precision::Single => 4,
+            Precision::Half => 2,
+        }
+    }
+}
+
+/// The estimate of one parameter's Fisher matrix.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    pub(super) count: usize,
+    pub(super) block: usize,
+    pub(super) kind: Kind,
+    chunk: Chunk,
+    capacity: usize,
+    finite: bool,
+    roots: BTreeMap<usize, Vec<f64>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// Sums of outer products.
+    Primal(Fisher),
+    /// All gradients, fewer than a block has weights.
+    Dual,
+}
+
+/// Gradients that wait, row by row.
+#[derive(Clone, Debug)]
+enum Chunk {
+    Single(Vec<f32>),
+    Half(Vec<bf16>),
+}
+
+impl Estimate {
+    /// An estimate from `gradients` gradients of a parameter of `count` weights, summed `chunk` at a
+    /// time.
+    pub fn new(count: usize, block: usize, gradients: usize, chunk: usize) -> Self {
+        Self::with_precision(count, block, gradients, chunk, Precision::Single)
+    }
+
+    /// The same, with gradients that wait in the given precision. Where there are fewer gradients
+    /// than weights in a block they are kept in float32 all the same.
+    pub fn with_precision(
+        count: usize,
+        block: usize,
+        gradients: usize,
+        chunk: usize,
+        precision: Precision,
+    ) -> Self {
+        let few = gradients < block;
+        let kind = if few { Kind::Dual } else { Kind::Primal(Fisher::new(count, block)) };
+        let waiting = match precision {
+            Precision::Half if !few => Chunk::Half(Vec::new()),
+            _ => Chunk::Single(Vec::new()),
+        };
+        let capacity = if few { gradients } else { chunk.min(gradients).max(1) };
+        Estimate { count, block, kind, chunk: waiting, capacity, finite: true, roots: BTreeMap::new() }
+    }
+
+    /// Takes in one gradient in the Hugging Face layout.
+    ///
+    /// # Panics
+    /// If it has another number of elements than the parameter.
+    pub fn add(&mut self, gradient: &[f32]) {
+        assert_eq!(gradient.len(), self.count, "elements of a gradient");
+        self.finite &= gradient.iter().all(|g| g.is_finite());
+        let (stride, capacity) = (stride(self.count), self.capacity);
+        match &mut self.chunk {
+            Chunk::Single(rows) => push(rows, gradient.iter().copied(), stride, capacity),
+            Chunk::Half(rows) => push(rows, gradient.iter().map(|g| bf16::from_f32(*g)), stride, capacity),
+        }
+        if self.waiting() >= self.capacity {
+            self.flush();
+        }
+    }
+
+    /// Takes in several gradients at once, where they lie.
+    ///
+    /// # Panics
+    /// If one has fewer elements than the parameter.
+    pub fn add_chunk<T: AsRef<[f32]> + Sync>(&mut self, gradients: &[T]) {
+        match &mut self.kind {
+            Kind::Primal(fisher) => fisher.add(gradients),
+            Kind::Dual => gradients.iter().for_each(|g| self.add(&g.as_ref()[..self.count])),
+        }
+    }
+
+    /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
+    pub fn cure(&mut self, roots: Roots) {
+        self.finite &= roots.is_finite();
+        self.roots.extend(roots.finish());
+    }
+
+    /// Whether a block is known by its square root.
+    pub(super) fn is_cured(&self, block: usize) -> bool {
+        self.roots.contains_key(&block)
+    }
+
+    /// Whether every gradient was finite, as far as it was looked at.
+    pub(super) fn is_finite(&self) -> bool {
+        self.finite
+    }
+
+    /// Whether no gradient but zero was taken in.
+    pub(super) fn is_zero(&self) -> bool {
+        match (&self.kind, &self.chunk) {
+            (Kind::Primal(fisher), _) => fisher.is_zero(),
+            (Kind::Dual, Chunk::Single(rows)) => rows.iter().all(|g| *g == 0.0),
+            (Kind::Dual, Chunk::Half(_)) => false,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        let length = match &self.chunk {
+            Chunk::Single(rows) => rows.len(),
+            Chunk::Half(rows) => rows.len(),
+        };
+        length / stride(self.count)
+    }
+
+    /// Sums what waits.
+    pub(super) fn flush(&mut self) {
+        let Kind::Primal(fisher) = &mut self.kind else { return };
+        let (stride, count) = (stride(self.count), self.count);
+        match &mut self.chunk {
+            Chunk::Single(rows) => {
+                fisher.add(&Strided { values: rows, stride, count });
+                rows.clear();
+            }
+            Chunk::Half(rows) => {
+                fisher.add(&Strided { values: rows, stride, count });
+                rows.clear();
+            }
+        }
+    }
+
+    /// Sums what waits and gives back its memory: no gradient follows.
+    pub fn finish(&mut self) {
+        if let Kind::Primal(_) = self.kind {
+            self.flush();
+            self.chunk = Chunk::Single(Vec::new());
+        }
+    }
+
+    /// The dual of a block's gradients, restricted to the weights where `kept` holds: of a block that
+    /// is known by its gradients or its root.
+    pub(super) fn dual(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<DualBlock> {
+        let range = block * self.block..((block + 1) * self.block).min(self.count);
+        let width = range.len();
+        let masked = |values: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
+            values.take(width).zip(kept).map(|(g, k)| if *k { g } else { 0.0 }).collect()
+        };
+        let rows = match (&self.roots.get(&block), &self.chunk) {
+            (Some(root), _) => root.chunks(self.block).map(|row| masked(&mut row.iter().copied())).collect(),
+            (None, Chunk::Single(rows)) => rows
+                .chunks(stride(self.count))
+                .map(|row| masked(&mut row[range.clone()].iter().map(|g| f64::from(*g))))
+                .collect(),
+            (None, Chunk::Half(_)) => return None,
+        };
+        DualBlock::new(rows, settings.divisor as f64, settings.damp, width)
+    }
+}
+
+/// Numbers from one row to the next: whole cache lines, and an odd number of them, so that the same
+/// place of all rows does not fall into the same corner of a cache.
+fn stride(count: usize) -> usize {
+    const WIDTH: usize = LINE / 4;
+    (count.div_ceil(WIDTH) | 1) * WIDTH
+}
+
+fn push<T: Copy + Default>(
+    rows: &mut Vec<T>,
+    gradient: impl Iterator<Item = T>,
+    stride: usize,
+    capacity: usize,
+) {
+    if rows.capacity() < capacity * stride {
+        rows.reserve_exact(capacity * stride - rows.len());
+    }
+    rows.extend(gradient);
+    rows.resize(rows.len().next_multiple_of(stride), T::default());
+}
+
+struct Strided<'a, T> {
+    values: &'a [T],
+    stride: usize,
+    count: usize,
+}
+
+impl<T: Stored> Rows for Strided<'_, T> {
+    type Value = T;
+
+    fn count(&self) -> usize {
+        self.values.len() / self.stride
+    }
+
+    #[inline(always)]
+    fn row(&self, index: usize) -> &[T] {
+        &self.values[index * self.stride..][..self.count]
+    }
+}
+
+impl Stored for bf16 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+}
