@@ -69,6 +69,7 @@ fn stage(stage: &recipe::Stage) -> Stage {
             hardness: distill.hardness.value,
             temperature: distill.temperature.value,
             outputs: distill.outputs.iter().map(|o| o.value.clone()).collect(),
+            hidden: distill.hidden.as_ref().map(|h| h.value.clone()),
         }),
         evaluate_every: stage.evaluate_every.as_ref().map(|e| e.value),
     }

@@ -69,6 +69,10 @@ pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
         let end = until(stage, distill.end);
         let what = format!("learn from {from} {share} at temperature {}{end}", distill.temperature);
         add(distill.start, "distill", what, None);
+        if let Some(hidden) = &distill.hidden {
+            let what = format!("match the states of `{}`, with a gain of {}", hidden.modules, hidden.gain);
+            add(distill.start, "distill", what, None);
+        }
     }
     for event in timeline.prunes() {
         let prune = &stage.prune[event.prune];

@@ -409,6 +409,27 @@ pub struct Distill {
     /// The outputs that are matched; empty for all of the task's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
+    /// Outputs inside the model that are matched besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<HiddenStates>,
+}
+
+/// Outputs of modules that are to resemble the teacher's: `gain Σ MSE(student, teacher)`, each divided by
+/// the mean square of the teacher's and ε (SparseML's `PerLayerDistillationModifier`). It is added to the
+/// loss.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HiddenStates {
+    /// A pattern of the student's modules, such as `bert.encoder.layer.*`.
+    pub modules: String,
+    /// A pattern of the teacher's, matched with the student's in order; the same if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+    /// What the sum is multiplied by.
+    pub gain: f64,
+    /// Whether each error is divided by the mean square of the teacher's.
+    pub normalize: bool,
+    /// ε.
+    pub epsilon: f64,
 }
 
 /// The model that is learned from.

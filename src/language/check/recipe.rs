@@ -3,7 +3,9 @@
 use crate::diag::{Code, Span};
 use crate::language::syntax::ast::Spanned;
 use crate::params::Selector;
-use crate::schedule::ir::{Criterion, Data, Layers, Model, Pattern, Rank, Scheme, Teacher, Train};
+use crate::schedule::ir::{
+    Criterion, Data, HiddenStates, Layers, Model, Pattern, Rank, Scheme, Teacher, Train,
+};
 use crate::schedule::{Ramp, Time};
 
 /// A recipe whose words all have a meaning.
@@ -163,6 +165,8 @@ pub struct Distill {
     pub temperature: Spanned<f64>,
     /// The matched outputs.
     pub outputs: Vec<Spanned<String>>,
+    /// Outputs inside the model that are matched besides.
+    pub hidden: Option<Spanned<HiddenStates>>,
     /// The head of the statement.
     pub head: Span,
 }

@@ -54,6 +54,26 @@ pub enum Place {
     Stage,
 }
 
+/// What `distill { hidden: … }` may be.
+pub const HIDDEN: &[Choice] = &[Choice {
+    name: "states",
+    arguments: &[
+        Setting::required("of", Type::Text, "The student's modules, such as `bert.encoder.layer.*`.")
+            .formerly(&["student_layer_names"]),
+        Setting::optional("teacher", Type::Text, "The teacher's, in the same order; the same if left out.")
+            .formerly(&["teacher_layer_names"]),
+        Setting::with_default("gain", Type::Number, "1.5", "What the sum of the errors is multiplied by."),
+        Setting::with_default(
+            "normalize",
+            Type::Bool,
+            "true",
+            "Whether each error is divided by the mean square of the teacher's.",
+        ),
+        Setting::with_default("epsilon", Type::Rate, "1e-6", "Added to that mean square."),
+    ],
+    doc: "The mean squared error of modules' outputs.",
+}];
+
 /// Which weights go together.
 pub const PATTERNS: &[Choice] = &[
     Choice::word("unstructured", "Every weight by itself."),
@@ -452,6 +472,11 @@ pub const VERBS: &[Verb] = &[
             ),
             Setting::optional("match", Type::Names, "The outputs to match; all of the task's if left out.")
                 .formerly(&["distill_output_keys"]),
+            Setting::optional(
+                "hidden",
+                Type::Choice(HIDDEN),
+                "Outputs inside the model to match besides; their error is added to the loss.",
+            ),
         ]),
         places: &[Place::Stage],
         repeats: false,

@@ -51,7 +51,7 @@ pub(super) fn groups(
     }
     let quantization: Vec<Value> =
         quantize::quantization(stage, length, table, refusals).into_iter().collect();
-    let distillation: Vec<Value> = stage.distill.iter().map(|d| distill(d, length, refusals)).collect();
+    let distillation: Vec<Value> = stage.distill.iter().flat_map(|d| distill(d, length, refusals)).collect();
     let groups = [
         ("training_modifiers", training),
         ("pruning_modifiers", pruning),
@@ -254,7 +254,14 @@ fn layers(layers: &Layers, table: Option<&ParameterTable>, refusals: &mut Refusa
     Some(modifier("LayerPruningModifier", [("layers", words(names))]))
 }
 
-fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Value {
+/// The names of a pattern that is a list: `{a,b}` or one name.
+fn listed(pattern: &str) -> Vec<String> {
+    let inner = pattern.strip_prefix('{').and_then(|p| p.strip_suffix('}')).unwrap_or(pattern);
+    inner.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+/// The modifiers of a `distill`: outputs and hidden states have one each.
+fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Vec<Value> {
     if distill.from != Teacher::Flag {
         refusals.add(
             "the teacher is named in the recipe",
@@ -266,5 +273,23 @@ fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Value {
         list.push(("distill_output_keys", words(&distill.outputs)));
     }
     list.extend(times(distill.start, distill.end, length, refusals));
-    modifier("DistillationModifier", list)
+    let Some(hidden) = &distill.hidden else { return vec![modifier("DistillationModifier", list)] };
+    let names = |pattern: &str| words(&listed(pattern));
+    let mut states = vec![
+        ("gain", float(hidden.gain)),
+        ("normalize", Value::Bool(hidden.normalize)),
+        ("epsilon", float(hidden.epsilon)),
+        ("student_layer_names", names(&hidden.modules)),
+        ("teacher_layer_names", names(hidden.teacher.as_ref().unwrap_or(&hidden.modules))),
+    ];
+    if [Some(&hidden.modules), hidden.teacher.as_ref()].into_iter().flatten().any(|p| p.contains(['*', '?']))
+    {
+        refusals.add(
+            "a pattern of hidden states",
+            "SparseML knows exact names only: list them, as `{bert.encoder.layer.0,bert.encoder.layer.1}`",
+        );
+    }
+    states.extend(times(distill.start, distill.end, length, refusals));
+    let states = modifier("PerLayerDistillationModifier", states);
+    if distill.hardness == 0.0 { vec![states] } else { vec![modifier("DistillationModifier", list), states] }
 }

@@ -141,10 +141,27 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
     write(draft, timed, body, length);
 }
 
-fn write(draft: &mut Draft, timed: &Timed, body: Vec<Line>, length: Epochs) {
+/// Adds the statement. Both of SparseML's modifiers over one window are one statement here: what is written
+/// for the outputs takes the place of what was assumed for hidden states alone.
+pub(super) fn write(draft: &mut Draft, timed: &Timed, body: Vec<Line>, length: Epochs) {
+    let over = timed.over(length);
+    let assumed = |line: &Line| line.fields.is_empty();
+    if let Some(earlier) = draft.statements.iter_mut().find(|s| s.order == Order::Distill)
+        && earlier.head.parts.get(1).map(|p| &p.0) == over.as_ref()
+        && let Some(lines) = &mut earlier.body
+        && (lines.iter().any(assumed) || body.iter().any(assumed))
+    {
+        lines.retain(|line| !assumed(line));
+        let own = body.into_iter().filter(|line| !assumed(line));
+        let (hidden, outputs): (Vec<Line>, Vec<Line>) =
+            lines.drain(..).chain(own).partition(|l| l.parts[0].0.starts_with("hidden"));
+        lines.extend(outputs.into_iter().chain(hidden));
+        earlier.head.fields.extend([timed.fields.modifier.at, timed.start_at(), timed.end_at()]);
+        return;
+    }
     let mut head = Line::of("distill from teacher", timed.fields.modifier.at);
     head.fields.extend([timed.start_at(), timed.end_at()]);
-    if let Some(over) = timed.over(length) {
+    if let Some(over) = over {
         head = head.and(over, timed.start_at().to(timed.end_at()));
     }
     draft.add(Order::Distill, head, Some(body));

@@ -1,7 +1,7 @@
 //! A SparseML recipe to the text of an `.obert` recipe.
 //!
 //! - [`time`]: when each modifier is at work, and how long the recipe is;
-//! - [`rates`]: the learning rate; [`prune`], [`distill`], [`quantize`], [`layers`]: one family of
+//! - [`rates`]: the learning rate; [`prune`], [`distill`], [`hidden`], [`quantize`], [`layers`]: one family of
 //!   modifiers each;
 //! - [`select`]: parameters by pattern, in words that a person would use;
 //! - [`context`]: what a SparseML recipe does not say: model, data, batch;
@@ -11,6 +11,7 @@
 mod context;
 mod distill;
 mod draft;
+mod hidden;
 mod layers;
 mod places;
 mod prune;
@@ -157,6 +158,7 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
             }
             Family::Constant => prune::constant(draft, modifier, &select, length, findings),
             Family::Distillation => distill::outputs(draft, modifier, length, findings),
+            Family::PerLayerDistillation => hidden::states(draft, modifier, length, findings),
             Family::OutputDistillation => distill::scaled(draft, modifier, length, findings),
             Family::Quantization => quantize::quantize(draft, modifier, &select, length, findings),
             Family::WeightDecay => layers::weight_decay(draft, modifier, findings),

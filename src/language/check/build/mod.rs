@@ -1,6 +1,7 @@
-//! From the bound recipe to the typed one: [`stage`] by stage, [`statements`] in them, values
-//! [`take`]n out of what was read.
+//! From the bound recipe to the typed one: [`stage`] by stage, [`statements`] and [`distill`] in them,
+//! values [`take`]n out of what was read.
 
+mod distill;
 mod stage;
 mod statements;
 mod take;

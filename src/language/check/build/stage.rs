@@ -1,18 +1,18 @@
 //! A stage or a branch, statement by statement.
 
-use crate::diag::{Code, Diagnostic, Span, nearest};
+use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::check::fields::{self, Statement};
-use crate::language::check::recipe::{Distill, Instants, LrPiece, Stage, Targets};
+use crate::language::check::recipe::{Instants, LrPiece, Stage, Targets};
 use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
 use crate::language::vocab::{Body, Type, verb};
 use crate::schedule::Time;
-use crate::schedule::ir::{Layers, START, Teacher, Train};
+use crate::schedule::ir::{Layers, START, Train};
 
 use super::Builder;
 use super::statements::{hold, prune, quantize};
-use super::take::{count, number, number_at, span, take, time};
+use super::take::{count, number, take, time};
 
 impl Builder<'_> {
     pub(super) fn stage(
@@ -368,40 +368,6 @@ impl Builder<'_> {
             epsilon: number(&mut fields, "epsilon")?,
             clip: number(&mut fields, "clip")?,
             dropout: number(&mut fields, "dropout"),
-        })
-    }
-
-    pub(super) fn distill(
-        &mut self,
-        said: &mut Statement,
-        earlier: &[Stage],
-        whole: Instants,
-        head: Span,
-    ) -> Option<Distill> {
-        let from = take(&mut said.fields, "from")?;
-        let teacher = match &from.value {
-            Value::Text(name) => Teacher::Named(name.clone()),
-            Value::Names(words) => match words.first()?.value.as_str() {
-                "teacher" => Teacher::Flag,
-                "self" => Teacher::Itself,
-                stage => {
-                    let word = Spanned::new(stage.to_owned(), from.span);
-                    self.earlier_stage(&word, earlier)?;
-                    Teacher::Stage(stage.to_owned())
-                }
-            },
-            _ => return None,
-        };
-        Some(Distill {
-            from: Spanned::new(teacher, from.span),
-            over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
-            hardness: number_at(&mut said.fields, "hardness")?,
-            temperature: number_at(&mut said.fields, "temperature")?,
-            outputs: match take(&mut said.fields, "match") {
-                Some(Spanned { value: Value::Names(names), .. }) => names,
-                _ => Vec::new(),
-            },
-            head,
         })
     }
 }

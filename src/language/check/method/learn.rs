@@ -118,7 +118,7 @@ fn distillation(recipe: &Recipe, stage: &Stage, distill: &Distill, findings: &mu
     for output in distill.outputs.iter().filter(|o| !known.contains(&o.value.as_str())) {
         findings.push(foreign("output", &output.value, output.span, known, recipe));
     }
-    if distill.hardness.value == 0.0 {
+    if distill.hardness.value == 0.0 && distill.hidden.is_none() {
         findings.push(
             Diagnostic::error(
                 Code::SettingHasNoEffect,
