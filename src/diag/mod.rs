@@ -209,12 +209,24 @@ impl Findings {
         self.list.iter().any(Diagnostic::is_error)
     }
 
-    /// Drops what is only missing because the statement that says it cannot be read.
+    /// Drops what is only missing because the statement that says it cannot be read, and doubts about a
+    /// statement that is wrong anyway.
     pub fn drop_consequences(&mut self) {
         let unreadable = self.list.iter().any(|d| (100..200).contains(&d.code.number()));
         let consequences =
             [Code::MissingSetting, Code::MissingLr, Code::NothingToDo, Code::NoRecipe, Code::UnusedName];
         self.list.retain(|d| !(unreadable && consequences.contains(&d.code)));
+        // An unknown verb may stand before the name.
+        let unknown_verb = self.list.iter().any(|d| d.code == Code::UnknownVerb);
+        self.list.retain(|d| !(unknown_verb && d.code == Code::UnusedName));
+        let held = self.list.iter().filter(|d| d.code == Code::PruneAndHold);
+        let held: Vec<Span> = held.filter_map(|d| Some(d.primary.as_ref()?.span)).collect();
+        let within = |outer: Span| {
+            let inside = |i: &Span| outer.file == i.file && outer.start <= i.start && i.end <= outer.end;
+            held.iter().any(inside)
+        };
+        self.list
+            .retain(|d| d.code != Code::NothingToHold || !d.primary.as_ref().is_some_and(|l| within(l.span)));
     }
 
     /// The findings in reading order: by file, by offset, those without a place last. A finding
@@ -236,6 +248,11 @@ impl Findings {
         }
         self.list.iter_mut().for_each(Diagnostic::shorten);
         self.list
+    }
+
+    /// Changes the findings that were made after the first `known`.
+    pub fn change_after(&mut self, known: usize, change: impl FnMut(&mut Diagnostic)) {
+        self.list.iter_mut().skip(known).for_each(change);
     }
 
     /// The findings in the order they were made.

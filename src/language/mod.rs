@@ -84,14 +84,16 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         let find = |name: &str| options.find_model.and_then(|find| find(name));
         parameters =
             options.parameters.or_else(|| model_parameters(&recipe.model.value, &recipe.data.value, find));
-        if let Some(table) = &parameters {
-            check::check_targets(recipe, table, &mut findings);
-        } else {
-            check::not_at_hand(recipe, &mut findings);
+        match &parameters {
+            Some(table) if recipe.layers_known => {
+                check::check_targets(recipe, table, &sources, &mut findings);
+            }
+            None if recipe.complete => check::not_at_hand(recipe, &mut findings),
+            _ => {}
         }
     }
     findings.drop_consequences();
-    let schedule = typed.filter(|_| !findings.has_errors()).map(|recipe| lower::lower(&recipe));
+    let schedule = typed.filter(|r| r.complete && !findings.has_errors()).map(|recipe| lower::lower(&recipe));
     Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters }
 }
 

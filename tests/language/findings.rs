@@ -83,6 +83,31 @@ fn fix_mends_what_has_one_remedy_and_leaves_what_may_hide_a_mistake() {
 }
 
 #[test]
+fn fix_says_the_words_of_sparseml_and_slips_of_other_languages_as_they_are_here() {
+    let read = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/bad");
+        std::fs::read_to_string(folder.join(name)).unwrap()
+    };
+    let check = |text: &str| {
+        let compiled = compile("r.obert", text, &NoFiles, Options::default());
+        (compiled.main, compiled.diagnostics)
+    };
+    let mend = |name: &str| obert::diag::fix::mend(&read(name), false, check).0;
+    let words = mend("OB0203_sparseml_words.obert");
+    let said = "    by: obs(gradients: 1024, damp: 1e-7, block: 50, batch: 16)
+    sparsity: 0.7 -> 0.9 cubic
+    rank: global
+    pattern: unstructured
+";
+    assert!(words.contains(said), "{words}");
+    let slips = mend("OB0107_slips_of_other_languages.obert");
+    assert!(slips.contains("lr { 0..30 epochs: 8e-5 -> 8e-6 linear }"), "{slips}");
+    let below = mend("OB0107_block_below.obert");
+    assert!(below.contains("recipe a for 2 epochs {\n"), "{below}");
+    assert!(!check(&below).1.iter().any(obert::diag::Diagnostic::is_error), "{below}");
+}
+
+#[test]
 fn a_recipe_on_standard_input_is_checked_mended_and_planned() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (code, out, _) = obertc(folder, &["check", "-", "--format", "concise"], MISTAKEN);

@@ -5,7 +5,7 @@ use crate::language::resolve::{Bound, ScopeId};
 use crate::language::syntax::ast::{Block, Entry, Expr, Member, Setting, Spanned};
 use crate::language::vocab::{self, Body, Verb};
 
-use super::value::{Evaluator, Fields, Value};
+use super::value::{Evaluator, Fields, Value, is_part_of_sparsity};
 
 /// What a statement says.
 pub struct Statement {
@@ -19,6 +19,12 @@ pub struct Statement {
 
 /// Reads a statement whose verb is known. `None` when something in it was reported.
 pub fn statement(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static Verb) -> Option<Statement> {
+    let (said, sound) = readable(evaluator, bound, verb);
+    sound.then_some(said)
+}
+
+/// What can be read of a statement whose verb is known, and whether that is all of it.
+pub fn readable(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static Verb) -> (Statement, bool) {
     let entry = &bound.node;
     let mut fields = Fields::new();
     evaluator.attempted.clear();
@@ -43,13 +49,13 @@ pub fn statement(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static
             }
         }
         sound &= read_settings(evaluator, &given, settings, verb.name, &mut fields);
-        sound &= evaluator.fill_defaults(settings, &mut fields, entry.head, verb.name);
+        sound &= evaluator.fill_defaults(settings, &mut fields, entry.head, verb.name, None);
     } else if let (Body::None, Some(body)) = (verb.body, &entry.body) {
         stray_block(evaluator, verb, body);
         sound = false;
     }
-    sound &= evaluator.fill_defaults(verb.clauses, &mut fields, entry.head, verb.name);
-    operand.filter(|_| sound).map(|operand| Statement { operand, fields, targets })
+    sound &= evaluator.fill_defaults(verb.clauses, &mut fields, entry.head, verb.name, Some(verb.form));
+    (Statement { operand: operand.flatten(), fields, targets }, sound)
 }
 
 /// Reads `name: value` lines into `fields`. Returns whether nothing was reported.
@@ -60,9 +66,32 @@ pub fn read_settings(
     owner: &str,
     fields: &mut Fields,
 ) -> bool {
-    let mut sound = true;
+    let told = evaluator.sparsity_of_three(given, settings);
+    let mut sound = !told;
     for bound in given {
         let setting = &bound.node;
+        if told && setting.key.as_word().is_some_and(|w| is_part_of_sparsity(&w.value)) {
+            continue;
+        }
+        if begins_with(&setting.key, "factor") || begins_with(&setting.key, "target") {
+            let word = &setting.key.items()[0];
+            let word = word.as_word().map_or("", |w| w.value.as_str());
+            let (block, form) = match word {
+                "factor" => ("lr", "lr { … factor PARAMS: 10 }"),
+                _ => ("prune", "prune PARAMS { … target PARAMS: 80% }"),
+            };
+            evaluator.findings.push(
+                Diagnostic::error(
+                    Code::MisplacedStatement,
+                    format!("`{word}` cannot stand here"),
+                    setting.key.span,
+                    "not here",
+                )
+                .help(format!("it belongs in the block of `{block}`: `{form}`")),
+            );
+            sound = false;
+            continue;
+        }
         let Some(word) = setting.key.as_word() else {
             evaluator.findings.push(
                 Diagnostic::error(

@@ -6,11 +6,12 @@
 //! - [`build`]: from the bound recipe to the typed one;
 //! - [`time`]: windows and learning rates within their stages;
 //! - [`method`]: what pruning, rounding and learning ask of each other, and lints;
-//! - [`targets`]: selectors against the model's parameters.
+//! - [`targets`]: selectors against the model's parameters, told by their [`names`].
 
 mod build;
 mod fields;
 mod method;
+mod names;
 pub mod recipe;
 mod targets;
 mod time;
@@ -36,21 +37,30 @@ pub fn check(
         let mut found = Findings::new();
         time::check(stage, &mut found);
         method::check_stage(&typed, stage, &mut found);
+        stage.tell_at_user(&mut found, 0, sources);
         found.allow(&stage.allow);
         own.extend(found);
     }
+    let known = own.iter().count();
     method::check_recipe(&typed, &mut own);
-    unused(names, &mut own);
-    edition(names, &mut own);
+    // What is missing where something could not be read may stand just there.
+    if typed.complete {
+        method::across_stages(&typed, &mut own);
+        unused(names, &mut own);
+        edition(names, &mut own);
+    }
+    for stage in &typed.stages {
+        stage.tell_at_user(&mut own, known, sources);
+    }
     own.allow(&typed.allow);
     findings.extend(own);
     Some(typed)
 }
 
 /// Checks every selector against the parameters of the model.
-pub fn check_targets(recipe: &Recipe, table: &ParameterTable, findings: &mut Findings) {
+pub fn check_targets(recipe: &Recipe, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
     let mut own = Findings::new();
-    targets::check(recipe, table, &mut own);
+    targets::check(recipe, table, sources, &mut own);
     own.allow(&recipe.allow);
     findings.extend(own);
 }
@@ -79,11 +89,14 @@ pub fn not_at_hand(recipe: &Recipe, findings: &mut Findings) {
 }
 
 fn unused(names: &Names, findings: &mut Findings) {
+    let warning = |message: String, span, help: &str| {
+        Diagnostic::warning(Code::UnusedName, message, span, "not used").help(help)
+    };
     for (name, span) in names.unused() {
-        findings.push(
-            Diagnostic::warning(Code::UnusedName, format!("`{name}` is never used"), span, "not used")
-                .help("remove it, or use it"),
-        );
+        findings.push(warning(format!("`{name}` is never used"), span, "remove it, or use it"));
+    }
+    for (module, span) in names.unused_modules() {
+        findings.push(warning(format!("nothing of `{module}` is used"), span, "remove it"));
     }
 }
 

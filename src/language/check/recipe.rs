@@ -1,6 +1,7 @@
 //! The typed recipe: every value with the place where it was written.
 
-use crate::diag::{Code, Span};
+use crate::diag::{Code, Findings, Sources, Span};
+use crate::language::resolve::Extension;
 use crate::language::syntax::ast::Spanned;
 use crate::params::Selector;
 use crate::schedule::ir::{
@@ -29,6 +30,10 @@ pub struct Recipe {
     pub allow: Vec<Code>,
     /// The parameters with their values as text, and whether `--set` gave them.
     pub parameters: Vec<(String, String, bool)>,
+    /// Whether every part could be read; what is missing otherwise was reported.
+    pub complete: bool,
+    /// Whether the layers that stay or go are known.
+    pub layers_known: bool,
 }
 
 /// A stage or a branch.
@@ -64,8 +69,26 @@ pub struct Stage {
     pub evaluate_every: Option<Spanned<Time>>,
     /// Findings that are silenced in here.
     pub allow: Vec<Code>,
+    /// Windows of statements that could not be read whole.
+    pub unread: Vec<Spanned<Instants>>,
+    /// Whether every statement could be read.
+    pub complete: bool,
+    /// Whether the learning rate could be read.
+    pub lr_known: bool,
+    /// The template it takes over.
+    pub extends: Option<Extension>,
     /// The head of the statement.
     pub head: Span,
+}
+
+impl Stage {
+    /// Lets what was found after the first `known` findings in the text of a template point at the place
+    /// that brought it in.
+    pub fn tell_at_user(&self, findings: &mut Findings, known: usize, sources: &Sources) {
+        if let Some(extends) = &self.extends {
+            findings.change_after(known, |d| extends.tell_at_user(d, sources, self.length.span));
+        }
+    }
 }
 
 /// Two instants.

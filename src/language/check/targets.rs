@@ -1,22 +1,24 @@
 //! Selectors against the model's parameters, stage by stage: layers that are dropped are gone for the
 //! stages behind.
 
-use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::params::ParameterTable;
 use crate::schedule::ir::{Criterion, Pattern};
 
+use super::names::{grouped, nearest_selection};
 use super::recipe::{Prune, Recipe, Stage, Targets};
 
 /// Checks that every selector matches, what it matches can be pruned, and no parameter has two
 /// masters.
-pub fn check(recipe: &Recipe, table: &ParameterTable, findings: &mut Findings) {
+pub fn check(recipe: &Recipe, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
     let mut table = table.clone();
     for stage in &recipe.stages {
-        if let Some(remaining) = layers(stage, &table, findings) {
+        let mut found = Findings::new();
+        if let Some(remaining) = layers(stage, &table, &mut found) {
             table = remaining;
         }
-        let mut found = Findings::new();
         check_stage(stage, &table, &mut found);
+        stage.tell_at_user(&mut found, 0, sources);
         found.allow(&stage.allow);
         findings.extend(found);
     }
@@ -26,18 +28,22 @@ pub fn check(recipe: &Recipe, table: &ParameterTable, findings: &mut Findings) {
 fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Option<ParameterTable> {
     let layers = stage.layers.as_ref()?;
     let count = table.layers();
-    let Some(kept) = layers.value.kept(count).filter(|kept| !kept.is_empty()) else {
+    let last = count.saturating_sub(1);
+    let Some(kept) = layers.value.kept(count) else {
+        let message = format!("the model has the layers 0 to {last}");
         findings.push(
-            Diagnostic::error(
-                Code::NoSuchLayer,
-                format!("the model has the layers 0 to {}", count.saturating_sub(1)),
-                layers.span,
-                "not all of these, or none would stay",
-            )
-            .help("layers are counted from 0"),
+            Diagnostic::error(Code::NoSuchLayer, message, layers.span, "not all of these")
+                .help("layers are counted from 0"),
         );
         return None;
     };
+    if kept.is_empty() {
+        findings.push(
+            Diagnostic::error(Code::NoSuchLayer, "no layer would stay", layers.span, "none of the encoder's")
+                .help(format!("let at least one of the layers 0 to {last} stay")),
+        );
+        return None;
+    }
     let mut sorted = kept.clone();
     sorted.sort_unstable();
     sorted.dedup();
@@ -153,13 +159,7 @@ fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) ->
     // A pattern that cannot be read was reported where it was evaluated.
     let Ok(selected) = selector.value.select(table) else { return Vec::new() };
     if selected.is_empty() {
-        let names = table.iter().map(|p| p.name.as_str());
-        let near: Vec<&str> =
-            selector.value.patterns().iter().filter_map(|pattern| nearest(pattern, names.clone())).collect();
-        let help = match near.first() {
-            Some(near) => format!("the nearest name is `{near}`"),
-            None => "list the names with `obertc params --model DIR '**'`".to_owned(),
-        };
+        let help = nearest_selection(&selector.value, table);
         findings.push(
             Diagnostic::error(
                 Code::MatchesNothing,
@@ -170,7 +170,6 @@ fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) ->
             .help(help),
         );
     } else if let Some(expect) = targets.expect.as_ref().filter(|e| e.value != selected.len()) {
-        let shown: Vec<&str> = selected.iter().take(3).map(|i| table.get(*i).name.as_str()).collect();
         findings.push(
             Diagnostic::error(
                 Code::CountDiffers,
@@ -178,7 +177,7 @@ fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) ->
                 expect.span,
                 format!("{} were expected", expect.value),
             )
-            .help(format!("the first are {}", shown.join(", ")))
+            .help(format!("it matches {}", grouped(selected.iter().map(|i| table.get(*i).name.as_str()))))
             .unsafe_fix(expect.span, selected.len().to_string()),
         );
     }

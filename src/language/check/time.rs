@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::diag::{Code, Diagnostic, Findings};
 use crate::language::syntax::ast::Spanned;
 use crate::schedule::Time;
 use crate::schedule::window::MOST_INSTANTS;
@@ -23,7 +23,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
     }
     let holds = stage.hold.iter().chain(&stage.freeze).map(|h| &h.over);
     let others = stage.distill.iter().map(|d| &d.over).chain(stage.quantize.iter().map(|q| &q.over));
-    for over in holds.chain(others) {
+    for over in holds.chain(others).chain(&stage.unread) {
         inside(stage, over, findings);
     }
     if let Some(every) = &stage.evaluate_every {
@@ -46,7 +46,7 @@ fn length(stage: &Stage, findings: &mut Findings) -> bool {
     }
     let trains = !stage.length.value.is_zero();
     let changes = !stage.prune.is_empty() || !stage.quantize.is_empty() || stage.layers.is_some();
-    if !trains && !changes && stage.branch_from.is_none() {
+    if stage.complete && !trains && !changes && stage.branch_from.is_none() {
         findings.push(
             Diagnostic::error(
                 Code::NothingToDo,
@@ -74,6 +74,10 @@ fn length(stage: &Stage, findings: &mut Findings) -> bool {
 }
 
 fn lr(stage: &Stage, findings: &mut Findings) {
+    // Pieces that could not be read leave no gap that is worth a word.
+    if !stage.lr_known {
+        return;
+    }
     let trains = !stage.length.value.is_zero();
     if trains && stage.lr.is_empty() {
         findings.push(
@@ -89,7 +93,7 @@ fn lr(stage: &Stage, findings: &mut Findings) {
     for piece in &stage.lr {
         let Instants { start, end } = piece.over.value;
         if !ordered(start, end) {
-            empty(piece.over.span, findings);
+            empty(&piece.over, findings);
         }
         if let Some(repeating) = &piece.repeating {
             positive(repeating, "a cycle", findings);
@@ -243,6 +247,17 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
             )
             .help("a stage's time starts at 0"),
         );
+    } else if length.is_zero() && !end.is_zero() {
+        findings.push(
+            Diagnostic::error(
+                Code::WindowLeavesRun,
+                format!("a window in `{}`, which has no length", stage.name.value),
+                over.span,
+                format!("ends at {end}"),
+            )
+            .and_at(stage.head, "no `for` here")
+            .help(format!("say how long it trains: `for {end}` or longer")),
+        );
     } else if end.compare(length) == Some(Ordering::Greater) {
         findings.push(
             Diagnostic::error(
@@ -255,19 +270,22 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
             .help(format!("end the window at {length} or earlier, or make the stage longer")),
         );
     } else if !ordered(start, end) && !length.is_zero() {
-        empty(over.span, findings);
+        empty(over, findings);
     }
 }
 
-fn ordered(start: Time, end: Time) -> bool {
+/// Whether one instant comes before another, as far as that is known.
+pub(super) fn ordered(start: Time, end: Time) -> bool {
     start.compare(end).is_none_or(Ordering::is_lt)
 }
 
-fn empty(span: Span, findings: &mut Findings) {
-    findings.push(
-        Diagnostic::error(Code::EmptyWindow, "the window is empty", span, "ends where it starts, or before")
-            .help("write the earlier instant first"),
-    );
+fn empty(over: &Spanned<Instants>, findings: &mut Findings) {
+    let Instants { start, end } = over.value;
+    let (label, help) = match start.compare(end) {
+        Some(Ordering::Equal) => ("ends where it starts", "let it end later".to_owned()),
+        _ => ("ends before it starts", format!("write the earlier instant first: `{end}..{start}`")),
+    };
+    findings.push(Diagnostic::error(Code::EmptyWindow, "the window is empty", over.span, label).help(help));
 }
 
 fn positive(time: &Spanned<Time>, what: &str, findings: &mut Findings) {

@@ -4,6 +4,7 @@ use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::{Block, Entry, Expr, Item, Member, Parameter, Setting, Spanned, Word};
 use crate::language::vocab::{Place, verb};
 
+use super::extension::Extension;
 use super::head::{Head, head};
 use super::names::{Names, ScopeId, Symbol, parameter_symbol};
 use super::placed::{misplaced, placed};
@@ -41,6 +42,8 @@ pub struct BoundStage {
     pub settings: Vec<Bound<Setting>>,
     /// Its statements.
     pub entries: Vec<Bound<Entry>>,
+    /// The template it takes over.
+    pub extends: Option<Extension>,
     /// The head of the statement.
     pub head: Span,
 }
@@ -58,6 +61,8 @@ pub struct BoundRecipe {
     pub entries: Vec<Bound<Entry>>,
     /// Its stages; one of the recipe's own name when it has none.
     pub stages: Vec<BoundStage>,
+    /// The template it takes over.
+    pub extends: Option<Extension>,
     /// The head of the statement.
     pub head: Span,
 }
@@ -122,6 +127,7 @@ struct Content {
     settings: Vec<Bound<Setting>>,
     entries: Vec<Bound<Entry>>,
     length: Option<Bound<Expr>>,
+    extends: Option<Extension>,
 }
 
 impl Expander<'_> {
@@ -142,7 +148,8 @@ impl Expander<'_> {
                 length: content.length,
                 doc: String::new(),
                 settings: Vec::new(),
-                entries: placed(stage, Place::Stage, self.findings),
+                entries: placed(stage, Place::Stage, self.names, self.findings),
+                extends: content.extends.clone(),
                 head: entry.head,
             };
             return Some(BoundRecipe {
@@ -151,6 +158,7 @@ impl Expander<'_> {
                 settings: content.settings,
                 entries: recipe,
                 stages: vec![only],
+                extends: content.extends,
                 head: entry.head,
             });
         }
@@ -168,13 +176,14 @@ impl Expander<'_> {
         }
         let stages: Vec<Option<BoundStage>> = stages.into_iter().map(|s| self.stage(s)).collect();
         let stages = stages.into_iter().collect::<Option<Vec<BoundStage>>>()?;
-        let entries = placed(entries, Place::Recipe, self.findings);
+        let entries = placed(entries, Place::Recipe, self.names, self.findings);
         Some(BoundRecipe {
             name,
             doc: entry.doc,
             settings: content.settings,
             entries,
             stages,
+            extends: content.extends,
             head: entry.head,
         })
     }
@@ -195,7 +204,8 @@ impl Expander<'_> {
             length: content.length,
             doc: entry.doc,
             settings: content.settings,
-            entries: placed(content.entries, Place::Stage, self.findings),
+            entries: placed(content.entries, Place::Stage, self.names, self.findings),
+            extends: content.extends,
             head: entry.head,
         })
     }
@@ -208,8 +218,10 @@ impl Expander<'_> {
             Some(template) => {
                 let settings: Vec<Bound<Setting>> =
                     own.settings.iter().map(|s| Bound { node: s.clone(), scope }).collect();
+                let mut extension = Extension::new(template.clone());
                 // Without its template nothing of the stage can be judged.
-                self.template(template, scope, settings)?
+                let content = self.template(template, scope, settings, &mut extension)?;
+                Content { extends: Some(extension), ..content }
             }
         };
         if head.extends.is_none() {
@@ -235,7 +247,13 @@ impl Expander<'_> {
 
     /// A template's content with its parameters bound by `settings`; those settings that are no
     /// parameter of it stay settings.
-    fn template(&mut self, name: &Word, from: ScopeId, settings: Vec<Bound<Setting>>) -> Option<Content> {
+    fn template(
+        &mut self,
+        name: &Word,
+        from: ScopeId,
+        settings: Vec<Bound<Setting>>,
+        extension: &mut Extension,
+    ) -> Option<Content> {
         let Some((entry, home)) = self.names.template(&name.value, from) else {
             let visible = self.names.visible_templates(from);
             let near = nearest(&name.value, visible.iter().copied());
@@ -263,7 +281,7 @@ impl Expander<'_> {
             return None;
         }
         self.open.push(name.value.clone());
-        let content = self.template_content(&entry, home, settings);
+        let content = self.template_content(&entry, home, settings, extension);
         self.open.pop();
         content
     }
@@ -273,13 +291,21 @@ impl Expander<'_> {
         entry: &Entry,
         home: ScopeId,
         settings: Vec<Bound<Setting>>,
+        extension: &mut Extension,
     ) -> Option<Content> {
         let head = head(entry, self.findings);
         let own = Self::members(entry.body.as_ref());
+        extension.templates.push(entry.span);
+        extension.length = extension.length.or(head.length.as_ref().map(|l| l.span));
         let mut left = settings;
         let mut symbols = Vec::new();
         for parameter in &own.parameters {
-            symbols.push(self.bind(parameter, home, &mut left));
+            let symbol = self.bind(parameter, home, &mut left);
+            if let Some((value, _)) = &symbol.value {
+                extension.given.push((symbol.name.clone(), value.span));
+            }
+            extension.parameters.push(symbol.name.clone());
+            symbols.push(symbol);
         }
         let scope = self.names.nested(home, symbols);
         let mut content = match &head.extends {
@@ -288,7 +314,7 @@ impl Expander<'_> {
                 let mut passed: Vec<Bound<Setting>> =
                     own.settings.iter().map(|s| Bound { node: s.clone(), scope }).collect();
                 override_settings(&mut passed, left);
-                self.template(parent, home, passed)?
+                self.template(parent, home, passed, extension)?
             }
         };
         if head.extends.is_none() {

@@ -6,12 +6,14 @@
 //! are to be looked up.
 
 mod expand;
+mod extension;
 mod head;
 pub mod modules;
 pub mod names;
 mod placed;
 
 pub use expand::{Bound, BoundRecipe, BoundStage, StageKind};
+pub use extension::Extension;
 pub use modules::{Loader, NoFiles};
 pub use names::{Names, ScopeId, Symbol};
 

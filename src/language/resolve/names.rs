@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
-use crate::language::syntax::ast::{Entry, Expr, Item, Parameter, Word};
+use crate::language::syntax::ast::{Entry, Expr, ImportPath, Item, Parameter, Word};
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::Type;
 use crate::language::vocab::declared::{DECLARED, declared};
 
 use super::Override;
-use super::modules::Module;
+use super::modules::{Module, ResolvedImport};
 
 /// A place from which names are looked up: a module, or a template taken over somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,7 +120,7 @@ impl Names {
     /// Names that the recipe's file declares or brings in and that nothing uses.
     pub fn unused(&self) -> Vec<(String, Span)> {
         let main = self.modules[0].id;
-        let listed = self.modules[0].imports.iter().flat_map(|i| &i.names);
+        let listed = self.modules[0].imports.iter().filter(|i| !is_whole(i)).flat_map(|i| &i.names);
         let imported = listed.filter(|name| !self.is_used(&name.value)).map(|n| (n.value.clone(), n.span));
         let symbols = self.scopes[0].symbols.values().map(|s| (s.name.clone(), s.span));
         let templates = self.scopes[0].templates.iter().map(|(name, (entry, _))| (name.clone(), entry.head));
@@ -131,6 +131,25 @@ impl Names {
             .collect();
         list.sort_by_key(|(_, span)| span.start);
         list
+    }
+
+    /// Modules that the recipe's file brings in whole, and of which nothing is used.
+    pub fn unused_modules(&self) -> Vec<(String, Span)> {
+        let main = &self.modules[0];
+        let unused =
+            main.imports.iter().filter(|i| is_whole(i) && !i.names.iter().any(|n| self.is_used(&n.value)));
+        let path = |span: Span| {
+            main.file.items.iter().find_map(|item| match item {
+                Item::Import(import) if import.span == span => Some(match &import.from {
+                    ImportPath::Dotted(words) => {
+                        words.iter().map(|w| w.value.as_str()).collect::<Vec<_>>().join(".")
+                    }
+                    ImportPath::File(file) => file.value.clone(),
+                }),
+                _ => None,
+            })
+        };
+        unused.filter_map(|i| Some((path(i.span)?, i.span))).collect()
     }
 
     /// Whether anything uses what this name stands for in the recipe's file.
@@ -285,6 +304,11 @@ pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Fi
         range: parameter.range.clone(),
         parameter: Some(false),
     }
+}
+
+/// Whether an import brings in all of its module: its names then have no place of their own.
+fn is_whole(import: &ResolvedImport) -> bool {
+    !import.names.is_empty() && import.names.iter().all(|name| name.span == import.span)
 }
 
 fn declared_twice(name: &Word, other: Span) -> Diagnostic {

@@ -4,12 +4,18 @@ use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::Entry;
-use crate::language::vocab::{Body, Place, VERBS, verb};
+use crate::language::vocab::{Body, Place, Type, VERBS, verb};
 
 use super::expand::Bound;
+use super::names::Names;
 
 /// Keeps the statements that may stand in `place`; the others are reported.
-pub fn placed(entries: Vec<Bound<Entry>>, place: Place, findings: &mut Findings) -> Vec<Bound<Entry>> {
+pub fn placed(
+    entries: Vec<Bound<Entry>>,
+    place: Place,
+    names: &Names,
+    findings: &mut Findings,
+) -> Vec<Bound<Entry>> {
     let mut kept: Vec<Bound<Entry>> = Vec::new();
     let mut single: HashMap<&str, Span> = HashMap::new();
     for entry in entries {
@@ -33,10 +39,37 @@ pub fn placed(entries: Vec<Bound<Entry>>, place: Place, findings: &mut Findings)
                 }
                 kept.push(entry);
             }
-            _ => findings.push(misplaced(&entry.node, place)),
+            _ => match kept.last().filter(|before| goes_on(&before.node, &entry, names)) {
+                Some(before) => {
+                    findings.push(unbracketed(&before.node, &entry.node));
+                    kept.pop();
+                }
+                None => findings.push(misplaced(&entry.node, place)),
+            },
         }
     }
     kept
+}
+
+/// Whether `prune a, b { … }` was read as two statements: parameters stand where a verb should, behind a
+/// statement about parameters that has no block.
+fn goes_on(before: &Entry, entry: &Bound<Entry>, names: &Names) -> bool {
+    let takes = verb(&before.verb.value).and_then(|v| v.operand);
+    let word = entry.node.verb.value.as_str();
+    let is_params = word == "params" || names.visible(entry.scope).contains(&word);
+    takes.is_some_and(|o| o.ty == Type::Params) && before.body.is_none() && is_params
+}
+
+fn unbracketed(before: &Entry, entry: &Entry) -> Diagnostic {
+    let word = &before.verb.value;
+    Diagnostic::error(
+        Code::UnknownVerb,
+        format!("several sets of parameters behind `{word}` without brackets"),
+        entry.verb.span,
+        "not a statement",
+    )
+    .and_at(before.head, "the statement")
+    .help(format!("join them in brackets: `{word} [a, b]`"))
 }
 
 /// A statement that is unknown, or known and not allowed where it stands.

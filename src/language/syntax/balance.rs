@@ -9,6 +9,9 @@ use crate::diag::{Code, Diagnostic, FileId, Findings, Span};
 /// Deeper nesting than this is refused.
 pub const DEEPEST: usize = 64;
 
+/// Of more unclosed brackets only the innermost are worth a word.
+const MOST_UNCLOSED: usize = 2;
+
 /// A comment, from `#` to the end of its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
@@ -76,7 +79,9 @@ impl Scanner<'_> {
                 _ => {}
             }
         }
-        for (bracket, at) in std::mem::take(&mut self.open) {
+        let open = std::mem::take(&mut self.open);
+        let others = open.len().saturating_sub(MOST_UNCLOSED);
+        for (bracket, at) in open.into_iter().skip(others) {
             let closer = partner(bracket);
             self.error(
                 Code::UnclosedBracket,

@@ -5,6 +5,7 @@ use pest::Parser;
 use crate::diag::{Code, Diagnostic, Span, nearest};
 
 use super::parse::{Builder, Grammar, P, Rule};
+use super::slips::slip;
 
 /// Words that only begin statements at the top of a file.
 const TOP_WORDS: [&str; 6] = ["edition", "use", "param", "let", "recipe", "template"];
@@ -17,6 +18,10 @@ impl Builder<'_> {
     pub(super) fn malformed(&mut self, pair: &P, alone: Rule) {
         let span = self.span(pair);
         let text = &self.text[span.range()];
+        if text.starts_with('{') {
+            self.block_below(span);
+            return;
+        }
         if text.len() > LONGEST_ASKED {
             self.push_syntax_error(span, "this statement cannot be read", None);
             return;
@@ -41,6 +46,17 @@ impl Builder<'_> {
             "" | "\n" | "\r" => "the line ends here".to_owned(),
             text => format!("`{text}` does not fit here"),
         };
+        if let Some(slip) = slip(self.text, within.clone(), at) {
+            let span = Span::new(self.id, at..at + width);
+            let message = slip.message.unwrap_or(found);
+            let diagnostic = Diagnostic::error(Code::Malformed, message, span, "cannot be read");
+            let diagnostic = diagnostic.help(slip.help);
+            self.findings.push(match slip.fix {
+                Some((place, text)) => diagnostic.fix(Span::new(self.id, place), text),
+                None => diagnostic,
+            });
+            return;
+        }
         let statement = &self.text[within.clone()];
         let first = statement.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
         let help = match nearest(first, TOP_WORDS) {
@@ -50,6 +66,22 @@ impl Builder<'_> {
         };
         let span = Span::new(self.id, at..at + width);
         self.push_syntax_error(span, &found, help);
+    }
+
+    /// A block whose statement ended with the line above.
+    fn block_below(&mut self, span: Span) {
+        let start = span.start as usize;
+        let above = self.text[..start].trim_end().len();
+        let bracket = Span::new(self.id, start..start + 1);
+        let message = "a block begins on the line of its statement";
+        let diagnostic = Diagnostic::error(Code::Malformed, message, bracket, "on a line of its own");
+        // A comment at the end of the line above would swallow the bracket.
+        let line = self.text[..above].rfind('\n').map_or(0, |at| at + 1);
+        let diagnostic = diagnostic.help("put `{` on the line above");
+        self.findings.push(match above > 0 && !self.text[line..above].contains('#') {
+            true => diagnostic.fix(Span::new(self.id, above..start), " "),
+            false => diagnostic,
+        });
     }
 
     pub(super) fn push_syntax_error(&mut self, span: Span, message: &str, help: Option<String>) {

@@ -11,7 +11,9 @@ pub mod format;
 mod malformed;
 mod number;
 mod parse;
+mod slips;
 mod values;
+mod yaml_text;
 
 pub use balance::Comment;
 pub use number::Number;

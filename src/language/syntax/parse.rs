@@ -9,6 +9,7 @@ use crate::diag::{Diagnostic, FileId, Findings, Span};
 use super::ast::*;
 use super::balance::{self, Comment};
 use super::number::Number;
+use super::yaml_text::{not_yaml, yaml_line};
 
 #[derive(pest_derive::Parser)]
 #[grammar = "../grammar/obert.pest"]
@@ -25,6 +26,21 @@ pub struct Parsed {
 
 /// Parses a whole file. Every malformed statement is reported and left out of the tree.
 pub fn parse_file(id: FileId, text: &str, findings: &mut Findings) -> Parsed {
+    let mut found = Findings::new();
+    let parsed = read_file(id, text, &mut found);
+    match yaml_line(text).filter(|_| found.has_errors()) {
+        Some(line) => {
+            findings.push(not_yaml(Span::new(id, line)));
+            Parsed { file: File::default(), comments: parsed.comments }
+        }
+        None => {
+            findings.extend(found);
+            parsed
+        }
+    }
+}
+
+fn read_file(id: FileId, text: &str, findings: &mut Findings) -> Parsed {
     let before = findings.iter().count();
     let comments = balance::scan(id, text, findings);
     if findings.iter().skip(before).any(Diagnostic::is_error) {

@@ -163,7 +163,7 @@ const CRITERIA: &[Choice] = &[
             )
             .formerly(&["dampening", "dampening_frac"]),
             Setting::with_default("batch", Type::Count, "8", "Examples whose mean loss gives one gradient.")
-                .formerly(&["batch_size"]),
+                .formerly(&["batch_size", "grad_sampler_kwargs"]),
             Setting::with_default("recompute", Type::Count, "1", "Estimates in one pruning event.")
                 .formerly(&["num_recomputations"]),
             Setting::with_default(

@@ -2,6 +2,8 @@
 //! values [`take`]n out of what was read.
 
 mod distill;
+mod extended;
+mod learning;
 mod stage;
 mod statements;
 mod take;
@@ -18,7 +20,8 @@ use super::value::{Evaluator, Fields, Value};
 use statements::{data, model};
 use take::{count, take};
 
-/// Types every statement; goes on past mistakes and returns `None` if the whole cannot be judged.
+/// Types every statement; goes on past mistakes and returns what can be judged, or `None` if it is not known
+/// what the recipe is about.
 pub fn recipe(
     names: &mut Names,
     bound: &BoundRecipe,
@@ -28,7 +31,8 @@ pub fn recipe(
     let parameters: Vec<Symbol> = names.parameters().cloned().collect();
     let mut evaluator = Evaluator::new(names, sources, findings);
     let shown = parameters.iter().filter_map(|p| parameter(&mut evaluator, p)).collect();
-    let mut builder = Builder { evaluator, sound: true };
+    let mut builder = Builder { evaluator, sound: true, layers_known: true };
+    let known = builder.evaluator.findings.iter().count();
     let settings = builder.recipe_settings(bound);
     let mut train = None;
     let mut expect = Vec::new();
@@ -46,12 +50,19 @@ pub fn recipe(
     let mut stages: Vec<Stage> = Vec::new();
     for stage in &bound.stages {
         let batch = settings.as_ref().map_or(1, |s| s.batch);
+        let found = builder.evaluator.findings.iter().count();
         // Layers chosen for the whole recipe are chosen before its first stage.
         if let Some(typed) = builder.stage(stage, &stages, batch, train, layers.take()) {
             stages.push(typed);
+        } else {
+            builder.sound = false;
+            builder.layers_known = false;
         }
+        builder.tell_at_user(stage.extends.as_ref(), stage.length.as_ref(), found);
     }
-    let settings = settings.filter(|_| builder.sound)?;
+    builder.tell_at_user(bound.extends.as_ref(), None, known);
+    let (complete, layers_known) = (builder.sound, builder.layers_known);
+    let settings = settings?;
     Some(Recipe {
         name: bound.name.clone(),
         doc: bound.doc.clone(),
@@ -62,6 +73,8 @@ pub fn recipe(
         expect,
         allow,
         parameters: shown,
+        complete,
+        layers_known,
     })
 }
 
@@ -118,6 +131,7 @@ struct RecipeSettings {
 struct Builder<'a> {
     evaluator: Evaluator<'a>,
     sound: bool,
+    layers_known: bool,
 }
 
 impl Builder<'_> {
@@ -132,9 +146,9 @@ impl Builder<'_> {
         let Body::Statements(settings) = known.body else { return None };
         let mut fields = Fields::new();
         self.evaluator.attempted.clear();
-        let mut sound =
-            fields::read_settings(&mut self.evaluator, &bound.settings, settings, "recipe", &mut fields);
-        sound &= self.evaluator.fill_defaults(settings, &mut fields, bound.head, "recipe");
+        let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
+        let mut sound = fields::read_settings(&mut self.evaluator, &given, settings, "recipe", &mut fields);
+        sound &= self.evaluator.fill_defaults(settings, &mut fields, bound.head, "recipe", None);
         self.part(sound.then_some(()))?;
         Some(RecipeSettings {
             model: take(&mut fields, "model")?.map(model),

@@ -12,7 +12,7 @@ use crate::schedule::ir::{Layers, START, Train};
 
 use super::Builder;
 use super::statements::{hold, prune, quantize};
-use super::take::{count, number, take, time};
+use super::take::{count, span, take, time};
 
 impl Builder<'_> {
     pub(super) fn stage(
@@ -93,20 +93,34 @@ impl Builder<'_> {
             distill: None,
             evaluate_every: None,
             allow: Vec::new(),
+            unread: Vec::new(),
+            complete: true,
+            lr_known: true,
+            extends: bound.extends.clone(),
             head: bound.head,
         };
+        let outer = std::mem::replace(&mut self.sound, true);
         let mut train = shared_train;
         for entry in &bound.entries {
             let head = entry.node.head;
             match entry.node.verb.value.as_str() {
-                "lr" => (stage.lr, stage.lr_factors) = self.lr(entry),
+                "lr" => {
+                    let before = std::mem::replace(&mut self.sound, true);
+                    (stage.lr, stage.lr_factors) = self.lr(entry);
+                    stage.lr_known = self.sound;
+                    self.sound &= before;
+                }
                 "allow" => stage.allow.extend(self.allow(entry)),
                 "keep" | "drop" => self.layers(entry, &mut stage.layers),
                 "train" => train = Some(entry),
                 word => {
                     let Some(known) = verb(word) else { continue };
-                    let read = fields::statement(&mut self.evaluator, entry, known);
-                    let Some(mut said) = self.part(read) else { continue };
+                    let (mut said, sound) = fields::readable(&mut self.evaluator, entry, known);
+                    if !sound {
+                        self.sound = false;
+                        stage.unread.extend(span(&mut said.fields, "over"));
+                        continue;
+                    }
                     match word {
                         "prune" if !self.known_blocks(&said) => self.sound = false,
                         "prune" => {
@@ -127,7 +141,11 @@ impl Builder<'_> {
             }
         }
         let train = self.train(train, batch, bound);
-        stage.train = self.part(train)?;
+        if let Some(train) = self.part(train) {
+            stage.train = train;
+        }
+        stage.complete = self.sound;
+        self.sound &= outer;
         stage.lr.sort_by(|a, b| {
             a.over.value.start.compare(b.over.value.start).unwrap_or(std::cmp::Ordering::Equal)
         });
@@ -165,6 +183,7 @@ impl Builder<'_> {
         let entry = &bound.node;
         let Some(known) = verb(&entry.verb.value) else { return };
         let read = fields::statement(&mut self.evaluator, bound, known);
+        self.layers_known &= read.is_some();
         let Some(mut said) = self.part(read) else { return };
         let Some(Spanned { value: Value::Indices(list), span }) = take(&mut said.fields, "layers") else {
             return;
@@ -242,8 +261,8 @@ impl Builder<'_> {
             StageKind::Stage => "stage",
             StageKind::Branch(_) => "branch",
         };
-        self.sound &=
-            fields::read_settings(&mut self.evaluator, &bound.settings, settings, owner, &mut fields);
+        let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
+        self.sound &= fields::read_settings(&mut self.evaluator, &given, settings, owner, &mut fields);
         count(&mut fields, "batch")
     }
 
@@ -324,50 +343,5 @@ impl Builder<'_> {
             }
         }
         (pieces, factors)
-    }
-
-    pub(super) fn train(
-        &mut self,
-        bound: Option<&Bound<Entry>>,
-        batch: usize,
-        stage: &BoundStage,
-    ) -> Option<Train> {
-        let known = verb("train")?;
-        let mut fields = match bound {
-            Some(bound) => fields::statement(&mut self.evaluator, bound, known)?.fields,
-            None => {
-                let Body::Settings(settings) = known.body else { return None };
-                let mut fields = Fields::new();
-                self.evaluator.fill_defaults(settings, &mut fields, stage.head, "train");
-                fields
-            }
-        };
-        let non_negative = |f: &Fields, name: &str| {
-            let value = f.get(name)?;
-            matches!(&value.value, Value::Number(n) if n.value < 0.0).then_some(value.span)
-        };
-        for name in ["weight_decay", "clip"] {
-            if let Some(span) = non_negative(&fields, name) {
-                self.evaluator.findings.push(
-                    Diagnostic::error(
-                        Code::OutOfRange,
-                        format!("`{name}` is not negative"),
-                        span,
-                        "below zero",
-                    )
-                    .help("0 switches it off"),
-                );
-            }
-        }
-        Some(Train {
-            batch,
-            accumulate: count(&mut fields, "accumulate")?,
-            weight_decay: number(&mut fields, "weight_decay")?,
-            beta1: number(&mut fields, "beta1")?,
-            beta2: number(&mut fields, "beta2")?,
-            epsilon: number(&mut fields, "epsilon")?,
-            clip: number(&mut fields, "clip")?,
-            dropout: number(&mut fields, "dropout"),
-        })
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::language::check::recipe::{Prune, Recipe, Stage};
+use crate::language::check::time::ordered;
 use crate::params::builtin::well_known;
 use crate::schedule::Shape;
 use crate::schedule::ir::{Criterion, Model};
@@ -124,6 +125,10 @@ fn damp(prune: &Prune, findings: &mut Findings) {
 /// Instants against the window and against the learning rate's cycles.
 fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     let (Some(over), Some(every)) = (&prune.over, &prune.every) else { return };
+    // An empty window is an error of its own.
+    if !ordered(over.value.start, over.value.end) {
+        return;
+    }
     let length = over.value.end.minus(over.value.start);
     if length.and_then(|l| every.value.compare(l)).is_some_and(Ordering::is_gt) {
         findings.push(

@@ -10,6 +10,7 @@ use crate::diag::{Code, Diagnostic, Findings};
 use crate::schedule::ir::Model;
 
 use super::recipe::{Recipe, Stage};
+pub use lints::across_stages;
 
 /// Checks what belongs to the recipe as a whole.
 pub fn check_recipe(recipe: &Recipe, findings: &mut Findings) {
@@ -25,7 +26,6 @@ pub fn check_recipe(recipe: &Recipe, findings: &mut Findings) {
     }
     learn::data(recipe, findings);
     learn::expectations(recipe, findings);
-    lints::across_stages(recipe, findings);
 }
 
 /// Checks one stage.

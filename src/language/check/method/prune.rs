@@ -29,7 +29,7 @@ fn exceptions(prune: &Prune, findings: &mut Findings) {
                 )
                 .help("as `80%`; to leave parameters out, use `except`"),
             );
-        } else if sparsity.value < prune.sparsity.value.from {
+        } else if prune.over.is_some() && sparsity.value < prune.sparsity.value.from {
             findings.push(
                 Diagnostic::error(
                     Code::SparsityFalls,
@@ -56,7 +56,7 @@ fn sparsity(prune: &Prune, findings: &mut Findings) {
                 span,
                 format!("from {} to {}", percent(ramp.from), percent(ramp.to)),
             )
-            .help(format!("write `{} -> {}`", percent(ramp.to), percent(ramp.from))),
+            .help(format!("let it rise: `{} -> {}`", percent(ramp.to), percent(ramp.from))),
         );
     }
     if ramp.to <= 0.0 || ramp.to >= 1.0 {

@@ -6,6 +6,7 @@ use crate::language::syntax::ast::{Argument, Expr, ExprKind, Spanned, Word};
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::{Choice, Setting, Type};
 
+use super::formerly::{formerly_said, pattern_meant, told_elsewhere};
 use super::{Evaluator, Fields, Value};
 
 impl Evaluator<'_> {
@@ -16,19 +17,36 @@ impl Evaluator<'_> {
         ty: Type,
         scope: ScopeId,
     ) -> Option<Value> {
+        let names = || choices.iter().map(|c| c.name);
+        if let ExprKind::Text(text) = &expr.kind
+            && let Some(name) = names().find(|name| *name == text.trim())
+        {
+            let diagnostic =
+                Diagnostic::error(Code::WrongType, "a word of the language in quotes", expr.span, "quoted");
+            self.findings.push(diagnostic.help(format!("remove the quotes: `{name}`")).fix(expr.span, name));
+            return None;
+        }
+        if names().any(|name| name == "n_of_m")
+            && let Some(pattern) = pattern_meant(self.sources.slice(expr.span))
+        {
+            let text = self.sources.slice(expr.span);
+            let message = format!("there is no pattern `{text}`");
+            let diagnostic = Diagnostic::error(Code::UnknownChoice, message, expr.span, "unknown");
+            self.findings.push(diagnostic.help(format!("write `{pattern}`")).fix(expr.span, pattern));
+            return None;
+        }
         let (word, arguments) = match &expr.kind {
             ExprKind::Name(path) if path.len() == 1 => (&path[0], &[][..]),
             ExprKind::Call(word, arguments) => (word, arguments.as_slice()),
             _ => return self.wrong_type(expr, ty),
         };
         let Some(choice) = choices.iter().find(|c| c.name == word.value) else {
-            let near = nearest(&word.value, choices.iter().map(|c| c.name));
-            let mut diagnostic = Diagnostic::error(
-                Code::UnknownChoice,
-                format!("`{}` is not {}", word.value, Type::Choice(choices).described()),
-                word.span,
-                "unknown",
-            );
+            let near = nearest(&word.value, names());
+            let message = match near {
+                Some(_) => format!("`{}` is not {}", word.value, Type::Choice(choices).described()),
+                None => format!("there is no `{}` to choose here", word.value),
+            };
+            let mut diagnostic = Diagnostic::error(Code::UnknownChoice, message, word.span, "unknown");
             diagnostic = match near {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
                 None => diagnostic.help(format!("expected {}", ty.described())),
@@ -92,7 +110,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        sound &= self.fill_defaults(choice.arguments, &mut fields, span, choice.name);
+        sound &= self.fill_defaults(choice.arguments, &mut fields, span, choice.name, None);
         self.attempted = outer;
         sound.then_some(fields)
     }
@@ -112,14 +130,18 @@ impl Evaluator<'_> {
         let mut diagnostic = Diagnostic::error(Code::UnknownSetting, message, name.span, "unknown setting");
         let former = settings.iter().find(|s| s.formerly.contains(&name.value.as_str()));
         let near = nearest(&name.value, settings.iter().map(|s| s.name));
+        let elsewhere = told_elsewhere(&name.value, self.sources.slice(value.span));
+        let near = near.filter(|_| elsewhere.is_none());
         let meant = former.or_else(|| settings.iter().find(|s| Some(s.name) == near));
         self.attempted.extend(meant.map(|s| s.name));
         diagnostic = match (former, near) {
             (Some(setting), _) => {
                 let text = self.sources.slice(value.span);
-                let told = formerly_said(&name.value, setting.name, text);
-                diagnostic.help(format!("here it is `{told}`"))
+                let (told, whole) = formerly_said(&name.value, setting.name, text);
+                let diagnostic = diagnostic.help(format!("here it is `{told}`"));
+                if whole { diagnostic.fix(name.span.to(value.span), told) } else { diagnostic }
             }
+            _ if elsewhere.is_some() => diagnostic.maybe_help(elsewhere),
             (None, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
             (None, None) if settings.is_empty() => diagnostic.help(format!("`{owner}` has no settings")),
             (None, None) => {
@@ -145,13 +167,15 @@ impl Evaluator<'_> {
         );
     }
 
-    /// Adds defaults; reports required settings that are missing. Returns whether all is there.
+    /// Adds defaults; reports required settings that are missing, as the `form` of a statement where they
+    /// stand in its head. Returns whether all is there.
     pub fn fill_defaults(
         &mut self,
         settings: &'static [Setting],
         fields: &mut Fields,
         at: Span,
         owner: &str,
+        form: Option<&str>,
     ) -> bool {
         let mut complete = true;
         for setting in settings {
@@ -173,11 +197,10 @@ impl Evaluator<'_> {
                         at,
                         "missing here",
                     )
-                    .help(format!(
-                        "add `{}: …`, {}",
-                        setting.name,
-                        setting.ty.described()
-                    )),
+                    .help(match form {
+                        Some(form) => format!("write `{form}`"),
+                        None => format!("add `{}: …`, which is {}", setting.name, setting.ty.described()),
+                    }),
                 );
             }
         }
@@ -205,18 +228,5 @@ impl Evaluator<'_> {
             }
         }
         Some(words)
-    }
-}
-
-/// How a setting that SparseML calls `word` is said here, with its value carried over.
-fn formerly_said(word: &str, name: &str, value: &str) -> String {
-    match word {
-        "init_sparsity" => format!("sparsity: {value} -> … cubic"),
-        "final_sparsity" => format!("sparsity: … -> {value} cubic"),
-        "inter_func" => format!("sparsity: … -> … {value}"),
-        "global_sparsity" => format!("rank: {}", if value == "false" { "layer" } else { "global" }),
-        "mask_type" if value.contains("block4") => "pattern: blocks(1, 4)".to_owned(),
-        "update_frequency" => format!("prune … every {value} epochs"),
-        _ => format!("{name}: {value}"),
     }
 }

@@ -5,6 +5,7 @@
 //! [`choice`] words with arguments, [`ramp`] values that move.
 
 mod choice;
+mod formerly;
 mod params;
 mod quantity;
 mod ramp;
@@ -22,6 +23,8 @@ use crate::schedule::{Ramp, Time};
 
 use super::recipe::Instants;
 use params::name_selector;
+
+pub use formerly::is_part_of_sparsity;
 
 /// A typed value.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,7 +186,10 @@ impl<'a> Evaluator<'a> {
                     "declared without a default",
                 )
                 .and_at(expr.span, "used here")
-                .help(format!("give one with `--set {}=…`, or a default: `= …`", symbol.name)),
+                .help(match symbol.parameter {
+                    Some(_) => format!("give one with `--set {}=…`, or a default: `= …`", symbol.name),
+                    None => format!("give one where the template is extended: `{}: …`", symbol.name),
+                }),
             );
             return None;
         };
@@ -211,7 +217,12 @@ impl<'a> Evaluator<'a> {
             return self.unknown_name(word, ty);
         }
         let found = match &expr.kind {
-            ExprKind::Phrase(items) => return self.stray_word(&items[1], ty),
+            ExprKind::Phrase(items) => {
+                return match self.unit_behind_a_name(items) {
+                    true => None,
+                    false => self.stray_word(&items[1], ty),
+                };
+            }
             ExprKind::Quantity(_, Some(unit)) if unit.value == Unit::Percent => "this is a ratio",
             ExprKind::Quantity(_, Some(unit)) if matches!(unit.value, Unit::Bytes(_)) => "this is memory",
             ExprKind::Quantity(_, Some(_)) => "this is a time",
@@ -235,12 +246,22 @@ impl<'a> Evaluator<'a> {
         } else if ty == Type::Text {
             diagnostic = diagnostic.help(format!("put it in quotes: `\"{text}\"`"));
         }
-        diagnostic = diagnostic.maybe_help(Some(ty.example()));
+        diagnostic = match unit_meant(expr, ty, &text) {
+            Some((help, written)) => diagnostic.help(help).fix(expr.span, written),
+            None => diagnostic.maybe_help(Some(ty.example())),
+        };
         self.findings.push(diagnostic);
         None
     }
 
     fn unknown_name<T>(&mut self, word: &Word, ty: Type) -> Option<T> {
+        if let ("epoch" | "epochs" | "step" | "steps", Type::Duration) = (word.value.as_str(), ty) {
+            let one = format!("1 {}", word.value.trim_end_matches('s'));
+            let diagnostic =
+                Diagnostic::error(Code::UnknownName, "a unit without a number", word.span, "how many?");
+            self.findings.push(diagnostic.help(format!("write `{one}`")).fix(word.span, one));
+            return None;
+        }
         let visible: Vec<String> =
             self.names.visible(self.names.main()).iter().map(|s| s.to_string()).collect();
         let near = nearest(&word.value, visible.iter().map(String::as_str));
@@ -285,6 +306,69 @@ impl<'a> Evaluator<'a> {
         None
     }
 
+    /// `n epochs`: reports that a unit follows a number only.
+    fn unit_behind_a_name(&mut self, items: &[Expr]) -> bool {
+        let [value, unit] = items else { return false };
+        let Some(unit_word) = unit.as_word().filter(|w| Unit::from_word(&w.value).is_some()) else {
+            return false;
+        };
+        let one = match unit_word.value.as_str() {
+            "epochs" => "epoch",
+            "steps" => "step",
+            other => other,
+        };
+        let text = |e: &Expr| self.sources.slice(e.span);
+        let written = match &value.kind {
+            ExprKind::Range(start, end) => match &start.kind {
+                ExprKind::Quantity(n, None) if n.value != 0.0 => {
+                    format!("{} {}..{} * 1 {one}", text(start), unit_word.value, text(end))
+                }
+                _ => format!("{}..{} * 1 {one}", text(start), text(end)),
+            },
+            _ => format!("{} * 1 {one}", text(value)),
+        };
+        let whole = value.span.to(unit.span);
+        let message = "a unit follows a number only";
+        self.findings.push(
+            Diagnostic::error(Code::StrayOperand, message, unit.span, "behind a name")
+                .help(format!("write `{written}`"))
+                .fix(whole, written),
+        );
+        true
+    }
+
+    /// Reports arithmetic whose result counts something else: a name in it of another type, or the whole.
+    fn wrong_quantity<T>(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<T> {
+        if self.unfit_name_inside(expr, ty, scope) { None } else { self.wrong_type(expr, ty) }
+    }
+
+    /// Reports a name in arithmetic whose declared type does not lead to what is wanted.
+    fn unfit_name_inside(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> bool {
+        match &expr.kind {
+            ExprKind::Binary(_, left, right) => {
+                self.unfit_name_inside(left, ty, scope) || self.unfit_name_inside(right, ty, scope)
+            }
+            ExprKind::Negate(inner) | ExprKind::Paren(inner) => self.unfit_name_inside(inner, ty, scope),
+            ExprKind::Name(_) => {
+                let Some(symbol) = expr.as_word().and_then(|w| self.names.look_up(&w.value, scope)) else {
+                    return false;
+                };
+                let Some(declared) = symbol.ty.filter(|t| *t != Type::Number && !fits(*t, ty)) else {
+                    return false;
+                };
+                let message =
+                    format!("`{}` is {}, not {}", symbol.name, declared.described(), ty.described());
+                self.findings.push(
+                    Diagnostic::error(Code::WrongType, message, expr.span, "used here")
+                        .and_at(symbol.span, "declared here")
+                        .help("declare it with the type that is needed"),
+                );
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn text(&mut self, expr: &Expr, ty: Type) -> Option<String> {
         match &expr.kind {
             ExprKind::Text(text) => Some(text.clone()),
@@ -314,6 +398,20 @@ fn fits(declared: Type, wanted: Type) -> bool {
                 | (Type::Text, Type::Model | Type::Teacher)
                 | (Type::Model, Type::Teacher)
         )
+}
+
+/// A number that only has a unit too many, or one too few: what to say, and what to write.
+fn unit_meant(expr: &Expr, ty: Type, text: &str) -> Option<(String, String)> {
+    let ExprKind::Quantity(_, unit) = &expr.kind else { return None };
+    let counts = matches!(ty, Type::Count | Type::Whole);
+    let number = text.trim_end_matches(|c: char| c == '%' || c.is_alphabetic()).trim_end();
+    match unit {
+        Some(unit) if counts && unit.value != Unit::Percent => {
+            Some((format!("write `{number}`: it counts, and has no unit"), number.to_owned()))
+        }
+        None if ty == Type::Bytes => Some((format!("write `{text} GiB`"), format!("{text} GiB"))),
+        _ => None,
+    }
 }
 
 fn parses_as_number(text: &str) -> bool {

@@ -49,11 +49,22 @@ impl Evaluator<'_> {
         };
         let selector = match &expr.kind {
             ExprKind::Regex(pattern) => Selector::Regex(pattern.clone()),
-            ExprKind::Text(glob) => Selector::Glob(glob.clone()),
+            ExprKind::Text(glob) => {
+                if let Some(regex) = glob.strip_prefix("re:") {
+                    return self.marked_regex(regex, expr.span, expr.span);
+                }
+                Selector::Glob(glob.clone())
+            }
             ExprKind::Call(word, arguments) if word.value == "params" => {
                 let mut globs = Vec::new();
                 for argument in arguments {
-                    globs.push(Selector::Glob(self.text(&argument.value, Type::Text)?));
+                    let at = argument.value.span;
+                    let glob = self.text(&argument.value, Type::Text)?;
+                    if let Some(regex) = glob.strip_prefix("re:") {
+                        let whole = if arguments.len() == 1 { expr.span } else { at };
+                        return self.marked_regex(regex, at, whole);
+                    }
+                    globs.push(Selector::Glob(glob));
                 }
                 match globs.len() {
                     0 => {
@@ -111,6 +122,17 @@ impl Evaluator<'_> {
             }
             None => self.wrong_type(expr, Type::Params),
         }
+    }
+
+    /// `"re:…"`, as SparseML marks a regular expression.
+    fn marked_regex<T>(&mut self, regex: &str, at: Span, whole: Span) -> Option<T> {
+        let written = format!("re\"{regex}\"");
+        let message = "a regular expression is marked by `re` before its quotes";
+        let diagnostic = Diagnostic::error(Code::BadPattern, message, at, "SparseML's mark");
+        let diagnostic = diagnostic.help(format!("write `{written}`; it must match whole names"));
+        let quotable = !regex.contains('"');
+        self.findings.push(if quotable { diagnostic.fix(whole, written) } else { diagnostic });
+        None
     }
 
     pub(super) fn missing<T>(&mut self, span: Span, message: &str, help: &str) -> Option<T> {

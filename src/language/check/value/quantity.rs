@@ -141,19 +141,19 @@ impl Evaluator<'_> {
             Quantity::Plain(n) if (0.0..=1.0).contains(&n.value) => n.value,
             Quantity::Plain(n) => {
                 let percent = format!("{}%", n.value);
-                let mut diagnostic = Diagnostic::error(
-                    Code::RatioOutOfRange,
-                    "a ratio needs `%`, or a value in 0..1",
-                    expr.span,
-                    format!("is this {percent}?"),
-                );
-                if (1.0..=100.0).contains(&n.value) {
-                    diagnostic = diagnostic.help(format!("write `{percent}`")).fix(expr.span, percent);
-                }
-                self.findings.push(diagnostic);
+                // Hardly anybody means so small a share: 1.5 is a slip for something below one.
+                let is_percent = (2.0..=100.0).contains(&n.value);
+                let label =
+                    if is_percent { format!("is this {percent}?") } else { format!("this is {}", n.value) };
+                let message = "a ratio needs `%`, or a value in 0..1";
+                let diagnostic = Diagnostic::error(Code::RatioOutOfRange, message, expr.span, label);
+                self.findings.push(match is_percent {
+                    true => diagnostic.help(format!("write `{percent}`")).fix(expr.span, percent),
+                    false => diagnostic.help("write it as `0.9` or `90%`"),
+                });
                 return None;
             }
-            _ => return self.wrong_type(expr, Type::Ratio),
+            _ => return self.wrong_quantity(expr, Type::Ratio, scope),
         };
         if !(0.0..=1.0).contains(&value) {
             self.findings.push(
@@ -173,7 +173,9 @@ impl Evaluator<'_> {
     pub(super) fn number(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Number> {
         let number = match self.quantity(expr, ty, scope)? {
             Quantity::Plain(n) => n,
-            Quantity::Ratio(_) | Quantity::Time(_) | Quantity::Bytes(_) => return self.wrong_type(expr, ty),
+            Quantity::Ratio(_) | Quantity::Time(_) | Quantity::Bytes(_) => {
+                return self.wrong_quantity(expr, ty, scope);
+            }
         };
         if ty == Type::Rate && !(number.value >= 0.0 && number.value <= 1.0) {
             self.findings.push(
@@ -193,32 +195,25 @@ impl Evaluator<'_> {
     pub(super) fn whole(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<i64> {
         let number = match self.quantity(expr, ty, scope)? {
             Quantity::Plain(n) => n,
-            _ => return self.wrong_type(expr, ty),
+            _ => return self.wrong_quantity(expr, ty, scope),
         };
         let least = if ty == Type::Count { 1 } else { 0 };
-        match number.as_whole() {
-            Some(n) if n >= least && n <= MOST => Some(n),
-            Some(n) => {
-                let message = match n > MOST {
-                    true => format!("expected a whole number up to {MOST}"),
-                    false => format!("expected {}", ty.described()),
-                };
-                let diagnostic =
-                    Diagnostic::error(Code::OutOfRange, message, expr.span, format!("this is {n}"));
-                self.findings.push(diagnostic.help(ty.example()));
-                None
+        let (code, message, help) = match number.as_whole() {
+            Some(n) if n >= least && n <= MOST => return Some(n),
+            _ if number.value > MOST as f64 => {
+                (Code::OutOfRange, "this number is too large".to_owned(), format!("the largest is {MOST}"))
+            }
+            Some(_) => {
+                (Code::OutOfRange, format!("expected {}", ty.described()), format!("the least is {least}"))
             }
             None => {
-                let diagnostic = Diagnostic::error(
-                    Code::NotAWholeNumber,
-                    "expected a whole number",
-                    expr.span,
-                    format!("this is {}", number.value),
-                );
-                self.findings.push(diagnostic.help(format!("is it {}?", number.value.round())));
-                None
+                let near = number.value.round().max(least as f64);
+                (Code::NotAWholeNumber, "expected a whole number".to_owned(), format!("is it {near}?"))
             }
-        }
+        };
+        let label = format!("this is {}", number.value);
+        self.findings.push(Diagnostic::error(code, message, expr.span, label).help(help));
+        None
     }
 
     pub(super) fn bytes(&mut self, expr: &Expr, scope: ScopeId) -> Option<u64> {
@@ -231,6 +226,12 @@ impl Evaluator<'_> {
     /// `[0, 2, 4]`
     pub(super) fn indices(&mut self, expr: &Expr, scope: ScopeId) -> Option<Vec<usize>> {
         let ExprKind::List(items) = &expr.kind else { return self.wrong_type(expr, Type::Indices) };
+        if let Some(range) = items.iter().find(|i| matches!(i.kind, ExprKind::Range(..))) {
+            let message = "a list of layers holds no ranges";
+            let diagnostic = Diagnostic::error(Code::WrongType, message, range.span, "this is a range");
+            self.findings.push(diagnostic.help("write each of them: `[0, 1, 2]`"));
+            return None;
+        }
         let list: Option<Vec<i64>> = items.iter().map(|i| self.whole(i, Type::Whole, scope)).collect();
         Some(list?.into_iter().map(|n| n as usize).collect())
     }

@@ -61,14 +61,13 @@ impl Evaluator<'_> {
         let default = if from == to { Shape::Constant } else { Shape::Linear };
         let shape = shape.unwrap_or(default);
         if shape == Shape::Exponential && !(from > 0.0 && to > 0.0) {
+            let (message, label, verb) = match from > 0.0 {
+                true => ("an exponential ramp never reaches zero", "ends at 0", "end"),
+                false => ("an exponential ramp never leaves zero", "starts at 0", "start"),
+            };
             self.findings.push(
-                Diagnostic::error(
-                    Code::OutOfRange,
-                    "an exponential ramp never reaches zero",
-                    expr.span,
-                    "from or to is 0",
-                )
-                .help("end it at a small positive value, or use `linear`"),
+                Diagnostic::error(Code::OutOfRange, message, expr.span, label)
+                    .help(format!("{verb} it at a small positive value, or use `linear`")),
             );
             return None;
         }

@@ -3,7 +3,7 @@
 use crate::diag::{Code, Diagnostic, Span};
 use crate::language::check::recipe::Instants;
 use crate::language::resolve::ScopeId;
-use crate::language::syntax::ast::{Expr, ExprKind};
+use crate::language::syntax::ast::{Expr, ExprKind, Unit};
 use crate::language::vocab::Type;
 use crate::schedule::{Rational, Time};
 
@@ -93,8 +93,30 @@ impl Evaluator<'_> {
             None => (expr, false),
         };
         let ExprKind::Range(start, end) = &range.kind else { return self.wrong_type(expr, Type::Span) };
+        let ends_in_percent =
+            matches!(&end.kind, ExprKind::Quantity(_, Some(unit)) if unit.value == Unit::Percent);
+        if ends_in_percent && !shared {
+            let text = self.sources.slice(expr.span).to_owned();
+            self.findings.push(
+                Diagnostic::error(
+                    Code::RatioForTime,
+                    "expected a window, this is a range of ratios",
+                    expr.span,
+                    "of what?",
+                )
+                .help(format!("write `{text} of run`"))
+                .fix(expr.span, format!("{text} of run")),
+            );
+            return None;
+        }
         if shared {
-            let start = self.exact_ratio(start, scope)?;
+            let start = match (&start.kind, &end.kind) {
+                (ExprKind::Quantity(number, None), ExprKind::Quantity(_, Some(unit))) => {
+                    let kind = ExprKind::Quantity(*number, Some(unit.clone()));
+                    self.exact_ratio(&Expr { kind, span: start.span }, scope)?
+                }
+                _ => self.exact_ratio(start, scope)?,
+            };
             let end = self.exact_ratio(end, scope)?;
             return Some(Instants {
                 start: self.share_of_run(start, expr.span)?,

@@ -1,0 +1,143 @@
+//! Words of SparseML and of others, said as they are here.
+
+use crate::diag::{Code, Diagnostic};
+use crate::language::resolve::Bound;
+use crate::language::syntax::ast::Setting;
+use crate::language::vocab;
+
+use super::Evaluator;
+
+/// The three that are one `sparsity` here.
+const SPARSITY: [&str; 3] = ["init_sparsity", "final_sparsity", "inter_func"];
+
+impl Evaluator<'_> {
+    /// Reports `init_sparsity`, `final_sparsity` and `inter_func` of one block as the one line that they
+    /// are here. Returns whether both ends were given, so that the three need no report of their own.
+    pub fn sparsity_of_three(&mut self, given: &[Bound<Setting>], settings: &[vocab::Setting]) -> bool {
+        let is_sparsity = |s: &vocab::Setting| s.name == "sparsity" && s.formerly.contains(&SPARSITY[0]);
+        if !settings.iter().any(is_sparsity) {
+            return false;
+        }
+        let find = |word: &str| given.iter().position(|s| s.node.key.is_word(word));
+        let [Some(from), Some(to), shape] = SPARSITY.map(find) else { return false };
+        let value = |at: usize| unquoted(self.sources.slice(given[at].node.value.span));
+        let shape_word = shape.map_or("", |at| value(at));
+        let line = format!("sparsity: {} -> {} {shape_word}", value(from), value(to)).trim_end().to_owned();
+        let mut places: Vec<usize> = [Some(from), Some(to), shape].into_iter().flatten().collect();
+        places.sort_unstable();
+        let (first, last) = (&given[places[0]].node, &given[places[places.len() - 1]].node);
+        let whole = first.span.to(last.span);
+        let mut diagnostic = Diagnostic::error(
+            Code::UnknownSetting,
+            "SparseML's sparsities and their function are one setting here",
+            first.key.span,
+            "said in parts",
+        )
+        .help(format!("write `{line}`"));
+        for at in &places[1..] {
+            diagnostic = diagnostic.and_at(given[*at].node.key.span, "and here");
+        }
+        let adjacent = places.windows(2).all(|p| p[1] == p[0] + 1);
+        if adjacent && !self.sources.slice(whole).contains('#') {
+            diagnostic = diagnostic.fix(whole, line);
+        }
+        self.findings.push(diagnostic);
+        self.attempted.push("sparsity");
+        true
+    }
+}
+
+/// Whether this is one of the three that are `sparsity` here.
+pub fn is_part_of_sparsity(word: &str) -> bool {
+    SPARSITY.contains(&word)
+}
+
+/// How a setting that SparseML calls `word` is said here, with its value carried over, and whether that is
+/// all there is to say.
+pub fn formerly_said(word: &str, name: &str, value: &str) -> (String, bool) {
+    let value = unquoted(value);
+    let is_false = value.eq_ignore_ascii_case("false");
+    match word {
+        "init_sparsity" => (format!("sparsity: {value} -> … cubic"), false),
+        "final_sparsity" => (format!("sparsity: … -> {value} cubic"), false),
+        "inter_func" => (format!("sparsity: … -> … {value}"), false),
+        "global_sparsity" => (format!("rank: {}", if is_false { "layer" } else { "global" }), true),
+        "mask_type" | "mask_structure" => match pattern_meant(value) {
+            Some(pattern) => (format!("pattern: {pattern}"), true),
+            None => (format!("pattern: {value}"), value == "unstructured"),
+        },
+        // SparseML gives a mapping; a number alone is what it would hold.
+        "grad_sampler_kwargs" if value.parse::<u32>().is_err() => (format!("{name}: …"), false),
+        "disable_quantization_observer_epoch" => (format!("{name}: after {value} epochs"), true),
+        "weight_bits" => (format!("{name}: int{value}"), true),
+        "activation_bits" => (format!("{name}: uint{value}(asymmetric)"), true),
+        "input_activations" => (format!("{name}: …"), false),
+        _ => (format!("{name}: {value}"), true),
+    }
+}
+
+/// A pattern as others write it: `4block`, `block4`, `[1, 4]`, `2:4`.
+pub fn pattern_meant(text: &str) -> Option<String> {
+    let text: String = unquoted(text).chars().filter(|c| !c.is_whitespace()).collect();
+    if let Some((keep, of)) = text.split_once(':') {
+        let (keep, of) = (keep.parse::<u32>().ok()?, of.parse::<u32>().ok()?);
+        return Some(format!("n_of_m({keep}, {of})"));
+    }
+    let size = text
+        .strip_prefix("[1,")
+        .and_then(|rest| rest.strip_suffix(']'))
+        .or_else(|| text.strip_prefix("block"))
+        .or_else(|| text.strip_suffix("block").or_else(|| text.strip_suffix("-block")))?;
+    let size: u32 = size.trim_matches(['-', '_']).parse().ok()?;
+    Some(format!("blocks(1, {size})"))
+}
+
+/// Settings of other tools that are no setting here, with where their subject stands.
+pub fn told_elsewhere(word: &str, value: &str) -> Option<String> {
+    let value = unquoted(value);
+    Some(match word {
+        "lr" | "learning_rate" | "init_lr" | "max_lr" | "peak_lr" => {
+            format!("rates stand in a block of their own: `lr {{ 0..100% of run: {value} -> 0 linear }}`")
+        }
+        "epochs" | "epoch" | "num_epochs" | "num_train_epochs" | "max_epochs" => {
+            format!("the length stands behind the name: `recipe NAME for {value} epochs {{ … }}`")
+        }
+        "steps" | "max_steps" => {
+            format!("the length stands behind the name: `recipe NAME for {value} steps {{ … }}`")
+        }
+        "start_epoch" | "end_epoch" => "write `over 2..26 epochs` behind the parameters".to_owned(),
+        "update_frequency" => format!("write `every {value} epochs` behind the window"),
+        "optimizer" | "optim" => "AdamW is the only optimizer; remove this".to_owned(),
+        "warmup" | "warmup_steps" | "warmup_ratio" => {
+            "a warmup is a piece of `lr`: `lr { 0..10% of run: 0 -> 5e-5 warmup … }`".to_owned()
+        }
+        "seed" => "`seed` stands in the recipe, outside its stages and blocks".to_owned(),
+        "batch" | "batch_size" => "`batch` stands in the recipe or in a stage".to_owned(),
+        "model" | "data" => format!("`{word}` stands in the recipe, outside its stages"),
+        "factor" => "`factor` stands in the block of `lr`".to_owned(),
+        "target" => "`target PARAMS: 80%` stands in the block of `prune`".to_owned(),
+        _ => {
+            let verb = vocab::verb(word)?;
+            format!("`{word}` is a verb, without a colon: `{}`", verb.form)
+        }
+    })
+}
+
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_others_are_understood() {
+        for text in ["4block", "block4", "\"4-block\"", "[1, 4]"] {
+            assert_eq!(pattern_meant(text).as_deref(), Some("blocks(1, 4)"), "{text}");
+        }
+        assert_eq!(pattern_meant("2:4").as_deref(), Some("n_of_m(2, 4)"));
+        assert_eq!(pattern_meant("unstructured"), None);
+    }
+}

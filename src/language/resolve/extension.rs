@@ -1,0 +1,89 @@
+//! What a statement takes over with `extends`, and findings in it told at the place that brought it in.
+
+use crate::diag::{Diagnostic, Label, Sources, Span};
+use crate::language::syntax::ast::Word;
+
+/// A template as it is taken over somewhere.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// Its name behind `extends`.
+    pub name: Word,
+    /// It and the templates that it builds on.
+    pub templates: Vec<Span>,
+    /// The length that it says.
+    pub length: Option<Span>,
+    /// The names of all its parameters.
+    pub parameters: Vec<String>,
+    /// The parameters that are given, each with the place of its value.
+    pub given: Vec<(String, Span)>,
+}
+
+impl Extension {
+    /// An extension by a template of which nothing is known yet.
+    pub fn new(name: Word) -> Self {
+        Extension { name, templates: vec![], length: None, parameters: vec![], given: vec![] }
+    }
+
+    /// Whether this place is another file's, and brought in by this extension.
+    fn brings(&self, span: Span) -> bool {
+        let holds = |t: &Span| t.file == span.file && t.start <= span.start && span.end <= t.end;
+        span.file != self.name.span.file && self.templates.iter().any(holds)
+    }
+
+    /// Lets a finding about the template's text point at what the user wrote: a value that is given to it,
+    /// another place of the finding, or the template's name. The template's own place comes second.
+    pub fn tell_at_user(&self, diagnostic: &mut Diagnostic, sources: &Sources, length: Span) {
+        let Some(there) = diagnostic.primary.clone().filter(|l| self.brings(l.span)) else { return };
+        diagnostic.fix = diagnostic.fix.take().filter(|fix| !self.brings(fix.span));
+        let mut places = self.values_in(&there, sources);
+        places.extend(diagnostic.secondary.iter().filter(|l| !self.brings(l.span)).cloned());
+        for label in &diagnostic.secondary {
+            places.extend(self.values_in(label, sources));
+        }
+        let extends = Label { span: self.name.span, text: "brought in here".to_owned() };
+        let mut places = places.into_iter();
+        let here = places.next().unwrap_or(extends);
+        if here.span == length
+            && let Some(made_for) = self.length
+        {
+            let (template, made_for) = (&self.name.value, sources.slice(made_for));
+            diagnostic.help = Some(format!(
+                "`{template}` is made for {made_for}: leave `for {}` out, or write a template of your own",
+                sources.slice(length)
+            ));
+        }
+        let mut secondary = vec![there];
+        for label in places.chain(diagnostic.secondary.drain(..)) {
+            if label.span != here.span && !secondary.iter().any(|l| l.span == label.span) {
+                secondary.push(label);
+            }
+        }
+        diagnostic.primary = Some(here);
+        diagnostic.secondary = secondary;
+    }
+
+    /// The values that are given for the parameters named in this place, with its text.
+    fn values_in(&self, label: &Label, sources: &Sources) -> Vec<Label> {
+        if !self.brings(label.span) {
+            return Vec::new();
+        }
+        let text = sources.slice(label.span);
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut used: Vec<&str> = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(is_word) {
+            let word = rest[start..].split(|c| !is_word(c)).next().unwrap_or("");
+            rest = &rest[start + word.len()..];
+            // A word before a colon is a setting's name.
+            if !rest.starts_with(':') {
+                used.push(word);
+            }
+        }
+        let given = self.given.iter().filter(|(name, at)| used.contains(&name.as_str()) && !self.brings(*at));
+        let mut places: Vec<Label> =
+            given.map(|(_, span)| Label { span: *span, text: label.text.clone() }).collect();
+        places.sort_by_key(|l| l.span.start);
+        places.iter_mut().skip(1).for_each(|l| l.text = "and this".to_owned());
+        places
+    }
+}
