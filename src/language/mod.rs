@@ -126,8 +126,11 @@ fn model_parameters(
 fn head(data: &Data) -> Head {
     match data {
         Data::Squad { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,
-        Data::Mnli => Head::Classification { labels: 3 },
-        Data::Qqp => Head::Classification { labels: 2 },
-        Data::MaskedText => Head::MaskedLanguageModel,
+        Data::Mnli { .. } => Head::Classification { labels: 3 },
+        Data::Qqp { .. } => Head::Classification { labels: 2 },
+        // Names do not depend on the number of labels.
+        Data::Classify(columns) => Head::Classification { labels: columns.labels.len().max(2) },
+        Data::MaskedText { .. } => Head::MaskedLanguageModel,
+        Data::Own => Head::QuestionAnswering,
     }
 }

@@ -5,8 +5,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use super::data::features::Feature;
 use super::data::squad::Question;
 use super::metric::{Metrics, squad};
-use super::model::kernels::Dropout;
-use super::model::{BertForQuestionAnswering, Noise, Tokens};
+use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
 use super::{Output, Task};
 
 /// Question answering on windows of texts.
@@ -58,13 +57,7 @@ impl Task for QuestionAnswering {
     }
 
     fn outputs(&self, model: &BertForQuestionAnswering, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        let noise = dropout.map_or(Noise::NONE, |seed| {
-            let at = |share: f64, place: u32| {
-                let seed = (seed ^ (seed >> 32)) as u32;
-                Dropout { share: share as f32, seed }.place(place)
-            };
-            Noise { hidden: at(self.hidden_dropout, 1), attention: at(self.attention_dropout, 2) }
-        });
+        let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
         let logits = model.forward(&batch.tokens, noise).select(0, batch.rows.clone());
         let logits = logits.reshape([batch.windows, batch.length, 2]);
         ["start_logits", "end_logits"]
@@ -102,6 +95,14 @@ impl Task for QuestionAnswering {
         });
         let (em, f1) = squad::score(pairs);
         Metrics::from([("em".to_owned(), em), ("f1".to_owned(), f1)])
+    }
+
+    fn keep_layers(
+        &self,
+        model: BertForQuestionAnswering,
+        kept: &[usize],
+    ) -> Option<BertForQuestionAnswering> {
+        Some(BertModel::keep_layers(model, kept))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod golden;
 mod golden_obs;
+mod heads;
 mod metrics;
 mod runs;
+mod tasks;
 mod transformers;
