@@ -66,6 +66,8 @@ pub struct EvalArgs {
 enum TaskName {
     /// Questions about texts
     Squad,
+    /// The same with questions that have no answer
+    SquadV2,
     /// Sentence pairs of MNLI
     Mnli,
     /// Question pairs of QQP
@@ -120,7 +122,7 @@ fn data(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
     let capped = |own: usize| own.min(positions.as_ref().copied().unwrap_or(own));
     let length = |own: usize| args.max_seq_len.map_or(capped(own), |n| n as usize);
     match &mut data {
-        Data::Squad { max_length, doc_stride } => {
+        Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
             *max_length = args.max_seq_len.map_or(*max_length, |n| n as usize);
             *doc_stride = args.doc_stride.map_or(128.min(*max_length / 2), |n| n as usize);
         }
@@ -136,6 +138,7 @@ fn data(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
 fn named(task: TaskName, args: &EvalArgs) -> Result<Data, Diagnostic> {
     Ok(match task {
         TaskName::Squad => Data::Squad { max_length: 384, doc_stride: 128 },
+        TaskName::SquadV2 => Data::SquadV2 { max_length: 384, doc_stride: 128 },
         TaskName::Mnli => Data::Mnli { max_length: 128 },
         TaskName::Qqp => Data::Qqp { max_length: 128 },
         TaskName::MaskedText => Data::MaskedText { max_length: 512 },
@@ -159,6 +162,7 @@ fn made_for(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
         Some(data @ (Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) | Data::MaskedText { .. })) => {
             return Ok(data);
         }
+        Some(Data::SquadV2 { .. }) => return named(TaskName::SquadV2, args).map_err(|d| vec![d]),
         Some(_) => return named(TaskName::Squad, args).map_err(|d| vec![d]),
         None => {}
     }

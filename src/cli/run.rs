@@ -77,7 +77,7 @@ pub fn run(args: &RunArgs) -> i32 {
         return fail(&missing, &sources);
     }
     let done = match &schedule.data {
-        Data::Squad { .. } | Data::BuiltinReading { .. } => {
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
             execute::<QuestionAnswering>(args, &schedule, &mut sources)
         }
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
@@ -116,7 +116,7 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
             Some(length),
         ) => *max_length = length as usize,
         (Data::Classify(columns), Some(length)) => columns.max_length = length as usize,
-        (Data::Squad { max_length, doc_stride }, Some(length)) => {
+        (Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride }, Some(length)) => {
             *max_length = length as usize;
             // A shorter length must still move on from window to window.
             *doc_stride = (*doc_stride).min(*max_length / 2);

@@ -34,6 +34,14 @@ pub struct Interpreter<'a, T: Task> {
     pub limit_steps: Option<u64>,
 }
 
+impl<'a, T: Task> Interpreter<'a, T> {
+    /// An interpreter without teachers from elsewhere, over the whole length of every stage.
+    pub fn new(task: &'a T, schedule: &'a Schedule, device: Device) -> Self {
+        let named_teachers = HashMap::new();
+        Interpreter { task, schedule, device, teacher: None, named_teachers, limit_steps: None }
+    }
+}
+
 impl<T: Task> Interpreter<'_, T> {
     /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
     /// carried stage's model and every stage's figures.

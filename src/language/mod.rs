@@ -125,7 +125,7 @@ fn model_parameters(
 /// The head that a model gets for its data.
 fn head(data: &Data) -> Head {
     match data {
-        Data::Squad { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,
         Data::Mnli { .. } => Head::Classification { labels: 3 },
         Data::Qqp { .. } => Head::Classification { labels: 2 },
         // Names do not depend on the number of labels.

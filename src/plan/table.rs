@@ -165,6 +165,9 @@ fn data(data: &Data) -> String {
         Data::Squad { max_length, doc_stride } => {
             format!("squad, {max_length} tokens with an overlap of {doc_stride}")
         }
+        Data::SquadV2 { max_length, doc_stride } => {
+            format!("squad_v2, {max_length} tokens with an overlap of {doc_stride}")
+        }
         Data::Mnli { max_length } => format!("mnli, at most {max_length} tokens"),
         Data::Qqp { max_length } => format!("qqp, at most {max_length} tokens"),
         Data::Classify(columns) => {

@@ -70,6 +70,13 @@ pub enum Data {
         /// How far neighbouring windows of a long text overlap, in tokens.
         doc_stride: usize,
     },
+    /// Question answering on SQuAD v2.0 files, where some questions have no answer.
+    SquadV2 {
+        /// The longest sequence, in tokens.
+        max_length: usize,
+        /// How far neighbouring windows of a long text overlap, in tokens.
+        doc_stride: usize,
+    },
     /// Sentence pairs: MNLI.
     Mnli {
         /// The longest sequence, in tokens.

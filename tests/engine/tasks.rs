@@ -365,3 +365,36 @@ fn bad_tables_and_texts_are_refused_before_anything_is_begun() {
     let own = plain.replace(CLASSIFY, "  data: own");
     fails(&own, "labels", "OB0907", "`data: own`");
 }
+
+#[test]
+fn questions_without_an_answer_are_learned_and_measured_as_squad_v2_has_it() {
+    let shop = Workshop::new();
+    shop.write_questions("questions");
+    let path = |name: &str| shop.path(name).to_str().unwrap().to_owned();
+    // Every third question has no answer.
+    for file in ["train.json", "dev.json"] {
+        let file = shop.path("questions").join(file);
+        let mut data: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        for paragraph in data["data"][0]["paragraphs"].as_array_mut().unwrap().iter_mut().step_by(3) {
+            paragraph["qas"][0]["answers"] = serde_json::json!([]);
+            paragraph["qas"][0]["is_impossible"] = true.into();
+        }
+        std::fs::write(&file, data.to_string()).unwrap();
+    }
+    let recipe = |data: &str| {
+        format!(
+            "  model: \"elsewhere\"\n  data: {data}(max_length: 96, doc_stride: 16)\n  lr {{ 0..1 epochs: 1e-3 }}"
+        )
+    };
+    let flags = ["--model", &path("start"), "--data", &path("questions")];
+    shop.fails(&recipe("squad"), &flags, "OB0908", "data: squad_v2");
+    shop.succeeds("two", 1, &recipe("squad_v2"), &flags);
+    let figures = measured(&shop.path("two"));
+    let names = "best_em best_f1 em em_answered em_unanswered f1 f1_answered f1_unanswered";
+    assert_eq!(figures.keys().map(String::as_str).collect::<Vec<_>>().join(" "), names);
+    assert!(figures["best_f1"] >= figures["f1"] && figures["best_f1"] >= 100.0 / 3.0, "{figures:?}");
+    let more = ["--max-seq-len", "96", "--doc-stride", "16", "--format", "json", "-q"];
+    let output = obertc(&[&["eval", &path("two"), "--data", &path("questions")], &more[..]].concat());
+    let again: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!((again["best_f1"].as_f64().unwrap() - figures["best_f1"]).abs() < 1e-9);
+}

@@ -152,6 +152,13 @@ const CRITERIA: &[Choice] = &[
     },
 ];
 
+/// How long texts are cut into windows.
+const WINDOWS: &[Setting] = &[
+    Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
+        .formerly(&["max_seq_length"]),
+    Setting::with_default("doc_stride", Type::Count, "128", "Overlap of windows of a long text, in tokens."),
+];
+
 /// How long the sequences of a classifier are.
 const MAX_LENGTH: Setting =
     Setting::with_default("max_length", Type::Count, "128", "The longest sequence, in tokens.")
@@ -161,17 +168,13 @@ const MAX_LENGTH: Setting =
 pub const DATA: &[Choice] = &[
     Choice {
         name: "squad",
-        arguments: &[
-            Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
-                .formerly(&["max_seq_length"]),
-            Setting::with_default(
-                "doc_stride",
-                Type::Count,
-                "128",
-                "Overlap of windows of a long text, in tokens.",
-            ),
-        ],
+        arguments: WINDOWS,
         doc: "Question answering: SQuAD v1.1 JSON (`train*.json`, `dev*.json`) in `--data`.",
+    },
+    Choice {
+        name: "squad_v2",
+        arguments: WINDOWS,
+        doc: "The same with questions that have no answer: SQuAD v2.0 JSON.",
     },
     Choice {
         name: "mnli",

@@ -6,7 +6,7 @@ use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::data::builtin;
 use crate::task::data::features::{Windows, features};
-use crate::task::data::squad::{self, Split};
+use crate::task::data::squad::{self, Split, Version};
 use crate::task::data::tokenize::Tokenizer;
 use crate::task::question_answering::QuestionAnswering;
 
@@ -21,9 +21,13 @@ impl Prepare for QuestionAnswering {
     fn read(places: &Places, sources: &mut Sources, _: &mut Vec<String>) -> Result<Split, Diagnostic> {
         let mut split = match places.data {
             Data::BuiltinReading { train, dev } => builtin::generate(*train, *dev, places.seed),
+            Data::SquadV2 { .. } => {
+                let folder = data_folder(places, "squad_v2", "train*.json and dev*.json")?;
+                squad::read_folder(folder, places.need, Version::Two, sources)?
+            }
             _ => {
                 let folder = data_folder(places, "squad", "train*.json and dev*.json")?;
-                squad::read_folder(folder, places.need, sources)?
+                squad::read_folder(folder, places.need, Version::One, sources)?
             }
         };
         if let Some(limit) = places.limit_examples {
@@ -49,7 +53,7 @@ impl Prepare for QuestionAnswering {
         places: &Places,
     ) -> Result<Self, Diagnostic> {
         let windows = match places.data {
-            Data::Squad { max_length, doc_stride } => {
+            Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
                 Windows { max_length: *max_length, doc_stride: *doc_stride }
             }
             _ => Windows { max_length: 128.min(config.max_position_embeddings), doc_stride: 32 },

@@ -104,10 +104,14 @@ pub(super) fn data(value: Value) -> Data {
             train: count(&mut fields, "train").unwrap_or(0),
             dev: count(&mut fields, "dev").unwrap_or(0),
         },
-        Value::Choice("squad", mut fields) => Data::Squad {
-            max_length: count(&mut fields, "max_length").unwrap_or(0),
-            doc_stride: count(&mut fields, "doc_stride").unwrap_or(0),
-        },
+        Value::Choice(name @ ("squad" | "squad_v2"), mut fields) => {
+            let max_length = count(&mut fields, "max_length").unwrap_or(0);
+            let doc_stride = count(&mut fields, "doc_stride").unwrap_or(0);
+            match name {
+                "squad" => Data::Squad { max_length, doc_stride },
+                _ => Data::SquadV2 { max_length, doc_stride },
+            }
+        }
         Value::Choice(name @ ("mnli" | "qqp" | "masked_text"), mut fields) => {
             let max_length = count(&mut fields, "max_length").unwrap_or(0);
             match name {

@@ -18,7 +18,9 @@ pub fn check(recipe: &Recipe, stage: &Stage, findings: &mut Findings) {
 /// The outputs by which a task's model can be matched with a teacher; none if they are not known here.
 fn outputs(data: &Data) -> &'static [&'static str] {
     match data {
-        Data::Squad { .. } | Data::BuiltinReading { .. } => &["start_logits", "end_logits"],
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
+            &["start_logits", "end_logits"]
+        }
         Data::Own => &[],
         _ => &["logits"],
     }
@@ -28,6 +30,16 @@ fn outputs(data: &Data) -> &'static [&'static str] {
 fn metrics(data: &Data) -> &'static [&'static str] {
     match data {
         Data::Squad { .. } | Data::BuiltinReading { .. } => &["f1", "em"],
+        Data::SquadV2 { .. } => &[
+            "f1",
+            "em",
+            "f1_answered",
+            "em_answered",
+            "f1_unanswered",
+            "em_unanswered",
+            "best_f1",
+            "best_em",
+        ],
         Data::Mnli { .. } => &["accuracy", "accuracy_mm"],
         Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1"],
         Data::MaskedText { .. } => &["loss", "perplexity"],
@@ -37,7 +49,8 @@ fn metrics(data: &Data) -> &'static [&'static str] {
 
 /// Checks the settings of the data.
 pub fn data(recipe: &Recipe, findings: &mut Findings) {
-    if let Data::Squad { max_length, doc_stride } = recipe.data.value
+    if let Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } =
+        recipe.data.value
         && doc_stride >= max_length
     {
         findings.push(
