@@ -186,7 +186,7 @@ fn a_pruned_language_model_is_carried_to_two_tasks_and_its_zeros_stay() {
     assert_eq!((before.len(), count), (12, (all as f64 * 0.8).round() as usize));
 
     let transfer = "  batch: 8
-  lr { 0..2 epochs: 1e-3 -> 1e-5 linear }
+  lr { 0..2 epochs: 1e-3 -> 1e-5 linear, factor params(\"{classifier,qa_outputs}.*\"): 2 }
   hold encoder_linears";
     let tasks = [
         ("kinds", CLASSIFY, "labels", "accuracy"),
