@@ -175,7 +175,7 @@ fn read_file(
         let few = rows.broken.len() * 100 <= rows.rows.len() + 100;
         if !layout.lenient || !few {
             let count = table.columns().len();
-            let message = format!("line {line} of `{}` has not {count} cells", path.display());
+            let message = format!("line {line} of `{}` has more or fewer than {count} cells", path.display());
             return Err(table
                 .wrong(Code::DataNotReadable, message, *line, "this row", sources)
                 .help("every row needs as many cells as the first; was the file cut off?"));

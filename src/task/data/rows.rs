@@ -95,7 +95,7 @@ impl Table {
             return Ok(name);
         }
         let wanted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-        let near = names.first().and_then(|n| nearest(n, self.columns.iter().map(String::as_str)));
+        let near = names.iter().find_map(|n| nearest(n, self.columns.iter().map(String::as_str)));
         let columns = self.columns.join(", ");
         let help = near.map_or(format!("its columns are {columns}"), |n| format!("did you mean `{n}`?"));
         let (line, text) = self.records().next().unwrap_or((1, ""));
