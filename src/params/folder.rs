@@ -57,6 +57,12 @@ pub fn read_with_head(
     }
     let head = head.unwrap_or_else(|| head_of(&found));
     let table = bert(&config.shape(), head);
+    let rows = found.get("classifier.weight").and_then(|(_, tensor)| tensor.shape.first().copied());
+    // The labels that the file has and that are wanted, if they differ.
+    let differs = match (head, rows) {
+        (Head::Classification { labels }, Some(rows)) if rows != labels => Some((rows, labels)),
+        _ => None,
+    };
     let mut wrong = Vec::new();
     let mut missing_head = Vec::new();
     for parameter in table.iter() {
@@ -64,13 +70,13 @@ pub fn read_with_head(
         match found.get(&parameter.name) {
             None if !encoder => missing_head.push(parameter.name.clone()),
             None => wrong.push(missing(path, parameter)),
-            Some((file, tensor)) => match (head, parameter.name.as_str()) {
-                (Head::Classification { labels }, "classifier.weight") if tensor.shape[0] != labels => {
-                    wrong.push(other_labels(file, tensor.shape[0], labels));
+            // A classifier of other labels is one mistake, not one for each of its parameters.
+            Some((file, _)) if parameter.name.starts_with("classifier.") && differs.is_some() => {
+                if let (Some((has, wanted)), "classifier.weight") = (differs, parameter.name.as_str()) {
+                    wrong.push(other_labels(file, has, wanted));
                 }
-                (Head::Classification { .. }, "classifier.bias") => {}
-                _ => wrong.extend(mismatch(file, parameter, tensor)),
-            },
+            }
+            Some((file, tensor)) => wrong.extend(mismatch(file, parameter, tensor)),
         }
     }
     if wrong.is_empty() {

@@ -206,6 +206,25 @@ fn a_classifier_for_other_labels_is_refused() {
     assert!(errors[0].message.contains("has 3 outputs; the data has 2 labels"), "{}", errors[0].message);
 }
 
+#[test]
+fn a_classifier_whose_bias_has_another_length_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(golden("classifier").join("config.json"), dir.path().join("config.json")).unwrap();
+    let bytes = std::fs::read(golden("classifier").join("model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let views = file.iter().map(|(name, view)| match name {
+        "classifier.bias" => {
+            let short = &view.data()[..8];
+            (name, safetensors::tensor::TensorView::new(view.dtype(), vec![2], short).unwrap())
+        }
+        _ => (name, view),
+    });
+    let whole = safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap();
+    std::fs::write(dir.path().join("model.safetensors"), whole).unwrap();
+    let errors = try_load::<BertForSequenceClassification>(dir.path(), LABELS).unwrap_err();
+    assert_eq!(errors[0].code, Code::TensorShape, "{errors:?}");
+}
+
 /// A tensor's name, shape and bytes.
 type Raw = (String, Vec<usize>, Vec<u8>);
 
