@@ -2,34 +2,52 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::progress::Watcher;
 use super::{FINE, Format, fail, say};
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
-use crate::schedule::ir::{Data, Model};
-use crate::task::Task;
+use crate::output::summary::title;
+use crate::params::folder;
+use crate::schedule::Schedule;
+use crate::schedule::ir::{Columns, Data, Model};
+use crate::task::classification::Classification;
 use crate::task::data::squad::Need;
+use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
-use crate::task::prepare::{self, Places};
+use crate::task::prepare::{self, Places, Prepare};
+use crate::task::question_answering::QuestionAnswering;
 
 #[derive(Args, Debug)]
 pub struct EvalArgs {
     /// The model's folder
     #[arg(value_name = "MODEL_DIR")]
     model: PathBuf,
-    /// The folder of data files (dev*.json)
+    /// The folder of data files (dev*)
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The longest sequence, in tokens
-    #[arg(long, value_name = "N", default_value_t = 384, value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
-    max_seq_len: u64,
+    /// What it is measured on [default: what the model was made for]
+    #[arg(long, value_enum, value_name = "TASK")]
+    task: Option<TaskName>,
+    /// The column of the text, for `--task classify`
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// The column of a second text, for `--task classify`
+    #[arg(long, value_name = "COLUMN")]
+    pair: Option<String>,
+    /// The column of the label, for `--task classify` [default: label]
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// The longest sequence, in tokens [default: 384 for SQuAD, 128 for labels, 512 for masked text, or
+    /// what the model was made with]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
+    max_seq_len: Option<u64>,
     /// How far neighbouring windows of a long text overlap, in tokens [default: 128, at most half]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
     doc_stride: Option<u64>,
-    /// At most so many questions
+    /// At most so many examples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
     /// Where it is computed
@@ -43,24 +61,50 @@ pub struct EvalArgs {
     quiet: bool,
 }
 
+/// A kind of data by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TaskName {
+    /// Questions about texts
+    Squad,
+    /// The same with questions that have no answer
+    SquadV2,
+    /// Sentence pairs of MNLI
+    Mnli,
+    /// Question pairs of QQP
+    Qqp,
+    /// Labels in a column of a table
+    Classify,
+    /// Hidden tokens of texts
+    MaskedText,
+}
+
 pub fn run(args: &EvalArgs) -> i32 {
     let mut sources = Sources::new();
-    match measure(args, &mut sources) {
+    let measured = data(args).and_then(|data| match &data {
+        Data::MaskedText { .. } => measure::<MaskedLanguage>(args, &data, &mut sources),
+        Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
+            measure::<Classification>(args, &data, &mut sources)
+        }
+        _ => measure::<QuestionAnswering>(args, &data, &mut sources),
+    });
+    match measured {
         Err(diagnostics) => fail(&diagnostics, &sources),
-        Ok((metrics, questions)) => {
+        Ok((metrics, examples, name)) => {
             match args.format {
                 Format::Json => {
-                    let mut figures = serde_json::json!({ "questions": questions });
+                    let mut figures = serde_json::json!({ name: examples });
                     for (name, value) in &metrics {
                         figures[name] = (*value).into();
                     }
                     say(&format!("{figures:#}\n"));
                 }
                 Format::Full => {
-                    for (name, value) in &metrics {
-                        say(&format!("{:<4}{value:.2}\n", name.to_uppercase()));
+                    let titles: Vec<String> = metrics.keys().map(|name| title(name)).collect();
+                    let width = titles.iter().map(String::len).max().unwrap_or(0) + 2;
+                    for (title, value) in titles.iter().zip(metrics.values()) {
+                        say(&format!("{title:<width$}{value:.2}\n"));
                     }
-                    say(&format!("over {questions} questions\n"));
+                    say(&format!("over {examples} {name}\n"));
                 }
             }
             FINE
@@ -68,22 +112,95 @@ pub fn run(args: &EvalArgs) -> i32 {
     }
 }
 
-fn measure(args: &EvalArgs, sources: &mut Sources) -> Result<(Metrics, usize), Vec<Diagnostic>> {
+/// What the flags say, else what the model's own schedule says, else what its head is for.
+fn data(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
+    let mut data = match args.task {
+        Some(task) => named(task, args).map_err(|d| vec![d])?,
+        None => made_for(args)?,
+    };
+    let positions = folder::read_config(&args.model, &mut Sources::new()).map(|c| c.max_position_embeddings);
+    let capped = |own: usize| own.min(positions.as_ref().copied().unwrap_or(own));
+    let length = |own: usize| args.max_seq_len.map_or(capped(own), |n| n as usize);
+    match &mut data {
+        Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
+            *max_length = args.max_seq_len.map_or(*max_length, |n| n as usize);
+            *doc_stride = args.doc_stride.map_or(128.min(*max_length / 2), |n| n as usize);
+        }
+        Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length } => {
+            *max_length = length(*max_length);
+        }
+        Data::Classify(columns) => columns.max_length = length(columns.max_length),
+        _ => {}
+    }
+    Ok(data)
+}
+
+fn named(task: TaskName, args: &EvalArgs) -> Result<Data, Diagnostic> {
+    Ok(match task {
+        TaskName::Squad => Data::Squad { max_length: 384, doc_stride: 128 },
+        TaskName::SquadV2 => Data::SquadV2 { max_length: 384, doc_stride: 128 },
+        TaskName::Mnli => Data::Mnli { max_length: 128 },
+        TaskName::Qqp => Data::Qqp { max_length: 128 },
+        TaskName::MaskedText => Data::MaskedText { max_length: 512 },
+        TaskName::Classify => Data::Classify(Columns {
+            text: args.text.clone().ok_or_else(|| {
+                Diagnostic::unlocated(Code::FlagMissing, "`--task classify` needs the column of the text")
+                    .help("as `--task classify --text review --label sentiment`")
+            })?,
+            pair: args.pair.clone(),
+            label: args.label.clone().unwrap_or_else(|| "label".to_owned()),
+            labels: Vec::new(),
+            max_length: 128,
+        }),
+    })
+}
+
+fn made_for(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
+    let text = std::fs::read_to_string(args.model.join("schedule.json")).unwrap_or_default();
+    let schedule: Option<Schedule> = serde_json::from_str(&text).ok();
+    match schedule.map(|s| s.data) {
+        Some(data @ (Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) | Data::MaskedText { .. })) => {
+            return Ok(data);
+        }
+        Some(Data::SquadV2 { .. }) => return named(TaskName::SquadV2, args).map_err(|d| vec![d]),
+        Some(_) => return named(TaskName::Squad, args).map_err(|d| vec![d]),
+        None => {}
+    }
+    let config = folder::read_config(&args.model, &mut Sources::new());
+    let class = config.ok().and_then(|c| c.architectures.first().cloned()).unwrap_or_default();
+    let task = match class.as_str() {
+        "BertForMaskedLM" | "BertForPreTraining" => TaskName::MaskedText,
+        "BertForSequenceClassification" => {
+            return Err(vec![
+                Diagnostic::unlocated(Code::FlagMissing, "the model gives labels; to what, it does not say")
+                    .help("say it: `--task mnli`, `--task qqp`, or `--task classify --text COLUMN`"),
+            ]);
+        }
+        _ => TaskName::Squad,
+    };
+    named(task, args).map_err(|d| vec![d])
+}
+
+type Measured = (Metrics, usize, &'static str);
+
+fn measure<T: Prepare>(
+    args: &EvalArgs,
+    data: &Data,
+    sources: &mut Sources,
+) -> Result<Measured, Vec<Diagnostic>> {
     let device = device::open(&args.device).map_err(|d| vec![d])?;
-    let max_length = args.max_seq_len as usize;
-    let doc_stride = args.doc_stride.map_or(128.min(max_length / 2), |n| n as usize);
-    let data = Data::Squad { max_length, doc_stride };
     let places = Places {
         model: &Model::Named(args.model.display().to_string()),
         model_folder: Some(&args.model),
-        data: &data,
+        data,
         data_folder: Some(&args.data),
         need: Need::Dev,
         limit_examples: args.limit_examples.map(|n| n as usize),
         dropout: None,
+        distills: false,
         seed: 0,
     };
-    let prepared = prepare::prepare(&places, &device, sources)?;
+    let prepared = prepare::prepare::<T>(&places, &device, sources)?;
     if !args.quiet {
         for note in &prepared.notes {
             eprintln!("note: {note}");
@@ -93,5 +210,5 @@ fn measure(args: &EvalArgs, sources: &mut Sources) -> Result<(Metrics, usize), V
     let metrics = prepared.task.evaluate(&prepared.model, &device, &mut |done, total| {
         watcher.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });
-    Ok((metrics, prepared.task.dev_questions.len()))
+    Ok((metrics, prepared.task.held_out(), T::EXAMPLES))
 }

@@ -15,8 +15,11 @@ use crate::output::log::RunLog;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Teacher};
+use crate::task::classification::Classification;
 use crate::task::data::squad::Need;
-use crate::task::prepare::{self, Places};
+use crate::task::masked_language::MaskedLanguage;
+use crate::task::prepare::{self, Places, Prepare};
+use crate::task::question_answering::QuestionAnswering;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -25,7 +28,8 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     meaning: Meaning,
-    /// The folder of data files (train*.json and dev*.json for SQuAD)
+    /// The folder of data files: train* and dev* (json for SQuAD; tsv, csv or jsonl for labels; txt or
+    /// jsonl for masked text)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the model and the log go [default: runs/NAME]
@@ -43,7 +47,7 @@ pub struct RunArgs {
     /// At most so many steps in a stage: epochs are shortened, so that every event still happens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_steps: Option<u64>,
-    /// At most so many questions to train on, and to measure on
+    /// At most so many examples to train on, and to measure on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
     /// The longest sequence in tokens, in place of the recipe's
@@ -72,7 +76,20 @@ pub fn run(args: &RunArgs) -> i32 {
     if !missing.is_empty() {
         return fail(&missing, &sources);
     }
-    match execute(args, &schedule, &mut sources) {
+    let done = match &schedule.data {
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
+            execute::<QuestionAnswering>(args, &schedule, &mut sources)
+        }
+        Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
+            execute::<Classification>(args, &schedule, &mut sources)
+        }
+        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &mut sources),
+        Data::Own => Err(vec![
+            Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is that of a program: `data: own`")
+                .help("run it through the library, or name a data set such as `squad`"),
+        ]),
+    };
+    match done {
         Err(diagnostics) => fail(&diagnostics, &sources),
         Ok((folder, results)) => {
             let seconds = begin.elapsed().as_secs_f64();
@@ -94,7 +111,12 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
             .help("leave it out"))
     };
     match (&mut schedule.data, args.max_seq_len) {
-        (Data::Squad { max_length, doc_stride }, Some(length)) => {
+        (
+            Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length },
+            Some(length),
+        ) => *max_length = length as usize,
+        (Data::Classify(columns), Some(length)) => columns.max_length = length as usize,
+        (Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride }, Some(length)) => {
             *max_length = length as usize;
             // A shorter length must still move on from window to window.
             *doc_stride = (*doc_stride).min(*max_length / 2);
@@ -120,7 +142,11 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
 
 type Finished = (PathBuf, Vec<StageResult>);
 
-fn execute(args: &RunArgs, schedule: &Schedule, sources: &mut Sources) -> Result<Finished, Vec<Diagnostic>> {
+fn execute<T: Prepare>(
+    args: &RunArgs,
+    schedule: &Schedule,
+    sources: &mut Sources,
+) -> Result<Finished, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let device = device::open(&args.device).map_err(one)?;
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
@@ -133,15 +159,16 @@ fn execute(args: &RunArgs, schedule: &Schedule, sources: &mut Sources) -> Result
         need: if trains || estimates { Need::Both } else { Need::Dev },
         limit_examples: args.limit_examples.map(|n| n as usize),
         dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
+        distills: schedule.stages.iter().any(|s| s.distill.is_some()),
         seed: schedule.seed,
     };
-    let prepared = prepare::prepare(&places, &device, sources)?;
+    let prepared = prepare::prepare::<T>(&places, &device, sources)?;
     if !args.quiet {
         for note in &prepared.notes {
             eprintln!("note: {note}");
         }
     }
-    let mut load_teacher = |path: &Path| prepare::teacher(path, &prepared.config, &device, sources);
+    let mut load_teacher = |path: &Path| prepare::teacher(path, &prepared, &device, sources);
     let teacher = args.teacher.as_deref().map(&mut load_teacher).transpose()?;
     let mut named_teachers = HashMap::new();
     for stage in &schedule.stages {

@@ -189,6 +189,10 @@ codes! {
     Stopped = 921, "a run was stopped";
     BadSetArgument = 922, "`--set` is not of the form name=value";
     NotYet = 923, "not built yet";
+    ColumnMissing = 924, "a table lacks a column";
+    LabelUnknown = 925, "a label that the data does not have";
+    LabelsDiffer = 926, "a classifier has another number of labels";
+    Regression = 927, "labels are numbers on a scale";
 }
 
 impl Code {

@@ -50,6 +50,22 @@ pub enum EngineError {
     /// A stage or a teacher that the schedule names and that does not exist.
     #[error("{0}")]
     Missing(String),
+    /// Layers that cannot be chosen.
+    #[error("layers of `{stage}` cannot be chosen: {why}")]
+    Layers {
+        /// The stage.
+        stage: String,
+        /// Why.
+        why: String,
+    },
+    /// A teacher whose outputs are not the student's.
+    #[error("`{stage}` cannot learn from its teacher: {why}")]
+    Teacher {
+        /// The stage.
+        stage: String,
+        /// Why.
+        why: String,
+    },
     /// Something that this engine cannot do yet.
     #[error("the engine cannot do this yet: {0}")]
     NotBuilt(String),
@@ -95,6 +111,10 @@ impl From<EngineError> for Diagnostic {
             EngineError::Missing(_) => {
                 Diagnostic::unlocated(Code::FlagMissing, message).help("give it with `--teacher DIR`")
             }
+            EngineError::Layers { .. } => Diagnostic::unlocated(Code::NoSuchLayer, message)
+                .help("layers are counted from 0, in the model as the stage before left it"),
+            EngineError::Teacher { .. } => Diagnostic::unlocated(Code::TeacherDiffers, message)
+                .help("a teacher needs the same outputs as its student"),
             EngineError::NotBuilt(_) => Diagnostic::unlocated(Code::NotYet, message)
                 .help("check and plan understand it; leave it out to run the rest"),
             EngineError::Observer(diagnostic) => diagnostic,

@@ -34,6 +34,14 @@ pub struct Interpreter<'a, T: Task> {
     pub limit_steps: Option<u64>,
 }
 
+impl<'a, T: Task> Interpreter<'a, T> {
+    /// An interpreter without teachers from elsewhere, over the whole length of every stage.
+    pub fn new(task: &'a T, schedule: &'a Schedule, device: Device) -> Self {
+        let named_teachers = HashMap::new();
+        Interpreter { task, schedule, device, teacher: None, named_teachers, limit_steps: None }
+    }
+}
+
 impl<T: Task> Interpreter<'_, T> {
     /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
     /// carried stage's model and every stage's figures.
@@ -74,7 +82,12 @@ impl<T: Task> Interpreter<'_, T> {
                 // The old model would keep its weights alive beside the new one's.
                 drop(std::mem::replace(&mut model, start.clone()));
             }
+            // A student that learns from itself learns from all of its layers.
             let teacher = self.teacher_of(stage, &start, &kept)?;
+            let start = self.choose_layers(stage, start)?;
+            if let Some(teacher) = &teacher {
+                self.check_teacher(stage, &start, teacher)?;
+            }
             let run = StageRun {
                 task: self.task,
                 stage,
@@ -116,6 +129,62 @@ impl<T: Task> Interpreter<'_, T> {
             later.branch_from.as_deref() == Some(name)
                 || matches!(teacher, Some(Teacher::Stage(stage)) if stage == name)
         })
+    }
+
+    /// The model with the layers that the stage keeps.
+    fn choose_layers(&self, stage: &Stage, model: T::Model) -> Result<T::Model, EngineError> {
+        let Some(layers) = &stage.layers else { return Ok(model) };
+        let count = parameters::table(&model).layers();
+        let missing = |why: String| EngineError::Layers { stage: stage.name.clone(), why };
+        let kept = layers.kept(count).filter(|kept| !kept.is_empty());
+        let kept = kept.ok_or_else(|| missing(format!("the model has {count} layers")))?;
+        let chosen = self.task.keep_layers(model, &kept);
+        chosen.ok_or_else(|| missing("this task's model has no layers to choose from".into()))
+    }
+
+    /// Compares a teacher's outputs on one example with the student's, before the first step.
+    fn check_teacher(
+        &self,
+        stage: &Stage,
+        student: &T::Model,
+        teacher: &T::Model,
+    ) -> Result<(), EngineError> {
+        let Some(distill) = stage.distill.as_ref().filter(|_| self.task.examples() > 0) else {
+            return Ok(());
+        };
+        let outputs = |model: &T::Model| -> Vec<(&'static str, [usize; 2])> {
+            let batch = self.task.batch(&[0], &self.device);
+            let outputs = self.task.outputs(model, &batch, None);
+            outputs.iter().map(|o| (o.name, o.logits.dims())).collect()
+        };
+        let (of_student, of_teacher) = (outputs(&student.valid()), outputs(teacher));
+        let differ = |why: String| EngineError::Teacher { stage: stage.name.clone(), why };
+        let names = |list: &[(&'static str, [usize; 2])]| {
+            list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        };
+        if let Some(lost) = distill.outputs.iter().find(|n| !of_student.iter().any(|(name, _)| name == n)) {
+            return Err(differ(format!("`{lost}` is no output; there are {}", names(&of_student))));
+        }
+        let matched = of_student
+            .iter()
+            .filter(|(name, _)| distill.outputs.is_empty() || distill.outputs.iter().any(|n| n == name));
+        for (name, shape) in matched {
+            match of_teacher.iter().find(|(other, _)| other == name) {
+                Some((_, other)) if other == shape => {}
+                Some((_, other)) => {
+                    return Err(differ(format!(
+                        "`{name}` is {shape:?} of the student and {other:?} of the teacher"
+                    )));
+                }
+                None => {
+                    return Err(differ(format!(
+                        "the teacher has no `{name}`; it has {}",
+                        names(&of_teacher)
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn teacher_of(

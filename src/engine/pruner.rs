@@ -205,7 +205,7 @@ fn passes(
 
 /// Which weights of a target go together.
 fn grouping(statement: &Prune, target: &ModuleParameter) -> Grouping {
-    let columns = target.parameter.shape.last().copied().unwrap_or(1);
+    let columns = target.parameter.inputs();
     match statement.pattern {
         Pattern::Unstructured | Pattern::NofM { .. } => Grouping::Runs(1),
         Pattern::Blocks(size) => Grouping::Runs(size),

@@ -13,9 +13,6 @@ pub fn missing(schedule: &Schedule) -> Vec<EngineError> {
 fn missing_of(stage: &Stage) -> Vec<EngineError> {
     let mut list = Vec::new();
     let mut cannot = |what: &str| list.push(EngineError::NotBuilt(format!("{what} (in `{}`)", stage.name)));
-    if stage.layers.is_some() {
-        cannot("dropping layers");
-    }
     if !stage.quantize.is_empty() {
         cannot("quantization-aware training");
     }

@@ -20,7 +20,7 @@ pub use syntax::format::format;
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span};
 use crate::params::ParameterTable;
-use crate::params::builtin::{Head, bert, well_known};
+use crate::params::builtin::{Head, bert, well_known, with_head};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model};
 use syntax::ast::Item;
@@ -82,8 +82,12 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     let mut parameters = None;
     if let Some(recipe) = &typed {
         let find = |name: &str| options.find_model.and_then(|find| find(name));
-        parameters =
-            options.parameters.or_else(|| model_parameters(&recipe.model.value, &recipe.data.value, find));
+        let data = &recipe.data.value;
+        parameters = options.parameters.or_else(|| model_parameters(&recipe.model.value, data, find));
+        // A model of another task will get the head of this one.
+        if *data != Data::Own {
+            parameters = parameters.map(|table| with_head(table, head(data)));
+        }
         match &parameters {
             Some(table) if recipe.layers_known => {
                 check::check_targets(recipe, table, &sources, &mut findings);
@@ -129,9 +133,12 @@ fn model_parameters(
 /// The head that a model gets for its data.
 fn head(data: &Data) -> Head {
     match data {
-        Data::Squad { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,
-        Data::Mnli => Head::Classification { labels: 3 },
-        Data::Qqp => Head::Classification { labels: 2 },
-        Data::MaskedText => Head::MaskedLanguageModel,
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,
+        Data::Mnli { .. } => Head::Classification { labels: 3 },
+        Data::Qqp { .. } => Head::Classification { labels: 2 },
+        // Names do not depend on the number of labels.
+        Data::Classify(columns) => Head::Classification { labels: columns.labels.len().max(2) },
+        Data::MaskedText { .. } => Head::MaskedLanguageModel,
+        Data::Own => Head::QuestionAnswering,
     }
 }

@@ -7,7 +7,7 @@ use crate::files;
 use crate::params::BertConfig;
 use crate::schedule::Schedule;
 use crate::task::data::tokenize::Tokenizer;
-use crate::task::model::{BertForQuestionAnswering, checkpoint};
+use crate::task::model::{BertModel, checkpoint};
 
 /// Chooses and makes the folder of a run before it begins.
 ///
@@ -43,9 +43,9 @@ pub fn begin(wish: Option<&Path>, recipe: &str) -> Result<PathBuf, Diagnostic> {
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn finish(
+pub fn finish<M: BertModel>(
     folder: &Path,
-    model: &BertForQuestionAnswering,
+    model: &M,
     config: &BertConfig,
     tokenizer: &Tokenizer,
     schedule: &Schedule,

@@ -1,5 +1,6 @@
 //! The end of a run in words and tables.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -29,14 +30,30 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
 /// One row for each stage and branch.
 fn models(results: &[StageResult]) -> String {
     let mut table = plain_table();
-    table.set_header(["Model", "Sparsity", "EM", "F1"]);
+    let names: BTreeSet<&str> = results.iter().flat_map(|r| r.metrics.keys().map(String::as_str)).collect();
+    let titles = names.iter().map(|name| title(name));
+    table.set_header(["Model", "Sparsity"].map(str::to_owned).into_iter().chain(titles));
     for result in results {
         let name = if result.branch { format!("{} (branch)", result.name) } else { result.name.clone() };
-        let metric = |name: &str| result.metrics.get(name).map_or("-".into(), |v| format!("{v:.1}"));
-        table.add_row([name, percent(overall(result)), metric("em"), metric("f1")]);
+        let metric = |name: &&str| {
+            // A loss moves in its decimals.
+            let digits = if **name == *"loss" { 3 } else { 1 };
+            result.metrics.get(*name).map_or("-".into(), |v| format!("{v:.digits$}"))
+        };
+        table.add_row([name, percent(overall(result))].into_iter().chain(names.iter().map(metric)));
     }
-    right_align(&mut table, 1..4);
+    right_align(&mut table, 1..2 + names.len());
     format!("{table}\n")
+}
+
+/// A metric's name as people write it: `EM`, `F1`, `Accuracy`, `Accuracy mm`.
+pub fn title(metric: &str) -> String {
+    if metric.len() <= 2 {
+        return metric.to_uppercase();
+    }
+    let words = metric.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The share of zeros in each pruned parameter, a row for each layer.

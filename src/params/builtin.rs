@@ -47,27 +47,47 @@ pub fn bert(shape: &BertShape, head: Head) -> ParameterTable {
         add(format!("{at}.output.LayerNorm.weight"), &[hidden]);
         add(format!("{at}.output.LayerNorm.bias"), &[hidden]);
     }
+    list.extend(head_parameters(hidden, vocab, head));
+    ParameterTable::new(list)
+}
+
+/// The parameters of a head on an encoder of this width and vocabulary.
+fn head_parameters(hidden: usize, vocab: usize, head: Head) -> Vec<Parameter> {
+    let new = |name: &str, shape: &[usize]| Parameter { name: name.to_owned(), shape: shape.to_vec() };
     match head {
         Head::QuestionAnswering => {
-            add("qa_outputs.weight".into(), &[2, hidden]);
-            add("qa_outputs.bias".into(), &[2]);
+            vec![new("qa_outputs.weight", &[2, hidden]), new("qa_outputs.bias", &[2])]
         }
-        Head::Classification { labels } => {
-            add("bert.pooler.dense.weight".into(), &[hidden, hidden]);
-            add("bert.pooler.dense.bias".into(), &[hidden]);
-            add("classifier.weight".into(), &[labels, hidden]);
-            add("classifier.bias".into(), &[labels]);
-        }
+        Head::Classification { labels } => vec![
+            new("bert.pooler.dense.weight", &[hidden, hidden]),
+            new("bert.pooler.dense.bias", &[hidden]),
+            new("classifier.weight", &[labels, hidden]),
+            new("classifier.bias", &[labels]),
+        ],
         // The decoder's weight is the word embedding's.
-        Head::MaskedLanguageModel => {
-            add("cls.predictions.bias".into(), &[vocab]);
-            add("cls.predictions.transform.dense.weight".into(), &[hidden, hidden]);
-            add("cls.predictions.transform.dense.bias".into(), &[hidden]);
-            add("cls.predictions.transform.LayerNorm.weight".into(), &[hidden]);
-            add("cls.predictions.transform.LayerNorm.bias".into(), &[hidden]);
-        }
+        Head::MaskedLanguageModel => vec![
+            new("cls.predictions.bias", &[vocab]),
+            new("cls.predictions.transform.dense.weight", &[hidden, hidden]),
+            new("cls.predictions.transform.dense.bias", &[hidden]),
+            new("cls.predictions.transform.LayerNorm.weight", &[hidden]),
+            new("cls.predictions.transform.LayerNorm.bias", &[hidden]),
+        ],
     }
-    ParameterTable::new(list)
+}
+
+/// The parameters of the same BERT with this head; those of another model, or of one that has such a
+/// head, stay as they are.
+pub fn with_head(table: ParameterTable, head: Head) -> ParameterTable {
+    let words = table.find("bert.embeddings.word_embeddings.weight").map(|p| p.shape.clone());
+    let Some([vocab, hidden]) = words.as_deref() else { return table };
+    let wanted = head_parameters(*hidden, *vocab, head);
+    if wanted.iter().all(|p| table.find(&p.name).is_some()) {
+        return table;
+    }
+    let encoder = |p: &&Parameter| {
+        ["bert.embeddings.", "bert.encoder."].iter().any(|prefix| p.name.starts_with(prefix))
+    };
+    ParameterTable::new(table.iter().filter(encoder).cloned().chain(wanted).collect())
 }
 
 /// The shape of a well-known model, so that recipes can be checked without it.
@@ -120,6 +140,15 @@ mod tests {
         let encoder: usize =
             table.iter().filter(|p| p.is_prunable() && p.name.contains("encoder")).map(|p| p.count()).sum();
         assert_eq!(encoder, 84_934_656);
+    }
+
+    #[test]
+    fn a_model_gets_the_head_that_its_data_asks_for() {
+        let mini = well_known("bert-mini").unwrap();
+        let labels = Head::Classification { labels: 3 };
+        assert_eq!(with_head(bert(&mini, Head::MaskedLanguageModel), labels), bert(&mini, labels));
+        let other = ParameterTable::new(vec![Parameter { name: "x.weight".into(), shape: vec![2, 2] }]);
+        assert_eq!(with_head(other.clone(), labels), other);
     }
 
     #[test]

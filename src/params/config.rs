@@ -119,6 +119,25 @@ impl BertConfig {
         }
     }
 
+    /// The names of a classifier's labels in the order of its outputs; `None` if there are none, or
+    /// only the placeholders `LABEL_0`, `LABEL_1`, …
+    pub fn labels(&self) -> Option<Vec<String>> {
+        let names = self.rest.get("id2label")?.as_object()?;
+        let named = |i: usize| names.get(&i.to_string())?.as_str().map(str::to_owned);
+        let list: Option<Vec<String>> = (0..names.len()).map(named).collect();
+        list.filter(|list| list.iter().enumerate().any(|(i, name)| *name != format!("LABEL_{i}")))
+    }
+
+    /// Names a classifier's labels.
+    pub fn set_labels(&mut self, labels: &[String]) {
+        let numbered = || labels.iter().enumerate();
+        let by_number = numbered().map(|(i, name)| (i.to_string(), name.clone().into())).collect();
+        let by_name = numbered().map(|(i, name)| (name.clone(), i.into())).collect();
+        self.rest.insert("id2label".to_owned(), serde_json::Value::Object(by_number));
+        self.rest.insert("label2id".to_owned(), serde_json::Value::Object(by_name));
+        self.rest.insert("problem_type".to_owned(), "single_label_classification".into());
+    }
+
     /// What this engine cannot do with the configuration, in one sentence.
     pub fn unsupported(&self) -> Option<String> {
         if self.model_type != "bert" {

@@ -1,11 +1,12 @@
 //! A model folder's configuration and parameter table, from headers only.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Sources, Span};
 
 use super::builtin::{Head, bert};
-use super::{BertConfig, Parameter, ParameterTable, header, naming};
+use super::{BertConfig, Parameter, ParameterTable, files, header, naming};
 
 /// What is known of a model folder before its weights are read.
 #[derive(Clone, Debug)]
@@ -16,39 +17,92 @@ pub struct ModelFolder {
     pub config: BertConfig,
     /// The parameters that the model will have, head included.
     pub table: ParameterTable,
-    /// Parameters that the file lacks; the head of a bare encoder, which will be new.
+    /// Parameters that the files lack; the head of a bare encoder, which will be new.
     pub missing_head: Vec<String>,
+    /// The files that hold the weights.
+    pub files: Vec<PathBuf>,
 }
 
-/// Reads `config.json` and the header of `model.safetensors` and checks that every tensor of
-/// the encoder is there with the shape that the configuration says.
+/// Reads a folder for the head it has; for question answering if it has none.
 ///
 /// # Errors
 /// One diagnostic for each thing that is wrong with the folder.
 pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagnostic>> {
+    read_with_head(path, None, sources)
+}
+
+/// Reads `config.json` and the headers of the weight files and checks that every tensor of the
+/// encoder is there with the shape that the configuration says. What the files lack of `head`
+/// will be new.
+///
+/// # Errors
+/// One diagnostic for each thing that is wrong with the folder.
+pub fn read_with_head(
+    path: &Path,
+    head: Option<Head>,
+    sources: &mut Sources,
+) -> Result<ModelFolder, Vec<Diagnostic>> {
     if !path.is_dir() {
         return Err(vec![not_a_folder(path)]);
     }
     let config = read_config(path, sources).map_err(|d| vec![d])?;
-    let file = path.join("model.safetensors");
-    let tensors = header::read(&file).map_err(|d| vec![d])?;
-    let found: Vec<(String, header::TensorHeader)> =
-        tensors.into_iter().filter_map(|t| Some((naming::canonical(&t.name)?, t))).collect();
-    let table = bert(&config.shape(), Head::QuestionAnswering);
+    let files = files::weights(path).map_err(|d| vec![d])?;
+    let mut found: HashMap<String, (&Path, header::TensorHeader)> = HashMap::new();
+    for file in &files {
+        for tensor in header::read(file).map_err(|d| vec![d])? {
+            if let Some(name) = naming::canonical(&tensor.name) {
+                found.insert(name, (file.as_path(), tensor));
+            }
+        }
+    }
+    let head = head.unwrap_or_else(|| head_of(&found));
+    let table = bert(&config.shape(), head);
+    let rows = found.get("classifier.weight").and_then(|(_, tensor)| tensor.shape.first().copied());
+    // The labels that the file has and that are wanted, if they differ.
+    let differs = match (head, rows) {
+        (Head::Classification { labels }, Some(rows)) if rows != labels => Some((rows, labels)),
+        _ => None,
+    };
     let mut wrong = Vec::new();
     let mut missing_head = Vec::new();
     for parameter in table.iter() {
-        match found.iter().find(|(name, _)| *name == parameter.name) {
-            None if !parameter.name.starts_with("bert.") => missing_head.push(parameter.name.clone()),
-            None => wrong.push(missing(&file, parameter)),
-            Some((_, tensor)) => wrong.extend(mismatch(&file, parameter, tensor)),
+        let encoder = ["bert.embeddings.", "bert.encoder."].iter().any(|p| parameter.name.starts_with(p));
+        match found.get(&parameter.name) {
+            None if !encoder => missing_head.push(parameter.name.clone()),
+            None => wrong.push(missing(path, parameter)),
+            // A classifier of other labels is one mistake, not one for each of its parameters.
+            Some((file, _)) if parameter.name.starts_with("classifier.") && differs.is_some() => {
+                if let (Some((has, wanted)), "classifier.weight") = (differs, parameter.name.as_str()) {
+                    wrong.push(other_labels(file, has, wanted));
+                }
+            }
+            Some((file, tensor)) => wrong.extend(mismatch(file, parameter, tensor)),
         }
     }
     if wrong.is_empty() {
-        Ok(ModelFolder { path: path.to_owned(), config, table, missing_head })
+        Ok(ModelFolder { path: path.to_owned(), config, table, missing_head, files })
     } else {
         Err(wrong)
     }
+}
+
+/// The head whose parameters are there.
+fn head_of(found: &HashMap<String, (&Path, header::TensorHeader)>) -> Head {
+    let labels = found.get("classifier.weight").and_then(|(_, tensor)| tensor.shape.first());
+    match labels {
+        _ if found.contains_key("qa_outputs.weight") => Head::QuestionAnswering,
+        Some(labels) => Head::Classification { labels: *labels },
+        None if found.contains_key("cls.predictions.bias") => Head::MaskedLanguageModel,
+        None => Head::QuestionAnswering,
+    }
+}
+
+fn other_labels(file: &Path, has: usize, wanted: usize) -> Diagnostic {
+    Diagnostic::unlocated(
+        Code::LabelsDiffer,
+        format!("the classifier of `{}` has {has} outputs; the data has {wanted} labels", file.display()),
+    )
+    .help("give a model that was trained for this data, or one without a classifier, which gets a new one")
 }
 
 /// Reads and checks `config.json`.
@@ -93,10 +147,10 @@ fn not_a_folder(path: &Path) -> Diagnostic {
     )
 }
 
-fn missing(file: &Path, parameter: &Parameter) -> Diagnostic {
+fn missing(folder: &Path, parameter: &Parameter) -> Diagnostic {
     Diagnostic::unlocated(
         Code::TensorMissing,
-        format!("`{}` lacks the tensor `{}`", file.display(), parameter.name),
+        format!("the model `{}` lacks the tensor `{}`", folder.display(), parameter.name),
     )
     .help("does config.json belong to this file? the number of layers decides which tensors are needed")
 }

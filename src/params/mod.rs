@@ -6,6 +6,7 @@
 //!   (a linear layer's weight is `[out, in]`);
 //! - [`config`]: `config.json` of a BERT;
 //! - [`builtin`]: the parameters of a BERT of a given shape, and well-known models by name;
+//! - [`files`]: the weight files of a folder, one or several;
 //! - [`header`]: names and shapes from a safetensors header;
 //! - [`naming`]: one set of names for checkpoints old and new;
 //! - [`folder`]: all of that for a model folder;
@@ -13,6 +14,7 @@
 
 pub mod builtin;
 pub mod config;
+pub mod files;
 pub mod folder;
 pub mod header;
 pub mod naming;

@@ -5,9 +5,10 @@
 ///
 /// Checkpoints of a bare encoder lack the `bert.` prefix, those converted from TensorFlow call a
 /// layer normalisation's parameters `gamma` and `beta`, those of an old `transformers` store
-/// `position_ids`.
+/// `position_ids` and the shared output matrix of a language model.
 pub fn canonical(name: &str) -> Option<String> {
-    if name.ends_with("position_ids") {
+    // A language model's last matrix is the word embeddings', and old files hold it twice.
+    if name.ends_with("position_ids") || name.starts_with("cls.predictions.decoder.") {
         return None;
     }
     let bare = ["embeddings.", "encoder.", "pooler."].iter().any(|prefix| name.starts_with(prefix));

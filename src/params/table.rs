@@ -17,9 +17,14 @@ impl Parameter {
         self.shape.iter().product()
     }
 
-    /// Whether it can be pruned: a matrix that is not an embedding.
+    /// How many weights belong to one output: a row of a matrix, or a convolution's kernels.
+    pub fn inputs(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
+
+    /// Whether it can be pruned: a matrix or a convolution's kernels, and no embedding.
     pub fn is_prunable(&self) -> bool {
-        self.shape.len() == 2 && self.name.ends_with(".weight") && !self.name.contains("embeddings")
+        self.shape.len() >= 2 && self.name.ends_with(".weight") && !self.name.contains("embeddings")
     }
 }
 
@@ -100,7 +105,7 @@ impl ParameterTable {
 
 /// Splits `bert.encoder.layer.3.output.dense.weight` around its layer.
 fn layer_of(name: &str) -> Option<(&str, usize, &str)> {
-    let at = name.find(".layer.")? + ".layer.".len();
+    let at = [".layer.", ".layers."].iter().find_map(|word| Some(name.find(word)? + word.len()))?;
     let digits = name[at..].find('.')?;
     let layer = name[at..at + digits].parse().ok()?;
     Some((&name[..at], layer, &name[at + digits..]))

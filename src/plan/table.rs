@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Criterion, Data, Model, Prune, Stage, Train, Update};
+use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Stage, Train, Update};
 use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
@@ -197,9 +197,18 @@ fn data(data: &Data) -> String {
         Data::Squad { max_length, doc_stride } => {
             format!("squad, {max_length} tokens with an overlap of {doc_stride}")
         }
-        Data::Mnli => "mnli".into(),
-        Data::Qqp => "qqp".into(),
-        Data::MaskedText => "masked_text".into(),
+        Data::SquadV2 { max_length, doc_stride } => {
+            format!("squad_v2, {max_length} tokens with an overlap of {doc_stride}")
+        }
+        Data::Mnli { max_length } => format!("mnli, at most {max_length} tokens"),
+        Data::Qqp { max_length } => format!("qqp, at most {max_length} tokens"),
+        Data::Classify(columns) => {
+            let pair = columns.pair.as_ref().map_or(String::new(), |p| format!(" and `{p}`"));
+            let Columns { text, label, max_length, .. } = columns;
+            format!("classification of `{text}`{pair} by `{label}`, at most {max_length} tokens")
+        }
+        Data::MaskedText { max_length } => format!("masked text in sequences of {max_length} tokens"),
+        Data::Own => "the program's own".into(),
         Data::BuiltinReading { train, dev } => {
             format!("generated reading comprehension, {train} questions to train on and {dev} held out")
         }

@@ -70,12 +70,32 @@ pub enum Data {
         /// How far neighbouring windows of a long text overlap, in tokens.
         doc_stride: usize,
     },
+    /// Question answering on SQuAD v2.0 files, where some questions have no answer.
+    SquadV2 {
+        /// The longest sequence, in tokens.
+        max_length: usize,
+        /// How far neighbouring windows of a long text overlap, in tokens.
+        doc_stride: usize,
+    },
     /// Sentence pairs: MNLI.
-    Mnli,
+    Mnli {
+        /// The longest sequence, in tokens.
+        max_length: usize,
+    },
     /// Question pairs: QQP.
-    Qqp,
+    Qqp {
+        /// The longest sequence, in tokens.
+        max_length: usize,
+    },
+    /// Texts or pairs of texts with a label each, from named columns.
+    Classify(Columns),
     /// Text for masked-language modelling.
-    MaskedText,
+    MaskedText {
+        /// The length of a sequence, in tokens.
+        max_length: usize,
+    },
+    /// Whatever the program brings that runs the schedule.
+    Own,
     /// Generated reading comprehension, which needs no download.
     BuiltinReading {
         /// Training questions.
@@ -83,6 +103,23 @@ pub enum Data {
         /// Held-out questions.
         dev: usize,
     },
+}
+
+/// Where texts and labels stand in a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    /// The column of the text.
+    pub text: String,
+    /// The column of a second text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<String>,
+    /// The column of the label.
+    pub label: String,
+    /// The labels in the order of the model's outputs; empty for those of the training data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
 }
 
 /// A stretch of training with its own time axis.

@@ -1,10 +1,13 @@
 //! What is trained: models, data and metrics.
 //!
 //! The engine knows a [`Task`] only: it asks for batches, named outputs, a loss and metrics.
-//! [`question_answering`] is the built-in one: a BERT that finds answers in texts; [`prepare`] makes
-//! it from a schedule's model and data.
+//! Three are built in, each a BERT with a head: [`question_answering`] finds answers in texts,
+//! [`classification`] gives texts and pairs of texts a label, [`masked_language`] guesses hidden
+//! tokens. [`prepare`] makes them from a schedule's model and data.
 
+pub mod classification;
 pub mod data;
+pub mod masked_language;
 pub mod metric;
 pub mod model;
 pub mod parameters;
@@ -35,7 +38,8 @@ pub trait Task {
     /// How many training examples there are.
     fn examples(&self) -> usize;
 
-    /// Arranges training examples for a device.
+    /// Arranges training examples for a device. The same examples in the same order make the same
+    /// batch: a teacher reads what its student reads.
     fn batch(&self, examples: &[usize], device: &Device) -> Self::Batch;
 
     /// The model's outputs. `dropout` is a seed while training, `None` otherwise.
@@ -43,6 +47,12 @@ pub trait Task {
 
     /// The mean loss over the batch, `[1]`.
     fn loss(&self, outputs: &[Output], batch: &Self::Batch) -> Tensor<1>;
+
+    /// The model with only these layers of its encoder, renumbered in this order. `None` if the model
+    /// has no such layers.
+    fn keep_layers(&self, _: Self::Model, _kept: &[usize]) -> Option<Self::Model> {
+        None
+    }
 
     /// Measures a model on held-out data; `progress` hears how many of how many are done.
     fn evaluate(

@@ -4,9 +4,8 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 
 use super::data::features::Feature;
 use super::data::squad::Question;
-use super::metric::{Metrics, squad};
-use super::model::kernels::Dropout;
-use super::model::{BertForQuestionAnswering, Noise, Tokens};
+use super::metric::{Metrics, squad, squad::Guess};
+use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
 use super::{Output, Task};
 
 /// Question answering on windows of texts.
@@ -58,13 +57,7 @@ impl Task for QuestionAnswering {
     }
 
     fn outputs(&self, model: &BertForQuestionAnswering, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        let noise = dropout.map_or(Noise::NONE, |seed| {
-            let at = |share: f64, place: u32| {
-                let seed = (seed ^ (seed >> 32)) as u32;
-                Dropout { share: share as f32, seed }.place(place)
-            };
-            Noise { hidden: at(self.hidden_dropout, 1), attention: at(self.attention_dropout, 2) }
-        });
+        let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
         let logits = model.forward(&batch.tokens, noise).select(0, batch.rows.clone());
         let logits = logits.reshape([batch.windows, batch.length, 2]);
         ["start_logits", "end_logits"]
@@ -95,25 +88,38 @@ impl Task for QuestionAnswering {
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
-        let predictions = self.predict(model, device, progress);
-        let pairs = predictions.iter().zip(&self.dev_questions).map(|(prediction, question)| {
-            let references: Vec<&str> = question.answers.iter().map(|a| a.text.as_str()).collect();
-            (prediction.as_str(), references)
-        });
-        let (em, f1) = squad::score(pairs);
+        let guesses = self.guesses(model, device, progress);
+        let references =
+            |question: &Question| question.answers.iter().map(|a| a.text.clone()).collect::<Vec<_>>();
+        if self.dev_questions.iter().any(|q| q.answers.is_empty()) {
+            let pairs: Vec<_> = guesses.into_iter().zip(self.dev_questions.iter().map(references)).collect();
+            return squad::score_v2(&pairs);
+        }
+        let pairs = guesses.iter().zip(&self.dev_questions);
+        let (em, f1) = squad::score(pairs.map(|(guess, q)| (guess.text.as_str(), references(q))));
         Metrics::from([("em".to_owned(), em), ("f1".to_owned(), f1)])
+    }
+
+    fn keep_layers(
+        &self,
+        model: BertForQuestionAnswering,
+        kept: &[usize],
+    ) -> Option<BertForQuestionAnswering> {
+        Some(BertModel::keep_layers(model, kept))
     }
 }
 
 impl QuestionAnswering {
-    /// The predicted answer of every held-out question, in order.
-    pub fn predict(
+    /// The best answer to every held-out question, in order, and how likely there is none: the least
+    /// score of `[CLS]` over its windows, against the answer's.
+    pub fn guesses(
         &self,
         model: &BertForQuestionAnswering,
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Vec<String> {
+    ) -> Vec<Guess> {
         let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
+        let mut nothing: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
         let mut done = 0;
         for windows in self.dev.chunks(EVALUATION_BATCH) {
             let windows: Vec<&Feature> = windows.iter().collect();
@@ -125,6 +131,8 @@ impl QuestionAnswering {
             let (start, end) = (logits.next().unwrap_or_default(), logits.next().unwrap_or_default());
             for (i, window) in windows.iter().enumerate() {
                 let row = i * batch.length..(i + 1) * batch.length;
+                let least = &mut nothing[window.question];
+                *least = least.min(start[row.start] + end[row.start]);
                 let Some((score, from, to)) = best_span(window, &start[row.clone()], &end[row]) else {
                     continue;
                 };
@@ -137,7 +145,11 @@ impl QuestionAnswering {
             done += windows.len();
             progress(done, self.dev.len());
         }
-        best.into_iter().map(|(_, text)| text.to_owned()).collect()
+        let guess = |((score, text), nothing): ((f32, &str), f32)| Guess {
+            text: text.to_owned(),
+            no_answer: f64::from(nothing) - f64::from(score),
+        };
+        best.into_iter().zip(nothing).map(guess).collect()
     }
 }
 

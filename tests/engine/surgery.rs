@@ -164,7 +164,7 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
         doc: String::new(),
         seed: 5,
         model: Model::Named("toy".into()),
-        data: Data::Mnli,
+        data: Data::Own,
         stages: vec![stage],
         expect: vec![],
         parameters: vec![],

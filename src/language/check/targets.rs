@@ -205,13 +205,13 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
         Pattern::Blocks(size) => size,
         Pattern::NofM { of, .. } => of,
     };
-    if let Some(p) = parameters().find(|p| p.shape[1] % group != 0) {
+    if let Some(p) = parameters().find(|p| p.inputs() % group != 0) {
         findings.push(
             Diagnostic::error(
                 Code::PatternDoesNotFit,
                 format!("`{}` does not fit {} of shape {:?}", prune.pattern.value, p.name, p.shape),
                 prune.pattern.span,
-                format!("{} inputs are not whole groups of {group}", p.shape[1]),
+                format!("{} inputs are not whole groups of {group}", p.inputs()),
             )
             .and_at(span, "selected here")
             .help("choose a group size that divides the number of inputs"),

@@ -190,25 +190,67 @@ const CRITERIA: &[Choice] = &[
     },
 ];
 
+/// How long texts are cut into windows.
+const WINDOWS: &[Setting] = &[
+    Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
+        .formerly(&["max_seq_length"]),
+    Setting::with_default("doc_stride", Type::Count, "128", "Overlap of windows of a long text, in tokens."),
+];
+
+/// How long the sequences of a classifier are.
+const MAX_LENGTH: Setting =
+    Setting::with_default("max_length", Type::Count, "128", "The longest sequence, in tokens.")
+        .formerly(&["max_seq_length"]);
+
 /// The task's data.
 pub const DATA: &[Choice] = &[
     Choice {
         name: "squad",
-        arguments: &[
-            Setting::with_default("max_length", Type::Count, "384", "The longest sequence, in tokens.")
-                .formerly(&["max_seq_length"]),
-            Setting::with_default(
-                "doc_stride",
-                Type::Count,
-                "128",
-                "Overlap of windows of a long text, in tokens.",
-            ),
-        ],
+        arguments: WINDOWS,
         doc: "Question answering: SQuAD v1.1 JSON (`train*.json`, `dev*.json`) in `--data`.",
     },
-    Choice::word("mnli", "Sentence pairs of MNLI."),
-    Choice::word("qqp", "Question pairs of QQP."),
-    Choice::word("masked_text", "Text for masked-language modelling."),
+    Choice {
+        name: "squad_v2",
+        arguments: WINDOWS,
+        doc: "The same with questions that have no answer: SQuAD v2.0 JSON.",
+    },
+    Choice {
+        name: "mnli",
+        arguments: &[MAX_LENGTH],
+        doc: "Sentence pairs of MNLI: `train*` and `dev*` tables (tsv, csv, jsonl) in `--data`.",
+    },
+    Choice {
+        name: "qqp",
+        arguments: &[MAX_LENGTH],
+        doc: "Question pairs of QQP: `train*` and `dev*` tables (tsv, csv, jsonl) in `--data`.",
+    },
+    Choice {
+        name: "classify",
+        arguments: &[
+            Setting::required("text", Type::Text, "The column of the text."),
+            Setting::optional("pair", Type::Text, "The column of a second text."),
+            Setting::with_default("label", Type::Text, "\"label\"", "The column of the label."),
+            Setting::optional(
+                "labels",
+                Type::Names,
+                "The labels in the order of the model's outputs; those of the training data if left out.",
+            ),
+            MAX_LENGTH,
+        ],
+        doc: "Texts or pairs of texts with a label each: `train*` and `dev*` tables (tsv, csv, jsonl) in `--data`.",
+    },
+    Choice {
+        name: "masked_text",
+        arguments: &[Setting::with_default(
+            "max_length",
+            Type::Count,
+            "512",
+            "The length of a sequence, in tokens.",
+        )
+        .formerly(&["max_seq_length"])],
+        doc: "Masked-language modelling: `train*` and `dev*` texts (txt, jsonl) in `--data`.",
+    },
+    Choice::word("own", "Whatever the program brings that runs the recipe; not for `obertc run`."),
     Choice {
         name: "builtin_reading",
         arguments: &[

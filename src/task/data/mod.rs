@@ -1,13 +1,22 @@
 //! What models are trained and measured on.
 //!
+//! - [`files`]: the files of a data folder;
 //! - [`squad`]: questions and answers from SQuAD's JSON;
 //! - [`builtin`]: generated reading comprehension in the same shape, for a bare machine;
 //! - [`tokenize`]: WordPiece, from a model folder or made for the built-in data;
 //! - [`features`]: long contexts cut into windows of tokens;
+//! - [`rows`] and [`labelled`]: texts with labels from tables; [`pairs`]: the same in tokens;
+//! - [`documents`]: texts packed into sequences; [`masking`]: which tokens are hidden;
 //! - [`sampler`]: which examples make which batch.
 
 pub mod builtin;
+pub mod documents;
 pub mod features;
+pub mod files;
+pub mod labelled;
+pub mod masking;
+pub mod pairs;
+pub mod rows;
 pub mod sampler;
 pub mod squad;
 pub mod tokenize;

@@ -1,4 +1,4 @@
-//! Questions and answers from SQuAD v1.1 JSON.
+//! Questions and answers from SQuAD's JSON, v1.1 and v2.0.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub struct Question {
     pub question: String,
     /// The text that holds the answer.
     pub context: std::sync::Arc<str>,
-    /// The reference answers; training uses the first.
+    /// The reference answers; training uses the first. None if the text does not answer it.
     pub answers: Vec<Answer>,
 }
 
@@ -68,6 +68,15 @@ struct RawAnswer {
     answer_start: i64,
 }
 
+/// Which SQuAD it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// v1.1: every question has an answer.
+    One,
+    /// v2.0: some have none.
+    Two,
+}
+
 /// Which halves are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -80,8 +89,13 @@ pub enum Need {
 /// Reads `train*.json` and `dev*.json` of a folder.
 ///
 /// # Errors
-/// Files that are missing or are not SQuAD v1.1, as diagnostics that point into them.
-pub fn read_folder(folder: &Path, need: Need, sources: &mut Sources) -> Result<Split, Diagnostic> {
+/// Files that are missing or are not SQuAD of this version, as diagnostics that point into them.
+pub fn read_folder(
+    folder: &Path,
+    need: Need,
+    version: Version,
+    sources: &mut Sources,
+) -> Result<Split, Diagnostic> {
     if !folder.is_dir() {
         let what = if folder.exists() { "is a file, not a folder" } else { "does not exist" };
         return Err(Diagnostic::unlocated(
@@ -90,12 +104,17 @@ pub fn read_folder(folder: &Path, need: Need, sources: &mut Sources) -> Result<S
         )
         .help("give a folder with train*.json and dev*.json in SQuAD's format: `--data DIR`"));
     }
-    let mut read = |prefix: &str| read_prefixed(folder, prefix, sources);
+    let mut read = |prefix: &str| read_prefixed(folder, prefix, version, sources);
     let train = if need == Need::Both { read("train")? } else { Vec::new() };
     Ok(Split { train, dev: read("dev")? })
 }
 
-fn read_prefixed(folder: &Path, prefix: &str, sources: &mut Sources) -> Result<Vec<Question>, Diagnostic> {
+fn read_prefixed(
+    folder: &Path,
+    prefix: &str,
+    version: Version,
+    sources: &mut Sources,
+) -> Result<Vec<Question>, Diagnostic> {
     let wrong = |e: std::io::Error| {
         Diagnostic::unlocated(Code::DataNotFound, format!("cannot read `{}`: {e}", folder.display()))
             .help("give a readable folder: `--data DIR`")
@@ -118,7 +137,7 @@ fn read_prefixed(folder: &Path, prefix: &str, sources: &mut Sources) -> Result<V
     }
     let mut questions = Vec::new();
     for file in files {
-        questions.extend(read_file(&file, sources)?);
+        questions.extend(read_file(&file, version, sources)?);
     }
     Ok(questions)
 }
@@ -126,8 +145,8 @@ fn read_prefixed(folder: &Path, prefix: &str, sources: &mut Sources) -> Result<V
 /// Reads one file.
 ///
 /// # Errors
-/// A file that is not SQuAD v1.1, as a diagnostic that points into it.
-pub fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<Question>, Diagnostic> {
+/// A file that is not SQuAD of this version, as a diagnostic that points into it.
+pub fn read_file(path: &Path, version: Version, sources: &mut Sources) -> Result<Vec<Question>, Diagnostic> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| {
         Diagnostic::unlocated(Code::DataNotReadable, format!("cannot read `{shown}`: {e}"))
@@ -151,7 +170,7 @@ pub fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<Question>, Di
     for paragraph in file.data.into_iter().flat_map(|a| a.paragraphs) {
         let context: std::sync::Arc<str> = paragraph.context.into();
         for raw in paragraph.qas {
-            questions.push(question(raw, &context, &shown)?);
+            questions.push(question(raw, &context, version, &shown)?);
         }
     }
     if questions.is_empty() {
@@ -161,14 +180,20 @@ pub fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<Question>, Di
     Ok(questions)
 }
 
-fn question(raw: RawQuestion, context: &std::sync::Arc<str>, file: &str) -> Result<Question, Diagnostic> {
+fn question(
+    raw: RawQuestion,
+    context: &std::sync::Arc<str>,
+    version: Version,
+    file: &str,
+) -> Result<Question, Diagnostic> {
     let wrong = |what: String| {
         Diagnostic::unlocated(Code::DataNotReadable, format!("question `{}` in `{file}` {what}", raw.id))
     };
-    let Some(answers) = raw.answers.filter(|a| !a.is_empty()) else {
+    let answers = raw.answers.unwrap_or_default();
+    if answers.is_empty() && version == Version::One {
         return Err(wrong("has no answer".into())
-            .help("SQuAD v1.1 answers every question; v2.0, with unanswerable ones, is not read yet"));
-    };
+            .help("SQuAD v1.1 answers every question; for v2.0 say `data: squad_v2`"));
+    }
     let mut list = Vec::new();
     for answer in answers {
         let at = usize::try_from(answer.answer_start)
@@ -214,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dev.json");
         std::fs::write(&path, json).unwrap();
-        read_file(&path, &mut Sources::new())
+        read_file(&path, Version::One, &mut Sources::new())
     }
 
     fn one(context: &str, answer: &str, start: i64) -> String {
@@ -246,5 +271,10 @@ mod tests {
         let unanswered = one("abc", "c", 2).replace(r#"[{"answer_start":2,"text":"c"}]"#, "[]");
         let unanswered = unanswered.replace(r#"[{"text":"c","answer_start":2}]"#, "[]");
         assert!(read(&unanswered).unwrap_err().message.contains("no answer"));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dev.json");
+        std::fs::write(&path, &unanswered).unwrap();
+        let questions = read_file(&path, Version::Two, &mut Sources::new()).unwrap();
+        assert!(questions[0].answers.is_empty(), "v2.0 has such questions");
     }
 }

@@ -112,6 +112,16 @@ impl Tokenizer {
         self.sep
     }
 
+    /// The token that hides another, if there is one.
+    pub fn mask(&self) -> Option<u32> {
+        self.inner.token_to_id("[MASK]")
+    }
+
+    /// Tokens that stand for no text.
+    pub fn special(&self) -> Vec<u32> {
+        SPECIAL.iter().filter(|t| **t != "[UNK]").filter_map(|t| self.inner.token_to_id(t)).collect()
+    }
+
     /// Entries of the vocabulary.
     pub fn vocabulary_size(&self) -> usize {
         self.inner.get_vocab_size(true)

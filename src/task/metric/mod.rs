@@ -1,5 +1,7 @@
 //! How good a model is, by each data set's official definition.
 
+pub mod classification;
+pub mod language_model;
 pub mod squad;
 
 use std::collections::BTreeMap;

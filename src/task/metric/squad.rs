@@ -1,4 +1,4 @@
-//! Exact match and F1 by the definition of SQuAD v1.1: answers are compared without case,
+//! Exact match and F1 by the definitions of SQuAD v1.1 and v2.0: answers are compared without case,
 //! punctuation and articles, each against its best reference.
 
 use std::collections::HashMap;
@@ -58,6 +58,94 @@ pub fn score<'a, R: AsRef<str> + 'a>(pairs: impl Iterator<Item = (&'a str, Vec<R
     }
     let percent = 100.0 / count.max(1) as f64;
     (em * percent, f * percent)
+}
+
+/// A prediction for a question that may have no answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    /// The best answer in the text.
+    pub text: String,
+    /// By how much the score of "no answer" is above that answer's.
+    pub no_answer: f64,
+}
+
+/// Exact match and F1 of SQuAD v2.0, in percent, where questions may have no reference: `em` and `f1`
+/// say "no answer" where its score is the higher one; `_answered` and `_unanswered` are the same over
+/// the questions with and without an answer; `best_em` and `best_f1` take the threshold that is best
+/// for these questions.
+pub fn score_v2<R: AsRef<str>>(pairs: &[(Guess, Vec<R>)]) -> super::Metrics {
+    let judged: Vec<Judged> = pairs.iter().map(|(guess, references)| judge(guess, references)).collect();
+    let mut metrics = super::Metrics::new();
+    for (name, of) in [("", None), ("_answered", Some(true)), ("_unanswered", Some(false))] {
+        let chosen: Vec<&Judged> = judged.iter().filter(|j| of.is_none_or(|has| has == j.answered)).collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        let mean = |value: fn(&Judged) -> f64| {
+            let said =
+                |j: &&Judged| if j.no_answer > 0.0 { f64::from(u8::from(!j.answered)) } else { value(j) };
+            100.0 * chosen.iter().map(said).sum::<f64>() / chosen.len() as f64
+        };
+        metrics.insert(format!("em{name}"), mean(|j| j.em));
+        metrics.insert(format!("f1{name}"), mean(|j| j.f1));
+    }
+    metrics.insert("best_em".into(), best(&judged, |j| j.em));
+    metrics.insert("best_f1".into(), best(&judged, |j| j.f1));
+    metrics
+}
+
+/// How good a guess is if its text is said.
+struct Judged {
+    /// Whether the question has an answer.
+    answered: bool,
+    /// Whether the guess is empty.
+    says_nothing: bool,
+    em: f64,
+    f1: f64,
+    no_answer: f64,
+}
+
+fn judge<R: AsRef<str>>(guess: &Guess, references: &[R]) -> Judged {
+    let answered = !references.is_empty();
+    // References of which nothing is left by normalisation do not count, as in the official script.
+    let mut references: Vec<&str> =
+        references.iter().map(AsRef::as_ref).filter(|r| !normalize(r).is_empty()).collect();
+    if references.is_empty() {
+        references.push("");
+    }
+    let f1_v2 = |reference: &&str| {
+        // Two answers of nothing agree.
+        if normalize(reference).is_empty() || normalize(&guess.text).is_empty() {
+            return exact_match(&guess.text, reference);
+        }
+        f1(&guess.text, reference)
+    };
+    Judged {
+        answered,
+        says_nothing: guess.text.is_empty(),
+        em: references.iter().map(|r| exact_match(&guess.text, r)).fold(0.0, f64::max),
+        f1: references.iter().map(f1_v2).fold(0.0, f64::max),
+        no_answer: guess.no_answer,
+    }
+}
+
+/// The mean at the best threshold, as the official script finds it: from saying nothing at all,
+/// question by question in the order of their scores.
+fn best(judged: &[Judged], value: fn(&Judged) -> f64) -> f64 {
+    let mut order: Vec<&Judged> = judged.iter().collect();
+    order.sort_by(|a, b| a.no_answer.total_cmp(&b.no_answer));
+    let mut now = judged.iter().filter(|j| !j.answered).count() as f64;
+    let mut most = now;
+    for j in order {
+        now += match j.answered {
+            true => value(j),
+            // To say nothing is right.
+            false if j.says_nothing => 0.0,
+            false => -1.0,
+        };
+        most = most.max(now);
+    }
+    100.0 * most / judged.len().max(1) as f64
 }
 
 #[cfg(test)]

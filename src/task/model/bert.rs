@@ -42,6 +42,14 @@ pub struct Noise {
 impl Noise {
     /// No dropout: evaluation, teachers, and gradients for pruning.
     pub const NONE: Noise = Noise { hidden: Dropout::NONE, attention: Dropout::NONE };
+
+    /// These shares of hidden states and attention weights, drawn from a seed; no dropout without one.
+    pub fn of(hidden: f64, attention: f64, seed: Option<u64>) -> Noise {
+        seed.map_or(Noise::NONE, |seed| Noise {
+            hidden: Dropout::drawn(hidden, seed, 1),
+            attention: Dropout::drawn(attention, seed, 2),
+        })
+    }
 }
 
 /// A layer normalisation under the present names of its parameters.
@@ -53,7 +61,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    fn new(width: usize, epsilon: f64, device: &Device) -> Self {
+    pub(super) fn new(width: usize, epsilon: f64, device: &Device) -> Self {
         LayerNorm {
             weight: Param::from_tensor(Tensor::ones([width], device)),
             bias: Param::from_tensor(Tensor::zeros([width], device)),
@@ -61,7 +69,7 @@ impl LayerNorm {
         }
     }
 
-    fn params(&self) -> NormParams {
+    pub(super) fn params(&self) -> NormParams {
         NormParams { gamma: self.weight.val(), beta: self.bias.val(), epsilon: self.epsilon }
     }
 }
@@ -123,45 +131,24 @@ pub struct Encoder {
     layer: Vec<Layer>,
 }
 
+/// What makes one vector of a sequence: a layer over its first token.
+#[derive(Module, Debug)]
+pub struct Pooler {
+    dense: Linear,
+}
+
 /// BERT without a head.
 #[derive(Module, Debug)]
 pub struct Bert {
     embeddings: Embeddings,
     encoder: Encoder,
+    pooler: Option<Pooler>,
     heads: usize,
 }
 
-/// BERT with two logits for each token: start and end of the answer.
-#[derive(Module, Debug)]
-pub struct BertForQuestionAnswering {
-    bert: Bert,
-    qa_outputs: Linear,
-}
-
-impl BertForQuestionAnswering {
-    /// A new model with random weights: normal with the configuration's spread, biases zero.
-    pub fn new(config: &BertConfig, seed: u64, device: &Device) -> Self {
-        let mut init = Init::new(seed, config.initializer_range);
-        BertForQuestionAnswering {
-            bert: Bert::new(config, &mut init, device),
-            qa_outputs: init.linear(config.hidden_size, 2, device),
-        }
-    }
-
-    /// Start and end logits of every token, `[tokens, 2]`.
-    pub fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise);
-        apply(&self.qa_outputs, hidden)
-    }
-
-    /// The last hidden states, `[tokens, hidden]`.
-    pub fn hidden_states(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
-        self.bert.forward(tokens, noise)
-    }
-}
-
 impl Bert {
-    fn new(config: &BertConfig, init: &mut Init, device: &Device) -> Self {
+    /// A new encoder with random weights; `pooled` says whether it has a pooler.
+    pub(super) fn new(config: &BertConfig, pooled: bool, init: &mut Init, device: &Device) -> Self {
         let hidden = config.hidden_size;
         let norm = || LayerNorm::new(hidden, config.layer_norm_eps, device);
         let embeddings = Embeddings {
@@ -189,10 +176,37 @@ impl Bert {
                 },
             })
             .collect();
-        Bert { embeddings, encoder: Encoder { layer }, heads: config.num_attention_heads }
+        let pooler = pooled.then(|| Pooler { dense: init.linear(hidden, hidden, device) });
+        Bert { embeddings, encoder: Encoder { layer }, pooler, heads: config.num_attention_heads }
     }
 
-    fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+    /// The same with only these layers, in this order.
+    pub(super) fn keep_layers(self, kept: &[usize]) -> Self {
+        let layer = kept.iter().filter_map(|i| self.encoder.layer.get(*i).cloned()).collect();
+        Bert { encoder: Encoder { layer }, ..self }
+    }
+
+    /// How many layers there are.
+    pub(super) fn layers(&self) -> usize {
+        self.encoder.layer.len()
+    }
+
+    /// The embedding of every vocabulary entry, `[vocabulary, hidden]`.
+    pub(super) fn word_embeddings(&self) -> Tensor<2> {
+        self.embeddings.word_embeddings.weight.val()
+    }
+
+    /// A vector for each of `first` rows of the last hidden states, `[sequences, hidden]`: the
+    /// hyperbolic tangent of the pooler, if there is one.
+    pub(super) fn pooled(&self, first: Tensor<2>) -> Tensor<2> {
+        match &self.pooler {
+            Some(pooler) => apply(&pooler.dense, first).tanh(),
+            None => first,
+        }
+    }
+
+    /// The last hidden states, `[tokens, hidden]`.
+    pub(super) fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
         let mut hidden = self.embeddings.forward(tokens, noise.hidden.place(0));
         for (i, layer) in self.encoder.layer.iter().enumerate() {
             let place = |dropout: Dropout, k: u32| dropout.place(1 + 4 * i as u32 + k);
@@ -243,7 +257,7 @@ impl Output {
     }
 }
 
-fn apply(layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+pub(super) fn apply(layer: &Linear, x: Tensor<2>) -> Tensor<2> {
     linear(x, layer.weight.val(), bias(layer))
 }
 

@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::files;
+use crate::params::builtin::Head;
 use crate::params::{BertConfig, folder, naming};
 use crate::task::parameters::{self, Values};
 
-use super::BertForQuestionAnswering;
+use super::{BertForQuestionAnswering, BertModel};
 
 /// A model read from a folder.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct Loaded<M = BertForQuestionAnswering> {
     /// The model, on the device it was read for.
-    pub model: BertForQuestionAnswering,
+    pub model: M,
     /// Its configuration.
     pub config: BertConfig,
     /// Parameters that the file lacks and that are new: the head of a bare encoder.
@@ -27,7 +27,7 @@ pub struct Loaded {
     pub unused: Vec<String>,
 }
 
-/// Reads a model folder. `seed` draws what the file lacks.
+/// Reads a model folder for question answering. `seed` draws what the file lacks.
 ///
 /// # Errors
 /// Everything that is wrong with the folder.
@@ -37,18 +37,43 @@ pub fn load(
     device: &Device,
     sources: &mut Sources,
 ) -> Result<Loaded, Vec<Diagnostic>> {
-    let folder = folder::read(path, sources)?;
-    let model = BertForQuestionAnswering::new(&folder.config, seed, device);
-    let file = path.join("model.safetensors");
+    load_with_head(path, Head::QuestionAnswering, seed, device, sources)
+}
+
+/// Reads a model folder for any head. `seed` draws what the files lack.
+///
+/// # Errors
+/// Everything that is wrong with the folder.
+pub fn load_with_head<M: BertModel>(
+    path: &Path,
+    head: Head,
+    seed: u64,
+    device: &Device,
+    sources: &mut Sources,
+) -> Result<Loaded<M>, Vec<Diagnostic>> {
+    let folder = folder::read_with_head(path, Some(head), sources)?;
+    let tied = folder.config.rest.get("tie_word_embeddings").and_then(|v| v.as_bool()).unwrap_or(true);
+    if head == Head::MaskedLanguageModel && !tied {
+        return Err(vec![
+            Diagnostic::unlocated(
+                Code::NotABert,
+                format!("the language model `{}` has a matrix of its own for its outputs", path.display()),
+            )
+            .help("only heads that share the word embeddings are known: `tie_word_embeddings: true`"),
+        ]);
+    }
+    let model = M::with_head(&folder.config, head, seed, device);
     let (mut values, mut unused) = (Values::new(), Vec::new());
-    read_tensors(&file, |name, value| match naming::canonical(&name) {
-        Some(known) if folder.table.find(&known).is_some() => {
-            values.insert(known, value);
-        }
-        Some(_) => unused.push(name),
-        None => {}
-    })
-    .map_err(|d| vec![d])?;
+    for file in &folder.files {
+        read_tensors(file, |name, value| match naming::canonical(&name) {
+            Some(known) if folder.table.find(&known).is_some() => {
+                values.insert(known, value);
+            }
+            Some(_) => unused.push(name),
+            None => {}
+        })
+        .map_err(|d| vec![d])?;
+    }
     let model = parameters::write(model, values);
     Ok(Loaded { model, config: folder.config, new_parameters: folder.missing_head, unused })
 }
@@ -89,11 +114,12 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
     })
 }
 
-/// Writes `config.json` and `model.safetensors` (float32) into a folder.
+/// Writes `config.json` and `model.safetensors` (float32) into a folder. The configuration says how
+/// many layers the model has now and which class opens it.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn save<M: Module>(model: &M, config: &BertConfig, folder: &Path) -> Result<(), Diagnostic> {
+pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Result<(), Diagnostic> {
     let table = parameters::table(model);
     let values = parameters::read(model, |_| true);
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = table
@@ -117,7 +143,8 @@ pub fn save<M: Module>(model: &M, config: &BertConfig, folder: &Path) -> Result<
     let whole = safetensors::serialize(views, Some(metadata)).map_err(|e| write_failed(e.to_string()))?;
     files::write_whole(&folder.join("model.safetensors"), &whole)?;
     let mut config = config.clone();
-    config.architectures = vec!["BertForQuestionAnswering".to_owned()];
+    config.architectures = vec![M::ARCHITECTURE.to_owned()];
+    config.num_hidden_layers = model.layers();
     config.rest.insert("dtype".to_owned(), "float32".into());
     config.rest.remove("torch_dtype");
     let text = serde_json::to_string_pretty(&config).map_err(|e| write_failed(e.to_string()))?;

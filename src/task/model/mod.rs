@@ -1,12 +1,15 @@
-//! BERT with its heads: the modules ([`bert`]), new weights ([`init`]), model folders
-//! ([`checkpoint`]) and the operations they are computed with ([`kernels`]).
+//! BERT with its heads: the encoder ([`bert`]), what stands on it for each task ([`heads`]), new
+//! weights ([`init`]), model folders ([`checkpoint`]) and the operations they are computed with
+//! ([`kernels`]).
 
 mod bert;
 pub mod checkpoint;
+mod heads;
 mod init;
 pub mod kernels;
 
-pub use bert::{BertForQuestionAnswering, Noise, Tokens};
+pub use bert::{Noise, Tokens};
+pub use heads::{BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel};
 
 #[cfg(test)]
 mod tests {
@@ -28,7 +31,40 @@ mod tests {
             positions: 16,
             types: 2,
         };
-        let model = BertForQuestionAnswering::new(&BertConfig::new(shape), 1, &Device::flex());
-        assert_eq!(parameters::table(&model), bert(&shape, Head::QuestionAnswering));
+        let (config, device) = (BertConfig::new(shape), Device::flex());
+        fn equal<M: BertModel>(config: &BertConfig, head: Head, device: &Device) {
+            let model = M::with_head(config, head, 1, device);
+            assert_eq!(parameters::table(&model), bert(&config.shape(), head));
+        }
+        equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);
+        equal::<BertForSequenceClassification>(&config, Head::Classification { labels: 3 }, &device);
+        equal::<BertForMaskedLM>(&config, Head::MaskedLanguageModel, &device);
+    }
+
+    #[test]
+    fn kept_layers_stand_in_the_order_asked_for() {
+        let shape = BertShape {
+            vocab: 11,
+            hidden: 8,
+            layers: 3,
+            heads: 2,
+            intermediate: 12,
+            positions: 16,
+            types: 2,
+        };
+        let model = BertForMaskedLM::with_head(
+            &BertConfig::new(shape),
+            Head::MaskedLanguageModel,
+            1,
+            &Device::flex(),
+        );
+        let before = parameters::read(&model, |_| true);
+        let model = model.keep_layers(&[2, 0]);
+        assert_eq!(model.layers(), 2);
+        let after = parameters::read(&model, |_| true);
+        let name = |layer: usize| format!("bert.encoder.layer.{layer}.intermediate.dense.weight");
+        assert_eq!(after[&name(0)], before[&name(2)]);
+        assert_eq!(after[&name(1)], before[&name(0)]);
+        assert_eq!(after.len(), before.len() - 16, "a layer has sixteen parameters");
     }
 }

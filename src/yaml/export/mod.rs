@@ -13,7 +13,7 @@ use serde_yaml::Value;
 
 use crate::diag::{Code, Diagnostic};
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Data, Model, Stage, Train};
+use crate::schedule::ir::{Columns, Data, Model, Stage, Train};
 use crate::schedule::{Rational, Schedule, Time};
 
 use text::{fields, number};
@@ -115,11 +115,30 @@ fn data(data: &Data) -> String {
         Data::Squad { max_length, doc_stride } => {
             format!("squad(max_length: {max_length}, doc_stride: {doc_stride})")
         }
-        Data::Mnli => "mnli".into(),
-        Data::Qqp => "qqp".into(),
-        Data::MaskedText => "masked_text".into(),
+        Data::SquadV2 { max_length: 384, doc_stride: 128 } => "squad_v2".into(),
+        Data::SquadV2 { max_length, doc_stride } => {
+            format!("squad_v2(max_length: {max_length}, doc_stride: {doc_stride})")
+        }
+        Data::Mnli { max_length: 128 } => "mnli".into(),
+        Data::Mnli { max_length } => format!("mnli(max_length: {max_length})"),
+        Data::Qqp { max_length: 128 } => "qqp".into(),
+        Data::Qqp { max_length } => format!("qqp(max_length: {max_length})"),
+        Data::Classify(columns) => classify(columns),
+        Data::MaskedText { max_length: 512 } => "masked_text".into(),
+        Data::MaskedText { max_length } => format!("masked_text(max_length: {max_length})"),
+        Data::Own => "own".into(),
         Data::BuiltinReading { train, dev } => format!("builtin_reading(train: {train}, dev: {dev})"),
     }
+}
+
+fn classify(columns: &Columns) -> String {
+    let pair = columns.pair.as_ref().map_or(String::new(), |p| format!(", pair: \"{p}\""));
+    let labels = match columns.labels.as_slice() {
+        [] => String::new(),
+        some => format!(", labels: [{}]", some.join(", ")),
+    };
+    let Columns { text, label, max_length, .. } = columns;
+    format!("classify(text: \"{text}\"{pair}, label: \"{label}\"{labels}, max_length: {max_length})")
 }
 
 /// A time in epochs that a decimal says exactly.

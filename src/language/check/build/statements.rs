@@ -6,9 +6,9 @@ use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, Targets};
 use crate::language::check::value::Value;
 use crate::language::syntax::ast::Spanned;
 use crate::params::BertShape;
-use crate::schedule::ir::{Criterion, Data, Model, Obs, Pattern, Precision, Rank, Scheme, Update};
+use crate::schedule::ir::{Columns, Criterion, Data, Model, Obs, Pattern, Precision, Rank, Scheme, Update};
 
-use super::take::{count, flag, span, take, time};
+use super::take::{count, flag, span, take, text, time};
 
 pub(super) fn prune(
     said: &mut Statement,
@@ -104,13 +104,33 @@ pub(super) fn data(value: Value) -> Data {
             train: count(&mut fields, "train").unwrap_or(0),
             dev: count(&mut fields, "dev").unwrap_or(0),
         },
-        Value::Choice("squad", mut fields) => Data::Squad {
+        Value::Choice(name @ ("squad" | "squad_v2"), mut fields) => {
+            let max_length = count(&mut fields, "max_length").unwrap_or(0);
+            let doc_stride = count(&mut fields, "doc_stride").unwrap_or(0);
+            match name {
+                "squad" => Data::Squad { max_length, doc_stride },
+                _ => Data::SquadV2 { max_length, doc_stride },
+            }
+        }
+        Value::Choice(name @ ("mnli" | "qqp" | "masked_text"), mut fields) => {
+            let max_length = count(&mut fields, "max_length").unwrap_or(0);
+            match name {
+                "mnli" => Data::Mnli { max_length },
+                "qqp" => Data::Qqp { max_length },
+                _ => Data::MaskedText { max_length },
+            }
+        }
+        Value::Choice("classify", mut fields) => Data::Classify(Columns {
+            text: text(&mut fields, "text").unwrap_or_default(),
+            pair: text(&mut fields, "pair"),
+            label: text(&mut fields, "label").unwrap_or_default(),
+            labels: match take(&mut fields, "labels").map(|l| l.value) {
+                Some(Value::Names(names)) => names.into_iter().map(|n| n.value).collect(),
+                _ => Vec::new(),
+            },
             max_length: count(&mut fields, "max_length").unwrap_or(0),
-            doc_stride: count(&mut fields, "doc_stride").unwrap_or(0),
-        },
-        Value::Choice("mnli", _) => Data::Mnli,
-        Value::Choice("qqp", _) => Data::Qqp,
-        _ => Data::MaskedText,
+        }),
+        _ => Data::Own,
     }
 }
 

@@ -46,6 +46,13 @@ pub(super) fn span(fields: &mut Fields, name: &str) -> Option<Spanned<Instants>>
     }
 }
 
+pub(super) fn text(fields: &mut Fields, name: &str) -> Option<String> {
+    match take(fields, name)?.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
 pub(super) fn flag(fields: &mut Fields, name: &str) -> Option<bool> {
     match take(fields, name)?.value {
         Value::Bool(flag) => Some(flag),

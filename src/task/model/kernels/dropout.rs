@@ -16,6 +16,11 @@ impl Dropout {
     /// Keeps everything.
     pub const NONE: Dropout = Dropout { share: 0.0, seed: 0 };
 
+    /// The dropout of one of a step's kinds, from the step's seed.
+    pub fn drawn(share: f64, seed: u64, kind: u32) -> Dropout {
+        Dropout { share: share as f32, seed: (seed ^ (seed >> 32)) as u32 }.place(kind)
+    }
+
     /// The dropout of another place at the same step.
     pub fn place(self, place: u32) -> Dropout {
         Dropout { seed: mix(self.seed ^ place.wrapping_mul(0x9E37_79B9)), ..self }

@@ -1,0 +1,171 @@
+//! Labels for texts and pairs of texts: BERT with a logit for each label.
+
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+
+use super::data::pairs::Sequence;
+use super::metric::{Metrics, classification};
+use super::model::kernels::Dropout;
+use super::model::{BertForSequenceClassification, Noise, Tokens};
+use super::{Output, Task};
+
+/// Classification of texts.
+#[derive(Debug)]
+pub struct Classification {
+    /// Sequences to train on.
+    pub train: Vec<Sequence>,
+    /// Held-out sequences, in sets that are measured by themselves: what the names of a set's
+    /// metrics end with, and its sequences.
+    pub dev: Vec<(&'static str, Vec<Sequence>)>,
+    /// The labels in the order of the model's outputs.
+    pub labels: Vec<String>,
+    /// Whether F1 is measured: of this label, or of all if there are more than two.
+    pub f1: Option<usize>,
+    /// Dropout of hidden states while training.
+    pub hidden_dropout: f64,
+    /// Dropout of attention weights while training.
+    pub attention_dropout: f64,
+    /// Dropout of the pooled vectors while training.
+    pub pooled_dropout: f64,
+}
+
+/// Sequences arranged for a device.
+#[derive(Debug)]
+pub struct Batch {
+    tokens: Tokens,
+    /// The row of each sequence's first token.
+    first: Tensor<1, Int>,
+    labels: Tensor<1, Int>,
+}
+
+/// Sequences evaluated together.
+const EVALUATION_BATCH: usize = 32;
+
+impl Task for Classification {
+    type Model = BertForSequenceClassification;
+    type Batch = Batch;
+
+    fn examples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn batch(&self, examples: &[usize], device: &Device) -> Batch {
+        let sequences: Vec<&Sequence> = examples.iter().map(|i| &self.train[*i]).collect();
+        Batch::arrange(&sequences, device)
+    }
+
+    fn outputs(
+        &self,
+        model: &BertForSequenceClassification,
+        batch: &Batch,
+        dropout: Option<u64>,
+    ) -> Vec<Output> {
+        let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
+        let pooled = dropout.map_or(Dropout::NONE, |seed| Dropout::drawn(self.pooled_dropout, seed, 3));
+        let logits = model.forward(&batch.tokens, batch.first.clone(), noise, pooled);
+        vec![Output { name: "logits", logits }]
+    }
+
+    /// The mean cross-entropy.
+    fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
+        let log = activation::log_softmax(outputs[0].logits.clone(), 1);
+        -log.gather(1, batch.labels.clone().unsqueeze_dim(1)).mean()
+    }
+
+    fn evaluate(
+        &self,
+        model: &BertForSequenceClassification,
+        device: &Device,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Metrics {
+        let total = self.held_out();
+        let mut metrics = Metrics::new();
+        let mut done = 0;
+        for (suffix, sequences) in &self.dev {
+            let before = done;
+            let predicted = self.predict(model, sequences, device, &mut |n| {
+                done = before + n;
+                progress(done, total);
+            });
+            let labels: Vec<usize> = sequences.iter().map(|s| s.label).collect();
+            metrics.insert(format!("accuracy{suffix}"), classification::accuracy(&predicted, &labels));
+            if let Some(positive) = self.f1 {
+                let f1 = match self.labels.len() {
+                    2 => classification::f1(&predicted, &labels, positive),
+                    _ => classification::macro_f1(&predicted, &labels),
+                };
+                metrics.insert(format!("f1{suffix}"), f1);
+            }
+        }
+        metrics
+    }
+
+    fn keep_layers(
+        &self,
+        model: BertForSequenceClassification,
+        kept: &[usize],
+    ) -> Option<BertForSequenceClassification> {
+        Some(super::model::BertModel::keep_layers(model, kept))
+    }
+}
+
+impl Classification {
+    /// The label of each sequence with the largest logit.
+    pub fn predict(
+        &self,
+        model: &BertForSequenceClassification,
+        sequences: &[Sequence],
+        device: &Device,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<usize> {
+        let mut predicted = Vec::with_capacity(sequences.len());
+        for part in sequences.chunks(EVALUATION_BATCH) {
+            let part: Vec<&Sequence> = part.iter().collect();
+            let batch = Batch::arrange(&part, device);
+            let logits = self.outputs(model, &batch, None).remove(0).logits;
+            let width = logits.dims()[1].max(1);
+            // invariant: logits are floats that convert to f32.
+            let values = logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits");
+            predicted.extend(values.chunks(width).map(largest));
+            progress(predicted.len());
+        }
+        predicted
+    }
+
+    /// How many sequences are held out.
+    pub fn held_out(&self) -> usize {
+        self.dev.iter().map(|(_, sequences)| sequences.len()).sum()
+    }
+}
+
+/// The place of the largest value, the first of equal ones.
+fn largest(values: &[f32]) -> usize {
+    (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(0)
+}
+
+impl Batch {
+    fn arrange(sequences: &[&Sequence], device: &Device) -> Self {
+        let parts: Vec<(&[u32], &[u32])> =
+            sequences.iter().map(|s| (s.ids.as_slice(), s.types.as_slice())).collect();
+        let tokens = Tokens::arrange(&parts, device);
+        let ints = |values: Vec<i32>| {
+            let size = values.len();
+            Tensor::<1, Int>::from_data(TensorData::new(values, [size]), device)
+        };
+        Batch {
+            first: ints(tokens.row_ranges().iter().map(|r| r.start as i32).collect()),
+            labels: ints(sequences.iter().map(|s| s.label as i32).collect()),
+            tokens,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::largest;
+
+    #[test]
+    fn the_first_of_equal_logits_is_predicted() {
+        assert_eq!(largest(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(largest(&[2.0, -1.0]), 0);
+    }
+}

@@ -1,0 +1,139 @@
+//! Classification from tables.
+
+use std::collections::BTreeSet;
+
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::params::BertConfig;
+use crate::params::builtin::Head;
+use crate::schedule::ir::Data;
+use crate::task::classification::Classification;
+use crate::task::data::labelled::{self, Labelled, Layout};
+use crate::task::data::pairs::sequences;
+use crate::task::data::tokenize::Tokenizer;
+use crate::task::model::BertForSequenceClassification;
+use crate::task::parameters;
+
+use super::{Places, Prepare, check_length, data_folder};
+
+impl Prepare for Classification {
+    type Raw = Labelled;
+
+    const TRAINED_FOR: &'static str = "classification with the same labels";
+    const EXAMPLES: &'static str = "examples";
+
+    fn read(places: &Places, sources: &mut Sources, notes: &mut Vec<String>) -> Result<Labelled, Diagnostic> {
+        let (name, layout) = match places.data {
+            Data::Mnli { .. } => ("mnli", Layout::mnli()),
+            Data::Qqp { .. } => ("qqp", Layout::qqp()),
+            Data::Classify(columns) => ("classify(…)", Layout::columns(columns)),
+            // invariant: the caller chose the task by the data.
+            other => unreachable!("{other:?} is no classification"),
+        };
+        let folder = data_folder(places, name, "train* and dev* tables (tsv, csv, jsonl)")?;
+        let mut data = labelled::read_folder(folder, layout, places.need, sources, notes)?;
+        // Labels are counted over all of the data, so that a limit does not lose one.
+        data.layout.labels = match data.layout.labels.is_empty() && !data.train.is_empty() {
+            true => data.labels(None),
+            false => data.layout.labels,
+        };
+        if let Some(limit) = places.limit_examples {
+            data.train.truncate(limit);
+            data.dev.iter_mut().for_each(|set| set.examples.truncate(limit));
+        }
+        Ok(data)
+    }
+
+    fn head(raw: &Labelled, config: Option<&BertConfig>) -> Head {
+        let of_model = config.and_then(BertConfig::labels);
+        Head::Classification { labels: raw.labels(of_model.as_deref()).len() }
+    }
+
+    fn assemble(
+        raw: Labelled,
+        tokenizer: &Tokenizer,
+        config: &mut BertConfig,
+        new_head: bool,
+        places: &Places,
+    ) -> Result<Self, Diagnostic> {
+        let max_length = match places.data {
+            Data::Mnli { max_length } | Data::Qqp { max_length } => *max_length,
+            Data::Classify(columns) => columns.max_length,
+            _ => config.max_position_embeddings,
+        };
+        check_length(max_length, config)?;
+        let of_model = config.labels();
+        let known = raw.labels(of_model.as_deref());
+        if known.len() < 2 {
+            return Err(Diagnostic::unlocated(
+                Code::DataEmpty,
+                format!("every row has the label `{}`", known.first().map_or("", String::as_str)),
+            )
+            .help("there is nothing to tell apart; is it the column of the labels?"));
+        }
+        let labels = match of_model.filter(|_| !new_head) {
+            Some(model) if same(&model, &known) => model,
+            Some(model) => {
+                return Err(Diagnostic::unlocated(
+                    Code::LabelsDiffer,
+                    format!("the model's labels are {}, the data's {}", model.join(", "), known.join(", ")),
+                )
+                .help("give a model that was trained for this data, or one without a classifier"));
+            }
+            None => known.clone(),
+        };
+        config.set_labels(&labels);
+        let number = |label: &str| raw.layout.number(label, &labels);
+        let train = sequences(&raw.train, tokenizer, max_length, number)?;
+        let mut dev = Vec::new();
+        for set in &raw.dev {
+            dev.push((set.suffix, sequences(&set.examples, tokenizer, max_length, number)?));
+        }
+        let positive = known.get(1).and_then(|name| raw.layout.number(name, &labels)).unwrap_or(1);
+        let dropout = |own: f64| places.dropout.unwrap_or(own);
+        let pooled = config.rest.get("classifier_dropout").and_then(|v| v.as_f64());
+        Ok(Classification {
+            train,
+            dev,
+            f1: (!matches!(places.data, Data::Mnli { .. })).then_some(positive),
+            labels,
+            hidden_dropout: dropout(config.hidden_dropout_prob),
+            attention_dropout: dropout(config.attention_probs_dropout_prob),
+            pooled_dropout: dropout(pooled.unwrap_or(config.hidden_dropout_prob)),
+        })
+    }
+
+    /// The teacher's outputs in the order of the student's labels.
+    fn fit_teacher(
+        &self,
+        teacher: BertForSequenceClassification,
+        config: &BertConfig,
+    ) -> Result<BertForSequenceClassification, String> {
+        // Placeholders tell nothing: the order is taken to be the same.
+        let Some(labels) = config.labels() else { return Ok(teacher) };
+        if !same(&labels, &self.labels) {
+            return Err(format!(
+                "has the labels {}, the student {}",
+                labels.join(", "),
+                self.labels.join(", ")
+            ));
+        }
+        let place = |label: &String| labels.iter().position(|l| l.eq_ignore_ascii_case(label));
+        let order: Vec<usize> = self.labels.iter().filter_map(place).collect();
+        let mut values = parameters::read(&teacher, |name| name.starts_with("classifier."));
+        for rows in values.values_mut() {
+            let width = rows.len() / order.len().max(1);
+            *rows = order.iter().flat_map(|i| rows[i * width..(i + 1) * width].to_vec()).collect();
+        }
+        Ok(parameters::write(teacher, values))
+    }
+
+    fn held_out(&self) -> usize {
+        Classification::held_out(self)
+    }
+}
+
+/// Whether two lists have the same names, in any order and case.
+fn same(a: &[String], b: &[String]) -> bool {
+    let set = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect::<BTreeSet<_>>();
+    a.len() == b.len() && set(a) == set(b)
+}

@@ -1,0 +1,78 @@
+//! Masked-language modelling from texts.
+
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::params::BertConfig;
+use crate::params::builtin::Head;
+use crate::schedule::ir::Data;
+use crate::task::data::documents::{self, Documents, pack};
+use crate::task::data::masking::Masking;
+use crate::task::data::squad::Need;
+use crate::task::data::tokenize::Tokenizer;
+use crate::task::masked_language::MaskedLanguage;
+
+use super::{Places, Prepare, check_length, data_folder};
+
+impl Prepare for MaskedLanguage {
+    type Raw = Documents;
+
+    const TRAINED_FOR: &'static str = "masked-language modelling";
+    const EXAMPLES: &'static str = "sequences";
+
+    fn read(places: &Places, sources: &mut Sources, _: &mut Vec<String>) -> Result<Documents, Diagnostic> {
+        let folder = data_folder(places, "masked_text", "train* and dev* texts (txt, jsonl)")?;
+        documents::read_folder(folder, places.need, sources)
+    }
+
+    fn head(_: &Documents, _: Option<&BertConfig>) -> Head {
+        Head::MaskedLanguageModel
+    }
+
+    fn assemble(
+        raw: Documents,
+        tokenizer: &Tokenizer,
+        config: &mut BertConfig,
+        _: bool,
+        places: &Places,
+    ) -> Result<Self, Diagnostic> {
+        let max_length = match places.data {
+            Data::MaskedText { max_length } => *max_length,
+            _ => config.max_position_embeddings,
+        };
+        check_length(max_length, config)?;
+        let Some(mask) = tokenizer.mask() else {
+            return Err(Diagnostic::unlocated(
+                Code::TokenizerNotReadable,
+                "the tokenizer has no token [MASK]",
+            )
+            .help("masked-language modelling needs one; use the tokenizer of a BERT"));
+        };
+        let packed = |texts: &[String]| {
+            pack(texts, tokenizer, max_length).map(|mut sequences| {
+                sequences.truncate(places.limit_examples.unwrap_or(usize::MAX));
+                sequences
+            })
+        };
+        let (train, dev) = (packed(&raw.train)?, packed(&raw.dev)?);
+        if dev.is_empty() || (train.is_empty() && places.need == Need::Both) {
+            return Err(Diagnostic::unlocated(Code::DataEmpty, "the texts hold no token")
+                .help("are they in a language that the tokenizer knows?"));
+        }
+        Ok(MaskedLanguage {
+            train,
+            dev,
+            masking: Masking {
+                mask,
+                special: tokenizer.special(),
+                vocabulary: tokenizer.vocabulary_size() as u32,
+            },
+            every_token: places.distills,
+            seed: places.seed,
+            hidden_dropout: places.dropout.unwrap_or(config.hidden_dropout_prob),
+            attention_dropout: places.dropout.unwrap_or(config.attention_probs_dropout_prob),
+        })
+    }
+
+    fn held_out(&self) -> usize {
+        self.dev.len()
+    }
+}

@@ -1,0 +1,274 @@
+//! From the names in a schedule to a model, its data and its teacher: everything is read and checked
+//! here, before the first step.
+//!
+//! What differs from task to task stands behind [`Prepare`]: [`question_answering`],
+//! [`classification`] and [`masked_language`] fill it in.
+
+mod classification;
+mod masked_language;
+mod question_answering;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::params::builtin::Head;
+use crate::params::{BertConfig, BertShape, folder};
+use crate::schedule::ir;
+
+use super::Task;
+use super::data::squad::Need;
+use super::data::tokenize::Tokenizer;
+use super::model::{BertModel, checkpoint};
+
+/// What a run needs.
+#[derive(Debug)]
+pub struct Prepared<T: Task> {
+    /// The task with its data.
+    pub task: T,
+    /// The model to start from, without gradients.
+    pub model: T::Model,
+    /// Its configuration.
+    pub config: BertConfig,
+    /// Its head.
+    pub head: Head,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What a user should know of how it was read.
+    pub notes: Vec<String>,
+}
+
+/// Where the parts come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The schedule's model.
+    pub model: &'a ir::Model,
+    /// A model folder in its place.
+    pub model_folder: Option<&'a Path>,
+    /// The schedule's data.
+    pub data: &'a ir::Data,
+    /// The folder of data files.
+    pub data_folder: Option<&'a Path>,
+    /// Which halves of the data are needed.
+    pub need: Need,
+    /// At most so many training and held-out examples.
+    pub limit_examples: Option<usize>,
+    /// Dropout in place of the model's own.
+    pub dropout: Option<f64>,
+    /// Whether a teacher's outputs are matched.
+    pub distills: bool,
+    /// The seed of new weights and generated data.
+    pub seed: u64,
+}
+
+/// A task on a BERT that is made from files.
+pub trait Prepare: Task<Model: BertModel> + Sized {
+    /// What is read before the model is.
+    type Raw;
+
+    /// What a teacher must have been trained for, for messages.
+    const TRAINED_FOR: &'static str;
+
+    /// What held-out examples are called, for messages.
+    const EXAMPLES: &'static str;
+
+    /// Reads the data.
+    ///
+    /// # Errors
+    /// Files that are missing or cannot be read, as diagnostics that point into them.
+    fn read(places: &Places, sources: &mut Sources, notes: &mut Vec<String>)
+    -> Result<Self::Raw, Diagnostic>;
+
+    /// The head that the data asks for, of a model with this configuration.
+    fn head(raw: &Self::Raw, config: Option<&BertConfig>) -> Head;
+
+    /// The vocabulary of a new model.
+    fn vocabulary(_: &Places) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Puts data and model together; the configuration learns what the data says. `new_head` says
+    /// that the model's head is new.
+    ///
+    /// # Errors
+    /// Data that does not fit the model.
+    fn assemble(
+        raw: Self::Raw,
+        tokenizer: &Tokenizer,
+        config: &mut BertConfig,
+        new_head: bool,
+        places: &Places,
+    ) -> Result<Self, Diagnostic>;
+
+    /// A teacher whose outputs have the order of the student's.
+    ///
+    /// # Errors
+    /// One sentence if they cannot be matched.
+    fn fit_teacher(&self, teacher: Self::Model, _: &BertConfig) -> Result<Self::Model, String> {
+        Ok(teacher)
+    }
+
+    /// How many examples are held out.
+    fn held_out(&self) -> usize;
+}
+
+/// Reads data, model and tokenizer.
+///
+/// # Errors
+/// Everything that is missing or does not fit.
+pub fn prepare<T: Prepare>(
+    places: &Places,
+    device: &Device,
+    sources: &mut Sources,
+) -> Result<Prepared<T>, Vec<Diagnostic>> {
+    let one = |d: Diagnostic| vec![d];
+    let mut notes = Vec::new();
+    let raw = T::read(places, sources, &mut notes).map_err(one)?;
+    let ModelParts { model, mut config, tokenizer, head, new_head } =
+        match (places.model_folder, places.model) {
+            (Some(folder), _) => read_model::<T>(folder, &raw, places.seed, device, sources, &mut notes)?,
+            (None, ir::Model::NewBert(shape)) => new_model::<T>(shape, &raw, places, device).map_err(one)?,
+            (None, ir::Model::Named(name)) => {
+                let folder = Path::new(name);
+                if !folder.is_dir() {
+                    return Err(vec![
+                        Diagnostic::unlocated(
+                            Code::FlagMissing,
+                            format!("the model `{name}` is not on this machine"),
+                        )
+                        .help("download its folder and give it with `--model DIR`"),
+                    ]);
+                }
+                read_model::<T>(folder, &raw, places.seed, device, sources, &mut notes)?
+            }
+        };
+    if tokenizer.vocabulary_size() > config.vocab_size {
+        return Err(vec![
+            Diagnostic::unlocated(
+                Code::TokenizerNotReadable,
+                format!(
+                    "the tokenizer has {} entries, the model's table {}",
+                    tokenizer.vocabulary_size(),
+                    config.vocab_size
+                ),
+            )
+            .help("use the tokenizer that the model was trained with"),
+        ]);
+    }
+    let task = T::assemble(raw, &tokenizer, &mut config, new_head, places).map_err(one)?;
+    Ok(Prepared { task, model, config, head, tokenizer, notes })
+}
+
+/// Reads a teacher and checks that its outputs can be matched with the student's.
+///
+/// # Errors
+/// A folder that cannot be read, a teacher with another vocabulary, other labels or for another
+/// task.
+pub fn teacher<T: Prepare>(
+    folder: &Path,
+    prepared: &Prepared<T>,
+    device: &Device,
+    sources: &mut Sources,
+) -> Result<T::Model, Vec<Diagnostic>> {
+    let student = &prepared.config;
+    let loaded = checkpoint::load_with_head::<T::Model>(folder, prepared.head, 0, device, sources)?;
+    let shown = folder.display();
+    let differs = |why: String, help: &str| {
+        vec![Diagnostic::unlocated(Code::TeacherDiffers, format!("the teacher `{shown}` {why}")).help(help)]
+    };
+    if loaded.config.vocab_size != student.vocab_size {
+        let why = format!(
+            "has {} vocabulary entries, the student {}",
+            loaded.config.vocab_size, student.vocab_size
+        );
+        return Err(differs(why, "a teacher must read the same tokens as its student"));
+    }
+    if let Some(first) = loaded.new_parameters.first() {
+        let why = format!("lacks `{first}`: it was never trained for this task");
+        return Err(differs(why, &format!("give a model that was fine-tuned for {}", T::TRAINED_FOR)));
+    }
+    if loaded.config.max_position_embeddings < student.max_position_embeddings {
+        let why = format!("reads at most {} tokens", loaded.config.max_position_embeddings);
+        return Err(differs(why, "shorten the sequences: `data: squad(max_length: …)`"));
+    }
+    let fits = prepared.task.fit_teacher(loaded.model, &loaded.config);
+    fits.map_err(|why| differs(why, "a teacher must know the same labels as its student"))
+}
+
+/// A model with what belongs to it.
+struct ModelParts<T: Task> {
+    model: T::Model,
+    config: BertConfig,
+    tokenizer: Tokenizer,
+    head: Head,
+    /// Whether the head, or a part of it, was not in the files.
+    new_head: bool,
+}
+
+fn read_model<T: Prepare>(
+    path: &Path,
+    raw: &T::Raw,
+    seed: u64,
+    device: &Device,
+    sources: &mut Sources,
+    notes: &mut Vec<String>,
+) -> Result<ModelParts<T>, Vec<Diagnostic>> {
+    let tokenizer = Tokenizer::from_folder(path);
+    // A folder without a configuration is reported below, with everything else that is wrong.
+    let config = folder::read_config(path, &mut Sources::new()).ok();
+    let head = T::head(raw, config.as_ref());
+    let loaded = checkpoint::load_with_head::<T::Model>(path, head, seed, device, sources)?;
+    let new_head = !loaded.new_parameters.is_empty();
+    if new_head {
+        notes.push(format!("new, with random weights: {}", loaded.new_parameters.join(", ")));
+    }
+    if !loaded.unused.is_empty() {
+        notes.push(format!("not used: {}", loaded.unused.join(", ")));
+    }
+    let tokenizer = tokenizer.map_err(|d| vec![d])?;
+    Ok(ModelParts { model: loaded.model, config: loaded.config, tokenizer, head, new_head })
+}
+
+fn new_model<T: Prepare>(
+    shape: &BertShape,
+    raw: &T::Raw,
+    places: &Places,
+    device: &Device,
+) -> Result<ModelParts<T>, Diagnostic> {
+    let Some(words) = T::vocabulary(places) else {
+        return Err(Diagnostic::unlocated(Code::FlagMissing, "a new model has no vocabulary for this data")
+            .help("give a pretrained model with `--model DIR`, or use `data: builtin_reading`"));
+    };
+    let tokenizer = Tokenizer::from_vocabulary(words, true).map_err(|why| {
+        Diagnostic::unlocated(Code::TokenizerNotReadable, why)
+            .help("this is a mistake in obert; please report it")
+    })?;
+    let config = BertConfig::new(BertShape { vocab: tokenizer.vocabulary_size(), ..*shape });
+    let head = T::head(raw, Some(&config));
+    let model = T::Model::with_head(&config, head, places.seed, device);
+    Ok(ModelParts { model, config, tokenizer, head, new_head: true })
+}
+
+/// The folder of data files, which this data needs.
+fn data_folder<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<&'a Path, Diagnostic> {
+    places.data_folder.ok_or_else(|| {
+        Diagnostic::unlocated(Code::FlagMissing, format!("`data: {data}` needs files"))
+            .help(format!("give the folder of {files}: `--data DIR`"))
+    })
+}
+
+/// Refuses sequences that are longer than the model's.
+fn check_length(max_length: usize, config: &BertConfig) -> Result<(), Diagnostic> {
+    if max_length <= config.max_position_embeddings {
+        return Ok(());
+    }
+    Err(Diagnostic::unlocated(
+        Code::FlagValue,
+        format!(
+            "sequences of {max_length} tokens are longer than the model's {}",
+            config.max_position_embeddings
+        ),
+    )
+    .help(format!("use `--max-seq-len {}`", config.max_position_embeddings)))
+}

@@ -1,0 +1,76 @@
+//! Question answering from SQuAD's files or generated texts.
+
+use crate::diag::{Diagnostic, Sources};
+use crate::params::BertConfig;
+use crate::params::builtin::Head;
+use crate::schedule::ir::Data;
+use crate::task::data::builtin;
+use crate::task::data::features::{Windows, features};
+use crate::task::data::squad::{self, Split, Version};
+use crate::task::data::tokenize::Tokenizer;
+use crate::task::question_answering::QuestionAnswering;
+
+use super::{Places, Prepare, check_length, data_folder};
+
+impl Prepare for QuestionAnswering {
+    type Raw = Split;
+
+    const TRAINED_FOR: &'static str = "question answering";
+    const EXAMPLES: &'static str = "questions";
+
+    fn read(places: &Places, sources: &mut Sources, _: &mut Vec<String>) -> Result<Split, Diagnostic> {
+        let mut split = match places.data {
+            Data::BuiltinReading { train, dev } => builtin::generate(*train, *dev, places.seed),
+            Data::SquadV2 { .. } => {
+                let folder = data_folder(places, "squad_v2", "train*.json and dev*.json")?;
+                squad::read_folder(folder, places.need, Version::Two, sources)?
+            }
+            _ => {
+                let folder = data_folder(places, "squad", "train*.json and dev*.json")?;
+                squad::read_folder(folder, places.need, Version::One, sources)?
+            }
+        };
+        if let Some(limit) = places.limit_examples {
+            split.train.truncate(limit);
+            split.dev.truncate(limit);
+        }
+        Ok(split)
+    }
+
+    fn head(_: &Split, _: Option<&BertConfig>) -> Head {
+        Head::QuestionAnswering
+    }
+
+    fn vocabulary(places: &Places) -> Option<Vec<String>> {
+        matches!(places.data, Data::BuiltinReading { .. }).then(builtin::vocabulary)
+    }
+
+    fn assemble(
+        raw: Split,
+        tokenizer: &Tokenizer,
+        config: &mut BertConfig,
+        _: bool,
+        places: &Places,
+    ) -> Result<Self, Diagnostic> {
+        let windows = match places.data {
+            Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
+                Windows { max_length: *max_length, doc_stride: *doc_stride }
+            }
+            _ => Windows { max_length: 128.min(config.max_position_embeddings), doc_stride: 32 },
+        };
+        check_length(windows.max_length, config)?;
+        let train = features(&raw.train, tokenizer, windows)?;
+        let dev = features(&raw.dev, tokenizer, windows)?;
+        Ok(QuestionAnswering {
+            train,
+            dev_questions: raw.dev,
+            dev,
+            hidden_dropout: places.dropout.unwrap_or(config.hidden_dropout_prob),
+            attention_dropout: places.dropout.unwrap_or(config.attention_probs_dropout_prob),
+        })
+    }
+
+    fn held_out(&self) -> usize {
+        self.dev_questions.len()
+    }
+}
