@@ -274,7 +274,7 @@ fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Vec<Value
     }
     list.extend(times(distill.start, distill.end, length, refusals));
     let Some(hidden) = &distill.hidden else { return vec![modifier("DistillationModifier", list)] };
-    let names = |pattern: &str| words(&listed(pattern));
+    let names = |pattern: &str| words(listed(pattern));
     let mut states = vec![
         ("gain", float(hidden.gain)),
         ("normalize", Value::Bool(hidden.normalize)),
