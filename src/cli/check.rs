@@ -74,14 +74,13 @@ pub fn run(args: &CheckArgs) -> i32 {
     };
     match args.format {
         Format::Full => show(&checked),
-        _ => warn(&mended(&checked)),
-    }
-    match args.format {
-        Format::Full => {}
         Format::Concise => say(&lines(concise::render_all)),
         Format::Github => say(&lines(github::render_all)),
         Format::Json => say(&json::render_all(&groups)),
         Format::Sarif => say(&sarif::render_all(&groups)),
+    }
+    if args.format != Format::Full {
+        warn(&mended(&checked));
     }
     let errors = checked.iter().flat_map(|c| &c.diagnostics).any(Diagnostic::is_error);
     if errors { ERRORS } else { FINE }

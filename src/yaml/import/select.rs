@@ -220,21 +220,8 @@ impl<'a> Select<'a> {
         let whole = Selector::Regex(format!(r"(?:{pattern})(?:\..*)?"));
         let (meant, taken) = (selected(&whole), selected(&open));
         let ends = selected(&exact);
-        if text.ends_with('$') || ends == taken && !ends.is_empty() {
-            if ends.is_empty() {
-                fields.refuse(
-                    findings,
-                    Code::MatchesNothing,
-                    span,
-                    format!("`{text}` matches none of the model's {} parameters", table.len()),
-                    "matches nothing".into(),
-                    nearest_name(&pattern, table),
-                );
-                return None;
-            }
-            return Some(as_glob(&pattern).unwrap_or(exact));
-        }
-        if taken.is_empty() {
+        let closed = text.ends_with('$');
+        if taken.is_empty() || closed && ends.is_empty() {
             fields.refuse(
                 findings,
                 Code::MatchesNothing,
@@ -244,6 +231,9 @@ impl<'a> Select<'a> {
                 nearest_name(&pattern, table),
             );
             return None;
+        }
+        if closed || ends == taken {
+            return Some(as_glob(&pattern).unwrap_or(exact));
         }
         if let Some(more) = taken.iter().find(|i| !meant.contains(i)).filter(|_| !meant.is_empty()) {
             findings.push(
