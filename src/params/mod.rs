@@ -16,6 +16,7 @@ pub mod builtin;
 pub mod config;
 pub mod files;
 pub mod folder;
+mod glob;
 pub mod header;
 pub mod naming;
 pub mod selector;

@@ -5,7 +5,7 @@ use std::fmt;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::ParameterTable;
+use super::{ParameterTable, glob};
 
 /// A choice of parameters by name.
 ///
@@ -40,7 +40,9 @@ pub enum SelectorError {
 /// A compiled selector.
 #[derive(Clone, Debug)]
 pub enum Matcher {
-    /// One pattern.
+    /// A glob without braces.
+    Glob(String),
+    /// One regular expression.
     One(Regex),
     /// Any of them.
     Any(Vec<Matcher>),
@@ -55,7 +57,8 @@ impl Selector {
     /// The first pattern that cannot be read.
     pub fn matcher(&self) -> Result<Matcher, SelectorError> {
         Ok(match self {
-            Selector::Glob(glob) => Matcher::One(compile(&glob_to_regex(glob)?)?),
+            Selector::Glob(glob) if !glob.contains(['{', '}']) => Matcher::Glob(glob.clone()),
+            Selector::Glob(glob) => Matcher::One(regex_of(glob)?),
             Selector::Regex(regex) => Matcher::One(compile(regex)?),
             Selector::Named(_, inner) => inner.matcher()?,
             Selector::Union(list) => {
@@ -101,6 +104,7 @@ impl Matcher {
     /// Whether a parameter's name is selected.
     pub fn matches(&self, name: &str) -> bool {
         match self {
+            Matcher::Glob(glob) => glob::matches(glob, name),
             Matcher::One(regex) => regex.is_match(name),
             Matcher::Any(list) => list.iter().any(|m| m.matches(name)),
             Matcher::Without(from, without) => from.matches(name) && !without.matches(name),
@@ -129,6 +133,11 @@ fn compile(pattern: &str) -> Result<Regex, SelectorError> {
         .size_limit(1 << 20)
         .build()
         .map_err(|e| SelectorError::Regex(e.to_string()))
+}
+
+/// The regular expression that matches what a glob matches.
+pub(super) fn regex_of(glob: &str) -> Result<Regex, SelectorError> {
+    compile(&glob_to_regex(glob)?)
 }
 
 fn glob_to_regex(glob: &str) -> Result<String, SelectorError> {
