@@ -11,6 +11,9 @@
 #[cfg(feature = "engine")]
 pub mod output;
 
+// The derived parser names it.
+extern crate alloc;
+
 pub mod cli;
 pub mod diag;
 pub mod explain;
