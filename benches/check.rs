@@ -1,4 +1,4 @@
-//! How long a check takes: `cargo bench --profile dev --no-default-features --bench check`.
+//! How long a check takes: `cargo bench --profile dev --no-default-features --features bench --bench check`.
 //!
 //! The compiler in process over the paper's recipe, a whole process of `obertc check` and a folder of a
 //! thousand recipes. docs/language.md quotes the figures.
