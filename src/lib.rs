@@ -8,14 +8,12 @@
 //! Data walks one way. The [`schedule`] is the waist: the language side ends in it, everything
 //! that does something starts from it, and neither side knows the other.
 
-#[cfg(feature = "engine")]
-pub mod output;
-
 pub mod cli;
 pub mod diag;
 pub mod explain;
 pub mod files;
 pub mod language;
+pub mod output;
 pub mod params;
 pub mod plan;
 pub mod schedule;

@@ -9,7 +9,7 @@ use super::{FINE, Format, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
-use crate::output::summary::title;
+use crate::output::figures::title;
 use crate::params::folder;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Columns, Data, Model};

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::diag::Diagnostic;
 use crate::engine::events::{Event, Observer, Work};
 use crate::output::log::RunLog;
-use crate::output::summary::duration;
+use crate::output::figures::duration;
 
 /// Shows a run while it goes and writes its log.
 pub struct Watcher {
