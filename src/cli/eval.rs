@@ -206,7 +206,7 @@ fn measure<T: Prepare>(
             eprintln!("note: {note}");
         }
     }
-    let mut watcher = Watcher::new(None, args.quiet);
+    let mut watcher = Watcher::new(args.quiet);
     let metrics = prepared.task.evaluate(&prepared.model, &device, &mut |done, total| {
         watcher.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });

@@ -19,6 +19,8 @@ mod explain;
 mod export;
 mod files;
 mod fmt;
+#[cfg(feature = "engine")]
+mod forecast;
 mod import;
 mod new;
 mod params;

@@ -57,8 +57,11 @@ struct Known {
 }
 
 fn known(data: &Data) -> Option<Known> {
-    let question =
-        |published| Known { pipeline: "question-answering", class: "AutoModelForQuestionAnswering", published };
+    let question = |published| Known {
+        pipeline: "question-answering",
+        class: "AutoModelForQuestionAnswering",
+        published,
+    };
     let labels = |published| Known {
         pipeline: "text-classification",
         class: "AutoModelForSequenceClassification",
@@ -127,7 +130,9 @@ fn front_matter<'a>(record: &'a Record, known: Option<&Known>) -> FrontMatter<'a
     let figures: Vec<Figure> = measured
         .iter()
         .flat_map(|e| &e.metrics)
-        .filter_map(|(name, v)| Some(Figure { r#type: hub_metric(name), value: rounded((*v)?), name: title(name) }))
+        .filter_map(|(name, v)| {
+            Some(Figure { r#type: hub_metric(name), value: rounded((*v)?), name: title(name) })
+        })
         .collect();
     let model_index = match published {
         Some((known, (people, hub, config))) if !figures.is_empty() => {
@@ -171,10 +176,9 @@ fn rounded(value: f64) -> f64 {
 fn origin_of(record: &Record) -> String {
     let from = match record.schedule.as_ref().map(|s| &s.model) {
         Some(Model::Named(name)) => format!("`{name}`"),
-        Some(Model::NewBert(shape)) => format!(
-            "a new BERT ({} layers, {} wide, {} heads)",
-            shape.layers, shape.hidden, shape.heads
-        ),
+        Some(Model::NewBert(shape)) => {
+            format!("a new BERT ({} layers, {} wide, {} heads)", shape.layers, shape.hidden, shape.heads)
+        }
         None => "a model".to_owned(),
     };
     let mut text = format!("Made from {from} by obert {}", record.started.version);
@@ -216,8 +220,16 @@ fn results(record: &Record) -> String {
         text.push_str(&format!("| {} | {before} | {} |\n", title(name), shown(last.metric(name))));
     }
     if let Some((values, nonzero)) = record.end().and_then(|e| e.values.zip(e.nonzero)) {
-        text.push_str(&format!("| Parameters that are not zero | {} | {} |\n", count(values), count(nonzero)));
-        text.push_str(&format!("| Their bytes as float32 | {} | {} |\n", bytes(values * 4), bytes(nonzero * 4)));
+        text.push_str(&format!(
+            "| Parameters that are not zero | {} | {} |\n",
+            count(values),
+            count(nonzero)
+        ));
+        text.push_str(&format!(
+            "| Their bytes as float32 | {} | {} |\n",
+            bytes(values * 4),
+            bytes(nonzero * 4)
+        ));
     }
     text + "\n"
 }

@@ -38,7 +38,7 @@ pub enum Scale {
 
 /// A line.
 pub struct Series {
-    /// Its name in the legend; without a name it is not listed there.
+    /// Its name in the legend, or for dots where they are pointed at; without a name it is not listed.
     pub name: String,
     /// Which of the page's colours, from 0.
     pub color: usize,
@@ -98,16 +98,20 @@ impl Chart {
     }
 
     fn legend(&self) -> String {
-        let named: Vec<&Series> = self.series.iter().filter(|s| !s.name.is_empty()).collect();
-        if named.len() < 2 {
+        let lines: Vec<&Series> =
+            self.series.iter().filter(|s| !s.name.is_empty() && s.kind != Kind::Dots).collect();
+        let dots = self.series.iter().any(|s| s.kind == Kind::Dots);
+        if lines.len() < 2 && !dots {
             return String::new();
         }
         let mut text = String::new();
-        for series in named {
-            let shape = if series.kind == Kind::Dots { "ring" } else { "bar" };
-            let color = series.color % COLORS;
-            let name = escaped(&series.name);
-            text.push_str(&format!("<span class=\"key\"><i class=\"{shape} c{color}\"></i>{name}</span>"));
+        for series in lines {
+            let (color, name) = (series.color % COLORS, escaped(&series.name));
+            text.push_str(&format!("<span class=\"key\"><i class=\"bar c{color}\"></i>{name}</span>"));
+        }
+        // Each says of which branch it is where it is pointed at.
+        if dots {
+            text.push_str("<span class=\"key\"><i class=\"ring c5\"></i>branches</span>");
         }
         text
     }
@@ -235,7 +239,7 @@ impl Vertical {
             let all = decades.flat_map(|d| parts.iter().map(move |p| p * 10f64.powi(d)));
             return all.filter(|v| (self.low..=self.high).contains(&v.log10())).collect();
         }
-        let step = nice((self.high - self.low) / 4.0);
+        let step = nice((self.high - self.low) / 5.0);
         let first = (self.low / step).ceil() as i64;
         // Counted, not added up, so that zero is zero.
         (first..).map(|n| n as f64 * step).take_while(|v| *v <= self.high).take(12).collect()
@@ -270,8 +274,9 @@ mod tests {
     #[test]
     fn ticks_are_round_and_lie_within_the_range() {
         let of = |scale, values: &[f64]| Vertical::new(scale, values).ticks();
-        assert_eq!(of(Scale::FromZero, &[0.2, 0.8]), [0.0, 0.5]);
+        assert_eq!(of(Scale::FromZero, &[0.2, 0.8]), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8]);
         assert_eq!(of(Scale::Around, &[40.0, 90.0]), [40.0, 60.0, 80.0]);
+        assert_eq!(of(Scale::FromZero, &[0.0, 80.0]), [0.0, 20.0, 40.0, 60.0, 80.0]);
         assert_eq!(of(Scale::Log, &[0.01, 10.0]), [0.01, 0.1, 1.0, 10.0]);
         assert_eq!(of(Scale::Around, &[3.0]), [2.8, 3.0, 3.2]);
     }
@@ -280,8 +285,13 @@ mod tests {
     fn values_that_cannot_be_drawn_are_left_out() {
         let points = vec![(0.0, f64::NAN), (1.0, 2.0), (2.0, f64::INFINITY), (3.0, 4.0), (4.0, -1.0)];
         let series = vec![Series { name: "loss".into(), color: 0, kind: Kind::Line, points }];
-        let chart =
-            Chart { title: "Loss".into(), scale: Scale::Log, series, edges: vec![], label: |v| v.to_string() };
+        let chart = Chart {
+            title: "Loss".into(),
+            scale: Scale::Log,
+            series,
+            edges: vec![],
+            label: |v| v.to_string(),
+        };
         let html = chart.render();
         assert_eq!(html.matches(" d=\"M").count() - html.matches("class=\"grid\"").count(), 1);
         assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");

@@ -93,7 +93,7 @@ fn sparsity(record: &Record) -> Chart {
         .filter(|(_, s)| s.branch && !s.prunes.is_empty())
         .map(|(begin, s)| ((begin + s.steps) as f64, s.sparsity() * 100.0))
         .collect();
-    series.push(Series { name: "branches".into(), color: 3, kind: Kind::Dots, points: branches });
+    series.push(Series { name: "branch".into(), color: 5, kind: Kind::Dots, points: branches });
     series.retain(|s| !s.points.is_empty());
     Chart { title: "Sparsity".into(), scale: Scale::FromZero, series, edges: edges(record), label: percents }
 }

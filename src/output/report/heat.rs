@@ -34,8 +34,7 @@ pub fn last(record: &Record) -> String {
             std::iter::once(escaped(name)).chain(columns.iter().map(cell)).collect()
         })
         .collect();
-    let titles: Vec<String> =
-        std::iter::once(String::new()).chain(columns.iter().map(escaped)).collect();
+    let titles: Vec<String> = std::iter::once(String::new()).chain(columns.iter().map(escaped)).collect();
     format!("<div class=\"heat\">{}</div>\n", table(&titles, &rows, 1))
 }
 
@@ -78,8 +77,9 @@ fn states(record: &Record) -> Vec<State<'_>> {
         let prunes = stage.prunes.iter().map(|p| (p.at.clone(), &p.layers));
         for (when, layers) in prunes.chain(ends) {
             let ends = when == "end";
-            let changed =
-                layers.iter().any(|l| now.get(l.name.as_str()).map_or(l.zeros > 0, |old| old.zeros != l.zeros));
+            let changed = layers
+                .iter()
+                .any(|l| now.get(l.name.as_str()).map_or(l.zeros > 0, |old| old.zeros != l.zeros));
             now.extend(layers.iter().map(|l| (l.name.as_str(), l)));
             if !changed && ends {
                 continue;
@@ -103,12 +103,19 @@ pub fn changes(record: &Record) -> String {
         return String::new();
     }
     let every = states.len().div_ceil(MOST_COLUMNS);
-    let shown: Vec<&State> =
-        states.iter().enumerate().filter(|(i, _)| (states.len() - 1 - i) % every == 0).map(|(_, s)| s).collect();
+    let shown: Vec<&State> = states
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| (states.len() - 1 - i) % every == 0)
+        .map(|(_, s)| s)
+        .collect();
     let pruned = |name: &Natural| states.iter().any(|s| s.layers.get(name).is_some_and(|l| l.zeros > 0));
     let last = &states[states.len() - 1];
     let rows: Vec<(&Natural, &Layer)> =
         last.layers.iter().filter(|(name, _)| pruned(name)).map(|(n, l)| (n, *l)).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     let wide = (480.0 / shown.len() as f64).clamp(CELL * 0.75, CELL * 3.0);
     let (width, height) = (NAMES + wide * shown.len() as f64, CELL * rows.len() as f64 + 4.0);
     let mut svg = format!(

@@ -95,11 +95,7 @@ mod tests {
     #[test]
     fn a_command_can_be_pasted_into_a_shell() {
         let words = ["/home/x/obertc", "run", "a b.obert", "--set", "target=97%", "it's", "$HOME", ""];
-        let environment =
-            Environment { command: words.map(String::from).to_vec(), ..Environment::default() };
-        assert_eq!(
-            command(&environment),
-            "obertc run 'a b.obert' --set target=97% 'it'\\''s' '$HOME' ''"
-        );
+        let environment = Environment { command: words.map(String::from).to_vec(), ..Environment::default() };
+        assert_eq!(command(&environment), "obertc run 'a b.obert' --set target=97% 'it'\\''s' '$HOME' ''");
     }
 }

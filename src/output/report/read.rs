@@ -51,8 +51,7 @@ pub fn read(folder: &Path) -> Result<(Record, Vec<Diagnostic>), Diagnostic> {
     let bytes = std::fs::read(&path)
         .map_err(|e| Diagnostic::unlocated(Code::RunLogNotReadable, format!("cannot read `{shown}`: {e}")))?;
     let mut warnings = Vec::new();
-    let mut record =
-        Record { format: FORMAT, folder: folder.display().to_string(), ..Default::default() };
+    let mut record = Record { format: FORMAT, folder: folder.display().to_string(), ..Default::default() };
     let known = gather(&String::from_utf8_lossy(&bytes), &mut record, |what| {
         warnings.push(
             Diagnostic::unlocated(Code::RecordIncomplete, format!("`{shown}`: {what}"))
