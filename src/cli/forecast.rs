@@ -193,7 +193,10 @@ recipe r {
   model: bert(layers: 1, hidden: 32, heads: 2)
   data: builtin_reading(train: 320, dev: 8)
   batch: 32
-  stage a for 2 epochs { lr { 0..2 epochs: 1e-3 } evaluate every 1 epoch }
+  stage a for 2 epochs {
+    lr { 0..2 epochs: 1e-3 }
+    evaluate every 1 epoch
+  }
   branch b from a { prune encoder_linears { by: magnitude, sparsity: 50% } }
   stage c for 4 epochs {
     batch: 64

@@ -357,6 +357,15 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     assert!(stderr(&output).contains("OB0916"), "{}", stderr(&output));
     assert!(!shop.path("out/model.safetensors").exists());
+
+    // Its log says why, and there is a page as far as it came, but no card of a model.
+    let events = events(&shop.path("out"));
+    let last = events.last().unwrap();
+    assert_eq!((last["event"].as_str(), last["code"].as_str()), (Some("run_failed"), Some("OB0916")));
+    let page = std::fs::read_to_string(shop.path("out/report.html")).unwrap();
+    assert!(page.contains("state failed") && page.contains("OB0916"), "{page}");
+    assert!(page.contains("<section id=\"schedule\">"), "what was planned is known before the run");
+    assert!(!shop.path("out/README.md").exists(), "there is no model to describe");
 }
 
 #[test]
@@ -390,20 +399,4 @@ fn a_run_leaves_its_page_its_card_and_its_curves() {
     assert_eq!(record["state"], "finished");
     assert_eq!(record["stages"].as_array().unwrap().len(), 5);
     assert!(cfg!(not(target_os = "linux")) || record["memory"].as_u64().unwrap() > 1 << 20);
-}
-
-#[test]
-fn a_run_that_fails_says_why_in_its_log_and_has_a_page() {
-    let shop = Workshop::new();
-    let text = RECIPE.replace("1e-3 -> 1e-4 linear", "1e38");
-    std::fs::write(shop.path("tiny.obert"), text).unwrap();
-    let output = shop.run("out", &["--quiet"]);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stderr(&output).starts_with("OB0916"), "{}", stderr(&output));
-    let events = events(&shop.path("out"));
-    let last = events.last().unwrap();
-    assert_eq!((last["event"].as_str(), last["code"].as_str()), (Some("run_failed"), Some("OB0916")));
-    let page = std::fs::read_to_string(shop.path("out/report.html")).unwrap();
-    assert!(page.contains("state failed") && page.contains("OB0916"), "{page}");
-    assert!(!shop.path("out/README.md").exists(), "there is no model to describe");
 }

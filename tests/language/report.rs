@@ -27,7 +27,10 @@ recipe small {
   model: bert(layers: 1, hidden: 32, heads: 2)
   data: builtin_reading(train: 64, dev: 16)
   batch: 16
-  stage dense for 2 epochs { lr { 0..2 epochs: 1e-3 -> 1e-4 linear } evaluate every 1 epoch }
+  stage dense for 2 epochs {
+    lr { 0..2 epochs: 1e-3 -> 1e-4 linear }
+    evaluate every 1 epoch
+  }
   branch at_once from dense { prune encoder_linears { by: magnitude, sparsity: target } }
   stage gradual for 2 epochs {
     lr { 0..2 epochs: 5e-4 -> 0 linear }

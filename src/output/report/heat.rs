@@ -27,6 +27,7 @@ pub fn last(record: &Record) -> String {
     if rows.is_empty() {
         return String::new();
     }
+    columns.sort_by_key(|column| ORDER.iter().position(|m| m == column).unwrap_or(ORDER.len()));
     let rows: Vec<Vec<String>> = rows
         .into_iter()
         .map(|(name, cells)| {
@@ -41,15 +42,21 @@ pub fn last(record: &Record) -> String {
 /// A figure on its shade.
 fn shade(layer: &Layer) -> String {
     let share = layer.share();
-    let class = if share > 0.55 { "shade deep" } else { "shade" };
+    let class = if depth(share) > 55.0 { "shade deep" } else { "shade" };
     format!(
         "<span class=\"{class}\" style=\"--s:{:.0}%\" title=\"{}: {} of {} are zero\">{}</span>",
-        share * 100.0,
+        depth(share),
         escaped(&layer.name),
         layer.zeros,
         layer.count,
         percent(share)
     )
+}
+
+/// How deep a share of zeros is shaded, of a hundred: by its square, since what differs between pruned
+/// parameters lies between a half and all.
+fn depth(share: f64) -> f64 {
+    share * share * 100.0
 }
 
 /// Every parameter after an event.
@@ -58,15 +65,25 @@ struct State<'a> {
     layers: BTreeMap<Natural<'a>, &'a Layer>,
 }
 
-/// A name whose numbers are compared as numbers: layer 10 comes after layer 9.
+/// A name in the order in which data walk through a model: layer 10 comes after layer 9, and within a layer
+/// attention before feed-forward. Numbers are compared as numbers.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Natural<'a>(Vec<(usize, &'a str)>);
+struct Natural<'a>(Vec<(usize, &'a str)>, usize, &'a str);
 
 impl<'a> Natural<'a> {
     fn new(name: &'a str) -> Self {
-        Natural(name.split('.').map(|part| (part.parse().unwrap_or(usize::MAX), part)).collect())
+        let matrix = place(name).1;
+        let at = ORDER.iter().position(|m| *m == matrix).unwrap_or(ORDER.len());
+        // Up to the layer's number; the matrix decides within it.
+        let layer = name.split_inclusive(|c: char| c.is_ascii_digit()).next().unwrap_or(name);
+        let end = name[layer.len()..].find('.').map_or(name.len(), |more| layer.len() + more);
+        let parts = name[..end].split('.').map(|part| (part.parse().unwrap_or(usize::MAX), part));
+        Natural(parts.collect(), at, name)
     }
 }
+
+/// The matrices of a layer.
+const ORDER: [&str; 6] = ["query", "key", "value", "attention out", "feed-forward in", "feed-forward out"];
 
 /// The states after all pruning events of carried stages, and at the ends of stages that change something.
 fn states(record: &Record) -> Vec<State<'_>> {
@@ -138,7 +155,7 @@ pub fn changes(record: &Record) -> String {
                 svg,
                 "<rect class=\"cell\" style=\"--s:{:.0}%\" x=\"{:.1}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"{}\">\
                  <title>{}: {} after {}</title></rect>",
-                share * 100.0,
+                depth(share),
                 NAMES + column as f64 * wide,
                 wide - 1.0,
                 CELL - 1.0,
@@ -160,4 +177,34 @@ pub fn changes(record: &Record) -> String {
         escaped(first),
         escaped(&last.when)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_stand_in_the_order_in_which_data_walk_through_them() {
+        let mut names = [
+            "bert.encoder.layer.10.attention.self.query.weight",
+            "qa_outputs.weight",
+            "bert.encoder.layer.9.output.dense.weight",
+            "bert.encoder.layer.9.attention.self.key.weight",
+            "bert.encoder.layer.9.attention.self.query.weight",
+            "bert.encoder.layer.9.intermediate.dense.weight",
+        ];
+        names.sort_by_key(|name| Natural::new(name));
+        let places = names.map(|name| format!("{} {}", place(name).0, place(name).1));
+        assert_eq!(
+            places,
+            [
+                "layer 9 query",
+                "layer 9 key",
+                "layer 9 feed-forward in",
+                "layer 9 feed-forward out",
+                "layer 10 query",
+                "qa_outputs weight"
+            ]
+        );
+    }
 }
