@@ -226,10 +226,16 @@ fn a_published_data_set_and_its_figures_stand_in_the_cards_front_matter() {
 #[test]
 fn a_log_is_read_however_it_was_cut_and_whatever_others_add_to_it() {
     let whole = log();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
     // Killed at any moment: a line is there or not, and half a line is no mistake.
-    for at in (0..whole.len()).step_by(97).filter(|at| whole.is_char_boundary(*at) && *at > 2_500) {
-        let (page, complaints) = page(&whole[..at]);
-        assert_eq!(complaints, "", "cut at {at}");
+    let first = whole.find('\n').unwrap() + 1;
+    let last = whole.trim_end().rfind('\n').unwrap();
+    for at in (first..last).step_by(61) {
+        std::fs::write(&path, &whole.as_bytes()[..at]).unwrap();
+        let (record, warnings) = report::read(folder.path()).unwrap();
+        assert!(warnings.is_empty(), "cut at {at}: {warnings:?}");
+        let page = report::render(&record);
         elements(&page);
         assert!(page.contains("state unfinished"), "cut at {at}");
     }
