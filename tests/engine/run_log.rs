@@ -92,7 +92,8 @@ fn documented() -> Vec<(String, BTreeSet<String>)> {
     let mut list: Vec<(String, BTreeSet<String>)> = Vec::new();
     for line in text.lines() {
         if let Some(heading) = line.strip_prefix("### ") {
-            list.push((heading.trim_matches('`').to_owned(), BTreeSet::new()));
+            let event = heading.strip_prefix('`').and_then(|h| h.strip_suffix('`'));
+            list.push((event.unwrap_or(heading).to_owned(), BTreeSet::new()));
         } else if let (Some((_, fields)), Some(row)) = (list.last_mut(), line.strip_prefix("| `")) {
             fields.insert(row.split('`').next().unwrap().to_owned());
         }
