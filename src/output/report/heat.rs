@@ -123,7 +123,7 @@ pub fn changes(record: &Record) -> String {
     let shown: Vec<&State> = states
         .iter()
         .enumerate()
-        .filter(|(i, _)| (states.len() - 1 - i) % every == 0)
+        .filter(|(i, _)| (states.len() - 1 - i).is_multiple_of(every))
         .map(|(_, s)| s)
         .collect();
     let pruned = |name: &Natural| states.iter().any(|s| s.layers.get(name).is_some_and(|l| l.zeros > 0));
