@@ -8,9 +8,6 @@
 //! Data walks one way. The [`schedule`] is the waist: the language side ends in it, everything
 //! that does something starts from it, and neither side knows the other.
 
-#[cfg(feature = "engine")]
-pub mod output;
-
 // The derived parser names it.
 extern crate alloc;
 
@@ -19,6 +16,7 @@ pub mod diag;
 pub mod explain;
 pub mod files;
 pub mod language;
+pub mod output;
 pub mod params;
 pub mod plan;
 pub mod schedule;

@@ -9,7 +9,7 @@ use super::{FINE, Format, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
-use crate::output::summary::title;
+use crate::output::figures::title;
 use crate::params::folder;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Columns, Data, Model};
@@ -206,7 +206,7 @@ fn measure<T: Prepare>(
             eprintln!("note: {note}");
         }
     }
-    let mut watcher = Watcher::new(None, args.quiet);
+    let mut watcher = Watcher::new(args.quiet);
     let metrics = prepared.task.evaluate(&prepared.model, &device, &mut |done, total| {
         watcher.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });

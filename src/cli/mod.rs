@@ -19,12 +19,15 @@ mod explain;
 mod export;
 mod files;
 mod fmt;
+#[cfg(feature = "engine")]
+mod forecast;
 mod import;
 mod new;
 mod params;
 mod plan;
 #[cfg(feature = "engine")]
 mod progress;
+mod report;
 #[cfg(feature = "engine")]
 mod run;
 
@@ -51,6 +54,8 @@ enum Command {
     /// Measure a saved model
     #[cfg(feature = "engine")]
     Eval(eval::EvalArgs),
+    /// Write the page of a run from its folder, or one that compares several
+    Report(report::ReportArgs),
     /// Write recipes in their canonical form
     Fmt(fmt::FmtArgs),
     /// Turn a SparseML recipe into an .obert recipe
@@ -94,6 +99,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "engine")]
         Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -5,29 +5,64 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::forecast::Forecast;
 use crate::diag::Diagnostic;
 use crate::engine::events::{Event, Observer, Work};
+use crate::output::figures::{duration, metric, percent, title};
 use crate::output::log::RunLog;
-use crate::output::summary::duration;
+use crate::output::tensorboard::Board;
 
 /// Shows a run while it goes and writes its log.
 pub struct Watcher {
     log: Option<RunLog>,
+    board: Option<Board>,
+    forecast: Option<Forecast>,
     quiet: bool,
     bar: Option<(String, ProgressBar)>,
     loss: Option<f64>,
     lr: f64,
     sparsity: f64,
-    line: Instant,
+    line: Line,
 }
 
-/// Without a terminal a line is printed this often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Without a terminal a line is printed with each hundredth of the work, but not more often than this.
+const SHORTEST: Duration = Duration::from_secs(10);
+/// Where a hundredth takes longer, a line is printed this often.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The last line that was printed without a terminal.
+struct Line {
+    at: Instant,
+    hundredth: u64,
+}
 
 impl Watcher {
-    /// A watcher that writes `log`, if there is one.
-    pub fn new(log: Option<RunLog>, quiet: bool) -> Self {
-        Watcher { log, quiet, bar: None, loss: None, lr: 0.0, sparsity: 0.0, line: Instant::now() }
+    /// A watcher that writes nothing.
+    pub fn new(quiet: bool) -> Self {
+        let line = Line { at: Instant::now(), hundredth: 0 };
+        Watcher {
+            log: None,
+            board: None,
+            forecast: None,
+            quiet,
+            bar: None,
+            loss: None,
+            lr: 0.0,
+            sparsity: 0.0,
+            line,
+        }
+    }
+
+    /// The same that writes a log, and TensorBoard's files if there is a board.
+    pub fn recording(mut self, log: RunLog, board: Option<Board>) -> Self {
+        (self.log, self.board) = (Some(log), board);
+        self
+    }
+
+    /// The same that says how long the run will still take.
+    pub fn forecasting(mut self, forecast: Forecast) -> Self {
+        self.forecast = Some(forecast);
+        self
     }
 
     fn say(&mut self, text: &str) {
@@ -48,15 +83,43 @@ impl Watcher {
     fn describe(&self, work: Work) -> (String, String) {
         match work {
             Work::Training(stage) => {
-                let loss = self.loss.map_or(String::new(), |l| format!("loss {l:.3}  "));
-                let sparsity = match self.sparsity {
-                    0.0 => String::new(),
-                    s => format!("  sparsity {:.1}%", s * 100.0),
-                };
-                (format!("{stage}: training"), format!("{loss}lr {:.1e}{sparsity}", self.lr))
+                let mut parts: Vec<String> = Vec::new();
+                parts.extend(self.loss.map(|l| format!("loss {l:.3}")));
+                parts.push(format!("lr {:.1e}", self.lr));
+                if self.sparsity > 0.0 {
+                    parts.push(format!("sparsity {}", percent(self.sparsity)));
+                }
+                let forecast = self.forecast.as_ref();
+                let speed = forecast.and_then(|f| f.speed(stage));
+                parts.extend(speed.map(|s| format!("{s:.0} samples/s")));
+                parts.extend(forecast.and_then(Forecast::left).map(|l| l.words()));
+                (format!("{stage}: training"), parts.join("  "))
             }
             Work::Gradients(stage) => (format!("{stage}: gradients"), String::new()),
             Work::Evaluating(stage) => (format!("{stage}: measuring"), String::new()),
+        }
+    }
+
+    /// Whether it is time for a line.
+    fn line_is_due(&mut self, done: u64, total: u64) -> bool {
+        let hundredth = done * 100 / total.max(1);
+        let since = self.line.at.elapsed();
+        let due = since >= LONGEST || (since >= SHORTEST && hundredth != self.line.hundredth);
+        if due {
+            self.line = Line { at: Instant::now(), hundredth };
+        }
+        due
+    }
+
+    fn foresee(&mut self, event: &Event) {
+        let Some(forecast) = &mut self.forecast else { return };
+        match event {
+            Event::StageStarted { stage, steps_per_epoch, .. } => forecast.begin(stage, *steps_per_epoch),
+            Event::Step { stage, step, seconds, .. } => forecast.stepped(stage, *step, *seconds),
+            Event::Pruned { stage, step, seconds, .. } => forecast.pruned(stage, *step, *seconds),
+            Event::Evaluated { stage, step, seconds, .. } => forecast.evaluated(stage, *step, *seconds),
+            Event::StageFinished { stage, .. } => forecast.finished(stage),
+            _ => {}
         }
     }
 }
@@ -66,6 +129,10 @@ impl Observer for Watcher {
         if let Some(log) = &mut self.log {
             log.append(event)?;
         }
+        if let Some(board) = &mut self.board {
+            board.append(event)?;
+        }
+        self.foresee(event);
         match event {
             Event::StageStarted { stage, branch, steps, .. } => {
                 self.loss = None;
@@ -91,7 +158,7 @@ impl Observer for Watcher {
             Event::Evaluated { step, metrics, .. } => {
                 let figures: Vec<String> = metrics
                     .iter()
-                    .map(|(name, value)| format!("{} {value:.1}", name.to_uppercase()))
+                    .map(|(name, value)| format!("{} {}", title(name), metric(name, *value)))
                     .collect();
                 self.say(&format!("  before step {step}: {}", figures.join(", ")));
             }
@@ -104,19 +171,18 @@ impl Observer for Watcher {
         if self.quiet {
             return;
         }
-        let (title, detail) = self.describe(work);
         if !std::io::stderr().is_terminal() {
-            if self.line.elapsed() >= LINE_EVERY {
-                self.line = Instant::now();
+            if self.line_is_due(done, total) {
+                let (title, detail) = self.describe(work);
                 eprintln!("  {title} {done}/{total}  {detail}");
             }
             return;
         }
+        let (title, detail) = self.describe(work);
         if self.bar.as_ref().is_none_or(|(shown, _)| *shown != title) {
             self.close();
             let bar = ProgressBar::new(total);
-            let template = "  {prefix:28} {bar:30} {pos}/{len}  {msg}  {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(template) {
+            if let Ok(style) = ProgressStyle::with_template("  {prefix:28} {bar:30} {pos}/{len}  {msg}") {
                 bar.set_style(style.progress_chars("━╸ "));
             }
             bar.set_prefix(title.clone());

@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::compile::{Compiler, Meaning};
+use super::compile::{Compiler, Meaning, shown};
+use super::forecast::Forecast;
 use super::progress::Watcher;
 use super::{ERRORS, FINE, complain, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
-use crate::engine::{self, Interpreter, StageResult, device};
+use crate::engine::events::{Environment, Event, Observer};
+use crate::engine::{self, Interpreter, StageResult, device, machine};
 use crate::output::log::RunLog;
+use crate::output::tensorboard::Board;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Teacher};
@@ -53,6 +56,9 @@ pub struct RunArgs {
     /// The longest sequence in tokens, in place of the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
     max_seq_len: Option<u64>,
+    /// Write TensorBoard's event files too, into the run's folder
+    #[arg(long)]
+    tensorboard: bool,
     /// Print nothing but errors and the summary
     #[arg(long, short)]
     quiet: bool,
@@ -68,6 +74,7 @@ pub fn run(args: &RunArgs) -> i32 {
         return fail(&compiled.diagnostics, &compiled.sources);
     };
     complain(&compiled.diagnostics, &compiled.sources);
+    let recipe = compiled.sources.get(compiled.main).text.clone();
     let mut sources = compiled.sources;
     if let Err(diagnostic) = apply_flags(args, &mut schedule) {
         return fail(&[diagnostic], &sources);
@@ -78,12 +85,12 @@ pub fn run(args: &RunArgs) -> i32 {
     }
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-            execute::<QuestionAnswering>(args, &schedule, &mut sources)
+            execute::<QuestionAnswering>(args, &schedule, &recipe, &mut sources)
         }
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-            execute::<Classification>(args, &schedule, &mut sources)
+            execute::<Classification>(args, &schedule, &recipe, &mut sources)
         }
-        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &mut sources),
+        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &recipe, &mut sources),
         Data::Own => Err(vec![
             Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is that of a program: `data: own`")
                 .help("run it through the library, or name a data set such as `squad`"),
@@ -145,6 +152,7 @@ type Finished = (PathBuf, Vec<StageResult>);
 fn execute<T: Prepare>(
     args: &RunArgs,
     schedule: &Schedule,
+    recipe: &str,
     sources: &mut Sources,
 ) -> Result<Finished, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
@@ -177,8 +185,12 @@ fn execute<T: Prepare>(
         }
     }
     let folder = folder::begin(args.out.as_deref(), &schedule.name).map_err(one)?;
+    folder::plan(&folder, schedule).map_err(one)?;
     let log = RunLog::create(&folder).map_err(one)?;
-    let mut watcher = Watcher::new(Some(log), args.quiet);
+    let board = args.tensorboard.then(|| Board::create(&folder)).transpose().map_err(one)?;
+    let mut watcher =
+        Watcher::new(args.quiet).recording(log, board).forecasting(Forecast::new(schedule, args.limit_steps));
+    watcher.event(&Event::Environment(environment(args, recipe))).map_err(one)?;
     let interpreter = Interpreter {
         task: &prepared.task,
         schedule,
@@ -187,14 +199,32 @@ fn execute<T: Prepare>(
         named_teachers,
         limit_steps: args.limit_steps,
     };
-    let (model, results) =
-        interpreter.run(prepared.model, &mut watcher).map_err(|e| vec![Diagnostic::from(e)])?;
+    let clock = Instant::now();
+    let done = interpreter.run(prepared.model, &mut watcher).map_err(Diagnostic::from);
+    let (model, results) = match done {
+        Ok(done) => done,
+        Err(error) => {
+            let (code, message) = (error.code.to_string(), error.message.clone());
+            let failed = Event::RunFailed { code, message, seconds: clock.elapsed().as_secs_f64() };
+            // What is told is why it failed; a record that cannot be kept is a consequence.
+            let _ = watcher.event(&failed).and_then(|()| folder::report(&folder));
+            return Err(vec![error]);
+        }
+    };
     drop(watcher);
     // A recipe of branches alone changes nothing: there is no model to keep.
     if schedule.carried().next().is_some() {
-        folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer, schedule).map_err(one)?;
+        folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer).map_err(one)?;
+        folder::card(&folder).map_err(one)?;
     }
+    folder::report(&folder).map_err(one)?;
     Ok((folder, results))
+}
+
+/// The machine, the command and the recipe as it stands in its file.
+fn environment(args: &RunArgs, recipe: &str) -> Environment {
+    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    machine::environment(command, shown(&args.recipe), recipe.to_owned())
 }
 
 /// The metrics of the last carried stage that miss their range.

@@ -1,19 +1,33 @@
 //! What is told to whoever watches a run.
 //!
-//! Every [`Event`] is a line of `run.jsonl`. All that depends on the clock stands under `seconds`;
-//! everything else is the same whenever a run is repeated with one seed on one kind of machine.
+//! Every [`Event`] is a line of `run.jsonl`; docs/run-log.md describes them. All that depends on the clock
+//! stands under `seconds`, on the process's memory under `memory`, and on the machine and the command in
+//! [`Event::Environment`]; everything else is the same whenever a run is repeated with one seed on one kind
+//! of machine.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::diag::Diagnostic;
 use crate::task::metric::Metrics;
 
+use super::results::LayerSparsity;
+
+/// The version of the log. Fields and events are added without a new one.
+pub const FORMAT: u32 = 1;
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// The first line: by which command and on what machine. Told by whoever starts the engine; again when
+    /// a run is taken up again.
+    Environment(Environment),
     /// The run begins.
     RunStarted {
+        /// [`FORMAT`].
+        format: u32,
         /// The recipe's name.
         recipe: String,
         /// The version of obert.
@@ -55,6 +69,8 @@ pub enum Event {
         lr: f64,
         /// The gradients' global norm before clipping.
         gradient_norm: f64,
+        /// Time spent.
+        seconds: f64,
     },
     /// Weights were pruned before a step.
     Pruned {
@@ -77,8 +93,12 @@ pub enum Event {
         /// update says; empty for other updates.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         lengths: Vec<f64>,
+        /// Each of its parameters afterwards.
+        layers: Vec<LayerSparsity>,
         /// Time spent.
         seconds: f64,
+        /// The most memory that the process has held so far, in bytes; `null` where the system does not say.
+        memory: Option<u64>,
     },
     /// The model was measured.
     Evaluated {
@@ -97,14 +117,56 @@ pub enum Event {
         stage: String,
         /// The share of all prunable weights that is zero.
         sparsity: f64,
+        /// Every prunable parameter.
+        layers: Vec<LayerSparsity>,
+        /// Values of all parameters.
+        values: usize,
+        /// Those that are not zero.
+        nonzero: usize,
         /// Time spent.
         seconds: f64,
+        /// The most memory that the process has held so far, in bytes; `null` where the system does not say.
+        memory: Option<u64>,
     },
     /// The run is done.
     RunFinished {
         /// Time spent.
         seconds: f64,
+        /// The most memory that the process has held, in bytes; `null` where the system does not say.
+        memory: Option<u64>,
     },
+    /// An error ended the run. Told by whoever started the engine.
+    RunFailed {
+        /// The diagnostic's code.
+        code: String,
+        /// What it says.
+        message: String,
+        /// Time spent.
+        seconds: f64,
+    },
+}
+
+/// By which command a run was started, and on what machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Environment {
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    /// The recipe's file, as it was given.
+    pub recipe_file: String,
+    /// The recipe, word for word.
+    pub recipe_text: String,
+    /// Operating system and architecture.
+    pub system: String,
+    /// The processor, if the system says.
+    pub processor: Option<String>,
+    /// Threads that the machine offers.
+    pub threads: usize,
+    /// Memory of the machine in bytes, if the system says.
+    pub machine_memory: Option<u64>,
+    /// Versions of what computes, by name.
+    pub versions: BTreeMap<&'static str, &'static str>,
+    /// When it began, in seconds since 1970.
+    pub unix_time: u64,
 }
 
 /// Work that takes a while, for progress bars.

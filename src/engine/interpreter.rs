@@ -12,7 +12,8 @@ use crate::task::Task;
 use crate::task::parameters;
 
 use super::EngineError;
-use super::events::{Event, Observer};
+use super::events::{self, Event, Observer};
+use super::machine;
 use super::masks::Masks;
 use super::results::StageResult;
 use super::stage::StageRun;
@@ -63,6 +64,7 @@ impl<T: Task> Interpreter<'_, T> {
         self.tell(
             observer,
             &Event::RunStarted {
+                format: events::FORMAT,
                 recipe: self.schedule.name.clone(),
                 version: env!("CARGO_PKG_VERSION"),
                 seed: self.schedule.seed,
@@ -106,7 +108,8 @@ impl<T: Task> Interpreter<'_, T> {
                 model = finished;
             }
         }
-        self.tell(observer, &Event::RunFinished { seconds: begin.elapsed().as_secs_f64() })?;
+        let (seconds, memory) = (begin.elapsed().as_secs_f64(), machine::peak_memory());
+        self.tell(observer, &Event::RunFinished { seconds, memory })?;
         Ok((model.valid(), results))
     }
 

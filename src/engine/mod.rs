@@ -9,6 +9,7 @@
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
 //! - [`events`]: what is told to whoever watches;
+//! - [`machine`]: what it runs on, and how much of that it takes;
 //! - [`support`]: what it cannot do yet;
 //! - [`device`]: where it is computed.
 //!
@@ -20,6 +21,7 @@ mod error;
 pub mod events;
 mod gradients;
 pub mod interpreter;
+pub mod machine;
 pub mod masks;
 mod movement;
 pub mod optimizer;

@@ -1,6 +1,7 @@
 //! What came of a stage.
 
 use burn::module::Module;
+use serde::Serialize;
 
 use crate::task::metric::Metrics;
 use crate::task::parameters;
@@ -23,7 +24,7 @@ pub struct StageResult {
 }
 
 /// How sparse a parameter is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerSparsity {
     /// The parameter.
     pub name: String,

@@ -18,11 +18,12 @@ use crate::task::{Output, Task, parameters};
 use super::EngineError;
 use super::events::{Event, Observer, Work};
 use super::gradients;
+use super::machine;
 use super::masks::Masks;
 use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
-use super::results::{StageResult, Times, layer_sparsity, nonzero, overall};
+use super::results::{LayerSparsity, StageResult, Times, layer_sparsity, nonzero, overall};
 
 /// A stage about to run.
 pub struct StageRun<'a, T: Task> {
@@ -63,7 +64,7 @@ impl<T: Task> StageRun<'_, T> {
         let begin = Instant::now();
         let train = &self.stage.train;
         let mut sampler = Sampler::new(self.task.examples(), train.batch * train.accumulate, self.draw(0, 0));
-        let timeline = self.timeline(sampler.steps_per_epoch());
+        let timeline = Timeline::limited(self.stage, sampler.steps_per_epoch(), self.limit_steps);
         self.tell(
             observer,
             &Event::StageStarted {
@@ -95,7 +96,8 @@ impl<T: Task> StageRun<'_, T> {
             let lr = timeline.lr(step);
             let (moved, norm) = optimizer.step(model, gradients, lr);
             model = moved;
-            times.training += clock.elapsed().as_secs_f64();
+            let seconds = clock.elapsed().as_secs_f64();
+            times.training += seconds;
             self.tell(
                 observer,
                 &Event::Step {
@@ -107,6 +109,7 @@ impl<T: Task> StageRun<'_, T> {
                     distill_loss: losses.distill,
                     lr,
                     gradient_norm: norm,
+                    seconds,
                 },
             )?;
             observer.progress(Work::Training(&self.stage.name), step + 1, timeline.steps());
@@ -123,7 +126,11 @@ impl<T: Task> StageRun<'_, T> {
             &Event::StageFinished {
                 stage: self.stage.name.clone(),
                 sparsity: overall(&sparsity),
+                layers: sparsity.clone(),
+                values: nonzero.1,
+                nonzero: nonzero.0,
                 seconds: begin.elapsed().as_secs_f64(),
+                memory: machine::peak_memory(),
             },
         )?;
         let result = StageResult {
@@ -135,19 +142,6 @@ impl<T: Task> StageRun<'_, T> {
             times,
         };
         Ok((model, result))
-    }
-
-    /// The stage over real steps; with a limit, over so short epochs that it has no more.
-    fn timeline(&self, steps_per_epoch: u64) -> Timeline {
-        let mut steps_per_epoch = steps_per_epoch;
-        if let Some(limit) = self.limit_steps {
-            while steps_per_epoch > 1 && self.stage.length.first_step(steps_per_epoch) > limit {
-                let over = self.stage.length.first_step(steps_per_epoch);
-                let scaled = (steps_per_epoch as u128 * u128::from(limit) / u128::from(over)) as u64;
-                steps_per_epoch = scaled.clamp(1, steps_per_epoch - 1);
-            }
-        }
-        Timeline::new(self.stage, steps_per_epoch)
     }
 
     /// What happens before a step's forward pass: masks that begin or end to be held, pruning,
@@ -274,8 +268,12 @@ impl<T: Task> StageRun<'_, T> {
             let seconds = clock.elapsed().as_secs_f64();
             times.pruning += seconds;
             let targets = pruner::targets(&model, &self.stage.prune[event.prune], &self.stage.name)?;
-            let of_targets = targets.iter().filter_map(|t| masks.get(&t.parameter.name));
-            let (gone, all) = of_targets.fold((0, 0), |(p, n), m| (p + m.pruned(), n + m.len()));
+            let layer = |name: &str| {
+                let mask = masks.get(name)?;
+                Some(LayerSparsity { name: name.to_owned(), count: mask.len(), zeros: mask.pruned() })
+            };
+            let layers: Vec<LayerSparsity> =
+                targets.iter().filter_map(|t| layer(&t.parameter.name)).collect();
             self.tell(
                 observer,
                 &Event::Pruned {
@@ -284,10 +282,12 @@ impl<T: Task> StageRun<'_, T> {
                     at: event.at.to_string(),
                     parameters: targets.len(),
                     target: event.sparsity,
-                    sparsity: gone as f64 / usize::max(all, 1) as f64,
+                    sparsity: overall(&layers),
                     raised_damp: pruned.raised_damp,
                     lengths: pruned.lengths,
+                    layers,
                     seconds,
+                    memory: machine::peak_memory(),
                 },
             )?;
         }

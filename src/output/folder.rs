@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
 use crate::files;
+use crate::output::report;
 use crate::params::BertConfig;
 use crate::schedule::Schedule;
 use crate::task::data::tokenize::Tokenizer;
@@ -39,7 +40,34 @@ pub fn begin(wish: Option<&Path>, recipe: &str) -> Result<PathBuf, Diagnostic> {
     Ok(folder)
 }
 
-/// Writes the model, its tokenizer and the schedule it came from.
+/// Writes what is going to be done, before it is: a run that fails has a record too.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn plan(folder: &Path, schedule: &Schedule) -> Result<(), Diagnostic> {
+    let text = serde_json::to_string_pretty(schedule).unwrap_or_default();
+    files::write_whole(&folder.join("schedule.json"), format!("{text}\n").as_bytes())
+}
+
+/// Writes the page of a run from the files that are in its folder by now.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn report(folder: &Path) -> Result<(), Diagnostic> {
+    let (record, _) = report::read(folder)?;
+    files::write_whole(&folder.join(report::FILE), report::render(&record).as_bytes())
+}
+
+/// Writes the model's README from the same files.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn card(folder: &Path) -> Result<(), Diagnostic> {
+    let (record, _) = report::read(folder)?;
+    files::write_whole(&folder.join("README.md"), report::card(&record).as_bytes())
+}
+
+/// Writes the model and its tokenizer.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -48,10 +76,7 @@ pub fn finish<M: BertModel>(
     model: &M,
     config: &BertConfig,
     tokenizer: &Tokenizer,
-    schedule: &Schedule,
 ) -> Result<(), Diagnostic> {
     checkpoint::save(model, config, folder)?;
-    tokenizer.save(folder)?;
-    let text = serde_json::to_string_pretty(schedule).unwrap_or_default();
-    files::write_whole(&folder.join("schedule.json"), format!("{text}\n").as_bytes())
+    tokenizer.save(folder)
 }

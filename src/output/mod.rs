@@ -1,6 +1,22 @@
-//! What a run leaves behind: the model's folder ([`folder`]), the log of events ([`log`]) and a
-//! summary for people ([`summary`]).
+//! What a run leaves behind.
+//!
+//! - [`folder`]: the model's folder;
+//! - [`log`]: `run.jsonl`, the events as they happen, and [`tensorboard`], the same for TensorBoard;
+//! - [`summary`]: the end of a run for the terminal, in [`figures`];
+//! - [`report`]: the record of a run as a page for any browser, and the model card.
+//!
+//! Those who write while a run goes belong to the engine and are built with it. The [`report`] is made from
+//! the files of a folder alone, by what `docs/run-log.md` says of them: it knows no engine, and is built and
+//! tested without Burn, so that the record of a run can be read on a machine that could not have run it.
 
+pub mod figures;
+pub mod report;
+
+#[cfg(feature = "engine")]
 pub mod folder;
+#[cfg(feature = "engine")]
 pub mod log;
+#[cfg(feature = "engine")]
 pub mod summary;
+#[cfg(feature = "engine")]
+pub mod tensorboard;

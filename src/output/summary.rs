@@ -8,6 +8,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use crate::engine::StageResult;
 use crate::schedule::Schedule;
 
+use super::figures::{bytes, count, duration, metric, percent, place, title};
+
 /// Everything a person wants to know when a run is done. `seconds` is the whole run's wall time.
 pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seconds: f64) -> String {
     let mut text = String::new();
@@ -35,25 +37,11 @@ fn models(results: &[StageResult]) -> String {
     table.set_header(["Model", "Sparsity"].map(str::to_owned).into_iter().chain(titles));
     for result in results {
         let name = if result.branch { format!("{} (branch)", result.name) } else { result.name.clone() };
-        let metric = |name: &&str| {
-            // A loss moves in its decimals.
-            let digits = if **name == *"loss" { 3 } else { 1 };
-            result.metrics.get(*name).map_or("-".into(), |v| format!("{v:.digits$}"))
-        };
-        table.add_row([name, percent(overall(result))].into_iter().chain(names.iter().map(metric)));
+        let cell = |name: &&str| result.metrics.get(*name).map_or("-".into(), |v| metric(name, *v));
+        table.add_row([name, percent(overall(result))].into_iter().chain(names.iter().map(cell)));
     }
     right_align(&mut table, 1..2 + names.len());
     format!("{table}\n")
-}
-
-/// A metric's name as people write it: `EM`, `F1`, `Accuracy`, `Accuracy mm`.
-pub fn title(metric: &str) -> String {
-    if metric.len() <= 2 {
-        return metric.to_uppercase();
-    }
-    let words = metric.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The share of zeros in each pruned parameter, a row for each layer.
@@ -85,24 +73,6 @@ fn layers(result: &StageResult) -> String {
     }
     right_align(&mut table, 1..columns.len() + 1);
     format!("{table}\n")
-}
-
-/// `bert.encoder.layer.0.attention.self.query.weight` is `query` of `layer 0`.
-fn place(name: &str) -> (String, String) {
-    let stem = name.strip_suffix(".weight").unwrap_or(name);
-    let words: Vec<&str> = stem.split('.').collect();
-    let Some(at) = words.iter().position(|w| *w == "layer") else {
-        return (stem.to_owned(), "weight".to_owned());
-    };
-    let layer = words.get(at + 1).copied().unwrap_or("");
-    let column = match words.get(at + 2..).unwrap_or(&[]) {
-        ["attention", "self", part] => (*part).to_owned(),
-        ["attention", "output", "dense"] => "attention out".to_owned(),
-        ["intermediate", "dense"] => "feed-forward in".to_owned(),
-        ["output", "dense"] => "feed-forward out".to_owned(),
-        rest => rest.join("."),
-    };
-    (format!("layer {layer}"), column)
 }
 
 /// Bytes of the dense file, and what a bit for each weight and the non-zero values would take.
@@ -151,38 +121,5 @@ fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
-}
-
-/// `1,234,567`.
-pub fn count(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn bytes(n: usize) -> String {
-    match n {
-        0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
-        _ => format!("{:.1} MB", n as f64 / 1e6),
-    }
-}
-
-/// `2m 05s` or `3.4s`.
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 60.0 => format!("{s:.1}s"),
-        s if s < 3600.0 => format!("{}m {:02}s", s as u64 / 60, s as u64 % 60),
-        s => format!("{}h {:02}m", s as u64 / 3600, s as u64 / 60 % 60),
     }
 }

@@ -132,6 +132,52 @@ fn rate_label(value: f64) -> String {
     rate(rounded)
 }
 
+/// Selectors with what they look like.
+type Rules = [(&'static str, &'static str)];
+
+const LIGHT: &Rules = &[
+    ("text", "font:12px system-ui,sans-serif;fill:#444"),
+    (".title", "font-size:16px;font-weight:600;fill:#111"),
+    (".ground", "fill:#fff"),
+    (".grid", "stroke:#e4e4e4"),
+    (".edge", "stroke:#999"),
+    (".curve", "fill:none;stroke-width:2;stroke-linejoin:round"),
+    ("path.sparsity", "stroke:#1f6feb"),
+    ("path.lr", "stroke:#d9822b;stroke-width:1.5"),
+    ("text.sparsity", "fill:#1f6feb"),
+    ("text.lr", "fill:#b3611a"),
+    (".dot", "fill:#1f6feb"),
+    (".distill", "fill:#cfe8d5"),
+    (".quantize", "fill:#f5d9ec"),
+    (".hold", "fill:#d6def5"),
+    (".freeze", "fill:#dfeef2"),
+];
+
+const DARK: &Rules = &[
+    ("text", "fill:#b4bec9"),
+    (".title", "fill:#e6edf3"),
+    (".ground", "fill:#161b22"),
+    (".grid", "stroke:#2b323b"),
+    (".edge", "stroke:#6e7781"),
+    ("path.sparsity", "stroke:#6cb0ff"),
+    ("path.lr", "stroke:#f0a35e"),
+    ("text.sparsity", "fill:#6cb0ff"),
+    ("text.lr", "fill:#f0a35e"),
+    (".dot", "fill:#6cb0ff"),
+    (".distill", "fill:#1e4a33"),
+    (".quantize", "fill:#4f2a47"),
+    (".hold", "fill:#2b3863"),
+    (".freeze", "fill:#1f4650"),
+];
+
+/// Rules that hold within a plan's picture alone: it also stands in pages with rules of their own.
+fn style() -> String {
+    let scoped = |rules: &Rules| -> String {
+        rules.iter().map(|(selector, look)| format!(".obert-plan {selector}{{{look}}}")).collect()
+    };
+    format!("{}@media (prefers-color-scheme:dark){{{}}}", scoped(LIGHT), scoped(DARK))
+}
+
 /// A picture in the making.
 struct Svg {
     text: String,
@@ -139,18 +185,11 @@ struct Svg {
 
 impl Svg {
     fn new(width: f64, height: f64) -> Self {
-        let style = "text{font:12px system-ui,sans-serif;fill:#444}\
-            .title{font-size:16px;font-weight:600;fill:#111}\
-            .grid{stroke:#e4e4e4}.edge{stroke:#999}\
-            .curve{fill:none;stroke-width:2;stroke-linejoin:round}\
-            path.sparsity{stroke:#1f6feb}path.lr{stroke:#d9822b;stroke-width:1.5}\
-            text.sparsity{fill:#1f6feb}text.lr{fill:#b3611a}\
-            .dot{fill:#1f6feb}\
-            .distill{fill:#cfe8d5}.quantize{fill:#f5d9ec}.hold{fill:#d6def5}.freeze{fill:#dfeef2}";
+        let style = style();
         let text = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"obert-plan\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
              height=\"{height}\" role=\"img\">\n<style>{style}</style>\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+             <rect width=\"100%\" height=\"100%\" class=\"ground\"/>\n"
         );
         Svg { text }
     }

@@ -6,6 +6,7 @@ mod golden_obs;
 mod heads;
 mod memory;
 mod metrics;
+mod run_log;
 mod runs;
 mod surgery;
 mod tasks;

@@ -76,15 +76,18 @@ impl Workshop {
     }
 }
 
-/// The events of a run, without what depends on the clock.
+/// The events of a run, without what depends on the clock, on memory and on the command.
 fn events(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("run.jsonl")).unwrap();
     text.lines()
         .map(|line| {
             let mut event: Value = serde_json::from_str(line).unwrap();
-            event.as_object_mut().unwrap().remove("seconds");
+            let fields = event.as_object_mut().unwrap();
+            fields.remove("seconds");
+            fields.remove("memory");
             event
         })
+        .filter(|event| event["event"] != "environment")
         .collect()
 }
 
@@ -166,11 +169,12 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
     {
         assert!(text.contains(part), "the summary lacks {part}:\n{text}");
     }
-    for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "schedule.json", "run.jsonl"] {
+    let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "schedule.json", "run.jsonl"];
+    for file in files.into_iter().chain(["README.md", "report.html"]) {
         assert!(shop.path("out").join(file).exists(), "{file}");
     }
     let left: Vec<_> = std::fs::read_dir(shop.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 6, "nothing half-written is left behind: {left:?}");
+    assert_eq!(left.len(), 8, "nothing half-written is left behind: {left:?}");
 }
 
 #[test]
@@ -353,4 +357,46 @@ fn a_loss_that_is_not_finite_stops_the_run() {
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     assert!(stderr(&output).contains("OB0916"), "{}", stderr(&output));
     assert!(!shop.path("out/model.safetensors").exists());
+
+    // Its log says why, and there is a page as far as it came, but no card of a model.
+    let events = events(&shop.path("out"));
+    let last = events.last().unwrap();
+    assert_eq!((last["event"].as_str(), last["code"].as_str()), (Some("run_failed"), Some("OB0916")));
+    let page = std::fs::read_to_string(shop.path("out/report.html")).unwrap();
+    assert!(page.contains("state failed") && page.contains("OB0916"), "{page}");
+    assert!(page.contains("<section id=\"schedule\">"), "what was planned is known before the run");
+    assert!(!shop.path("out/README.md").exists(), "there is no model to describe");
+}
+
+#[test]
+fn a_run_leaves_its_page_its_card_and_its_curves() {
+    let shop = Workshop::new();
+    let output = shop.run("out", &["--limit-steps", "6", "--tensorboard"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let folder = shop.path("out");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    for id in ["models", "size", "schedule", "curves", "layers", "events", "recipe", "reproduce"] {
+        assert!(page.contains(&format!("<section id=\"{id}\">")), "no section {id}");
+    }
+    assert!(page.contains("evaluate every 1 epoch"), "the recipe stands there word for word");
+    assert!(page.contains("--limit-steps 6 --tensorboard"), "and the command");
+    let card = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(card.starts_with("---\nlibrary_name: transformers\n"), "{card}");
+    assert!(
+        card.contains("pipeline_tag: question-answering") && card.contains("AutoModelForQuestionAnswering")
+    );
+    assert!(card.contains("## Sparsity"), "{card}");
+    assert_eq!(std::fs::read_dir(folder.join("tensorboard")).unwrap().count(), 1);
+
+    // The page comes from the files alone.
+    std::fs::remove_file(folder.join("report.html")).unwrap();
+    let output = obertc(&["report", folder.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(folder.join("report.html")).unwrap(), page);
+
+    let output = obertc(&["report", folder.to_str().unwrap(), "--format", "json"]);
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(record["state"], "finished");
+    assert_eq!(record["stages"].as_array().unwrap().len(), 5);
+    assert!(cfg!(not(target_os = "linux")) || record["memory"].as_u64().unwrap() > 1 << 20);
 }

@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
-    ("output", &["engine", "task", "method", "files", "schedule", "params", "diag"]),
+    ("output", &["engine", "task", "method", "files", "plan", "schedule", "params", "diag"]),
     (
         "cli",
         &[
@@ -35,6 +35,9 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("check", &["resolve", "syntax", "vocab"]),
     ("lower", &["check"]),
 ];
+
+/// The record of a run is made from its files, without the engine that wrote them.
+const IN_REPORT: &[&str] = &["output", "plan", "schedule", "diag"];
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, list: &mut Vec<PathBuf>) {
@@ -99,6 +102,27 @@ fn no_room_imports_one_further_down_the_way() {
             );
         }
     }
+}
+
+#[test]
+fn the_report_of_a_run_knows_its_files_and_not_the_engine() {
+    let mut seen = 0;
+    for (path, text) in sources() {
+        let alone = path == Path::new("output/figures.rs");
+        if !alone && !path.starts_with("output/report") {
+            continue;
+        }
+        seen += 1;
+        let code = code(&text);
+        for imported in after(&code, "crate::") {
+            assert!(IN_REPORT.contains(&imported), "{} imports `{imported}`", path.display());
+        }
+        for imported in after(&code, "crate::output::") {
+            assert!(["figures", "report"].contains(&imported), "{} imports `{imported}`", path.display());
+        }
+        assert!(!code.contains("burn::") && !code.contains("feature = \"engine\""), "{}", path.display());
+    }
+    assert!(seen > 5, "{seen} files");
 }
 
 #[test]

@@ -11,5 +11,6 @@ mod hostile;
 mod house;
 mod plans;
 mod recipes;
+mod report;
 mod schedules;
 mod yaml;

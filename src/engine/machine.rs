@@ -1,0 +1,78 @@
+//! The machine a run is on: what it is, and how much of it the process has taken.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::events::Environment;
+
+/// The version of Burn that is built in, as Cargo.lock has it.
+pub const BURN: &str = "0.22.1";
+
+/// The machine, with the command that was given and the recipe that it names.
+pub fn environment(command: Vec<String>, recipe_file: String, recipe_text: String) -> Environment {
+    let system = read("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Environment {
+        command,
+        recipe_file,
+        recipe_text,
+        system: [std::env::consts::OS, system.trim(), std::env::consts::ARCH]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
+        processor: read("/proc/cpuinfo").and_then(|text| field(&text, "model name")),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        machine_memory: read("/proc/meminfo").and_then(|text| kilobytes(&field(&text, "MemTotal")?)),
+        versions: BTreeMap::from([("obert", env!("CARGO_PKG_VERSION")), ("burn", BURN)]),
+        unix_time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+    }
+}
+
+/// The most memory that this process has held so far, in bytes: Linux's `VmHWM`. `None` on other systems.
+pub fn peak_memory() -> Option<u64> {
+    kilobytes(&field(&read("/proc/self/status")?, "VmHWM")?)
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// The value of a line such as `MemTotal:  16384 kB`.
+fn field(text: &str, name: &str) -> Option<String> {
+    let line = text.lines().find(|line| line.split(':').next().map(str::trim) == Some(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// `16384 kB` in bytes.
+fn kilobytes(text: &str) -> Option<u64> {
+    text.strip_suffix("kB")?.trim().parse::<u64>().ok().map(|n| n * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_proc_are_read_by_name_and_unit() {
+        let text = "model name\t: Some CPU @ 2GHz\nVmHWM:\t   2048 kB\nVmHWMx: 1 kB\n";
+        assert_eq!(field(text, "model name").as_deref(), Some("Some CPU @ 2GHz"));
+        assert_eq!(field(text, "VmHWM").and_then(|f| kilobytes(&f)), Some(2048 * 1024));
+        assert_eq!(field(text, "VmPeak"), None);
+        assert_eq!(kilobytes("2048"), None);
+    }
+
+    #[test]
+    fn the_version_of_burn_is_the_one_that_is_built_in() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+        assert!(lock.contains(&format!("name = \"burn\"\nversion = \"{BURN}\"\n")));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_memory_of_this_process_is_known_and_grows_with_what_it_holds() {
+        let before = peak_memory().unwrap();
+        let held = vec![1u8; 64 << 20];
+        assert!(held.iter().map(|b| u64::from(*b)).sum::<u64>() == 64 << 20);
+        assert!(peak_memory().unwrap() >= before.max(64 << 20));
+    }
+}

@@ -1,0 +1,114 @@
+//! How figures and names are written for people, in summaries, reports and model cards alike.
+
+/// A metric's name as people write it: `EM`, `F1`, `Accuracy`, `Accuracy mm`.
+pub fn title(metric: &str) -> String {
+    if metric.len() <= 2 {
+        return metric.to_uppercase();
+    }
+    let words = metric.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A metric's value: a loss moves in its decimals.
+pub fn metric(name: &str, value: f64) -> String {
+    let digits = if name == "loss" { 3 } else { 1 };
+    format!("{value:.digits$}")
+}
+
+/// `bert.encoder.layer.0.attention.self.query.weight` is `query` of `layer 0`.
+pub fn place(name: &str) -> (String, String) {
+    let stem = name.strip_suffix(".weight").unwrap_or(name);
+    let words: Vec<&str> = stem.split('.').collect();
+    let Some(at) = words.iter().position(|w| *w == "layer") else {
+        return (stem.to_owned(), "weight".to_owned());
+    };
+    let layer = words.get(at + 1).copied().unwrap_or("");
+    let column = match words.get(at + 2..).unwrap_or(&[]) {
+        ["attention", "self", part] => (*part).to_owned(),
+        ["attention", "output", "dense"] => "attention out".to_owned(),
+        ["intermediate", "dense"] => "feed-forward in".to_owned(),
+        ["output", "dense"] => "feed-forward out".to_owned(),
+        rest => rest.join("."),
+    };
+    (format!("layer {layer}"), column)
+}
+
+/// A share between 0 and 1 as `87.5%`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// `1,234,567`.
+pub fn count(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in powers of a thousand: `12 kB`, `3.4 MB`, `1.2 GB`.
+pub fn bytes(n: usize) -> String {
+    match n {
+        0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}
+
+/// `3.4s`, `2m 05s` or `5h 12m`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.1}s"),
+        s if s < 3600.0 => format!("{}m {:02}s", s as u64 / 60, s as u64 % 60),
+        s => format!("{}h {:02}m", s as u64 / 3600, s as u64 / 60 % 60),
+    }
+}
+
+/// Seconds since 1970 as `2026-11-23 02:54 UTC`.
+pub fn date(unix_time: u64) -> String {
+    let (days, rest) = (unix_time / 86_400, unix_time % 86_400);
+    // Years are counted from March, so that the leap day is a year's last: days_from_civil's inverse
+    // (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3600, rest / 60 % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // As `date -u -d @N` prints them.
+        for (unix_time, expected) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_868_800, "2000-03-01 00:00 UTC"),
+            (1_709_164_800, "2024-02-29 00:00 UTC"),
+            (1_795_402_498, "2026-11-23 02:54 UTC"),
+        ] {
+            assert_eq!(date(unix_time), expected);
+        }
+    }
+
+    #[test]
+    fn figures_are_grouped_and_carry_their_unit() {
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!([bytes(12_300), bytes(2_014_944), bytes(1_340_000_000)], ["12 kB", "2.0 MB", "1.34 GB"]);
+        assert_eq!([duration(3.42), duration(125.0), duration(18_720.0)], ["3.4s", "2m 05s", "5h 12m"]);
+        assert_eq!(place("bert.encoder.layer.3.output.dense.weight").1, "feed-forward out");
+    }
+}

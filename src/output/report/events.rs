@@ -1,0 +1,59 @@
+//! The pruning events of a run, with what they took.
+
+use super::html::{escaped, table};
+use super::record::{Pruned, Record};
+use crate::output::figures::{bytes, duration, percent};
+
+/// A table of all events, those of branches too.
+pub fn prunes(record: &Record) -> String {
+    let events = || record.stages.iter().flat_map(|s| s.prunes.iter().map(move |p| (s, p)));
+    if events().next().is_none() {
+        return String::new();
+    }
+    // Columns that say nothing in this run are left out.
+    let any = |f: fn(&Pruned) -> bool| events().any(|(_, p)| f(p));
+    let damp = any(|p| p.raised_damp.is_some());
+    let lengths = any(|p| !p.lengths.is_empty());
+    let memory = any(|p| p.memory.is_some());
+    let mut titles: Vec<String> =
+        ["Stage", "When", "Before step", "Parameters", "Planned", "Sparsity"].map(String::from).into();
+    titles.extend(damp.then(|| "Damp raised to".into()));
+    titles.extend(lengths.then(|| "Update".into()));
+    titles.push("Time".into());
+    titles.extend(memory.then(|| "Memory so far".into()));
+    let rows: Vec<Vec<String>> = events()
+        .map(|(stage, prune)| {
+            let name = escaped(&stage.name);
+            let mut row = vec![
+                if stage.branch { format!("{name} <span class=\"branch\">branch</span>") } else { name },
+                escaped(&prune.at),
+                prune.step.to_string(),
+                prune.parameters.to_string(),
+                prune.target.map_or("–".into(), percent),
+                percent(prune.sparsity),
+            ];
+            row.extend(damp.then(|| prune.raised_damp.map_or("–".into(), |d| format!("{d:e}"))));
+            let update = || {
+                let list: Vec<String> = prune.lengths.iter().map(|l| format!("{l:.2}")).collect();
+                if list.is_empty() { "–".to_owned() } else { list.join(", ") }
+            };
+            row.extend(lengths.then(update));
+            row.push(duration(prune.seconds));
+            row.extend(memory.then(|| prune.memory.map_or("–".into(), |m| bytes(m as usize))));
+            row
+        })
+        .collect();
+    let mut text = table(&titles, &rows, 2);
+    if lengths {
+        text.push_str(
+            "<p class=\"note\">Update: how far the weights that stay moved, of the way that the exact update \
+             says, for each estimate.</p>\n",
+        );
+    }
+    if memory {
+        text.push_str(
+            "<p class=\"note\">Memory so far: the most that the process had held by the end of the event.</p>\n",
+        );
+    }
+    text
+}

@@ -1,0 +1,210 @@
+//! How sparse each parameter is, at the end and after each pruning event, as shades.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::html::{escaped, table};
+use super::record::{Layer, Record};
+use crate::output::figures::{percent, place};
+
+/// The last state: a row for each layer, a column for each of its matrices. Nothing where nothing is zero.
+pub fn last(record: &Record) -> String {
+    let Some(layers) = states(record).pop().map(|s| s.layers) else { return String::new() };
+    let mut columns: Vec<String> = Vec::new();
+    let mut rows: Vec<(String, BTreeMap<String, String>)> = Vec::new();
+    for layer in layers.values().filter(|l| l.zeros > 0) {
+        let (row, column) = place(&layer.name);
+        if !columns.contains(&column) {
+            columns.push(column.clone());
+        }
+        if !rows.iter().any(|(name, _)| *name == row) {
+            rows.push((row.clone(), BTreeMap::new()));
+        }
+        if let Some((_, cells)) = rows.iter_mut().find(|(name, _)| *name == row) {
+            cells.insert(column, shade(layer));
+        }
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    columns.sort_by_key(|column| ORDER.iter().position(|m| m == column).unwrap_or(ORDER.len()));
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(name, cells)| {
+            let cell = |column: &String| cells.get(column).cloned().unwrap_or_default();
+            std::iter::once(escaped(name)).chain(columns.iter().map(cell)).collect()
+        })
+        .collect();
+    let titles: Vec<String> = std::iter::once(String::new()).chain(columns.iter().map(escaped)).collect();
+    format!("<div class=\"heat\">{}</div>\n", table(&titles, &rows, 1))
+}
+
+/// A figure on its shade.
+fn shade(layer: &Layer) -> String {
+    let share = layer.share();
+    let class = if depth(share) > 55.0 { "shade deep" } else { "shade" };
+    format!(
+        "<span class=\"{class}\" style=\"--s:{:.0}%\" title=\"{}: {} of {} are zero\">{}</span>",
+        depth(share),
+        escaped(&layer.name),
+        layer.zeros,
+        layer.count,
+        percent(share)
+    )
+}
+
+/// How deep a share of zeros is shaded, of a hundred: by its square, since what differs between pruned
+/// parameters lies between a half and all.
+fn depth(share: f64) -> f64 {
+    share * share * 100.0
+}
+
+/// Every parameter after an event.
+struct State<'a> {
+    when: String,
+    layers: BTreeMap<Natural<'a>, &'a Layer>,
+}
+
+/// A name in the order in which data walk through a model: layer 10 comes after layer 9, and within a layer
+/// attention before feed-forward. Numbers are compared as numbers.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Natural<'a>(Vec<(usize, &'a str)>, usize, &'a str);
+
+impl<'a> Natural<'a> {
+    fn new(name: &'a str) -> Self {
+        let matrix = place(name).1;
+        let at = ORDER.iter().position(|m| *m == matrix).unwrap_or(ORDER.len());
+        // Up to the layer's number; the matrix decides within it.
+        let layer = name.split_inclusive(|c: char| c.is_ascii_digit()).next().unwrap_or(name);
+        let end = name[layer.len()..].find('.').map_or(name.len(), |more| layer.len() + more);
+        let parts = name[..end].split('.').map(|part| (part.parse().unwrap_or(usize::MAX), part));
+        Natural(parts.collect(), at, name)
+    }
+}
+
+/// The matrices of a layer.
+const ORDER: [&str; 6] = ["query", "key", "value", "attention out", "feed-forward in", "feed-forward out"];
+
+/// The states after all pruning events of carried stages, and at the ends of stages that change something.
+fn states(record: &Record) -> Vec<State<'_>> {
+    let mut now: BTreeMap<&str, &Layer> = BTreeMap::new();
+    let mut list: Vec<State> = Vec::new();
+    for stage in record.carried() {
+        let ends = stage.end.iter().map(|end| ("end".to_owned(), &end.layers));
+        let prunes = stage.prunes.iter().map(|p| (p.at.clone(), &p.layers));
+        for (when, layers) in prunes.chain(ends) {
+            let ends = when == "end";
+            let changed = layers
+                .iter()
+                .any(|l| now.get(l.name.as_str()).map_or(l.zeros > 0, |old| old.zeros != l.zeros));
+            now.extend(layers.iter().map(|l| (l.name.as_str(), l)));
+            if !changed && ends {
+                continue;
+            }
+            let layers = now.values().map(|l| (Natural::new(&l.name), *l)).collect();
+            list.push(State { when: format!("{}, {when}", stage.name), layers });
+        }
+    }
+    list
+}
+
+/// More events than this are not shown one by one.
+const MOST_COLUMNS: usize = 60;
+const CELL: f64 = 16.0;
+const NAMES: f64 = 190.0;
+
+/// A row for each parameter, a column for each event. Nothing where there are no two states to compare.
+pub fn changes(record: &Record) -> String {
+    let states = states(record);
+    if states.len() < 2 {
+        return String::new();
+    }
+    let every = states.len().div_ceil(MOST_COLUMNS);
+    let shown: Vec<&State> = states
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| (states.len() - 1 - i).is_multiple_of(every))
+        .map(|(_, s)| s)
+        .collect();
+    let pruned = |name: &Natural| states.iter().any(|s| s.layers.get(name).is_some_and(|l| l.zeros > 0));
+    let last = &states[states.len() - 1];
+    let rows: Vec<(&Natural, &Layer)> =
+        last.layers.iter().filter(|(name, _)| pruned(name)).map(|(n, l)| (n, *l)).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let wide = (480.0 / shown.len() as f64).clamp(CELL * 0.75, CELL * 3.0);
+    let (width, height) = (NAMES + wide * shown.len() as f64, CELL * rows.len() as f64 + 4.0);
+    let mut svg = format!(
+        "<div class=\"scroll\"><svg class=\"change\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         style=\"width:{width:.0}px\" role=\"img\" aria-label=\"Zeros of each parameter after each event\">\n"
+    );
+    for (row, (name, layer)) in rows.iter().enumerate() {
+        let y = row as f64 * CELL;
+        let (block, matrix) = place(&layer.name);
+        let _ = writeln!(
+            svg,
+            "<text class=\"tick\" x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>",
+            NAMES - 8.0,
+            y + 12.0,
+            escaped(format!("{block} {matrix}"))
+        );
+        for (column, state) in shown.iter().enumerate() {
+            let share = state.layers.get(*name).map_or(0.0, |l| l.share());
+            let _ = writeln!(
+                svg,
+                "<rect class=\"cell\" style=\"--s:{:.0}%\" x=\"{:.1}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"{}\">\
+                 <title>{}: {} after {}</title></rect>",
+                depth(share),
+                NAMES + column as f64 * wide,
+                wide - 1.0,
+                CELL - 1.0,
+                escaped(format!("{block} {matrix}")),
+                percent(share),
+                escaped(&state.when)
+            );
+        }
+    }
+    svg.push_str("</svg></div>\n");
+    let left = match every {
+        1 => String::new(),
+        _ => format!(" ({} of {} states)", shown.len(), states.len()),
+    };
+    let first = shown.first().map_or("", |s| s.when.as_str());
+    format!(
+        "<h3>Event by event</h3>\n{svg}<p class=\"note\">From left to right: {} to {}{left}. The palest shade \
+         is no zero, the deepest all zeros.</p>\n",
+        escaped(first),
+        escaped(&last.when)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_stand_in_the_order_in_which_data_walk_through_them() {
+        let mut names = [
+            "bert.encoder.layer.10.attention.self.query.weight",
+            "qa_outputs.weight",
+            "bert.encoder.layer.9.output.dense.weight",
+            "bert.encoder.layer.9.attention.self.key.weight",
+            "bert.encoder.layer.9.attention.self.query.weight",
+            "bert.encoder.layer.9.intermediate.dense.weight",
+        ];
+        names.sort_by_key(|name| Natural::new(name));
+        let places = names.map(|name| format!("{} {}", place(name).0, place(name).1));
+        assert_eq!(
+            places,
+            [
+                "layer 9 query",
+                "layer 9 key",
+                "layer 9 feed-forward in",
+                "layer 9 feed-forward out",
+                "layer 10 query",
+                "qa_outputs weight"
+            ]
+        );
+    }
+}

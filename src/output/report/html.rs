@@ -1,0 +1,82 @@
+//! The page around the sections: one file, nothing fetched, no script.
+
+use std::fmt::Display;
+
+/// Looks in light and dark, on wide screens and on phones.
+const STYLE: &str = include_str!("page.css");
+
+/// A whole page. Elements are closed as in XML, so that a test can read it.
+pub fn page(title: &str, body: &str) -> String {
+    let title = escaped(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
+         <meta name=\"color-scheme\" content=\"light dark\"/>\n\
+         <link rel=\"icon\" href=\"data:,\"/>\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
+         </body>\n</html>\n"
+    )
+}
+
+/// A part of the page under a heading; nothing if there is nothing in it.
+pub fn section(id: &str, heading: &str, content: &str) -> String {
+    if content.is_empty() {
+        return String::new();
+    }
+    format!("<section id=\"{id}\">\n<h2>{heading}</h2>\n{content}</section>\n", heading = escaped(heading))
+}
+
+/// A table that scrolls by itself where it is wider than the screen. The first column names the row; the
+/// columns from `figures` on hold figures and stand to the right. Cells are HTML.
+pub fn table(titles: &[String], rows: &[Vec<String>], figures: usize) -> String {
+    let mut text = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
+    let class = |i: usize| if i >= figures { " class=\"figure\"" } else { "" };
+    for (i, title) in titles.iter().enumerate() {
+        text.push_str(&format!("<th scope=\"col\"{}>{title}</th>", class(i)));
+    }
+    text.push_str("</tr></thead>\n<tbody>\n");
+    for row in rows {
+        text.push_str("<tr>");
+        for (i, cell) in row.iter().enumerate() {
+            let tag = if i == 0 { "th scope=\"row\"" } else { "td" };
+            let end = if i == 0 { "th" } else { "td" };
+            text.push_str(&format!("<{tag}{}>{cell}</{end}>", class(i)));
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</tbody>\n</table></div>\n");
+    text
+}
+
+/// Names with their values, one below the other. Values are HTML.
+pub fn facts(rows: &[(&str, String)]) -> String {
+    let mut text = String::from("<dl class=\"facts\">\n");
+    for (name, value) in rows {
+        text.push_str(&format!("<div><dt>{}</dt><dd>{value}</dd></div>\n", escaped(name)));
+    }
+    text.push_str("</dl>\n");
+    text
+}
+
+/// Text as it stands, in a box that scrolls.
+pub fn verbatim(text: &str) -> String {
+    format!("<pre>{}</pre>\n", escaped(text))
+}
+
+/// Text between tags and within quotes.
+pub fn escaped(text: impl Display) -> String {
+    let text = text.to_string();
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // Control characters are not allowed in a page, whatever file they came from.
+            c if c.is_control() && c != '\n' && c != '\t' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,70 @@
+//! The record of a run as one page, from the files of its folder alone.
+//!
+//! - [`record`]: what is known of a run, and [`read`]: the folder's files as such a record;
+//! - [`overview`]: how it ended, its figures, dense against compressed;
+//! - [`curves`] choose the lines that [`chart`] draws; [`heat`] shades parameters by their zeros;
+//! - [`events`]: what happened, with time and memory; [`origin`]: recipe, command, machine;
+//! - [`compare`]: several runs on one page; [`card`]: the model's README;
+//! - [`html`] and `page.css`: the page around it all, with no script and nothing to fetch.
+
+mod card;
+mod chart;
+mod compare;
+mod curves;
+mod events;
+mod heat;
+mod html;
+mod origin;
+mod overview;
+mod read;
+pub mod record;
+
+pub use card::card;
+pub use compare::compare;
+pub use read::read;
+
+use record::Record;
+
+use crate::plan::svg;
+
+/// The page's name in a run's folder.
+pub const FILE: &str = "report.html";
+
+/// The report of a run.
+pub fn render(record: &Record) -> String {
+    let mut body = overview::head(record);
+    body.push_str(&overview::tiles(record));
+    body.push_str(&html::section("models", "Models", &overview::models(record)));
+    body.push_str(&html::section("size", "Dense and compressed", &overview::dense_and_compressed(record)));
+    body.push_str(&html::section("schedule", "Schedule", &schedule(record)));
+    let charts: String = curves::charts(record).iter().map(chart::Chart::render).collect();
+    if !charts.is_empty() {
+        let charts = format!("<div class=\"charts\">\n{charts}</div>\n");
+        body.push_str(&html::section("curves", "Training", &charts));
+    }
+    let heat = heat::last(record) + &heat::changes(record);
+    body.push_str(&html::section("layers", "Zeros in each parameter", &heat));
+    body.push_str(&html::section("events", "Pruning events", &events::prunes(record)));
+    body.push_str(&html::section("recipe", "Recipe", &origin::recipe(record)));
+    body.push_str(&html::section("reproduce", "Reproduce", &origin::reproduce(record)));
+    body.push_str(&overview::foot(record));
+    html::page(&format!("{}: run report", record.name()), &body)
+}
+
+/// The picture that `obertc plan --svg` draws, over the run's own steps.
+fn schedule(record: &Record) -> String {
+    let Some(schedule) = &record.schedule else { return String::new() };
+    let steps_per_epoch = record.stages.iter().map(|s| s.steps_per_epoch).max().unwrap_or(0);
+    if steps_per_epoch == 0 || schedule.carried().all(|s| s.length.is_zero()) {
+        return String::new();
+    }
+    let picture = svg::render(schedule, steps_per_epoch);
+    format!("<div class=\"plan scroll\">{picture}</div>\n<p class=\"note\">As planned, before the run.</p>\n")
+}
+
+impl Record {
+    /// The recipe's name, or the folder's.
+    pub fn name(&self) -> &str {
+        if self.started.recipe.is_empty() { &self.folder } else { &self.started.recipe }
+    }
+}

@@ -1,0 +1,198 @@
+//! How a run ended, in a few figures.
+
+use super::html::{escaped, table};
+use super::record::{Evaluated, Record, StageRecord, State};
+use crate::output::figures::{bytes, count, duration, metric, percent, title};
+use crate::schedule::ir::Data;
+
+/// Name, state, and what the recipe says of itself.
+pub fn head(record: &Record) -> String {
+    let (class, state) = match record.state {
+        State::Finished => ("finished", "finished"),
+        State::Failed => ("failed", "failed"),
+        State::Unfinished => ("unfinished", "not finished"),
+    };
+    let mut text = format!(
+        "<header><h1>{}</h1><span class=\"state {class}\">{state}</span></header>\n",
+        escaped(record.name())
+    );
+    if let Some(schedule) = record.schedule.as_ref().filter(|s| !s.doc.is_empty()) {
+        text.push_str(&format!("<p class=\"doc\">{}</p>\n", escaped(&schedule.doc)));
+    }
+    if let Some(failure) = &record.failure {
+        let (code, message) = (escaped(&failure.code), escaped(&failure.message));
+        text.push_str(&format!("<p class=\"failure\"><b>{code}</b> {message}</p>\n"));
+    }
+    if is_stand_in(record) {
+        text.push_str(
+            "<p class=\"note\">Its data are generated texts, a stand-in: these figures say nothing about \
+             other data.</p>\n",
+        );
+    }
+    text
+}
+
+/// Whether the figures come from generated data.
+pub fn is_stand_in(record: &Record) -> bool {
+    matches!(record.schedule.as_ref().map(|s| &s.data), Some(Data::BuiltinReading { .. }))
+}
+
+/// The figures that are looked for first.
+pub fn tiles(record: &Record) -> String {
+    let mut list: Vec<(String, String, String)> = Vec::new();
+    if let Some(last) = record.compressed() {
+        for (name, value) in figures(last).take(2) {
+            let before = record.dense().and_then(|d| d.metric(name));
+            let before = before.map_or(String::new(), |v| format!("dense {}", metric(name, v)));
+            list.push((title(name), metric(name, value), before));
+        }
+    }
+    let sparsity = record.sparsity();
+    if sparsity > 0.0 {
+        list.push(("Sparsity".into(), percent(sparsity), "of the weights that are pruned".into()));
+    }
+    if let Some((values, nonzero)) = sizes(record) {
+        let note = format!("of {} parameters", count(values));
+        list.push(("Not zero".into(), count(nonzero), note));
+    }
+    if let Some(seconds) = record.seconds.or_else(|| so_far(record)) {
+        list.push(("Time".into(), duration(seconds), speed(record)));
+    }
+    if let Some(memory) = record.memory {
+        list.push(("Memory".into(), bytes(memory as usize), "at most, of the process".into()));
+    }
+    let mut text = String::from("<div class=\"tiles\">\n");
+    for (name, value, note) in list {
+        text.push_str(&format!(
+            "<div class=\"tile\"><span>{}</span><b>{}</b><small>{}</small></div>\n",
+            escaped(name),
+            escaped(value),
+            escaped(note)
+        ));
+    }
+    text + "</div>\n"
+}
+
+/// The figures of a measurement, scores before losses.
+fn figures(measured: &Evaluated) -> impl Iterator<Item = (&str, f64)> {
+    let mut list: Vec<(&str, f64)> =
+        measured.metrics.iter().filter_map(|(name, v)| Some((name.as_str(), (*v)?))).collect();
+    // Of the scores, the one that papers quote.
+    list.sort_by_key(|(name, _)| match *name {
+        "f1" | "accuracy" | "perplexity" => 0,
+        "loss" => 2,
+        _ => 1,
+    });
+    list.into_iter()
+}
+
+fn sizes(record: &Record) -> Option<(usize, usize)> {
+    let end = record.end()?;
+    end.values.zip(end.nonzero)
+}
+
+/// Time that is accounted for, of a run that did not come to its end.
+fn so_far(record: &Record) -> Option<f64> {
+    let sum: f64 = record.stages.iter().map(|s| times(s).iter().sum::<f64>()).sum();
+    (sum > 0.0).then_some(sum)
+}
+
+/// Seconds of training, pruning, measuring.
+fn times(stage: &StageRecord) -> [f64; 3] {
+    [
+        stage.curve.iter().filter_map(|s| s.seconds).sum(),
+        stage.prunes.iter().map(|p| p.seconds).sum(),
+        stage.evaluations.iter().map(|e| e.seconds).sum(),
+    ]
+}
+
+/// Examples trained on in a second, over the whole run.
+fn speed(record: &Record) -> String {
+    let Some(schedule) = &record.schedule else { return String::new() };
+    let (mut examples, mut seconds) = (0.0, 0.0);
+    for stage in &record.stages {
+        let Some(planned) = schedule.stages.iter().find(|s| s.name == stage.name) else { continue };
+        examples += (stage.curve.len() * planned.train.batch * planned.train.accumulate) as f64;
+        seconds += times(stage)[0];
+    }
+    if seconds > 0.0 { format!("{:.0} samples/s in training", examples / seconds) } else { String::new() }
+}
+
+/// A row for each stage and branch: its sparsity, its metrics at the end, its time.
+pub fn models(record: &Record) -> String {
+    let names = record.metric_names();
+    let mut titles = vec!["Model".to_owned(), "Steps".into(), "Sparsity".into()];
+    titles.extend(names.iter().map(|n| escaped(title(n))));
+    titles.extend(["Training", "Pruning", "Measuring"].map(String::from));
+    let rows: Vec<Vec<String>> = record
+        .stages
+        .iter()
+        .map(|stage| {
+            let name = escaped(&stage.name);
+            let name =
+                if stage.branch { format!("{name} <span class=\"branch\">branch</span>") } else { name };
+            let done = stage.curve.last().map_or(0, |s| s.step + 1);
+            let steps = if stage.end.is_some() || done == stage.steps {
+                count(stage.steps as usize)
+            } else {
+                format!("{} of {}", count(done as usize), count(stage.steps as usize))
+            };
+            let sparsity = match stage.sparsity() {
+                0.0 => "–".to_owned(),
+                share => percent(share),
+            };
+            let mut row = vec![name, steps, sparsity];
+            let value = |n: &&str| stage.measured().and_then(|e| e.metric(n)).map(|v| metric(n, v));
+            row.extend(names.iter().map(|n| value(n).unwrap_or("–".into())));
+            row.extend(times(stage).map(|t| if t > 0.0 { duration(t) } else { "–".into() }));
+            row
+        })
+        .collect();
+    if rows.is_empty() { String::new() } else { table(&titles, &rows, 1) }
+}
+
+/// What pruning took and what it left.
+pub fn dense_and_compressed(record: &Record) -> String {
+    let mut rows: Vec<[String; 3]> = Vec::new();
+    let (dense, last) = (record.dense(), record.compressed());
+    if let (Some(dense), Some(last)) = (dense, last) {
+        for (name, value) in figures(last) {
+            let before = dense.metric(name).map_or("–".into(), |v| metric(name, v));
+            rows.push([escaped(title(name)), before, metric(name, value)]);
+        }
+    }
+    if let Some((values, nonzero)) = sizes(record).filter(|(values, nonzero)| nonzero < values) {
+        rows.push(["Parameters that are not zero".into(), count(values), count(nonzero)]);
+        let layers = record.end().map_or(&[][..], |e| &e.layers);
+        let pruned: Vec<_> = layers.iter().filter(|l| l.zeros > 0).collect();
+        let masked: usize = pruned.iter().map(|l| l.count).sum();
+        let left: usize = pruned.iter().map(|l| l.count - l.zeros).sum();
+        rows.push(["Weights in pruned parameters".into(), count(masked), count(left)]);
+        let packed = nonzero * 4 + masked / 8;
+        rows.push(["Size, if a zero took one bit".into(), bytes(values * 4), bytes(packed)]);
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let titles = ["", "Dense", "Compressed"].map(String::from);
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
+    let mut text = table(&titles, &rows, 1);
+    if dense.is_none() && record.carried().any(|s| !s.prunes.is_empty()) {
+        text.push_str("<p class=\"note\">Nothing was measured before the first pruning event.</p>\n");
+    }
+    if let Some(bytes_saved) = record.model_bytes {
+        text.push_str(&format!(
+            "<p class=\"note\">model.safetensors is saved dense: {}.</p>\n",
+            bytes(bytes_saved as usize)
+        ));
+    }
+    text
+}
+
+/// By what the page was written. Of the folder only its name: where it stood is nobody's business.
+pub fn foot(record: &Record) -> String {
+    let folder = std::path::Path::new(&record.folder);
+    let folder = folder.file_name().map_or(String::new(), |n| format!("{}/", n.to_string_lossy()));
+    let version = escaped(&record.started.version);
+    format!("<footer>Run by obert {version}; written from {}run.jsonl.</footer>\n", escaped(folder))
+}

@@ -1,0 +1,185 @@
+//! Events as TensorBoard reads them: `tensorboard/events.out.tfevents.*`.
+//!
+//! A file is a row of records: the length of the data in eight bytes, a masked CRC-32C of those, the data,
+//! and a masked CRC-32C of the data. The data are `Event` messages, of which the fields below are those
+//! that scalars need (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto,
+//! tensorflow/core/lib/io/record_writer.h).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prost::Message;
+
+use crate::diag::{Code, Diagnostic};
+use crate::engine::events::Event;
+use crate::files;
+
+/// A record's message.
+#[derive(Clone, PartialEq, Message)]
+pub struct Entry {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    pub wall_time: f64,
+    /// The step on the axis.
+    #[prost(int64, tag = "2")]
+    pub step: i64,
+    /// In the first record alone.
+    #[prost(string, optional, tag = "3")]
+    pub file_version: Option<String>,
+    /// The figures.
+    #[prost(message, optional, tag = "5")]
+    pub summary: Option<Figures>,
+}
+
+/// Figures of one step.
+#[derive(Clone, PartialEq, Message)]
+pub struct Figures {
+    /// Each with its name.
+    #[prost(message, repeated, tag = "1")]
+    pub value: Vec<Figure>,
+}
+
+/// A figure with its name.
+#[derive(Clone, PartialEq, Message)]
+pub struct Figure {
+    /// Its name; what stands before a `/` groups charts.
+    #[prost(string, tag = "1")]
+    pub tag: String,
+    /// Its value.
+    #[prost(float, tag = "2")]
+    pub simple_value: f32,
+}
+
+/// Writes the figures of a run. Steps of carried stages go on from stage to stage; a branch counts from
+/// where it leaves, and its names begin with its own.
+#[derive(Debug)]
+pub struct Board {
+    path: PathBuf,
+    file: File,
+    /// For each stage the place of its first step, and what its names begin with.
+    stages: HashMap<String, (u64, String)>,
+    /// Where the next carried stage begins.
+    end: u64,
+}
+
+impl Board {
+    /// Begins a file in the run's folder. TensorBoard reads all files of a folder as one run, so that
+    /// another one is begun when a run is taken up again.
+    ///
+    /// # Errors
+    /// A file that cannot be made.
+    pub fn create(run: &Path) -> Result<Self, Diagnostic> {
+        let folder = run.join("tensorboard");
+        files::output_folder(&folder)?;
+        let name = format!("events.out.tfevents.{:010}.obert.{}", now() as u64, std::process::id());
+        let path = folder.join(name);
+        let file = File::create(&path).map_err(|e| failed(&path, &e))?;
+        let mut board = Board { path, file, stages: HashMap::new(), end: 0 };
+        let version = Some("brain.Event:2".to_owned());
+        board.write(&Entry { wall_time: now(), step: 0, file_version: version, summary: None })?;
+        Ok(board)
+    }
+
+    /// Adds what an event has to show.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn append(&mut self, event: &Event) -> Result<(), Diagnostic> {
+        match event {
+            Event::StageStarted { stage, branch, steps, .. } => {
+                let prefix = if *branch { format!("branch {stage}/") } else { String::new() };
+                self.stages.insert(stage.clone(), (self.end, prefix));
+                if !*branch {
+                    self.end += steps;
+                }
+                Ok(())
+            }
+            Event::Step { stage, step, loss, task_loss, distill_loss, lr, gradient_norm, .. } => {
+                let mut figures = vec![
+                    ("train/loss".to_owned(), *loss),
+                    ("train/task_loss".to_owned(), *task_loss),
+                    ("train/lr".to_owned(), *lr),
+                    ("train/gradient_norm".to_owned(), *gradient_norm),
+                ];
+                figures.extend(distill_loss.map(|loss| ("train/distill_loss".to_owned(), loss)));
+                self.figures(stage, *step, figures)
+            }
+            Event::Pruned { stage, step, sparsity, layers, seconds, .. } => {
+                let mut figures =
+                    vec![("prune/sparsity".to_owned(), *sparsity), ("prune/seconds".to_owned(), *seconds)];
+                for layer in layers {
+                    let share = layer.zeros as f64 / layer.count.max(1) as f64;
+                    figures.push((format!("sparsity/{}", layer.name), share));
+                }
+                self.figures(stage, *step, figures)
+            }
+            Event::Evaluated { stage, step, metrics, .. } => {
+                let figures = metrics.iter().map(|(name, value)| (format!("eval/{name}"), *value)).collect();
+                self.figures(stage, *step, figures)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn figures(&mut self, stage: &str, step: u64, figures: Vec<(String, f64)>) -> Result<(), Diagnostic> {
+        let (begin, prefix) = self.stages.get(stage).cloned().unwrap_or_default();
+        let value = figures
+            .into_iter()
+            .map(|(name, value)| Figure { tag: format!("{prefix}{name}"), simple_value: value as f32 })
+            .collect();
+        let step = i64::try_from(begin + step).unwrap_or(i64::MAX);
+        let summary = Some(Figures { value });
+        self.write(&Entry { wall_time: now(), step, file_version: None, summary })
+    }
+
+    fn write(&mut self, entry: &Entry) -> Result<(), Diagnostic> {
+        let record = framed(&entry.encode_to_vec());
+        self.file.write_all(&record).map_err(|e| failed(&self.path, &e))
+    }
+}
+
+/// A record around its data.
+fn framed(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u64).to_le_bytes();
+    let mut record = length.to_vec();
+    record.extend(masked(&length).to_le_bytes());
+    record.extend(data);
+    record.extend(masked(data).to_le_bytes());
+    record
+}
+
+/// A CRC-32C, rotated and shifted, so that the CRC of data that hold CRCs is not weak.
+fn masked(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::unlocated(Code::WriteFailed, format!("cannot write `{}`: {error}", path.display()))
+        .help("is there space, and may you write there?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first record of any file that TensorFlow writes, but for the time, which is zero here; framed
+    /// by tensorboard 2.21's `RecordWriter`.
+    #[test]
+    fn a_record_is_framed_as_tensorboard_frames_it() {
+        let version = Some("brain.Event:2".to_owned());
+        let entry = Entry { wall_time: 0.0, step: 0, file_version: version, summary: None };
+        let data = entry.encode_to_vec();
+        assert_eq!(data, b"\x1a\x0dbrain.Event:2");
+        let hex: String = framed(&data).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, GOLDEN);
+    }
+
+    const GOLDEN: &str = "0f000000000000006d532b091a0d627261696e2e4576656e743a32fc985129";
+}
