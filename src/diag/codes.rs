@@ -193,6 +193,7 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    MetricMissing = 930, "the best is kept by a metric that is not measured";
 }
 
 impl Code {

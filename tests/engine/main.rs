@@ -4,6 +4,7 @@ mod examples;
 mod golden;
 mod golden_obs;
 mod heads;
+mod learning;
 mod memory;
 mod metrics;
 mod runs;

@@ -147,6 +147,8 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
             epsilon: 1e-8,
             clip: 0.0,
             dropout: None,
+            label_smoothing: 0.0,
+            batches: Default::default(),
         },
         layers: None,
         lr: vec![],

@@ -11,6 +11,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::params::BertConfig;
+use crate::task::States;
 
 use super::init::Init;
 use super::kernels::{
@@ -205,15 +206,18 @@ impl Bert {
         }
     }
 
-    /// The last hidden states, `[tokens, hidden]`.
-    pub(super) fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+    /// The last hidden states, `[tokens, hidden]`; into `states` the outputs of the embeddings and of every
+    /// layer, under the names of Hugging Face.
+    pub(super) fn forward(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
         let mut hidden = self.embeddings.forward(tokens, noise.hidden.place(0));
+        tokens.show("bert.embeddings", &hidden, states);
         for (i, layer) in self.encoder.layer.iter().enumerate() {
             let place = |dropout: Dropout, k: u32| dropout.place(1 + 4 * i as u32 + k);
             hidden = layer.forward(hidden, self.heads, &tokens.sequences, |k| Noise {
                 hidden: place(noise.hidden, k),
                 attention: place(noise.attention, k),
             });
+            tokens.show(&format!("bert.encoder.layer.{i}"), &hidden, states);
         }
         hidden
     }
@@ -280,7 +284,8 @@ impl Tokens {
                 .collect();
             return Self::rows(sequences, &lengths, Sequences::Packed(starts.into()), device);
         }
-        let length = lengths.iter().copied().max().unwrap_or(0);
+        // Kernels for matrices like whole eights.
+        let length = lengths.iter().copied().max().unwrap_or(0).next_multiple_of(8);
         let padded = vec![length; lengths.len()];
         let arrangement = Sequences::Padded { lengths: lengths.into(), length };
         Self::rows(sequences, &padded, arrangement, device)
@@ -297,7 +302,8 @@ impl Tokens {
             for place in 0..*width {
                 columns[0].push(ids.get(place).copied().unwrap_or(0) as i32);
                 columns[1].push(types.get(place).copied().unwrap_or(0) as i32);
-                columns[2].push(place as i32);
+                // Padding may reach beyond the model's last place.
+                columns[2].push(if place < ids.len() { place as i32 } else { 0 });
             }
         }
         let [ids, types, positions] = columns.map(|column| {
@@ -305,6 +311,24 @@ impl Tokens {
             Tensor::<1, Int>::from_data(TensorData::new(column, [count]), device)
         });
         Tokens { ids, types, positions, sequences: arrangement }
+    }
+
+    /// Hands on what a module gives for every token, without the rows of padding.
+    fn show(&self, module: &str, values: &Tensor<2>, states: &mut States) {
+        if !states.wants(module) {
+            return;
+        }
+        let values = values.clone();
+        let values = match &self.sequences {
+            Sequences::Packed(_) => values,
+            Sequences::Padded { .. } => {
+                let rows: Vec<i32> = self.row_ranges().into_iter().flatten().map(|row| row as i32).collect();
+                let count = rows.len();
+                let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &values.device());
+                values.select(0, rows)
+            }
+        };
+        states.add(module, values);
     }
 
     /// For each sequence, the rows of its tokens.
