@@ -51,7 +51,7 @@ fn main() {
     }
     // From the cache, which a second run of a recipe finds.
     let cache = scratch.path().join("cache");
-    let mut kept = |make: bool| {
+    let kept = |make: bool| {
         let start = Instant::now();
         let mut making = Making::new(Some(cache.clone()), &unwatched);
         let list = making.features(key(&questions, &tokenizer, WINDOWS), |progress| {

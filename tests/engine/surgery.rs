@@ -159,6 +159,7 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
         quantize: vec![],
         distill: None,
         evaluate_every: None,
+        keep_best: None,
     };
     let schedule = Schedule {
         format: obert::schedule::ir::FORMAT,

@@ -9,7 +9,7 @@ use obert::task::data::builtin;
 use obert::task::data::squad::Question;
 use serde_json::Value;
 
-fn obertc(arguments: &[&str]) -> Output {
+pub fn obertc(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_obertc"))
         .args(arguments)
         .env("NO_COLOR", "1")
@@ -19,21 +19,21 @@ fn obertc(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A folder with a tiny model that was never trained, and data of every kind.
-struct Workshop {
+pub struct Workshop {
     folder: tempfile::TempDir,
 }
 
 impl Workshop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let shop = Workshop { folder: tempfile::tempdir().unwrap() };
         let start = "  model: bert(layers: 2, hidden: 32, heads: 2)
   data: builtin_reading(train: 16, dev: 4)
@@ -42,7 +42,7 @@ impl Workshop {
         shop
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -53,7 +53,7 @@ impl Workshop {
     }
 
     /// Runs a recipe of these statements into the folder `name`.
-    fn run(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> Output {
+    pub fn run(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> Output {
         let used =
             if statements.contains("encoder_linears") { "use std.bert.{encoder_linears}\n" } else { "" };
         let text = format!("edition 2026\n{used}recipe r for {epochs} epochs {{\n{statements}\n}}\n");
@@ -70,7 +70,7 @@ impl Workshop {
         obertc(&arguments)
     }
 
-    fn succeeds(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> String {
+    pub fn succeeds(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> String {
         let output = self.run(name, epochs, statements, more);
         assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
         stdout(&output)
@@ -86,7 +86,7 @@ impl Workshop {
     }
 
     /// Questions with the kind of answer they ask for.
-    fn write_labels(&self, folder: &str) {
+    pub fn write_labels(&self, folder: &str) {
         let kind = |q: &Question| match q.question.split(' ').next().unwrap_or("") {
             "Who" | "From" => "person",
             "Where" | "In" | "Which" => "place",
@@ -102,7 +102,7 @@ impl Workshop {
         self.write(&format!("{folder}/dev.csv"), &table(&split.dev));
     }
 
-    fn write_texts(&self, folder: &str) {
+    pub fn write_texts(&self, folder: &str) {
         let texts = |questions: &[Question]| {
             questions.iter().map(|q| format!("{}\n\n", q.context)).collect::<String>()
         };
@@ -111,7 +111,7 @@ impl Workshop {
         self.write(&format!("{folder}/validation.txt"), &texts(&split.dev));
     }
 
-    fn write_questions(&self, folder: &str) {
+    pub fn write_questions(&self, folder: &str) {
         let squad = |questions: &[Question]| {
             let paragraphs: Vec<Value> = questions
                 .iter()
@@ -152,7 +152,7 @@ fn zeros(folder: &Path) -> BTreeMap<String, Vec<bool>> {
         .collect()
 }
 
-const CLASSIFY: &str = "  data: classify(text: \"question\", label: \"kind\", max_length: 32)";
+pub const CLASSIFY: &str = "  data: classify(text: \"question\", label: \"kind\", max_length: 32)";
 
 fn classify(statements: &str) -> String {
     format!("  model: \"elsewhere\"\n{CLASSIFY}\n  batch: 8\n  lr {{ 0..1 epochs: 1e-3 }}\n{statements}")
@@ -398,106 +398,4 @@ fn questions_without_an_answer_are_learned_and_measured_as_squad_v2_has_it() {
     let output = obertc(&[&["eval", &path("two"), "--data", &path("questions")], &more[..]].concat());
     let again: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert!((again["best_f1"].as_f64().unwrap() - figures["best_f1"]).abs() < 1e-9);
-}
-
-#[test]
-fn features_are_made_once_and_damaged_ones_anew() {
-    let shop = Workshop::new();
-    shop.write_labels("labels");
-    shop.write_texts("texts");
-    shop.write_questions("questions");
-    let (start, cache) = (shop.path("start"), shop.path("cache"));
-    let eval = |task: &[&str], data: &str, more: &[&str]| {
-        let data = shop.path(data);
-        let arguments =
-            ["eval", start.to_str().unwrap(), "--data", data.to_str().unwrap(), "--format", "json"];
-        let output = Command::new(env!("CARGO_BIN_EXE_obertc"))
-            .args([&arguments[..], task, more].concat())
-            .env("OBERT_CACHE", &cache)
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        let text = stdout(&output);
-        (serde_json::from_str::<Value>(&text).unwrap(), stderr(&output))
-    };
-    let files = || {
-        let list = std::fs::read_dir(cache.join("features")).map(|l| l.map(|e| e.unwrap().path()).collect());
-        let mut list: Vec<PathBuf> = list.unwrap_or_default();
-        list.sort();
-        list
-    };
-    let tasks: [(&[&str], &str); 3] = [
-        (&["--task", "squad", "--max-seq-len", "96", "--doc-stride", "16"], "questions"),
-        (&["--task", "masked-text", "--max-seq-len", "48"], "texts"),
-        (&["--task", "classify", "--text", "question", "--label", "kind"], "labels"),
-    ];
-    for (i, (task, data)) in tasks.iter().enumerate() {
-        let (plain, _) = eval(task, data, &["--no-cache"]);
-        assert_eq!(files().len(), i, "nothing is kept");
-        let (first, _) = eval(task, data, &[]);
-        assert_eq!(files().len(), i + 1, "only what is measured on");
-        let (second, said) = eval(task, data, &[]);
-        // New heads are drawn from one seed: the figures repeat.
-        assert_eq!((&plain, &plain), (&first, &second));
-        assert_eq!(files().len(), i + 1);
-        assert!(!said.contains("damaged"), "{said}");
-    }
-    // Other lengths are other features.
-    let (task, data) = tasks[0];
-    eval(&[&task[..2], &["--max-seq-len", "80", "--doc-stride", "16"]].concat(), data, &[]);
-    assert_eq!(files().len(), 4);
-    let expected: Vec<Value> = tasks.iter().map(|(task, data)| eval(task, data, &["--no-cache"]).0).collect();
-    for file in files() {
-        let mut bytes = std::fs::read(&file).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(&file, bytes).unwrap();
-    }
-    for ((task, data), expected) in tasks.iter().zip(expected) {
-        let (again, said) = eval(task, data, &[]);
-        assert_eq!(again, expected);
-        assert!(said.contains("was damaged and is made anew"), "{said}");
-        let (_, said) = eval(task, data, &[]);
-        assert!(!said.contains("damaged"), "{said}");
-    }
-    // A cache that cannot be written to is no mistake.
-    std::fs::remove_dir_all(&cache).unwrap();
-    std::fs::write(&cache, "a file").unwrap();
-    let (_, said) = eval(task, data, &[]);
-    assert!(said.contains("features are not kept"), "{said}");
-}
-
-#[test]
-fn a_run_keeps_its_best_weights_and_says_which() {
-    let shop = Workshop::new();
-    shop.write_labels("labels");
-    let path = |name: &str| shop.path(name).to_str().unwrap().to_owned();
-    let statements = format!(
-        "  model: \"elsewhere\"\n{CLASSIFY}\n  batch: 8
-  lr {{ 0..4 epochs: 5e-3 -> 1e-2 linear }}
-  train {{ label_smoothing: 10%, batches: bucketed }}
-  evaluate every 1 epoch {{ keep: best(accuracy) }}
-  prune encoder_linears over 0..2 epochs every 1 epoch {{ by: magnitude, sparsity: 20% -> 60% linear }}
-  distill from self {{ hardness: 10%, hidden: states(\"bert.encoder.layer.*\") }}"
-    );
-    let flags = ["--model", &path("start"), "--data", &path("labels")];
-    let said = shop.succeeds("best", 4, &statements, &flags);
-    let text = std::fs::read_to_string(shop.path("best/run.jsonl")).unwrap();
-    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let kept = events.iter().find(|e| e["event"] == "kept").unwrap();
-    let counted: Vec<&Value> =
-        events.iter().filter(|e| e["event"] == "evaluated" && e["step"].as_u64().unwrap() >= 30).collect();
-    assert_eq!(counted.len(), 3, "epochs 2 and 3, and the end");
-    let figure = |e: &Value| e["metrics"]["accuracy"].as_f64().unwrap();
-    let best = counted.iter().map(|e| figure(e)).fold(0.0, f64::max);
-    let expected = counted.iter().rfind(|e| figure(e) == best).unwrap();
-    assert_eq!((&kept["step"], kept["value"].as_f64().unwrap()), (&expected["step"], best));
-    assert!(said.contains(&format!("before step {}", kept["step"])), "{said}");
-    // What was saved is what was measured best.
-    let output = obertc(&["eval", &path("best"), "--data", &path("labels"), "--format", "json", "-q"]);
-    let again: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert!((again["accuracy"].as_f64().unwrap() - best).abs() < 1e-9, "{again} {best}");
-    let wrong = statements.replace("best(accuracy)", "best(f2)");
-    let output = shop.run("never", 4, &wrong, &flags);
-    assert!(stderr(&output).contains("no metric `f2`"), "{}", stderr(&output));
 }

@@ -346,3 +346,45 @@ impl Tokens {
 fn is_cpu(device: &Device) -> bool {
     super::kernels::is_on_cpu(&Tensor::<2>::zeros([1, 1], device))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::BertShape;
+
+    #[test]
+    fn padded_sequences_show_the_states_of_packed_ones_even_beyond_the_models_last_place() {
+        let shape = BertShape {
+            vocab: 30,
+            hidden: 8,
+            layers: 2,
+            heads: 2,
+            intermediate: 12,
+            positions: 11,
+            types: 2,
+        };
+        let device = Device::flex();
+        let bert = Bert::new(&BertConfig::new(shape), false, &mut Init::new(3, 0.3), &device);
+        let ids: [Vec<u32>; 3] = [11, 4, 7].map(|n| (0..n).map(|i| (i * 7 + n) % 30).collect());
+        let types: [Vec<u32>; 3] = [11, 4, 7].map(|n| (0..n).map(|i| u32::from(i > 2)).collect());
+        let parts: Vec<(&[u32], &[u32])> =
+            ids.iter().zip(&types).map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
+        let wide = Sequences::Padded { lengths: [11, 4, 7].into(), length: 16 };
+        let padded = Tokens::rows(&parts, &[16; 3], wide, &device);
+        let packed = Tokens::arrange(&parts, &device);
+        let states = |tokens: &Tokens| {
+            let wanted = |_: &str| true;
+            let mut states = States::of(&wanted);
+            bert.forward(tokens, Noise::NONE, &mut states);
+            states.into_list()
+        };
+        let (padded, packed) = (states(&padded), states(&packed));
+        assert_eq!(packed.len(), 3, "the embeddings and two layers");
+        for (a, b) in padded.iter().zip(&packed) {
+            assert_eq!(a.module, b.module);
+            assert_eq!((a.values.dims(), b.values.dims()), ([22, 8], [22, 8]), "no row is padding");
+            let worst = (a.values.clone() - b.values.clone()).abs().max().into_scalar::<f32>();
+            assert!(worst < 1e-5, "{} differs by {worst}", a.module);
+        }
+    }
+}
