@@ -79,6 +79,10 @@ impl<'a> Making<'a> {
             Found::Nothing => {}
         }
         let list = make(self.progress)?;
+        // Of a half that is not needed nothing is kept.
+        if list.is_empty() {
+            return Ok(list);
+        }
         if let Err(diagnostic) = keep(&folder, &path, key, &list) {
             self.notes.push(format!("features are not kept: {}", diagnostic.message));
         }
