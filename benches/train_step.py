@@ -7,10 +7,14 @@ import torch
 import transformers
 from transformers import BertConfig, BertForQuestionAnswering
 
-batch, length = int(sys.argv[1]), int(sys.argv[2])
+batch, length, hidden, layers = map(int, sys.argv[1:5])
 torch.manual_seed(1)
 config = BertConfig(
-    vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
+    vocab_size=30522,
+    hidden_size=hidden,
+    num_hidden_layers=layers,
+    num_attention_heads=12,
+    intermediate_size=4 * hidden,
 )
 model = BertForQuestionAnswering(config)
 model.train()

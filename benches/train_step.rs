@@ -1,7 +1,8 @@
-//! A training step of a MiniLM-sized BERT (6 layers, 384 wide, 12 heads), 8 windows of 128 tokens:
-//! ours against PyTorch's on the same machine, in turns. Run it as
+//! A training step on 8 windows of 128 tokens, of a MiniLM-sized BERT (6 layers, 384 wide) and of BERT-base (12
+//! layers, 768 wide), 12 heads each: ours against PyTorch's on the same machine, in turns. Run it as
 //! `cargo bench --profile dev --bench train_step`; `OBERT_PYTHON` names a Python with torch and
-//! transformers (default `python3`). The last line is `step time ratio ours/torch: N`.
+//! transformers (default `python3`). Each size has its ratio; the last line is
+//! `step time ratio ours/torch: N`, the larger of both.
 
 #![allow(clippy::print_stdout)]
 
@@ -25,25 +26,47 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 8;
 const LENGTH: usize = 128;
-const ROUNDS: usize = 5;
-const STEPS: usize = 8;
+
+/// A size of model, and how often it is measured.
+struct Size {
+    name: &'static str,
+    hidden: usize,
+    layers: usize,
+    rounds: usize,
+    steps: usize,
+}
+
+const SIZES: [Size; 2] = [
+    Size { name: "MiniLM", hidden: 384, layers: 6, rounds: 5, steps: 8 },
+    Size { name: "BERT-base", hidden: 768, layers: 12, rounds: 5, steps: 2 },
+];
 
 fn main() {
+    let ratios: Vec<f64> = SIZES.iter().filter_map(measure).collect();
+    match ratios.iter().copied().reduce(f64::max) {
+        Some(ratio) => println!("step time ratio ours/torch: {ratio:.2}"),
+        None => println!("step time ratio ours/torch: not measured (no Python with torch and transformers)"),
+    }
+}
+
+/// The median ratio of a size, if there is something to compare with.
+fn measure(size: &Size) -> Option<f64> {
     let shape = BertShape {
         vocab: 30522,
-        hidden: 384,
-        layers: 6,
+        hidden: size.hidden,
+        layers: size.layers,
         heads: 12,
-        intermediate: 1536,
+        intermediate: 4 * size.hidden,
         positions: 512,
         types: 2,
     };
+    println!("{}: {} layers, {} wide", size.name, size.layers, size.hidden);
     let mut ours = Ours::new(&shape);
-    let mut torch = Torch::start();
-    ours.steps(3);
+    let mut torch = Torch::start(size);
+    ours.steps(size.steps.min(3));
     let mut ratios = Vec::new();
-    for round in 0..ROUNDS {
-        let own = ours.steps(STEPS);
+    for round in 0..size.rounds {
+        let own = ours.steps(size.steps);
         let total = own.iter().sum::<Duration>().as_secs_f64() * 1e3;
         print!(
             "round {round}: ours {total:.0} ms a step (forward {:.0}, backward {:.0}, optimizer {:.0})",
@@ -51,7 +74,7 @@ fn main() {
             own[1].as_secs_f64() * 1e3,
             own[2].as_secs_f64() * 1e3,
         );
-        match torch.as_mut().and_then(|t| t.steps(STEPS)) {
+        match torch.as_mut().and_then(|t| t.steps(size.steps)) {
             Some(theirs) => {
                 println!(", torch {theirs:.0} ms");
                 ratios.push(total / theirs);
@@ -60,10 +83,9 @@ fn main() {
         }
     }
     ratios.sort_by(f64::total_cmp);
-    match ratios.get(ratios.len() / 2) {
-        Some(ratio) => println!("step time ratio ours/torch: {ratio:.2}"),
-        None => println!("step time ratio ours/torch: not measured (no Python with torch and transformers)"),
-    }
+    let ratio = ratios.get(ratios.len() / 2).copied()?;
+    println!("{}: step time ratio ours/torch: {ratio:.2}", size.name);
+    Some(ratio)
 }
 
 struct Ours {
@@ -105,6 +127,8 @@ impl Ours {
             epsilon: 1e-8,
             clip: 1.0,
             dropout: None,
+            label_smoothing: 0.0,
+            batches: Default::default(),
         };
         let optimizer = AdamW::new(&settings, &model);
         Ours { task, model: Some(model), optimizer, device, step: 0 }
@@ -143,11 +167,12 @@ struct Torch {
 }
 
 impl Torch {
-    fn start() -> Option<Self> {
+    fn start(size: &Size) -> Option<Self> {
         let python = std::env::var("OBERT_PYTHON").unwrap_or("python3".into());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/train_step.py");
         let mut child = Command::new(python)
-            .args([script, &BATCH.to_string(), &LENGTH.to_string()])
+            .arg(script)
+            .args([BATCH, LENGTH, size.hidden, size.layers].map(|n| n.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::progress::Watcher;
+use super::progress::{Watcher, with_progress};
 use super::{FINE, Format, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
@@ -14,6 +14,7 @@ use crate::params::folder;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Columns, Data, Model};
 use crate::task::classification::Classification;
+use crate::task::data::cache;
 use crate::task::data::squad::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
@@ -50,6 +51,9 @@ pub struct EvalArgs {
     /// At most so many examples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
+    /// Tokenize all texts anew, and keep nothing of it in the cache
+    #[arg(long)]
+    no_cache: bool,
     /// Where it is computed
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -200,7 +204,9 @@ fn measure<T: Prepare>(
         distills: false,
         seed: 0,
     };
-    let prepared = prepare::prepare::<T>(&places, &device, sources)?;
+    let cache = if args.no_cache { None } else { cache::folder() };
+    let prepared =
+        with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))?;
     if !args.quiet {
         for note in &prepared.notes {
             eprintln!("note: {note}");

@@ -1,6 +1,8 @@
 //! Bars on a terminal, lines elsewhere.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,6 +13,7 @@ use crate::engine::events::{Event, Observer, Work};
 use crate::output::figures::{duration, metric, percent, title};
 use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
+use crate::task::data::cache::Making;
 
 /// Shows a run while it goes and writes its log.
 pub struct Watcher {
@@ -95,6 +98,7 @@ impl Watcher {
                 parts.extend(forecast.and_then(Forecast::left).map(|l| l.words()));
                 (format!("{stage}: training"), parts.join("  "))
             }
+            Work::Features => ("features".to_owned(), String::new()),
             Work::Gradients(stage) => (format!("{stage}: gradients"), String::new()),
             Work::Evaluating(stage) => (format!("{stage}: measuring"), String::new()),
         }
@@ -162,6 +166,10 @@ impl Observer for Watcher {
                     .collect();
                 self.say(&format!("  before step {step}: {}", figures.join(", ")));
             }
+            Event::Kept { step, metric, value, .. } => {
+                let metric = metric.to_uppercase();
+                self.say(&format!("  kept as it was before step {step}: {metric} {value:.1}"));
+            }
             _ => {}
         }
         Ok(())
@@ -197,6 +205,18 @@ impl Observer for Watcher {
             }
         }
     }
+}
+
+/// Makes features while a bar shows how far it is.
+pub fn with_progress<R>(cache: Option<PathBuf>, quiet: bool, make: impl FnOnce(&mut Making) -> R) -> R {
+    let watcher = Mutex::new(Watcher::new(None, quiet));
+    let progress = |done: usize, total: usize| {
+        // Whoever finds the bar in use has nothing newer to tell.
+        if let Ok(mut watcher) = watcher.try_lock() {
+            watcher.progress(Work::Features, done as u64, total as u64);
+        }
+    };
+    make(&mut Making::new(cache, &progress))
 }
 
 impl Drop for Watcher {

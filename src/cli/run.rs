@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::compile::{Compiler, Meaning, shown};
 use super::forecast::Forecast;
-use super::progress::Watcher;
+use super::progress::{Watcher, with_progress};
 use super::{ERRORS, FINE, complain, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::events::{Environment, Event, Observer};
@@ -19,6 +19,7 @@ use crate::output::{folder, summary};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Teacher};
 use crate::task::classification::Classification;
+use crate::task::data::cache;
 use crate::task::data::squad::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::prepare::{self, Places, Prepare};
@@ -41,6 +42,9 @@ pub struct RunArgs {
     /// The model that `distill from teacher` learns from
     #[arg(long, value_name = "DIR")]
     teacher: Option<PathBuf>,
+    /// Tokenize all texts anew, and keep nothing of it in the cache
+    #[arg(long)]
+    no_cache: bool,
     /// Where it is computed
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -170,7 +174,9 @@ fn execute<T: Prepare>(
         distills: schedule.stages.iter().any(|s| s.distill.is_some()),
         seed: schedule.seed,
     };
-    let prepared = prepare::prepare::<T>(&places, &device, sources)?;
+    let cache = if args.no_cache { None } else { cache::folder() };
+    let prepared =
+        with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))?;
     if !args.quiet {
         for note in &prepared.notes {
             eprintln!("note: {note}");

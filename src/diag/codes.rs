@@ -193,6 +193,7 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    MetricMissing = 930, "the best is kept by a metric that is not measured";
     RunNotFound = 940, "a folder holds no run";
     RunLogNotReadable = 941, "a run's log cannot be read";
     RecordIncomplete = 942, "a part of a run's record is left out";

@@ -66,6 +66,22 @@ pub enum EngineError {
         /// Why.
         why: String,
     },
+    /// The metric by which the best weights are kept is not measured.
+    #[error("`{stage}` keeps the best by `{metric}`, which is not measured; there are {known}")]
+    MetricMissing {
+        /// The stage.
+        stage: String,
+        /// The metric.
+        metric: String,
+        /// Those that are measured.
+        known: String,
+    },
+    /// A stage softens its labels, and the task cannot.
+    #[error("`{stage}` has `label_smoothing`, and this task's labels cannot be softened")]
+    NoSmoothing {
+        /// The stage.
+        stage: String,
+    },
     /// Something that this engine cannot do yet.
     #[error("the engine cannot do this yet: {0}")]
     NotBuilt(String),
@@ -115,6 +131,10 @@ impl From<EngineError> for Diagnostic {
                 .help("layers are counted from 0, in the model as the stage before left it"),
             EngineError::Teacher { .. } => Diagnostic::unlocated(Code::TeacherDiffers, message)
                 .help("a teacher needs the same outputs as its student"),
+            EngineError::MetricMissing { .. } => Diagnostic::unlocated(Code::MetricMissing, message)
+                .help("keep the best by one of those: `evaluate every 1 epoch { keep: best(f1) }`"),
+            EngineError::NoSmoothing { .. } => Diagnostic::unlocated(Code::NotYet, message)
+                .help("remove it, or give the task a `smoothed_loss`"),
             EngineError::NotBuilt(_) => Diagnostic::unlocated(Code::NotYet, message)
                 .help("check and plan understand it; leave it out to run the rest"),
             EngineError::Observer(diagnostic) => diagnostic,

@@ -65,6 +65,9 @@ pub enum Event {
         /// The loss against the teacher.
         #[serde(skip_serializing_if = "Option::is_none")]
         distill_loss: Option<f64>,
+        /// The error of the teacher's hidden states, with its gain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hidden_loss: Option<f64>,
         /// The learning rate.
         lr: f64,
         /// The gradients' global norm before clipping.
@@ -110,6 +113,17 @@ pub enum Event {
         metrics: Metrics,
         /// Time spent.
         seconds: f64,
+    },
+    /// A stage ends with its best weights.
+    Kept {
+        /// The stage.
+        stage: String,
+        /// They are those before this step.
+        step: u64,
+        /// The metric that decided.
+        metric: String,
+        /// Its value.
+        value: f64,
     },
     /// A stage is done.
     StageFinished {
@@ -172,6 +186,8 @@ pub struct Environment {
 /// Work that takes a while, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work<'a> {
+    /// Making features of texts.
+    Features,
     /// Training a stage.
     Training(&'a str),
     /// Collecting gradients for a pruning event.

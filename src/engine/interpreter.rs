@@ -17,6 +17,7 @@ use super::machine;
 use super::masks::Masks;
 use super::results::StageResult;
 use super::stage::StageRun;
+use super::teaching::Teaching;
 
 /// Runs a schedule for a task.
 pub struct Interpreter<'a, T: Task> {
@@ -87,8 +88,9 @@ impl<T: Task> Interpreter<'_, T> {
             // A student that learns from itself learns from all of its layers.
             let teacher = self.teacher_of(stage, &start, &kept)?;
             let start = self.choose_layers(stage, start)?;
-            if let Some(teacher) = &teacher {
-                self.check_teacher(stage, &start, teacher)?;
+            let teaching = Teaching::new(stage, teacher)?;
+            if let Some(teaching) = &teaching {
+                teaching.check(self.task, &start, &self.device)?;
             }
             let run = StageRun {
                 task: self.task,
@@ -96,7 +98,7 @@ impl<T: Task> Interpreter<'_, T> {
                 index: index as u64,
                 seed: self.schedule.seed,
                 device: &self.device,
-                teacher,
+                teaching,
                 limit_steps: self.limit_steps,
             };
             let (finished, result) = run.run(start, Masks::default(), observer)?;
@@ -143,51 +145,6 @@ impl<T: Task> Interpreter<'_, T> {
         let kept = kept.ok_or_else(|| missing(format!("the model has {count} layers")))?;
         let chosen = self.task.keep_layers(model, &kept);
         chosen.ok_or_else(|| missing("this task's model has no layers to choose from".into()))
-    }
-
-    /// Compares a teacher's outputs on one example with the student's, before the first step.
-    fn check_teacher(
-        &self,
-        stage: &Stage,
-        student: &T::Model,
-        teacher: &T::Model,
-    ) -> Result<(), EngineError> {
-        let Some(distill) = stage.distill.as_ref().filter(|_| self.task.examples() > 0) else {
-            return Ok(());
-        };
-        let outputs = |model: &T::Model| -> Vec<(&'static str, [usize; 2])> {
-            let batch = self.task.batch(&[0], &self.device);
-            let outputs = self.task.outputs(model, &batch, None);
-            outputs.iter().map(|o| (o.name, o.logits.dims())).collect()
-        };
-        let (of_student, of_teacher) = (outputs(&student.valid()), outputs(teacher));
-        let differ = |why: String| EngineError::Teacher { stage: stage.name.clone(), why };
-        let names = |list: &[(&'static str, [usize; 2])]| {
-            list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-        };
-        if let Some(lost) = distill.outputs.iter().find(|n| !of_student.iter().any(|(name, _)| name == n)) {
-            return Err(differ(format!("`{lost}` is no output; there are {}", names(&of_student))));
-        }
-        let matched = of_student
-            .iter()
-            .filter(|(name, _)| distill.outputs.is_empty() || distill.outputs.iter().any(|n| n == name));
-        for (name, shape) in matched {
-            match of_teacher.iter().find(|(other, _)| other == name) {
-                Some((_, other)) if other == shape => {}
-                Some((_, other)) => {
-                    return Err(differ(format!(
-                        "`{name}` is {shape:?} of the student and {other:?} of the teacher"
-                    )));
-                }
-                None => {
-                    return Err(differ(format!(
-                        "the teacher has no `{name}`; it has {}",
-                        names(&of_teacher)
-                    )));
-                }
-            }
-        }
-        Ok(())
     }
 
     fn teacher_of(

@@ -6,6 +6,7 @@
 //! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for, and
 //!   [`calibration`] of how far the other weights move;
 //! - [`movement`]: scores that accumulate while a stage trains;
+//! - [`teaching`]: what is learned from a teacher; [`best`]: the weights of the best measurement;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
 //! - [`events`]: what is told to whoever watches;
@@ -15,6 +16,7 @@
 //!
 //! The engine knows a [`Task`](crate::task::Task) and a schedule, no recipe and no file.
 
+pub mod best;
 mod calibration;
 pub mod device;
 mod error;
@@ -30,6 +32,7 @@ pub mod results;
 mod stage;
 mod support;
 mod surgery;
+mod teaching;
 
 pub use error::EngineError;
 pub use interpreter::Interpreter;

@@ -6,6 +6,8 @@ use serde::Serialize;
 use crate::task::metric::Metrics;
 use crate::task::parameters;
 
+use super::best::Kept;
+
 /// What came of a stage.
 #[derive(Clone, Debug)]
 pub struct StageResult {
@@ -13,8 +15,10 @@ pub struct StageResult {
     pub name: String,
     /// Whether it is a branch.
     pub branch: bool,
-    /// How good the model is at its end.
+    /// How good its result is.
     pub metrics: Metrics,
+    /// Which weights are its result, where the best are kept.
+    pub kept: Option<Kept>,
     /// For every prunable parameter its name, weights and zeros.
     pub sparsity: Vec<LayerSparsity>,
     /// Non-zero values and all values of all parameters.

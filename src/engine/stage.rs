@@ -7,15 +7,15 @@ use burn::module::{Module, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
-use crate::method::distill::kl_divergence;
 use crate::method::mask::Mask;
-use crate::schedule::ir::{Distill, Stage, Targets};
+use crate::schedule::ir::{Batches, Stage, Targets};
 use crate::schedule::{PruneEvent, Timeline};
 use crate::task::data::sampler::Sampler;
 use crate::task::metric::Metrics;
-use crate::task::{Output, Task, parameters};
+use crate::task::{States, Task, parameters};
 
 use super::EngineError;
+use super::best::Best;
 use super::events::{Event, Observer, Work};
 use super::gradients;
 use super::machine;
@@ -24,6 +24,7 @@ use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
 use super::results::{LayerSparsity, StageResult, Times, layer_sparsity, nonzero, overall};
+use super::teaching::Teaching;
 
 /// A stage about to run.
 pub struct StageRun<'a, T: Task> {
@@ -34,7 +35,7 @@ pub struct StageRun<'a, T: Task> {
     pub seed: u64,
     /// The device, without autodiff.
     pub device: &'a Device,
-    pub teacher: Option<T::Model>,
+    pub teaching: Option<Teaching<'a, T::Model>>,
     pub limit_steps: Option<u64>,
 }
 
@@ -51,6 +52,7 @@ struct Losses {
     total: f64,
     task: f64,
     distill: Option<f64>,
+    hidden: Option<f64>,
 }
 
 impl<T: Task> StageRun<'_, T> {
@@ -62,8 +64,8 @@ impl<T: Task> StageRun<'_, T> {
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, StageResult), EngineError> {
         let begin = Instant::now();
-        let train = &self.stage.train;
-        let mut sampler = Sampler::new(self.task.examples(), train.batch * train.accumulate, self.draw(0, 0));
+        self.check_smoothing(&model)?;
+        let mut sampler = self.sampler();
         let timeline = Timeline::limited(self.stage, sampler.steps_per_epoch(), self.limit_steps);
         self.tell(
             observer,
@@ -74,11 +76,12 @@ impl<T: Task> StageRun<'_, T> {
                 steps_per_epoch: timeline.steps_per_epoch(),
             },
         )?;
-        let mut optimizer = AdamW::new(train, &model);
+        let mut optimizer = AdamW::new(&self.stage.train, &model);
         self.set_factors(&model, &mut optimizer)?;
         let mut model = model;
         let mut times = Times::default();
         let mut movements = Movements::new(self.stage, &model)?;
+        let mut best = self.stage.keep_best.as_deref().map(|metric| Best::new(&self.stage.name, metric));
         for step in 0..timeline.steps() {
             if observer.wants_to_stop() {
                 return Err(EngineError::Stopped { stage: self.stage.name.clone(), step });
@@ -86,6 +89,12 @@ impl<T: Task> StageRun<'_, T> {
             self.first_movement(step, &timeline, &model, &mut sampler, &mut movements);
             let changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
             model = self.before_step(step, &timeline, model, changing, &movements, observer)?;
+            if timeline.evaluates_before(step) {
+                let metrics = self.evaluate(&model, step, &mut times, observer)?;
+                if let Some(best) = &mut best {
+                    best.consider(&model, step, &timeline, &metrics)?;
+                }
+            }
             let clock = Instant::now();
             let (losses, gradients) = self.gradients(&model, &sampler.batch(step), step, &timeline);
             movements.add(&model, &gradients);
@@ -107,6 +116,7 @@ impl<T: Task> StageRun<'_, T> {
                     loss,
                     task_loss: losses.task,
                     distill_loss: losses.distill,
+                    hidden_loss: losses.hidden,
                     lr,
                     gradient_norm: norm,
                     seconds,
@@ -118,7 +128,16 @@ impl<T: Task> StageRun<'_, T> {
         self.first_movement(end, &timeline, &model, &mut sampler, &mut movements);
         let mut changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
         model = self.prune_before(end, &timeline, model, &mut changing, &movements, observer)?;
-        let metrics = self.evaluate(&model, end, &mut times, observer)?;
+        let mut metrics = self.evaluate(&model, end, &mut times, observer)?;
+        let mut kept = None;
+        if let Some(mut best) = best {
+            best.consider(&model, end, &timeline, &metrics)?;
+            (model, kept, metrics) = best.take(model, metrics);
+        }
+        if let Some(kept) = &kept {
+            let (stage, metric) = (self.stage.name.clone(), kept.metric.clone());
+            self.tell(observer, &Event::Kept { stage, step: kept.step, metric, value: kept.value })?;
+        }
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
         self.tell(
@@ -137,6 +156,7 @@ impl<T: Task> StageRun<'_, T> {
             name: self.stage.name.clone(),
             branch: self.stage.branch_from.is_some(),
             metrics,
+            kept,
             sparsity,
             nonzero,
             times,
@@ -144,8 +164,7 @@ impl<T: Task> StageRun<'_, T> {
         Ok((model, result))
     }
 
-    /// What happens before a step's forward pass: masks that begin or end to be held, pruning,
-    /// measuring.
+    /// What happens before a step's forward pass: masks that begin or end to be held, pruning.
     fn before_step(
         &self,
         step: u64,
@@ -157,11 +176,33 @@ impl<T: Task> StageRun<'_, T> {
     ) -> Result<T::Model, EngineError> {
         self.hold_before(step, timeline, &model, changing.masks, changing.optimizer)?;
         let model = self.freeze_before(step, timeline, model)?;
-        let model = self.prune_before(step, timeline, model, &mut changing, movements, observer)?;
-        if timeline.evaluates_before(step) {
-            self.evaluate(&model, step, changing.times, observer)?;
+        self.prune_before(step, timeline, model, &mut changing, movements, observer)
+    }
+
+    /// The batches of the stage.
+    fn sampler(&self) -> Sampler {
+        let (train, examples) = (&self.stage.train, self.task.examples());
+        let (batch, seed) = (train.batch * train.accumulate, self.draw(0, 0));
+        match train.batches {
+            Batches::Shuffled => Sampler::new(examples, batch, seed),
+            Batches::Bucketed => {
+                Sampler::by_length((0..examples).map(|i| self.task.length(i)).collect(), batch, seed)
+            }
         }
-        Ok(model)
+    }
+
+    /// Refuses softened labels before the first step where the task has none.
+    fn check_smoothing(&self, model: &T::Model) -> Result<(), EngineError> {
+        let smoothing = self.stage.train.label_smoothing;
+        if smoothing == 0.0 || self.task.examples() == 0 {
+            return Ok(());
+        }
+        let batch = self.task.batch(&[0], self.device);
+        let outputs = self.task.outputs(&model.valid(), &batch, None);
+        match self.task.smoothed_loss(&outputs, &batch, smoothing) {
+            Some(_) => Ok(()),
+            None => Err(EngineError::NoSmoothing { stage: self.stage.name.clone() }),
+        }
     }
 
     /// Movement is measured over at least one step: where pruning comes before the first, over that
@@ -335,6 +376,9 @@ impl<T: Task> StageRun<'_, T> {
             if let Some(distill) = of_batch.distill {
                 *losses.distill.get_or_insert(0.0) += distill * weight;
             }
+            if let Some(hidden) = of_batch.hidden {
+                *losses.hidden.get_or_insert(0.0) += hidden * weight;
+            }
             // Where everything is frozen there is nothing to go back to.
             if gradients::any_trained(model) {
                 let loss = if weight == 1.0 { loss } else { loss * weight };
@@ -354,22 +398,33 @@ impl<T: Task> StageRun<'_, T> {
     ) -> (Tensor<1>, Losses) {
         let device = self.device.clone().autodiff();
         let batch = self.task.batch(examples, &device);
-        let outputs = self.task.outputs(model, &batch, Some(self.draw(1, step).wrapping_add(part)));
-        let task_loss = self.task.loss(&outputs, &batch);
+        let dropout = Some(self.draw(1, step).wrapping_add(part));
+        let teaching = self.teaching.as_ref();
+        let active = teaching.filter(|t| timeline.contains(t.statement().start, t.statement().end, step));
+        let wanted = |module: &str| active.is_some_and(|teaching| teaching.matches(module));
+        let mut states = States::of(&wanted);
+        let outputs = self.task.outputs_and_states(model, &batch, dropout, &mut states);
+        let smoothing = self.stage.train.label_smoothing;
+        let task_loss = match smoothing {
+            0.0 => self.task.loss(&outputs, &batch),
+            // invariant: a task without it was refused before the first step.
+            _ => self.task.smoothed_loss(&outputs, &batch, smoothing).expect("softened labels"),
+        };
         let task = scalar(&task_loss);
-        let active = self.stage.distill.as_ref().filter(|d| timeline.contains(d.start, d.end, step));
-        let (Some(distill), Some(teacher)) = (active, &self.teacher) else {
-            return (task_loss, Losses { total: task, task, distill: None });
+        let Some(teaching) = active else {
+            return (task_loss, Losses { total: task, task, ..Losses::default() });
         };
-        let plain = self.task.batch(examples, self.device);
-        let taught = self.task.outputs(teacher, &plain, None);
-        let loss = distillation(distill, &outputs, taught, &device);
-        let value = scalar(&loss);
-        let total = match distill.hardness {
-            1.0 => loss,
-            hardness => task_loss * (1.0 - hardness) + loss * hardness,
+        let lesson = teaching.lesson(self.task, examples, self.device, &outputs, &states.into_list());
+        let distill = Some(scalar(&lesson.divergence));
+        let mut total = match teaching.statement().hardness {
+            1.0 => lesson.divergence,
+            hardness => task_loss * (1.0 - hardness) + lesson.divergence * hardness,
         };
-        let losses = Losses { total: scalar(&total), task, distill: Some(value) };
+        let hidden = lesson.hidden.as_ref().map(scalar);
+        if let Some(error) = lesson.hidden {
+            total = total + error;
+        }
+        let losses = Losses { total: scalar(&total), task, distill, hidden };
         (total, losses)
     }
 
@@ -405,26 +460,6 @@ impl<T: Task> StageRun<'_, T> {
 
     fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
         observer.event(event).map_err(EngineError::Observer)
-    }
-}
-
-/// The mean divergence over the matched outputs.
-fn distillation(distill: &Distill, outputs: &[Output], taught: Vec<Output>, device: &Device) -> Tensor<1> {
-    let matched = |output: &&Output| {
-        distill.outputs.is_empty() || distill.outputs.iter().any(|name| name == output.name)
-    };
-    let mut sum: Option<Tensor<1>> = None;
-    let mut count = 0;
-    for student in outputs.iter().filter(matched) {
-        let Some(teacher) = taught.iter().find(|t| t.name == student.name) else { continue };
-        let constant = Tensor::from_data(teacher.logits.to_data(), device);
-        let loss = kl_divergence(student.logits.clone(), constant, distill.temperature);
-        sum = Some(sum.map_or(loss.clone(), |s| s + loss));
-        count += 1;
-    }
-    match sum {
-        Some(sum) => sum / f64::from(count),
-        None => Tensor::zeros([1], device),
     }
 }
 

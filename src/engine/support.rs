@@ -16,8 +16,5 @@ fn missing_of(stage: &Stage) -> Vec<EngineError> {
     if !stage.quantize.is_empty() {
         cannot("quantization-aware training");
     }
-    if stage.distill.as_ref().is_some_and(|d| d.hidden.is_some()) {
-        cannot("matching hidden states");
-    }
     list
 }

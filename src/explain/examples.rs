@@ -117,8 +117,8 @@ recipe compare {
         IN_RECIPE,
         "distill from teacher { hardness: 1.0, temperature: 2.0, match: [start_logits, end_logits] }",
     ),
-    ("train", IN_RECIPE, "train { weight_decay: 0.01, clip: 1.0, dropout: 10% }"),
-    ("evaluate", IN_RECIPE, "evaluate every 2 epochs"),
+    ("train", IN_RECIPE, "train { weight_decay: 0.01, clip: 1.0, dropout: 10%, label_smoothing: 10% }"),
+    ("evaluate", IN_RECIPE, "evaluate every 2 epochs { keep: best(f1) }"),
     ("allow", IN_RECIPE, "allow OB0701"),
     ("expect", IN_RECIPE, "expect { f1: 85.0 .. 100 }"),
 ];

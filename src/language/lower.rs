@@ -72,6 +72,7 @@ fn stage(stage: &recipe::Stage) -> Stage {
             hidden: distill.hidden.as_ref().map(|h| h.value.clone()),
         }),
         evaluate_every: stage.evaluate_every.as_ref().map(|e| e.value),
+        keep_best: stage.keep_best.as_ref().map(|k| k.value.clone()),
     }
 }
 

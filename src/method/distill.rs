@@ -1,4 +1,4 @@
-//! Learning from a teacher's logits.
+//! Learning from a teacher's logits, and from the states inside it.
 
 use burn::tensor::{Tensor, activation};
 
@@ -13,6 +13,26 @@ pub fn kl_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -
     let log_q = activation::log_softmax(student / temperature, 1);
     let sum = (log_p.clone().exp() * (log_p - log_q)).sum();
     sum * (temperature * temperature / rows as f64)
+}
+
+/// How far a student's hidden states are from the teacher's: `mean((x - y)²) / (mean(y²) + ε)` over
+/// `[rows, width]`, with the student's x and the teacher's y, which are constants; without ε the plain mean
+/// squared error (SquareHead, arXiv 2310.06927; SparseML's `PerLayerDistillationModifier`). Rows of padding
+/// are not among them.
+pub fn state_error(student: Tensor<2>, teacher: Tensor<2>, epsilon: Option<f64>) -> Tensor<1> {
+    let teacher = teacher.detach();
+    let error = (student - teacher.clone()).square().mean();
+    match epsilon {
+        Some(epsilon) => error / (teacher.square().mean() + epsilon),
+        None => error,
+    }
+}
+
+/// Which of a teacher's `of_teacher` modules each of a student's `of_student` resembles: one after the other
+/// where there are as many, else evenly spaced with the last at the last, as DistilBERT's and TinyBERT's
+/// students have it. `None` if the teacher has fewer.
+pub fn evenly_spaced(of_student: usize, of_teacher: usize) -> Option<Vec<usize>> {
+    (of_student <= of_teacher).then(|| (1..=of_student).map(|i| i * of_teacher / of_student - 1).collect())
 }
 
 #[cfg(test)]
@@ -45,5 +65,28 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<2>::from_data([[0.3f32, -1.2, -1e9]], &device);
         assert!(kl_divergence(x.clone(), x, 2.0).into_scalar::<f32>().abs() < 1e-7);
+    }
+
+    #[test]
+    fn the_last_layers_resemble_each_other_and_the_others_lie_evenly_between() {
+        assert_eq!(evenly_spaced(3, 12).unwrap(), [3, 7, 11]);
+        assert_eq!(evenly_spaced(4, 6).unwrap(), [0, 2, 3, 5]);
+        assert_eq!(evenly_spaced(2, 2).unwrap(), [0, 1]);
+        assert_eq!(evenly_spaced(3, 2), None);
+    }
+
+    #[test]
+    fn states_that_equal_the_teachers_have_no_error_and_the_teacher_gets_no_gradient() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_data([[0.5f32, -1.0], [2.0, 0.0]], &device).require_grad();
+        let y = Tensor::<2>::from_data([[0.5f32, -1.0], [2.0, 4.0]], &device).require_grad();
+        assert_eq!(state_error(x.clone(), x.clone(), Some(1e-6)).into_scalar::<f32>(), 0.0);
+        // One error of 16 in four; the mean square of the teacher is 21.25 / 4.
+        let error = state_error(x.clone(), y.clone(), Some(0.0));
+        assert!((error.clone().into_scalar::<f32>() - 16.0 / 21.25).abs() < 1e-6);
+        assert_eq!(state_error(x.clone(), y.clone(), None).into_scalar::<f32>(), 4.0);
+        let gradients = error.backward();
+        assert!(y.grad(&gradients).is_none_or(|g| g.abs().sum().into_scalar::<f32>() == 0.0));
+        assert!(x.grad(&gradients).unwrap().abs().sum().into_scalar::<f32>() > 0.0);
     }
 }

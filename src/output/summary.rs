@@ -14,6 +14,15 @@ use super::figures::{bytes, count, duration, metric, percent, place, title};
 pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seconds: f64) -> String {
     let mut text = String::new();
     text.push_str(&models(results));
+    for result in results {
+        if let Some(kept) = &result.kept {
+            let (name, metric) = (&result.name, title(&kept.metric));
+            let (step, value) = (kept.step, kept.value);
+            text.push_str(&format!(
+                "Kept    {name} as it was before step {step}, where {metric} was best: {value:.1}\n"
+            ));
+        }
+    }
     if let Some(last) = results.iter().rev().find(|r| !r.branch) {
         text.push('\n');
         text.push_str(&layers(last));

@@ -23,5 +23,5 @@ pub mod selector;
 pub mod table;
 
 pub use config::{BertConfig, BertShape};
-pub use selector::{Selector, SelectorError};
+pub use selector::{Matcher, Selector, SelectorError};
 pub use table::{Parameter, ParameterTable};

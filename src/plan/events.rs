@@ -97,7 +97,11 @@ pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
     if let Some(every) = stage.evaluate_every {
         add(every, "evaluate", format!("measure, and again every {every}"), None);
     }
-    add(stage.length, "evaluate", "measure".to_owned(), None);
+    let end = match &stage.keep_best {
+        None => "measure".to_owned(),
+        Some(metric) => format!("measure; keep the weights of the best {metric} since the last pruning"),
+    };
+    add(stage.length, "evaluate", end, None);
     // Nominal order does not depend on the length of an epoch wherever it is known.
     let spe = steps_per_epoch.unwrap_or(UNKNOWN);
     list.sort_by_key(|h| h.at.in_steps(spe));

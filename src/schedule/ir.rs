@@ -164,6 +164,10 @@ pub struct Stage {
     /// Measure on held-out data this often, besides the end of the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluate_every: Option<Time>,
+    /// The metric whose best measurement decides which weights the stage ends with: of those measured once
+    /// nothing is left to prune. The last weights if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_best: Option<String>,
 }
 
 /// How a stage trains.
@@ -187,6 +191,33 @@ pub struct Train {
     /// Dropout in place of the model's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
+    /// The share of a label that is spread over all choices; zero for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    /// Which examples make a batch.
+    #[serde(default, skip_serializing_if = "Batches::is_default")]
+    pub batches: Batches,
+}
+
+/// Which examples make a batch; every epoch has each of them once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Batches {
+    /// Any.
+    #[default]
+    Shuffled,
+    /// Those of about one length, so that little is padded.
+    Bucketed,
+}
+
+impl Batches {
+    fn is_default(&self) -> bool {
+        *self == Batches::Shuffled
+    }
+}
+
+fn is_zero(n: &f64) -> bool {
+    *n == 0.0
 }
 
 fn one() -> usize {

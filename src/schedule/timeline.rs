@@ -196,6 +196,8 @@ mod tests {
                 epsilon: 1e-8,
                 clip: 0.0,
                 dropout: None,
+                label_smoothing: 0.0,
+                batches: Default::default(),
             },
             layers: None,
             lr,
@@ -206,6 +208,7 @@ mod tests {
             quantize: vec![],
             distill: None,
             evaluate_every: Some("0.5 epochs".parse().unwrap()),
+            keep_best: None,
         };
         Timeline::new(&stage, spe)
     }

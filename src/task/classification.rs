@@ -1,12 +1,13 @@
 //! Labels for texts and pairs of texts: BERT with a logit for each label.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::data::pairs::Sequence;
+use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, classification};
 use super::model::kernels::Dropout;
 use super::model::{BertForSequenceClassification, Noise, Tokens};
-use super::{Output, Task};
+use super::{Output, States, Task};
 
 /// Classification of texts.
 #[derive(Debug)]
@@ -59,16 +60,34 @@ impl Task for Classification {
         batch: &Batch,
         dropout: Option<u64>,
     ) -> Vec<Output> {
+        self.outputs_and_states(model, batch, dropout, &mut States::none())
+    }
+
+    fn outputs_and_states(
+        &self,
+        model: &BertForSequenceClassification,
+        batch: &Batch,
+        dropout: Option<u64>,
+        states: &mut States,
+    ) -> Vec<Output> {
         let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
         let pooled = dropout.map_or(Dropout::NONE, |seed| Dropout::drawn(self.pooled_dropout, seed, 3));
-        let logits = model.forward(&batch.tokens, batch.first.clone(), noise, pooled);
+        let logits = model.forward_with(&batch.tokens, batch.first.clone(), noise, pooled, states);
         vec![Output { name: "logits", logits }]
     }
 
     /// The mean cross-entropy.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
-        let log = activation::log_softmax(outputs[0].logits.clone(), 1);
-        -log.gather(1, batch.labels.clone().unsqueeze_dim(1)).mean()
+        cross_entropy(outputs[0].logits.clone(), batch.labels.clone())
+    }
+
+    fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
+        let (logits, labels) = (outputs[0].logits.clone(), batch.labels.clone());
+        Some(smoothed_cross_entropy(logits, labels, smoothing, None))
+    }
+
+    fn length(&self, example: usize) -> usize {
+        self.train[example].ids.len()
     }
 
     fn evaluate(
@@ -117,16 +136,23 @@ impl Classification {
         device: &Device,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<usize> {
-        let mut predicted = Vec::with_capacity(sequences.len());
-        for part in sequences.chunks(EVALUATION_BATCH) {
-            let part: Vec<&Sequence> = part.iter().collect();
-            let batch = Batch::arrange(&part, device);
+        let mut predicted = vec![0; sequences.len()];
+        let mut done = 0;
+        // Sequences of one length together: where batches are padded, little is.
+        let mut order: Vec<usize> = (0..sequences.len()).collect();
+        order.sort_by_key(|i| sequences[*i].ids.len());
+        for part in order.chunks(EVALUATION_BATCH) {
+            let own: Vec<&Sequence> = part.iter().map(|i| &sequences[*i]).collect();
+            let batch = Batch::arrange(&own, device);
             let logits = self.outputs(model, &batch, None).remove(0).logits;
             let width = logits.dims()[1].max(1);
             // invariant: logits are floats that convert to f32.
             let values = logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits");
-            predicted.extend(values.chunks(width).map(largest));
-            progress(predicted.len());
+            for (place, row) in part.iter().zip(values.chunks(width)) {
+                predicted[*place] = largest(row);
+            }
+            done += part.len();
+            progress(done);
         }
         predicted
     }

@@ -1,11 +1,12 @@
 //! Guessing hidden tokens: BERT with a logit for each entry of the vocabulary.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::data::masking::{Masked, Masking};
+use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, language_model::MeanLoss};
 use super::model::{BertForMaskedLM, BertModel, Noise, Tokens};
-use super::{Output, Task};
+use super::{Output, States, Task};
 
 /// Masked-language modelling.
 ///
@@ -60,20 +61,32 @@ impl Task for MaskedLanguage {
     }
 
     fn outputs(&self, model: &BertForMaskedLM, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
+        self.outputs_and_states(model, batch, dropout, &mut States::none())
+    }
+
+    fn outputs_and_states(
+        &self,
+        model: &BertForMaskedLM,
+        batch: &Batch,
+        dropout: Option<u64>,
+        states: &mut States,
+    ) -> Vec<Output> {
         let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
-        let logits = model.forward(&batch.tokens, batch.rows.clone(), noise);
+        let logits = model.forward_with(&batch.tokens, batch.rows.clone(), noise, states);
         vec![Output { name: "logits", logits }]
     }
 
     /// The mean cross-entropy over hidden tokens.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
-        let logits = outputs[0].logits.clone();
-        let logits = match &batch.hidden {
-            Some(rows) => logits.select(0, rows.clone()),
-            None => logits,
-        };
-        let log = activation::log_softmax(logits, 1);
-        -log.gather(1, batch.answers.clone().unsqueeze_dim(1)).mean()
+        cross_entropy(batch.of_hidden(outputs), batch.answers.clone())
+    }
+
+    fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
+        Some(smoothed_cross_entropy(batch.of_hidden(outputs), batch.answers.clone(), smoothing, None))
+    }
+
+    fn length(&self, example: usize) -> usize {
+        self.train[example].len()
     }
 
     /// The mean loss over hidden tokens in nats, and its exponential.
@@ -114,6 +127,15 @@ fn mix(seed: u64, number: u64) -> u64 {
 }
 
 impl Batch {
+    /// The logits of hidden tokens.
+    fn of_hidden(&self, outputs: &[Output]) -> Tensor<2> {
+        let logits = outputs[0].logits.clone();
+        match &self.hidden {
+            Some(rows) => logits.select(0, rows.clone()),
+            None => logits,
+        }
+    }
+
     fn arrange(masked: &Masked, every_token: bool, device: &Device) -> Self {
         let types: Vec<Vec<u32>> = masked.sequences.iter().map(|s| vec![0; s.len()]).collect();
         let parts: Vec<(&[u32], &[u32])> =

@@ -3,21 +3,25 @@
 //! The engine knows a [`Task`] only: it asks for batches, named outputs, a loss and metrics.
 //! Three are built in, each a BERT with a head: [`question_answering`] finds answers in texts,
 //! [`classification`] gives texts and pairs of texts a label, [`masked_language`] guesses hidden
-//! tokens. [`prepare`] makes them from a schedule's model and data.
+//! tokens. [`prepare`] makes them from a schedule's model and data; [`states`] are what a teacher shows of
+//! its inside, [`loss`] is what classifiers minimise.
 
 pub mod classification;
 pub mod data;
+pub mod loss;
 pub mod masked_language;
 pub mod metric;
 pub mod model;
 pub mod parameters;
 pub mod prepare;
 pub mod question_answering;
+pub mod states;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use metric::Metrics;
+pub use states::{State, States};
 
 /// A named output of a model: one row of logits for each thing that is decided.
 #[derive(Clone, Debug)]
@@ -45,8 +49,32 @@ pub trait Task {
     /// The model's outputs. `dropout` is a seed while training, `None` otherwise.
     fn outputs(&self, model: &Self::Model, batch: &Self::Batch, dropout: Option<u64>) -> Vec<Output>;
 
+    /// The same outputs, and into `states` what modules inside the model give in the same pass, by their
+    /// names: what `distill { hidden: … }` matches. Leave it out if no recipe of yours does.
+    fn outputs_and_states(
+        &self,
+        model: &Self::Model,
+        batch: &Self::Batch,
+        dropout: Option<u64>,
+        _states: &mut States,
+    ) -> Vec<Output> {
+        self.outputs(model, batch, dropout)
+    }
+
     /// The mean loss over the batch, `[1]`.
     fn loss(&self, outputs: &[Output], batch: &Self::Batch) -> Tensor<1>;
+
+    /// The mean loss with labels that are softened by a share of `smoothing`, while training. `None` if this
+    /// task cannot soften its labels: then a recipe with `label_smoothing` is refused before the first step.
+    fn smoothed_loss(&self, _: &[Output], _: &Self::Batch, _smoothing: f64) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// How long a training example is, in tokens or any other unit: what `batches: bucketed` goes by. All
+    /// are alike if it is left out.
+    fn length(&self, _example: usize) -> usize {
+        1
+    }
 
     /// The model with only these layers of its encoder, renumbered in this order. `None` if the model
     /// has no such layers.

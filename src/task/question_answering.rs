@@ -1,12 +1,13 @@
 //! Finding answers in texts: BERT with a start and an end logit for each token.
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::data::features::Feature;
 use super::data::squad::Question;
+use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, squad, squad::Guess};
 use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
-use super::{Output, Task};
+use super::{Output, States, Task};
 
 /// Question answering on windows of texts.
 #[derive(Debug)]
@@ -57,8 +58,18 @@ impl Task for QuestionAnswering {
     }
 
     fn outputs(&self, model: &BertForQuestionAnswering, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
+        self.outputs_and_states(model, batch, dropout, &mut States::none())
+    }
+
+    fn outputs_and_states(
+        &self,
+        model: &BertForQuestionAnswering,
+        batch: &Batch,
+        dropout: Option<u64>,
+        states: &mut States,
+    ) -> Vec<Output> {
         let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
-        let logits = model.forward(&batch.tokens, noise).select(0, batch.rows.clone());
+        let logits = model.forward_with(&batch.tokens, noise, states).select(0, batch.rows.clone());
         let logits = logits.reshape([batch.windows, batch.length, 2]);
         ["start_logits", "end_logits"]
             .into_iter()
@@ -72,14 +83,18 @@ impl Task for QuestionAnswering {
 
     /// The mean of the cross-entropies of the first and the last token.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
-        let mut total: Option<Tensor<1>> = None;
-        for (output, answer) in outputs.iter().zip(&batch.answers) {
-            let log = activation::log_softmax(output.logits.clone(), 1);
-            let one = -log.gather(1, answer.clone().unsqueeze_dim(1)).mean();
-            total = Some(total.map_or(one.clone(), |t| t + one));
-        }
-        // invariant: a question-answering model has two outputs.
-        total.expect("start and end logits") / 2.0
+        mean_of_both(outputs, batch, cross_entropy)
+    }
+
+    /// The same with softened labels; places of padding have no share.
+    fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
+        Some(mean_of_both(outputs, batch, |logits, answers| {
+            smoothed_cross_entropy(logits, answers, smoothing, Some(batch.padding.clone()))
+        }))
+    }
+
+    fn length(&self, example: usize) -> usize {
+        self.train[example].ids.len()
     }
 
     fn evaluate(
@@ -109,6 +124,18 @@ impl Task for QuestionAnswering {
     }
 }
 
+/// The mean of the losses of the first and the last token.
+fn mean_of_both(
+    outputs: &[Output],
+    batch: &Batch,
+    loss: impl Fn(Tensor<2>, Tensor<1, Int>) -> Tensor<1>,
+) -> Tensor<1> {
+    let both = outputs.iter().zip(&batch.answers);
+    let sum = both.map(|(output, answer)| loss(output.logits.clone(), answer.clone())).reduce(|a, b| a + b);
+    // invariant: a question-answering model has two outputs.
+    sum.expect("start and end logits") / 2.0
+}
+
 impl QuestionAnswering {
     /// The best answer to every held-out question, in order, and how likely there is none: the least
     /// score of `[CLS]` over its windows, against the answer's.
@@ -118,32 +145,39 @@ impl QuestionAnswering {
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Vec<Guess> {
-        let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
-        let mut nothing: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
+        // The score of no answer and the best answer of every window.
+        let mut found: Vec<(f32, Option<(f32, usize, usize)>)> = vec![(f32::INFINITY, None); self.dev.len()];
         let mut done = 0;
-        for windows in self.dev.chunks(EVALUATION_BATCH) {
-            let windows: Vec<&Feature> = windows.iter().collect();
+        // Windows of one length together: where batches are padded, little is.
+        let mut order: Vec<usize> = (0..self.dev.len()).collect();
+        order.sort_by_key(|i| self.dev[*i].ids.len());
+        for part in order.chunks(EVALUATION_BATCH) {
+            let windows: Vec<&Feature> = part.iter().map(|i| &self.dev[*i]).collect();
             let batch = Batch::arrange(&windows, device);
             let mut logits = self.outputs(model, &batch, None).into_iter().map(|o| {
                 // invariant: logits are floats that convert to f32.
                 o.logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits")
             });
             let (start, end) = (logits.next().unwrap_or_default(), logits.next().unwrap_or_default());
-            for (i, window) in windows.iter().enumerate() {
+            for (i, (window, place)) in windows.iter().zip(part).enumerate() {
                 let row = i * batch.length..(i + 1) * batch.length;
-                let least = &mut nothing[window.question];
-                *least = least.min(start[row.start] + end[row.start]);
-                let Some((score, from, to)) = best_span(window, &start[row.clone()], &end[row]) else {
-                    continue;
-                };
-                let context: &str = &self.dev_questions[window.question].context;
-                let entry = &mut best[window.question];
-                if score > entry.0 {
-                    *entry = (score, &context[from..to]);
-                }
+                let nothing = start[row.start] + end[row.start];
+                found[*place] = (nothing, best_span(window, &start[row.clone()], &end[row]));
             }
             done += windows.len();
             progress(done, self.dev.len());
+        }
+        let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
+        let mut nothing: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
+        for (window, (of_nothing, span)) in self.dev.iter().zip(found) {
+            let least = &mut nothing[window.question];
+            *least = least.min(of_nothing);
+            let Some((score, from, to)) = span else { continue };
+            let context: &str = &self.dev_questions[window.question].context;
+            let entry = &mut best[window.question];
+            if score > entry.0 {
+                *entry = (score, &context[from..to]);
+            }
         }
         let guess = |((score, text), nothing): ((f32, &str), f32)| Guess {
             text: text.to_owned(),

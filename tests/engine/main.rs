@@ -1,9 +1,12 @@
 //! What needs the engine: numbers against golden files, training, pruning, the binary's runs.
 
+mod best;
 mod examples;
 mod golden;
 mod golden_obs;
 mod heads;
+mod keeping;
+mod learning;
 mod memory;
 mod metrics;
 mod run_log;

@@ -10,6 +10,7 @@ fn obertc(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_obertc"))
         .args(arguments)
         .env("NO_COLOR", "1")
+        .env("OBERT_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap()

@@ -147,6 +147,8 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
             epsilon: 1e-8,
             clip: 0.0,
             dropout: None,
+            label_smoothing: 0.0,
+            batches: Default::default(),
         },
         layers: None,
         lr: vec![],
@@ -157,6 +159,7 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
         quantize: vec![],
         distill: None,
         evaluate_every: None,
+        keep_best: None,
     };
     let schedule = Schedule {
         format: obert::schedule::ir::FORMAT,

@@ -9,30 +9,31 @@ use obert::task::data::builtin;
 use obert::task::data::squad::Question;
 use serde_json::Value;
 
-fn obertc(arguments: &[&str]) -> Output {
+pub fn obertc(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_obertc"))
         .args(arguments)
         .env("NO_COLOR", "1")
+        .env("OBERT_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A folder with a tiny model that was never trained, and data of every kind.
-struct Workshop {
+pub struct Workshop {
     folder: tempfile::TempDir,
 }
 
 impl Workshop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let shop = Workshop { folder: tempfile::tempdir().unwrap() };
         let start = "  model: bert(layers: 2, hidden: 32, heads: 2)
   data: builtin_reading(train: 16, dev: 4)
@@ -41,7 +42,7 @@ impl Workshop {
         shop
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -52,7 +53,7 @@ impl Workshop {
     }
 
     /// Runs a recipe of these statements into the folder `name`.
-    fn run(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> Output {
+    pub fn run(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> Output {
         let used =
             if statements.contains("encoder_linears") { "use std.bert.{encoder_linears}\n" } else { "" };
         let text = format!("edition 2026\n{used}recipe r for {epochs} epochs {{\n{statements}\n}}\n");
@@ -69,7 +70,7 @@ impl Workshop {
         obertc(&arguments)
     }
 
-    fn succeeds(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> String {
+    pub fn succeeds(&self, name: &str, epochs: u32, statements: &str, more: &[&str]) -> String {
         let output = self.run(name, epochs, statements, more);
         assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
         stdout(&output)
@@ -85,7 +86,7 @@ impl Workshop {
     }
 
     /// Questions with the kind of answer they ask for.
-    fn write_labels(&self, folder: &str) {
+    pub fn write_labels(&self, folder: &str) {
         let kind = |q: &Question| match q.question.split(' ').next().unwrap_or("") {
             "Who" | "From" => "person",
             "Where" | "In" | "Which" => "place",
@@ -101,7 +102,7 @@ impl Workshop {
         self.write(&format!("{folder}/dev.csv"), &table(&split.dev));
     }
 
-    fn write_texts(&self, folder: &str) {
+    pub fn write_texts(&self, folder: &str) {
         let texts = |questions: &[Question]| {
             questions.iter().map(|q| format!("{}\n\n", q.context)).collect::<String>()
         };
@@ -110,7 +111,7 @@ impl Workshop {
         self.write(&format!("{folder}/validation.txt"), &texts(&split.dev));
     }
 
-    fn write_questions(&self, folder: &str) {
+    pub fn write_questions(&self, folder: &str) {
         let squad = |questions: &[Question]| {
             let paragraphs: Vec<Value> = questions
                 .iter()
@@ -151,7 +152,7 @@ fn zeros(folder: &Path) -> BTreeMap<String, Vec<bool>> {
         .collect()
 }
 
-const CLASSIFY: &str = "  data: classify(text: \"question\", label: \"kind\", max_length: 32)";
+pub const CLASSIFY: &str = "  data: classify(text: \"question\", label: \"kind\", max_length: 32)";
 
 fn classify(statements: &str) -> String {
     format!("  model: \"elsewhere\"\n{CLASSIFY}\n  batch: 8\n  lr {{ 0..1 epochs: 1e-3 }}\n{statements}")

@@ -103,6 +103,8 @@ fn five_training_steps_equal_those_of_pytorch() {
         epsilon: 1e-8,
         clip: number("clip"),
         dropout: None,
+        label_smoothing: 0.0,
+        batches: Default::default(),
     };
     let mut model = load(&tiny(), &device).model;
     let mut optimizer = AdamW::new(&settings, &model);

@@ -67,6 +67,8 @@ pub struct Stage {
     pub distill: Option<Distill>,
     /// How often it is measured.
     pub evaluate_every: Option<Spanned<Time>>,
+    /// The metric whose best measurement is kept.
+    pub keep_best: Option<Spanned<String>>,
     /// Findings that are silenced in here.
     pub allow: Vec<Code>,
     /// Windows of statements that could not be read whole.

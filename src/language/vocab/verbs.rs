@@ -74,6 +74,26 @@ pub const HIDDEN: &[Choice] = &[Choice {
     doc: "The mean squared error of modules' outputs.",
 }];
 
+/// Which weights a stage ends with.
+pub const KEPT: &[Choice] = &[
+    Choice::word("last", "Those of its last step."),
+    Choice {
+        name: "best",
+        arguments: &[Setting::required(
+            "metric",
+            Type::NewName,
+            "The metric, such as `f1`; of `loss` and `perplexity` the least is best.",
+        )],
+        doc: "Those of the best measurement since the last pruning instant, as `best(f1)`.",
+    },
+];
+
+/// Which examples make a batch.
+pub const BATCHES: &[Choice] = &[
+    Choice::word("shuffled", "Any, in an order drawn for every epoch."),
+    Choice::word("bucketed", "Those of about one length: less padding where batches are padded."),
+];
+
 /// Which weights go together.
 pub const PATTERNS: &[Choice] = &[
     Choice::word("unstructured", "Every weight by itself."),
@@ -549,6 +569,20 @@ pub const VERBS: &[Verb] = &[
             )
             .formerly(&["max_grad_norm"]),
             Setting::optional("dropout", Type::Ratio, "Dropout in place of the model's own."),
+            Setting::with_default(
+                "label_smoothing",
+                Type::Ratio,
+                "0%",
+                "The share of a label that is spread over all choices.",
+            )
+            .formerly(&["label_smoothing_factor"]),
+            Setting::with_default(
+                "batches",
+                Type::Choice(BATCHES),
+                "shuffled",
+                "Which examples make a batch.",
+            )
+            .formerly(&["group_by_length"]),
         ]),
         places: &[Place::Recipe, Place::Stage],
         repeats: false,
@@ -556,10 +590,16 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "evaluate",
         doc: "Measures on held-out data while the stage trains; its end is always measured.",
-        form: "evaluate every 1 epoch",
+        form: "evaluate every 1 epoch { keep: best(f1) }",
         operand: None,
         clauses: &[Setting::required("every", Type::Duration, "The time between measurements.")],
-        body: Body::None,
+        body: Body::Settings(&[Setting::with_default(
+            "keep",
+            Type::Choice(KEPT),
+            "last",
+            "Which weights the stage ends with.",
+        )
+        .formerly(&["load_best_model_at_end", "metric_for_best_model"])]),
         places: &[Place::Stage],
         repeats: false,
     },

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::diag::{Code, Diagnostic, Sources};
 
+use super::cache::{Counter, Key, Progress};
 use super::files::{self, DEV, TRAIN};
 use super::rows::Table;
 use super::squad::Need;
@@ -82,9 +83,17 @@ pub fn pack(
     documents: &[String],
     tokenizer: &Tokenizer,
     max_length: usize,
+    progress: &Progress,
 ) -> Result<Vec<Vec<u32>>, Diagnostic> {
-    let each: Result<Vec<Vec<u32>>, String> =
-        documents.par_iter().map(|text| tokenizer.encode(text).map(|e| e.ids)).collect();
+    let counter = Counter::new(documents.len(), progress);
+    let each: Result<Vec<Vec<u32>>, String> = documents
+        .par_iter()
+        .map(|text| {
+            let ids = tokenizer.encode(text)?.ids;
+            counter.one();
+            Ok(ids)
+        })
+        .collect();
     let each = each.map_err(|why| {
         Diagnostic::unlocated(Code::TokenizerNotReadable, format!("a text cannot be tokenized: {why}"))
             .help("is the tokenizer the model's own?")
@@ -107,8 +116,17 @@ pub fn pack(
     Ok(stream.chunks(room).map(wrap).collect())
 }
 
+/// The key of the sequences of these documents.
+pub fn key(documents: &[String], tokenizer: &Tokenizer, max_length: usize) -> Key {
+    let mut key = Key::new("masked language modelling", tokenizer);
+    key.number(max_length);
+    documents.iter().for_each(|text| key.text(text));
+    key
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::cache::unwatched;
     use super::*;
 
     #[test]
@@ -130,7 +148,7 @@ mod tests {
         let words = "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e";
         let tokenizer = Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), true).unwrap();
         let documents = ["a b c", "d e", "a"].map(str::to_owned);
-        let packed = pack(&documents, &tokenizer, 6).unwrap();
+        let packed = pack(&documents, &tokenizer, 6, &unwatched).unwrap();
         // a b c [SEP] | d e [SEP] a
         assert_eq!(packed, [vec![2, 5, 6, 7, 3, 3], vec![2, 8, 9, 3, 5, 3]]);
     }

@@ -1,9 +1,12 @@
 //! Long contexts cut into overlapping windows of tokens.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::diag::{Code, Diagnostic};
 
+use super::cache::{Counter, Kept, Key, Numbers, Progress, Reader, unwatched};
 use super::squad::Question;
 use super::tokenize::{Encoded, Tokenizer};
 
@@ -42,31 +45,85 @@ pub fn features(
     tokenizer: &Tokenizer,
     windows: Windows,
 ) -> Result<Vec<Feature>, Diagnostic> {
-    let each: Result<Vec<Vec<Feature>>, Diagnostic> = questions
+    features_told(questions, tokenizer, windows, &unwatched)
+}
+
+/// The same, telling how many questions are done.
+///
+/// # Errors
+/// The same.
+pub fn features_told(
+    questions: &[Question],
+    tokenizer: &Tokenizer,
+    windows: Windows,
+    progress: &Progress,
+) -> Result<Vec<Feature>, Diagnostic> {
+    let counter = Counter::new(questions.len(), progress);
+    // Questions about one text stand together: it is tokenized once.
+    let same = |a: &Question, b: &Question| Arc::ptr_eq(&a.context, &b.context);
+    let groups: Vec<&[Question]> = questions.chunk_by(same).collect();
+    let mut first = 0;
+    let starts: Vec<usize> = groups
+        .iter()
+        .map(|group| {
+            first += group.len();
+            first - group.len()
+        })
+        .collect();
+    let each: Result<Vec<Vec<Feature>>, Diagnostic> = groups
         .par_iter()
-        .enumerate()
-        .map(|(index, question)| cut(index, question, tokenizer, windows))
+        .zip(starts)
+        .map(|(group, start)| {
+            let context = encode(&group[0], &group[0].context, tokenizer)?;
+            let mut list = Vec::new();
+            for (i, question) in group.iter().enumerate() {
+                list.extend(cut(start + i, question, &context, tokenizer, windows)?);
+                counter.one();
+            }
+            Ok(list)
+        })
         .collect();
     Ok(each?.into_iter().flatten().collect())
+}
+
+/// The key of the windows of these questions.
+pub fn key(questions: &[Question], tokenizer: &Tokenizer, windows: Windows) -> Key {
+    let mut key = Key::new("question answering", tokenizer);
+    key.number(windows.max_length);
+    key.number(windows.doc_stride);
+    for question in questions {
+        key.text(&question.question);
+        key.text(&question.context);
+        // Only the first answer is trained on.
+        match question.answers.first() {
+            None => key.number(0),
+            Some(answer) => {
+                key.number(1 + answer.start);
+                key.number(answer.text.len());
+            }
+        }
+    }
+    key
+}
+
+fn encode(question: &Question, text: &str, tokenizer: &Tokenizer) -> Result<Encoded, Diagnostic> {
+    tokenizer.encode(text).map_err(|why| {
+        Diagnostic::unlocated(
+            Code::TokenizerNotReadable,
+            format!("question `{}` cannot be tokenized: {why}", question.id),
+        )
+        .help("is the tokenizer the model's own?")
+    })
 }
 
 fn cut(
     index: usize,
     question: &Question,
+    context: &Encoded,
     tokenizer: &Tokenizer,
     windows: Windows,
 ) -> Result<Vec<Feature>, Diagnostic> {
-    let encode = |text: &str| {
-        tokenizer.encode(text).map_err(|why| {
-            Diagnostic::unlocated(
-                Code::TokenizerNotReadable,
-                format!("question `{}` cannot be tokenized: {why}", question.id),
-            )
-            .help("is the tokenizer the model's own?")
-        })
-    };
-    let asked = encode(question.question.trim_start())?;
-    let context = encode(&question.context)?;
+    let asked = encode(question, question.question.trim_start(), tokenizer)?;
     let room = windows.max_length.saturating_sub(asked.ids.len() + 3);
     // Windows must move on by at least one token.
     if room <= windows.doc_stride && context.ids.len() > room {
@@ -86,7 +143,7 @@ fn cut(
     let mut first = 0;
     loop {
         let last = (first + room).min(context.ids.len());
-        list.push(window(index, question, tokenizer, &asked, &context, first..last));
+        list.push(window(index, question, tokenizer, &asked, context, first..last));
         if last == context.ids.len() {
             return Ok(list);
         }
@@ -129,8 +186,46 @@ fn answer_tokens(question: &Question, offsets: &[(usize, usize)]) -> Option<(usi
     (first <= last).then_some((first, last))
 }
 
+/// Types follow from where the context begins; each token's bytes are told from where the last one's end.
+impl Kept for Feature {
+    fn write(&self, out: &mut Numbers) {
+        out.push(self.question);
+        out.list(&self.ids);
+        out.push(self.context_start);
+        out.push(self.offsets.len());
+        let mut at = 0;
+        for (from, to) in &self.offsets {
+            // Bytes of tokens rise; whatever does not is told by a number that cannot be.
+            out.push(from.wrapping_sub(at));
+            out.push(to.wrapping_sub(*from));
+            at = *to;
+        }
+        out.push(self.answer.0);
+        out.push(self.answer.1);
+    }
+
+    fn read(numbers: &mut Reader) -> Option<Self> {
+        let question = numbers.next()?;
+        let ids = numbers.list()?;
+        let context_start = numbers.next().filter(|start| *start <= ids.len())?;
+        let mut types = vec![0; context_start];
+        types.resize(ids.len(), 1);
+        let count = numbers.count()?;
+        let mut offsets = Vec::with_capacity(count);
+        let mut at = 0usize;
+        for _ in 0..count {
+            let from = at.wrapping_add(numbers.next()?);
+            at = from.wrapping_add(numbers.next()?);
+            offsets.push((from, at));
+        }
+        let answer = (numbers.next()?, numbers.next()?);
+        Some(Feature { question, ids, types, context_start, offsets, answer })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::cache::Making;
     use super::super::squad::Answer;
     use super::*;
 
@@ -166,5 +261,26 @@ mod tests {
         let q = [question("a b c d e f g h i j", "e")];
         let error = features(&q, &tokenizer(), Windows { max_length: 7, doc_stride: 2 }).unwrap_err();
         assert!(error.message.contains("no more than the overlap"), "{}", error.message);
+    }
+
+    #[test]
+    fn windows_are_kept_and_read_again_as_they_were() {
+        let mut questions = vec![question("a b c d e f g h i j", "e f"), question("a b", "b")];
+        // Two questions about one text, which is tokenized once.
+        let context = questions[0].context.clone();
+        questions.insert(1, Question { context, ..question("a b c d e f g h i j", "h") });
+        let windows = Windows { max_length: 10, doc_stride: 2 };
+        let list = features(&questions, &tokenizer(), windows).unwrap();
+        assert_eq!(list.iter().map(|f| f.question).collect::<Vec<_>>(), [0, 0, 0, 1, 1, 1, 2]);
+        assert_eq!(list[5].answer, (5, 5), "each has its own answer");
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..2 {
+            let mut making = Making::new(Some(dir.path().to_owned()), &unwatched);
+            let got = making.features(key(&questions, &tokenizer(), windows), |_| match round {
+                0 => Ok(list.clone()),
+                _ => panic!("it was kept"),
+            });
+            assert_eq!(got.unwrap(), list);
+        }
     }
 }

@@ -7,9 +7,11 @@
 //! - [`features`]: long contexts cut into windows of tokens;
 //! - [`rows`] and [`labelled`]: texts with labels from tables; [`pairs`]: the same in tokens;
 //! - [`documents`]: texts packed into sequences; [`masking`]: which tokens are hidden;
+//! - [`cache`]: features kept on disk;
 //! - [`sampler`]: which examples make which batch.
 
 pub mod builtin;
+pub mod cache;
 pub mod documents;
 pub mod features;
 pub mod files;

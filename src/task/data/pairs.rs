@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::diag::{Code, Diagnostic};
 
+use super::cache::{Counter, Kept, Key, Numbers, Progress, Reader};
 use super::labelled::Example;
 use super::tokenize::Tokenizer;
 
@@ -18,7 +19,7 @@ pub struct Sequence {
     pub label: usize,
 }
 
-/// Tokenizes examples. `number` gives the number of a label.
+/// Tokenizes examples, telling how many are done. `number` gives the number of a label.
 ///
 /// # Errors
 /// A tokenizer that fails, or a label without a number.
@@ -27,7 +28,9 @@ pub fn sequences(
     tokenizer: &Tokenizer,
     max_length: usize,
     number: impl Fn(&str) -> Option<usize> + Sync,
+    progress: &Progress,
 ) -> Result<Vec<Sequence>, Diagnostic> {
+    let counter = Counter::new(examples.len(), progress);
     examples
         .par_iter()
         .map(|example| {
@@ -59,9 +62,49 @@ pub fn sequences(
                 ids.push(tokenizer.sep());
             }
             types.resize(ids.len(), 1);
+            counter.one();
             Ok(Sequence { ids, types, label })
         })
         .collect()
+}
+
+/// The key of the sequences of these examples.
+pub fn key(
+    examples: &[Example],
+    tokenizer: &Tokenizer,
+    max_length: usize,
+    number: impl Fn(&str) -> Option<usize>,
+) -> Key {
+    let mut key = Key::new("classification", tokenizer);
+    key.number(max_length);
+    for example in examples {
+        key.text(&example.text);
+        match &example.pair {
+            None => key.number(0),
+            Some(pair) => {
+                key.number(1);
+                key.text(pair);
+            }
+        }
+        key.number(number(&example.label).map_or(0, |n| n + 1));
+    }
+    key
+}
+
+/// Types are 0 for the first text and 1 for the second.
+impl Kept for Sequence {
+    fn write(&self, out: &mut Numbers) {
+        out.list(&self.ids);
+        out.push(self.types.iter().take_while(|t| **t == 0).count());
+        out.push(self.label);
+    }
+
+    fn read(numbers: &mut Reader) -> Option<Self> {
+        let ids = numbers.list()?;
+        let mut types = vec![0; numbers.next().filter(|n| *n <= ids.len())?];
+        types.resize(ids.len(), 1);
+        Some(Sequence { types, label: numbers.next()?, ids })
+    }
 }
 
 /// Cuts the longer text, or both, until they fit with their special tokens (`longest_first` of

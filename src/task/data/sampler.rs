@@ -1,4 +1,5 @@
-//! Which examples make which batch: a permutation of each epoch, drawn from the seed.
+//! Which examples make which batch: a permutation of each epoch, drawn from the seed; where lengths are given,
+//! examples of about one length make a batch.
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -11,13 +12,24 @@ pub struct Sampler {
     examples: usize,
     batch: usize,
     seed: u64,
+    lengths: Option<Vec<usize>>,
     epoch: Option<(u64, Vec<usize>)>,
 }
+
+/// Batches whose examples are sorted by length among each other: enough for batches of hardly any padding,
+/// few enough that the same examples rarely meet again.
+const POOL: usize = 64;
 
 impl Sampler {
     /// Batches of `batch` out of `examples` examples, both above zero.
     pub fn new(examples: usize, batch: usize, seed: u64) -> Self {
-        Sampler { examples, batch: batch.max(1), seed, epoch: None }
+        Sampler { examples, batch: batch.max(1), seed, lengths: None, epoch: None }
+    }
+
+    /// Batches of `batch` examples of about one length: each epoch's permutation is sorted by length in pools
+    /// of 64 batches, and the batches come in an order that is drawn as well.
+    pub fn by_length(lengths: Vec<usize>, batch: usize, seed: u64) -> Self {
+        Sampler { lengths: Some(lengths.clone()), ..Self::new(lengths.len(), batch, seed) }
     }
 
     /// Steps in an epoch; the last batch may be smaller.
@@ -42,6 +54,16 @@ impl Sampler {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(epoch);
         order.shuffle(&mut rng);
+        let Some(lengths) = &self.lengths else { return order };
+        // The smaller batch stays the last one.
+        let rest = order.split_off(order.len() / self.batch * self.batch);
+        for pool in order.chunks_mut(POOL * self.batch) {
+            pool.sort_by_key(|example| lengths[*example]);
+        }
+        let mut batches: Vec<&[usize]> = order.chunks(self.batch).collect();
+        batches.shuffle(&mut rng);
+        let mut order = batches.concat();
+        order.extend(rest);
         order
     }
 }
@@ -61,5 +83,30 @@ mod tests {
         sorted.sort_unstable();
         assert_eq!(sorted, (0..10).collect::<Vec<_>>());
         assert_eq!(sampler.batch(2), first[8..], "a step can be asked for again");
+    }
+
+    #[test]
+    fn examples_of_about_one_length_meet_and_every_epoch_holds_each_of_them_once() {
+        let lengths: Vec<usize> = (0..1003).map(|i| (i * 7919) % 300 + 10).collect();
+        let padded = |sampler: &mut Sampler, epoch: u64| -> (usize, Vec<usize>) {
+            let steps = sampler.steps_per_epoch();
+            let batches: Vec<Vec<usize>> = (0..steps).map(|i| sampler.batch(epoch * steps + i)).collect();
+            assert_eq!(batches.last().unwrap().len(), 3, "the rest comes last");
+            let longest = |b: &Vec<usize>| b.iter().map(|i| lengths[*i]).max().unwrap() * b.len();
+            (batches.iter().map(longest).sum(), batches.concat())
+        };
+        let tokens: usize = lengths.iter().sum();
+        let (mut shuffled, mut bucketed) =
+            (Sampler::new(1003, 8, 3), Sampler::by_length(lengths.clone(), 8, 3));
+        let (wide, _) = padded(&mut shuffled, 0);
+        let (narrow, first) = padded(&mut bucketed, 0);
+        assert!(narrow < tokens * 105 / 100 && wide > tokens * 150 / 100, "{narrow} and {wide} for {tokens}");
+        let (_, second) = padded(&mut bucketed, 1);
+        assert_ne!(first, second);
+        assert_eq!(padded(&mut Sampler::by_length(lengths.clone(), 8, 3), 0).1, first, "a seed repeats");
+        for mut epoch in [first, second] {
+            epoch.sort_unstable();
+            assert_eq!(epoch, (0..1003).collect::<Vec<_>>());
+        }
     }
 }

@@ -102,6 +102,11 @@ impl Tokenizer {
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
+    /// All that decides how it cuts texts, as text.
+    pub fn description(&self) -> String {
+        self.inner.to_string(false).unwrap_or_default()
+    }
+
     /// The token that begins a sequence.
     pub fn cls(&self) -> u32 {
         self.cls

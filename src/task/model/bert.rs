@@ -11,6 +11,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::params::BertConfig;
+use crate::task::States;
 
 use super::init::Init;
 use super::kernels::{
@@ -205,15 +206,18 @@ impl Bert {
         }
     }
 
-    /// The last hidden states, `[tokens, hidden]`.
-    pub(super) fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
+    /// The last hidden states, `[tokens, hidden]`; into `states` the outputs of the embeddings and of every
+    /// layer, under the names of Hugging Face.
+    pub(super) fn forward(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
         let mut hidden = self.embeddings.forward(tokens, noise.hidden.place(0));
+        tokens.show("bert.embeddings", &hidden, states);
         for (i, layer) in self.encoder.layer.iter().enumerate() {
             let place = |dropout: Dropout, k: u32| dropout.place(1 + 4 * i as u32 + k);
             hidden = layer.forward(hidden, self.heads, &tokens.sequences, |k| Noise {
                 hidden: place(noise.hidden, k),
                 attention: place(noise.attention, k),
             });
+            tokens.show(&format!("bert.encoder.layer.{i}"), &hidden, states);
         }
         hidden
     }
@@ -280,7 +284,8 @@ impl Tokens {
                 .collect();
             return Self::rows(sequences, &lengths, Sequences::Packed(starts.into()), device);
         }
-        let length = lengths.iter().copied().max().unwrap_or(0);
+        // Kernels for matrices like whole eights.
+        let length = lengths.iter().copied().max().unwrap_or(0).next_multiple_of(8);
         let padded = vec![length; lengths.len()];
         let arrangement = Sequences::Padded { lengths: lengths.into(), length };
         Self::rows(sequences, &padded, arrangement, device)
@@ -297,7 +302,8 @@ impl Tokens {
             for place in 0..*width {
                 columns[0].push(ids.get(place).copied().unwrap_or(0) as i32);
                 columns[1].push(types.get(place).copied().unwrap_or(0) as i32);
-                columns[2].push(place as i32);
+                // Padding may reach beyond the model's last place.
+                columns[2].push(if place < ids.len() { place as i32 } else { 0 });
             }
         }
         let [ids, types, positions] = columns.map(|column| {
@@ -305,6 +311,24 @@ impl Tokens {
             Tensor::<1, Int>::from_data(TensorData::new(column, [count]), device)
         });
         Tokens { ids, types, positions, sequences: arrangement }
+    }
+
+    /// Hands on what a module gives for every token, without the rows of padding.
+    fn show(&self, module: &str, values: &Tensor<2>, states: &mut States) {
+        if !states.wants(module) {
+            return;
+        }
+        let values = values.clone();
+        let values = match &self.sequences {
+            Sequences::Packed(_) => values,
+            Sequences::Padded { .. } => {
+                let rows: Vec<i32> = self.row_ranges().into_iter().flatten().map(|row| row as i32).collect();
+                let count = rows.len();
+                let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &values.device());
+                values.select(0, rows)
+            }
+        };
+        states.add(module, values);
     }
 
     /// For each sequence, the rows of its tokens.
@@ -321,4 +345,46 @@ impl Tokens {
 /// Whether the CPU kernels run on this device.
 fn is_cpu(device: &Device) -> bool {
     super::kernels::is_on_cpu(&Tensor::<2>::zeros([1, 1], device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::BertShape;
+
+    #[test]
+    fn padded_sequences_show_the_states_of_packed_ones_even_beyond_the_models_last_place() {
+        let shape = BertShape {
+            vocab: 30,
+            hidden: 8,
+            layers: 2,
+            heads: 2,
+            intermediate: 12,
+            positions: 11,
+            types: 2,
+        };
+        let device = Device::flex();
+        let bert = Bert::new(&BertConfig::new(shape), false, &mut Init::new(3, 0.3), &device);
+        let ids: [Vec<u32>; 3] = [11, 4, 7].map(|n| (0..n).map(|i| (i * 7 + n) % 30).collect());
+        let types: [Vec<u32>; 3] = [11, 4, 7].map(|n| (0..n).map(|i| u32::from(i > 2)).collect());
+        let parts: Vec<(&[u32], &[u32])> =
+            ids.iter().zip(&types).map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
+        let wide = Sequences::Padded { lengths: [11, 4, 7].into(), length: 16 };
+        let padded = Tokens::rows(&parts, &[16; 3], wide, &device);
+        let packed = Tokens::arrange(&parts, &device);
+        let states = |tokens: &Tokens| {
+            let wanted = |_: &str| true;
+            let mut states = States::of(&wanted);
+            bert.forward(tokens, Noise::NONE, &mut states);
+            states.into_list()
+        };
+        let (padded, packed) = (states(&padded), states(&packed));
+        assert_eq!(packed.len(), 3, "the embeddings and two layers");
+        for (a, b) in padded.iter().zip(&packed) {
+            assert_eq!(a.module, b.module);
+            assert_eq!((a.values.dims(), b.values.dims()), ([22, 8], [22, 8]), "no row is padding");
+            let worst = (a.values.clone() - b.values.clone()).abs().max().into_scalar::<f32>();
+            assert!(worst < 1e-5, "{} differs by {worst}", a.module);
+        }
+    }
 }

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
+use crate::task::States;
 
 use super::bert::{Bert, LayerNorm, Noise, Tokens, apply};
 use super::init::Init;
@@ -98,13 +99,18 @@ impl BertForQuestionAnswering {
 
     /// Start and end logits of every token, `[tokens, 2]`.
     pub fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise);
+        self.forward_with(tokens, noise, &mut States::none())
+    }
+
+    /// The same, and the encoder's states.
+    pub fn forward_with(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
+        let hidden = self.bert.forward(tokens, noise, states);
         apply(&self.qa_outputs, hidden)
     }
 
     /// The last hidden states, `[tokens, hidden]`.
     pub fn hidden_states(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
-        self.bert.forward(tokens, noise)
+        self.bert.forward(tokens, noise, &mut States::none())
     }
 }
 
@@ -142,7 +148,19 @@ impl BertForSequenceClassification {
         noise: Noise,
         dropout: Dropout,
     ) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise);
+        self.forward_with(tokens, first, noise, dropout, &mut States::none())
+    }
+
+    /// The same, and the encoder's states.
+    pub fn forward_with(
+        &self,
+        tokens: &Tokens,
+        first: Tensor<1, Int>,
+        noise: Noise,
+        dropout: Dropout,
+        states: &mut States,
+    ) -> Tensor<2> {
+        let hidden = self.bert.forward(tokens, noise, states);
         let pooled = self.bert.pooled(hidden.select(0, first));
         apply(&self.classifier, norm::dropout(pooled, dropout))
     }
@@ -177,7 +195,18 @@ impl BertModel for BertForMaskedLM {
 impl BertForMaskedLM {
     /// The logits of the tokens in `rows`, `[rows, vocabulary]`.
     pub fn forward(&self, tokens: &Tokens, rows: Tensor<1, Int>, noise: Noise) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise).select(0, rows);
+        self.forward_with(tokens, rows, noise, &mut States::none())
+    }
+
+    /// The same, and the encoder's states.
+    pub fn forward_with(
+        &self,
+        tokens: &Tokens,
+        rows: Tensor<1, Int>,
+        noise: Noise,
+        states: &mut States,
+    ) -> Tensor<2> {
+        let hidden = self.bert.forward(tokens, noise, states).select(0, rows);
         let Predictions { bias, transform } = &self.cls.predictions;
         let wide = gelu(apply(&transform.dense, hidden));
         let nothing = Tensor::zeros(wide.dims(), &wide.device());

@@ -7,8 +7,9 @@ use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::classification::Classification;
-use crate::task::data::labelled::{self, Labelled, Layout};
-use crate::task::data::pairs::sequences;
+use crate::task::data::cache::Making;
+use crate::task::data::labelled::{self, Example, Labelled, Layout};
+use crate::task::data::pairs;
 use crate::task::data::tokenize::Tokenizer;
 use crate::task::model::BertForSequenceClassification;
 use crate::task::parameters;
@@ -54,6 +55,7 @@ impl Prepare for Classification {
         config: &mut BertConfig,
         new_head: bool,
         places: &Places,
+        making: &mut Making,
     ) -> Result<Self, Diagnostic> {
         let max_length = match places.data {
             Data::Mnli { max_length } | Data::Qqp { max_length } => *max_length,
@@ -83,10 +85,15 @@ impl Prepare for Classification {
         };
         config.set_labels(&labels);
         let number = |label: &str| raw.layout.number(label, &labels);
-        let train = sequences(&raw.train, tokenizer, max_length, number)?;
+        let mut sequences_of = |examples: &[Example]| {
+            making.features(pairs::key(examples, tokenizer, max_length, number), |progress| {
+                pairs::sequences(examples, tokenizer, max_length, number, progress)
+            })
+        };
+        let train = sequences_of(&raw.train)?;
         let mut dev = Vec::new();
         for set in &raw.dev {
-            dev.push((set.suffix, sequences(&set.examples, tokenizer, max_length, number)?));
+            dev.push((set.suffix, sequences_of(&set.examples)?));
         }
         let positive = known.get(1).and_then(|name| raw.layout.number(name, &labels)).unwrap_or(1);
         let dropout = |own: f64| places.dropout.unwrap_or(own);

@@ -4,6 +4,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
+use crate::task::data::cache::Making;
 use crate::task::data::documents::{self, Documents, pack};
 use crate::task::data::masking::Masking;
 use crate::task::data::squad::Need;
@@ -33,6 +34,7 @@ impl Prepare for MaskedLanguage {
         config: &mut BertConfig,
         _: bool,
         places: &Places,
+        making: &mut Making,
     ) -> Result<Self, Diagnostic> {
         let max_length = match places.data {
             Data::MaskedText { max_length } => *max_length,
@@ -46,11 +48,12 @@ impl Prepare for MaskedLanguage {
             )
             .help("masked-language modelling needs one; use the tokenizer of a BERT"));
         };
-        let packed = |texts: &[String]| {
-            pack(texts, tokenizer, max_length).map(|mut sequences| {
-                sequences.truncate(places.limit_examples.unwrap_or(usize::MAX));
-                sequences
-            })
+        let mut packed = |texts: &[String]| {
+            let key = documents::key(texts, tokenizer, max_length);
+            let mut sequences =
+                making.features(key, |progress| pack(texts, tokenizer, max_length, progress))?;
+            sequences.truncate(places.limit_examples.unwrap_or(usize::MAX));
+            Ok::<_, Diagnostic>(sequences)
         };
         let (train, dev) = (packed(&raw.train)?, packed(&raw.dev)?);
         if dev.is_empty() || (train.is_empty() && places.need == Need::Both) {

@@ -18,6 +18,7 @@ use crate::params::{BertConfig, BertShape, folder};
 use crate::schedule::ir;
 
 use super::Task;
+use super::data::cache::Making;
 use super::data::squad::Need;
 use super::data::tokenize::Tokenizer;
 use super::model::{BertModel, checkpoint};
@@ -99,6 +100,7 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         config: &mut BertConfig,
         new_head: bool,
         places: &Places,
+        making: &mut Making,
     ) -> Result<Self, Diagnostic>;
 
     /// A teacher whose outputs have the order of the student's.
@@ -113,7 +115,7 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     fn held_out(&self) -> usize;
 }
 
-/// Reads data, model and tokenizer.
+/// Reads data, model and tokenizer; `making` says where features are kept.
 ///
 /// # Errors
 /// Everything that is missing or does not fit.
@@ -121,6 +123,7 @@ pub fn prepare<T: Prepare>(
     places: &Places,
     device: &Device,
     sources: &mut Sources,
+    making: &mut Making,
 ) -> Result<Prepared<T>, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let mut notes = Vec::new();
@@ -156,7 +159,8 @@ pub fn prepare<T: Prepare>(
             .help("use the tokenizer that the model was trained with"),
         ]);
     }
-    let task = T::assemble(raw, &tokenizer, &mut config, new_head, places).map_err(one)?;
+    let task = T::assemble(raw, &tokenizer, &mut config, new_head, places, making).map_err(one)?;
+    notes.append(&mut making.notes);
     Ok(Prepared { task, model, config, head, tokenizer, notes })
 }
 

@@ -5,8 +5,9 @@ use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::data::builtin;
-use crate::task::data::features::{Windows, features};
-use crate::task::data::squad::{self, Split, Version};
+use crate::task::data::cache::Making;
+use crate::task::data::features::{self, Windows};
+use crate::task::data::squad::{self, Question, Split, Version};
 use crate::task::data::tokenize::Tokenizer;
 use crate::task::question_answering::QuestionAnswering;
 
@@ -51,6 +52,7 @@ impl Prepare for QuestionAnswering {
         config: &mut BertConfig,
         _: bool,
         places: &Places,
+        making: &mut Making,
     ) -> Result<Self, Diagnostic> {
         let windows = match places.data {
             Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
@@ -59,8 +61,15 @@ impl Prepare for QuestionAnswering {
             _ => Windows { max_length: 128.min(config.max_position_embeddings), doc_stride: 32 },
         };
         check_length(windows.max_length, config)?;
-        let train = features(&raw.train, tokenizer, windows)?;
-        let dev = features(&raw.dev, tokenizer, windows)?;
+        let mut windows_of = |questions: &[Question]| match places.data {
+            // Generated texts differ from seed to seed: they are not worth keeping.
+            Data::BuiltinReading { .. } => features::features(questions, tokenizer, windows),
+            _ => making.features(features::key(questions, tokenizer, windows), |progress| {
+                features::features_told(questions, tokenizer, windows, progress)
+            }),
+        };
+        let train = windows_of(&raw.train)?;
+        let dev = windows_of(&raw.dev)?;
         Ok(QuestionAnswering {
             train,
             dev_questions: raw.dev,

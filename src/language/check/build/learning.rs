@@ -6,10 +6,10 @@ use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage};
 use crate::language::syntax::ast::Entry;
 use crate::language::vocab::{Body, verb};
-use crate::schedule::ir::Train;
+use crate::schedule::ir::{Batches, Train};
 
 use super::Builder;
-use super::take::{count, number};
+use super::take::{count, number, take};
 
 impl Builder<'_> {
     pub(super) fn train(
@@ -60,6 +60,11 @@ impl Builder<'_> {
             epsilon: number(&mut fields, "epsilon")?,
             clip: number(&mut fields, "clip")?,
             dropout: number(&mut fields, "dropout"),
+            label_smoothing: number(&mut fields, "label_smoothing")?,
+            batches: match take(&mut fields, "batches")?.value {
+                Value::Choice("bucketed", _) => Batches::Bucketed,
+                _ => Batches::Shuffled,
+            },
         })
     }
 }

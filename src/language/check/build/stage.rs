@@ -8,11 +8,20 @@ use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
 use crate::language::vocab::{Body, Type, verb};
 use crate::schedule::Time;
-use crate::schedule::ir::{Layers, START, Train};
+use crate::schedule::ir::{Batches, Layers, START, Train};
 
 use super::Builder;
 use super::statements::{hold, prune, quantize};
 use super::take::{count, span, take, time};
+
+/// The metric of `keep: best(…)`.
+fn best(fields: &mut Fields) -> Option<Spanned<String>> {
+    let Value::Choice("best", mut arguments) = take(fields, "keep")?.value else { return None };
+    match take(&mut arguments, "metric")?.value {
+        Value::Names(words) => words.into_iter().next(),
+        _ => None,
+    }
+}
 
 impl Builder<'_> {
     pub(super) fn stage(
@@ -82,6 +91,8 @@ impl Builder<'_> {
                 epsilon: 0.0,
                 clip: 0.0,
                 dropout: None,
+                label_smoothing: 0.0,
+                batches: Batches::Shuffled,
             },
             layers,
             lr: Vec::new(),
@@ -92,6 +103,7 @@ impl Builder<'_> {
             quantize: Vec::new(),
             distill: None,
             evaluate_every: None,
+            keep_best: None,
             allow: Vec::new(),
             unread: Vec::new(),
             complete: true,
@@ -134,7 +146,10 @@ impl Builder<'_> {
                             let distill = self.distill(&mut said, earlier, whole, head);
                             stage.distill = self.part(distill);
                         }
-                        "evaluate" => stage.evaluate_every = time(&mut said.fields, "every"),
+                        "evaluate" => {
+                            stage.evaluate_every = time(&mut said.fields, "every");
+                            stage.keep_best = best(&mut said.fields);
+                        }
                         _ => {}
                     }
                 }

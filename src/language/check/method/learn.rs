@@ -13,6 +13,12 @@ pub fn check(recipe: &Recipe, stage: &Stage, findings: &mut Findings) {
         distillation(recipe, stage, distill, findings);
     }
     lengths(stage, findings);
+    if let Some(metric) = &stage.keep_best {
+        let known = metrics(&recipe.data.value);
+        if !known.is_empty() && !known.contains(&metric.value.as_str()) {
+            findings.push(foreign("metric", &metric.value, metric.span, known, recipe));
+        }
+    }
 }
 
 /// The outputs by which a task's model can be matched with a teacher; none if they are not known here.

@@ -69,6 +69,9 @@ pub fn formerly_said(word: &str, name: &str, value: &str) -> (String, bool) {
         // SparseML gives a mapping; a number alone is what it would hold.
         "grad_sampler_kwargs" if value.parse::<u32>().is_err() => (format!("{name}: …"), false),
         "disable_quantization_observer_epoch" => (format!("{name}: after {value} epochs"), true),
+        "group_by_length" => (format!("batches: {}", if is_false { "shuffled" } else { "bucketed" }), true),
+        "metric_for_best_model" => (format!("keep: best({value})"), true),
+        "load_best_model_at_end" => ("keep: best(…)".to_owned(), false),
         "weight_bits" => (format!("{name}: int{value}"), true),
         "activation_bits" => (format!("{name}: uint{value}(asymmetric)"), true),
         "input_activations" => (format!("{name}: …"), false),

@@ -1,0 +1,231 @@
+//! What a student learns from its teacher: the outputs and the hidden states that are matched.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::method::distill::{evenly_spaced, kl_divergence, state_error};
+use crate::params::{Matcher, Selector};
+use crate::schedule::ir::{Distill, HiddenStates, Stage};
+use crate::task::{Output, State, States, Task};
+
+use super::EngineError;
+
+/// A teacher with what is learned from it.
+pub struct Teaching<'a, M> {
+    stage: &'a str,
+    distill: &'a Distill,
+    teacher: M,
+    hidden: Option<Hidden<'a>>,
+}
+
+/// The modules whose states are matched.
+struct Hidden<'a> {
+    states: &'a HiddenStates,
+    of_student: Matcher,
+    of_teacher: Matcher,
+}
+
+/// What a student's step learned.
+pub struct Lesson {
+    /// The mean divergence over the matched outputs, `[1]`.
+    pub divergence: Tensor<1>,
+    /// The gain times the errors of all matched states, `[1]`.
+    pub hidden: Option<Tensor<1>>,
+}
+
+/// What a model computed for a batch.
+struct Computed {
+    outputs: Vec<Output>,
+    states: Vec<State>,
+}
+
+impl<'a, M: Module> Teaching<'a, M> {
+    /// What `stage` learns from a teacher that lives on the device without autodiff; `None` if it does not
+    /// distill.
+    ///
+    /// # Errors
+    /// A pattern of modules that cannot be read.
+    pub fn new(stage: &'a Stage, teacher: Option<M>) -> Result<Option<Self>, EngineError> {
+        let (Some(distill), Some(teacher)) = (&stage.distill, teacher) else { return Ok(None) };
+        let matcher = |pattern: &str| {
+            let selector = Selector::Glob(pattern.to_owned());
+            selector.matcher().map_err(|e| EngineError::selector(&stage.name, e))
+        };
+        let hidden = match &distill.hidden {
+            None => None,
+            Some(states) => Some(Hidden {
+                states,
+                of_student: matcher(&states.modules)?,
+                of_teacher: matcher(states.teacher.as_ref().unwrap_or(&states.modules))?,
+            }),
+        };
+        Ok(Some(Teaching { stage: &stage.name, distill, teacher, hidden }))
+    }
+
+    /// When it is learned, and how much it weighs.
+    pub fn statement(&self) -> &'a Distill {
+        self.distill
+    }
+
+    /// Whether the student's state of a module is matched.
+    pub fn matches(&self, module: &str) -> bool {
+        self.hidden.as_ref().is_some_and(|h| h.of_student.matches(module))
+    }
+
+    /// What there is to learn from the teacher's reading of a batch; `device` is the teacher's.
+    pub fn lesson<T: Task<Model = M>>(
+        &self,
+        task: &T,
+        examples: &[usize],
+        device: &Device,
+        outputs: &[Output],
+        states: &[State],
+    ) -> Lesson {
+        let taught = self.taught(task, examples, device);
+        let hidden = self.hidden.as_ref().map(|hidden| {
+            let epsilon = hidden.states.normalize.then_some(hidden.states.epsilon);
+            let partners = evenly_spaced(states.len(), taught.states.len()).unwrap_or_default();
+            let errors = states.iter().zip(partners).map(|(student, partner)| {
+                let teacher = taught.states[partner].values.clone().autodiff();
+                state_error(student.values.clone(), teacher, epsilon)
+            });
+            // invariant: the check before the first step found a state for each.
+            errors.reduce(|a, b| a + b).expect("matched states") * hidden.states.gain
+        });
+        Lesson { divergence: self.divergence(outputs, taught.outputs), hidden }
+    }
+
+    fn taught<T: Task<Model = M>>(&self, task: &T, examples: &[usize], device: &Device) -> Computed {
+        let wanted = |module: &str| self.hidden.as_ref().is_some_and(|h| h.of_teacher.matches(module));
+        computed(task, &self.teacher, examples, device, &wanted)
+    }
+
+    /// The mean divergence over the matched outputs.
+    fn divergence(&self, outputs: &[Output], taught: Vec<Output>) -> Tensor<1> {
+        let matched =
+            |name: &str| self.distill.outputs.is_empty() || self.distill.outputs.iter().any(|o| o == name);
+        let mut list = Vec::new();
+        for student in outputs.iter().filter(|o| matched(o.name)) {
+            let Some(teacher) = taught.iter().find(|t| t.name == student.name) else { continue };
+            let constant = Tensor::from_data(teacher.logits.to_data(), &student.logits.device());
+            list.push(kl_divergence(student.logits.clone(), constant, self.distill.temperature));
+        }
+        let count = list.len().max(1) as f64;
+        // invariant: the check before the first step found a common output.
+        list.into_iter().reduce(|a, b| a + b).expect("matched outputs") / count
+    }
+
+    /// Compares what student and teacher compute for one example, before the first step.
+    ///
+    /// # Errors
+    /// Outputs or hidden states that cannot be matched.
+    pub fn check<T: Task<Model = M>>(
+        &self,
+        task: &T,
+        student: &M,
+        device: &Device,
+    ) -> Result<(), EngineError> {
+        if task.examples() == 0 {
+            return Ok(());
+        }
+        let student = computed(task, &student.valid(), &[0], device, &|module| self.matches(module));
+        let teacher = self.taught(task, &[0], device);
+        self.check_outputs(&student.outputs, &teacher.outputs)?;
+        match &self.hidden {
+            None => Ok(()),
+            Some(hidden) => self.check_states(task, hidden, &student.states, &teacher.states, device),
+        }
+    }
+
+    fn check_outputs(&self, of_student: &[Output], of_teacher: &[Output]) -> Result<(), EngineError> {
+        let wished = &self.distill.outputs;
+        let names = |list: &[Output]| list.iter().map(|o| o.name).collect::<Vec<_>>().join(", ");
+        if let Some(lost) = wished.iter().find(|n| !of_student.iter().any(|o| o.name == **n)) {
+            return Err(self.differ(format!("`{lost}` is no output; there are {}", names(of_student))));
+        }
+        let matched = of_student.iter().filter(|o| wished.is_empty() || wished.iter().any(|n| n == o.name));
+        for Output { name, logits } in matched {
+            let shape = logits.dims();
+            match of_teacher.iter().find(|o| o.name == *name).map(|o| o.logits.dims()) {
+                Some(other) if other == shape => {}
+                Some(other) => {
+                    return Err(self.differ(format!(
+                        "`{name}` is {shape:?} of the student and {other:?} of the teacher"
+                    )));
+                }
+                None => {
+                    return Err(
+                        self.differ(format!("the teacher has no `{name}`; it has {}", names(of_teacher)))
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_states<T: Task<Model = M>>(
+        &self,
+        task: &T,
+        hidden: &Hidden,
+        of_student: &[State],
+        of_teacher: &[State],
+        device: &Device,
+    ) -> Result<(), EngineError> {
+        let modules = &hidden.states.modules;
+        let others = hidden.states.teacher.as_ref().unwrap_or(modules);
+        for (list, pattern) in [(of_student, modules), (of_teacher, others)] {
+            if list.is_empty() {
+                let all = computed(task, &self.teacher, &[0], device, &|_| true).states;
+                let known: Vec<&str> = all.iter().map(|s| s.module.as_str()).collect();
+                return Err(self.differ(match known.as_slice() {
+                    [] => "this task's model shows no hidden states".to_owned(),
+                    _ => format!("`{pattern}` names no module that shows its states; {}", shown(&known)),
+                }));
+            }
+        }
+        let Some(partners) = evenly_spaced(of_student.len(), of_teacher.len()) else {
+            return Err(self.differ(format!(
+                "`{modules}` are {} modules of the student, `{others}` only {} of the teacher",
+                of_student.len(),
+                of_teacher.len()
+            )));
+        };
+        for (student, partner) in of_student.iter().zip(partners) {
+            let teacher = &of_teacher[partner];
+            let (own, other) = (student.values.dims(), teacher.values.dims());
+            if own != other {
+                return Err(self.differ(format!(
+                    "the states of `{}` are {} wide, those of the teacher's `{}` {}",
+                    student.module, own[1], teacher.module, other[1]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn differ(&self, why: String) -> EngineError {
+        EngineError::Teacher { stage: self.stage.to_owned(), why }
+    }
+}
+
+fn computed<T: Task>(
+    task: &T,
+    model: &T::Model,
+    examples: &[usize],
+    device: &Device,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Computed {
+    let batch = task.batch(examples, device);
+    let mut states = States::of(wanted);
+    let outputs = task.outputs_and_states(model, &batch, None, &mut states);
+    Computed { outputs, states: states.into_list() }
+}
+
+/// A few names, and how many more there are.
+fn shown(names: &[&str]) -> String {
+    const MOST: usize = 3;
+    match names.len() {
+        0..=MOST => format!("there are {}", names.join(", ")),
+        more => format!("there are {} and {} more", names[..MOST].join(", "), more - MOST),
+    }
+}
