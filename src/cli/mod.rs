@@ -21,12 +21,18 @@ mod files;
 mod fmt;
 mod import;
 mod new;
+#[cfg(feature = "engine")]
+mod oneshot;
 mod params;
 mod plan;
 #[cfg(feature = "engine")]
 mod progress;
 #[cfg(feature = "engine")]
 mod run;
+#[cfg(feature = "engine")]
+mod sweep;
+#[cfg(feature = "engine")]
+mod trials;
 
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]
@@ -51,6 +57,12 @@ enum Command {
     /// Measure a saved model
     #[cfg(feature = "engine")]
     Eval(eval::EvalArgs),
+    /// Prune a recipe's model at once, at several sparsities, and measure it
+    #[cfg(feature = "engine")]
+    Oneshot(oneshot::OneshotArgs),
+    /// Find the surgeon's best settings by pruning at once
+    #[cfg(feature = "engine")]
+    Sweep(sweep::SweepArgs),
     /// Write recipes in their canonical form
     Fmt(fmt::FmtArgs),
     /// Turn a SparseML recipe into an .obert recipe
@@ -94,6 +106,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "engine")]
         Command::Eval(args) => eval::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Oneshot(args) => oneshot::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Sweep(args) => sweep::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -82,12 +82,7 @@ pub fn prune<T: Task>(
         Criterion::Magnitude | Criterion::Movement => (1, Vec::new()),
         Criterion::Obs(obs) => (obs.recompute, passes(obs, &counts, context.stage)?),
     };
-    let surgeon = |(i, source): (usize, ObsError)| EngineError::Surgeon {
-        stage: context.stage.to_owned(),
-        step: context.step,
-        parameter: names[i].to_owned(),
-        source,
-    };
+    let surgeon = |(i, source): (usize, ObsError)| trouble(context, names[i], source);
     let groups = groups(&names, statement, event, context.stage)?;
     let mut result = Pruned { model, raised_damp: None, lengths: Vec::new() };
     let mut current: Option<Vec<Mask>> = None;
@@ -171,6 +166,12 @@ pub fn prune<T: Task>(
         masks.set((*name).to_owned(), mask);
     }
     Ok(result)
+}
+
+/// Why a parameter cannot be pruned.
+pub fn trouble(context: &Context, parameter: &str, source: ObsError) -> EngineError {
+    let (stage, parameter) = (context.stage.to_owned(), parameter.to_owned());
+    EngineError::Surgeon { stage, step: context.step, parameter, source }
 }
 
 /// Where the gradients of a round come from.
