@@ -108,9 +108,7 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
     let wants_teacher =
         schedule.stages.iter().any(|s| s.distill.as_ref().is_some_and(|d| d.from == Teacher::Flag));
     match (wants_teacher, &args.teacher) {
-        (false, Some(_)) => {
-            Err(no_effect("--teacher", "the recipe does not say `distill from teacher`"))
-        }
+        (false, Some(_)) => Err(no_effect("--teacher", "the recipe does not say `distill from teacher`")),
         (true, None) => {
             Err(Diagnostic::unlocated(Code::FlagMissing, "the recipe says `distill from teacher`")
                 .help("give the teacher's folder: `--teacher DIR`"))
@@ -120,7 +118,8 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
 }
 
 fn no_effect(flag: &str, why: &str) -> Diagnostic {
-    Diagnostic::unlocated(Code::FlagHasNoEffect, format!("`{flag}` has no effect: {why}")).help("leave it out")
+    Diagnostic::unlocated(Code::FlagHasNoEffect, format!("`{flag}` has no effect: {why}"))
+        .help("leave it out")
 }
 
 /// Gives the data another length of sequences.

@@ -123,7 +123,9 @@ impl Material {
             let message = "the recipe has no `prune` statement";
             let nothing = Diagnostic::unlocated(Code::NothingToPrune, message);
             let nothing = places.map_or(nothing.clone(), |p| nothing.at(p.recipe, "nothing is pruned in it"));
-            return Err(nothing.help("say what is pruned: `prune encoder_linears { by: obs, sparsity: 80% }`"));
+            return Err(
+                nothing.help("say what is pruned: `prune encoder_linears { by: obs, sparsity: 80% }`")
+            );
         };
         let mut notes = Vec::new();
         if all.len() > 1 {
@@ -134,7 +136,8 @@ impl Material {
             });
             let kind = if by_obs.is_some() { "first by `obs`" } else { "first" };
             let stage = &schedule.stages[s].name;
-            notes.push(format!("of {} `prune` statements the {kind} is taken: in `{stage}`{line}", all.len()));
+            notes
+                .push(format!("of {} `prune` statements the {kind} is taken: in `{stage}`{line}", all.len()));
         }
         let before = &schedule.stages[..=s];
         let own = |index: usize| index == s || before[index].branch_from.is_none();
@@ -149,7 +152,9 @@ impl Material {
                 let message = format!("`{}` drops layers before anything is pruned", before[stage].name);
                 let layers = Diagnostic::unlocated(Code::LayersComeFirst, message);
                 let layers = places.map_or(layers.clone(), |p| layers.at(p.recipe, "and nothing is trained"));
-                return Err(layers.help("train the smaller model first, and give its folder with `--model DIR`"));
+                return Err(
+                    layers.help("train the smaller model first, and give its folder with `--model DIR`")
+                );
             }
             if (0..s).any(|i| own(i) && before[i].branch_from.is_none()) {
                 notes.push("the stages before it are not run: the model is pruned as it is now".to_owned());
@@ -219,7 +224,9 @@ impl Material {
             .collect();
         let trials: Vec<Trial> = ways
             .iter()
-            .flat_map(|(_, prune)| levels.iter().map(|level| Trial { prune: prune.clone(), sparsity: *level }))
+            .flat_map(|(_, prune)| {
+                levels.iter().map(|level| Trial { prune: prune.clone(), sparsity: *level })
+            })
             .collect();
         let mut done = 0;
         let outcomes = oneshot.measure(&prepared.model, &trials, &mut watcher, &mut |index, outcome| {

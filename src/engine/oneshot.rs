@@ -110,10 +110,8 @@ impl<T: Task> OneShot<'_, T> {
     ) -> Result<(), EngineError> {
         let model = gradients::to_training(model.clone(), self.device);
         let Some(first) = trials.first() else { return Ok(()) };
-        let counts: Vec<usize> = pruner::targets(&model, &first.prune, self.name)?
-            .iter()
-            .map(|t| t.parameter.count())
-            .collect();
+        let counts: Vec<usize> =
+            pruner::targets(&model, &first.prune, self.name)?.iter().map(|t| t.parameter.count()).collect();
         let (sweeps, alone) = arrange(trials, &counts);
         for index in alone {
             let pruned = self.alone(&model, &trials[index], observer)?;
@@ -149,7 +147,8 @@ impl<T: Task> OneShot<'_, T> {
         each: &mut Each<T::Model>,
     ) -> Result<(), EngineError> {
         let one = |shared: &Shared| shared.stops.first().and_then(|s| s.trials.first()).map(|i| &trials[*i]);
-        let Some((trial, obs)) = sweep.estimates.first().and_then(one).and_then(|t| Some((t, t.obs()?))) else {
+        let Some((trial, obs)) = sweep.estimates.first().and_then(one).and_then(|t| Some((t, t.obs()?)))
+        else {
             return Ok(());
         };
         let (training, movements) = (self.device.clone().autodiff(), Movements::default());
@@ -238,7 +237,14 @@ impl<T: Task> OneShot<'_, T> {
     }
 
     fn context<'a>(&'a self, training: &'a Device, movements: &'a Movements) -> Context<'a> {
-        Context { stage: self.name, step: 0, device: training, plain: self.device, seed: self.seed, movements }
+        Context {
+            stage: self.name,
+            step: 0,
+            device: training,
+            plain: self.device,
+            seed: self.seed,
+            movements,
+        }
     }
 
     /// The share of a trial's targets that is zero.

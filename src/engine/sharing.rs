@@ -148,7 +148,9 @@ fn fit(estimates: Vec<Shared>, trials: &[Trial], counts: &[usize]) -> Vec<Sweep>
     for shared in estimates {
         // Each number of gradients by itself needs no second copy of sums while others wait.
         let parts = match needed(&shared) > allowed(&shared) {
-            true => shared.stops.iter().map(|s| Shared { stops: vec![s.clone()], ..shared.clone() }).collect(),
+            true => {
+                shared.stops.iter().map(|s| Shared { stops: vec![s.clone()], ..shared.clone() }).collect()
+            }
             false => vec![shared],
         };
         for part in parts {

@@ -60,7 +60,8 @@ pub fn lines(frame: &Frame, lines: &[Line]) -> String {
     let step = step(highest);
     let top = (highest / step).ceil().max(1.0) * step;
     let width = WIDTH - LEFT - RIGHT;
-    let across = |x: f64| LEFT + if most > least { (x - least) / (most - least) * width } else { width / 2.0 };
+    let across =
+        |x: f64| LEFT + if most > least { (x - least) / (most - least) * width } else { width / 2.0 };
     let up = |y: f64| bottom - y / top * HEIGHT;
     for i in 0..=(top / step).round() as u32 {
         let value = f64::from(i) * step;
@@ -192,7 +193,9 @@ impl Svg {
     fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
         let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
         let text = escaped(text);
-        self.add(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\"{class} text-anchor=\"{anchor}\">{text}</text>"));
+        self.add(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\"{class} text-anchor=\"{anchor}\">{text}</text>"
+        ));
     }
 
     fn colored(&mut self, x: f64, y: f64, color: &str, text: &str) {

@@ -66,7 +66,8 @@ impl Trials {
         let names: Vec<&str> = self.dense.keys().map(String::as_str).collect();
         let heads = names.iter().map(|name| title(name));
         table.set_header(["Criterion", "Sparsity"].map(str::to_owned).into_iter().chain(heads));
-        let cells = |metrics: &Metrics| names.iter().map(|n| shown(figure(metrics, n), n)).collect::<Vec<_>>();
+        let cells =
+            |metrics: &Metrics| names.iter().map(|n| shown(figure(metrics, n), n)).collect::<Vec<_>>();
         table.add_row(["(as it was)".to_owned(), "-".to_owned()].into_iter().chain(cells(&self.dense)));
         for way in &self.ways {
             for outcome in &way.outcomes {
@@ -82,7 +83,8 @@ impl Trials {
     pub fn one_metric(&self) -> String {
         let (metric, _) = self.metric();
         let mut table = plain_table();
-        let names = self.ways.first().map_or(Vec::new(), |w| w.settings.iter().map(|s| s.0.clone()).collect());
+        let names =
+            self.ways.first().map_or(Vec::new(), |w| w.settings.iter().map(|s| s.0.clone()).collect());
         let levels = self.levels.iter().map(|l| format!("{} at {}", title(metric), percent(*l)));
         table.set_header(names.iter().cloned().chain(levels).chain(["Mean".to_owned(), String::new()]));
         let best = self.best();
@@ -173,9 +175,10 @@ impl Trials {
         let rows = row.map_or(vec![String::new()], |r| self.values(r));
         let columns = self.values(column);
         let best = |r: &String, c: &String| {
-            let of = self.ways.iter().filter(|w| {
-                row.is_none_or(|row| w.settings[row].1 == *r) && w.settings[column].1 == *c
-            });
+            let of = self
+                .ways
+                .iter()
+                .filter(|w| row.is_none_or(|row| w.settings[row].1 == *r) && w.settings[column].1 == *c);
             let figures = of.filter_map(|w| w.outcomes.get(index)).map(|o| figure(&o.metrics, metric));
             figures.reduce(|a, b| if lower { a.min(b) } else { a.max(b) }).unwrap_or(f64::NAN)
         };

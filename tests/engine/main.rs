@@ -7,6 +7,8 @@ mod heads;
 mod memory;
 mod metrics;
 mod runs;
+mod sharing;
 mod surgery;
 mod tasks;
 mod transformers;
+mod trials;

@@ -12,4 +12,5 @@ mod house;
 mod plans;
 mod recipes;
 mod schedules;
+mod tuning;
 mod yaml;

@@ -18,7 +18,8 @@ pub type Change<'a> = (&'a str, &'a str);
 /// A diagnostic that says what to write instead, where the settings do not stand in this text themselves:
 /// they are a template's, or have names.
 pub fn with_settings(text: &str, main: FileId, by: Span, changes: &[Change]) -> Result<String, Diagnostic> {
-    let written = changes.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
+    let written =
+        changes.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
     if by.file != main {
         let message = "the best setting cannot be written into a template of another file";
         return Err(Diagnostic::error(Code::NotWritable, message, by, "the statement is this template's")
@@ -42,9 +43,11 @@ pub fn with_settings(text: &str, main: FileId, by: Span, changes: &[Change]) -> 
             vec![(criterion.span, format!("obs({written})"))]
         }
         ExprKind::Name(_) => {
-            return Err(elsewhere(format!("it has a name: write `obs({written}, …)` where that is declared")));
+            return Err(elsewhere(format!(
+                "it has a name: write `obs({written}, …)` where that is declared"
+            )));
         }
-        ExprKind::Call(_, arguments) => edits(arguments, criterion.span, changes)?,
+        ExprKind::Call(_, arguments) => edits(text, arguments, criterion.span, changes)?,
         _ => return Err(elsewhere(format!("write `by: obs({written}, …)`"))),
     };
     let changed = apply(text, edits);
@@ -71,7 +74,12 @@ fn find(entry: &Entry, by: Span, in_template: bool) -> Option<(&Expr, bool)> {
 }
 
 /// What is to be replaced by what.
-fn edits(arguments: &[Argument], call: Span, changes: &[Change]) -> Result<Vec<(Span, String)>, Diagnostic> {
+fn edits(
+    text: &str,
+    arguments: &[Argument],
+    call: Span,
+    changes: &[Change],
+) -> Result<Vec<(Span, String)>, Diagnostic> {
     let mut edits = Vec::new();
     let mut new = Vec::new();
     for (name, value) in changes {
@@ -91,8 +99,15 @@ fn edits(arguments: &[Argument], call: Span, changes: &[Change]) -> Result<Vec<(
         let added = new.join(", ");
         match arguments.last() {
             Some(last) => {
-                let end = last.value.span.range().end;
-                edits.push((Span::new(call.file, end..end), format!(", {added}")));
+                // Behind a comment on the last of them, not before it.
+                let (end, close) = (last.value.span.range().end, call.range().end - 1);
+                let comma = if text[end..close].trim_start().starts_with(',') { "" } else { ", " };
+                if end == close {
+                    edits.push((Span::new(call.file, end..end), format!("{comma}{added}")));
+                } else {
+                    edits.push((Span::new(call.file, close..close), added));
+                    edits.push((Span::new(call.file, end..end), comma.to_owned()));
+                }
             }
             None => edits.push((call, format!("obs({added})"))),
         }

@@ -305,8 +305,7 @@ fn correlated_saliencies_are_those_of_an_exhaustive_search_one_removal_at_a_time
         }
         let mut estimate = case.estimate();
         let scored =
-            score(&estimate, &case.weights, &Mask::ones(count), Selection::Layer(0.5), &settings)
-                .unwrap();
+            score(&estimate, &case.weights, &Mask::ones(count), Selection::Layer(0.5), &settings).unwrap();
         for (got, expected) in scored.scores.iter().zip(&expected) {
             let error = (f64::from(*got) - expected).abs();
             assert!(error < 1e-3 * expected.max(1e-4), "{:?} is not {expected:?}", scored.scores);

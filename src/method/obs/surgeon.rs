@@ -136,11 +136,7 @@ pub fn score(
 ///
 /// # Errors
 /// As [`score`]; a block that lost too many digits.
-pub fn inverse_diagonal(
-    estimate: &Estimate,
-    mask: &Mask,
-    settings: &Settings,
-) -> Result<Vec<f32>, ObsError> {
+pub fn inverse_diagonal(estimate: &Estimate, mask: &Mask, settings: &Settings) -> Result<Vec<f32>, ObsError> {
     let weights = vec![0.0; mask.len()];
     let mut diagonal = vec![0.0; mask.len()];
     let scored = score_into(estimate, &weights, mask, Selection::Global(0.0), settings, &mut diagonal)?;
