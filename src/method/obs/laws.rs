@@ -303,7 +303,7 @@ fn correlated_saliencies_are_those_of_an_exhaustive_search_one_removal_at_a_time
             expected[best] = highest;
             gone.extend(best * group..(best + 1) * group);
         }
-        let mut estimate = case.estimate();
+        let estimate = case.estimate();
         let scored =
             score(&estimate, &case.weights, &Mask::ones(count), Selection::Layer(0.5), &settings).unwrap();
         for (got, expected) in scored.scores.iter().zip(&expected) {
