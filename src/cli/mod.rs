@@ -23,6 +23,8 @@ mod fmt;
 mod forecast;
 mod import;
 mod new;
+#[cfg(feature = "engine")]
+mod oneshot;
 mod params;
 mod plan;
 #[cfg(feature = "engine")]
@@ -30,6 +32,10 @@ mod progress;
 mod report;
 #[cfg(feature = "engine")]
 mod run;
+#[cfg(feature = "engine")]
+mod sweep;
+#[cfg(feature = "engine")]
+mod trials;
 
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]
@@ -56,6 +62,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Write the page of a run from its folder, or one that compares several
     Report(report::ReportArgs),
+    /// Prune a recipe's model at once, at several sparsities, and measure it
+    #[cfg(feature = "engine")]
+    Oneshot(oneshot::OneshotArgs),
+    /// Find the surgeon's best settings by pruning at once
+    #[cfg(feature = "engine")]
+    Sweep(sweep::SweepArgs),
     /// Write recipes in their canonical form
     Fmt(fmt::FmtArgs),
     /// Turn a SparseML recipe into an .obert recipe
@@ -100,6 +112,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         #[cfg(feature = "engine")]
         Command::Eval(args) => eval::run(&args),
         Command::Report(args) => report::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Oneshot(args) => oneshot::run(&args),
+        #[cfg(feature = "engine")]
+        Command::Sweep(args) => sweep::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

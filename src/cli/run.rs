@@ -95,10 +95,7 @@ pub fn run(args: &RunArgs) -> i32 {
             execute::<Classification>(args, &schedule, &recipe, &mut sources)
         }
         Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &recipe, &mut sources),
-        Data::Own => Err(vec![
-            Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is that of a program: `data: own`")
-                .help("run it through the library, or name a data set such as `squad`"),
-        ]),
+        Data::Own => Err(vec![data_of_a_program()]),
     };
     match done {
         Err(diagnostics) => fail(&diagnostics, &sources),
@@ -117,11 +114,28 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
     if let Some(seed) = args.seed {
         schedule.seed = seed;
     }
-    let no_effect = |flag: &str, why: &str| {
-        Err(Diagnostic::unlocated(Code::FlagHasNoEffect, format!("`{flag}` has no effect: {why}"))
-            .help("leave it out"))
-    };
-    match (&mut schedule.data, args.max_seq_len) {
+    set_length(&mut schedule.data, args.max_seq_len)?;
+    data_flag(&schedule.data, args.data.as_deref())?;
+    let wants_teacher =
+        schedule.stages.iter().any(|s| s.distill.as_ref().is_some_and(|d| d.from == Teacher::Flag));
+    match (wants_teacher, &args.teacher) {
+        (false, Some(_)) => Err(no_effect("--teacher", "the recipe does not say `distill from teacher`")),
+        (true, None) => {
+            Err(Diagnostic::unlocated(Code::FlagMissing, "the recipe says `distill from teacher`")
+                .help("give the teacher's folder: `--teacher DIR`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_effect(flag: &str, why: &str) -> Diagnostic {
+    Diagnostic::unlocated(Code::FlagHasNoEffect, format!("`{flag}` has no effect: {why}"))
+        .help("leave it out")
+}
+
+/// Gives the data another length of sequences.
+pub(super) fn set_length(data: &mut Data, length: Option<u64>) -> Result<(), Diagnostic> {
+    match (data, length) {
         (
             Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length },
             Some(length),
@@ -132,23 +146,24 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
             // A shorter length must still move on from window to window.
             *doc_stride = (*doc_stride).min(*max_length / 2);
         }
-        (_, Some(_)) => return no_effect("--max-seq-len", "the built-in texts have one length"),
+        (_, Some(_)) => return Err(no_effect("--max-seq-len", "the built-in texts have one length")),
         _ => {}
     }
-    let built_in = matches!(schedule.data, Data::BuiltinReading { .. });
-    if built_in && args.data.is_some() {
-        return no_effect("--data", "the recipe generates its data");
-    }
-    let wants_teacher =
-        schedule.stages.iter().any(|s| s.distill.as_ref().is_some_and(|d| d.from == Teacher::Flag));
-    match (wants_teacher, &args.teacher) {
-        (false, Some(_)) => no_effect("--teacher", "the recipe does not say `distill from teacher`"),
-        (true, None) => {
-            Err(Diagnostic::unlocated(Code::FlagMissing, "the recipe says `distill from teacher`")
-                .help("give the teacher's folder: `--teacher DIR`"))
-        }
+    Ok(())
+}
+
+/// Refuses `--data` where the recipe generates its own.
+pub(super) fn data_flag(data: &Data, folder: Option<&Path>) -> Result<(), Diagnostic> {
+    match (data, folder) {
+        (Data::BuiltinReading { .. }, Some(_)) => Err(no_effect("--data", "the recipe generates its data")),
         _ => Ok(()),
     }
+}
+
+/// A recipe whose data no file holds.
+pub(super) fn data_of_a_program() -> Diagnostic {
+    Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is that of a program: `data: own`")
+        .help("run it through the library, or name a data set such as `squad`")
 }
 
 type Finished = (PathBuf, Vec<StageResult>);

@@ -197,6 +197,18 @@ codes! {
     RunNotFound = 940, "a folder holds no run";
     RunLogNotReadable = 941, "a run's log cannot be read";
     RecordIncomplete = 942, "a part of a run's record is left out";
+
+    // 98: pruning at once, in many ways
+    UnknownAxis = 980, "a grid has an axis that `obs` does not have";
+    GridMalformed = 981, "a list of values cannot be read";
+    LevelOutOfRange = 982, "a level of sparsity lies outside 0..100%";
+    GridTwice = 983, "an axis or a value is given twice";
+    NothingToPrune = 984, "a recipe prunes nothing that could be tried";
+    NeedsTraining = 985, "a criterion needs training";
+    StartsUntrained = 986, "a recipe begins with a model that knows nothing";
+    PointWithoutSense = 987, "a point of a grid makes no sense";
+    NotWritable = 988, "the best setting cannot be written back";
+    LayersComeFirst = 989, "layers go before a model is pruned";
 }
 
 impl Code {

@@ -35,7 +35,7 @@ pub fn length<T: Task>(
     removals: &[Removal],
     (obs, draw, device): (&Obs, &Draw, &Device),
 ) -> f32 {
-    let mut sampler = draw.sampler(task.examples(), obs);
+    let mut sampler = draw.sampler(task.examples());
     let first = obs.gradients as u64;
     let batches: Vec<T::Batch> =
         (first..first + batches(obs.gradients)).map(|i| task.batch(&sampler.batch(i), device)).collect();

@@ -1,18 +1,18 @@
 //! Gradients for the surgeon: of the task's loss, without dropout, at the present weights.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use crate::schedule::ir::Obs;
 use crate::task::Task;
 use crate::task::data::sampler::Sampler;
-use crate::task::parameters::{ModuleParameter, to_hugging_face};
+use crate::task::parameters::{self, ModuleParameter, to_hugging_face};
 
-/// Computes the gradients of one estimate and hands each to `sink` with the index of its target, in
-/// the Hugging Face layout.
+/// Computes the gradients of these numbers, counted from the first of an estimate, and hands each to
+/// `sink` with the index of its target, in the Hugging Face layout.
 ///
 /// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while
 /// the data lasts, in an order of their own that depends on `seed` alone: another call gives the
@@ -21,8 +21,8 @@ pub fn each<T: Task>(
     task: &T,
     model: &T::Model,
     targets: &[&ModuleParameter],
-    obs: &Obs,
     draw: &Draw,
+    numbers: Range<usize>,
     mut sink: impl FnMut(usize, &[f32]),
     mut progress: impl FnMut(),
 ) {
@@ -30,9 +30,9 @@ pub fn each<T: Task>(
         targets.iter().enumerate().map(|(i, t)| (t.id, (i, t.transposed))).collect();
     // Gradients of other parameters are not computed.
     let model = trained_alone(model.clone(), |id| places.contains_key(&id));
-    let mut sampler = draw.sampler(task.examples(), obs);
-    for i in 0..obs.gradients as u64 {
-        let batch = task.batch(&sampler.batch(i), draw.device);
+    let mut sampler = draw.sampler(task.examples());
+    for i in numbers {
+        let batch = task.batch(&sampler.batch(i as u64), draw.device);
         let outputs = task.outputs(&model, &batch, None);
         let loss = task.loss(&outputs, &batch);
         let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -48,13 +48,22 @@ pub struct Draw<'a> {
     pub device: &'a Device,
     /// The seed of the batches.
     pub seed: u64,
+    /// Examples in a batch.
+    pub batch: usize,
 }
 
 impl Draw<'_> {
     /// The batches in their order: first those of the gradients, then those that no gradient saw.
-    pub fn sampler(&self, examples: usize, obs: &Obs) -> Sampler {
-        Sampler::new(examples, obs.batch, self.seed)
+    pub fn sampler(&self, examples: usize) -> Sampler {
+        Sampler::new(examples, self.batch, self.seed)
     }
+}
+
+/// The model with gradients: a copy on the autodiff device of the same kind.
+pub fn to_training<M: Module>(model: M, device: &Device) -> M {
+    let values = parameters::read(&model, |_| true);
+    let moved = model.fork(&device.clone().autodiff());
+    parameters::write(moved, values).train()
 }
 
 /// The model with gradients for the `wanted` parameters and no others.

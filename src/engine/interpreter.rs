@@ -13,6 +13,7 @@ use crate::task::parameters;
 
 use super::EngineError;
 use super::events::{self, Event, Observer};
+use super::gradients;
 use super::machine;
 use super::masks::Masks;
 use super::results::StageResult;
@@ -56,7 +57,7 @@ impl<T: Task> Interpreter<'_, T> {
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
         let begin = Instant::now();
-        let mut model = self.to_training(model);
+        let mut model = gradients::to_training(model, &self.device);
         let mut kept: HashMap<&str, T::Model> = HashMap::new();
         if self.is_needed(START, 0) {
             kept.insert(START, model.clone());
@@ -117,14 +118,6 @@ impl<T: Task> Interpreter<'_, T> {
 
     fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
         observer.event(event).map_err(EngineError::Observer)
-    }
-
-    /// The model with gradients, on the same device.
-    fn to_training(&self, model: T::Model) -> T::Model {
-        let device = self.device.clone().autodiff();
-        let values = parameters::read(&model, |_| true);
-        let moved = model.fork(&device);
-        parameters::write(moved, values).train()
     }
 
     /// Whether a stage from index `from` on needs the result of `name`.

@@ -5,6 +5,7 @@
 //! - [`pruner`]: one pruning event, by any criterion;
 //! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for, and
 //!   [`calibration`] of how far the other weights move;
+//! - [`oneshot`]: one model pruned at once in many ways, by [`sharing`] gradients;
 //! - [`movement`]: scores that accumulate while a stage trains;
 //! - [`teaching`]: what is learned from a teacher; [`best`]: the weights of the best measurement;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
@@ -26,9 +27,11 @@ pub mod interpreter;
 pub mod machine;
 pub mod masks;
 mod movement;
+pub mod oneshot;
 pub mod optimizer;
 mod pruner;
 pub mod results;
+pub mod sharing;
 mod stage;
 mod support;
 mod surgery;

@@ -46,10 +46,11 @@ pub struct Pruned<M> {
 }
 
 /// Targets that are ranked together and reach one sparsity.
-struct Group {
-    members: Vec<usize>,
+pub struct Group {
+    /// Their indices, which ascend.
+    pub members: Vec<usize>,
     /// The sparsity after the event.
-    goal: f64,
+    pub goal: f64,
 }
 
 /// Targets that are ranked together, and the sparsity that they reach in a round.
@@ -81,12 +82,7 @@ pub fn prune<T: Task>(
         Criterion::Magnitude | Criterion::Movement => (1, Vec::new()),
         Criterion::Obs(obs) => (obs.recompute, passes(obs, &counts, context.stage)?),
     };
-    let surgeon = |(i, source): (usize, ObsError)| EngineError::Surgeon {
-        stage: context.stage.to_owned(),
-        step: context.step,
-        parameter: names[i].to_owned(),
-        source,
-    };
+    let surgeon = |(i, source): (usize, ObsError)| trouble(context, names[i], source);
     let groups = groups(&names, statement, event, context.stage)?;
     let mut result = Pruned { model, raised_damp: None, lengths: Vec::new() };
     let mut current: Option<Vec<Mask>> = None;
@@ -131,7 +127,7 @@ pub fn prune<T: Task>(
                 zero(scores, &mut weights, &mut round_masks, &groupings, statement, &goals);
             }
             Criterion::Obs(obs) => {
-                let draw = Draw { device: context.device, seed: context.seed.wrapping_add(round as u64) };
+                let draw = draw(obs, context, round);
                 let per_round = (statement.sweeps(passes.len()) * obs.gradients) as u64;
                 let mut done = (round as u64 - 1) * per_round;
                 let surgery = Surgery {
@@ -156,22 +152,10 @@ pub fn prune<T: Task>(
                 if damp > obs.damp {
                     result.raised_damp = Some(result.raised_damp.map_or(damp, |d: f64| d.max(damp)));
                 }
-                let length = match obs.update {
-                    Update::Independent => 1.0,
-                    Update::Exact => calibration::length(
-                        task,
-                        &result.model,
-                        &names,
-                        &weights,
-                        &round_masks,
-                        &removals,
-                        (obs, &draw, context.plain),
-                    ),
-                };
-                if obs.update == Update::Exact {
-                    result.lengths.push(f64::from(length));
-                }
-                apply(&removals, &mut weights, &mut round_masks, length);
+                let at = (&mut weights[..], &mut round_masks[..]);
+                let length =
+                    carry_out(task, &result.model, &names, at, &removals, (obs, &draw, context.plain));
+                result.lengths.extend(length);
             }
         }
         let updated: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
@@ -184,10 +168,37 @@ pub fn prune<T: Task>(
     Ok(result)
 }
 
-fn apply(removals: &[Removal], weights: &mut [Vec<f32>], masks: &mut [Mask], length: f32) {
+/// Why a parameter cannot be pruned.
+pub fn trouble(context: &Context, parameter: &str, source: ObsError) -> EngineError {
+    let (stage, parameter) = (context.stage.to_owned(), parameter.to_owned());
+    EngineError::Surgeon { stage, step: context.step, parameter, source }
+}
+
+/// Where the gradients of a round come from.
+pub fn draw<'a>(obs: &Obs, context: &Context<'a>, round: usize) -> Draw<'a> {
+    Draw { device: context.device, seed: context.seed.wrapping_add(round as u64), batch: obs.batch }
+}
+
+/// Does what the surgeon says. Returns the length of the compensation if it was chosen by calibration.
+pub fn carry_out<T: Task>(
+    task: &T,
+    model: &T::Model,
+    names: &[&str],
+    (weights, masks): (&mut [Vec<f32>], &mut [Mask]),
+    removals: &[Removal],
+    (obs, draw, plain): (&Obs, &Draw, &Device),
+) -> Option<f64> {
+    let length = match obs.update {
+        Update::Independent => None,
+        Update::Exact => {
+            let on = (obs, draw, plain);
+            Some(calibration::length(task, model, names, weights, masks, removals, on))
+        }
+    };
     for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
-        removal.apply(weights, mask, length);
+        removal.apply(weights, mask, length.unwrap_or(1.0));
     }
+    length.map(f64::from)
 }
 
 /// How a round's targets are divided so that the allowed memory is kept.
@@ -204,7 +215,7 @@ fn passes(
 }
 
 /// Which weights of a target go together.
-fn grouping(statement: &Prune, target: &ModuleParameter) -> Grouping {
+pub fn grouping(statement: &Prune, target: &ModuleParameter) -> Grouping {
     let columns = target.parameter.inputs();
     match statement.pattern {
         Pattern::Unstructured | Pattern::NofM { .. } => Grouping::Runs(1),
@@ -215,7 +226,10 @@ fn grouping(statement: &Prune, target: &ModuleParameter) -> Grouping {
 }
 
 /// The statement's exceptions by themselves, and all others.
-fn groups(
+///
+/// # Errors
+/// A selector that cannot be read.
+pub fn groups(
     names: &[&str],
     statement: &Prune,
     event: &PruneEvent,

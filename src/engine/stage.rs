@@ -351,7 +351,7 @@ impl<T: Task> StageRun<'_, T> {
             device: &training,
             plain: self.device,
             movements,
-            seed: self.draw(2 + event.prune as u64, event.step),
+            seed: of_event(self.seed, self.index, event.prune, event.step),
         };
         pruner::prune(self.task, model, statement, event, masks, &context, |done, total| {
             observer.progress(Work::Gradients(&self.stage.name), done, total);
@@ -450,17 +450,27 @@ impl<T: Task> StageRun<'_, T> {
 
     /// A seed for one purpose at one step of this stage.
     fn draw(&self, purpose: u64, step: u64) -> u64 {
-        [self.index, purpose, step].iter().fold(self.seed, |seed, part| {
-            let mut z = (seed ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        })
+        draw(self.seed, self.index, purpose, step)
     }
 
     fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
         observer.event(event).map_err(EngineError::Observer)
     }
+}
+
+/// The seed of a pruning event of the stage of an index.
+pub fn of_event(seed: u64, stage: u64, prune: usize, step: u64) -> u64 {
+    draw(seed, stage, 2 + prune as u64, step)
+}
+
+/// A seed for one purpose at one step of the stage of an index.
+fn draw(seed: u64, stage: u64, purpose: u64, step: u64) -> u64 {
+    [stage, purpose, step].iter().fold(seed, |seed, part| {
+        let mut z = (seed ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    })
 }
 
 fn scalar(loss: &Tensor<1>) -> f64 {

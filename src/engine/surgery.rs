@@ -38,9 +38,54 @@ pub struct Surgery<'a, T: Task> {
 /// A parameter's index, and why it cannot be pruned.
 type Trouble = (usize, ObsError);
 
+/// The saliencies of all targets, kept for whoever asks for them with the same settings.
+pub struct Judged {
+    settings: Settings,
+    scored: Vec<Scored>,
+}
+
 impl<T: Task> Surgery<'_, T> {
     /// What goes from each target, and the damp that it took.
     pub fn round(&self, progress: &mut dyn FnMut()) -> Result<(Vec<Removal>, f64), Trouble> {
+        self.raising(|settings| self.attempt(settings, progress))
+    }
+
+    /// The same from estimates of all targets, which live on: others may have been judged by them before,
+    /// and more gradients may follow. `judged` is what was judged last by these gradients.
+    pub fn round_from(
+        &self,
+        estimates: &mut [Estimate],
+        judged: &mut Option<Judged>,
+    ) -> Result<(Vec<Removal>, f64), Trouble> {
+        self.raising(|settings| {
+            let known = match judged.take().filter(|known| known.settings == *settings) {
+                Some(known) => known,
+                None => self.judge_all(estimates, settings)?,
+            };
+            let known = judged.insert(known);
+            let mut scores: Vec<Vec<f32>> = known.scored.iter().map(|s| s.scores.clone()).collect();
+            let chosen = self.choose(&mut scores);
+            let targets = estimates.iter().zip(&known.scored).zip(&chosen).enumerate();
+            targets
+                .map(|(i, ((estimate, scored), groups))| self.remove(i, estimate, scored, groups, settings))
+                .collect()
+        })
+    }
+
+    fn judge_all(&self, estimates: &mut [Estimate], settings: &Settings) -> Result<Judged, Trouble> {
+        let mut scored = Vec::with_capacity(estimates.len());
+        for (i, estimate) in estimates.iter_mut().enumerate() {
+            estimate.uncure();
+            scored.push(self.judge(i, estimate, settings)?.0);
+        }
+        Ok(Judged { settings: *settings, scored })
+    }
+
+    /// Attempts with the recipe's damp, and with tenfold ones if it allows them.
+    fn raising<R>(
+        &self,
+        mut attempt: impl FnMut(&Settings) -> Result<R, Trouble>,
+    ) -> Result<(R, f64), Trouble> {
         let mut settings = Settings {
             block: self.obs.block,
             damp: self.obs.damp,
@@ -50,7 +95,7 @@ impl<T: Task> Surgery<'_, T> {
             correlated: self.obs.correlated,
         };
         loop {
-            match self.attempt(&settings, progress) {
+            match attempt(&settings) {
                 Err((_, ObsError::NotFactored { .. }))
                     if self.obs.raise_damp && settings.damp < LARGEST_DAMP =>
                 {
@@ -73,14 +118,8 @@ impl<T: Task> Surgery<'_, T> {
             drop(std::mem::take(&mut last));
             let mut estimates = self.estimate(pass, progress);
             for (i, estimate) in pass.targets.clone().zip(&mut estimates) {
-                let mut scored = self.score(i, estimate, settings)?;
-                if !scored.flagged.is_empty() {
-                    cured[i] = std::mem::take(&mut scored.flagged);
-                    self.cure(i, estimate, &cured[i]);
-                    scored = self.score(i, estimate, settings)?;
-                }
-                scores[i] = self.groupings[i].of_runs(std::mem::take(&mut scored.scores));
-                known[i] = scored;
+                (known[i], cured[i]) = self.judge(i, estimate, settings)?;
+                scores[i] = std::mem::take(&mut known[i].scores);
                 if !together {
                     let goal = self.goals.iter().find(|g| g.members.contains(&i));
                     let selection = selection(self.statement, goal.map_or(0.0, |g| g.sparsity));
@@ -102,7 +141,6 @@ impl<T: Task> Surgery<'_, T> {
                     if p + 1 < self.passes.len() && !cured[i].is_empty() {
                         self.cure(i, &mut estimate, &cured[i]);
                     }
-                    estimate.finish();
                     let scored = std::mem::take(&mut known[i]);
                     removals[i] = Some(self.remove(i, &estimate, &scored, &chosen[i], settings)?);
                 }
@@ -127,13 +165,30 @@ impl<T: Task> Surgery<'_, T> {
             })
             .collect();
         let sink = |i: usize, gradient: &[f32]| estimates[i].add(gradient);
-        gradients::each(self.task, self.model, &targets, obs, &self.draw, sink, progress);
+        gradients::each(self.task, self.model, &targets, &self.draw, 0..obs.gradients, sink, progress);
+        estimates.iter_mut().for_each(Estimate::finish);
         estimates
     }
 
-    fn score(&self, i: usize, estimate: &mut Estimate, settings: &Settings) -> Result<Scored, Trouble> {
+    /// The saliencies of a target's groups, and the blocks that had to be cured for them.
+    fn judge(
+        &self,
+        i: usize,
+        estimate: &mut Estimate,
+        settings: &Settings,
+    ) -> Result<(Scored, Vec<usize>), Trouble> {
         let selection = selection(self.statement, 0.0);
-        score(estimate, &self.weights[i], &self.masks[i], selection, settings).map_err(|e| (i, e))
+        let score = |estimate: &Estimate| {
+            score(estimate, &self.weights[i], &self.masks[i], selection, settings).map_err(|e| (i, e))
+        };
+        let mut scored = score(estimate)?;
+        let cured = std::mem::take(&mut scored.flagged);
+        if !cured.is_empty() {
+            self.cure(i, estimate, &cured);
+            scored = score(estimate)?;
+        }
+        scored.scores = self.groupings[i].of_runs(scored.scores);
+        Ok((scored, cured))
     }
 
     /// Finds the square roots of blocks that lost too many digits, from the same gradients once more:
@@ -145,7 +200,8 @@ impl<T: Task> Surgery<'_, T> {
             let target = &self.targets[i];
             let mut roots = Roots::new(target.parameter.count(), self.obs.block, some);
             let sink = |_: usize, gradient: &[f32]| roots.add(gradient);
-            gradients::each(self.task, self.model, &[target], self.obs, &self.draw, sink, || ());
+            let numbers = 0..self.obs.gradients;
+            gradients::each(self.task, self.model, &[target], &self.draw, numbers, sink, || ());
             estimate.cure(roots);
         }
     }

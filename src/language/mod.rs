@@ -12,6 +12,7 @@ mod lower;
 mod resolve;
 mod stdlib;
 pub mod syntax;
+pub mod tuning;
 pub mod vocab;
 
 pub use resolve::{Loader, NoFiles, Override};
@@ -38,6 +39,20 @@ pub struct Compilation {
     pub schedule: Option<Schedule>,
     /// The parameters against which the selectors were checked; `None` if the model is unknown.
     pub parameters: Option<ParameterTable>,
+    /// Where parts of the recipe are written, for commands that point at them; `None` if it could not be
+    /// read, or was translated from another language.
+    pub places: Option<Places>,
+}
+
+/// Where parts of a recipe are written.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Its name.
+    pub recipe: Span,
+    /// Its model.
+    pub model: Span,
+    /// The criteria of its `prune` statements, by stage and statement as in the schedule.
+    pub criteria: Vec<Vec<Span>>,
 }
 
 impl Compilation {
@@ -75,7 +90,7 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         let start = Span::new(main, 0..0);
         let diagnostic = Diagnostic::error(Code::RecipeTooLarge, message, start, "the file");
         let diagnostics = vec![diagnostic.help("is it the right file?")];
-        return Compilation { main, sources, diagnostics, schedule: None, parameters: None };
+        return Compilation { main, sources, diagnostics, schedule: None, parameters: None, places: None };
     }
     let (mut names, bound) = resolve::resolve(main, options.overrides, loader, &mut sources, &mut findings);
     let typed = bound.and_then(|bound| check::check(&mut names, &bound, &mut sources, &mut findings));
@@ -97,8 +112,13 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         }
     }
     findings.drop_consequences();
+    let places = typed.as_ref().map(|recipe| Places {
+        recipe: recipe.name.span,
+        model: recipe.model.span,
+        criteria: recipe.stages.iter().map(|s| s.prune.iter().map(|p| p.by.span).collect()).collect(),
+    });
     let schedule = typed.filter(|r| r.complete && !findings.has_errors()).map(|recipe| lower::lower(&recipe));
-    Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters }
+    Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters, places }
 }
 
 /// Whether a text declares something for others to `use` and holds no recipe itself.

@@ -3,6 +3,7 @@
 //! - [`folder`]: the model's folder;
 //! - [`log`]: `run.jsonl`, the events as they happen, and [`tensorboard`], the same for TensorBoard;
 //! - [`summary`]: the end of a run for the terminal, in [`figures`];
+//! - [`trials`]: a table of models pruned at once, and its [`picture`];
 //! - [`report`]: the record of a run as a page for any browser, and the model card.
 //!
 //! Those who write while a run goes belong to the engine and are built with it. The [`report`] is made from
@@ -17,6 +18,10 @@ pub mod folder;
 #[cfg(feature = "engine")]
 pub mod log;
 #[cfg(feature = "engine")]
+pub mod picture;
+#[cfg(feature = "engine")]
 pub mod summary;
 #[cfg(feature = "engine")]
 pub mod tensorboard;
+#[cfg(feature = "engine")]
+pub mod trials;

@@ -119,13 +119,13 @@ fn overall(result: &StageResult) -> f64 {
     zeros as f64 / usize::max(all, 1) as f64
 }
 
-fn plain_table() -> Table {
+pub(super) fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 
-fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
+pub(super) fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
     for index in columns {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -89,10 +89,8 @@ fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact:
         .collect();
     let global = case["global_sparsity"].as_bool().unwrap();
     let selection = if global { Selection::Global(target) } else { Selection::Layer(target) };
-    let diagonals = parameters
-        .iter_mut()
-        .map(|p| inverse_diagonal(&mut p.estimate, p.mask, &settings).unwrap())
-        .collect();
+    let diagonals =
+        parameters.iter().map(|p| inverse_diagonal(&p.estimate, p.mask, &settings).unwrap()).collect();
     let scores = prune(&mut parameters, selection, &settings).unwrap();
     drop(parameters);
     Run { weights, masks, diagonals, scores }

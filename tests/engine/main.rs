@@ -11,6 +11,8 @@ mod memory;
 mod metrics;
 mod run_log;
 mod runs;
+mod sharing;
 mod surgery;
 mod tasks;
 mod transformers;
+mod trials;

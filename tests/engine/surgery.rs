@@ -24,16 +24,35 @@ const OUTPUTS: usize = 4;
 
 /// Two linear layers without anything between them.
 #[derive(Module, Debug)]
-struct Toy {
+pub struct Toy {
     first: Linear,
     second: Linear,
 }
 
 /// Regression on made-up numbers; remembers what it was asked for.
-struct Regression {
+pub struct Regression {
     examples: usize,
-    asked: RefCell<Vec<Vec<usize>>>,
+    pub asked: RefCell<Vec<Vec<usize>>>,
     dropout: RefCell<Vec<Option<u64>>>,
+}
+
+impl Regression {
+    pub fn new(examples: usize) -> Self {
+        Regression { examples, asked: RefCell::default(), dropout: RefCell::default() }
+    }
+}
+
+/// The model with weights that are always the same.
+pub fn toy(device: &Device) -> Toy {
+    let model = Toy {
+        first: LinearConfig::new(INPUTS, HIDDEN).init(device),
+        second: LinearConfig::new(HIDDEN, OUTPUTS).init(device),
+    };
+    let mut values = parameters::read(&model, |_| true);
+    for (p, (_, values)) in values.iter_mut().enumerate() {
+        values.iter_mut().enumerate().for_each(|(i, v)| *v = number(9000 + 1000 * p + i));
+    }
+    parameters::write(model, values)
 }
 
 fn number(i: usize) -> f32 {
@@ -95,7 +114,7 @@ impl Observer for Heard {
     }
 }
 
-fn obs() -> Obs {
+pub fn obs() -> Obs {
     Obs {
         gradients: 24,
         block: 8,
@@ -110,7 +129,7 @@ fn obs() -> Obs {
     }
 }
 
-fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {
+pub fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {
     Prune {
         targets: Targets { selector: Selector::Glob("*.weight".into()), expect: None },
         window: Window::once("0 epochs".parse().unwrap()),
@@ -123,16 +142,19 @@ fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {
 }
 
 /// A run of one stage; its learning rate is zero, so that weights stand still but for pruning.
-struct Came {
+pub struct Came {
     before: Values,
-    after: Values,
+    pub after: Values,
     events: Vec<Event>,
     asked: Vec<Vec<usize>>,
     dropout: Vec<Option<u64>>,
 }
 
-fn run(prune: Prune, length: &str, examples: usize) -> Came {
-    let task = Regression { examples, asked: RefCell::default(), dropout: RefCell::default() };
+/// The seed of every run.
+pub const SEED: u64 = 5;
+
+pub fn run(prune: Prune, length: &str, examples: usize) -> Came {
+    let task = Regression::new(examples);
     let stage = Stage {
         name: "only".into(),
         doc: String::new(),
@@ -165,7 +187,7 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
         format: obert::schedule::ir::FORMAT,
         name: "toy".into(),
         doc: String::new(),
-        seed: 5,
+        seed: SEED,
         model: Model::Named("toy".into()),
         data: Data::Own,
         stages: vec![stage],
@@ -173,15 +195,8 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
         parameters: vec![],
     };
     let device = Device::flex();
-    let model = Toy {
-        first: LinearConfig::new(INPUTS, HIDDEN).init(&device),
-        second: LinearConfig::new(HIDDEN, OUTPUTS).init(&device),
-    };
-    let mut before = parameters::read(&model, |_| true);
-    for (p, (_, values)) in before.iter_mut().enumerate() {
-        values.iter_mut().enumerate().for_each(|(i, v)| *v = number(9000 + 1000 * p + i));
-    }
-    let model = parameters::write(model, before.clone());
+    let model = toy(&device);
+    let before = parameters::read(&model, |_| true);
     let interpreter = Interpreter {
         task: &task,
         schedule: &schedule,
@@ -197,7 +212,7 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
     Came { before, after, events: heard.0, asked, dropout }
 }
 
-fn pruned(came: &Came) -> (f64, Vec<f64>) {
+pub fn pruned(came: &Came) -> (f64, Vec<f64>) {
     let found = came.events.iter().find_map(|e| match e {
         Event::Pruned { sparsity, lengths, .. } => Some((*sparsity, lengths.clone())),
         _ => None,

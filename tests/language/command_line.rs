@@ -177,9 +177,9 @@ fn broken_model_folders_are_errors_before_anything_else() {
 
 #[test]
 fn help_reads_as_recorded() {
-    for command in
-        ["", "check", "plan", "params", "explain", "new", "completions", "import", "export", "report"]
-    {
+    let engine = if cfg!(feature = "engine") { &["oneshot", "sweep"][..] } else { &[] };
+    let all = ["", "check", "plan", "params", "explain", "new", "completions", "import", "export", "report"];
+    for command in all.iter().chain(engine) {
         let arguments: Vec<&str> = command.split(' ').filter(|c| !c.is_empty()).chain(["--help"]).collect();
         let output = obertc(&arguments);
         assert_eq!(output.status.code(), Some(0));

@@ -34,6 +34,7 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("resolve", &["syntax", "vocab", "stdlib"]),
     ("check", &["resolve", "syntax", "vocab"]),
     ("lower", &["check"]),
+    ("tuning", &["check", "resolve", "syntax", "vocab"]),
 ];
 
 /// The record of a run is made from its files, without the engine that wrote them.

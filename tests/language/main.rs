@@ -13,4 +13,5 @@ mod plans;
 mod recipes;
 mod report;
 mod schedules;
+mod tuning;
 mod yaml;

@@ -15,7 +15,7 @@ mod names;
 pub mod recipe;
 mod targets;
 mod time;
-mod value;
+pub(in crate::language) mod value;
 
 pub use recipe::Recipe;
 

@@ -1,5 +1,6 @@
 //! The estimate of one parameter's Fisher matrix, fed gradient by gradient.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use half::bf16;
@@ -56,6 +57,25 @@ pub(super) enum Kind {
 enum Chunk {
     Single(Vec<f32>),
     Half(Vec<bf16>),
+}
+
+impl Chunk {
+    /// Adds `Σ g gᵀ` over what waits.
+    fn add_to(&self, fisher: &mut Fisher, count: usize) {
+        let stride = stride(count);
+        match self {
+            Chunk::Single(values) => fisher.add(&Strided { values, stride, count }),
+            Chunk::Half(values) => fisher.add(&Strided { values, stride, count }),
+        }
+    }
+
+    /// Nothing waits any more; its memory stays for what comes.
+    fn clear(&mut self) {
+        match self {
+            Chunk::Single(values) => values.clear(),
+            Chunk::Half(values) => values.clear(),
+        }
+    }
 }
 
 impl Estimate {
@@ -118,6 +138,11 @@ impl Estimate {
         self.roots.extend(roots.finish());
     }
 
+    /// Forgets all square roots: they belong to the gradients so far and to one damp.
+    pub fn uncure(&mut self) {
+        self.roots.clear();
+    }
+
     /// Whether a block is known by its square root.
     pub(super) fn is_cured(&self, block: usize) -> bool {
         self.roots.contains_key(&block)
@@ -148,17 +173,8 @@ impl Estimate {
     /// Sums what waits.
     pub(super) fn flush(&mut self) {
         let Kind::Primal(fisher) = &mut self.kind else { return };
-        let (stride, count) = (stride(self.count), self.count);
-        match &mut self.chunk {
-            Chunk::Single(rows) => {
-                fisher.add(&Strided { values: rows, stride, count });
-                rows.clear();
-            }
-            Chunk::Half(rows) => {
-                fisher.add(&Strided { values: rows, stride, count });
-                rows.clear();
-            }
-        }
+        self.chunk.add_to(fisher, self.count);
+        self.chunk.clear();
     }
 
     /// Sums what waits and gives back its memory: no gradient follows.
@@ -167,6 +183,27 @@ impl Estimate {
             self.flush();
             self.chunk = Chunk::Single(Vec::new());
         }
+    }
+
+    /// The estimate as if no gradient followed. This one stays as it is: what waits goes on waiting for
+    /// the gradients that will be summed with it, so that sums over more of them are those of an estimate
+    /// that never stopped, to the bit. Where something waits that takes the memory of another Fisher.
+    pub(super) fn so_far(&self) -> Cow<'_, Estimate> {
+        let Kind::Primal(fisher) = &self.kind else { return Cow::Borrowed(self) };
+        if self.waiting() == 0 {
+            return Cow::Borrowed(self);
+        }
+        let mut fisher = fisher.clone();
+        self.chunk.add_to(&mut fisher, self.count);
+        Cow::Owned(Estimate {
+            count: self.count,
+            block: self.block,
+            kind: Kind::Primal(fisher),
+            chunk: Chunk::Single(Vec::new()),
+            capacity: self.capacity,
+            finite: self.finite,
+            roots: self.roots.clone(),
+        })
     }
 
     /// The dual of a block's gradients, restricted to the weights where `kept` holds: of a block that

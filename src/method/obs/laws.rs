@@ -63,12 +63,12 @@ impl Case {
         let (mut weights, mut mask) = (self.weights.clone(), Mask::new(self.kept.clone()));
         let mut estimate = self.estimate();
         let selection = Selection::Layer(self.sparsity);
-        let mut scored = score(&mut estimate, &weights, &mask, selection, &self.settings)?;
+        let mut scored = score(&estimate, &weights, &mask, selection, &self.settings)?;
         if !scored.flagged.is_empty() {
             let mut roots = Roots::new(weights.len(), self.settings.block, &scored.flagged);
             self.gradients.iter().for_each(|g| roots.add(g));
             estimate.cure(roots);
-            scored = score(&mut estimate, &weights, &mask, selection, &self.settings)?;
+            scored = score(&estimate, &weights, &mask, selection, &self.settings)?;
             assert!(scored.flagged.is_empty());
         }
         let groups = select(std::slice::from_ref(&scored.scores), selection);
@@ -155,7 +155,7 @@ proptest! {
     #[test]
     fn the_diagonal_of_the_inverse_is_that_of_the_dense_matrix(case in cases()) {
         let mask = Mask::new(case.kept.clone());
-        let diagonal = inverse_diagonal(&mut case.estimate(), &mask, &case.settings).unwrap();
+        let diagonal = inverse_diagonal(&case.estimate(), &mask, &case.settings).unwrap();
         for block in 0..case.weights.len().div_ceil(case.settings.block) {
             for (i, row) in inverse(&case.fisher(block)).iter().enumerate() {
                 let got = f64::from(diagonal[block * case.settings.block + i]);
@@ -194,16 +194,16 @@ fn blocks_that_lost_their_digits_are_told_and_known_by_their_square_roots() {
     let case = few_directions(1.0, 1e-7);
     let mask = Mask::new(case.kept.clone());
     let mut estimate = case.estimate();
-    let scored = score(&mut estimate, &case.weights, &mask, Selection::Layer(0.5), &case.settings).unwrap();
+    let scored = score(&estimate, &case.weights, &mask, Selection::Layer(0.5), &case.settings).unwrap();
     assert_eq!(scored.flagged, [0, 1, 2, 3, 4]);
     assert!(matches!(
-        inverse_diagonal(&mut estimate, &mask, &case.settings),
+        inverse_diagonal(&estimate, &mask, &case.settings),
         Err(ObsError::NotFactored { block: 0, first: 0, last: 16 })
     ));
     let mut roots = Roots::new(80, 16, &scored.flagged);
     case.gradients.iter().for_each(|g| roots.add(g));
     estimate.cure(roots);
-    let diagonal = inverse_diagonal(&mut estimate, &mask, &case.settings).unwrap();
+    let diagonal = inverse_diagonal(&estimate, &mask, &case.settings).unwrap();
     for block in 0..5 {
         for (i, row) in inverse(&case.fisher(block)).iter().enumerate() {
             let got = f64::from(diagonal[block * 16 + i]);
@@ -219,7 +219,7 @@ fn blocks_that_lost_their_digits_are_told_and_known_by_their_square_roots() {
 fn gradients_of_moderate_size_are_not_told_of() {
     let case = few_directions(1e-3, 1e-7);
     let scored =
-        score(&mut case.estimate(), &case.weights, &Mask::ones(80), Selection::Layer(0.5), &case.settings);
+        score(&case.estimate(), &case.weights, &Mask::ones(80), Selection::Layer(0.5), &case.settings);
     assert!(scored.unwrap().flagged.is_empty());
 }
 
@@ -303,10 +303,9 @@ fn correlated_saliencies_are_those_of_an_exhaustive_search_one_removal_at_a_time
             expected[best] = highest;
             gone.extend(best * group..(best + 1) * group);
         }
-        let mut estimate = case.estimate();
+        let estimate = case.estimate();
         let scored =
-            score(&mut estimate, &case.weights, &Mask::ones(count), Selection::Layer(0.5), &settings)
-                .unwrap();
+            score(&estimate, &case.weights, &Mask::ones(count), Selection::Layer(0.5), &settings).unwrap();
         for (got, expected) in scored.scores.iter().zip(&expected) {
             let error = (f64::from(*got) - expected).abs();
             assert!(error < 1e-3 * expected.max(1e-4), "{:?} is not {expected:?}", scored.scores);

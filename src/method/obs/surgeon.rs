@@ -94,7 +94,8 @@ pub fn prune(
 ) -> Result<Vec<Vec<f32>>, (usize, ObsError)> {
     let mut scored = Vec::with_capacity(parameters.len());
     for (i, p) in parameters.iter_mut().enumerate() {
-        let known = score(&mut p.estimate, p.weights, p.mask, selection, settings).map_err(|e| (i, e))?;
+        p.estimate.finish();
+        let known = score(&p.estimate, p.weights, p.mask, selection, settings).map_err(|e| (i, e))?;
         if let Some(block) = known.flagged.first() {
             return Err((i, not_factored(*block, settings.block, p.weights.len())));
         }
@@ -115,13 +116,14 @@ pub fn prune(
     Ok(scores)
 }
 
-/// The saliencies of a parameter. Blocks that lost too many digits are listed in the result, with
-/// scores that mean nothing: they ask for [`Estimate::cure`].
+/// The saliencies of a parameter, from the gradients so far; the estimate can take in more. Blocks that
+/// lost too many digits are listed in the result, with scores that mean nothing: they ask for
+/// [`Estimate::cure`].
 ///
 /// # Errors
 /// Gradients that are not finite or all zero; a block that even double precision cannot factor.
 pub fn score(
-    estimate: &mut Estimate,
+    estimate: &Estimate,
     weights: &[f32],
     mask: &Mask,
     selection: Selection,
@@ -134,11 +136,7 @@ pub fn score(
 ///
 /// # Errors
 /// As [`score`]; a block that lost too many digits.
-pub fn inverse_diagonal(
-    estimate: &mut Estimate,
-    mask: &Mask,
-    settings: &Settings,
-) -> Result<Vec<f32>, ObsError> {
+pub fn inverse_diagonal(estimate: &Estimate, mask: &Mask, settings: &Settings) -> Result<Vec<f32>, ObsError> {
     let weights = vec![0.0; mask.len()];
     let mut diagonal = vec![0.0; mask.len()];
     let scored = score_into(estimate, &weights, mask, Selection::Global(0.0), settings, &mut diagonal)?;
@@ -149,14 +147,14 @@ pub fn inverse_diagonal(
 }
 
 fn score_into(
-    estimate: &mut Estimate,
+    estimate: &Estimate,
     weights: &[f32],
     mask: &Mask,
     selection: Selection,
     settings: &Settings,
     diagonal: &mut [f32],
 ) -> Result<Scored, ObsError> {
-    estimate.finish();
+    let estimate = &*estimate.so_far();
     if !estimate.is_finite() {
         return Err(ObsError::GradientNotFinite);
     }
@@ -213,7 +211,7 @@ fn score_into(
     Ok(Scored { scores, pull, flagged })
 }
 
-/// How a parameter's weights change when `pruned` are gone.
+/// How a parameter's weights change when `pruned` are gone, by the gradients that the scores came from.
 ///
 /// # Errors
 /// A block that cannot be factored.
@@ -225,6 +223,7 @@ pub fn removal(
     pruned: Vec<bool>,
     settings: &Settings,
 ) -> Result<Removal, ObsError> {
+    let estimate = &*estimate.so_far();
     let (count, kept, block) = (weights.len(), mask.kept(), estimate.block);
     let newly: Vec<bool> = kept.iter().zip(&pruned).map(|(k, p)| *k && *p).collect();
     let change = Change { weights, kept, newly: &newly, pull };

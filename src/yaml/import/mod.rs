@@ -86,8 +86,14 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     findings.iter_mut().for_each(|d| d.move_places(|span| first_line(span, &sources)));
     let failed = findings.iter().any(Diagnostic::is_error);
     let Some((draft, document, context)) = drafted.filter(|_| !failed) else {
-        let compilation =
-            Compilation { main: file, sources, diagnostics: findings, schedule: None, parameters: None };
+        let compilation = Compilation {
+            main: file,
+            sources,
+            diagnostics: findings,
+            schedule: None,
+            parameters: None,
+            places: None,
+        };
         return Imported { text: None, compilation };
     };
     let (recipe, places) = text::write(&draft, &document.comments, file);
@@ -98,6 +104,8 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
         language::Options { overrides: &[], parameters: context.given, find_model: options.find_model },
     );
     into_yaml(&mut compilation, findings, &places, &sources);
+    // They are places of the translation.
+    compilation.places = None;
     let text = compilation.schedule.is_some().then_some(recipe);
     Imported { text, compilation }
 }

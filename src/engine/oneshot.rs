@@ -1,0 +1,293 @@
+//! One model pruned at once in many ways, each measured: as many of them as possible from the same
+//! gradients ([`super::sharing`]). What comes of each is what a run of it alone would give.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::method::mask::Mask;
+use crate::method::mask::grouping::Grouping;
+use crate::method::obs::{self, Estimate};
+use crate::schedule::ir::{Obs, Precision};
+use crate::schedule::{PruneEvent, Time};
+use crate::task::Task;
+use crate::task::metric::Metrics;
+use crate::task::parameters::{self, ModuleParameter, Values};
+
+use super::EngineError;
+use super::events::{Observer, Work};
+use super::gradients;
+use super::masks::Masks;
+use super::movement::Movements;
+use super::pruner::{self, Context, Pruned};
+use super::sharing::{Shared, Sweep, Trial, arrange};
+use super::surgery::{Judged, Surgery};
+
+/// Where and for what a model is pruned.
+pub struct OneShot<'a, T: Task> {
+    /// What it is measured on.
+    pub task: &'a T,
+    /// The device, without autodiff.
+    pub device: &'a Device,
+    /// What the prunings are called, for messages.
+    pub name: &'a str,
+    /// The seed of the gradients' batches: [`seed_of`] a statement.
+    pub seed: u64,
+}
+
+/// The seed with which a run draws the gradients of a statement that prunes before the first step.
+pub fn seed_of(seed: u64, stage: usize, statement: usize) -> u64 {
+    super::stage::of_event(seed, stage as u64, statement, 0)
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The share of the targets' weights that is zero.
+    pub sparsity: f64,
+    /// How good the model is.
+    pub metrics: Metrics,
+    /// The damp that it took, if the recipe's had to be raised.
+    pub raised_damp: Option<f64>,
+    /// The length of the compensation in each round where it was chosen by calibration.
+    pub lengths: Vec<f64>,
+    /// Seconds spent on measuring.
+    pub seconds: f64,
+}
+
+/// Hears of each trial when it is pruned.
+type Each<'a, M> = dyn FnMut(usize, Pruned<M>, &mut dyn Observer) -> Result<(), EngineError> + 'a;
+
+impl<T: Task> OneShot<'_, T> {
+    /// Measures the model itself.
+    pub fn evaluate(&self, model: &T::Model, observer: &mut dyn Observer) -> Metrics {
+        self.task.evaluate(model, self.device, &mut |done, total| {
+            observer.progress(Work::Evaluating(self.name), done as u64, total as u64);
+        })
+    }
+
+    /// Prunes the model in every way and measures what comes of it; `told` hears of each trial by its
+    /// index, in the order in which they are done.
+    ///
+    /// # Errors
+    /// What stops a pruning event.
+    pub fn measure(
+        &self,
+        model: &T::Model,
+        trials: &[Trial],
+        observer: &mut dyn Observer,
+        told: &mut dyn FnMut(usize, &Outcome),
+    ) -> Result<Vec<Outcome>, EngineError> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; trials.len()];
+        self.prune(model, trials, observer, &mut |index, pruned, observer| {
+            let clock = Instant::now();
+            let metrics = self.evaluate(&pruned.model.valid(), observer);
+            let outcome = Outcome {
+                sparsity: self.sparsity(&pruned.model, &trials[index])?,
+                metrics,
+                raised_damp: pruned.raised_damp,
+                lengths: pruned.lengths,
+                seconds: clock.elapsed().as_secs_f64(),
+            };
+            told(index, &outcome);
+            outcomes[index] = Some(outcome);
+            Ok(())
+        })?;
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    /// Prunes the model in every way and hands over each result, with gradients, as soon as it is there.
+    ///
+    /// # Errors
+    /// What stops a pruning event.
+    pub fn prune(
+        &self,
+        model: &T::Model,
+        trials: &[Trial],
+        observer: &mut dyn Observer,
+        each: &mut Each<T::Model>,
+    ) -> Result<(), EngineError> {
+        let model = gradients::to_training(model.clone(), self.device);
+        let Some(first) = trials.first() else { return Ok(()) };
+        let counts: Vec<usize> =
+            pruner::targets(&model, &first.prune, self.name)?.iter().map(|t| t.parameter.count()).collect();
+        let (sweeps, alone) = arrange(trials, &counts);
+        for index in alone {
+            let pruned = self.alone(&model, &trials[index], observer)?;
+            each(index, pruned, observer)?;
+        }
+        for sweep in &sweeps {
+            self.sweep(&model, trials, sweep, observer, each)?;
+        }
+        Ok(())
+    }
+
+    /// A trial that shares nothing.
+    fn alone(
+        &self,
+        model: &T::Model,
+        trial: &Trial,
+        observer: &mut dyn Observer,
+    ) -> Result<Pruned<T::Model>, EngineError> {
+        let (training, movements) = (self.device.clone().autodiff(), Movements::default());
+        let context = self.context(&training, &movements);
+        let (mut masks, event) = (Masks::default(), event(trial));
+        let progress = |done, total| observer.progress(Work::Gradients(self.name), done, total);
+        pruner::prune(self.task, model.clone(), &trial.prune, &event, &mut masks, &context, progress)
+    }
+
+    /// One pass over the gradients, with a halt wherever trials use those so far.
+    fn sweep(
+        &self,
+        model: &T::Model,
+        trials: &[Trial],
+        sweep: &Sweep,
+        observer: &mut dyn Observer,
+        each: &mut Each<T::Model>,
+    ) -> Result<(), EngineError> {
+        let one = |shared: &Shared| shared.stops.first().and_then(|s| s.trials.first()).map(|i| &trials[*i]);
+        let Some((trial, obs)) = sweep.estimates.first().and_then(one).and_then(|t| Some((t, t.obs()?)))
+        else {
+            return Ok(());
+        };
+        let (training, movements) = (self.device.clone().autodiff(), Movements::default());
+        let context = self.context(&training, &movements);
+        let draw = pruner::draw(obs, &context, 1);
+        let subject = Subject::new(model, trial, self.name)?;
+        let of_targets = |shared: &Shared| -> Vec<Estimate> {
+            subject.targets.iter().map(|t| estimate(shared, t.parameter.count(), obs)).collect()
+        };
+        let mut estimates: Vec<Vec<Estimate>> = sweep.estimates.iter().map(of_targets).collect();
+        let targets: Vec<&ModuleParameter> = subject.targets.iter().collect();
+        let total = sweep.gradients() as u64;
+        let mut done = 0;
+        for stop in sweep.stops() {
+            let sink = |i: usize, gradient: &[f32]| {
+                // Those that have had all theirs are gone.
+                estimates.iter_mut().filter(|e| !e.is_empty()).for_each(|e| e[i].add(gradient));
+            };
+            let mut count = done as u64;
+            gradients::each(self.task, model, &targets, &draw, done..stop, sink, || {
+                count += 1;
+                observer.progress(Work::Gradients(self.name), count, total);
+            });
+            done = stop;
+            for (shared, estimates) in sweep.estimates.iter().zip(&mut estimates) {
+                let Some(here) = shared.stops.iter().find(|s| s.gradients == stop) else { continue };
+                let is_last = shared.gradients() == stop;
+                if is_last {
+                    estimates.iter_mut().for_each(Estimate::finish);
+                }
+                let mut judged = None;
+                for index in &here.trials {
+                    let trial = &trials[*index];
+                    let pruned = self.operate(model, trial, &subject, estimates, &mut judged, &context)?;
+                    each(*index, pruned, observer)?;
+                }
+                if is_last {
+                    *estimates = Vec::new();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A trial by estimates that are there.
+    fn operate(
+        &self,
+        model: &T::Model,
+        trial: &Trial,
+        subject: &Subject,
+        estimates: &mut [Estimate],
+        judged: &mut Option<Judged>,
+        context: &Context,
+    ) -> Result<Pruned<T::Model>, EngineError> {
+        let Some(obs) = trial.obs() else { return Err(EngineError::Missing("gradients".into())) };
+        let names: Vec<&str> = subject.targets.iter().map(|t| t.parameter.name.as_str()).collect();
+        let groups = pruner::groups(&names, &trial.prune, &event(trial), self.name)?;
+        let goals: Vec<pruner::Goal> =
+            groups.iter().map(|g| pruner::Goal { members: &g.members, sparsity: g.goal }).collect();
+        let surgery = Surgery {
+            task: self.task,
+            model,
+            statement: &trial.prune,
+            obs,
+            targets: &subject.targets,
+            groupings: &subject.groupings,
+            passes: &[],
+            weights: &subject.weights,
+            masks: &subject.masks,
+            goals: &goals,
+            draw: pruner::draw(obs, context, 1),
+        };
+        let (removals, damp) = surgery
+            .round_from(estimates, judged)
+            .map_err(|(i, source)| pruner::trouble(context, names[i], source))?;
+        let (mut weights, mut masks) = (subject.weights.clone(), subject.masks.clone());
+        let at = (&mut weights[..], &mut masks[..]);
+        let on = (obs, &surgery.draw, context.plain);
+        let length = pruner::carry_out(self.task, model, &names, at, &removals, on);
+        let values: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
+        Ok(Pruned {
+            model: parameters::write(model.clone(), values),
+            raised_damp: (damp > obs.damp).then_some(damp),
+            lengths: length.into_iter().collect(),
+        })
+    }
+
+    fn context<'a>(&'a self, training: &'a Device, movements: &'a Movements) -> Context<'a> {
+        Context {
+            stage: self.name,
+            step: 0,
+            device: training,
+            plain: self.device,
+            seed: self.seed,
+            movements,
+        }
+    }
+
+    /// The share of a trial's targets that is zero.
+    fn sparsity(&self, model: &T::Model, trial: &Trial) -> Result<f64, EngineError> {
+        let targets = pruner::targets(model, &trial.prune, self.name)?;
+        let names: Vec<&str> = targets.iter().map(|t| t.parameter.name.as_str()).collect();
+        let values = parameters::read(model, |name| names.contains(&name));
+        let zeros: usize = values.values().map(|v| v.iter().filter(|w| **w == 0.0).count()).sum();
+        let all: usize = values.values().map(Vec::len).sum();
+        Ok(zeros as f64 / all.max(1) as f64)
+    }
+}
+
+/// What all trials of a sweep work on.
+struct Subject {
+    targets: Vec<ModuleParameter>,
+    groupings: Vec<Grouping>,
+    weights: Vec<Vec<f32>>,
+    masks: Vec<Mask>,
+}
+
+impl Subject {
+    fn new<M: Module>(model: &M, trial: &Trial, name: &str) -> Result<Self, EngineError> {
+        let targets = pruner::targets(model, &trial.prune, name)?;
+        let groupings = targets.iter().map(|t| pruner::grouping(&trial.prune, t)).collect();
+        let mut values = parameters::read(model, |name| targets.iter().any(|t| t.parameter.name == name));
+        let weights: Vec<Vec<f32>> =
+            targets.iter().map(|t| values.remove(&t.parameter.name).unwrap_or_default()).collect();
+        let masks = weights.iter().map(|w| Mask::of_nonzeros(w)).collect();
+        Ok(Subject { targets, groupings, weights, masks })
+    }
+}
+
+/// The estimate of a parameter that takes in all gradients of a shared one.
+fn estimate(shared: &Shared, count: usize, obs: &Obs) -> Estimate {
+    let precision = match obs.precision {
+        Precision::F32 => obs::Precision::Single,
+        Precision::Bf16 => obs::Precision::Half,
+    };
+    Estimate::with_precision(count, shared.block, shared.gradients(), shared.rows, precision)
+}
+
+/// A pruning event before the first step that reaches a trial's sparsity at once.
+fn event(trial: &Trial) -> PruneEvent {
+    PruneEvent { step: 0, at: Time::ZERO, prune: 0, share: 1.0, sparsity: trial.sparsity }
+}
