@@ -20,13 +20,19 @@ mod export;
 mod files;
 mod fmt;
 mod import;
+#[cfg(feature = "engine")]
+mod keeping;
 mod new;
 mod params;
 mod plan;
 #[cfg(feature = "engine")]
 mod progress;
 #[cfg(feature = "engine")]
+mod room;
+#[cfg(feature = "engine")]
 mod run;
+#[cfg(feature = "engine")]
+mod stop;
 
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]

@@ -7,10 +7,13 @@ use std::time::Instant;
 use clap::Args;
 
 use super::compile::{Compiler, Meaning};
+use super::keeping::{self, Keeping, Outcome, Read, Resumed};
 use super::progress::Watcher;
-use super::{ERRORS, FINE, complain, fail, say};
-use crate::diag::{Code, Diagnostic, Sources};
+use super::{ERRORS, FINE, complain, fail, room, say, stop};
+use crate::diag::{Code, Diagnostic, Severity, Sources};
 use crate::engine::{self, Interpreter, StageResult, device};
+use crate::output::checkpoints::keeper::Settings;
+use crate::output::checkpoints::{Checkpoints, Keeper};
 use crate::output::log::RunLog;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
@@ -56,6 +59,8 @@ pub struct RunArgs {
     /// Print nothing but errors and the summary
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    keeping: Keeping,
 }
 
 pub fn run(args: &RunArgs) -> i32 {
@@ -76,6 +81,14 @@ pub fn run(args: &RunArgs) -> i32 {
     if !missing.is_empty() {
         return fail(&missing, &sources);
     }
+    let shortage = match args.device.as_str() {
+        "cpu" => room::check(&schedule, compiled.parameters.as_ref(), args.meaning.model.as_deref()),
+        _ => None,
+    };
+    match shortage {
+        Some(error) if error.severity == Severity::Error => return fail(&[error], &sources),
+        warning => complain(&warning.into_iter().collect::<Vec<_>>(), &sources),
+    }
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
             execute::<QuestionAnswering>(args, &schedule, &mut sources)
@@ -91,8 +104,12 @@ pub fn run(args: &RunArgs) -> i32 {
     };
     match done {
         Err(diagnostics) => fail(&diagnostics, &sources),
-        Ok((folder, results)) => {
-            let seconds = begin.elapsed().as_secs_f64();
+        Ok(Done::Before(folder)) => {
+            say(&format!("the run in `{}` is finished\n", folder.display()));
+            FINE
+        }
+        Ok(Done::Now(folder, results, before)) => {
+            let seconds = before + begin.elapsed().as_secs_f64();
             say(&format!("\n{}", summary::summary(&schedule, &results, &folder, seconds)));
             let missed = missed_expectations(&schedule, &results);
             complain(&missed, &sources);
@@ -140,15 +157,37 @@ fn apply_flags(args: &RunArgs, schedule: &mut Schedule) -> Result<(), Diagnostic
     }
 }
 
-type Finished = (PathBuf, Vec<StageResult>);
+/// A run that is over.
+enum Done {
+    /// It was over already.
+    Before(PathBuf),
+    /// Its folder, what came of its stages, and the seconds that it took before it was interrupted.
+    Now(PathBuf, Vec<StageResult>, f64),
+}
 
 fn execute<T: Prepare>(
     args: &RunArgs,
     schedule: &Schedule,
     sources: &mut Sources,
-) -> Result<Finished, Vec<Diagnostic>> {
+) -> Result<Done, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let device = device::open(&args.device).map_err(one)?;
+    let read = Read {
+        schedule,
+        model: args.meaning.model.as_deref(),
+        data: args.data.as_deref(),
+        teacher: args.teacher.as_deref(),
+        device: &args.device,
+        limit_steps: args.limit_steps,
+        limit_examples: args.limit_examples,
+    };
+    let resumed = match args.keeping.goes_on() {
+        false => None,
+        true => match args.keeping.find(args.out.as_deref(), &read)? {
+            Outcome::Finished(folder) => return Ok(Done::Before(folder)),
+            Outcome::Going(resumed) => Some(*resumed),
+        },
+    };
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
     let places = Places {
@@ -176,9 +215,27 @@ fn execute<T: Prepare>(
             named_teachers.insert(name.clone(), load_teacher(Path::new(name))?);
         }
     }
-    let folder = folder::begin(args.out.as_deref(), &schedule.name).map_err(one)?;
-    let log = RunLog::create(&folder).map_err(one)?;
-    let mut watcher = Watcher::new(Some(log), args.quiet);
+    let identity = read.identity().map_err(one)?;
+    let (folder, lock, log, found) = match resumed {
+        None => {
+            let (folder, lock) = folder::begin(args.out.as_deref(), &schedule.name).map_err(one)?;
+            let log = RunLog::create(&folder).map_err(one)?;
+            (folder, lock, log, None)
+        }
+        Some(Resumed { folder, lock, found }) => {
+            let log = RunLog::go_on(&folder, found.header.log_bytes).map_err(one)?;
+            folder::clean(&folder).map_err(one)?;
+            Checkpoints::of(&folder).go_on_from(&found.path).map_err(one)?;
+            (folder, lock, log, Some(found))
+        }
+    };
+    let settings = Settings {
+        identity,
+        keep: args.keeping.keep_checkpoints,
+        every: args.keeping.checkpoint_every,
+        stop: stop::on_request(),
+    };
+    let mut watcher = Keeper::new(Watcher::new(Some(log), args.quiet), &folder, settings);
     let interpreter = Interpreter {
         task: &prepared.task,
         schedule,
@@ -187,14 +244,25 @@ fn execute<T: Prepare>(
         named_teachers,
         limit_steps: args.limit_steps,
     };
-    let (model, results) =
-        interpreter.run(prepared.model, &mut watcher).map_err(|e| vec![Diagnostic::from(e)])?;
+    let before = found.as_ref().map_or(0.0, |found| found.header.position.seconds);
+    let ran = match found {
+        None => interpreter.run(prepared.model, &mut watcher),
+        Some(found) => {
+            let position = &found.header.position;
+            if !args.quiet {
+                eprintln!("going on before step {} of `{}`", position.step, position.name);
+            }
+            interpreter.resume(prepared.model, found.restored, &mut watcher)
+        }
+    };
+    let (model, results) = ran.map_err(|e| vec![keeping::with_the_way_on(e.into(), &folder)])?;
     drop(watcher);
     // A recipe of branches alone changes nothing: there is no model to keep.
     if schedule.carried().next().is_some() {
         folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer, schedule).map_err(one)?;
     }
-    Ok((folder, results))
+    drop(lock);
+    Ok(Done::Now(folder, results, before))
 }
 
 /// The metrics of the last carried stage that miss their range.

@@ -193,6 +193,13 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    FolderBusy = 935, "another run is at work in the folder";
+    NothingToResume = 936, "there is nothing to go on from";
+    CheckpointNotUsable = 937, "a checkpoint cannot be used";
+    RunDiffers = 938, "a run would go on as another";
+    PastDiffers = 939, "a change touches what a run has already done";
+    MemoryShort = 945, "a run needs more memory than there is";
+    GradientNotFinite = 946, "gradients are not finite";
 }
 
 impl Code {

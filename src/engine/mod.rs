@@ -8,6 +8,8 @@
 //! - [`movement`]: scores that accumulate while a stage trains;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
+//! - [`position`] and [`snapshot`]: where a run stands and what it holds there; [`keeping`] writes a stage
+//!   in progress into one and takes it up again;
 //! - [`events`]: what is told to whoever watches;
 //! - [`support`]: what it cannot do yet;
 //! - [`device`]: where it is computed.
@@ -20,11 +22,14 @@ mod error;
 pub mod events;
 mod gradients;
 pub mod interpreter;
+mod keeping;
 pub mod masks;
 mod movement;
 pub mod optimizer;
+pub mod position;
 mod pruner;
 pub mod results;
+pub mod snapshot;
 mod stage;
 mod support;
 mod surgery;

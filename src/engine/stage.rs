@@ -18,11 +18,13 @@ use crate::task::{Output, Task, parameters};
 use super::EngineError;
 use super::events::{Event, Observer, Work};
 use super::gradients;
+use super::keeping::{Clock, Earlier, State};
 use super::masks::Masks;
 use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
 use super::results::{StageResult, Times, layer_sparsity, nonzero, overall};
+use super::snapshot::Restored;
 
 /// A stage about to run.
 pub struct StageRun<'a, T: Task> {
@@ -35,6 +37,8 @@ pub struct StageRun<'a, T: Task> {
     pub device: &'a Device,
     pub teacher: Option<T::Model>,
     pub limit_steps: Option<u64>,
+    /// What was reached before.
+    pub earlier: Earlier<'a, T::Model>,
 }
 
 /// What pruning changes besides the model.
@@ -53,39 +57,59 @@ struct Losses {
 }
 
 impl<T: Task> StageRun<'_, T> {
-    /// Runs the stage from a training model.
+    /// Runs the stage from a training model, or from where it was restored.
     pub fn run(
         &self,
         model: T::Model,
-        mut masks: Masks,
+        restored: Option<Restored>,
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, StageResult), EngineError> {
-        let begin = Instant::now();
+        let clock = Clock::starting(restored.as_ref().map_or(0.0, |r| r.position.stage_seconds));
         let train = &self.stage.train;
         let mut sampler = Sampler::new(self.task.examples(), train.batch * train.accumulate, self.draw(0, 0));
-        let timeline = self.timeline(sampler.steps_per_epoch());
-        self.tell(
-            observer,
-            &Event::StageStarted {
-                stage: self.stage.name.clone(),
-                branch: self.stage.branch_from.is_some(),
-                steps: timeline.steps(),
-                steps_per_epoch: timeline.steps_per_epoch(),
-            },
-        )?;
+        let steps_per_epoch = sampler.steps_per_epoch();
+        let timeline = Timeline::limited(self.stage, steps_per_epoch, self.limit_steps);
+        if restored.is_none() {
+            self.tell(
+                observer,
+                &Event::StageStarted {
+                    stage: self.stage.name.clone(),
+                    branch: self.stage.branch_from.is_some(),
+                    steps: timeline.steps(),
+                    steps_per_epoch: timeline.steps_per_epoch(),
+                },
+            )?;
+        }
         let mut optimizer = AdamW::new(train, &model);
         self.set_factors(&model, &mut optimizer)?;
         let mut model = model;
         let mut times = Times::default();
         let mut movements = Movements::new(self.stage, &model)?;
-        for step in 0..timeline.steps() {
-            if observer.wants_to_stop() {
-                return Err(EngineError::Stopped { stage: self.stage.name.clone(), step });
+        let mut masks = Masks::default();
+        let resumed = restored.as_ref().map(|r| r.position.step);
+        if let Some(restored) = restored {
+            times = restored.position.times;
+            (model, masks) = self.restore(restored, model, &mut optimizer, &mut movements)?;
+            // What was frozen before the next step is found frozen.
+            let before = resumed.and_then(|step| step.checked_sub(1));
+            if let Some(step) = before.filter(|s| self.frozen_at(*s, &timeline).contains(&true)) {
+                model = self.freeze_at(step, &timeline, model)?;
             }
+        }
+        for step in resumed.unwrap_or(0)..timeline.steps() {
+            let state = State {
+                model: &model,
+                masks: &masks,
+                optimizer: &optimizer,
+                movements: &movements,
+                times,
+                clock,
+            };
+            self.keep(step, (&timeline, steps_per_epoch), &state, resumed, observer)?;
             self.first_movement(step, &timeline, &model, &mut sampler, &mut movements);
             let changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
             model = self.before_step(step, &timeline, model, changing, &movements, observer)?;
-            let clock = Instant::now();
+            let begin = Instant::now();
             let (losses, gradients) = self.gradients(&model, &sampler.batch(step), step, &timeline);
             movements.add(&model, &gradients);
             let loss = losses.total;
@@ -95,7 +119,10 @@ impl<T: Task> StageRun<'_, T> {
             let lr = timeline.lr(step);
             let (moved, norm) = optimizer.step(model, gradients, lr);
             model = moved;
-            times.training += clock.elapsed().as_secs_f64();
+            if !norm.is_finite() {
+                return Err(EngineError::GradientNotFinite { stage: self.stage.name.clone(), step, norm });
+            }
+            times.training += begin.elapsed().as_secs_f64();
             self.tell(
                 observer,
                 &Event::Step {
@@ -112,10 +139,23 @@ impl<T: Task> StageRun<'_, T> {
             observer.progress(Work::Training(&self.stage.name), step + 1, timeline.steps());
         }
         let end = timeline.steps();
+        let state = State {
+            model: &model,
+            masks: &masks,
+            optimizer: &optimizer,
+            movements: &movements,
+            times,
+            clock,
+        };
+        self.keep(end, (&timeline, steps_per_epoch), &state, resumed, observer)?;
         self.first_movement(end, &timeline, &model, &mut sampler, &mut movements);
         let mut changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
         model = self.prune_before(end, &timeline, model, &mut changing, &movements, observer)?;
         let metrics = self.evaluate(&model, end, &mut times, observer)?;
+        // What this stage froze is trained again by the next.
+        if end > 0 && self.frozen_at(end - 1, &timeline).contains(&true) {
+            model = gradients::trained_alone(model, |_| true);
+        }
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
         self.tell(
@@ -123,7 +163,7 @@ impl<T: Task> StageRun<'_, T> {
             &Event::StageFinished {
                 stage: self.stage.name.clone(),
                 sparsity: overall(&sparsity),
-                seconds: begin.elapsed().as_secs_f64(),
+                seconds: clock.seconds(),
             },
         )?;
         let result = StageResult {
@@ -135,19 +175,6 @@ impl<T: Task> StageRun<'_, T> {
             times,
         };
         Ok((model, result))
-    }
-
-    /// The stage over real steps; with a limit, over so short epochs that it has no more.
-    fn timeline(&self, steps_per_epoch: u64) -> Timeline {
-        let mut steps_per_epoch = steps_per_epoch;
-        if let Some(limit) = self.limit_steps {
-            while steps_per_epoch > 1 && self.stage.length.first_step(steps_per_epoch) > limit {
-                let over = self.stage.length.first_step(steps_per_epoch);
-                let scaled = (steps_per_epoch as u128 * u128::from(limit) / u128::from(over)) as u64;
-                steps_per_epoch = scaled.clamp(1, steps_per_epoch - 1);
-            }
-        }
-        Timeline::new(self.stage, steps_per_epoch)
     }
 
     /// What happens before a step's forward pass: masks that begin or end to be held, pruning,
@@ -218,21 +245,25 @@ impl<T: Task> StageRun<'_, T> {
         Ok(())
     }
 
-    /// The model with gradients for what is not frozen at this step.
+    /// The model with gradients for what is not frozen at this step, where that has changed.
     fn freeze_before(
         &self,
         step: u64,
         timeline: &Timeline,
         model: T::Model,
     ) -> Result<T::Model, EngineError> {
-        let frozen_at = |step| -> Vec<bool> {
-            self.stage.freeze.iter().map(|f| timeline.contains(f.start, f.end, step)).collect()
-        };
-        let frozen = frozen_at(step);
-        let before = if step > 0 { frozen_at(step - 1) } else { vec![false; frozen.len()] };
-        if frozen == before {
-            return Ok(model);
-        }
+        let frozen = self.frozen_at(step, timeline);
+        let before = if step > 0 { self.frozen_at(step - 1, timeline) } else { vec![false; frozen.len()] };
+        if frozen == before { Ok(model) } else { self.freeze_at(step, timeline, model) }
+    }
+
+    /// Which of the stage's `freeze` hold at a step.
+    fn frozen_at(&self, step: u64, timeline: &Timeline) -> Vec<bool> {
+        self.stage.freeze.iter().map(|f| timeline.contains(f.start, f.end, step)).collect()
+    }
+
+    fn freeze_at(&self, step: u64, timeline: &Timeline, model: T::Model) -> Result<T::Model, EngineError> {
+        let frozen = self.frozen_at(step, timeline);
         let mut ids = HashSet::new();
         for freeze in self.stage.freeze.iter().zip(frozen).filter_map(|(f, now)| now.then_some(f)) {
             ids.extend(self.selected(&model, &freeze.targets)?);

@@ -63,6 +63,19 @@ impl Timeline {
         Timeline { steps_per_epoch: spe, steps, pieces, prunes, every }
     }
 
+    /// Lays out a stage over so short epochs that it has at most `limit` steps, if there is a limit.
+    pub fn limited(stage: &Stage, steps_per_epoch: u64, limit: Option<u64>) -> Self {
+        let mut steps_per_epoch = steps_per_epoch;
+        if let Some(limit) = limit {
+            while steps_per_epoch > 1 && stage.length.first_step(steps_per_epoch) > limit {
+                let over = stage.length.first_step(steps_per_epoch);
+                let scaled = (steps_per_epoch as u128 * u128::from(limit) / u128::from(over)) as u64;
+                steps_per_epoch = scaled.clamp(1, steps_per_epoch - 1);
+            }
+        }
+        Timeline::new(stage, steps_per_epoch)
+    }
+
     /// Steps in an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.steps_per_epoch

@@ -3,9 +3,11 @@
 mod examples;
 mod golden;
 mod golden_obs;
+mod gradients;
 mod heads;
 mod memory;
 mod metrics;
+mod resume;
 mod runs;
 mod surgery;
 mod tasks;
