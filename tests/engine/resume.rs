@@ -400,7 +400,7 @@ fn a_changed_recipe_goes_on_only_if_the_change_lies_ahead() {
     assert_eq!(position("out"), kept, "nothing was touched");
 
     // The end of the stage in progress, and a stage to come.
-    let ahead = RECIPE.replace("25% -> 75% cubic", "25% -> 75% cubic\n      // the same");
+    let ahead = RECIPE.replace("25% -> 75% cubic", "25% -> 75% cubic\n      # the same");
     let ahead = ahead.replace(
         "lr { 0..1 epochs: 1e-4 }\n    hold feed_forward_linears\n    distill from self",
         "lr { 0..1 epochs: 3e-4 }\n    hold feed_forward_linears",
@@ -438,7 +438,7 @@ pub fn squad(seed: u64, train: usize, repeat: usize) -> [String; 2] {
 #[test]
 fn a_changed_model_data_set_or_teacher_is_refused_by_name() {
     let start = "edition 2026
-recipe start for 1 epoch {
+recipe small for 1 epoch {
   model: bert(layers: 1, hidden: 32, heads: 2)
   data: builtin_reading(train: 32, dev: 4)
   lr { 0..1 epochs: 1e-3 }
@@ -462,7 +462,10 @@ recipe real {
   data: squad(max_length: 96, doc_stride: 16)
   batch: 8
   stage first for 2 epochs { lr { 0..2 epochs: 1e-3 } }
-  stage second for 1 epoch { lr { 0..1 epochs: 1e-3 } distill from teacher }
+  stage second for 1 epoch {
+    lr { 0..1 epochs: 1e-3 }
+    distill from teacher
+  }
 }
 ",
     );
@@ -547,7 +550,10 @@ recipe tiny for 4 epochs {
   data: builtin_reading(train: 32, dev: 4)
   batch: 16
   train { clip: 0, beta2: 0%, epsilon: 0 }
-  lr { 0..2 epochs: 1e-9  2..4 epochs: 1 }
+  lr {
+    0..2 epochs: 1e-9
+    2..4 epochs: 1
+  }
 }
 ";
     let shop = Workshop::new(recipe);

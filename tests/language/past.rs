@@ -4,16 +4,19 @@ use obert::language::{NoFiles, Options, compile};
 use obert::schedule::past::{Reached, difference};
 
 const RECIPE: &str = "edition 2026
-use std.bert.{encoder_linears, attention_linears}
+use std.bert.{attention_linears, feed_forward_linears}
 recipe r {
   model: \"bert-base-uncased\"
   data: squad
   batch: 16
   stage first for 2 epochs { lr { 0..2 epochs: 5e-5 } }
   stage second for 8 epochs {
-    lr { 0..4 epochs: 5e-5 -> 1e-5 linear   4..8 epochs: 1e-5 }
-    prune encoder_linears over 1..5 epochs every 2 epochs { by: magnitude, sparsity: 50% -> 90% linear }
-    hold encoder_linears over 5..8 epochs
+    lr {
+      0..4 epochs: 5e-5 -> 1e-5 linear
+      4..8 epochs: 1e-5
+    }
+    prune feed_forward_linears over 1..5 epochs every 2 epochs { by: magnitude, sparsity: 50% -> 90% linear }
+    hold attention_linears over 5..8 epochs
     distill from first { hardness: 0.5 }
     evaluate every 2 epochs
   }
@@ -38,8 +41,8 @@ fn said(from: &str, to: &str, step: u64) -> Option<String> {
 #[test]
 fn what_lies_ahead_may_change_and_what_is_done_may_not() {
     // The last piece of the learning rate, from step 40 on.
-    assert_eq!(said("4..8 epochs: 1e-5 }", "4..8 epochs: 2e-5 }", 40), None);
-    let why = said("4..8 epochs: 1e-5 }", "4..8 epochs: 2e-5 }", 41).unwrap();
+    assert_eq!(said("4..8 epochs: 1e-5", "4..8 epochs: 2e-5", 40), None);
+    let why = said("4..8 epochs: 1e-5", "4..8 epochs: 2e-5", 41).unwrap();
     assert_eq!(why, "step 40 of `second` ran at the learning rate 1e-5, and not 2e-5");
     // The first event, before step 10, is the same; the second, before step 30, is not.
     assert_eq!(said("50% -> 90% linear", "50% -> 90% cubic", 30), None);
@@ -74,7 +77,7 @@ fn stages_to_come_are_free_and_those_done_are_not() {
     assert_eq!(why.unwrap(), "`first` is done, and would be another");
     assert!(said("batch: 16", "batch: 16\n  seed: 3", 0).unwrap().contains("seed"));
     assert!(said("data: squad", "data: squad(max_length: 256)", 0).unwrap().contains("data"));
-    let pruned = "prune encoder_linears over 1..5";
+    let pruned = "prune feed_forward_linears over 1..5";
     let why = said(pruned, &format!("train {{ weight_decay: 0 }}\n    {pruned}"), 0).unwrap();
     assert!(why.contains("optimizer"), "{why}");
     let shorter =
