@@ -230,14 +230,16 @@ impl Change {
         let taught = |wanted: &Teacher| {
             let stages = before.schedule.stages.iter().take(reached.stage + 1);
             let mut teachers = stages.filter_map(|s| s.distill.as_ref());
-            teachers.any(|d| d.from == *wanted).then(|| "it has learned from that teacher".to_owned())
+            teachers
+                .any(|d| d.from == *wanted)
+                .then(|| "it has learned from the teacher as it was".to_owned())
         };
         match self.what.as_str() {
             "recipe" => past::difference(&before.schedule, &now.schedule, reached),
             "device" => None,
             "teacher" => taught(&Teacher::Flag),
-            "model" => Some("it began with that model".into()),
-            "data" | "limit-examples" => Some("it has learned from that data".into()),
+            "model" => Some("it began with the model as it was".into()),
+            "data" | "limit-examples" => Some("it has learned from the data as it was".into()),
             other => match other.strip_prefix("teacher ") {
                 Some(name) => taught(&Teacher::Named(name.to_owned())),
                 None => Some("its steps are counted by that".into()),
@@ -258,6 +260,7 @@ pub fn with_the_way_on(mut diagnostic: Diagnostic, folder: &Path) -> Diagnostic 
         _ => format!("the last checkpoint is from {place}: go on with `--resume`"),
     };
     diagnostic.help = Some(match diagnostic.help.take().filter(|_| diagnostic.code != Code::Stopped) {
+        Some(help) if help.ends_with('?') => format!("{help} {way}"),
         Some(help) => format!("{help}; {way}"),
         None => way,
     });

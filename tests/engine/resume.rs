@@ -44,6 +44,12 @@ recipe tiny {
 }
 "#;
 
+/// The same with a first stage of so many epochs.
+fn lengthened(epochs: u32) -> String {
+    let longer = RECIPE.replace("stage dense for 1 epoch", &format!("stage dense for {epochs} epochs"));
+    longer.replace("0..1 epochs: 1e-3 -> 1e-4 linear", &format!("0..{epochs} epochs: 1e-3 -> 1e-4 linear"))
+}
+
 /// A folder with a recipe.
 struct Workshop {
     folder: tempfile::TempDir,
@@ -84,7 +90,7 @@ impl Workshop {
     fn fails(&self, out: &str, more: &[&str], code: &str) -> String {
         let output = self.run(out, more);
         assert_eq!(output.status.code(), Some(1), "{more:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(code), "{more:?} does not say {code}: {}", stderr(&output));
+        assert!(has(&stderr(&output), code), "{more:?} does not say {code}: {}", stderr(&output));
         stderr(&output)
     }
 
@@ -125,6 +131,12 @@ impl Workshop {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Whether something is said, however its lines are broken.
+fn has(said: &str, text: &str) -> bool {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    squeezed(said).contains(&squeezed(text))
 }
 
 fn log_lines(folder: &Path) -> usize {
@@ -224,15 +236,16 @@ fn strike(mut child: Child, folder: &Path, moment: Moment) -> bool {
     strike && !status.success()
 }
 
-/// Whether the log ends between a checkpoint before a pruning event and the end of that event.
+/// Whether nothing was told since a checkpoint before a pruning event.
 fn is_inside_pruning(folder: &Path) -> bool {
     let Some(newest) = whole(folder).pop() else { return false };
-    let name = newest.file_name().unwrap().to_str().unwrap();
-    if !BEFORE_PRUNING.contains(&name) {
+    if !BEFORE_PRUNING.contains(&newest.file_name().unwrap().to_str().unwrap()) {
         return false;
     }
-    let text = std::fs::read_to_string(folder.join("run.jsonl")).unwrap_or_default();
-    !text.lines().last().unwrap_or("").contains("\"pruned\"")
+    let bytes = std::fs::read(&newest).unwrap();
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let own: Value = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["obert"]).unwrap();
+    std::fs::metadata(folder.join("run.jsonl")).unwrap().len() == own["log_bytes"].as_u64().unwrap()
 }
 
 #[test]
@@ -277,7 +290,7 @@ fn a_run_that_is_killed_again_and_again_ends_as_one_that_never_was() {
 
 #[test]
 fn a_run_that_is_asked_to_stop_keeps_itself_and_goes_on() {
-    let shop = Workshop::new(RECIPE);
+    let shop = Workshop::new(&lengthened(40));
     shop.succeeds("whole", &["-q"]);
     let folder = shop.path("out");
     for signal in ["-INT", "-TERM"] {
@@ -294,11 +307,11 @@ fn a_run_that_is_asked_to_stop_keeps_itself_and_goes_on() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         let said = stderr(&output);
-        assert!(said.contains("OB0921") && said.contains("with `--resume`"), "{said}");
+        assert!(has(&said, "OB0921") && has(&said, "with `--resume`"), "{said}");
         assert!(!folder.join("run.lock").exists());
     }
     let output = shop.succeeds("out", &["--resume"]);
-    assert!(stderr(&output).contains("going on before step"), "{}", stderr(&output));
+    assert!(has(&stderr(&output), "going on before step"), "{}", stderr(&output));
     shop.same("out", "whole");
     let weights = std::fs::metadata(folder.join("model.safetensors")).unwrap().modified().unwrap();
     let output = shop.succeeds("out", &["--resume"]);
@@ -309,8 +322,7 @@ fn a_run_that_is_asked_to_stop_keeps_itself_and_goes_on() {
 
 #[test]
 fn two_runs_do_not_share_a_folder_and_a_crash_leaves_no_lock() {
-    let long = RECIPE.replace("stage dense for 1 epoch", "stage dense for 400 epochs");
-    let shop = Workshop::new(&long.replace("0..1 epochs: 1e-3 -> 1e-4 linear", "0..400 epochs: 1e-4"));
+    let shop = Workshop::new(&lengthened(4000));
     shop.fails("out", &["--resume"], "OB0936");
     let mut child = shop.spawn("out", &["-q"]);
     while whole(&shop.path("out")).is_empty() {
@@ -320,7 +332,7 @@ fn two_runs_do_not_share_a_folder_and_a_crash_leaves_no_lock() {
     let pid = format!("process {}", child.id());
     for more in [&[][..], &["--resume"]] {
         let said = shop.fails("out", more, "OB0935");
-        assert!(said.contains(&pid), "{said}");
+        assert!(has(&said, &pid), "{said}");
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -343,29 +355,33 @@ fn a_broken_checkpoint_gives_way_to_the_one_before_it() {
     shop.succeeds("whole", &["-q"]);
     let keep = ["-q", "--checkpoint-every", "0s", "--keep-checkpoints", "3"];
     shop.killed_at("out", 16, &keep);
-    let files = whole(&shop.path("out"));
-    assert_eq!(files.len(), 3);
+    // Three, or one more if the oldest was about to go.
+    let mut files = whole(&shop.path("out"));
+    assert!(files.len() >= 3, "{files:?}");
     // A bit flips in the newest, and the one before it is cut short.
-    let mut bytes = std::fs::read(&files[2]).unwrap();
+    let newest = files.pop().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
-    std::fs::write(&files[2], &bytes).unwrap();
-    let bytes = std::fs::read(&files[1]).unwrap();
-    std::fs::write(&files[1], &bytes[..bytes.len() - 100]).unwrap();
+    std::fs::write(&newest, &bytes).unwrap();
+    let before = files.pop().unwrap();
+    let bytes = std::fs::read(&before).unwrap();
+    std::fs::write(&before, &bytes[..bytes.len() - 100]).unwrap();
     let output = shop.succeeds("out", &[&["--resume"], &keep[..]].concat());
     let said = stderr(&output);
     assert_eq!(said.matches("OB0937").count(), 2, "{said}");
-    assert!(said.contains("its checksum is another"), "{said}");
+    assert!(has(&said, "its checksum is another"), "{said}");
     shop.same("out", "whole");
 
     // Where none is left, nothing is made up.
     shop.killed_at("lost", 16, &keep);
     let foreign = std::fs::read(shop.path("whole/model.safetensors")).unwrap();
-    for file in whole(&shop.path("lost")) {
+    let files = whole(&shop.path("lost"));
+    for file in &files {
         std::fs::write(file, &foreign).unwrap();
     }
     shop.fails("lost", &["--resume"], "OB0937");
-    assert_eq!(whole(&shop.path("lost")).len(), 3, "nothing was removed");
+    assert_eq!(whole(&shop.path("lost")), files, "nothing was removed");
     std::fs::remove_dir_all(shop.path("lost/checkpoints")).unwrap();
     shop.fails("lost", &["--resume"], "OB0936");
 
@@ -373,7 +389,7 @@ fn a_broken_checkpoint_gives_way_to_the_one_before_it() {
     shop.killed_at("log", 16, &keep);
     std::fs::write(shop.path("log/run.jsonl"), "{}\n").unwrap();
     let said = shop.fails("log", &["--resume"], "OB0937");
-    assert!(said.contains("run.jsonl"), "{said}");
+    assert!(has(&said, "run.jsonl"), "{said}");
 }
 
 #[test]
@@ -381,23 +397,22 @@ fn a_changed_recipe_goes_on_only_if_the_change_lies_ahead() {
     let shop = Workshop::new(RECIPE);
     // Line 16 is in the middle of `blocks`.
     shop.killed_at("out", 16, &["-q", "--checkpoint-every", "0s"]);
-    let position = |out: &str| -> Vec<String> { checkpoints(&shop.path(out)) };
-    let kept = position("out");
-    assert!(kept.iter().any(|name| name.starts_with("0002-")), "{kept:?}");
+    let kept = whole(&shop.path("out"));
+    let names = checkpoints(&shop.path("out"));
+    assert!(names.iter().any(|name| name.starts_with("0002-")), "{names:?}");
 
-    // A comment is no change of what is done, and is not refused: `--limit-steps` is the first to be.
     let said = shop.fails("out", &["--resume", "--limit-steps", "3"], "OB0938");
-    assert!(said.contains("`--limit-steps` was not given, and is 3"), "{said}");
+    assert!(has(&said, "`--limit-steps` was not given, and is 3"), "{said}");
     shop.fails("out", &["--resume-anyway", "--limit-steps", "3"], "OB0939");
 
     // A stage that is done.
     shop.write(&RECIPE.replace("1e-3 -> 1e-4", "2e-3 -> 1e-4"));
     let said = shop.fails("out", &["--resume"], "OB0938");
-    assert!(said.contains("stage dense") && said.contains("0.002"), "{said}");
+    assert!(has(&said, "stage dense") && has(&said, "0.002"), "{said}");
     let said = shop.fails("out", &["--resume-anyway"], "OB0939");
-    assert!(said.contains("`dense` is done"), "{said}");
+    assert!(has(&said, "`dense` is done"), "{said}");
     shop.fails("out", &["--resume-anyway", "--seed", "9"], "OB0939");
-    assert_eq!(position("out"), kept, "nothing was touched");
+    assert_eq!(whole(&shop.path("out")), kept, "nothing was touched");
 
     // The end of the stage in progress, and a stage to come.
     let ahead = RECIPE.replace("25% -> 75% cubic", "25% -> 75% cubic\n      # the same");
@@ -408,7 +423,7 @@ fn a_changed_recipe_goes_on_only_if_the_change_lies_ahead() {
     assert_ne!(ahead, RECIPE);
     shop.write(&ahead);
     let said = shop.fails("out", &["--resume"], "OB0938");
-    assert!(said.contains("--resume-anyway") && said.contains("distill"), "{said}");
+    assert!(has(&said, "--resume-anyway") && has(&said, "distill"), "{said}");
     shop.succeeds("out", &["--resume-anyway", "-q"]);
     shop.succeeds("fresh", &["-q"]);
     shop.same("out", "fresh");
@@ -476,9 +491,7 @@ recipe real {
             ["-q", "--model", model, "--data", &data, "--teacher", teacher, "--checkpoint-every", "0s"];
         given.iter().chain(more).map(|s| (*s).to_owned()).collect()
     };
-    let borrowed = |list: &[String]| -> Vec<String> { list.to_vec() };
     let run = |list: Vec<String>, code: &str| -> String {
-        let list = borrowed(&list);
         let list: Vec<&str> = list.iter().map(String::as_str).collect();
         shop.fails("out", &list, code)
     };
@@ -487,16 +500,16 @@ recipe real {
     shop.killed_at("out", 8, &begin);
 
     let said = run(with(&other, &teacher, &["--resume"]), "OB0938");
-    assert!(said.contains("model: `model.safetensors` had"), "{said}");
+    assert!(has(&said, "model: `model.safetensors` had"), "{said}");
     run(with(&other, &teacher, &["--resume-anyway"]), "OB0939");
     write(6);
     let said = run(with(&model, &teacher, &["--resume"]), "OB0938");
-    assert!(said.contains("data: `train.json` had"), "{said}");
+    assert!(has(&said, "data: `train.json` had"), "{said}");
     run(with(&model, &teacher, &["--resume-anyway"]), "OB0939");
     write(5);
     // Nobody has learned from the teacher yet.
     let said = run(with(&model, &other, &["--resume"]), "OB0938");
-    assert!(said.contains("teacher: `model.safetensors` had") && said.contains("--resume-anyway"), "{said}");
+    assert!(has(&said, "teacher: `model.safetensors` had") && has(&said, "--resume-anyway"), "{said}");
     let list = with(&model, &other, &["--resume-anyway"]);
     shop.succeeds("out", &list.iter().map(String::as_str).collect::<Vec<_>>());
     let list = with(&model, &other, &[]);
@@ -521,8 +534,8 @@ fn a_full_disk_stops_the_run_and_leaves_the_checkpoint_before_whole() {
     let output = run_on_a_small_disk(&shop, "out", 200);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("OB0918") && said.contains("checkpoints"), "{said}");
-    assert!(said.contains("before step 0 of `dense`: go on with `--resume`"), "{said}");
+    assert!(has(&said, "OB0918") && has(&said, "checkpoints"), "{said}");
+    assert!(has(&said, "before step 0 of `dense`: go on with `--resume`"), "{said}");
     assert_eq!(checkpoints(&shop.path("out")), ["0000-00000000.safetensors"], "and nothing half-written");
     shop.succeeds("out", &["-q", "--resume"]);
     shop.same("out", "whole");
@@ -539,7 +552,7 @@ fn a_folder_that_cannot_be_written_stops_before_anything_is_done() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("OB0911"), "{}", stderr(&output));
+    assert!(has(&stderr(&output), "OB0911"), "{}", stderr(&output));
 }
 
 #[test]
@@ -558,10 +571,7 @@ recipe tiny for 4 epochs {
 ";
     let shop = Workshop::new(recipe);
     let said = shop.fails("out", &["-q"], "OB0916");
-    assert!(
-        said.contains("--resume-anyway") && said.contains("the last checkpoint is from before step"),
-        "{said}"
-    );
+    assert!(has(&said, "--resume-anyway") && has(&said, "the last checkpoint is from before step"), "{said}");
     assert!(!whole(&shop.path("out")).is_empty());
 }
 
@@ -576,6 +586,6 @@ recipe tiny for 1 epoch {
 ";
     let shop = Workshop::new(recipe);
     let said = shop.fails("out", &["-q"], "OB0945");
-    assert!(said.contains("moments") && said.contains("GB"), "{said}");
+    assert!(has(&said, "moments") && has(&said, "GB"), "{said}");
     assert!(!shop.path("out").exists());
 }
