@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::diag::{Code, Diagnostic};
 
+/// How the names of files begin that are not whole yet.
+pub const ASIDE: &str = ".obert-";
+
 /// Writes a file aside, flushes it to the disk and renames it into place.
 ///
 /// # Errors
@@ -23,7 +26,7 @@ pub fn write_with(
 ) -> Result<(), Diagnostic> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".obert-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(ASIDE).tempfile_in(folder)?;
         {
             let mut buffered = io::BufWriter::new(file.as_file_mut());
             produce(&mut buffered)?;

@@ -22,6 +22,8 @@ mod fmt;
 #[cfg(feature = "engine")]
 mod forecast;
 mod import;
+#[cfg(feature = "engine")]
+mod keeping;
 mod new;
 #[cfg(feature = "engine")]
 mod oneshot;
@@ -31,7 +33,11 @@ mod plan;
 mod progress;
 mod report;
 #[cfg(feature = "engine")]
+mod room;
+#[cfg(feature = "engine")]
 mod run;
+#[cfg(feature = "engine")]
+mod stop;
 #[cfg(feature = "engine")]
 mod sweep;
 #[cfg(feature = "engine")]

@@ -209,7 +209,7 @@ impl Observer for Watcher {
 
 /// Makes features while a bar shows how far it is.
 pub fn with_progress<R>(cache: Option<PathBuf>, quiet: bool, make: impl FnOnce(&mut Making) -> R) -> R {
-    let watcher = Mutex::new(Watcher::new(None, quiet));
+    let watcher = Mutex::new(Watcher::new(quiet));
     let progress = |done: usize, total: usize| {
         // Whoever finds the bar in use has nothing newer to tell.
         if let Ok(mut watcher) = watcher.try_lock() {

@@ -8,11 +8,14 @@ use clap::Args;
 
 use super::compile::{Compiler, Meaning, shown};
 use super::forecast::Forecast;
+use super::keeping::{self, Keeping, Outcome, Read, Resumed};
 use super::progress::{Watcher, with_progress};
-use super::{ERRORS, FINE, complain, fail, say};
-use crate::diag::{Code, Diagnostic, Sources};
+use super::{ERRORS, FINE, complain, fail, room, say, stop};
+use crate::diag::{Code, Diagnostic, Severity, Sources};
 use crate::engine::events::{Environment, Event, Observer};
 use crate::engine::{self, Interpreter, StageResult, device, machine};
+use crate::output::checkpoints::keeper::Settings;
+use crate::output::checkpoints::{Checkpoints, Keeper};
 use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::output::{folder, summary};
@@ -66,6 +69,8 @@ pub struct RunArgs {
     /// Print nothing but errors and the summary
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    keeping: Keeping,
 }
 
 pub fn run(args: &RunArgs) -> i32 {
@@ -87,6 +92,14 @@ pub fn run(args: &RunArgs) -> i32 {
     if !missing.is_empty() {
         return fail(&missing, &sources);
     }
+    let shortage = match args.device.as_str() {
+        "cpu" => room::check(&schedule, compiled.parameters.as_ref(), args.meaning.model.as_deref()),
+        _ => None,
+    };
+    match shortage {
+        Some(error) if error.severity == Severity::Error => return fail(&[error], &sources),
+        warning => complain(&warning.into_iter().collect::<Vec<_>>(), &sources),
+    }
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
             execute::<QuestionAnswering>(args, &schedule, &recipe, &mut sources)
@@ -99,8 +112,12 @@ pub fn run(args: &RunArgs) -> i32 {
     };
     match done {
         Err(diagnostics) => fail(&diagnostics, &sources),
-        Ok((folder, results)) => {
-            let seconds = begin.elapsed().as_secs_f64();
+        Ok(Done::Before(folder)) => {
+            say(&format!("the run in `{}` is finished\n", folder.display()));
+            FINE
+        }
+        Ok(Done::Now(folder, results, before)) => {
+            let seconds = before + begin.elapsed().as_secs_f64();
             say(&format!("\n{}", summary::summary(&schedule, &results, &folder, seconds)));
             let missed = missed_expectations(&schedule, &results);
             complain(&missed, &sources);
@@ -166,16 +183,38 @@ pub(super) fn data_of_a_program() -> Diagnostic {
         .help("run it through the library, or name a data set such as `squad`")
 }
 
-type Finished = (PathBuf, Vec<StageResult>);
+/// A run that is over.
+enum Done {
+    /// It was over already.
+    Before(PathBuf),
+    /// Its folder, what came of its stages, and the seconds that it took before it was interrupted.
+    Now(PathBuf, Vec<StageResult>, f64),
+}
 
 fn execute<T: Prepare>(
     args: &RunArgs,
     schedule: &Schedule,
     recipe: &str,
     sources: &mut Sources,
-) -> Result<Finished, Vec<Diagnostic>> {
+) -> Result<Done, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let device = device::open(&args.device).map_err(one)?;
+    let read = Read {
+        schedule,
+        model: args.meaning.model.as_deref(),
+        data: args.data.as_deref(),
+        teacher: args.teacher.as_deref(),
+        device: &args.device,
+        limit_steps: args.limit_steps,
+        limit_examples: args.limit_examples,
+    };
+    let resumed = match args.keeping.goes_on() {
+        false => None,
+        true => match args.keeping.find(args.out.as_deref(), &read)? {
+            Outcome::Finished(folder) => return Ok(Done::Before(folder)),
+            Outcome::Going(resumed) => Some(*resumed),
+        },
+    };
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
     let places = Places {
@@ -205,12 +244,32 @@ fn execute<T: Prepare>(
             named_teachers.insert(name.clone(), load_teacher(Path::new(name))?);
         }
     }
-    let folder = folder::begin(args.out.as_deref(), &schedule.name).map_err(one)?;
-    folder::plan(&folder, schedule).map_err(one)?;
-    let log = RunLog::create(&folder).map_err(one)?;
+    let identity = read.identity().map_err(one)?;
+    let (folder, lock, log, found) = match resumed {
+        None => {
+            let (folder, lock) = folder::begin(args.out.as_deref(), &schedule.name).map_err(one)?;
+            folder::plan(&folder, schedule).map_err(one)?;
+            let log = RunLog::create(&folder).map_err(one)?;
+            (folder, lock, log, None)
+        }
+        Some(Resumed { folder, lock, found }) => {
+            let log = RunLog::go_on(&folder, found.header.log_bytes).map_err(one)?;
+            folder::clean(&folder).map_err(one)?;
+            folder::plan(&folder, schedule).map_err(one)?;
+            Checkpoints::of(&folder).go_on_from(&found.path).map_err(one)?;
+            (folder, lock, log, Some(found))
+        }
+    };
+    let settings = Settings {
+        identity,
+        keep: args.keeping.keep_checkpoints,
+        every: args.keeping.checkpoint_every,
+        stop: stop::on_request(),
+    };
     let board = args.tensorboard.then(|| Board::create(&folder)).transpose().map_err(one)?;
-    let mut watcher =
+    let watcher =
         Watcher::new(args.quiet).recording(log, board).forecasting(Forecast::new(schedule, args.limit_steps));
+    let mut watcher = Keeper::new(watcher, &folder, settings);
     watcher.event(&Event::Environment(environment(args, recipe))).map_err(one)?;
     let interpreter = Interpreter {
         task: &prepared.task,
@@ -221,15 +280,25 @@ fn execute<T: Prepare>(
         limit_steps: args.limit_steps,
     };
     let clock = Instant::now();
-    let done = interpreter.run(prepared.model, &mut watcher).map_err(Diagnostic::from);
-    let (model, results) = match done {
+    let before = found.as_ref().map_or(0.0, |found| found.header.position.seconds);
+    let ran = match found {
+        None => interpreter.run(prepared.model, &mut watcher),
+        Some(found) => {
+            let position = &found.header.position;
+            if !args.quiet {
+                eprintln!("going on before step {} of `{}`", position.step, position.name);
+            }
+            interpreter.resume(prepared.model, found.restored, &mut watcher)
+        }
+    };
+    let (model, results) = match ran.map_err(Diagnostic::from) {
         Ok(done) => done,
         Err(error) => {
             let (code, message) = (error.code.to_string(), error.message.clone());
-            let failed = Event::RunFailed { code, message, seconds: clock.elapsed().as_secs_f64() };
+            let failed = Event::RunFailed { code, message, seconds: before + clock.elapsed().as_secs_f64() };
             // What is told is why it failed; a record that cannot be kept is a consequence.
             let _ = watcher.event(&failed).and_then(|()| folder::report(&folder));
-            return Err(vec![error]);
+            return Err(vec![keeping::with_the_way_on(error, &folder)]);
         }
     };
     drop(watcher);
@@ -239,7 +308,8 @@ fn execute<T: Prepare>(
         folder::card(&folder).map_err(one)?;
     }
     folder::report(&folder).map_err(one)?;
-    Ok((folder, results))
+    drop(lock);
+    Ok(Done::Now(folder, results, before))
 }
 
 /// The machine, the command and the recipe as it stands in its file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::{Compiler, Failure, Meaning};
-use super::progress::Watcher;
+use super::progress::{Watcher, with_progress};
 use super::run::{data_flag, data_of_a_program, set_length};
 use super::{FINE, Format, complain, fail, say};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
@@ -18,6 +18,7 @@ use crate::output::trials::{Trials, Way, said};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Criterion, Data, Model, Obs, Prune};
 use crate::task::classification::Classification;
+use crate::task::data::cache;
 use crate::task::data::squad::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
@@ -202,7 +203,10 @@ impl Material {
             distills: false,
             seed: schedule.seed,
         };
-        let prepared = prepare::prepare::<T>(&places, &device, &mut subject.sources)?;
+        let sources = &mut subject.sources;
+        let prepared = with_progress(cache::folder(), self.quiet, |making| {
+            prepare::prepare::<T>(&places, &device, sources, making)
+        })?;
         if !self.quiet {
             for note in subject.notes.iter().chain(&prepared.notes) {
                 eprintln!("note: {note}");
@@ -215,7 +219,7 @@ impl Material {
             name: &schedule.name,
             seed: seed_of(schedule.seed, stage, statement),
         };
-        let mut watcher = Watcher::new(None, self.quiet);
+        let mut watcher = Watcher::new(self.quiet);
         let dense = oneshot.evaluate(&prepared.model, &mut watcher);
         self.tell(&format!("as it was: {}", figures(&dense)));
         let mut ways: Vec<(Way, Prune)> = ways

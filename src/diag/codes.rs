@@ -194,9 +194,16 @@ codes! {
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
     MetricMissing = 930, "the best is kept by a metric that is not measured";
+    FolderBusy = 935, "another run is at work in the folder";
+    NothingToResume = 936, "there is nothing to go on from";
+    CheckpointNotUsable = 937, "a checkpoint cannot be used";
+    RunDiffers = 938, "a run would go on as another";
+    PastDiffers = 939, "a change touches what a run has already done";
     RunNotFound = 940, "a folder holds no run";
     RunLogNotReadable = 941, "a run's log cannot be read";
     RecordIncomplete = 942, "a part of a run's record is left out";
+    MemoryShort = 945, "a run needs more memory than there is";
+    GradientNotFinite = 946, "gradients are not finite";
 
     // 98: pruning at once, in many ways
     UnknownAxis = 980, "a grid has an axis that `obs` does not have";

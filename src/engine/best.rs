@@ -1,12 +1,20 @@
 //! The weights of a stage's best measurement.
 
+use std::borrow::Cow;
+
 use burn::module::Module;
+use serde::{Deserialize, Serialize};
 
 use crate::schedule::Timeline;
 use crate::task::metric::Metrics;
 use crate::task::parameters::{self, Values};
 
 use super::EngineError;
+use super::results::figures;
+use super::snapshot::{Held, Restored};
+
+/// What its tensors are called in a checkpoint.
+const KIND: &str = "best";
 
 /// The best measurement so far, with the weights that were measured.
 pub struct Best<'a> {
@@ -16,13 +24,22 @@ pub struct Best<'a> {
 }
 
 struct Found {
-    kept: Kept,
-    metrics: Metrics,
+    measured: Measured,
     values: Values,
 }
 
+/// Which weights are the best so far, and how they were measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Which weights.
+    pub kept: Kept,
+    /// Their figures.
+    #[serde(deserialize_with = "figures")]
+    pub metrics: Metrics,
+}
+
 /// Which weights a stage ends with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
     /// The metric that decided.
     pub metric: String,
@@ -59,13 +76,13 @@ impl<'a> Best<'a> {
         };
         let pruned = timeline.prunes().iter().all(|event| event.step <= step);
         let better = self.found.as_ref().is_none_or(|best| match less_is_better(self.metric) {
-            true => value <= best.kept.value,
-            false => value >= best.kept.value,
+            true => value <= best.measured.kept.value,
+            false => value >= best.measured.kept.value,
         });
         if pruned && better && !value.is_nan() {
             let kept = Kept { metric: self.metric.to_owned(), step, value };
-            self.found =
-                Some(Found { kept, metrics: metrics.clone(), values: parameters::read(model, |_| true) });
+            let measured = Measured { kept, metrics: metrics.clone() };
+            self.found = Some(Found { measured, values: parameters::read(model, |_| true) });
         }
         Ok(())
     }
@@ -75,8 +92,34 @@ impl<'a> Best<'a> {
     pub fn take<M: Module>(self, model: M, last: Metrics) -> (M, Option<Kept>, Metrics) {
         match self.found {
             None => (model, None, last),
-            Some(Found { kept, metrics, values }) => (parameters::write(model, values), Some(kept), metrics),
+            Some(Found { measured, values }) => {
+                (parameters::write(model, values), Some(measured.kept), measured.metrics)
+            }
         }
+    }
+
+    /// Which weights are the best so far, for a checkpoint.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.found.as_ref().map(|found| &found.measured)
+    }
+
+    /// Those weights, for a checkpoint.
+    pub fn held(&self) -> impl Iterator<Item = Held<'_>> {
+        self.found.iter().flat_map(|found| &found.values).map(|(name, values)| {
+            Held::floats(format!("{KIND}/{name}"), values.len(), move || Cow::Borrowed(values.as_slice()))
+        })
+    }
+
+    /// Takes up what a checkpoint holds of the best so far.
+    ///
+    /// # Errors
+    /// Weights that are not the model's.
+    pub fn restore<M: Module>(&mut self, restored: &mut Restored, model: &M) -> Result<(), EngineError> {
+        if let Some(measured) = restored.position.best.take() {
+            let values = restored.take_model(KIND, model)?;
+            self.found = Some(Found { measured, values });
+        }
+        Ok(())
     }
 }
 

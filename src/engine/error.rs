@@ -17,6 +17,19 @@ pub enum EngineError {
         /// What it is.
         loss: f64,
     },
+    /// The gradients are not finite numbers, although the loss is.
+    #[error("the gradients' norm is {norm} at step {step} of `{stage}`")]
+    GradientNotFinite {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// What it is.
+        norm: f64,
+    },
+    /// A checkpoint that is whole and does not fit.
+    #[error("the checkpoint does not fit: {0}")]
+    Checkpoint(String),
     /// The surgeon gave up on a parameter.
     #[error("`{parameter}` cannot be pruned at step {step} of `{stage}`: {source}")]
     Surgeon {
@@ -110,6 +123,10 @@ impl From<EngineError> for Diagnostic {
         match error {
             EngineError::LossNotFinite { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
                 .help("lower the learning rate, or clip gradients: `train { clip: 1.0 }`"),
+            EngineError::GradientNotFinite { .. } => Diagnostic::unlocated(Code::GradientNotFinite, message)
+                .help("clipping cannot mend it; lower the learning rate, or warm it up from zero"),
+            EngineError::Checkpoint(_) => Diagnostic::unlocated(Code::CheckpointNotUsable, message)
+                .help("was it written by another version? begin again in another folder"),
             EngineError::Surgeon { source: ObsError::NotFactored { .. }, .. } => {
                 Diagnostic::unlocated(Code::BlockNotFactored, message)
                     .help("raise `damp` in `obs(…)`, for example tenfold, or take more gradients")

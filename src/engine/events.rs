@@ -12,7 +12,9 @@ use serde::Serialize;
 use crate::diag::Diagnostic;
 use crate::task::metric::Metrics;
 
+use super::position::Occasion;
 use super::results::LayerSparsity;
+use super::snapshot::Snapshot;
 
 /// The version of the log. Fields and events are added without a new one.
 pub const FORMAT: u32 = 1;
@@ -210,6 +212,19 @@ pub trait Observer {
     /// Whether the run is to stop at the next step.
     fn wants_to_stop(&self) -> bool {
         false
+    }
+
+    /// Whether the run is to be kept at a place like this.
+    fn wants_checkpoint(&self, _: Occasion) -> bool {
+        false
+    }
+
+    /// Keeps the run as it is. All events so far were told.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be written; the run stops.
+    fn checkpoint(&mut self, _: &Snapshot) -> Result<(), Diagnostic> {
+        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! Stage after stage, branches beside them.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -14,9 +13,10 @@ use crate::task::parameters;
 use super::EngineError;
 use super::events::{self, Event, Observer};
 use super::gradients;
+use super::keeping::{Clock, Earlier};
 use super::machine;
-use super::masks::Masks;
 use super::results::StageResult;
+use super::snapshot::Restored;
 use super::stage::StageRun;
 use super::teaching::Teaching;
 
@@ -45,7 +45,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
     }
 }
 
-impl<T: Task> Interpreter<'_, T> {
+impl<'a, T: Task> Interpreter<'a, T> {
     /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
     /// carried stage's model and every stage's figures.
     ///
@@ -56,43 +56,96 @@ impl<T: Task> Interpreter<'_, T> {
         model: T::Model,
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
-        let begin = Instant::now();
-        let mut model = gradients::to_training(model, &self.device);
+        self.go(model, None, observer)
+    }
+
+    /// Goes on from a checkpoint with what the run began with. Whoever watches hears of what comes
+    /// next, not again of what was. On the CPU the result is that of a run that was never
+    /// interrupted, bit for bit.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit, and whatever stops the run.
+    pub fn resume(
+        &self,
+        model: T::Model,
+        restored: Restored,
+        observer: &mut dyn Observer,
+    ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
+        self.go(model, Some(restored), observer)
+    }
+
+    fn go(
+        &self,
+        model: T::Model,
+        mut restored: Option<Restored>,
+        observer: &mut dyn Observer,
+    ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
+        let position = restored.as_ref().map(|r| &r.position);
+        let clock = Clock::starting(position.map_or(0.0, |p| p.seconds));
+        let first = position.map_or(0, |p| p.stage);
+        let mut results = position.map_or(Vec::new(), |p| p.results.clone());
+        // The model that the next stage starts from, and whose end it is.
+        let mut carried = (START, Some(gradients::to_training(model, &self.device)));
         let mut kept: HashMap<&str, T::Model> = HashMap::new();
-        if self.is_needed(START, 0) {
-            kept.insert(START, model.clone());
+        if let Some(start) = carried.1.as_ref().filter(|_| self.is_needed(START, 0)) {
+            kept.insert(START, start.clone());
         }
-        let mut results = Vec::new();
-        self.tell(
-            observer,
-            &Event::RunStarted {
-                format: events::FORMAT,
-                recipe: self.schedule.name.clone(),
-                version: env!("CARGO_PKG_VERSION"),
-                seed: self.schedule.seed,
-                device: format!("{:?}", self.device),
-                examples: self.task.examples(),
-            },
-        )?;
+        if restored.is_none() {
+            self.tell(
+                observer,
+                &Event::RunStarted {
+                    format: events::FORMAT,
+                    recipe: self.schedule.name.clone(),
+                    version: env!("CARGO_PKG_VERSION"),
+                    seed: self.schedule.seed,
+                    device: format!("{:?}", self.device),
+                    examples: self.task.examples(),
+                },
+            )?;
+        }
         for (index, stage) in self.schedule.stages.iter().enumerate() {
-            let start = match &stage.branch_from {
-                None => model.clone(),
-                Some(from) => {
-                    let kept = kept.get(from.as_str()).cloned();
-                    kept.ok_or_else(|| EngineError::Missing(format!("there is no stage `{from}`")))?
-                }
-            };
-            if stage.branch_from.is_none() {
+            let (base, start) = match &stage.branch_from {
                 // The old model would keep its weights alive beside the new one's.
-                drop(std::mem::replace(&mut model, start.clone()));
+                None => (carried.0, carried.1.take()),
+                Some(from) => (from.as_str(), kept.get(from.as_str()).cloned()),
+            };
+            let start = start.ok_or_else(|| EngineError::Missing(format!("there is no stage `{base}`")))?;
+            if index < first {
+                // Done before the checkpoint: of its model only the form is known, and its weights
+                // where they are still needed.
+                let mut end = self.choose_layers(stage, start)?;
+                if let Some(restored) = &mut restored {
+                    let kind = format!("end/{}", stage.name);
+                    if restored.has(&kind) {
+                        end = restored.write_model(&kind, end)?;
+                    } else if self
+                        .ends_needed(first, carried_before(self.schedule, first))
+                        .contains(&&*stage.name)
+                    {
+                        let why = format!("it does not hold the model at the end of `{}`", stage.name);
+                        return Err(EngineError::Checkpoint(why));
+                    }
+                }
+                self.end_of(stage, index, end, &mut kept, &mut carried);
+                continue;
             }
             // A student that learns from itself learns from all of its layers.
             let teacher = self.teacher_of(stage, &start, &kept)?;
             let start = self.choose_layers(stage, start)?;
-            let teaching = Teaching::new(stage, teacher)?;
+            let teaching = Teaching::new(stage, teacher.clone())?;
             if let Some(teaching) = &teaching {
                 teaching.check(self.task, &start, &self.device)?;
             }
+            let restored = restored.take();
+            let ends = self
+                .ends_needed(index, carried_before(self.schedule, index))
+                .into_iter()
+                .filter_map(|name| {
+                    let own = (name == carried.0).then_some(carried.1.as_ref()).flatten();
+                    let its_start = teacher.as_ref().filter(|_| name == base);
+                    Some((name.to_owned(), own.or_else(|| kept.get(name)).or(its_start)?))
+                })
+                .collect();
             let run = StageRun {
                 task: self.task,
                 stage,
@@ -101,19 +154,50 @@ impl<T: Task> Interpreter<'_, T> {
                 device: &self.device,
                 teaching,
                 limit_steps: self.limit_steps,
+                earlier: Earlier { results: &results, ends, clock },
             };
-            let (finished, result) = run.run(start, Masks::default(), observer)?;
+            let (finished, result) = run.run(start, restored, observer)?;
             results.push(result);
-            if self.is_needed(&stage.name, index + 1) {
-                kept.insert(&stage.name, finished.clone());
-            }
-            if stage.branch_from.is_none() {
-                model = finished;
-            }
+            self.end_of(stage, index, finished, &mut kept, &mut carried);
         }
-        let (seconds, memory) = (begin.elapsed().as_secs_f64(), machine::peak_memory());
+        let (seconds, memory) = (clock.seconds(), machine::peak_memory());
         self.tell(observer, &Event::RunFinished { seconds, memory })?;
+        let model = carried.1.ok_or_else(|| EngineError::Missing("there is no model".into()))?;
         Ok((model.valid(), results))
+    }
+
+    /// Keeps the model at the end of a stage for those that start from it or learn from it.
+    fn end_of<'s>(
+        &self,
+        stage: &'s Stage,
+        index: usize,
+        end: T::Model,
+        kept: &mut HashMap<&'s str, T::Model>,
+        carried: &mut (&'s str, Option<T::Model>),
+    ) {
+        if self.is_needed(&stage.name, index + 1) {
+            kept.insert(&stage.name, end.clone());
+        }
+        if stage.branch_from.is_none() {
+            *carried = (&stage.name, Some(end));
+        }
+    }
+
+    /// The earlier stages whose ends are needed while and after the stage of an index runs, besides the
+    /// model in training: `carried` is the last one that was carried on. What the run began with is
+    /// there without a checkpoint.
+    fn ends_needed(&self, index: usize, carried: &'a str) -> Vec<&'a str> {
+        let stage = &self.schedule.stages[index];
+        let base = stage.branch_from.as_deref().unwrap_or(carried);
+        let teacher = stage.distill.as_ref().map(|d| &d.from);
+        let is_wanted = |name: &str| {
+            self.is_needed(name, index + 1)
+                || matches!(teacher, Some(Teacher::Stage(stage)) if stage == name)
+                || (matches!(teacher, Some(Teacher::Itself)) && base == name)
+                || (stage.branch_from.is_some() && carried == name)
+        };
+        let earlier = self.schedule.stages[..index].iter().map(|s| s.name.as_str());
+        earlier.filter(|name| is_wanted(name)).collect()
     }
 
     fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
@@ -163,4 +247,10 @@ impl<T: Task> Interpreter<'_, T> {
             }
         }))
     }
+}
+
+/// The last stage before the one of an index that is carried on.
+fn carried_before(schedule: &Schedule, index: usize) -> &str {
+    let carried = schedule.stages[..index].iter().rev().find(|s| s.branch_from.is_none());
+    carried.map_or(START, |stage| &stage.name)
 }

@@ -10,6 +10,8 @@
 //! - [`teaching`]: what is learned from a teacher; [`best`]: the weights of the best measurement;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
+//! - [`position`] and [`snapshot`]: where a run stands and what it holds there; [`keeping`] writes a stage
+//!   in progress into one and takes it up again;
 //! - [`events`]: what is told to whoever watches;
 //! - [`machine`]: what it runs on, and how much of that it takes;
 //! - [`support`]: what it cannot do yet;
@@ -24,14 +26,17 @@ mod error;
 pub mod events;
 mod gradients;
 pub mod interpreter;
+mod keeping;
 pub mod machine;
 pub mod masks;
 mod movement;
 pub mod oneshot;
 pub mod optimizer;
+pub mod position;
 mod pruner;
 pub mod results;
 pub mod sharing;
+pub mod snapshot;
 mod stage;
 mod support;
 mod surgery;

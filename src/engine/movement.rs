@@ -1,17 +1,19 @@
 //! Scores of `by: movement` statements, accumulated while a stage trains.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::method::criterion::movement::accumulate;
 use crate::schedule::ir::{Criterion, Stage};
-use crate::task::parameters::{ModuleParameter, to_hugging_face};
+use crate::task::parameters::{ModuleParameter, parameters, to_hugging_face};
 
 use super::EngineError;
 use super::pruner;
+use super::snapshot::{Held, Restored};
 
 /// The scores of every parameter that is pruned by movement, in Burn's layout.
 #[derive(Default)]
@@ -38,6 +40,52 @@ impl Movements {
     /// Whether there are any targets, and none has seen a step yet.
     pub fn lacks_steps(&self) -> bool {
         !self.scores.is_empty() && self.steps == 0
+    }
+
+    /// Steps that were taken in.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// All scores, in Burn's layout.
+    pub fn held<'a, M: Module>(&'a self, model: &M) -> Vec<Held<'a>> {
+        let scored = parameters(model).into_iter().filter_map(|p| {
+            let scores = self.scores.get(&p.id)?.as_ref()?;
+            // invariant: scores are floats that convert to f32.
+            let read = || {
+                let data = scores.clone().into_data().convert::<f32>();
+                Cow::Owned(data.try_to_vec().expect("f32 values"))
+            };
+            Some(Held::floats(format!("movement/{}", p.parameter.name), p.parameter.count(), read))
+        });
+        scored.collect()
+    }
+
+    /// Puts back what was accumulated.
+    ///
+    /// # Errors
+    /// Scores that do not fit a parameter.
+    pub fn restore<M: Module>(
+        &mut self,
+        restored: &mut Restored,
+        model: &M,
+        device: &Device,
+    ) -> Result<(), EngineError> {
+        self.steps = restored.position.movement_steps;
+        let mut values = restored.take("movement");
+        for p in parameters(model) {
+            let (Some(scores), Some(values)) = (self.scores.get_mut(&p.id), values.remove(&p.parameter.name))
+            else {
+                continue;
+            };
+            let count = p.parameter.count();
+            if values.len() != count {
+                let why = format!("its scores of `{}` do not fit", p.parameter.name);
+                return Err(EngineError::Checkpoint(why));
+            }
+            *scores = Some(Tensor::from_data(TensorData::new(values, [count]), device));
+        }
+        Ok(())
     }
 
     /// Takes in the gradients of a step at the weights that they belong to, unclipped.

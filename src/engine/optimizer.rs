@@ -8,6 +8,7 @@
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use burn::backend::Flex;
@@ -21,7 +22,9 @@ use rayon::prelude::*;
 use crate::schedule::ir::Train;
 use crate::task::parameters::{parameters, transpose};
 
+use super::EngineError;
 use super::masks::Masks;
+use super::snapshot::{Held, Restored};
 
 /// The optimizer of a stage.
 pub struct AdamW {
@@ -44,6 +47,9 @@ enum Moments {
     Cpu(Vec<f32>, Vec<f32>),
     Device(Box<[Tensor<1>; 2]>),
 }
+
+/// What they are called in a checkpoint.
+const MOMENTS: [&str; 2] = ["moment1", "moment2"];
 
 enum LayoutMask {
     Cpu(Vec<bool>),
@@ -107,6 +113,68 @@ impl AdamW {
                 }
             });
         }
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> i32 {
+        self.step
+    }
+
+    /// Both moments of every parameter that has moved, in Burn's layout.
+    pub fn held<'a, M: Module>(&'a self, module: &M) -> Vec<Held<'a>> {
+        let mut list = Vec::new();
+        for p in parameters(module) {
+            let Some(moments) = self.slots.get(&p.id).and_then(|slot| slot.moments.as_ref()) else {
+                continue;
+            };
+            let count = p.parameter.count();
+            for (i, kind) in MOMENTS.into_iter().enumerate() {
+                let read = move || match moments {
+                    Moments::Cpu(m, v) => Cow::Borrowed(if i == 0 { m.as_slice() } else { v }),
+                    // invariant: moments are floats that convert to f32.
+                    Moments::Device(moments) => {
+                        let data = moments[i].clone().into_data().convert::<f32>();
+                        Cow::Owned(data.try_to_vec().expect("f32 values"))
+                    }
+                };
+                list.push(Held::floats(format!("{kind}/{}", p.parameter.name), count, read));
+            }
+        }
+        list
+    }
+
+    /// Puts back steps and moments.
+    ///
+    /// # Errors
+    /// Moments that do not fit a parameter.
+    pub fn restore<M: Module>(
+        &mut self,
+        restored: &mut Restored,
+        module: &M,
+        device: &Device,
+    ) -> Result<(), EngineError> {
+        self.step = restored.position.optimizer_steps;
+        let [mut first, mut second] = MOMENTS.map(|kind| restored.take(kind));
+        let on_cpu = crate::task::model::kernels::is_on_cpu(&Tensor::<2>::zeros([1, 1], device));
+        for p in parameters(module) {
+            let name = &p.parameter.name;
+            let (Some(slot), Some(m), Some(v)) =
+                (self.slots.get_mut(&p.id), first.remove(name), second.remove(name))
+            else {
+                continue;
+            };
+            if [m.len(), v.len()] != [p.parameter.count(); 2] {
+                return Err(EngineError::Checkpoint(format!("its moments of `{name}` do not fit")));
+            }
+            slot.moments = Some(match on_cpu {
+                true => Moments::Cpu(m, v),
+                false => Moments::Device(Box::new([m, v].map(|values| {
+                    let count = values.len();
+                    Tensor::from_data(TensorData::new(values, [count]), device)
+                }))),
+            });
+        }
+        Ok(())
     }
 
     /// One step down the gradients. Returns the module and the gradients' global norm before

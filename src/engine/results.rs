@@ -1,7 +1,7 @@
 //! What came of a stage.
 
 use burn::module::Module;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::task::metric::Metrics;
 use crate::task::parameters;
@@ -9,13 +9,14 @@ use crate::task::parameters;
 use super::best::Kept;
 
 /// What came of a stage.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
     /// Its name.
     pub name: String,
     /// Whether it is a branch.
     pub branch: bool,
     /// How good its result is.
+    #[serde(deserialize_with = "figures")]
     pub metrics: Metrics,
     /// Which weights are its result, where the best are kept.
     pub kept: Option<Kept>,
@@ -27,8 +28,14 @@ pub struct StageResult {
     pub times: Times,
 }
 
+/// JSON knows no number that is not finite and writes `null`.
+pub(super) fn figures<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
+    let read = std::collections::BTreeMap::<String, Option<f64>>::deserialize(from)?;
+    Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
+}
+
 /// How sparse a parameter is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerSparsity {
     /// The parameter.
     pub name: String,
@@ -39,7 +46,7 @@ pub struct LayerSparsity {
 }
 
 /// Seconds spent on each kind of work.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// Training steps.
     pub training: f64,

@@ -18,12 +18,14 @@ use super::EngineError;
 use super::best::Best;
 use super::events::{Event, Observer, Work};
 use super::gradients;
+use super::keeping::{Clock, Earlier, State};
 use super::machine;
 use super::masks::Masks;
 use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
 use super::results::{LayerSparsity, StageResult, Times, layer_sparsity, nonzero, overall};
+use super::snapshot::Restored;
 use super::teaching::Teaching;
 
 /// A stage about to run.
@@ -37,6 +39,8 @@ pub struct StageRun<'a, T: Task> {
     pub device: &'a Device,
     pub teaching: Option<Teaching<'a, T::Model>>,
     pub limit_steps: Option<u64>,
+    /// What was reached before.
+    pub earlier: Earlier<'a, T::Model>,
 }
 
 /// What pruning changes besides the model.
@@ -56,36 +60,60 @@ struct Losses {
 }
 
 impl<T: Task> StageRun<'_, T> {
-    /// Runs the stage from a training model.
+    /// Runs the stage from a training model, or from where it was restored.
     pub fn run(
         &self,
         model: T::Model,
-        mut masks: Masks,
+        restored: Option<Restored>,
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, StageResult), EngineError> {
-        let begin = Instant::now();
+        let clock = Clock::starting(restored.as_ref().map_or(0.0, |r| r.position.stage_seconds));
         self.check_smoothing(&model)?;
         let mut sampler = self.sampler();
-        let timeline = Timeline::limited(self.stage, sampler.steps_per_epoch(), self.limit_steps);
-        self.tell(
-            observer,
-            &Event::StageStarted {
-                stage: self.stage.name.clone(),
-                branch: self.stage.branch_from.is_some(),
-                steps: timeline.steps(),
-                steps_per_epoch: timeline.steps_per_epoch(),
-            },
-        )?;
+        let steps_per_epoch = sampler.steps_per_epoch();
+        let timeline = Timeline::limited(self.stage, steps_per_epoch, self.limit_steps);
+        if restored.is_none() {
+            self.tell(
+                observer,
+                &Event::StageStarted {
+                    stage: self.stage.name.clone(),
+                    branch: self.stage.branch_from.is_some(),
+                    steps: timeline.steps(),
+                    steps_per_epoch: timeline.steps_per_epoch(),
+                },
+            )?;
+        }
         let mut optimizer = AdamW::new(&self.stage.train, &model);
         self.set_factors(&model, &mut optimizer)?;
         let mut model = model;
         let mut times = Times::default();
         let mut movements = Movements::new(self.stage, &model)?;
         let mut best = self.stage.keep_best.as_deref().map(|metric| Best::new(&self.stage.name, metric));
-        for step in 0..timeline.steps() {
-            if observer.wants_to_stop() {
-                return Err(EngineError::Stopped { stage: self.stage.name.clone(), step });
+        let mut masks = Masks::default();
+        let resumed = restored.as_ref().map(|r| r.position.step);
+        if let Some(mut restored) = restored {
+            times = restored.position.times;
+            if let Some(best) = &mut best {
+                best.restore(&mut restored, &model)?;
             }
+            (model, masks) = self.restore(restored, model, &mut optimizer, &mut movements)?;
+            // What was frozen before the next step is found frozen.
+            let before = resumed.and_then(|step| step.checked_sub(1));
+            if let Some(step) = before.filter(|s| self.frozen_at(*s, &timeline).contains(&true)) {
+                model = self.freeze_at(step, &timeline, model)?;
+            }
+        }
+        for step in resumed.unwrap_or(0)..timeline.steps() {
+            let state = State {
+                model: &model,
+                masks: &masks,
+                optimizer: &optimizer,
+                movements: &movements,
+                best: best.as_ref(),
+                times,
+                clock,
+            };
+            self.keep(step, (&timeline, steps_per_epoch), &state, resumed, observer)?;
             self.first_movement(step, &timeline, &model, &mut sampler, &mut movements);
             let changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
             model = self.before_step(step, &timeline, model, changing, &movements, observer)?;
@@ -95,7 +123,7 @@ impl<T: Task> StageRun<'_, T> {
                     best.consider(&model, step, &timeline, &metrics)?;
                 }
             }
-            let clock = Instant::now();
+            let begin = Instant::now();
             let (losses, gradients) = self.gradients(&model, &sampler.batch(step), step, &timeline);
             movements.add(&model, &gradients);
             let loss = losses.total;
@@ -105,7 +133,10 @@ impl<T: Task> StageRun<'_, T> {
             let lr = timeline.lr(step);
             let (moved, norm) = optimizer.step(model, gradients, lr);
             model = moved;
-            let seconds = clock.elapsed().as_secs_f64();
+            if !norm.is_finite() {
+                return Err(EngineError::GradientNotFinite { stage: self.stage.name.clone(), step, norm });
+            }
+            let seconds = begin.elapsed().as_secs_f64();
             times.training += seconds;
             self.tell(
                 observer,
@@ -125,6 +156,16 @@ impl<T: Task> StageRun<'_, T> {
             observer.progress(Work::Training(&self.stage.name), step + 1, timeline.steps());
         }
         let end = timeline.steps();
+        let state = State {
+            model: &model,
+            masks: &masks,
+            optimizer: &optimizer,
+            movements: &movements,
+            best: best.as_ref(),
+            times,
+            clock,
+        };
+        self.keep(end, (&timeline, steps_per_epoch), &state, resumed, observer)?;
         self.first_movement(end, &timeline, &model, &mut sampler, &mut movements);
         let mut changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
         model = self.prune_before(end, &timeline, model, &mut changing, &movements, observer)?;
@@ -138,6 +179,10 @@ impl<T: Task> StageRun<'_, T> {
             let (stage, metric) = (self.stage.name.clone(), kept.metric.clone());
             self.tell(observer, &Event::Kept { stage, step: kept.step, metric, value: kept.value })?;
         }
+        // What this stage froze is trained again by the next.
+        if end > 0 && self.frozen_at(end - 1, &timeline).contains(&true) {
+            model = gradients::trained_alone(model, |_| true);
+        }
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
         self.tell(
@@ -148,7 +193,7 @@ impl<T: Task> StageRun<'_, T> {
                 layers: sparsity.clone(),
                 values: nonzero.1,
                 nonzero: nonzero.0,
-                seconds: begin.elapsed().as_secs_f64(),
+                seconds: clock.seconds(),
                 memory: machine::peak_memory(),
             },
         )?;
@@ -253,21 +298,25 @@ impl<T: Task> StageRun<'_, T> {
         Ok(())
     }
 
-    /// The model with gradients for what is not frozen at this step.
+    /// The model with gradients for what is not frozen at this step, where that has changed.
     fn freeze_before(
         &self,
         step: u64,
         timeline: &Timeline,
         model: T::Model,
     ) -> Result<T::Model, EngineError> {
-        let frozen_at = |step| -> Vec<bool> {
-            self.stage.freeze.iter().map(|f| timeline.contains(f.start, f.end, step)).collect()
-        };
-        let frozen = frozen_at(step);
-        let before = if step > 0 { frozen_at(step - 1) } else { vec![false; frozen.len()] };
-        if frozen == before {
-            return Ok(model);
-        }
+        let frozen = self.frozen_at(step, timeline);
+        let before = if step > 0 { self.frozen_at(step - 1, timeline) } else { vec![false; frozen.len()] };
+        if frozen == before { Ok(model) } else { self.freeze_at(step, timeline, model) }
+    }
+
+    /// Which of the stage's `freeze` hold at a step.
+    fn frozen_at(&self, step: u64, timeline: &Timeline) -> Vec<bool> {
+        self.stage.freeze.iter().map(|f| timeline.contains(f.start, f.end, step)).collect()
+    }
+
+    fn freeze_at(&self, step: u64, timeline: &Timeline, model: T::Model) -> Result<T::Model, EngineError> {
+        let frozen = self.frozen_at(step, timeline);
         let mut ids = HashSet::new();
         for freeze in self.stage.freeze.iter().zip(frozen).filter_map(|(f, now)| now.then_some(f)) {
             ids.extend(self.selected(&model, &freeze.targets)?);

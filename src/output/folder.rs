@@ -10,34 +10,66 @@ use crate::schedule::Schedule;
 use crate::task::data::tokenize::Tokenizer;
 use crate::task::model::{BertModel, checkpoint};
 
-/// Chooses and makes the folder of a run before it begins.
+use super::lock::Lock;
+use super::log;
+
+/// Chooses and makes the folder of a run before it begins, for this process alone.
 ///
 /// Without a wish it is `runs/NAME`, or the next free `runs/NAME-2`, `-3`, …
 ///
 /// # Errors
-/// A folder that cannot be made or written, or that already holds a run.
-pub fn begin(wish: Option<&Path>, recipe: &str) -> Result<PathBuf, Diagnostic> {
+/// A folder that cannot be made or written, that another run is at work in, or that already holds a run.
+pub fn begin(wish: Option<&Path>, recipe: &str) -> Result<(PathBuf, Lock), Diagnostic> {
     let folder = match wish {
-        Some(folder) => {
-            if folder.join("run.jsonl").exists() {
-                return Err(Diagnostic::unlocated(
-                    Code::OutputNotUsable,
-                    format!("`{}` already holds a run", folder.display()),
-                )
-                .help("give another folder with `--out DIR`, or remove this one"));
-            }
-            folder.to_owned()
-        }
-        None => {
-            let named = |n: usize| match n {
-                1 => PathBuf::from("runs").join(recipe),
-                n => PathBuf::from("runs").join(format!("{recipe}-{n}")),
-            };
-            (1..).map(named).find(|folder| !folder.exists()).unwrap_or_else(|| named(1))
-        }
+        Some(folder) => folder.to_owned(),
+        None => numbered(recipe).find(|folder| !folder.exists()).unwrap_or_default(),
     };
     files::output_folder(&folder)?;
-    Ok(folder)
+    let lock = Lock::take(&folder)?;
+    if folder.join("run.jsonl").exists() {
+        return Err(Diagnostic::unlocated(
+            Code::OutputNotUsable,
+            format!("`{}` already holds a run", folder.display()),
+        )
+        .help("go on with it: `--resume`; or give another folder with `--out DIR`"));
+    }
+    Ok((folder, lock))
+}
+
+/// The folder of the run that would go on: the wish, or the last of `runs/NAME`, `runs/NAME-2`, …
+pub fn latest(wish: Option<&Path>, recipe: &str) -> PathBuf {
+    let last = || numbered(recipe).take_while(|folder| folder.exists()).last();
+    wish.map(Path::to_owned).or_else(last).unwrap_or_else(|| PathBuf::from("runs").join(recipe))
+}
+
+fn numbered(recipe: &str) -> impl Iterator<Item = PathBuf> {
+    (1..).map(move |n: usize| match n {
+        1 => PathBuf::from("runs").join(recipe),
+        n => PathBuf::from("runs").join(format!("{recipe}-{n}")),
+    })
+}
+
+/// Whether a run came to its end: its log says so, and its model is there if it makes one.
+pub fn is_finished(folder: &Path, makes_model: bool) -> bool {
+    let has_ended = log::last_line(folder).is_some_and(|line| line.contains("\"event\":\"run_finished\""));
+    has_ended && (!makes_model || folder.join("schedule.json").exists())
+}
+
+/// Removes files that an interrupted run left half-written.
+///
+/// # Errors
+/// A file that cannot be removed.
+pub fn clean(folder: &Path) -> Result<(), Diagnostic> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(files::ASIDE.as_bytes()) {
+            std::fs::remove_file(entry.path()).map_err(|e| {
+                let path = entry.path();
+                Diagnostic::unlocated(Code::WriteFailed, format!("cannot remove `{}`: {e}", path.display()))
+                    .help("may you write there?")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes what is going to be done, before it is: a run that fails has a record too.

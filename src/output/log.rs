@@ -1,7 +1,7 @@
 //! `run.jsonl`: one event a line, appended as it happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
@@ -28,6 +28,28 @@ impl RunLog {
         }
     }
 
+    /// Goes on with the log of a run from its first `bytes` bytes on: what was written after the
+    /// checkpoint will be written again.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is shorter.
+    pub fn go_on(folder: &Path, bytes: u64) -> Result<Self, Diagnostic> {
+        let path = folder.join("run.jsonl");
+        let failed = |e: &std::io::Error| failed(&path, e);
+        let mut file = OpenOptions::new().write(true).open(&path).map_err(|e| failed(&e))?;
+        let length = file.metadata().map_err(|e| failed(&e))?.len();
+        if length < bytes {
+            return Err(Diagnostic::unlocated(
+                Code::CheckpointNotUsable,
+                format!("`{}` has {length} bytes; it had {bytes} at the checkpoint", path.display()),
+            )
+            .help("put the whole log back, or begin again in another folder"));
+        }
+        file.set_len(bytes).map_err(|e| failed(&e))?;
+        file.seek(SeekFrom::End(0)).map_err(|e| failed(&e))?;
+        Ok(RunLog { path, file })
+    }
+
     /// Appends an event.
     ///
     /// # Errors
@@ -37,6 +59,19 @@ impl RunLog {
         line.push(b'\n');
         self.file.write_all(&line).map_err(|e| failed(&self.path, &e))
     }
+}
+
+/// The last line of a run's log, if it is whole.
+pub fn last_line(folder: &Path) -> Option<String> {
+    /// No event that ends a run is longer.
+    const ENOUGH: u64 = 4096;
+    let mut file = File::open(folder.join("run.jsonl")).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH))).ok()?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end).ok()?;
+    let text = String::from_utf8_lossy(&end);
+    Some(text.strip_suffix('\n')?.lines().last()?.to_owned())
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Diagnostic {

@@ -1,6 +1,6 @@
 //! What a run leaves behind.
 //!
-//! - [`folder`]: the model's folder;
+//! - [`folder`]: the model's folder; while a run goes it keeps [`checkpoints`] and a [`lock`] there;
 //! - [`log`]: `run.jsonl`, the events as they happen, and [`tensorboard`], the same for TensorBoard;
 //! - [`summary`]: the end of a run for the terminal, in [`figures`];
 //! - [`trials`]: a table of models pruned at once, and its [`picture`];
@@ -14,7 +14,11 @@ pub mod figures;
 pub mod report;
 
 #[cfg(feature = "engine")]
+pub mod checkpoints;
+#[cfg(feature = "engine")]
 pub mod folder;
+#[cfg(feature = "engine")]
+pub mod lock;
 #[cfg(feature = "engine")]
 pub mod log;
 #[cfg(feature = "engine")]

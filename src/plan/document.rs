@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::cost::{self, Cost};
 use super::events::{self, Happening};
+use super::memory::{self, Memory};
 use crate::params::ParameterTable;
 use crate::schedule::{Schedule, Timeline};
 
@@ -37,6 +38,8 @@ pub struct StagePlan<'a> {
     pub events: Vec<Happening>,
     /// What each `prune` statement costs, in order; `None` if the model is unknown.
     pub cost: Option<Vec<Cost>>,
+    /// The memory that it takes; `None` if the model or the data is unknown.
+    pub memory: Option<Memory>,
 }
 
 /// Lays a schedule out.
@@ -46,6 +49,7 @@ pub fn document<'a>(
     table: Option<&ParameterTable>,
 ) -> Document<'a> {
     let tables = table.map(|table| cost::tables(schedule, table));
+    let memory = table.and_then(|table| memory::of(schedule, table, memory::heads(&schedule.model, None)));
     let stages = schedule
         .stages
         .iter()
@@ -61,6 +65,7 @@ pub fn document<'a>(
                 steps: steps_per_epoch.map(|_| timeline.steps()),
                 events: events::of(stage, steps_per_epoch),
                 cost: table.map(costs),
+                memory: memory.as_ref().and_then(|stages| stages.get(index).copied()),
             }
         })
         .collect();

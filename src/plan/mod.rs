@@ -2,6 +2,7 @@
 //!
 //! - [`events`]: what happens when, in words;
 //! - [`cost`]: what pruning asks of the machine;
+//! - [`memory`]: how much memory a stage takes;
 //! - [`table`]: both as text, stage by stage;
 //! - [`curves`]: sparsity and learning rate as numbers, drawn by [`chart`] in the terminal and by [`svg`] as
 //!   a picture;
@@ -14,5 +15,6 @@ mod curves;
 pub mod diff;
 pub mod document;
 pub mod events;
+pub mod memory;
 pub mod svg;
 pub mod table;

@@ -8,6 +8,7 @@ use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
 use super::events::{self, Happening};
+use super::memory;
 
 /// Renders a schedule. Steps are shown when the number of steps in an epoch is known; selectors are
 /// counted when the model's parameters are; `chart` draws a stage below its table.
@@ -30,10 +31,14 @@ pub fn render(
         text.push_str(&format!("  {} = {}{set}\n", parameter.name, parameter.value));
     }
     let tables = table.map(|table| cost::tables(schedule, table));
+    let memory = table.and_then(|table| memory::of(schedule, table, memory::heads(&schedule.model, None)));
     for (index, stage) in schedule.stages.iter().enumerate() {
         text.push('\n');
         let table = tables.as_ref().and_then(|tables| tables.get(index));
         text.push_str(&render_stage(stage, steps_per_epoch, table));
+        if let Some(memory) = memory.as_ref().and_then(|stages| stages.get(index)) {
+            text.push_str(&format!("  memory: {} at most; {}\n", bytes(memory.peak), memory.parts()));
+        }
         let chart = chart(stage);
         if !chart.is_empty() {
             text.push_str(&format!("\n{chart}"));
@@ -215,7 +220,7 @@ fn data(data: &Data) -> String {
     }
 }
 
-fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     match n {
         0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),

@@ -8,10 +8,12 @@
 //! - [`window`]: the instants of something that happens again and again;
 //! - [`ir`]: the schedule itself, stage by stage;
 //! - [`memory`]: what an estimate of the Fisher matrix takes, and its passes over the gradients;
-//! - [`timeline`]: a stage laid out over real steps: what happens before which step.
+//! - [`timeline`]: a stage laid out over real steps: what happens before which step;
+//! - [`past`]: whether two schedules agree on what a run has done so far.
 
 pub mod ir;
 pub mod memory;
+pub mod past;
 pub mod ramp;
 pub mod rational;
 pub mod time;

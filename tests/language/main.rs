@@ -9,6 +9,7 @@ mod findings;
 mod format;
 mod hostile;
 mod house;
+mod past;
 mod plans;
 mod recipes;
 mod report;

@@ -31,7 +31,7 @@ fn every_field_of_the_json_is_documented_and_every_documented_field_is_there() {
     let stage = &document["stages"][0];
     let prune = stage["events"].as_array().unwrap().iter().find(|e| e["verb"] == "prune").unwrap();
     let mut fields: Vec<&str> = Vec::new();
-    for object in [&document, stage, prune, &stage["cost"][0]] {
+    for object in [&document, stage, prune, &stage["cost"][0], &stage["memory"]] {
         fields.extend(keys(object));
     }
     fields.sort_unstable();

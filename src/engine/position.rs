@@ -1,0 +1,68 @@
+//! Where a run stands, and when it is kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::Timeline;
+
+use super::best::Measured;
+use super::results::{StageResult, Times};
+
+/// Where a run stands before a step: everything of a checkpoint but its tensors.
+///
+/// Batches, dropout and calibration are drawn from the seed, the stage and the step, so the position
+/// is the state of all random generators.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The place of the stage in the schedule.
+    pub stage: usize,
+    /// Its name.
+    pub name: String,
+    /// The step that comes next; the stage's number of steps when only what comes after the last one
+    /// is left.
+    pub step: u64,
+    /// Steps that the training examples make in an epoch.
+    pub steps_per_epoch: u64,
+    /// Steps of the optimizer in this stage.
+    pub optimizer_steps: i32,
+    /// Steps whose gradients were taken into movement scores.
+    pub movement_steps: u64,
+    /// Where the stage's time went so far.
+    pub times: Times,
+    /// Seconds of the stage so far.
+    pub stage_seconds: f64,
+    /// Seconds of the run so far.
+    pub seconds: f64,
+    /// What came of the stages before.
+    pub results: Vec<StageResult>,
+    /// The best measurement of the stage so far, where the best weights are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Measured>,
+}
+
+/// What happens at a place where a checkpoint could be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A stage begins.
+    Beginning,
+    /// Weights are about to be pruned.
+    Pruning,
+    /// An epoch has ended.
+    Epoch,
+    /// The run is about to stop because it was asked to.
+    Stopping,
+    /// One step like any other.
+    Step,
+}
+
+impl Occasion {
+    /// What happens before a step.
+    pub fn of(step: u64, timeline: &Timeline, stops: bool) -> Self {
+        match step {
+            _ if stops => Occasion::Stopping,
+            0 => Occasion::Beginning,
+            _ if !timeline.prunes_before(step).is_empty() => Occasion::Pruning,
+            _ if step.is_multiple_of(timeline.steps_per_epoch()) => Occasion::Epoch,
+            _ => Occasion::Step,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The tensors of a run at one instant, on their way into a checkpoint and back.
+//!
+//! Names say what a tensor is: `model/…` the weights in the Hugging Face layout, `end/STAGE/…` those at
+//! the end of an earlier stage that is still needed, `moment1/…` and `moment2/…` the optimizer's,
+//! `best/…` those of the best measurement, `movement/…` the scores of pruning by movement (all three as the optimizer holds them), and `mask/…`
+//! which weights stay.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+
+use crate::method::mask::Mask;
+use crate::params::ParameterTable;
+use crate::task::parameters::{self, Values};
+
+use super::EngineError;
+use super::masks::Masks;
+use super::position::Position;
+
+/// Numbers of one tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers<'a> {
+    /// Float32.
+    Floats(Cow<'a, [f32]>),
+    /// One bit each.
+    Bits(Cow<'a, [bool]>),
+}
+
+/// A tensor that is read when it is its turn: only one is copied at a time.
+pub struct Held<'a> {
+    /// What it is called.
+    pub name: String,
+    /// How many numbers it holds.
+    pub count: usize,
+    /// Whether they are bits.
+    pub bits: bool,
+    read: Box<dyn Fn() -> Numbers<'a> + 'a>,
+}
+
+impl<'a> Held<'a> {
+    /// A tensor of floats.
+    pub fn floats(name: String, count: usize, read: impl Fn() -> Cow<'a, [f32]> + 'a) -> Self {
+        Held { name, count, bits: false, read: Box::new(move || Numbers::Floats(read())) }
+    }
+
+    /// Its numbers.
+    pub fn numbers(&self) -> Numbers<'a> {
+        (self.read)()
+    }
+}
+
+/// A run at one instant.
+pub struct Snapshot<'a> {
+    /// Where it stands.
+    pub position: Position,
+    /// All that it holds.
+    pub tensors: Vec<Held<'a>>,
+}
+
+impl<'a> Snapshot<'a> {
+    /// Nothing held yet.
+    pub fn new(position: Position) -> Self {
+        Snapshot { position, tensors: Vec::new() }
+    }
+
+    /// Holds the weights of a model.
+    pub fn hold_model<M: Module>(&mut self, kind: &str, model: &'a M) {
+        for parameter in parameters::table(model).iter() {
+            let (name, count) = (parameter.name.clone(), parameter.count());
+            let read = move || {
+                let mut values = parameters::read(model, |other| other == name);
+                Cow::Owned(values.remove(&name).unwrap_or_default())
+            };
+            self.tensors.push(Held::floats(format!("{kind}/{}", parameter.name), count, read));
+        }
+    }
+
+    /// Holds which weights stay.
+    pub fn hold_masks(&mut self, masks: &'a Masks) {
+        self.tensors.extend(masks.iter().map(|(name, mask)| Held {
+            name: format!("mask/{name}"),
+            count: mask.len(),
+            bits: true,
+            read: Box::new(move || Numbers::Bits(Cow::Borrowed(mask.kept()))),
+        }));
+    }
+}
+
+/// What was read of a checkpoint.
+#[derive(Debug)]
+pub struct Restored {
+    /// Where the run stood.
+    pub position: Position,
+    /// Its tensors.
+    pub tensors: BTreeMap<String, Numbers<'static>>,
+}
+
+impl Restored {
+    /// Whether it has tensors of this kind.
+    pub fn has(&self, kind: &str) -> bool {
+        let prefix = format!("{kind}/");
+        self.tensors.range(prefix.clone()..).next().is_some_and(|(name, _)| name.starts_with(&prefix))
+    }
+
+    /// Takes out the floats of one kind, under their parameters' names.
+    pub fn take(&mut self, kind: &str) -> Values {
+        let prefix = format!("{kind}/");
+        let mut rest = self.tensors.split_off(&prefix);
+        let mut values = Values::new();
+        while let Some(entry) = rest.first_entry().filter(|e| e.key().starts_with(&prefix)) {
+            if let (name, Numbers::Floats(floats)) = entry.remove_entry() {
+                values.insert(name[prefix.len()..].to_owned(), floats.into_owned());
+            }
+        }
+        self.tensors.append(&mut rest);
+        values
+    }
+
+    /// The model with the weights of one kind in place of its own.
+    ///
+    /// # Errors
+    /// Tensors that are missing or do not fit the model.
+    pub fn write_model<M: Module>(&mut self, kind: &str, model: M) -> Result<M, EngineError> {
+        let values = self.take_model(kind, &model)?;
+        Ok(parameters::write(model, values))
+    }
+
+    /// Takes out the weights of one kind, which are all those of the model.
+    ///
+    /// # Errors
+    /// Tensors that are missing or do not fit the model.
+    pub fn take_model<M: Module>(&mut self, kind: &str, model: &M) -> Result<Values, EngineError> {
+        let values = self.take(kind);
+        check(kind, &values, &parameters::table(model))?;
+        Ok(values)
+    }
+
+    /// Which weights stay.
+    ///
+    /// # Errors
+    /// A mask that does not fit the model.
+    pub fn masks<M: Module>(&mut self, model: &M) -> Result<Masks, EngineError> {
+        let table = parameters::table(model);
+        let mut masks = Masks::default();
+        for (name, numbers) in &self.tensors {
+            let (Some(name), Numbers::Bits(bits)) = (name.strip_prefix("mask/"), numbers) else { continue };
+            if table.find(name).is_none_or(|p| p.count() != bits.len()) {
+                return Err(EngineError::Checkpoint(format!("its mask of `{name}` fits no parameter")));
+            }
+            masks.set(name.to_owned(), Mask::new(bits.to_vec()));
+        }
+        self.tensors.retain(|name, _| !name.starts_with("mask/"));
+        Ok(masks)
+    }
+}
+
+/// Refuses values that are not those of all parameters.
+fn check(kind: &str, values: &Values, table: &ParameterTable) -> Result<(), EngineError> {
+    for parameter in table.iter() {
+        match values.get(&parameter.name) {
+            Some(values) if values.len() == parameter.count() => {}
+            Some(values) => {
+                let (has, wants) = (values.len(), parameter.count());
+                let why = format!("`{kind}/{}` has {has} numbers, the model {wants}", parameter.name);
+                return Err(EngineError::Checkpoint(why));
+            }
+            None => return Err(EngineError::Checkpoint(format!("it lacks `{kind}/{}`", parameter.name))),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::results::Times;
+
+    fn restored(names: &[&str]) -> Restored {
+        let position = Position {
+            stage: 0,
+            name: "s".into(),
+            step: 0,
+            steps_per_epoch: 1,
+            optimizer_steps: 0,
+            movement_steps: 0,
+            times: Times::default(),
+            stage_seconds: 0.0,
+            seconds: 0.0,
+            results: Vec::new(),
+            best: None,
+        };
+        let tensors =
+            names.iter().map(|n| ((*n).to_owned(), Numbers::Floats(Cow::Owned(vec![1.0])))).collect();
+        Restored { position, tensors }
+    }
+
+    #[test]
+    fn tensors_of_one_kind_are_taken_and_the_others_stay() {
+        let mut restored = restored(&["end/a/w", "end/ab/w", "model/v", "model/w", "moment1/w"]);
+        assert!(restored.has("end/a") && !restored.has("end/b") && !restored.has("mode"));
+        assert_eq!(restored.take("model").into_keys().collect::<Vec<_>>(), ["v", "w"]);
+        assert!(!restored.has("model"));
+        let left: Vec<&String> = restored.tensors.keys().collect();
+        assert_eq!(left, ["end/a/w", "end/ab/w", "moment1/w"]);
+    }
+}

@@ -1,0 +1,148 @@
+//! The checkpoints of a run: `checkpoints/STAGE-STEP.safetensors` in its folder, in their order.
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Code, Diagnostic};
+use crate::engine::snapshot::{Restored, Snapshot};
+use crate::output::folder::clean;
+
+use super::file::{self, Header};
+
+/// The checkpoints of one run.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+}
+
+/// A checkpoint that a run can go on from.
+#[derive(Debug)]
+pub struct Found {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub header: Header,
+    /// What it holds.
+    pub restored: Restored,
+    /// Newer ones that cannot be used, and why.
+    pub broken: Vec<(PathBuf, String)>,
+}
+
+impl Checkpoints {
+    /// Those in the folder of a run; there need not be any.
+    pub fn of(run: &Path) -> Self {
+        Checkpoints { folder: run.join("checkpoints") }
+    }
+
+    /// All files, the oldest first.
+    pub fn list(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
+        let paths = entries.filter_map(|e| Some(e.ok()?.path()));
+        let mut list: Vec<PathBuf> = paths.filter(|path| place(path).is_some()).collect();
+        list.sort_by_key(|path| place(path));
+        list
+    }
+
+    /// Where the newest says that the run stood: its stage and the step that comes next.
+    pub fn newest_position(&self) -> Option<(String, u64)> {
+        let header = self.list().iter().rev().find_map(|path| file::header(path).ok())?;
+        Some((header.position.name, header.position.step))
+    }
+
+    /// The newest that is whole. `None` if there are none at all.
+    ///
+    /// # Errors
+    /// A diagnostic that says of each why it cannot be used.
+    pub fn newest(&self) -> Result<Option<Found>, Diagnostic> {
+        let mut broken = Vec::new();
+        for path in self.list().into_iter().rev() {
+            match file::read(&path) {
+                Ok((header, restored)) => return Ok(Some(Found { path, header, restored, broken })),
+                Err(why) => broken.push((path, why)),
+            }
+        }
+        if broken.is_empty() {
+            return Ok(None);
+        }
+        let each: Vec<String> =
+            broken.iter().map(|(path, why)| format!("`{}`: {why}", path.display())).collect();
+        Err(Diagnostic::unlocated(
+            Code::CheckpointNotUsable,
+            format!("no checkpoint can be used: {}", each.join("; ")),
+        )
+        .help("begin again in another folder, or put back a copy of a checkpoint"))
+    }
+
+    /// Writes one and removes those before the last `keep`. If it cannot be written, those that are
+    /// there stay.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&self, header: &Header, snapshot: &Snapshot, keep: usize) -> Result<(), Diagnostic> {
+        std::fs::create_dir_all(&self.folder).map_err(|e| {
+            Diagnostic::unlocated(Code::WriteFailed, format!("cannot make `{}`: {e}", self.folder.display()))
+                .help("is there space, and may you write there?")
+        })?;
+        let position = &header.position;
+        let name = format!("{:04}-{:08}.safetensors", position.stage, position.step);
+        file::write(&self.folder.join(name), header, snapshot)?;
+        let list = self.list();
+        for old in &list[..list.len().saturating_sub(keep)] {
+            remove(old)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what an interrupted run left half-written, and checkpoints behind the one of this path:
+    /// the run goes another way from there on.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn go_on_from(&self, path: &Path) -> Result<(), Diagnostic> {
+        clean(&self.folder)?;
+        for newer in self.list().iter().filter(|other| place(other) > place(path)) {
+            remove(newer)?;
+        }
+        Ok(())
+    }
+}
+
+fn remove(path: &Path) -> Result<(), Diagnostic> {
+    std::fs::remove_file(path).map_err(|e| {
+        Diagnostic::unlocated(Code::WriteFailed, format!("cannot remove `{}`: {e}", path.display()))
+            .help("may you write there?")
+    })
+}
+
+/// The stage and the step in a file's name.
+fn place(path: &Path) -> Option<(u64, u64)> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
+    let (stage, step) = stem.split_once('-')?;
+    Some((stage.parse().ok()?, step.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_in_the_order_of_the_run_and_other_files_are_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("checkpoints");
+        std::fs::create_dir(&folder).unwrap();
+        for name in ["0001-00000002", "0000-00000010", "0001-100000000", "best"] {
+            std::fs::write(folder.join(format!("{name}.safetensors")), "x").unwrap();
+        }
+        std::fs::write(folder.join(".obert-abc"), "half").unwrap();
+        let checkpoints = Checkpoints::of(dir.path());
+        let names = || -> Vec<String> {
+            let stem = |p: PathBuf| p.file_stem().unwrap().to_string_lossy().into_owned();
+            checkpoints.list().into_iter().map(stem).collect()
+        };
+        assert_eq!(names(), ["0000-00000010", "0001-00000002", "0001-100000000"]);
+        let error = checkpoints.newest().unwrap_err();
+        assert_eq!(error.code, Code::CheckpointNotUsable);
+        checkpoints.go_on_from(&folder.join("0001-00000002.safetensors")).unwrap();
+        assert_eq!(names(), ["0000-00000010", "0001-00000002"]);
+        assert!(!folder.join(".obert-abc").exists() && folder.join("best.safetensors").exists());
+    }
+}

@@ -1,0 +1,90 @@
+//! Writes checkpoints while a run goes, and lets it stop when it is asked to.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::diag::{Code, Diagnostic};
+use crate::engine::events::{Event, Observer, Work};
+use crate::engine::position::Occasion;
+use crate::engine::snapshot::Snapshot;
+
+use super::file::{FORMAT, Header};
+use super::{Checkpoints, Identity};
+
+/// An observer that keeps the run besides.
+#[derive(Debug)]
+pub struct Keeper<O> {
+    inner: O,
+    checkpoints: Checkpoints,
+    log: PathBuf,
+    settings: Settings,
+    last: Instant,
+}
+
+/// How a run is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the run was begun with.
+    pub identity: Identity,
+    /// How many checkpoints stay; none are written if zero.
+    pub keep: usize,
+    /// The time between two of them besides those at epochs and before pruning; zero for one before
+    /// every step.
+    pub every: Duration,
+    /// Set by whoever wants the run to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl<O: Observer> Keeper<O> {
+    /// Keeps the run of a folder, whose events `inner` writes into `run.jsonl`.
+    pub fn new(inner: O, folder: &Path, settings: Settings) -> Self {
+        let (checkpoints, log) = (Checkpoints::of(folder), folder.join("run.jsonl"));
+        Keeper { inner, checkpoints, log, settings, last: Instant::now() }
+    }
+
+    /// The length of the log, which is on the disk before the checkpoint that says so.
+    fn log_bytes(&self) -> std::io::Result<u64> {
+        let file = File::open(&self.log)?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    }
+}
+
+impl<O: Observer> Observer for Keeper<O> {
+    fn event(&mut self, event: &Event) -> Result<(), Diagnostic> {
+        self.inner.event(event)
+    }
+
+    fn progress(&mut self, work: Work, done: u64, total: u64) {
+        self.inner.progress(work, done, total);
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        self.settings.stop.load(Ordering::SeqCst) || self.inner.wants_to_stop()
+    }
+
+    fn wants_checkpoint(&self, occasion: Occasion) -> bool {
+        let is_due = occasion != Occasion::Step || self.last.elapsed() >= self.settings.every;
+        self.settings.keep > 0 && is_due
+    }
+
+    fn checkpoint(&mut self, snapshot: &Snapshot) -> Result<(), Diagnostic> {
+        let log_bytes = self.log_bytes().map_err(|e| {
+            Diagnostic::unlocated(Code::WriteFailed, format!("cannot read `{}`: {e}", self.log.display()))
+                .help("was it removed while the run was going?")
+        })?;
+        let header = Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity: self.settings.identity.clone(),
+            position: snapshot.position.clone(),
+            log_bytes,
+        };
+        self.checkpoints.write(&header, snapshot, self.settings.keep)?;
+        self.last = Instant::now();
+        Ok(())
+    }
+}

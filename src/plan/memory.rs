@@ -1,0 +1,236 @@
+//! How much memory a run takes, computed before it begins: weights, gradients, AdamW's moments, other models
+//! that are kept, what a forward pass leaves for its backward pass, and what a pruning event needs.
+//!
+//! The figures are those of the CPU engine, which keeps of each encoder layer, for each token, ten vectors
+//! as wide as the model, two as wide as its feed-forward layer, and a row of attention weights for each
+//! head. Sequences are taken to be as long as they may be; shorter ones take less. The data and the
+//! program itself come on top.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::cost;
+use crate::diag::Sources;
+use crate::params::{ParameterTable, builtin, folder};
+use crate::schedule::ir::{Criterion, Data, Model, START, Stage, Teacher};
+use crate::schedule::{Schedule, Timeline};
+
+/// Bytes of a number in float32.
+const FLOAT: u64 = 4;
+
+/// The longest generated text, in tokens.
+const BUILTIN_LENGTH: usize = 128;
+
+/// The memory that a stage takes, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// The model's weights.
+    pub weights: u64,
+    /// Their gradients.
+    pub gradients: u64,
+    /// AdamW's moments.
+    pub moments: u64,
+    /// Teachers, and the ends of other stages that are still needed.
+    pub models: u64,
+    /// What a step's forward pass leaves for its backward pass.
+    pub activations: u64,
+    /// What the largest pruning event needs besides weights, moments and models.
+    pub pruning: u64,
+    /// The most at a time: a step, or a pruning event between two steps.
+    pub peak: u64,
+}
+
+impl Memory {
+    /// Its parts in words: `weights 436 MB, gradients 436 MB, …`.
+    pub fn parts(&self) -> String {
+        let parts = [
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("moments", self.moments),
+            ("other models", self.models),
+            ("activations", self.activations),
+            ("pruning", self.pruning),
+        ];
+        let parts = parts.iter().filter(|(_, size)| *size > 0);
+        parts.map(|(name, size)| format!("{name} {}", bytes(*size))).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// As people write it: `436 MB`.
+pub fn bytes(n: u64) -> String {
+    super::table::bytes(n)
+}
+
+/// A BERT as its parameters and heads tell it.
+struct Form {
+    hidden: u64,
+    intermediate: u64,
+    layers: u64,
+    heads: u64,
+    vocabulary: u64,
+}
+
+impl Form {
+    /// `None` for a model that is no BERT.
+    fn of(table: &ParameterTable, heads: Option<usize>) -> Option<Self> {
+        let words = table.find("bert.embeddings.word_embeddings.weight")?;
+        let wide = table.find("bert.encoder.layer.0.intermediate.dense.weight")?;
+        let (hidden, vocabulary) = (*words.shape.get(1)? as u64, *words.shape.first()? as u64);
+        Some(Form {
+            hidden,
+            vocabulary,
+            intermediate: *wide.shape.first()? as u64,
+            layers: table.layers() as u64,
+            // Heads are 64 wide in nearly every BERT.
+            heads: heads.map_or_else(|| (hidden / 64).max(1), |heads| heads as u64),
+        })
+    }
+
+    /// What a forward pass over so many sequences of so many tokens leaves behind, when so many of a
+    /// hundred tokens have a logit for each word.
+    fn activations(&self, sequences: u64, tokens: u64, logits: u64) -> u64 {
+        let layer = 10 * self.hidden + 2 * self.intermediate + self.heads * tokens;
+        let embeddings = 6 * self.hidden;
+        // Logits, their logarithms and their gradient.
+        let head = 3 * self.vocabulary * logits / 100;
+        FLOAT * sequences * tokens * (self.layers * layer + embeddings + head)
+    }
+}
+
+/// The heads of a model: of a folder, of one the schedule describes, or of a well-known name.
+pub fn heads(model: &Model, given: Option<&Path>) -> Option<usize> {
+    let of_folder = |path: &Path| {
+        let config = folder::read_config(path, &mut Sources::new()).ok()?;
+        Some(config.num_attention_heads)
+    };
+    match (given, model) {
+        (Some(path), _) => of_folder(path),
+        (None, Model::NewBert(shape)) => Some(shape.heads),
+        (None, Model::Named(name)) => {
+            builtin::well_known(name).map(|shape| shape.heads).or_else(|| of_folder(Path::new(name)))
+        }
+    }
+}
+
+/// The memory of every stage, given the model's parameters; `None` for a model or data that is not known.
+pub fn of(schedule: &Schedule, table: &ParameterTable, heads: Option<usize>) -> Option<Vec<Memory>> {
+    let length = longest(&schedule.data)? as u64;
+    let tables = cost::tables(schedule, table);
+    let stages = schedule.stages.iter().enumerate();
+    stages
+        .map(|(index, stage)| {
+            let own = tables.get(index)?;
+            let form = Form::of(own, heads)?;
+            let logits = match (&schedule.data, &stage.distill) {
+                (Data::MaskedText { .. }, Some(_)) => 100,
+                // Those that are hidden.
+                (Data::MaskedText { .. }, None) => 15,
+                _ => 0,
+            };
+            let activations = |batch: usize| form.activations(batch as u64, length, logits);
+            let weights = FLOAT * own.count() as u64;
+            let models =
+                others(schedule, index, &tables, table).iter().map(|t| FLOAT * t.count() as u64).sum();
+            let pruning = pruning(stage, own, activations);
+            if stage.length.is_zero() {
+                let peak = weights + models + pruning;
+                return Some(Memory { weights, models, pruning, peak, ..Memory::default() });
+            }
+            // Where several batches are summed, their sum waits beside the next one's.
+            let gradients = if stage.train.accumulate > 1 { 2 * weights } else { weights };
+            let activations = activations(stage.train.batch);
+            let moments = 2 * weights;
+            let peak = weights + moments + models + (gradients + activations).max(pruning);
+            Some(Memory { weights, gradients, moments, models, activations, pruning, peak })
+        })
+        .collect()
+}
+
+/// The longest sequence, in tokens.
+fn longest(data: &Data) -> Option<usize> {
+    match data {
+        Data::Squad { max_length, .. }
+        | Data::SquadV2 { max_length, .. }
+        | Data::Mnli { max_length }
+        | Data::Qqp { max_length }
+        | Data::MaskedText { max_length } => Some(*max_length),
+        Data::Classify(columns) => Some(columns.max_length),
+        Data::BuiltinReading { .. } => Some(BUILTIN_LENGTH),
+        Data::Own => None,
+    }
+}
+
+/// The models beside the one in training: teachers, and the ends of stages that are needed again. A
+/// teacher from elsewhere is taken to be as large as the model.
+fn others<'a>(
+    schedule: &Schedule,
+    index: usize,
+    tables: &'a [ParameterTable],
+    table: &'a ParameterTable,
+) -> Vec<&'a ParameterTable> {
+    let stage = &schedule.stages[index];
+    let carried = schedule.stages[..index].iter().rev().find(|s| s.branch_from.is_none());
+    let carried = carried.map_or(START, |s| &s.name);
+    let mut names: Vec<&str> = Vec::new();
+    for later in &schedule.stages[index..] {
+        names.extend(later.branch_from.as_deref());
+        if let Some(Teacher::Stage(name)) = later.distill.as_ref().map(|d| &d.from) {
+            names.push(name);
+        }
+    }
+    if stage.branch_from.is_some() {
+        names.push(carried);
+    }
+    let from = stage.distill.as_ref().map(|d| &d.from);
+    if from == Some(&Teacher::Itself) {
+        names.push(stage.branch_from.as_deref().unwrap_or(carried));
+    }
+    names.sort_unstable();
+    names.dedup();
+    let at = |name: &str| match name {
+        START => Some(table),
+        name => schedule.stages[..index].iter().position(|s| s.name == name).and_then(|i| tables.get(i)),
+    };
+    let elsewhere = schedule.stages.iter().filter_map(|s| match s.distill.as_ref().map(|d| &d.from) {
+        Some(Teacher::Flag) => Some(""),
+        Some(Teacher::Named(name)) => Some(name.as_str()),
+        _ => None,
+    });
+    let elsewhere: std::collections::BTreeSet<&str> = elsewhere.collect();
+    names.into_iter().filter_map(at).chain(elsewhere.into_iter().map(|_| table)).collect()
+}
+
+/// What the largest pruning event of a stage needs: its targets' weights, scores, changes and masks, the
+/// Fisher estimate, and the gradients of its batches.
+fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) -> u64) -> u64 {
+    let timeline = Timeline::new(stage, 1);
+    let statements = (0..stage.prune.len()).map(|index| {
+        let cost = cost::of(stage, index, &timeline, table);
+        let weights = cost.weights as u64;
+        let masks = 3 * weights;
+        match &stage.prune[index].by {
+            Criterion::Magnitude | Criterion::Movement => 2 * FLOAT * weights + masks,
+            Criterion::Obs(obs) => {
+                let gradients = FLOAT * weights + activations(obs.batch);
+                3 * FLOAT * weights + masks + cost.fisher + cost.chunk + gradients
+            }
+        }
+    });
+    statements.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_models_step_is_the_sum_of_its_parts() {
+        let shape = builtin::well_known("bert-base-uncased").unwrap();
+        let table = builtin::bert(&shape, builtin::Head::QuestionAnswering);
+        let form = Form::of(&table, Some(12)).unwrap();
+        // 12 × (10 × 768 + 2 × 3072 + 12 × 384) + 6 × 768 floats for each of 16 × 384 tokens.
+        assert_eq!(form.activations(16, 384, 0), 4 * 16 * 384 * (12 * 18_432 + 4_608));
+        assert_eq!(Form::of(&ParameterTable::default(), None).map(|f| f.heads), None);
+    }
+}

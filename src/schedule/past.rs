@@ -1,0 +1,123 @@
+//! Whether two schedules agree on what a run has done so far, so that a run of the one may go on as
+//! the other.
+
+use super::ir::{Criterion, Distill, Hold, Prune, Stage, Targets};
+use super::{Ramp, Schedule, Shape, Time, Timeline, Window};
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The place of the stage in progress.
+    pub stage: usize,
+    /// The step that comes next.
+    pub step: u64,
+    /// Steps that the training examples make in an epoch.
+    pub steps_per_epoch: u64,
+    /// The most steps of a stage, if they are limited.
+    pub limit: Option<u64>,
+}
+
+/// The schedule without what does not touch the run: what is written for people, and how values came
+/// about that are in it anyway.
+pub fn essence(schedule: &Schedule) -> Schedule {
+    let mut essence = schedule.clone();
+    essence.doc.clear();
+    essence.parameters.clear();
+    for stage in &mut essence.stages {
+        stage.doc.clear();
+    }
+    essence
+}
+
+/// The first thing in which `after` differs from `before` up to where a run has come, in words. `None`
+/// if only what lies ahead differs.
+///
+/// The stages that are done must be the same. Of the stage in progress the same must have happened
+/// before each step so far, at the same learning rates, by the same means.
+pub fn difference(before: &Schedule, after: &Schedule, reached: Reached) -> Option<String> {
+    let (before, after) = (essence(before), essence(after));
+    let same = [
+        ("the seed", before.seed == after.seed),
+        ("the recipe's name", before.name == after.name),
+        ("the model", before.model == after.model),
+        ("the data", before.data == after.data),
+    ];
+    if let Some((what, _)) = same.iter().find(|(_, same)| !same) {
+        return Some(format!("{what} is another"));
+    }
+    for (index, old) in before.stages.iter().enumerate().take(reached.stage) {
+        if after.stages.get(index) != Some(old) {
+            return Some(format!("`{}` is done, and would be another", old.name));
+        }
+    }
+    match (before.stages.get(reached.stage), after.stages.get(reached.stage)) {
+        (Some(old), Some(new)) => in_progress(old, new, reached),
+        (Some(old), None) => Some(format!("`{}` is in progress, and would not be there", old.name)),
+        (None, _) => Some("the run has no such stage".into()),
+    }
+}
+
+fn in_progress(old: &Stage, new: &Stage, reached: Reached) -> Option<String> {
+    let name = &old.name;
+    let fixed = [
+        ("name", old.name == new.name),
+        ("beginning", old.branch_from == new.branch_from),
+        ("batches or optimizer", old.train == new.train),
+        ("layers", old.layers == new.layers),
+        ("learning rates' factors", old.lr_factors == new.lr_factors),
+        ("quantization", old.quantize == new.quantize),
+        // Scores accumulate from the stage's first step.
+        ("pruning by movement", reached.step == 0 || movement(old) == movement(new)),
+    ];
+    if let Some((what, _)) = fixed.iter().find(|(_, same)| !same) {
+        return Some(format!("the {what} of `{name}` would be another's"));
+    }
+    let timeline = |stage| Timeline::limited(stage, reached.steps_per_epoch, reached.limit);
+    let [a, b] = [old, new].map(timeline);
+    if a.steps_per_epoch() != b.steps_per_epoch() {
+        return Some(format!("the epochs of `{name}` would have another length"));
+    }
+    if reached.step > b.steps() {
+        let (done, steps) = (reached.step, b.steps());
+        return Some(format!("`{name}` has done {done} steps, and would have only {steps}"));
+    }
+    for step in 0..reached.step {
+        let (was, is) = (a.lr(step), b.lr(step));
+        if was.to_bits() != is.to_bits() {
+            return Some(format!("step {step} of `{name}` ran at the learning rate {was:e}, and not {is:e}"));
+        }
+        let at = |stage, timeline| happened(stage, timeline, step);
+        if at(old, &a) != at(new, &b) {
+            return Some(format!("before step {step} of `{name}` something else happened"));
+        }
+    }
+    None
+}
+
+fn movement(stage: &Stage) -> Vec<&Targets> {
+    stage.prune.iter().filter(|p| p.by == Criterion::Movement).map(|p| &p.targets).collect()
+}
+
+/// What happened before a step: prunings with how they were done, what was held and frozen, what was
+/// learned from, and whether the model was measured.
+type Happened<'a> = (Vec<(usize, Prune, Vec<u64>)>, [Vec<&'a Targets>; 2], Option<Distill>, bool);
+
+fn happened<'a>(stage: &'a Stage, timeline: &Timeline, step: u64) -> Happened<'a> {
+    let prunes = timeline.prunes_before(step).into_iter().map(|event| {
+        let mut how = stage.prune[event.prune].clone();
+        let goals = (0..how.exceptions.len()).map(|i| how.exception_at(i, event.share).to_bits());
+        let goals = std::iter::once(event.sparsity.to_bits()).chain(goals).collect();
+        // When and how far stands in the event.
+        how.window = Window::once(Time::ZERO);
+        how.sparsity = Ramp { from: 0.0, to: 0.0, shape: Shape::Linear };
+        how.exceptions.iter_mut().for_each(|e| e.sparsity = 0.0);
+        (event.prune, how, goals)
+    });
+    let inside = |list: &'a [Hold]| -> Vec<&'a Targets> {
+        let now = list.iter().filter(|h| timeline.contains(h.start, h.end, step));
+        now.map(|h| &h.targets).collect()
+    };
+    let distill = stage.distill.as_ref().filter(|d| timeline.contains(d.start, d.end, step));
+    let distill = distill.map(|d| Distill { start: Time::ZERO, end: Time::ZERO, ..d.clone() });
+    (prunes.collect(), [inside(&stage.hold), inside(&stage.freeze)], distill, timeline.evaluates_before(step))
+}
