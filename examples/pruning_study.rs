@@ -20,6 +20,7 @@ use obert::output::folder;
 use obert::output::trials::{Trials, Way};
 use obert::schedule::Schedule;
 use obert::schedule::ir::{Criterion, Data, Obs, Prune, Update};
+use obert::task::data::cache::Making;
 use obert::task::data::squad::Need;
 use obert::task::prepare::{Places, Prepared, prepare};
 use obert::task::question_answering::QuestionAnswering;
@@ -161,15 +162,14 @@ fn study(arguments: &Arguments) -> Result<Study, Vec<Diagnostic>> {
         seed: schedule.seed,
     };
     let mut prepared: Prepared<QuestionAnswering> =
-        prepare(&places(model.as_deref()), &device, &mut Sources::new())?;
+        prepare(&places(model.as_deref()), &device, &mut Sources::new(), &mut Making::unkept())?;
     if model.is_none() {
         eprintln!("training the dense model");
         let interpreter = Interpreter::new(&prepared.task, &schedule, device.clone());
         let run = interpreter.run(prepared.model, &mut Unwatched).map_err(|e| vec![Diagnostic::from(e)])?;
         prepared.model = run.0;
         std::fs::create_dir_all(&kept).expect("a folder for the model");
-        folder::finish(&kept, &prepared.model, &prepared.config, &prepared.tokenizer, &schedule)
-            .map_err(|d| vec![d])?;
+        folder::finish(&kept, &prepared.model, &prepared.config, &prepared.tokenizer).map_err(|d| vec![d])?;
     }
     Ok(Study { prepared, device, schedule, statement, obs })
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::engine::oneshot::Outcome;
 use crate::task::metric::Metrics;
 
-use super::picture::{Frame, Heat, Line, heat_maps, lines};
 use super::figures::{percent, title};
+use super::picture::{Frame, Heat, Line, heat_maps, lines};
 use super::summary::{plain_table, right_align};
 
 /// A model that was pruned at once to several levels in one way.

@@ -269,6 +269,7 @@ mod tests {
             stage_seconds: 0.1,
             seconds: 0.3,
             results: Vec::new(),
+            best: None,
         };
         Header { format: FORMAT, version: "0".into(), identity, position, log_bytes: 12 }
     }
