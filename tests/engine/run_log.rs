@@ -38,6 +38,7 @@ fn every_event() -> Vec<Event> {
             loss: 1.5,
             task_loss: 2.0,
             distill_loss: Some(1.0),
+            hidden_loss: Some(0.25),
             lr: 1e-3,
             gradient_norm: 0.5,
             seconds: 0.25,
@@ -56,6 +57,7 @@ fn every_event() -> Vec<Event> {
             memory: Some(1 << 20),
         },
         Event::Evaluated { stage: stage(), step: 2, metrics: [("f1".to_owned(), 88.5)].into(), seconds: 0.5 },
+        Event::Kept { stage: stage(), step: 2, metric: "f1".into(), value: 88.5 },
         Event::StageFinished {
             stage: stage(),
             sparsity: 0.75,
@@ -77,6 +79,7 @@ fn every_event() -> Vec<Event> {
             | Event::Step { .. }
             | Event::Pruned { .. }
             | Event::Evaluated { .. }
+            | Event::Kept { .. }
             | Event::StageFinished { .. }
             | Event::RunFinished { .. }
             | Event::RunFailed { .. } => {}
@@ -125,7 +128,7 @@ fn every_field_of_every_event_is_documented_and_every_documented_field_is_told()
 fn what_the_engine_tells_is_what_the_report_reads() {
     let folder = tempfile::tempdir().unwrap();
     let lines: String =
-        every_event().iter().map(|e| serde_json::to_string(e).unwrap() + "\n").take(8).collect();
+        every_event().iter().map(|e| serde_json::to_string(e).unwrap() + "\n").take(9).collect();
     std::fs::write(folder.path().join("run.jsonl"), lines).unwrap();
     let (record, warnings) = report::read(folder.path()).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
@@ -138,6 +141,7 @@ fn what_the_engine_tells_is_what_the_report_reads() {
         ("step", &stage["curve"][0]),
         ("pruned", &stage["prunes"][0]),
         ("evaluated", &stage["evaluations"][0]),
+        ("kept", &stage["kept"]),
         ("stage_finished", &stage["end"]),
     ];
     let events: Vec<serde_json::Value> =

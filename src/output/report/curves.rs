@@ -47,6 +47,9 @@ fn losses(record: &Record) -> Chart {
     if differs(|s| s.distill_loss) {
         add("against the teacher", 2, &carried(|s| s.distill_loss));
     }
+    if differs(|s| s.hidden_loss) {
+        add("against hidden states", 4, &carried(|s| s.hidden_loss));
+    }
     if differs(|s| s.task_loss) {
         add("against the labels", 1, &carried(|s| s.task_loss));
     }

@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::schedule::Schedule;
 
 use super::record::{
-    Environment, Evaluated, FORMAT, Failed, Finished, Pruned, Record, StageFinished, StageRecord,
+    Environment, Evaluated, FORMAT, Failed, Finished, Kept, Pruned, Record, StageFinished, StageRecord,
     StageStarted, Started, State, Step,
 };
 
@@ -25,6 +25,7 @@ enum Line {
     Step(Step),
     Pruned(Pruned),
     Evaluated(Evaluated),
+    Kept(Kept),
     StageFinished(StageFinished),
     RunFinished(Finished),
     RunFailed(Failed),
@@ -153,6 +154,10 @@ fn add(event: Line, record: &mut Record) {
             let list = &mut stage(record, &evaluated.stage).evaluations;
             list.truncate(list.partition_point(|e| e.step < evaluated.step));
             list.push(evaluated);
+        }
+        Line::Kept(kept) => {
+            let name = kept.stage.clone();
+            stage(record, &name).kept = Some(kept);
         }
         Line::StageFinished(finished) => {
             note_memory(record, finished.memory);

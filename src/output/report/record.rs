@@ -114,6 +114,9 @@ pub struct StageRecord {
     pub prunes: Vec<Pruned>,
     /// Measurements.
     pub evaluations: Vec<Evaluated>,
+    /// Which weights it ends with, where the best are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// What it came to, if it did.
     pub end: Option<StageFinished>,
 }
@@ -150,6 +153,9 @@ pub struct Step {
     /// The loss against the teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distill_loss: Option<f64>,
+    /// The loss against the teacher's hidden states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_loss: Option<f64>,
     /// The learning rate.
     pub lr: Option<f64>,
     /// The gradients' global norm before clipping.
@@ -203,6 +209,21 @@ pub struct Evaluated {
     pub metrics: BTreeMap<String, Option<f64>>,
     /// Time spent.
     pub seconds: f64,
+}
+
+/// `kept`: a stage ends with its best weights.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// The stage.
+    #[serde(skip_serializing)]
+    pub stage: String,
+    /// They are those before this step.
+    pub step: u64,
+    /// The metric that decided.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
 }
 
 /// `stage_finished`: what a stage came to.
@@ -305,7 +326,7 @@ impl Record {
 
     /// The last measurement of the final model.
     pub fn compressed(&self) -> Option<&Evaluated> {
-        self.carried().filter_map(|s| s.evaluations.last()).last()
+        self.carried().filter_map(StageRecord::measured).last()
     }
 
     /// What the last carried stage came to.
@@ -341,9 +362,10 @@ impl StageRecord {
         }
     }
 
-    /// The last measurement.
+    /// The measurement of the weights it ends with: the last one, unless the best are kept.
     pub fn measured(&self) -> Option<&Evaluated> {
-        self.evaluations.last()
+        let kept = self.kept.as_ref().and_then(|k| self.evaluations.iter().rfind(|e| e.step == k.step));
+        kept.or(self.evaluations.last())
     }
 }
 
