@@ -75,6 +75,11 @@ impl ParameterTable {
             .unwrap_or(0)
     }
 
+    /// What stands before the number of an encoder layer, such as `bert.encoder.layer.`
+    pub fn layer_stem(&self) -> Option<&str> {
+        self.parameters.iter().find_map(|p| layer_of(&p.name)).map(|(stem, ..)| stem)
+    }
+
     /// The table of a model of which only these layers stay, renumbered in this order.
     pub fn keep_layers(&self, kept: &[usize]) -> ParameterTable {
         let mut before: Vec<Parameter> = Vec::new();
