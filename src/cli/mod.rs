@@ -20,6 +20,8 @@ mod export;
 mod files;
 mod fmt;
 mod import;
+#[cfg(feature = "engine")]
+mod model;
 mod new;
 mod params;
 mod plan;

@@ -70,7 +70,7 @@ fn table(args: &ParamsArgs, sources: &mut Sources) -> Result<ParameterTable, Vec
         return Ok(table);
     }
     let folder = cache::local(&args.model).unwrap_or_else(|| args.model.clone());
-    folder::read(&folder, sources).map(|f| f.table).map_err(|mut diagnostics| {
+    folder::table(&folder, sources).map_err(|mut diagnostics| {
         if let (false, Some(near)) = (args.model.exists(), nearest(&name, WELL_KNOWN.iter().copied())) {
             diagnostics[0].help = Some(format!("did you mean the well-known model `{near}`?"));
         }

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::compile::{Compiler, Meaning};
+use super::compile::{Compiler, Failure, Meaning};
 use super::progress::Watcher;
-use super::{ERRORS, FINE, complain, fail, say};
+use super::{ERRORS, FINE, complain, fail, model, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::{self, Interpreter, StageResult, device};
 use crate::output::log::RunLog;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
-use crate::schedule::ir::{Data, Teacher};
+use crate::schedule::ir::{Data, Model, Teacher};
 use crate::task::classification::Classification;
 use crate::task::data::squad::Need;
 use crate::task::masked_language::MaskedLanguage;
@@ -28,16 +28,19 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     meaning: Meaning,
-    /// The folder of data files: train* and dev* (json for SQuAD; tsv, csv or jsonl for labels; txt or
-    /// jsonl for masked text)
+    /// The folder of data files: train* and dev* or validation* (json for SQuAD; tsv, csv or jsonl for
+    /// labels; txt or jsonl for masked text; parquet for any)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the model and the log go [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The model that `distill from teacher` learns from
+    /// The model that `distill from teacher` learns from: its folder or its name on the hub
     #[arg(long, value_name = "DIR")]
     teacher: Option<PathBuf>,
+    /// Use no network: models are folders, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// Where it is computed
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -60,30 +63,19 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> i32 {
     let begin = Instant::now();
-    let mut compiled = match Compiler::new(&args.meaning).and_then(|compiler| compiler.file(&args.recipe)) {
-        Ok(compiled) => compiled,
+    let (schedule, mut sources, model) = match prepared(args) {
+        Ok(prepared) => prepared,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
-    let Some(mut schedule) = compiled.schedule.take() else {
-        return fail(&compiled.diagnostics, &compiled.sources);
-    };
-    complain(&compiled.diagnostics, &compiled.sources);
-    let mut sources = compiled.sources;
-    if let Err(diagnostic) = apply_flags(args, &mut schedule) {
-        return fail(&[diagnostic], &sources);
-    }
-    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
-    if !missing.is_empty() {
-        return fail(&missing, &sources);
-    }
+    let model = model.as_deref();
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-            execute::<QuestionAnswering>(args, &schedule, &mut sources)
+            execute::<QuestionAnswering>(args, &schedule, model, &mut sources)
         }
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-            execute::<Classification>(args, &schedule, &mut sources)
+            execute::<Classification>(args, &schedule, model, &mut sources)
         }
-        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &mut sources),
+        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, model, &mut sources),
         Data::Own => Err(vec![
             Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is that of a program: `data: own`")
                 .help("run it through the library, or name a data set such as `squad`"),
@@ -99,6 +91,42 @@ pub fn run(args: &RunArgs) -> i32 {
             if missed.is_empty() { FINE } else { ERRORS }
         }
     }
+}
+
+/// The schedule with the flags in it, and the folder of its model. A model is fetched after everything
+/// that can be checked without it.
+fn prepared(args: &RunArgs) -> Result<(Schedule, Sources, Option<PathBuf>), Failure> {
+    let mut meaning = args.meaning.clone();
+    let given = meaning.model.take_if(|folder| !folder.exists());
+    let (schedule, sources) = compiled(args, &meaning, given.is_none())?;
+    let named = match (&meaning.model, &schedule.model) {
+        (None, Model::Named(name)) if !Path::new(name).is_dir() => Some(PathBuf::from(name)),
+        _ => None,
+    };
+    let Some(name) = given.or(named) else { return Ok((schedule, sources, meaning.model)) };
+    match model::find(&name, args.offline, args.quiet) {
+        Err(diagnostic) => Err((vec![diagnostic], sources)),
+        Ok(folder) => {
+            meaning.model = Some(folder);
+            let (schedule, sources) = compiled(args, &meaning, true)?;
+            Ok((schedule, sources, meaning.model))
+        }
+    }
+}
+
+/// Compiles the recipe, with the flags in it. `aloud` says whether warnings are shown.
+fn compiled(args: &RunArgs, meaning: &Meaning, aloud: bool) -> Result<(Schedule, Sources), Failure> {
+    let compiled = Compiler::new(meaning)?.file(&args.recipe)?;
+    let sources = compiled.sources;
+    let Some(mut schedule) = compiled.schedule else { return Err((compiled.diagnostics, sources)) };
+    if aloud {
+        complain(&compiled.diagnostics, &sources);
+    }
+    if let Err(diagnostic) = apply_flags(args, &mut schedule) {
+        return Err((vec![diagnostic], sources));
+    }
+    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
+    if missing.is_empty() { Ok((schedule, sources)) } else { Err((missing, sources)) }
 }
 
 /// Flags that take the place of something in the recipe.
@@ -145,6 +173,7 @@ type Finished = (PathBuf, Vec<StageResult>);
 fn execute<T: Prepare>(
     args: &RunArgs,
     schedule: &Schedule,
+    model: Option<&Path>,
     sources: &mut Sources,
 ) -> Result<Finished, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
@@ -153,7 +182,7 @@ fn execute<T: Prepare>(
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
     let places = Places {
         model: &schedule.model,
-        model_folder: args.meaning.model.as_deref(),
+        model_folder: model,
         data: &schedule.data,
         data_folder: args.data.as_deref(),
         need: if trains || estimates { Need::Both } else { Need::Dev },
@@ -168,7 +197,10 @@ fn execute<T: Prepare>(
             eprintln!("note: {note}");
         }
     }
-    let mut load_teacher = |path: &Path| prepare::teacher(path, &prepared, &device, sources);
+    let mut load_teacher = |name: &Path| {
+        let folder = model::find(name, args.offline, args.quiet).map_err(one)?;
+        prepare::teacher(&folder, &prepared, &device, sources)
+    };
     let teacher = args.teacher.as_deref().map(&mut load_teacher).transpose()?;
     let mut named_teachers = HashMap::new();
     for stage in &schedule.stages {

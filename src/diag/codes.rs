@@ -193,6 +193,13 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    ModelUnknown = 970, "the hub has no such model";
+    ModelRefused = 971, "the hub does not give a model without permission";
+    ModelOffline = 972, "a model is not on this machine, and the network is not used";
+    HubUnreachable = 973, "the hub cannot be reached";
+    DownloadIncomplete = 974, "a download is not complete";
+    ParquetNotReadable = 975, "a Parquet file cannot be read";
+    ParquetColumn = 976, "a column of a Parquet file holds something else";
 }
 
 impl Code {

@@ -31,6 +31,19 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagn
     read_with_head(path, None, sources)
 }
 
+/// The parameters of a model: those of the head it has, from its headers, or from its configuration
+/// alone where a cache holds no weights yet.
+///
+/// # Errors
+/// One diagnostic for each thing that is wrong with the folder.
+pub fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
+    if path.join("config.json").exists() && !files::are_there(path) {
+        let config = read_config(path, sources).map_err(|d| vec![d])?;
+        return Ok(of_family(config.family(), &config.shape(), Head::QuestionAnswering));
+    }
+    read(path, sources).map(|folder| folder.table)
+}
+
 /// Reads `config.json` and the headers of the weight files and checks that every tensor of the
 /// encoder is there with the shape that the configuration says. What the files lack of `head`
 /// will be new.
