@@ -105,18 +105,22 @@ pub fn read(path: &Path) -> Result<String, Diagnostic> {
 
 /// The parameters of a model that the recipe itself names, if it is on this machine.
 pub fn local_model(name: &str) -> Option<ParameterTable> {
-    folder::table(&cache::local(Path::new(name))?, &mut Sources::new()).ok()
+    let (path, sources) = (Path::new(name), &mut Sources::new());
+    match path.is_dir() {
+        true => folder::read(path, sources).ok().map(|folder| folder.table),
+        false => folder::cached(&cache::find(name)?, sources).ok(),
+    }
 }
 
 /// The parameters of the model that `--model` gives: a folder, a cached model or a well-known one. The
 /// network is not used.
 fn given_model(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
-    if let Some(folder) = cache::local(path) {
-        return folder::table(&folder, sources);
-    }
     let name = path.to_string_lossy();
     if path.exists() || !cache::is_hub_name(&name) {
-        return folder::table(path, sources);
+        return folder::read(path, sources).map(|folder| folder.table);
+    }
+    if let Some(folder) = cache::find(&name) {
+        return folder::cached(&folder, sources);
     }
     // A model of another task gets the head of the recipe's.
     if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
@@ -124,7 +128,9 @@ fn given_model(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec
     }
     match path.parent() {
         // A path that goes wrong at its end.
-        Some(parent) if parent.as_os_str().is_empty() || parent.is_dir() => folder::table(path, sources),
+        Some(parent) if parent.as_os_str().is_empty() || parent.is_dir() => {
+            folder::read(path, sources).map(|folder| folder.table)
+        }
         _ => Err(vec![
             Diagnostic::unlocated(
                 Code::ModelOffline,

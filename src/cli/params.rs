@@ -63,14 +63,15 @@ pub fn run(args: &ParamsArgs) -> i32 {
 
 fn table(args: &ParamsArgs, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
     let name = args.model.to_string_lossy();
-    if !args.model.exists()
-        && cache::find(&name).is_none()
-        && let Some(table) = well_known_table(&name, Head::QuestionAnswering)
-    {
-        return Ok(table);
+    if !args.model.exists() {
+        if let Some(folder) = cache::find(&name) {
+            return folder::cached(&folder, sources);
+        }
+        if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
+            return Ok(table);
+        }
     }
-    let folder = cache::local(&args.model).unwrap_or_else(|| args.model.clone());
-    folder::table(&folder, sources).map_err(|mut diagnostics| {
+    folder::read(&args.model, sources).map(|folder| folder.table).map_err(|mut diagnostics| {
         if let (false, Some(near)) = (args.model.exists(), nearest(&name, WELL_KNOWN.iter().copied())) {
             diagnostics[0].help = Some(format!("did you mean the well-known model `{near}`?"));
         }

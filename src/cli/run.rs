@@ -9,8 +9,9 @@ use clap::Args;
 use super::compile::{Compiler, Failure, Meaning};
 use super::progress::Watcher;
 use super::{ERRORS, FINE, complain, fail, model, say};
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, Span};
 use crate::engine::{self, Interpreter, StageResult, device};
+use crate::language::Compilation;
 use crate::output::log::RunLog;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
@@ -98,35 +99,53 @@ pub fn run(args: &RunArgs) -> i32 {
 fn prepared(args: &RunArgs) -> Result<(Schedule, Sources, Option<PathBuf>), Failure> {
     let mut meaning = args.meaning.clone();
     let given = meaning.model.take_if(|folder| !folder.exists());
-    let (schedule, sources) = compiled(args, &meaning, given.is_none())?;
+    let (schedule, compiled) = compiled(args, &meaning)?;
     let named = match (&meaning.model, &schedule.model) {
         (None, Model::Named(name)) if !Path::new(name).is_dir() => Some(PathBuf::from(name)),
         _ => None,
     };
-    let Some(name) = given.or(named) else { return Ok((schedule, sources, meaning.model)) };
-    match model::find(&name, args.offline, args.quiet) {
-        Err(diagnostic) => Err((vec![diagnostic], sources)),
+    let needs_data = !matches!(schedule.data, Data::BuiltinReading { .. } | Data::Own);
+    let lacks_data = needs_data && !args.data.as_deref().is_some_and(Path::is_dir);
+    let Some(name) = given.as_ref().or(named.as_ref()).filter(|_| !lacks_data) else {
+        complain(&compiled.diagnostics, &compiled.sources);
+        return Ok((schedule, compiled.sources, meaning.model));
+    };
+    match model::find(name, args.offline, args.quiet) {
+        Err(diagnostic) => {
+            let written = given.is_none().then(|| place_of(name, &compiled)).flatten();
+            let diagnostic = match written {
+                Some(place) => diagnostic.at(place, "this model"),
+                None => diagnostic,
+            };
+            Err((vec![diagnostic], compiled.sources))
+        }
         Ok(folder) => {
             meaning.model = Some(folder);
-            let (schedule, sources) = compiled(args, &meaning, true)?;
-            Ok((schedule, sources, meaning.model))
+            let (schedule, compiled) = self::compiled(args, &meaning)?;
+            complain(&compiled.diagnostics, &compiled.sources);
+            Ok((schedule, compiled.sources, meaning.model))
         }
     }
 }
 
-/// Compiles the recipe, with the flags in it. `aloud` says whether warnings are shown.
-fn compiled(args: &RunArgs, meaning: &Meaning, aloud: bool) -> Result<(Schedule, Sources), Failure> {
-    let compiled = Compiler::new(meaning)?.file(&args.recipe)?;
-    let sources = compiled.sources;
-    let Some(mut schedule) = compiled.schedule else { return Err((compiled.diagnostics, sources)) };
-    if aloud {
-        complain(&compiled.diagnostics, &sources);
-    }
+/// Where the recipe names a model.
+fn place_of(name: &Path, compiled: &Compilation) -> Option<Span> {
+    let written = format!("\"{}\"", name.display());
+    let at = compiled.sources.get(compiled.main).text.find(&written)?;
+    Some(Span::new(compiled.main, at..at + written.len()))
+}
+
+/// Compiles the recipe and puts the flags in its schedule.
+fn compiled(args: &RunArgs, meaning: &Meaning) -> Result<(Schedule, Compilation), Failure> {
+    let mut compiled = Compiler::new(meaning)?.file(&args.recipe)?;
+    let Some(mut schedule) = compiled.schedule.take() else {
+        return Err((compiled.diagnostics, compiled.sources));
+    };
     if let Err(diagnostic) = apply_flags(args, &mut schedule) {
-        return Err((vec![diagnostic], sources));
+        return Err((vec![diagnostic], compiled.sources));
     }
     let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
-    if missing.is_empty() { Ok((schedule, sources)) } else { Err((missing, sources)) }
+    if missing.is_empty() { Ok((schedule, compiled)) } else { Err((missing, compiled.sources)) }
 }
 
 /// Flags that take the place of something in the recipe.

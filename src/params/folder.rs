@@ -31,13 +31,13 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagn
     read_with_head(path, None, sources)
 }
 
-/// The parameters of a model: those of the head it has, from its headers, or from its configuration
-/// alone where a cache holds no weights yet.
+/// The parameters of a model in a cache: from its headers, or from its configuration alone where the
+/// cache holds no weights yet.
 ///
 /// # Errors
 /// One diagnostic for each thing that is wrong with the folder.
-pub fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
-    if path.join("config.json").exists() && !files::are_there(path) {
+pub fn cached(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
+    if !files::are_there(path) {
         let config = read_config(path, sources).map_err(|d| vec![d])?;
         return Ok(of_family(config.family(), &config.shape(), Head::QuestionAnswering));
     }

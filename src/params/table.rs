@@ -126,7 +126,7 @@ mod tests {
         let table = ParameterTable::new(
             names.iter().map(|n| Parameter { name: (*n).into(), shape: vec![n.len()] }).collect(),
         );
-        assert_eq!(table.layers(), 3);
+        assert_eq!((table.layers(), table.layer_stem()), (3, Some("e.layer.")));
         let kept = table.keep_layers(&[0, 2]);
         let names: Vec<&str> = kept.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["e.word.weight", "e.layer.0.w", "e.layer.1.w", "head.weight"]);

@@ -292,6 +292,7 @@ fn what_the_hub_says_no_with_is_told_apart() {
     server.change(|hub| hub.status = None);
     shop.recipe("org/unknown", "");
     shop.fails(&server, &[], "OB0970", "has no `org/unknown`");
+    shop.fails(&server, &[], "OB0970", "this model");
     shop.fails(&server, &["--model", "./org/unknown"], "OB0901", "does not exist");
     shop.recipe("org/tiny", "");
     server.change(|hub| drop(hub.files.remove("model.safetensors")));
@@ -322,16 +323,10 @@ fn without_a_network_it_is_said_why_it_was_wanted() {
     std::fs::copy(golden("heads/masked_lm/config.json"), snapshot.join("config.json")).unwrap();
     shop.fails(&nobody, &["--offline"], "OB0972", "holds `org/tiny` without model.safetensors");
     // Its configuration is enough to know the names.
-    shop.recipe(
-        "org/tiny",
-        "  prune params(\"bert.**.dense.weight\") { by: magnitude, sparsity: 50% }\n",
-    );
+    shop.recipe("org/tiny", "  prune params(\"bert.**.dense.weight\") { by: magnitude, sparsity: 50% }\n");
     let (code, said) = shop.obertc(&["check", "r.obert"], &environment);
     assert_eq!(code, Some(0), "{said}");
-    shop.recipe(
-        "org/tiny",
-        "  prune params(\"bert.**.tense.weight\") { by: magnitude, sparsity: 50% }\n",
-    );
+    shop.recipe("org/tiny", "  prune params(\"bert.**.tense.weight\") { by: magnitude, sparsity: 50% }\n");
     let (code, said) = shop.obertc(&["check", "r.obert"], &environment);
     assert_eq!(code, Some(1), "{said}");
 }
@@ -356,11 +351,15 @@ fn mistakes_of_a_recipe_are_found_before_anything_is_fetched() {
     let (code, said) = shop.run(&server, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert_eq!(server.hub.lock().unwrap().requests, 0, "{said}");
+    // So is a folder of data that is not there.
+    shop.recipe("org/tiny", "");
+    let (code, said) =
+        shop.obertc(&["run", "r.obert", "--data", "nowhere"], &[("HF_ENDPOINT", &server.address)]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("OB0907"), "{said}");
+    assert_eq!(server.hub.lock().unwrap().requests, 0, "{said}");
     // What only the model's names show is found before the first step.
-    shop.recipe(
-        "org/tiny",
-        "  prune params(\"bert.**.tense.weight\") { by: magnitude, sparsity: 50% }\n",
-    );
+    shop.recipe("org/tiny", "  prune params(\"bert.**.tense.weight\") { by: magnitude, sparsity: 50% }\n");
     let (code, said) = shop.run(&server, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("matches none"), "{said}");

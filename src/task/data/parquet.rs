@@ -1,9 +1,12 @@
 //! Parquet files as `datasets` writes them: columns by name, row by row, and the names of class
 //! labels from the file's own description of itself.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use parquet::basic::{Compression, ConvertedType, Type as Physical};
 use parquet::errors::ParquetError;
@@ -34,6 +37,10 @@ impl Parquet {
     /// # Errors
     /// A file that is none, was cut off, holds no row, or is compressed in a way that is not known.
     pub fn open(path: &Path) -> Result<Self, Diagnostic> {
+        guarded(path, || Self::described(path))
+    }
+
+    fn described(path: &Path) -> Result<Self, Diagnostic> {
         let file = File::open(path).map_err(|e| unreadable(path, &e.to_string()))?;
         let reader = SerializedFileReader::new(file).map_err(|e| unreadable(path, &why(&e)))?;
         let metadata = reader.metadata();
@@ -90,6 +97,14 @@ impl Parquet {
     /// # Errors
     /// A column that is not there, a page that cannot be read, or what `take` finds wrong.
     pub fn each(
+        &self,
+        columns: &[&str],
+        take: impl FnMut(usize, Vec<Field>) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        guarded(&self.path, || self.walk(columns, take))
+    }
+
+    fn walk(
         &self,
         columns: &[&str],
         mut take: impl FnMut(usize, Vec<Field>) -> Result<(), Diagnostic>,
@@ -174,6 +189,29 @@ impl Parquet {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+thread_local! {
+    /// Whether this thread reads a file that may be damaged.
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a part of the reading. The library that reads asserts what a damaged file does not keep: that is
+/// an error of the file here, said once and without a stack.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !READS.get() {
+                before(info);
+            }
+        }));
+    });
+    let outer = READS.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    READS.set(outer);
+    result.unwrap_or_else(|_| Err(unreadable(path, "its parts contradict each other")))
 }
 
 fn is_known(codec: Compression) -> bool {
