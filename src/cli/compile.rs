@@ -8,7 +8,8 @@ use clap::Args;
 use super::files;
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::language::{Compilation, Options, Override, compile};
-use crate::params::{ParameterTable, folder};
+use crate::params::builtin::{Head, well_known_table};
+use crate::params::{ParameterTable, cache, folder};
 use crate::yaml;
 
 /// What is wrong before there is anything to compile.
@@ -17,7 +18,8 @@ pub type Failure = (Vec<Diagnostic>, Sources);
 /// The flags that decide what a recipe means.
 #[derive(Args, Debug, Clone)]
 pub struct Meaning {
-    /// Check against this Hugging Face model folder, and use it in place of the recipe's model
+    /// Check against this Hugging Face model folder, and use it in place of the recipe's model; or the
+    /// name of a model on the hub
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Give a parameter of the recipe a value, as `--set target=97%`
@@ -41,8 +43,8 @@ impl Compiler {
         };
         let parameters = match &meaning.model {
             None => None,
-            Some(path) => match folder::read(path, &mut sources) {
-                Ok(folder) => Some(folder.table),
+            Some(path) => match given_model(path, &mut sources) {
+                Ok(table) => Some(table),
                 Err(diagnostics) => return Err((diagnostics, sources)),
             },
         };
@@ -101,10 +103,42 @@ pub fn read(path: &Path) -> Result<String, Diagnostic> {
     String::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))
 }
 
-/// The parameters of a model folder that the recipe itself names, if it is on this machine.
+/// The parameters of a model that the recipe itself names, if it is on this machine.
 pub fn local_model(name: &str) -> Option<ParameterTable> {
-    let path = Path::new(name);
-    path.is_dir().then(|| folder::read(path, &mut Sources::new()).ok())?.map(|f| f.table)
+    let (path, sources) = (Path::new(name), &mut Sources::new());
+    match path.is_dir() {
+        true => folder::read(path, sources).ok().map(|folder| folder.table),
+        false => folder::cached(&cache::find(name)?, sources).ok(),
+    }
+}
+
+/// The parameters of the model that `--model` gives: a folder, a cached model or a well-known one. The
+/// network is not used.
+fn given_model(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
+    let name = path.to_string_lossy();
+    if path.exists() || !cache::is_hub_name(&name) {
+        return folder::read(path, sources).map(|folder| folder.table);
+    }
+    if let Some(folder) = cache::find(&name) {
+        return folder::cached(&folder, sources);
+    }
+    // A model of another task gets the head of the recipe's.
+    if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
+        return Ok(table);
+    }
+    match path.parent() {
+        // A path that goes wrong at its end.
+        Some(parent) if parent.as_os_str().is_empty() || parent.is_dir() => {
+            folder::read(path, sources).map(|folder| folder.table)
+        }
+        _ => Err(vec![
+            Diagnostic::unlocated(
+                Code::ModelOffline,
+                format!("the model `{name}` is neither a folder nor in the cache"),
+            )
+            .help("`obertc run` fetches it; `check` and `plan` never use the network"),
+        ]),
+    }
 }
 
 /// Splits `name=value`.

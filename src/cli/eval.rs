@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::progress::{Watcher, with_progress};
-use super::{FINE, Format, fail, say};
+use super::{FINE, Format, fail, model, say};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
@@ -21,9 +21,9 @@ use crate::task::metric::Metrics;
 use crate::task::prepare::{self, Places, Prepare};
 use crate::task::question_answering::QuestionAnswering;
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct EvalArgs {
-    /// The model's folder
+    /// The model's folder, or its name on the hub
     #[arg(value_name = "MODEL_DIR")]
     model: PathBuf,
     /// The folder of data files (dev*)
@@ -54,6 +54,9 @@ pub struct EvalArgs {
     /// Tokenize all texts anew, and keep nothing of it in the cache
     #[arg(long)]
     no_cache: bool,
+    /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// Where it is computed
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -84,6 +87,11 @@ enum TaskName {
 
 pub fn run(args: &EvalArgs) -> i32 {
     let mut sources = Sources::new();
+    let folder = match model::find(&args.model, args.offline, args.quiet) {
+        Ok(folder) => folder,
+        Err(diagnostic) => return fail(&[diagnostic], &sources),
+    };
+    let args = &EvalArgs { model: folder, ..args.clone() };
     let measured = data(args).and_then(|data| match &data {
         Data::MaskedText { .. } => measure::<MaskedLanguage>(args, &data, &mut sources),
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
@@ -122,7 +130,7 @@ fn data(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
         Some(task) => named(task, args).map_err(|d| vec![d])?,
         None => made_for(args)?,
     };
-    let positions = folder::read_config(&args.model, &mut Sources::new()).map(|c| c.max_position_embeddings);
+    let positions = folder::read_config(&args.model, &mut Sources::new()).map(|c| c.longest());
     let capped = |own: usize| own.min(positions.as_ref().copied().unwrap_or(own));
     let length = |own: usize| args.max_seq_len.map_or(capped(own), |n| n as usize);
     match &mut data {
@@ -172,9 +180,10 @@ fn made_for(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
     }
     let config = folder::read_config(&args.model, &mut Sources::new());
     let class = config.ok().and_then(|c| c.architectures.first().cloned()).unwrap_or_default();
-    let task = match class.as_str() {
-        "BertForMaskedLM" | "BertForPreTraining" => TaskName::MaskedText,
-        "BertForSequenceClassification" => {
+    // Of whatever family.
+    let task = match class.split_once("For").map_or("", |(_, task)| task) {
+        "MaskedLM" | "PreTraining" => TaskName::MaskedText,
+        "SequenceClassification" => {
             return Err(vec![
                 Diagnostic::unlocated(Code::FlagMissing, "the model gives labels; to what, it does not say")
                     .help("say it: `--task mnli`, `--task qqp`, or `--task classify --text COLUMN`"),

@@ -24,6 +24,8 @@ mod forecast;
 mod import;
 #[cfg(feature = "engine")]
 mod keeping;
+#[cfg(feature = "engine")]
+mod model;
 mod new;
 #[cfg(feature = "engine")]
 mod oneshot;

@@ -7,15 +7,15 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{ERRORS, FINE, fail, say};
 use crate::diag::{Code, Diagnostic, Sources, nearest};
-use crate::params::builtin::{Head, WELL_KNOWN, bert, well_known};
-use crate::params::{ParameterTable, Selector, folder};
+use crate::params::builtin::{Head, WELL_KNOWN, well_known_table};
+use crate::params::{ParameterTable, Selector, cache, folder};
 
 #[derive(Args, Debug)]
 pub struct ParamsArgs {
     /// A pattern over names: `*` is one segment, `**` any text, `{a,b}` alternatives; or re:REGEX
     #[arg(value_name = "PATTERN", default_value = "**")]
     pattern: String,
-    /// A Hugging Face model folder, or the name of a well-known model
+    /// A Hugging Face model folder, or the name of a cached or well-known model
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
 }
@@ -63,12 +63,15 @@ pub fn run(args: &ParamsArgs) -> i32 {
 
 fn table(args: &ParamsArgs, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
     let name = args.model.to_string_lossy();
-    if !args.model.exists()
-        && let Some(shape) = well_known(&name)
-    {
-        return Ok(bert(&shape, Head::QuestionAnswering));
+    if !args.model.exists() {
+        if let Some(folder) = cache::find(&name) {
+            return folder::cached(&folder, sources);
+        }
+        if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
+            return Ok(table);
+        }
     }
-    folder::read(&args.model, sources).map(|f| f.table).map_err(|mut diagnostics| {
+    folder::read(&args.model, sources).map(|folder| folder.table).map_err(|mut diagnostics| {
         if let (false, Some(near)) = (args.model.exists(), nearest(&name, WELL_KNOWN.iter().copied())) {
             diagnostics[0].help = Some(format!("did you mean the well-known model `{near}`?"));
         }

@@ -6,21 +6,22 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::compile::{Compiler, Meaning, shown};
+use super::compile::{Compiler, Failure, Meaning, shown};
 use super::forecast::Forecast;
 use super::keeping::{self, Keeping, Outcome, Read, Resumed};
 use super::progress::{Watcher, with_progress};
-use super::{ERRORS, FINE, complain, fail, room, say, stop};
-use crate::diag::{Code, Diagnostic, Severity, Sources};
+use super::{ERRORS, FINE, complain, fail, model, room, say, stop};
+use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::engine::events::{Environment, Event, Observer};
 use crate::engine::{self, Interpreter, StageResult, device, machine};
+use crate::language::Compilation;
 use crate::output::checkpoints::keeper::Settings;
 use crate::output::checkpoints::{Checkpoints, Keeper};
 use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
-use crate::schedule::ir::{Data, Teacher};
+use crate::schedule::ir::{Data, Model, Teacher};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
 use crate::task::data::squad::Need;
@@ -35,19 +36,22 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     meaning: Meaning,
-    /// The folder of data files: train* and dev* (json for SQuAD; tsv, csv or jsonl for labels; txt or
-    /// jsonl for masked text)
+    /// The folder of data files: train* and dev* or validation* (json for SQuAD; tsv, csv or jsonl for
+    /// labels; txt or jsonl for masked text; parquet for any)
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the model and the log go [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The model that `distill from teacher` learns from
+    /// The model that `distill from teacher` learns from: its folder or its name on the hub
     #[arg(long, value_name = "DIR")]
     teacher: Option<PathBuf>,
     /// Tokenize all texts anew, and keep nothing of it in the cache
     #[arg(long)]
     no_cache: bool,
+    /// Use no network: models are folders, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// Where it is computed
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -75,39 +79,29 @@ pub struct RunArgs {
 
 pub fn run(args: &RunArgs) -> i32 {
     let begin = Instant::now();
-    let mut compiled = match Compiler::new(&args.meaning).and_then(|compiler| compiler.file(&args.recipe)) {
-        Ok(compiled) => compiled,
+    let (schedule, compiled, model) = match prepared(args) {
+        Ok(prepared) => prepared,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
-    let Some(mut schedule) = compiled.schedule.take() else {
-        return fail(&compiled.diagnostics, &compiled.sources);
-    };
-    complain(&compiled.diagnostics, &compiled.sources);
+    let found = model.as_deref();
     let recipe = compiled.sources.get(compiled.main).text.clone();
-    let mut sources = compiled.sources;
-    if let Err(diagnostic) = apply_flags(args, &mut schedule) {
-        return fail(&[diagnostic], &sources);
-    }
-    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
-    if !missing.is_empty() {
-        return fail(&missing, &sources);
-    }
     let shortage = match args.device.as_str() {
-        "cpu" => room::check(&schedule, compiled.parameters.as_ref(), args.meaning.model.as_deref()),
+        "cpu" => room::check(&schedule, compiled.parameters.as_ref(), found),
         _ => None,
     };
+    let mut sources = compiled.sources;
     match shortage {
         Some(error) if error.severity == Severity::Error => return fail(&[error], &sources),
         warning => complain(&warning.into_iter().collect::<Vec<_>>(), &sources),
     }
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-            execute::<QuestionAnswering>(args, &schedule, &recipe, &mut sources)
+            execute::<QuestionAnswering>(args, &schedule, &recipe, found, &mut sources)
         }
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-            execute::<Classification>(args, &schedule, &recipe, &mut sources)
+            execute::<Classification>(args, &schedule, &recipe, found, &mut sources)
         }
-        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &recipe, &mut sources),
+        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &recipe, found, &mut sources),
         Data::Own => Err(vec![data_of_a_program()]),
     };
     match done {
@@ -124,6 +118,60 @@ pub fn run(args: &RunArgs) -> i32 {
             if missed.is_empty() { FINE } else { ERRORS }
         }
     }
+}
+
+/// The schedule with the flags in it, and the folder of its model. A model is fetched after everything
+/// that can be checked without it.
+fn prepared(args: &RunArgs) -> Result<(Schedule, Compilation, Option<PathBuf>), Failure> {
+    let mut meaning = args.meaning.clone();
+    let given = meaning.model.take_if(|folder| !folder.exists());
+    let (schedule, compiled) = compiled(args, &meaning)?;
+    let named = match (&meaning.model, &schedule.model) {
+        (None, Model::Named(name)) if !Path::new(name).is_dir() => Some(PathBuf::from(name)),
+        _ => None,
+    };
+    let needs_data = !matches!(schedule.data, Data::BuiltinReading { .. } | Data::Own);
+    let lacks_data = needs_data && !args.data.as_deref().is_some_and(Path::is_dir);
+    let Some(name) = given.as_ref().or(named.as_ref()).filter(|_| !lacks_data) else {
+        complain(&compiled.diagnostics, &compiled.sources);
+        return Ok((schedule, compiled, meaning.model));
+    };
+    match model::find(name, args.offline, args.quiet) {
+        Err(diagnostic) => {
+            let written = given.is_none().then(|| place_of(name, &compiled)).flatten();
+            let diagnostic = match written {
+                Some(place) => diagnostic.at(place, "this model"),
+                None => diagnostic,
+            };
+            Err((vec![diagnostic], compiled.sources))
+        }
+        Ok(folder) => {
+            meaning.model = Some(folder);
+            let (schedule, compiled) = self::compiled(args, &meaning)?;
+            complain(&compiled.diagnostics, &compiled.sources);
+            Ok((schedule, compiled, meaning.model))
+        }
+    }
+}
+
+/// Where the recipe names a model.
+fn place_of(name: &Path, compiled: &Compilation) -> Option<Span> {
+    let written = format!("\"{}\"", name.display());
+    let at = compiled.sources.get(compiled.main).text.find(&written)?;
+    Some(Span::new(compiled.main, at..at + written.len()))
+}
+
+/// Compiles the recipe and puts the flags in its schedule.
+fn compiled(args: &RunArgs, meaning: &Meaning) -> Result<(Schedule, Compilation), Failure> {
+    let mut compiled = Compiler::new(meaning)?.file(&args.recipe)?;
+    let Some(mut schedule) = compiled.schedule.take() else {
+        return Err((compiled.diagnostics, compiled.sources));
+    };
+    if let Err(diagnostic) = apply_flags(args, &mut schedule) {
+        return Err((vec![diagnostic], compiled.sources));
+    }
+    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
+    if missing.is_empty() { Ok((schedule, compiled)) } else { Err((missing, compiled.sources)) }
 }
 
 /// Flags that take the place of something in the recipe.
@@ -195,13 +243,14 @@ fn execute<T: Prepare>(
     args: &RunArgs,
     schedule: &Schedule,
     recipe: &str,
+    model: Option<&Path>,
     sources: &mut Sources,
 ) -> Result<Done, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let device = device::open(&args.device).map_err(one)?;
     let read = Read {
         schedule,
-        model: args.meaning.model.as_deref(),
+        model,
         data: args.data.as_deref(),
         teacher: args.teacher.as_deref(),
         device: &args.device,
@@ -219,7 +268,7 @@ fn execute<T: Prepare>(
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
     let places = Places {
         model: &schedule.model,
-        model_folder: args.meaning.model.as_deref(),
+        model_folder: model,
         data: &schedule.data,
         data_folder: args.data.as_deref(),
         need: if trains || estimates { Need::Both } else { Need::Dev },
@@ -236,7 +285,10 @@ fn execute<T: Prepare>(
             eprintln!("note: {note}");
         }
     }
-    let mut load_teacher = |path: &Path| prepare::teacher(path, &prepared, &device, sources);
+    let mut load_teacher = |name: &Path| {
+        let folder = model::find(name, args.offline, args.quiet).map_err(one)?;
+        prepare::teacher(&folder, &prepared, &device, sources)
+    };
     let teacher = args.teacher.as_deref().map(&mut load_teacher).transpose()?;
     let mut named_teachers = HashMap::new();
     for stage in &schedule.stages {

@@ -204,6 +204,13 @@ codes! {
     RecordIncomplete = 942, "a part of a run's record is left out";
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
+    ModelUnknown = 970, "the hub has no such model";
+    ModelRefused = 971, "the hub does not give a model without permission";
+    ModelOffline = 972, "a model is not on this machine, and the network is not used";
+    HubUnreachable = 973, "the hub cannot be reached";
+    DownloadIncomplete = 974, "a download is not complete";
+    ParquetNotReadable = 975, "a Parquet file cannot be read";
+    ParquetColumn = 976, "a column of a Parquet file holds something else";
 
     // 98: pruning at once, in many ways
     UnknownAxis = 980, "a grid has an axis that `obs` does not have";

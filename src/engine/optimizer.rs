@@ -79,7 +79,8 @@ impl AdamW {
             .into_iter()
             .map(|p| {
                 let name = &p.parameter.name;
-                let decays = !(name.ends_with(".bias") || name.contains("LayerNorm"));
+                let normal = name.contains("LayerNorm") || name.contains("layer_norm");
+                let decays = !(name.ends_with(".bias") || normal);
                 (p.id, Slot { decays, factor: 1.0, moments: None, mask: None })
             })
             .collect();

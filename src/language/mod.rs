@@ -21,7 +21,7 @@ pub use syntax::format::format;
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span};
 use crate::params::ParameterTable;
-use crate::params::builtin::{Head, bert, well_known, with_head};
+use crate::params::builtin::{Head, bert, well_known_table, with_head};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model};
 use syntax::ast::Item;
@@ -137,10 +137,7 @@ fn model_parameters(
     find: impl Fn(&str) -> Option<ParameterTable>,
 ) -> Option<ParameterTable> {
     let shape = match model {
-        Model::Named(name) => match find(name) {
-            Some(table) => return Some(table),
-            None => well_known(name)?,
-        },
+        Model::Named(name) => return find(name).or_else(|| well_known_table(name, head(data))),
         // Names and shapes of what can be pruned do not depend on the vocabulary.
         Model::NewBert(shape) if shape.impossible().is_none() || shape.vocab == 0 => {
             crate::params::BertShape { vocab: shape.vocab.max(1), ..*shape }

@@ -10,7 +10,9 @@ use super::syntax::parse_file;
 /// Every module with its text.
 pub const MODULES: &[(&str, &str)] = &[
     ("std.bert", include_str!("../../stdlib_recipes/std/bert.obert")),
+    ("std.distilbert", include_str!("../../stdlib_recipes/std/distilbert.obert")),
     ("std.obert", include_str!("../../stdlib_recipes/std/obert.obert")),
+    ("std.roberta", include_str!("../../stdlib_recipes/std/roberta.obert")),
 ];
 
 /// The modules read, once in the life of a process.

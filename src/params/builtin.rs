@@ -1,6 +1,6 @@
-//! The parameters of a BERT of a given shape, and well-known models by name.
+//! The parameters of a model of a given shape, and well-known models by name.
 
-use super::{BertShape, Parameter, ParameterTable};
+use super::{BertShape, Family, Parameter, ParameterTable};
 
 /// The task head on top of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,19 @@ pub enum Head {
 
 /// The parameters of a BERT, in the order and under the names of Hugging Face.
 pub fn bert(shape: &BertShape, head: Head) -> ParameterTable {
+    of_family(Family::Bert, shape, head)
+}
+
+/// The parameters of a model of any family, in the order of a BERT's. Without token types it has no
+/// table of them.
+pub fn of_family(family: Family, shape: &BertShape, head: Head) -> ParameterTable {
     let mut list = Vec::new();
-    let mut add = |name: String, shape: &[usize]| list.push(Parameter { name, shape: shape.to_vec() });
+    let mut add = |name: String, shape: &[usize]| {
+        list.push(Parameter { name: family.name(&name), shape: shape.to_vec() })
+    };
     let BertShape { vocab, hidden, layers, intermediate, positions, types, .. } = *shape;
-    for (name, rows) in [("word", vocab), ("position", positions), ("token_type", types)] {
+    let tables = [("word", vocab), ("position", positions), ("token_type", types)];
+    for (name, rows) in tables.into_iter().take(if types == 0 { 2 } else { 3 }) {
         add(format!("bert.embeddings.{name}_embeddings.weight"), &[rows, hidden]);
     }
     add("bert.embeddings.LayerNorm.weight".into(), &[hidden]);
@@ -47,13 +56,13 @@ pub fn bert(shape: &BertShape, head: Head) -> ParameterTable {
         add(format!("{at}.output.LayerNorm.weight"), &[hidden]);
         add(format!("{at}.output.LayerNorm.bias"), &[hidden]);
     }
-    list.extend(head_parameters(hidden, vocab, head));
+    list.extend(head_parameters(family, hidden, vocab, head));
     ParameterTable::new(list)
 }
 
 /// The parameters of a head on an encoder of this width and vocabulary.
-fn head_parameters(hidden: usize, vocab: usize, head: Head) -> Vec<Parameter> {
-    let new = |name: &str, shape: &[usize]| Parameter { name: name.to_owned(), shape: shape.to_vec() };
+fn head_parameters(family: Family, hidden: usize, vocab: usize, head: Head) -> Vec<Parameter> {
+    let new = |name: &str, shape: &[usize]| Parameter { name: family.name(name), shape: shape.to_vec() };
     match head {
         Head::QuestionAnswering => {
             vec![new("qa_outputs.weight", &[2, hidden]), new("qa_outputs.bias", &[2])]
@@ -75,23 +84,34 @@ fn head_parameters(hidden: usize, vocab: usize, head: Head) -> Vec<Parameter> {
     }
 }
 
-/// The parameters of the same BERT with this head; those of another model, or of one that has such a
-/// head, stay as they are.
+/// The parameters of the same model with this head; those of a model of no known family, or of one
+/// that has such a head, stay as they are.
 pub fn with_head(table: ParameterTable, head: Head) -> ParameterTable {
-    let words = table.find("bert.embeddings.word_embeddings.weight").map(|p| p.shape.clone());
-    let Some([vocab, hidden]) = words.as_deref() else { return table };
-    let wanted = head_parameters(*hidden, *vocab, head);
+    let words = |family: &Family| {
+        let words = table.find(&family.name("bert.embeddings.word_embeddings.weight"))?;
+        let [vocab, hidden] = words.shape[..] else { return None };
+        Some((*family, vocab, hidden))
+    };
+    let Some((family, vocab, hidden)) = Family::ALL.iter().find_map(words) else { return table };
+    let wanted = head_parameters(family, hidden, vocab, head);
     if wanted.iter().all(|p| table.find(&p.name).is_some()) {
         return table;
     }
-    let encoder = |p: &&Parameter| {
-        ["bert.embeddings.", "bert.encoder."].iter().any(|prefix| p.name.starts_with(prefix))
-    };
-    ParameterTable::new(table.iter().filter(encoder).cloned().chain(wanted).collect())
+    let encoder = table.iter().filter(|p| family.is_encoder(&p.name));
+    ParameterTable::new(encoder.cloned().chain(wanted).collect())
+}
+
+/// The parameters of a well-known model with this head.
+pub fn well_known_table(name: &str, head: Head) -> Option<ParameterTable> {
+    described(name).map(|(family, shape)| of_family(family, &shape, head))
 }
 
 /// The shape of a well-known model, so that recipes can be checked without it.
 pub fn well_known(name: &str) -> Option<BertShape> {
+    described(name).map(|(_, shape)| shape)
+}
+
+fn described(name: &str) -> Option<(Family, BertShape)> {
     let name = name.rsplit('/').next().unwrap_or(name);
     let shape = |vocab, hidden, layers, heads| BertShape {
         vocab,
@@ -102,7 +122,16 @@ pub fn well_known(name: &str) -> Option<BertShape> {
         positions: 512,
         types: 2,
     };
-    Some(match name {
+    let roberta = |hidden, layers, heads| {
+        (Family::Roberta, BertShape { positions: 514, types: 1, ..shape(50265, hidden, layers, heads) })
+    };
+    let distilled = |vocab| (Family::DistilBert, BertShape { types: 0, ..shape(vocab, 768, 6, 12) });
+    let shape = match name {
+        "roberta-base" => return Some(roberta(768, 12, 12)),
+        "roberta-large" => return Some(roberta(1024, 24, 16)),
+        "distilroberta-base" => return Some(roberta(768, 6, 12)),
+        "distilbert-base-uncased" => return Some(distilled(30522)),
+        "distilbert-base-cased" => return Some(distilled(28996)),
         "bert-base-uncased" => shape(30522, 768, 12, 12),
         "bert-base-cased" => shape(28996, 768, 12, 12),
         "bert-large-uncased" => shape(30522, 1024, 24, 16),
@@ -112,7 +141,8 @@ pub fn well_known(name: &str) -> Option<BertShape> {
         "MiniLM-L6-H384-uncased" | "all-MiniLM-L6-v2" => shape(30522, 384, 6, 12),
         "MiniLM-L12-H384-uncased" => shape(30522, 384, 12, 12),
         _ => return None,
-    })
+    };
+    Some((Family::Bert, shape))
 }
 
 /// The names [`well_known`] knows, for suggestions.
@@ -126,6 +156,11 @@ pub const WELL_KNOWN: &[&str] = &[
     "MiniLM-L6-H384-uncased",
     "all-MiniLM-L6-v2",
     "MiniLM-L12-H384-uncased",
+    "roberta-base",
+    "roberta-large",
+    "distilroberta-base",
+    "distilbert-base-uncased",
+    "distilbert-base-cased",
 ];
 
 #[cfg(test)]
@@ -143,10 +178,21 @@ mod tests {
     }
 
     #[test]
+    fn roberta_and_distilbert_have_their_published_numbers_of_parameters() {
+        let count = |name, head| well_known_table(name, head).unwrap().count();
+        // 124,055,040 of the encoder, 768 × 2 + 2 of the head.
+        assert_eq!(count("roberta-base", Head::QuestionAnswering), 124_056_578);
+        assert_eq!(count("distilbert-base-uncased", Head::MaskedLanguageModel), 66_985_530);
+        assert_eq!(count("distilbert-base-uncased", Head::Classification { labels: 2 }), 66_955_010);
+    }
+
+    #[test]
     fn a_model_gets_the_head_that_its_data_asks_for() {
         let mini = well_known("bert-mini").unwrap();
         let labels = Head::Classification { labels: 3 };
         assert_eq!(with_head(bert(&mini, Head::MaskedLanguageModel), labels), bert(&mini, labels));
+        let distilled = |head| well_known_table("distilbert-base-uncased", head).unwrap();
+        assert_eq!(with_head(distilled(Head::QuestionAnswering), labels), distilled(labels));
         let other = ParameterTable::new(vec![Parameter { name: "x.weight".into(), shape: vec![2, 2] }]);
         assert_eq!(with_head(other.clone(), labels), other);
     }

@@ -1,6 +1,9 @@
-//! The `config.json` of a BERT.
+//! The `config.json` of a BERT, a RoBERTa or a DistilBERT.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::family::{DISTILLED_SETTINGS, Family};
 
 /// The sizes that determine a BERT's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,17 +20,19 @@ pub struct BertShape {
     pub intermediate: usize,
     /// The longest sequence, in tokens.
     pub positions: usize,
-    /// Token types, two for pairs of texts.
+    /// Token types, two for pairs of texts; none in a DistilBERT.
     pub types: usize,
 }
 
-/// A BERT's configuration, under the names of Hugging Face's `config.json`.
+/// A model's configuration, under the names of a BERT's `config.json`. It is read and written under
+/// those of its own family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct BertConfig {
     /// The class that wrote the checkpoint, such as `BertForQuestionAnswering`.
     #[serde(default)]
     pub architectures: Vec<String>,
-    /// `bert`.
+    /// `bert`, `roberta` or `distilbert`.
     pub model_type: String,
     /// Entries of the vocabulary.
     pub vocab_size: usize,
@@ -64,7 +69,48 @@ pub struct BertConfig {
     pub pad_token_id: u32,
     /// Whatever else the file says, kept so that what is saved loses nothing.
     #[serde(flatten)]
-    pub rest: serde_json::Map<String, serde_json::Value>,
+    pub rest: Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for BertConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map: Map<String, Value> = Deserialize::deserialize(deserializer)?;
+        let family = map.get("model_type").and_then(Value::as_str).and_then(Family::named);
+        match family {
+            Some(Family::DistilBert) => {
+                for (of_bert, own) in DISTILLED_SETTINGS {
+                    if let Some(value) = map.shift_remove(*own) {
+                        map.insert((*of_bert).to_owned(), value);
+                    }
+                }
+                // Settings that DistilBERT does not have, as its code fixes them.
+                map.insert("type_vocab_size".to_owned(), 0.into());
+                map.insert("layer_norm_eps".to_owned(), small().into());
+            }
+            Some(Family::Roberta) => {
+                map.entry("pad_token_id").or_insert_with(|| 1.into());
+            }
+            _ => {}
+        }
+        BertConfig::deserialize(Value::Object(map)).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for BertConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = BertConfig::serialize(self, serde_json::value::Serializer);
+        let mut value = value.map_err(serde::ser::Error::custom)?;
+        if let (Family::DistilBert, Some(map)) = (self.family(), value.as_object_mut()) {
+            for (of_bert, own) in DISTILLED_SETTINGS {
+                if let Some(value) = map.shift_remove(*of_bert) {
+                    map.insert((*own).to_owned(), value);
+                }
+            }
+            map.shift_remove("type_vocab_size");
+            map.shift_remove("layer_norm_eps");
+        }
+        Serialize::serialize(&value, serializer)
+    }
 }
 
 fn two() -> usize {
@@ -102,7 +148,35 @@ impl BertConfig {
             layer_norm_eps: small(),
             initializer_range: spread(),
             pad_token_id: 0,
-            rest: serde_json::Map::new(),
+            rest: Map::new(),
+        }
+    }
+
+    /// Whose names and whose heads it has.
+    pub fn family(&self) -> Family {
+        Family::named(&self.model_type).unwrap_or_default()
+    }
+
+    /// The row of the position embeddings that the first token of a sequence gets: RoBERTa's stands
+    /// behind that of the padding token.
+    pub fn first_position(&self) -> usize {
+        match self.family() {
+            Family::Roberta => self.pad_token_id as usize + 1,
+            _ => 0,
+        }
+    }
+
+    /// The longest sequence, in tokens.
+    pub fn longest(&self) -> usize {
+        self.max_position_embeddings.saturating_sub(self.first_position())
+    }
+
+    /// Dropout before a classifier, while training.
+    pub fn classifier_dropout(&self) -> f64 {
+        let said = |key: &str| self.rest.get(key).and_then(Value::as_f64);
+        match self.family() {
+            Family::DistilBert => said("seq_classif_dropout").unwrap_or(0.2),
+            _ => said("classifier_dropout").unwrap_or(self.hidden_dropout_prob),
         }
     }
 
@@ -133,15 +207,21 @@ impl BertConfig {
         let numbered = || labels.iter().enumerate();
         let by_number = numbered().map(|(i, name)| (i.to_string(), name.clone().into())).collect();
         let by_name = numbered().map(|(i, name)| (name.clone(), i.into())).collect();
-        self.rest.insert("id2label".to_owned(), serde_json::Value::Object(by_number));
-        self.rest.insert("label2id".to_owned(), serde_json::Value::Object(by_name));
+        self.rest.insert("id2label".to_owned(), Value::Object(by_number));
+        self.rest.insert("label2id".to_owned(), Value::Object(by_name));
         self.rest.insert("problem_type".to_owned(), "single_label_classification".into());
     }
 
     /// What this engine cannot do with the configuration, in one sentence.
     pub fn unsupported(&self) -> Option<String> {
-        if self.model_type != "bert" {
-            return Some(format!("`model_type` is `{}`, not `bert`", self.model_type));
+        let Some(family) = Family::named(&self.model_type) else {
+            return Some(format!("`model_type` is `{}`", self.model_type));
+        };
+        if family != Family::DistilBert && self.type_vocab_size == 0 {
+            return Some("the number of token types is 0".to_owned());
+        }
+        if self.longest() == 0 {
+            return Some(format!("{} positions hold no token", self.max_position_embeddings));
         }
         if self.hidden_act != "gelu" {
             return Some(format!("`hidden_act` is `{}`; only `gelu` is known", self.hidden_act));
@@ -164,7 +244,8 @@ impl BertShape {
             ("number of heads", self.heads),
             ("intermediate size", self.intermediate),
             ("number of positions", self.positions),
-            ("number of token types", self.types),
+            // A DistilBERT has none.
+            ("number of token types", self.types.max(1)),
         ];
         let most = 1 << 24;
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > most) {
@@ -172,5 +253,47 @@ impl BertShape {
         }
         (!self.hidden.is_multiple_of(self.heads))
             .then(|| format!("the hidden size {} does not divide by {} heads", self.hidden, self.heads))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> BertConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_distilbert_is_read_and_written_under_its_own_names() {
+        let json = r#"{"architectures":["DistilBertForMaskedLM"],"model_type":"distilbert","vocab_size":60,
+            "max_position_embeddings":20,"n_layers":2,"n_heads":4,"dim":32,"hidden_dim":48,"dropout":0.2,
+            "attention_dropout":0.3,"activation":"gelu","seq_classif_dropout":0.25,"tie_weights_":true}"#;
+        let config = read(json);
+        assert_eq!(config.family(), Family::DistilBert);
+        assert_eq!((config.hidden_size, config.num_hidden_layers, config.intermediate_size), (32, 2, 48));
+        assert_eq!((config.hidden_dropout_prob, config.attention_probs_dropout_prob), (0.2, 0.3));
+        assert_eq!((config.shape().types, config.longest(), config.classifier_dropout()), (0, 20, 0.25));
+        assert_eq!(config.unsupported(), None);
+        let written = serde_json::to_value(&config).unwrap();
+        assert_eq!((&written["dim"], &written["n_layers"]), (&32.into(), &2.into()));
+        assert!(written.get("hidden_size").is_none() && written.get("type_vocab_size").is_none());
+        assert_eq!(serde_json::from_value::<BertConfig>(written).unwrap(), config);
+    }
+
+    #[test]
+    fn positions_of_a_roberta_begin_behind_its_padding() {
+        let json = r#"{"model_type":"roberta","vocab_size":60,"hidden_size":32,"num_hidden_layers":2,
+            "num_attention_heads":4,"intermediate_size":48,"max_position_embeddings":22,"type_vocab_size":1,
+            "classifier_dropout":null}"#;
+        let config = read(json);
+        assert_eq!((config.first_position(), config.longest()), (2, 20));
+        assert_eq!(config.classifier_dropout(), config.hidden_dropout_prob);
+        assert_eq!(config.unsupported(), None);
+        assert!(
+            read(&json.replace("\"type_vocab_size\":1", "\"type_vocab_size\":0")).unsupported().is_some()
+        );
+        assert!(read(&json.replace(":22", ":2")).unsupported().unwrap().contains("no token"));
+        assert!(read(&json.replace("roberta", "gpt2")).unsupported().unwrap().contains("gpt2"));
     }
 }

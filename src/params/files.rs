@@ -37,6 +37,13 @@ pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     .help("a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt"))
 }
 
+/// Whether a folder holds weights in any form, be they whole or not.
+pub fn are_there(folder: &Path) -> bool {
+    let names = ["model.safetensors", INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json"];
+    // A link of a cache that leads nowhere is no file.
+    names.iter().any(|name| folder.join(name).exists())
+}
+
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let unreadable = |why: String| {
         Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", index.display()))

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Sources, Span};
 
-use super::builtin::{Head, bert};
-use super::{BertConfig, Parameter, ParameterTable, files, header, naming};
+use super::builtin::{Head, of_family};
+use super::{BertConfig, Family, Parameter, ParameterTable, files, header, naming};
 
 /// What is known of a model folder before its weights are read.
 #[derive(Clone, Debug)]
@@ -31,6 +31,19 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagn
     read_with_head(path, None, sources)
 }
 
+/// The parameters of a model in a cache: from its headers, or from its configuration alone where the
+/// cache holds no weights yet.
+///
+/// # Errors
+/// One diagnostic for each thing that is wrong with the folder.
+pub fn cached(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
+    if !files::are_there(path) {
+        let config = read_config(path, sources).map_err(|d| vec![d])?;
+        return Ok(of_family(config.family(), &config.shape(), Head::QuestionAnswering));
+    }
+    read(path, sources).map(|folder| folder.table)
+}
+
 /// Reads `config.json` and the headers of the weight files and checks that every tensor of the
 /// encoder is there with the shape that the configuration says. What the files lack of `head`
 /// will be new.
@@ -46,18 +59,20 @@ pub fn read_with_head(
         return Err(vec![not_a_folder(path)]);
     }
     let config = read_config(path, sources).map_err(|d| vec![d])?;
+    let family = config.family();
     let files = files::weights(path).map_err(|d| vec![d])?;
     let mut found: HashMap<String, (&Path, header::TensorHeader)> = HashMap::new();
     for file in &files {
         for tensor in header::read(file).map_err(|d| vec![d])? {
-            if let Some(name) = naming::canonical(&tensor.name) {
+            if let Some(name) = naming::canonical_in(family, &tensor.name) {
                 found.insert(name, (file.as_path(), tensor));
             }
         }
     }
-    let head = head.unwrap_or_else(|| head_of(&found));
-    let table = bert(&config.shape(), head);
-    let rows = found.get("classifier.weight").and_then(|(_, tensor)| tensor.shape.first().copied());
+    let head = head.unwrap_or_else(|| head_of(family, &found));
+    let table = of_family(family, &config.shape(), head);
+    let classifier = ["weight", "bias"].map(|last| family.name(&format!("classifier.{last}")));
+    let rows = found.get(&classifier[0]).and_then(|(_, tensor)| tensor.shape.first().copied());
     // The labels that the file has and that are wanted, if they differ.
     let differs = match (head, rows) {
         (Head::Classification { labels }, Some(rows)) if rows != labels => Some((rows, labels)),
@@ -66,13 +81,13 @@ pub fn read_with_head(
     let mut wrong = Vec::new();
     let mut missing_head = Vec::new();
     for parameter in table.iter() {
-        let encoder = ["bert.embeddings.", "bert.encoder."].iter().any(|p| parameter.name.starts_with(p));
+        let encoder = family.is_encoder(&parameter.name);
         match found.get(&parameter.name) {
             None if !encoder => missing_head.push(parameter.name.clone()),
             None => wrong.push(missing(path, parameter)),
             // A classifier of other labels is one mistake, not one for each of its parameters.
-            Some((file, _)) if parameter.name.starts_with("classifier.") && differs.is_some() => {
-                if let (Some((has, wanted)), "classifier.weight") = (differs, parameter.name.as_str()) {
+            Some((file, _)) if classifier.contains(&parameter.name) && differs.is_some() => {
+                if let (Some((has, wanted)), true) = (differs, parameter.name == classifier[0]) {
                     wrong.push(other_labels(file, has, wanted));
                 }
             }
@@ -87,12 +102,13 @@ pub fn read_with_head(
 }
 
 /// The head whose parameters are there.
-fn head_of(found: &HashMap<String, (&Path, header::TensorHeader)>) -> Head {
-    let labels = found.get("classifier.weight").and_then(|(_, tensor)| tensor.shape.first());
+fn head_of(family: Family, found: &HashMap<String, (&Path, header::TensorHeader)>) -> Head {
+    let has = |bert: &str| found.contains_key(&family.name(bert));
+    let labels = found.get(&family.name("classifier.weight")).and_then(|(_, tensor)| tensor.shape.first());
     match labels {
-        _ if found.contains_key("qa_outputs.weight") => Head::QuestionAnswering,
+        _ if has("qa_outputs.weight") => Head::QuestionAnswering,
         Some(labels) => Head::Classification { labels: *labels },
-        None if found.contains_key("cls.predictions.bias") => Head::MaskedLanguageModel,
+        None if has("cls.predictions.bias") => Head::MaskedLanguageModel,
         None => Head::QuestionAnswering,
     }
 }
@@ -108,7 +124,7 @@ fn other_labels(file: &Path, has: usize, wanted: usize) -> Diagnostic {
 /// Reads and checks `config.json`.
 ///
 /// # Errors
-/// A diagnostic that points into the file where it is not the configuration of a BERT.
+/// A diagnostic that points into the file where it is not the configuration of a known family.
 pub fn read_config(folder: &Path, sources: &mut Sources) -> Result<BertConfig, Diagnostic> {
     let path = folder.join("config.json");
     let shown = path.display().to_string();
@@ -128,9 +144,9 @@ pub fn read_config(folder: &Path, sources: &mut Sources) -> Result<BertConfig, D
     let not_a_bert = |why: String| {
         let at = text.find("\"model_type\"").map_or(whole, |at| Span::new(file, at..at + 12));
         Diagnostic::error(Code::NotABert, format!("`{shown}` is not a BERT this engine knows"), at, why)
-            .help("obert compresses models whose `model_type` is `bert`: BERT, MiniLM and their kin")
+            .help("obert compresses models whose `model_type` is `bert`, `roberta` or `distilbert`")
     };
-    if model_type != "bert" {
+    if Family::named(&model_type).is_none() {
         return Err(not_a_bert(format!("`model_type` is `{model_type}`")));
     }
     let config: BertConfig = serde_json::from_value(value).map_err(|e| not_a_bert(e.to_string()))?;

@@ -4,16 +4,20 @@
 //!
 //! - [`table`]: a model's parameters in order, with shapes in the Hugging Face layout
 //!   (a linear layer's weight is `[out, in]`);
-//! - [`config`]: `config.json` of a BERT;
-//! - [`builtin`]: the parameters of a BERT of a given shape, and well-known models by name;
+//! - [`family`]: BERT, RoBERTa and DistilBERT, one encoder under three sets of names;
+//! - [`config`]: `config.json` of any of them;
+//! - [`builtin`]: the parameters of a model of a given shape, and well-known models by name;
 //! - [`files`]: the weight files of a folder, one or several;
 //! - [`header`]: names and shapes from a safetensors header;
 //! - [`naming`]: one set of names for checkpoints old and new;
 //! - [`folder`]: all of that for a model folder;
+//! - [`cache`]: models by name in the cache that all Hugging Face programs share;
 //! - [`selector`]: globs, regular expressions, unions and exclusions over names.
 
 pub mod builtin;
+pub mod cache;
 pub mod config;
+pub mod family;
 pub mod files;
 pub mod folder;
 mod glob;
@@ -23,5 +27,6 @@ pub mod selector;
 pub mod table;
 
 pub use config::{BertConfig, BertShape};
+pub use family::Family;
 pub use selector::{Matcher, Selector, SelectorError};
 pub use table::{Parameter, ParameterTable};

@@ -75,6 +75,11 @@ impl ParameterTable {
             .unwrap_or(0)
     }
 
+    /// What stands before the number of an encoder layer, such as `bert.encoder.layer.`
+    pub fn layer_stem(&self) -> Option<&str> {
+        self.parameters.iter().find_map(|p| layer_of(&p.name)).map(|(stem, ..)| stem)
+    }
+
     /// The table of a model of which only these layers stay, renumbered in this order.
     pub fn keep_layers(&self, kept: &[usize]) -> ParameterTable {
         let mut before: Vec<Parameter> = Vec::new();
@@ -121,7 +126,7 @@ mod tests {
         let table = ParameterTable::new(
             names.iter().map(|n| Parameter { name: (*n).into(), shape: vec![n.len()] }).collect(),
         );
-        assert_eq!(table.layers(), 3);
+        assert_eq!((table.layers(), table.layer_stem()), (3, Some("e.layer.")));
         let kept = table.keep_layers(&[0, 2]);
         let names: Vec<&str> = kept.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["e.word.weight", "e.layer.0.w", "e.layer.1.w", "head.weight"]);

@@ -10,7 +10,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::params::{Parameter, ParameterTable};
+use crate::params::{Family, Parameter, ParameterTable};
+
+use super::model::family::CONTAINER;
 
 /// A parameter of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +94,15 @@ pub fn transpose<T: Copy + Default + Send + Sync>(values: &[T], rows: usize, col
 struct Path {
     names: Vec<String>,
     containers: Vec<String>,
+    /// Of the encoder that was entered last; a head stands behind its encoder.
+    family: Family,
 }
 
 impl Path {
     fn enter(&mut self, name: &str, container: &str) {
+        if container == CONTAINER {
+            self.family = Family::named(name).unwrap_or_default();
+        }
         self.names.push(name.to_owned());
         self.containers.push(container.to_owned());
     }
@@ -122,7 +129,7 @@ impl Path {
             "beta" if i == last => "bias",
             other => other,
         });
-        words.collect::<Vec<_>>().join(".")
+        self.family.name(&words.collect::<Vec<_>>().join("."))
     }
 }
 

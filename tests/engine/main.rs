@@ -2,14 +2,17 @@
 
 mod best;
 mod examples;
+mod families;
 mod golden;
 mod golden_obs;
 mod gradients;
 mod heads;
+mod hub;
 mod keeping;
 mod learning;
 mod memory;
 mod metrics;
+mod parquet;
 mod resume;
 mod run_log;
 mod runs;

@@ -295,7 +295,7 @@ recipe real for 1 epoch {
     let (model, folder) = (start.to_str().unwrap(), data.to_str().unwrap());
     fails(&["--model", model], "--data DIR");
     fails(&["--model", model, "--data", "/nowhere"], "does not exist");
-    fails(&["--model", model, "--data", folder], "no train*.json");
+    fails(&["--model", model, "--data", folder], "no train* (json, parquet)");
     std::fs::write(data.join("train.json"), "{\"data\": [").unwrap();
     fails(&["--model", model, "--data", folder], "not SQuAD");
     let unanswered = r#"{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q", "question": "?", "answers": []}]}]}]}"#;
@@ -304,7 +304,7 @@ recipe real for 1 epoch {
     let answered = unanswered.replace("[]}]}]}]}", r#"[{"text": "x", "answer_start": 0}]}]}]}]}"#);
     std::fs::write(data.join("train.json"), &answered).unwrap();
     std::fs::write(data.join("dev.json"), &answered).unwrap();
-    fails(&["--data", folder], "is not on this machine");
+    fails(&["--data", folder, "--offline"], "is not on this machine");
     fails(&["--model", model, "--data", folder, "--device", "tpu"], "no device `tpu`");
     fails(&["--model", model, "--data", folder, "--teacher", model], "`--teacher` has no effect");
     fails(&["--model", model, "--data", folder, "--max-seq-len", "4096"], "longer than the model's 512");

@@ -227,22 +227,22 @@ pub const DATA: &[Choice] = &[
     Choice {
         name: "squad",
         arguments: WINDOWS,
-        doc: "Question answering: SQuAD v1.1 JSON (`train*.json`, `dev*.json`) in `--data`.",
+        doc: "Question answering: SQuAD v1.1 in `--data`: `train*` and `dev*` files (json, parquet).",
     },
     Choice {
         name: "squad_v2",
         arguments: WINDOWS,
-        doc: "The same with questions that have no answer: SQuAD v2.0 JSON.",
+        doc: "The same with questions that have no answer: SQuAD v2.0.",
     },
     Choice {
         name: "mnli",
         arguments: &[MAX_LENGTH],
-        doc: "Sentence pairs of MNLI: `train*` and `dev*` tables (tsv, csv, jsonl) in `--data`.",
+        doc: "Sentence pairs of MNLI: `train*` and `dev*` tables (tsv, csv, jsonl, parquet) in `--data`.",
     },
     Choice {
         name: "qqp",
         arguments: &[MAX_LENGTH],
-        doc: "Question pairs of QQP: `train*` and `dev*` tables (tsv, csv, jsonl) in `--data`.",
+        doc: "Question pairs of QQP: `train*` and `dev*` tables (tsv, csv, jsonl, parquet) in `--data`.",
     },
     Choice {
         name: "classify",
@@ -257,7 +257,7 @@ pub const DATA: &[Choice] = &[
             ),
             MAX_LENGTH,
         ],
-        doc: "Texts or pairs of texts with a label each: `train*` and `dev*` tables (tsv, csv, jsonl) in `--data`.",
+        doc: "Texts or pairs of texts with a label each: `train*` and `dev*` tables (tsv, csv, jsonl, parquet) in `--data`.",
     },
     Choice {
         name: "masked_text",
@@ -268,7 +268,7 @@ pub const DATA: &[Choice] = &[
             "The length of a sequence, in tokens.",
         )
         .formerly(&["max_seq_length"])],
-        doc: "Masked-language modelling: `train*` and `dev*` texts (txt, jsonl) in `--data`.",
+        doc: "Masked-language modelling: `train*` and `dev*` texts (txt, jsonl, parquet) in `--data`.",
     },
     Choice::word("own", "Whatever the program brings that runs the recipe; not for `obertc run`."),
     Choice {

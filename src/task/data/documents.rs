@@ -12,8 +12,8 @@ use super::rows::Table;
 use super::squad::Need;
 use super::tokenize::Tokenizer;
 
-/// The extensions of texts: plain, or JSON lines with a `text` each.
-const EXTENSIONS: &[&str] = &["txt", "jsonl"];
+/// The extensions of texts: plain, or JSON lines or rows of a Parquet file with a `text` each.
+const EXTENSIONS: &[&str] = &["txt", "jsonl", "parquet"];
 
 /// The documents of both halves.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Documents {
 }
 
 /// Reads the texts of a folder. In a plain text, documents stand between empty lines; in JSON
-/// lines each object's `text` is one.
+/// lines and Parquet files each `text` is one.
 ///
 /// # Errors
 /// Files that are missing, empty or unreadable.
@@ -42,7 +42,7 @@ pub fn read_folder(folder: &Path, need: Need, sources: &mut Sources) -> Result<D
 }
 
 fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<String>, Diagnostic> {
-    if path.extension().is_some_and(|e| e == "jsonl") {
+    if path.extension().is_some_and(|e| e == "jsonl" || e == "parquet") {
         let table = Table::read(path, sources)?;
         let column = table.first_of(&["text"], "text", sources)?;
         let rows = table.rows(&[column], sources)?.rows;

@@ -10,7 +10,7 @@ use super::cache::{Counter, Kept, Key, Numbers, Progress, Reader, unwatched};
 use super::squad::Question;
 use super::tokenize::{Encoded, Tokenizer};
 
-/// One window: `[CLS] question [SEP] part of the context [SEP]`.
+/// One window: `[CLS] question [SEP] part of the context [SEP]`, or as the tokenizer has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// Which question.
@@ -124,7 +124,7 @@ fn cut(
     windows: Windows,
 ) -> Result<Vec<Feature>, Diagnostic> {
     let asked = encode(question, question.question.trim_start(), tokenizer)?;
-    let room = windows.max_length.saturating_sub(asked.ids.len() + 3);
+    let room = windows.max_length.saturating_sub(asked.ids.len() + 2 + tokenizer.between());
     // Windows must move on by at least one token.
     if room <= windows.doc_stride && context.ids.len() > room {
         return Err(Diagnostic::unlocated(
@@ -161,12 +161,12 @@ fn window(
 ) -> Feature {
     let mut ids = vec![tokenizer.cls()];
     ids.extend(&asked.ids);
-    ids.push(tokenizer.sep());
+    ids.resize(ids.len() + tokenizer.between(), tokenizer.sep());
     let context_start = ids.len();
     let mut types = vec![0; context_start];
     ids.extend(&context.ids[part.clone()]);
     ids.push(tokenizer.sep());
-    types.resize(ids.len(), 1);
+    types.resize(ids.len(), tokenizer.second_type());
     let offsets = context.offsets[part].to_vec();
     let answer =
         answer_tokens(question, &offsets).map_or((0, 0), |(a, b)| (context_start + a, context_start + b));

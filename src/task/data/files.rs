@@ -37,7 +37,31 @@ pub fn find(folder: &Path, prefixes: &[&str], extensions: &[&str]) -> Result<Vec
         })
         .collect();
     files.sort();
-    if files.is_empty() { Err(lacks(format!("holds no {}", wanted()))) } else { Ok(files) }
+    if files.is_empty() {
+        return Err(lacks(format!("holds no {}", wanted())));
+    }
+    match missing_part(&files) {
+        Some(part) => Err(Diagnostic::unlocated(
+            Code::DataNotFound,
+            format!("`{}` lacks the part `{part}`", folder.display()),
+        )
+        .help("download the missing part of the data set")),
+        None => Ok(files),
+    }
+}
+
+/// The first part that is missing of a data set in parts: `train-00000-of-00002.parquet`.
+fn missing_part(files: &[PathBuf]) -> Option<String> {
+    let names: Vec<&str> = files.iter().filter_map(|f| f.file_name()?.to_str()).collect();
+    names.iter().find_map(|name| {
+        let (stem, extension) = name.rsplit_once('.')?;
+        let (front, count) = stem.rsplit_once("-of-")?;
+        let (front, number) = front.rsplit_once('-')?;
+        number.parse::<u32>().ok()?;
+        let (width, parts) = (count.len(), count.parse::<u32>().ok()?);
+        let part = |i: u32| format!("{front}-{i:0width$}-of-{count}.{extension}");
+        (0..parts.min(100_000)).map(part).find(|part| !names.contains(&part.as_str()))
+    })
 }
 
 /// A file's text, without a byte-order mark.
@@ -100,6 +124,19 @@ mod tests {
         assert!(read(b"\xFF\xFEa\0").unwrap_err().message.contains("UTF-16"));
         assert!(read(b"ok\nna\xEFve\n").unwrap_err().message.contains("line 2"));
         assert_eq!(read(b" \n").unwrap_err().code, Code::DataEmpty);
+    }
+
+    #[test]
+    fn a_missing_part_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(dir.path().join(name), "x").unwrap();
+        write("train-00000-of-00003.parquet");
+        write("train-00002-of-00003.parquet");
+        let error = find(dir.path(), TRAIN, &["parquet"]).unwrap_err();
+        assert!(error.message.contains("lacks the part `train-00001-of-00003.parquet`"), "{}", error.message);
+        write("train-00001-of-00003.parquet");
+        let names = find(dir.path(), TRAIN, &["parquet"]).unwrap();
+        assert!(names.is_sorted() && names.len() == 3);
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn read_file(
     for row in rows.rows {
         let mut cells = row.cells.into_iter();
         let label = cells.next().unwrap_or_default();
-        if layout.unlabelled.contains(&label.as_str()) {
+        if layout.unlabelled.contains(&label.as_str()) || (label == "-1" && table.is_class(names[0])) {
             unlabelled += 1;
             continue;
         }
@@ -204,7 +204,8 @@ fn read_file(
                 None if all.is_empty() => "every row needs a label".to_owned(),
                 None => format!("the labels are {all}"),
             };
-            let message = format!("line {} of `{}` has the label `{label}`", row.line, path.display());
+            let (unit, line) = (table.unit(), row.line);
+            let message = format!("{unit} {line} of `{}` has the label `{label}`", path.display());
             let wrong = table.wrong(Code::LabelUnknown, message, row.line, "this row", sources);
             return Err(wrong.help(help));
         }

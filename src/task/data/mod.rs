@@ -1,9 +1,10 @@
 //! What models are trained and measured on.
 //!
 //! - [`files`]: the files of a data folder;
-//! - [`squad`]: questions and answers from SQuAD's JSON;
+//! - [`squad`]: questions and answers from SQuAD's JSON; `squad_rows`: the same from Parquet;
 //! - [`builtin`]: generated reading comprehension in the same shape, for a bare machine;
-//! - [`tokenize`]: WordPiece, from a model folder or made for the built-in data;
+//! - [`parquet`]: columns of Parquet files;
+//! - [`tokenize`]: WordPiece or byte-level BPE of a model folder, or made for the built-in data;
 //! - [`features`]: long contexts cut into windows of tokens;
 //! - [`rows`] and [`labelled`]: texts with labels from tables; [`pairs`]: the same in tokens;
 //! - [`documents`]: texts packed into sequences; [`masking`]: which tokens are hidden;
@@ -18,7 +19,9 @@ pub mod files;
 pub mod labelled;
 pub mod masking;
 pub mod pairs;
+pub mod parquet;
 pub mod rows;
 pub mod sampler;
 pub mod squad;
+mod squad_rows;
 pub mod tokenize;

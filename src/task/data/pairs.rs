@@ -1,4 +1,5 @@
-//! Labelled texts in tokens: `[CLS] text [SEP]` or `[CLS] text [SEP] pair [SEP]`.
+//! Labelled texts in tokens: `[CLS] text [SEP]` or `[CLS] text [SEP] pair [SEP]`, or with `<s>` and
+//! twice `</s>` between the texts, as the tokenizer has it.
 
 use rayon::prelude::*;
 
@@ -52,16 +53,20 @@ pub fn sequences(
             };
             let mut text = encode(&example.text)?;
             let mut pair = example.pair.as_deref().map(encode).transpose()?;
-            truncate(&mut text, pair.as_mut(), max_length);
+            // What the tokenizer puts between two texts beyond one token.
+            let more = if pair.is_some() { tokenizer.between() - 1 } else { 0 };
+            truncate(&mut text, pair.as_mut(), max_length.saturating_sub(more));
             let mut ids = vec![tokenizer.cls()];
             ids.extend(text);
             ids.push(tokenizer.sep());
             let mut types = vec![0; ids.len()];
             if let Some(pair) = pair {
+                ids.resize(ids.len() + more, tokenizer.sep());
+                types.resize(ids.len(), 0);
                 ids.extend(pair);
                 ids.push(tokenizer.sep());
             }
-            types.resize(ids.len(), 1);
+            types.resize(ids.len(), tokenizer.second_type());
             counter.one();
             Ok(Sequence { ids, types, label })
         })

@@ -1,4 +1,5 @@
-//! Tables with named columns: TSV as GLUE writes it, CSV, and JSON lines.
+//! Tables with named columns: TSV as GLUE writes it, CSV, JSON lines, and Parquet as `datasets`
+//! writes it.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,10 @@ use serde_json::Value;
 use crate::diag::{Code, Diagnostic, Sources, nearest};
 
 use super::files;
+use super::parquet::Parquet;
 
 /// The extensions of tables.
-pub const EXTENSIONS: &[&str] = &["tsv", "csv", "jsonl"];
+pub const EXTENSIONS: &[&str] = &["tsv", "csv", "jsonl", "parquet"];
 
 /// A table: its text and its columns.
 #[derive(Debug)]
@@ -19,12 +21,13 @@ pub struct Table {
     kind: Kind,
     text: String,
     columns: Vec<String>,
+    parquet: Option<Parquet>,
 }
 
 /// The wanted cells of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its line in the file, from 1.
+    /// Its line in the file, from 1; in a Parquet file its row.
     pub line: usize,
     /// The cells in the order of the columns asked for.
     pub cells: Vec<String>,
@@ -47,6 +50,8 @@ enum Kind {
     Commas,
     /// An object a line.
     Objects,
+    /// Columns of a Parquet file; the text is a list of their names.
+    Columns,
 }
 
 impl Table {
@@ -55,13 +60,19 @@ impl Table {
     /// # Errors
     /// A file that cannot be read or is empty, or whose first line names no columns.
     pub fn read(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostic> {
+        if path.extension().is_some_and(|e| e == "parquet") {
+            let parquet = Parquet::open(path)?;
+            let columns = parquet.columns().to_vec();
+            let (kind, text) = (Kind::Columns, columns.join(", "));
+            return Ok(Table { path: path.to_owned(), kind, text, columns, parquet: Some(parquet) });
+        }
         let text = files::text(path)?;
         let kind = match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Kind::Commas,
             Some("jsonl") => Kind::Objects,
             _ => Kind::Tabs,
         };
-        let mut table = Table { path: path.to_owned(), kind, text, columns: Vec::new() };
+        let mut table = Table { path: path.to_owned(), kind, text, columns: Vec::new(), parquet: None };
         let (line, text) = table.records().next().unwrap_or((1, ""));
         let columns = match kind {
             Kind::Objects => match serde_json::from_str::<Value>(text) {
@@ -110,6 +121,11 @@ impl Table {
     /// A row that cannot be read.
     pub fn rows(&self, columns: &[&str], sources: &mut Sources) -> Result<Rows, Diagnostic> {
         let mut rows = Rows::default();
+        if let Some(parquet) = &self.parquet {
+            let texts = parquet.texts(columns)?.into_iter().enumerate();
+            rows.rows = texts.map(|(i, cells)| Row { line: i + 1, cells }).collect();
+            return Ok(rows);
+        }
         let places: Vec<usize> =
             columns.iter().filter_map(|c| self.columns.iter().position(|known| known == c)).collect();
         for (line, text) in self.records().skip(usize::from(self.kind != Kind::Objects)) {
@@ -137,8 +153,21 @@ impl Table {
         label: &str,
         sources: &mut Sources,
     ) -> Diagnostic {
-        let text = self.text.lines().nth(line.saturating_sub(1)).unwrap_or("");
+        let text = match self.kind {
+            Kind::Columns => self.text.as_str(),
+            _ => self.text.lines().nth(line.saturating_sub(1)).unwrap_or(""),
+        };
         files::in_line(code, message, (&self.path, line, text), label, sources)
+    }
+
+    /// Whether a column's -1 stands for no class.
+    pub fn is_class(&self, column: &str) -> bool {
+        self.parquet.as_ref().is_some_and(|parquet| parquet.is_class(column))
+    }
+
+    /// What a place in the file is counted in.
+    pub fn unit(&self) -> &'static str {
+        if self.kind == Kind::Columns { "row" } else { "line" }
     }
 
     /// The file.

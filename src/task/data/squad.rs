@@ -1,11 +1,17 @@
-//! Questions and answers from SQuAD's JSON, v1.1 and v2.0.
+//! Questions and answers of SQuAD, v1.1 and v2.0, from its JSON or from Parquet files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::diag::{Code, Diagnostic, Sources, Span};
 use crate::params::folder::offset_of;
+
+use super::files::{self, DEV, TRAIN};
+use super::squad_rows;
+
+/// The extensions of SQuAD's files.
+const EXTENSIONS: &[&str] = &["json", "parquet"];
 
 /// A question about a text, with its reference answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,18 +60,20 @@ struct Paragraph {
     qas: Vec<RawQuestion>,
 }
 
+/// A question as a file has it.
 #[derive(Deserialize)]
-struct RawQuestion {
+pub(super) struct RawQuestion {
     #[serde(deserialize_with = "text_or_number")]
-    id: String,
-    question: String,
-    answers: Option<Vec<RawAnswer>>,
+    pub(super) id: String,
+    pub(super) question: String,
+    pub(super) answers: Option<Vec<RawAnswer>>,
 }
 
+/// An answer as a file has it: where it begins is counted in characters.
 #[derive(Deserialize)]
-struct RawAnswer {
-    text: String,
-    answer_start: i64,
+pub(super) struct RawAnswer {
+    pub(super) text: String,
+    pub(super) answer_start: i64,
 }
 
 /// Which SQuAD it is.
@@ -86,7 +94,7 @@ pub enum Need {
     Dev,
 }
 
-/// Reads `train*.json` and `dev*.json` of a folder.
+/// Reads the files of a folder whose names begin with `train` and `dev` or `valid`, JSON or Parquet.
 ///
 /// # Errors
 /// Files that are missing or are not SQuAD of this version, as diagnostics that point into them.
@@ -96,50 +104,15 @@ pub fn read_folder(
     version: Version,
     sources: &mut Sources,
 ) -> Result<Split, Diagnostic> {
-    if !folder.is_dir() {
-        let what = if folder.exists() { "is a file, not a folder" } else { "does not exist" };
-        return Err(Diagnostic::unlocated(
-            Code::DataNotFound,
-            format!("the data `{}` {what}", folder.display()),
-        )
-        .help("give a folder with train*.json and dev*.json in SQuAD's format: `--data DIR`"));
-    }
-    let mut read = |prefix: &str| read_prefixed(folder, prefix, version, sources);
-    let train = if need == Need::Both { read("train")? } else { Vec::new() };
-    Ok(Split { train, dev: read("dev")? })
-}
-
-fn read_prefixed(
-    folder: &Path,
-    prefix: &str,
-    version: Version,
-    sources: &mut Sources,
-) -> Result<Vec<Question>, Diagnostic> {
-    let wrong = |e: std::io::Error| {
-        Diagnostic::unlocated(Code::DataNotFound, format!("cannot read `{}`: {e}", folder.display()))
-            .help("give a readable folder: `--data DIR`")
+    let mut read = |prefixes: &[&str]| -> Result<Vec<Question>, Diagnostic> {
+        let mut questions = Vec::new();
+        for file in files::find(folder, prefixes, EXTENSIONS)? {
+            questions.extend(read_file(&file, version, sources)?);
+        }
+        Ok(questions)
     };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(wrong)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-            name.starts_with(prefix) && name.ends_with(".json")
-        })
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(Diagnostic::unlocated(
-            Code::DataNotFound,
-            format!("`{}` holds no {prefix}*.json", folder.display()),
-        )
-        .help("SQuAD's files are called train-v1.1.json and dev-v1.1.json"));
-    }
-    let mut questions = Vec::new();
-    for file in files {
-        questions.extend(read_file(&file, version, sources)?);
-    }
-    Ok(questions)
+    let train = if need == Need::Both { read(TRAIN)? } else { Vec::new() };
+    Ok(Split { train, dev: read(DEV)? })
 }
 
 /// Reads one file.
@@ -147,6 +120,9 @@ fn read_prefixed(
 /// # Errors
 /// A file that is not SQuAD of this version, as a diagnostic that points into it.
 pub fn read_file(path: &Path, version: Version, sources: &mut Sources) -> Result<Vec<Question>, Diagnostic> {
+    if path.extension().is_some_and(|e| e == "parquet") {
+        return squad_rows::read(path, version);
+    }
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| {
         Diagnostic::unlocated(Code::DataNotReadable, format!("cannot read `{shown}`: {e}"))
@@ -180,7 +156,8 @@ pub fn read_file(path: &Path, version: Version, sources: &mut Sources) -> Result
     Ok(questions)
 }
 
-fn question(
+/// Checks that every answer stands where it says.
+pub(super) fn question(
     raw: RawQuestion,
     context: &std::sync::Arc<str>,
     version: Version,

@@ -1,4 +1,5 @@
-//! BERT as Burn modules whose fields bear the Hugging Face names.
+//! BERT as Burn modules whose fields bear the Hugging Face names. RoBERTa and DistilBERT are the same
+//! modules under their own names ([`Family`]).
 //!
 //! Everything runs on rows of tokens, `[tokens, hidden]`: on the CPU the sequences of a batch stand
 //! one behind the other without padding (see [`Sequences`]), elsewhere padded to one length.
@@ -8,9 +9,9 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
-use crate::params::BertConfig;
+use crate::params::{BertConfig, Family};
 use crate::task::States;
 
 use super::init::Init;
@@ -86,7 +87,7 @@ pub struct Table {
 pub struct Embeddings {
     word_embeddings: Table,
     position_embeddings: Table,
-    token_type_embeddings: Table,
+    token_type_embeddings: Option<Table>,
     LayerNorm: LayerNorm,
 }
 
@@ -141,10 +142,13 @@ pub struct Pooler {
 /// BERT without a head.
 #[derive(Module, Debug)]
 pub struct Bert {
+    // First: it names what follows.
+    family: Family,
     embeddings: Embeddings,
     encoder: Encoder,
     pooler: Option<Pooler>,
     heads: usize,
+    first_position: usize,
 }
 
 impl Bert {
@@ -157,7 +161,8 @@ impl Bert {
             position_embeddings: Table {
                 weight: init.matrix(config.max_position_embeddings, hidden, device),
             },
-            token_type_embeddings: Table { weight: init.matrix(config.type_vocab_size, hidden, device) },
+            token_type_embeddings: (config.type_vocab_size > 0)
+                .then(|| Table { weight: init.matrix(config.type_vocab_size, hidden, device) }),
             LayerNorm: norm(),
         };
         let layer = (0..config.num_hidden_layers)
@@ -178,7 +183,14 @@ impl Bert {
             })
             .collect();
         let pooler = pooled.then(|| Pooler { dense: init.linear(hidden, hidden, device) });
-        Bert { embeddings, encoder: Encoder { layer }, pooler, heads: config.num_attention_heads }
+        Bert {
+            family: config.family(),
+            embeddings,
+            encoder: Encoder { layer },
+            pooler,
+            heads: config.num_attention_heads,
+            first_position: config.first_position(),
+        }
     }
 
     /// The same with only these layers, in this order.
@@ -192,43 +204,63 @@ impl Bert {
         self.encoder.layer.len()
     }
 
+    /// Whose names and whose heads it has.
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
     /// The embedding of every vocabulary entry, `[vocabulary, hidden]`.
     pub(super) fn word_embeddings(&self) -> Tensor<2> {
         self.embeddings.word_embeddings.weight.val()
     }
 
-    /// A vector for each of `first` rows of the last hidden states, `[sequences, hidden]`: the
-    /// hyperbolic tangent of the pooler, if there is one.
+    /// A vector for each of `first` rows of the last hidden states, `[sequences, hidden]`: the pooler
+    /// with its activation, if there is one. What is a pooler to BERT, RoBERTa and DistilBERT call a
+    /// layer of their classifiers; the latter has a rectifier in it.
     pub(super) fn pooled(&self, first: Tensor<2>) -> Tensor<2> {
-        match &self.pooler {
-            Some(pooler) => apply(&pooler.dense, first).tanh(),
-            None => first,
+        match (&self.pooler, self.family) {
+            (Some(pooler), Family::DistilBert) => activation::relu(apply(&pooler.dense, first)),
+            (Some(pooler), _) => apply(&pooler.dense, first).tanh(),
+            (None, _) => first,
         }
     }
 
     /// The last hidden states, `[tokens, hidden]`; into `states` the outputs of the embeddings and of every
     /// layer, under the names of Hugging Face.
     pub(super) fn forward(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
-        let mut hidden = self.embeddings.forward(tokens, noise.hidden.place(0));
-        tokens.show("bert.embeddings", &hidden, states);
+        let types = self.family.has_types();
+        let mut hidden = self.embeddings.forward(tokens, self.first_position, types, noise.hidden.place(0));
+        tokens.show(&self.family.embeddings(), &hidden, states);
         for (i, layer) in self.encoder.layer.iter().enumerate() {
             let place = |dropout: Dropout, k: u32| dropout.place(1 + 4 * i as u32 + k);
             hidden = layer.forward(hidden, self.heads, &tokens.sequences, |k| Noise {
-                hidden: place(noise.hidden, k),
+                // DistilBERT drops nothing between attention and its normalisation.
+                hidden: match (k, self.family) {
+                    (1, Family::DistilBert) => Dropout::NONE,
+                    _ => place(noise.hidden, k),
+                },
                 attention: place(noise.attention, k),
             });
-            tokens.show(&format!("bert.encoder.layer.{i}"), &hidden, states);
+            tokens.show(&self.family.layer(i), &hidden, states);
         }
         hidden
     }
 }
 
 impl Embeddings {
-    fn forward(&self, tokens: &Tokens, dropout: Dropout) -> Tensor<2> {
+    /// `typed` says whether the types of tokens count; all have the first one otherwise.
+    fn forward(&self, tokens: &Tokens, first_position: usize, typed: bool, dropout: Dropout) -> Tensor<2> {
         let look_up = |table: &Table, at: &Tensor<1, Int>| table.weight.val().select(0, at.clone());
         let words = look_up(&self.word_embeddings, &tokens.ids);
-        let places = look_up(&self.position_embeddings, &tokens.positions)
-            + look_up(&self.token_type_embeddings, &tokens.types);
+        let positions = match first_position {
+            0 => tokens.positions.clone(),
+            first => tokens.positions.clone() + first as i32,
+        };
+        let mut places = look_up(&self.position_embeddings, &positions);
+        if let Some(table) = &self.token_type_embeddings {
+            let types = if typed { tokens.types.clone() } else { tokens.types.zeros_like() };
+            places = places + look_up(table, &types);
+        }
         let normal = add_norm(words, places, self.LayerNorm.params(), Dropout::NONE);
         norm::dropout(normal, dropout)
     }

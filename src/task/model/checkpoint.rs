@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::files;
 use crate::params::builtin::Head;
-use crate::params::{BertConfig, folder, naming};
+use crate::params::{BertConfig, Family, folder, naming};
 use crate::task::parameters::{self, Values};
 
 use super::{BertForQuestionAnswering, BertModel};
@@ -65,7 +65,8 @@ pub fn load_with_head<M: BertModel>(
     let model = M::with_head(&folder.config, head, seed, device);
     let (mut values, mut unused) = (Values::new(), Vec::new());
     for file in &folder.files {
-        read_tensors(file, |name, value| match naming::canonical(&name) {
+        let family = folder.config.family();
+        read_tensors(file, family, |name, value| match naming::canonical_in(family, &name) {
             Some(known) if folder.table.find(&known).is_some() => {
                 values.insert(known, value);
             }
@@ -78,7 +79,11 @@ pub fn load_with_head<M: BertModel>(
     Ok(Loaded { model, config: folder.config, new_parameters: folder.missing_head, unused })
 }
 
-fn read_tensors(file: &Path, mut take: impl FnMut(String, Vec<f32>)) -> Result<(), Diagnostic> {
+fn read_tensors(
+    file: &Path,
+    family: Family,
+    mut take: impl FnMut(String, Vec<f32>),
+) -> Result<(), Diagnostic> {
     let unreadable = |why: String| {
         Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
             .help("is it a whole safetensors file? compare its size with the original")
@@ -86,7 +91,7 @@ fn read_tensors(file: &Path, mut take: impl FnMut(String, Vec<f32>)) -> Result<(
     let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(e.to_string()))?;
     for (name, view) in tensors.iter() {
-        if naming::canonical(name).is_none() {
+        if naming::canonical_in(family, name).is_none() {
             continue;
         }
         let values = floats(&view).ok_or_else(|| {
@@ -143,7 +148,7 @@ pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Resu
     let whole = safetensors::serialize(views, Some(metadata)).map_err(|e| write_failed(e.to_string()))?;
     files::write_whole(&folder.join("model.safetensors"), &whole)?;
     let mut config = config.clone();
-    config.architectures = vec![M::ARCHITECTURE.to_owned()];
+    config.architectures = vec![M::architecture(&config)];
     config.num_hidden_layers = model.layers();
     config.rest.insert("dtype".to_owned(), "float32".into());
     config.rest.remove("torch_dtype");

@@ -7,17 +7,17 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::params::BertConfig;
 use crate::params::builtin::Head;
+use crate::params::{BertConfig, Family};
 use crate::task::States;
 
 use super::bert::{Bert, LayerNorm, Noise, Tokens, apply};
 use super::init::Init;
 use super::kernels::{Dropout, add_norm, gelu, linear, norm};
 
-/// A BERT with a head, as a model folder holds it.
+/// A BERT with a head, as a model folder holds it; a RoBERTa or a DistilBERT likewise.
 pub trait BertModel: Module + Clone {
-    /// The class of `transformers` that opens what is saved.
+    /// The class of `transformers` that opens what is saved, if it is a BERT.
     const ARCHITECTURE: &'static str;
 
     /// A new model with random weights: normal with the configuration's spread, biases zero.
@@ -28,7 +28,15 @@ pub trait BertModel: Module + Clone {
 
     /// How many layers the encoder has.
     fn layers(&self) -> usize;
+
+    /// The class of `transformers` that opens what is saved.
+    fn architecture(config: &BertConfig) -> String {
+        Self::ARCHITECTURE.replacen(Family::Bert.class(), config.family().class(), 1)
+    }
 }
+
+/// The place of a head's own dropout, behind all layers.
+const HEAD: u32 = u32::MAX;
 
 /// BERT with two logits for each token: start and end of the answer.
 #[derive(Module, Debug)]
@@ -105,6 +113,11 @@ impl BertForQuestionAnswering {
     /// The same, and the encoder's states.
     pub fn forward_with(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, noise, states);
+        // DistilBERT alone drops some of what its head reads.
+        let hidden = match self.bert.family() {
+            Family::DistilBert => norm::dropout(hidden, noise.hidden.place(HEAD)),
+            _ => hidden,
+        };
         apply(&self.qa_outputs, hidden)
     }
 
@@ -161,7 +174,13 @@ impl BertForSequenceClassification {
         states: &mut States,
     ) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, noise, states);
-        let pooled = self.bert.pooled(hidden.select(0, first));
+        let first = hidden.select(0, first);
+        // RoBERTa's classifier begins with a dropout.
+        let first = match self.bert.family() {
+            Family::Roberta => norm::dropout(first, dropout.place(HEAD)),
+            _ => first,
+        };
+        let pooled = self.bert.pooled(first);
         apply(&self.classifier, norm::dropout(pooled, dropout))
     }
 }

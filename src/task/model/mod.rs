@@ -1,10 +1,12 @@
-//! BERT with its heads: the encoder ([`bert`]), what stands on it for each task ([`heads`]), new
-//! weights ([`init`]), model folders ([`checkpoint`]) and the operations they are computed with
-//! ([`kernels`]).
+//! BERT with its heads: the encoder ([`bert`]) and the families that share it ([`family`]), what
+//! stands on it for each task ([`heads`]), new weights ([`init`]), model folders ([`checkpoint`]),
+//! folders fetched by name ([`hub`]) and the operations they are computed with ([`kernels`]).
 
 mod bert;
 pub mod checkpoint;
+pub mod family;
 mod heads;
+pub mod hub;
 mod init;
 pub mod kernels;
 
@@ -16,8 +18,8 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::params::builtin::{Head, bert};
-    use crate::params::{BertConfig, BertShape};
+    use crate::params::builtin::{Head, of_family};
+    use crate::params::{BertConfig, BertShape, Family};
     use crate::task::parameters;
 
     #[test]
@@ -31,14 +33,24 @@ mod tests {
             positions: 16,
             types: 2,
         };
-        let (config, device) = (BertConfig::new(shape), Device::flex());
         fn equal<M: BertModel>(config: &BertConfig, head: Head, device: &Device) {
             let model = M::with_head(config, head, 1, device);
-            assert_eq!(parameters::table(&model), bert(&config.shape(), head));
+            let table = parameters::table(&model);
+            assert_eq!(table, of_family(config.family(), &config.shape(), head));
+            // Whoever writes goes by the same names as whoever reads.
+            let values = parameters::read(&model, |_| true);
+            let shifted = values.iter().map(|(n, v)| (n.clone(), v.iter().map(|x| x + 1.0).collect()));
+            let shifted: parameters::Values = shifted.collect();
+            assert_eq!(parameters::read(&parameters::write(model, shifted.clone()), |_| true), shifted);
         }
-        equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);
-        equal::<BertForSequenceClassification>(&config, Head::Classification { labels: 3 }, &device);
-        equal::<BertForMaskedLM>(&config, Head::MaskedLanguageModel, &device);
+        let device = Device::flex();
+        for (family, types) in [(Family::Bert, 2), (Family::Roberta, 1), (Family::DistilBert, 0)] {
+            let mut config = BertConfig::new(BertShape { types, ..shape });
+            config.model_type = family.model_type().to_owned();
+            equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);
+            equal::<BertForSequenceClassification>(&config, Head::Classification { labels: 3 }, &device);
+            equal::<BertForMaskedLM>(&config, Head::MaskedLanguageModel, &device);
+        }
     }
 
     #[test]

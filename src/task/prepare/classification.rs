@@ -30,7 +30,7 @@ impl Prepare for Classification {
             // invariant: the caller chose the task by the data.
             other => unreachable!("{other:?} is no classification"),
         };
-        let folder = data_folder(places, name, "train* and dev* tables (tsv, csv, jsonl)")?;
+        let folder = data_folder(places, name, "train* and dev* tables (tsv, csv, jsonl, parquet)")?;
         let mut data = labelled::read_folder(folder, layout, places.need, sources, notes)?;
         // Labels are counted over all of the data, so that a limit does not lose one.
         data.layout.labels = match data.layout.labels.is_empty() && !data.train.is_empty() {
@@ -60,7 +60,7 @@ impl Prepare for Classification {
         let max_length = match places.data {
             Data::Mnli { max_length } | Data::Qqp { max_length } => *max_length,
             Data::Classify(columns) => columns.max_length,
-            _ => config.max_position_embeddings,
+            _ => config.longest(),
         };
         check_length(max_length, config)?;
         let of_model = config.labels();
@@ -97,7 +97,6 @@ impl Prepare for Classification {
         }
         let positive = known.get(1).and_then(|name| raw.layout.number(name, &labels)).unwrap_or(1);
         let dropout = |own: f64| places.dropout.unwrap_or(own);
-        let pooled = config.rest.get("classifier_dropout").and_then(|v| v.as_f64());
         Ok(Classification {
             train,
             dev,
@@ -105,7 +104,7 @@ impl Prepare for Classification {
             labels,
             hidden_dropout: dropout(config.hidden_dropout_prob),
             attention_dropout: dropout(config.attention_probs_dropout_prob),
-            pooled_dropout: dropout(pooled.unwrap_or(config.hidden_dropout_prob)),
+            pooled_dropout: dropout(config.classifier_dropout()),
         })
     }
 
@@ -126,7 +125,9 @@ impl Prepare for Classification {
         }
         let place = |label: &String| labels.iter().position(|l| l.eq_ignore_ascii_case(label));
         let order: Vec<usize> = self.labels.iter().filter_map(place).collect();
-        let mut values = parameters::read(&teacher, |name| name.starts_with("classifier."));
+        // The last layer alone: what RoBERTa calls `classifier.dense` knows no labels.
+        let last = ["weight", "bias"].map(|part| config.family().name(&format!("classifier.{part}")));
+        let mut values = parameters::read(&teacher, |name| last.iter().any(|l| l == name));
         for rows in values.values_mut() {
             let width = rows.len() / order.len().max(1);
             *rows = order.iter().flat_map(|i| rows[i * width..(i + 1) * width].to_vec()).collect();

@@ -20,7 +20,7 @@ impl Prepare for MaskedLanguage {
     const EXAMPLES: &'static str = "sequences";
 
     fn read(places: &Places, sources: &mut Sources, _: &mut Vec<String>) -> Result<Documents, Diagnostic> {
-        let folder = data_folder(places, "masked_text", "train* and dev* texts (txt, jsonl)")?;
+        let folder = data_folder(places, "masked_text", "train* and dev* texts (txt, jsonl, parquet)")?;
         documents::read_folder(folder, places.need, sources)
     }
 
@@ -38,15 +38,15 @@ impl Prepare for MaskedLanguage {
     ) -> Result<Self, Diagnostic> {
         let max_length = match places.data {
             Data::MaskedText { max_length } => *max_length,
-            _ => config.max_position_embeddings,
+            _ => config.longest(),
         };
         check_length(max_length, config)?;
         let Some(mask) = tokenizer.mask() else {
             return Err(Diagnostic::unlocated(
                 Code::TokenizerNotReadable,
-                "the tokenizer has no token [MASK]",
+                "the tokenizer has no token that hides another",
             )
-            .help("masked-language modelling needs one; use the tokenizer of a BERT"));
+            .help("masked-language modelling needs [MASK] or <mask>; use the model's own tokenizer"));
         };
         let mut packed = |texts: &[String]| {
             let key = documents::key(texts, tokenizer, max_length);

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::builtin::Head;
-use crate::params::{BertConfig, BertShape, folder};
+use crate::params::{BertConfig, BertShape, cache, folder};
 use crate::schedule::ir;
 
 use super::Task;
@@ -133,8 +133,7 @@ pub fn prepare<T: Prepare>(
             (Some(folder), _) => read_model::<T>(folder, &raw, places.seed, device, sources, &mut notes)?,
             (None, ir::Model::NewBert(shape)) => new_model::<T>(shape, &raw, places, device).map_err(one)?,
             (None, ir::Model::Named(name)) => {
-                let folder = Path::new(name);
-                if !folder.is_dir() {
+                let Some(folder) = &cache::local(Path::new(name)) else {
                     return Err(vec![
                         Diagnostic::unlocated(
                             Code::FlagMissing,
@@ -142,7 +141,7 @@ pub fn prepare<T: Prepare>(
                         )
                         .help("download its folder and give it with `--model DIR`"),
                     ]);
-                }
+                };
                 read_model::<T>(folder, &raw, places.seed, device, sources, &mut notes)?
             }
         };
@@ -192,8 +191,14 @@ pub fn teacher<T: Prepare>(
         let why = format!("lacks `{first}`: it was never trained for this task");
         return Err(differs(why, &format!("give a model that was fine-tuned for {}", T::TRAINED_FOR)));
     }
-    if loaded.config.max_position_embeddings < student.max_position_embeddings {
-        let why = format!("reads at most {} tokens", loaded.config.max_position_embeddings);
+    // A vocabulary of the same size may hold other words. A folder without one is believed.
+    let other = Tokenizer::from_folder(folder).ok().and_then(|own| prepared.tokenizer.differs_from(&own));
+    if let Some(token) = other {
+        let why = format!("has another vocabulary: `{token}` is not the same token in both");
+        return Err(differs(why, "a teacher must read the same tokens as its student"));
+    }
+    if loaded.config.longest() < student.longest() {
+        let why = format!("reads at most {} tokens", loaded.config.longest());
         return Err(differs(why, "shorten the sequences: `data: squad(max_length: …)`"));
     }
     let fits = prepared.task.fit_teacher(loaded.model, &loaded.config);
@@ -230,7 +235,7 @@ fn read_model<T: Prepare>(
     if !loaded.unused.is_empty() {
         notes.push(format!("not used: {}", loaded.unused.join(", ")));
     }
-    let tokenizer = tokenizer.map_err(|d| vec![d])?;
+    let tokenizer = tokenizer.map_err(|d| vec![d])?.of_family(loaded.config.family());
     Ok(ModelParts { model: loaded.model, config: loaded.config, tokenizer, head, new_head })
 }
 
@@ -264,15 +269,12 @@ fn data_folder<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<&'a P
 
 /// Refuses sequences that are longer than the model's.
 fn check_length(max_length: usize, config: &BertConfig) -> Result<(), Diagnostic> {
-    if max_length <= config.max_position_embeddings {
+    if max_length <= config.longest() {
         return Ok(());
     }
     Err(Diagnostic::unlocated(
         Code::FlagValue,
-        format!(
-            "sequences of {max_length} tokens are longer than the model's {}",
-            config.max_position_embeddings
-        ),
+        format!("sequences of {max_length} tokens are longer than the model's {}", config.longest()),
     )
-    .help(format!("use `--max-seq-len {}`", config.max_position_embeddings)))
+    .help(format!("use `--max-seq-len {}`", config.longest())))
 }

@@ -23,11 +23,11 @@ impl Prepare for QuestionAnswering {
         let mut split = match places.data {
             Data::BuiltinReading { train, dev } => builtin::generate(*train, *dev, places.seed),
             Data::SquadV2 { .. } => {
-                let folder = data_folder(places, "squad_v2", "train*.json and dev*.json")?;
+                let folder = data_folder(places, "squad_v2", "train* and dev* files (json, parquet)")?;
                 squad::read_folder(folder, places.need, Version::Two, sources)?
             }
             _ => {
-                let folder = data_folder(places, "squad", "train*.json and dev*.json")?;
+                let folder = data_folder(places, "squad", "train* and dev* files (json, parquet)")?;
                 squad::read_folder(folder, places.need, Version::One, sources)?
             }
         };
@@ -58,7 +58,7 @@ impl Prepare for QuestionAnswering {
             Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
                 Windows { max_length: *max_length, doc_stride: *doc_stride }
             }
-            _ => Windows { max_length: 128.min(config.max_position_embeddings), doc_stride: 32 },
+            _ => Windows { max_length: 128.min(config.longest()), doc_stride: 32 },
         };
         check_length(windows.max_length, config)?;
         let mut windows_of = |questions: &[Question]| match places.data {

@@ -250,7 +250,9 @@ fn layers(layers: &Layers, table: Option<&ParameterTable>, refusals: &mut Refusa
             return None;
         }
     };
-    let names = dropped.iter().map(|l| format!("bert.encoder.layer.{l}"));
+    // What the layers of this model are called; a BERT's, if it is not known.
+    let stem = table.and_then(ParameterTable::layer_stem).unwrap_or("bert.encoder.layer.");
+    let names = dropped.iter().map(|l| format!("{stem}{l}"));
     Some(modifier("LayerPruningModifier", [("layers", words(names))]))
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::params::ParameterTable;
-use crate::params::builtin::{Head, bert, well_known};
+use crate::params::builtin::{Head, well_known_table};
 use crate::yaml::recipe::{Collected, Datum, Fields};
 
 use super::Options;
@@ -61,7 +61,7 @@ impl Context {
         }
         let given = options.parameters.clone();
         let found = || options.find_model.and_then(|find| find(&model));
-        let table = given.clone().or_else(found).or_else(|| Some(bert(&well_known(&model)?, head(&data))));
+        let table = given.clone().or_else(found).or_else(|| well_known_table(&model, head(&data)));
         Context {
             name: identifier(&stem),
             first: collected.first,

@@ -1,0 +1,263 @@
+//! Parquet files as `datasets` writes them: columns by name, row by row, and the names of class
+//! labels from the file's own description of itself.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use parquet::basic::{Compression, ConvertedType, Type as Physical};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, reader::RowIter};
+use parquet::schema::types::{Type, TypePtr};
+use serde_json::Value;
+
+use crate::diag::{Code, Diagnostic};
+
+/// An open file.
+pub struct Parquet {
+    path: PathBuf,
+    reader: SerializedFileReader<File>,
+    columns: Vec<String>,
+    classes: HashMap<String, Vec<String>>,
+}
+
+impl std::fmt::Debug for Parquet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parquet").field("path", &self.path).field("columns", &self.columns).finish()
+    }
+}
+
+impl Parquet {
+    /// Opens a file and reads what it says of itself.
+    ///
+    /// # Errors
+    /// A file that is none, was cut off, holds no row, or is compressed in a way that is not known.
+    pub fn open(path: &Path) -> Result<Self, Diagnostic> {
+        guarded(path, || Self::described(path))
+    }
+
+    fn described(path: &Path) -> Result<Self, Diagnostic> {
+        let file = File::open(path).map_err(|e| unreadable(path, &e.to_string()))?;
+        let reader = SerializedFileReader::new(file).map_err(|e| unreadable(path, &why(&e)))?;
+        let metadata = reader.metadata();
+        let codecs = metadata.row_groups().iter().flat_map(|group| group.columns());
+        let codec = codecs.map(|column| column.compression()).find(|codec| !is_known(*codec));
+        if let Some(codec) = codec {
+            let name = format!("{codec:?}");
+            let name = name.split('(').next().unwrap_or("");
+            return Err(unreadable(path, &format!("its pages are compressed with {name}"))
+                .help("write it anew with Snappy, Zstandard or no compression"));
+        }
+        if metadata.file_metadata().num_rows() <= 0 {
+            return Err(Diagnostic::unlocated(Code::DataEmpty, format!("`{}` is empty", path.display()))
+                .help("is it the right file, and was it downloaded to its end?"));
+        }
+        let fields = metadata.file_metadata().schema().get_fields();
+        let columns = fields.iter().map(|field| field.name().to_owned()).collect();
+        let classes = metadata
+            .file_metadata()
+            .key_value_metadata()
+            .and_then(|pairs| pairs.iter().find(|pair| pair.key == "huggingface"))
+            .and_then(|pair| pair.value.as_deref())
+            .map(classes)
+            .unwrap_or_default();
+        Ok(Parquet { path: path.to_owned(), reader, columns, classes })
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Whether a column holds numbers of classes whose names the file knows; -1 is then no class.
+    pub fn is_class(&self, column: &str) -> bool {
+        self.classes.contains_key(column)
+    }
+
+    /// The rows of these columns as texts; numbers of classes by their names.
+    ///
+    /// # Errors
+    /// A row that cannot be read, or has neither text nor number in one of the columns.
+    pub fn texts(&self, columns: &[&str]) -> Result<Vec<Vec<String>>, Diagnostic> {
+        let mut rows = Vec::new();
+        self.each(columns, |row, fields| {
+            let cells = columns.iter().zip(fields).map(|(column, field)| self.text(row, column, &field));
+            rows.push(cells.collect::<Result<_, _>>()?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Hands over the fields of these columns, row by row, with the number of the row, from 1.
+    ///
+    /// # Errors
+    /// A column that is not there, a page that cannot be read, or what `take` finds wrong.
+    pub fn each(
+        &self,
+        columns: &[&str],
+        take: impl FnMut(usize, Vec<Field>) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        guarded(&self.path, || self.walk(columns, take))
+    }
+
+    fn walk(
+        &self,
+        columns: &[&str],
+        mut take: impl FnMut(usize, Vec<Field>) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let broken = |e: ParquetError| unreadable(&self.path, &why(&e));
+        let schema = self.reader.metadata().file_metadata().schema();
+        let wanted = columns.iter().map(|name| self.column(schema, name)).collect::<Result<Vec<_>, _>>()?;
+        let projection = Type::group_type_builder(schema.name()).with_fields(wanted).build();
+        let projection = projection.map_err(broken)?;
+        let mut number = 0;
+        for group in 0..self.reader.num_row_groups() {
+            let group = self.reader.get_row_group(group).map_err(broken)?;
+            for row in RowIter::from_row_group(Some(projection.clone()), &*group).map_err(broken)? {
+                number += 1;
+                // In the order of the projection, which is that of `columns`.
+                take(
+                    number,
+                    row.map_err(broken)?.into_columns().into_iter().map(|(_, field)| field).collect(),
+                )?;
+            }
+        }
+        // A page may end before it should without being broken.
+        let promised = self.reader.metadata().file_metadata().num_rows();
+        if number as i64 != promised {
+            return Err(unreadable(&self.path, &format!("it promises {promised} rows and holds {number}")));
+        }
+        Ok(())
+    }
+
+    /// A column's part of the schema, if it is of a shape that can be read.
+    fn column(&self, schema: &Type, name: &str) -> Result<TypePtr, Diagnostic> {
+        let found = schema.get_fields().iter().find(|field| field.name() == name);
+        let found = found.ok_or_else(|| {
+            let message = format!("`{}` has no column `{name}`", self.path.display());
+            Diagnostic::unlocated(Code::ColumnMissing, message)
+                .help(format!("its columns are {}", self.columns.join(", ")))
+        })?;
+        if is_sound(found) {
+            return Ok(found.clone());
+        }
+        Err(self.other(name, "is of a kind that is not read"))
+    }
+
+    fn text(&self, row: usize, column: &str, field: &Field) -> Result<String, Diagnostic> {
+        let class = |number: i64| {
+            let names = self.classes.get(column)?;
+            names.get(usize::try_from(number).ok()?).cloned()
+        };
+        let whole = |number: i64| class(number).unwrap_or_else(|| number.to_string());
+        Ok(match field {
+            Field::Str(text) => text.trim().to_owned(),
+            Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+                Ok(text) => text.trim().to_owned(),
+                Err(_) => return Err(self.other(column, &format!("holds no UTF-8 text in row {row}"))),
+            },
+            Field::Bool(value) => value.to_string(),
+            Field::Byte(n) => whole(i64::from(*n)),
+            Field::Short(n) => whole(i64::from(*n)),
+            Field::Int(n) => whole(i64::from(*n)),
+            Field::Long(n) => whole(*n),
+            Field::UByte(n) => whole(i64::from(*n)),
+            Field::UShort(n) => whole(i64::from(*n)),
+            Field::UInt(n) => whole(i64::from(*n)),
+            Field::Float(n) => format!("{n:?}"),
+            Field::Double(n) => format!("{n:?}"),
+            Field::Null => {
+                let message = format!("row {row} of `{}` has nothing for `{column}`", self.path.display());
+                return Err(Diagnostic::unlocated(Code::ColumnMissing, message)
+                    .help("every row needs a text or a number in each column that is read"));
+            }
+            _ => return Err(self.other(column, "holds neither text nor numbers")),
+        })
+    }
+
+    /// A column that holds something else than it should.
+    pub fn other(&self, column: &str, why: &str) -> Diagnostic {
+        let message = format!("the column `{column}` of `{}` {why}", self.path.display());
+        Diagnostic::unlocated(Code::ParquetColumn, message).help("is it the column that you mean?")
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+thread_local! {
+    /// Whether this thread reads a file that may be damaged.
+    static READS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a part of the reading. The library that reads asserts what a damaged file does not keep: that is
+/// an error of the file here, said once and without a stack.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !READS.get() {
+                before(info);
+            }
+        }));
+    });
+    let outer = READS.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    READS.set(outer);
+    result.unwrap_or_else(|_| Err(unreadable(path, "its parts contradict each other")))
+}
+
+fn is_known(codec: Compression) -> bool {
+    matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+}
+
+/// Whether the reader of records knows what to do with a type: values, groups of them and lists.
+fn is_sound(kind: &Type) -> bool {
+    if kind.is_primitive() {
+        return kind.get_physical_type() != Physical::INT96;
+    }
+    let fields = kind.get_fields();
+    let is_list = kind.get_basic_info().converted_type() == ConvertedType::LIST;
+    let is_map =
+        matches!(kind.get_basic_info().converted_type(), ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE);
+    let repeated = |field: &TypePtr| {
+        let info = field.get_basic_info();
+        info.has_repetition() && info.repetition() == parquet::basic::Repetition::REPEATED
+    };
+    !is_map
+        && !fields.is_empty()
+        && (!is_list || (fields.len() == 1 && repeated(&fields[0])))
+        && fields.iter().all(|f| is_sound(f))
+}
+
+/// The names of class labels by column, from the description that `datasets` leaves in its files.
+fn classes(description: &str) -> HashMap<String, Vec<String>> {
+    let value: Value = serde_json::from_str(description).unwrap_or_default();
+    let features = value.pointer("/info/features").and_then(Value::as_object);
+    let class = |(column, feature): (&String, &Value)| {
+        let names = feature.get("names")?.as_array()?;
+        let names: Option<Vec<String>> = names.iter().map(|n| n.as_str().map(str::to_owned)).collect();
+        Some((column.clone(), names?))
+    };
+    features.into_iter().flatten().filter_map(class).collect()
+}
+
+/// What went wrong, without the names of Rust types.
+fn why(error: &ParquetError) -> String {
+    match error {
+        ParquetError::General(why) | ParquetError::EOF(why) | ParquetError::NYI(why) => why.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn unreadable(path: &Path, why: &str) -> Diagnostic {
+    Diagnostic::unlocated(Code::ParquetNotReadable, format!("cannot read `{}`: {why}", path.display()))
+        .help("is it a whole Parquet file? compare its size with the original")
+}

@@ -1,0 +1,302 @@
+//! Models by name: a folder on this machine, the cache that all Hugging Face programs share, or the
+//! hub itself.
+//!
+//! The network is asked last, and only for the files that a model needs. `HF_HOME`, `HF_HUB_CACHE`,
+//! `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean to other programs.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use hf_hub::api::Progress;
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Cache, Repo};
+
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::params::builtin::WELL_KNOWN;
+use crate::params::cache;
+
+/// Hears which file is fetched, and how many of its bytes there are: done, then all.
+pub type Watch<'a> = dyn FnMut(&str, u64, u64) + 'a;
+
+/// Where the hub is, unless `HF_ENDPOINT` says otherwise.
+const HUB: &str = "https://huggingface.co";
+
+/// How often a download that breaks off is taken up again.
+const RETRIES: usize = 2;
+
+/// The index of a model in several files.
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The folder that a name means. `offline` forbids the network; so may the environment.
+///
+/// # Errors
+/// A name that is neither a folder nor a model's, a model that is not on this machine and may not or
+/// cannot be fetched.
+pub fn resolve(name: &Path, offline: bool, watch: &mut Watch) -> Result<PathBuf, Diagnostic> {
+    if name.exists() {
+        return Ok(name.to_owned());
+    }
+    // A path that goes wrong at its end is no name: `models/typo` where `models` is a folder.
+    let astray = name.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
+    let Some(name) = name.to_str().filter(|name| !astray && cache::is_hub_name(name)) else {
+        return Err(Diagnostic::unlocated(
+            Code::ModelNotFound,
+            format!("the model `{}` does not exist", name.display()),
+        )
+        .help("give a Hugging Face folder, or a model's name on the hub"));
+    };
+    let cached = cache::find(name);
+    let lacks = match &cached {
+        Some(folder) => match cache::lacks(folder) {
+            None => return Ok(folder.clone()),
+            Some(file) => format!("the cache holds `{name}` without {file}"),
+        },
+        None => format!("the model `{name}` is not on this machine"),
+    };
+    if offline || cache::is_offline() {
+        let who = if offline { "`--offline`" } else { "`HF_HUB_OFFLINE`" };
+        return Err(Diagnostic::unlocated(
+            Code::ModelOffline,
+            format!("{lacks}, and {who} forbids the network"),
+        )
+        .help("fetch it once with the network, or give its folder with `--model DIR`"));
+    }
+    let Some(root) = cache::root() else {
+        return Err(Diagnostic::unlocated(
+            Code::ModelOffline,
+            format!("{lacks}, and there is no cache folder"),
+        )
+        .help("set `HF_HOME` to a folder"));
+    };
+    fetch(name, root, watch)
+}
+
+/// Fetches what a model needs and the cache lacks.
+fn fetch(name: &str, root: PathBuf, watch: &mut Watch) -> Result<PathBuf, Diagnostic> {
+    let endpoint = cache::variable("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned());
+    let endpoint = endpoint.trim_end_matches('/').to_owned();
+    let shown = endpoint.clone();
+    let failed = |file: &str, e: &ApiError| refused(name, file, &shown, e);
+    let api = ApiBuilder::from_cache(Cache::new(root.clone()))
+        .with_endpoint(endpoint)
+        .with_token(token())
+        .with_progress(false)
+        .with_retries(RETRIES)
+        .build()
+        .map_err(|e| failed("", &e))?;
+    let repository = api.repo(Repo::model(name.to_owned()));
+    let info = repository.info().map_err(|e| failed("", &e))?;
+    let there: BTreeSet<&str> = info.siblings.iter().map(|file| file.rfilename.as_str()).collect();
+    for file in needed(name, &there)? {
+        get(&repository, &root, name, file, &failed, watch)?;
+    }
+    // The parts of a model in several files stand in its index.
+    if there.contains(INDEX) && !there.contains("model.safetensors") {
+        let index = get(&repository, &root, name, INDEX, &failed, watch)?;
+        for part in parts(&index) {
+            if !there.contains(part.as_str()) {
+                return Err(lacking(name, &part));
+            }
+            get(&repository, &root, name, &part, &failed, watch)?;
+        }
+    }
+    let folder = cache::find_in(&root, name);
+    folder.ok_or_else(|| incomplete(name, "config.json", "it is not in the cache after it was fetched"))
+}
+
+/// The files that are wanted of those that are there.
+fn needed<'a>(name: &str, there: &BTreeSet<&'a str>) -> Result<Vec<&'a str>, Diagnostic> {
+    let one = |file: &str| there.get(file).copied();
+    let mut files = vec![one("config.json").ok_or_else(|| lacking(name, "config.json"))?];
+    match (one("model.safetensors"), one(INDEX)) {
+        (Some(whole), _) => files.push(whole),
+        (None, Some(index)) => files.push(index),
+        (None, None) if there.contains("pytorch_model.bin") => {
+            return Err(Diagnostic::unlocated(
+                Code::ModelNotReadable,
+                format!("`{name}` holds its weights as pytorch_model.bin only, so nothing was fetched"),
+            )
+            .help(
+                "a pickle can run code when it is opened; convert it once, where you trust it, with \
+                 Python: AutoModel.from_pretrained(NAME).save_pretrained(DIR), and give `--model DIR`",
+            ));
+        }
+        (None, None) => return Err(lacking(name, "model.safetensors")),
+    }
+    let pair = || Some(vec![one("vocab.json")?, one("merges.txt")?]);
+    let words = || one("vocab.txt").map(|file| vec![file]);
+    let tokenizer = one("tokenizer.json").map(|file| vec![file]).or_else(words).or_else(pair);
+    files.extend(tokenizer.ok_or_else(|| lacking(name, "tokenizer.json"))?);
+    files.extend(one("tokenizer_config.json"));
+    // Weights last: whatever else is wrong is found before the large download.
+    files.sort_by_key(|file| file.ends_with(".safetensors"));
+    Ok(files)
+}
+
+/// The files that an index names; those of an index that cannot be read are complained of where the
+/// folder is read.
+fn parts(index: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(index).unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let map = value.get("weight_map").and_then(|map| map.as_object());
+    let names = map.into_iter().flat_map(|map| map.values()).filter_map(|file| file.as_str());
+    names.filter(|file| Path::new(file).file_name() == Some(file.as_ref())).map(str::to_owned).collect()
+}
+
+/// A file in the cache, fetched if it is not there.
+fn get(
+    repository: &ApiRepo,
+    root: &Path,
+    name: &str,
+    file: &str,
+    failed: &dyn Fn(&str, &ApiError) -> Diagnostic,
+    watch: &mut Watch,
+) -> Result<PathBuf, Diagnostic> {
+    if let Some(path) =
+        cache::find_in(root, name).map(|folder| folder.join(file)).filter(|path| path.exists())
+    {
+        return Ok(path);
+    }
+    let mut size = 0;
+    let counter = Counter { file, done: 0, all: 0, size: &mut size, watch };
+    let path = repository.download_with_progress(file, counter).map_err(|e| failed(file, &e))?;
+    let length = std::fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
+    if length != size {
+        // The next run begins this file anew.
+        let blob = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let _ = std::fs::remove_file(&path);
+        let _ = std::fs::remove_file(blob);
+        return Err(incomplete(name, file, &format!("{length} of {size} bytes arrived")));
+    }
+    Ok(path)
+}
+
+struct Counter<'a, 'b> {
+    file: &'a str,
+    done: u64,
+    all: u64,
+    size: &'a mut u64,
+    watch: &'a mut Watch<'b>,
+}
+
+impl Progress for Counter<'_, '_> {
+    fn init(&mut self, size: usize, _: &str) {
+        (self.done, self.all) = (0, size as u64);
+        *self.size = size as u64;
+        (self.watch)(self.file, 0, self.all);
+    }
+
+    fn update(&mut self, size: usize) {
+        self.done += size as u64;
+        (self.watch)(self.file, self.done, self.all);
+    }
+
+    fn finish(&mut self) {
+        (self.watch)(self.file, self.all, self.all);
+    }
+}
+
+/// The user's token: `HF_TOKEN`, else what `hf auth login` left.
+fn token() -> Option<String> {
+    let file = cache::variable("HF_TOKEN_PATH").map(PathBuf::from);
+    let file = file.or_else(|| Some(cache::home()?.join("token")));
+    let left = || std::fs::read_to_string(file?).ok();
+    let token = cache::variable("HF_TOKEN").or_else(left)?.trim().to_owned();
+    (!token.is_empty()).then_some(token)
+}
+
+/// What the hub or the way to it says no with.
+fn refused(name: &str, file: &str, endpoint: &str, error: &ApiError) -> Diagnostic {
+    let what = if file.is_empty() { format!("`{name}`") } else { format!("{file} of `{name}`") };
+    let why = root_cause(error);
+    match status(&why) {
+        Some(404) => {
+            let near = nearest(name, WELL_KNOWN.iter().copied());
+            let help = near.map_or("compare the name with the model's page".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            });
+            Diagnostic::unlocated(Code::ModelUnknown, format!("{endpoint} has no {what}")).help(help)
+        }
+        Some(code @ (401 | 403)) => Diagnostic::unlocated(
+            Code::ModelRefused,
+            format!("{endpoint} does not give {what} without permission (status {code})"),
+        )
+        .help(
+            "is the name right? if it is private or gated, accept its terms on its page and set `HF_TOKEN`",
+        ),
+        Some(code) => Diagnostic::unlocated(
+            Code::HubUnreachable,
+            format!("{endpoint} answers status {code} when asked for {what}"),
+        )
+        .help("try again later, or give a folder with `--model DIR`"),
+        None => match error {
+            ApiError::TooManyRetries(_) | ApiError::InvalidResume => incomplete(name, file, &why),
+            ApiError::IoError(_) => incomplete(name, file, &why),
+            _ => Diagnostic::unlocated(
+                Code::HubUnreachable,
+                format!("{endpoint} cannot be asked for {what}: {why}"),
+            )
+            .help("is there a network? `--offline` uses folders and the cache alone"),
+        },
+    }
+}
+
+fn root_cause(error: &ApiError) -> String {
+    match error {
+        ApiError::TooManyRetries(inner) => root_cause(inner),
+        ApiError::RequestError(inner) => inner.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// The status of an answer, which the client puts in words.
+fn status(why: &str) -> Option<u16> {
+    why.strip_prefix("http status: ")?.split_whitespace().next()?.parse().ok()
+}
+
+fn lacking(name: &str, file: &str) -> Diagnostic {
+    Diagnostic::unlocated(Code::ModelUnknown, format!("`{name}` holds no {file} on the hub"))
+        .help("is it a model for PyTorch? a model needs config.json, model.safetensors and a tokenizer")
+}
+
+fn incomplete(name: &str, file: &str, why: &str) -> Diagnostic {
+    Diagnostic::unlocated(
+        Code::DownloadIncomplete,
+        format!("{file} of `{name}` was not fetched to its end: {why}"),
+    )
+    .help("run the command again: it goes on where the download broke off")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(there: &[&'static str]) -> Result<Vec<&'static str>, Diagnostic> {
+        needed("org/model", &there.iter().copied().collect())
+    }
+
+    #[test]
+    fn only_what_a_model_needs_is_wanted_and_the_weights_come_last() {
+        let all = ["README.md", "config.json", "model.safetensors", "onnx/model.onnx", "pytorch_model.bin"];
+        let words = ["vocab.txt", "tf_model.h5"];
+        let there = [&all[..], &words[..]].concat();
+        assert_eq!(wanted(&there).unwrap(), ["config.json", "vocab.txt", "model.safetensors"]);
+        let parts = ["config.json", INDEX, "vocab.json", "merges.txt", "model-1.safetensors"];
+        assert_eq!(wanted(&parts).unwrap(), ["config.json", INDEX, "vocab.json", "merges.txt"]);
+    }
+
+    #[test]
+    fn a_pickle_alone_is_refused_before_it_is_fetched() {
+        let error = wanted(&["config.json", "pytorch_model.bin", "vocab.txt"]).unwrap_err();
+        assert_eq!(error.code, Code::ModelNotReadable);
+        assert!(error.help.unwrap().contains("save_pretrained"));
+        assert_eq!(wanted(&["config.json", "tf_model.h5"]).unwrap_err().code, Code::ModelUnknown);
+        assert_eq!(wanted(&["model.safetensors"]).unwrap_err().code, Code::ModelUnknown);
+    }
+
+    #[test]
+    fn a_status_is_read_from_the_clients_words() {
+        assert_eq!(status("http status: 401"), Some(401));
+        assert_eq!(status("io: Connection refused"), None);
+    }
+}
