@@ -66,6 +66,8 @@ struct Study {
     prepared: Prepared<QuestionAnswering>,
     device: Device,
     schedule: Schedule,
+    /// The stage of the statement, for seeds.
+    stage: usize,
     statement: Prune,
     obs: Obs,
 }
@@ -131,12 +133,11 @@ fn main() {
 fn study(arguments: &Arguments) -> Result<Study, Vec<Diagnostic>> {
     let compiled = compile("quickstart", QUICKSTART, &NoFiles, Options::default());
     let mut schedule = compiled.schedule.ok_or(compiled.diagnostics)?;
-    let branches = schedule.stages.iter().flat_map(|s| &s.prune);
-    let found = branches.filter_map(|p| match &p.by {
-        Criterion::Obs(obs) => Some((p.clone(), obs.clone())),
+    let first = schedule.stages.iter().enumerate().find_map(|(stage, s)| match s.prune.first() {
+        Some(prune @ Prune { by: Criterion::Obs(obs), .. }) => Some((stage, prune.clone(), obs.clone())),
         _ => None,
     });
-    let (statement, obs) = found.clone().next().expect("the quickstart prunes by obs");
+    let (stage, statement, obs) = first.expect("the quickstart prunes by obs");
     let obs = Obs { block: 50, ..obs };
     schedule.stages.truncate(1);
     let device = device::open("cpu").map_err(|d| vec![d])?;
@@ -171,7 +172,7 @@ fn study(arguments: &Arguments) -> Result<Study, Vec<Diagnostic>> {
         folder::finish(&kept, &prepared.model, &prepared.config, &prepared.tokenizer, &schedule)
             .map_err(|d| vec![d])?;
     }
-    Ok(Study { prepared, device, schedule, statement, obs })
+    Ok(Study { prepared, device, schedule, stage, statement, obs })
 }
 
 fn measure(study: &Study, title: &str, ways: Vec<(String, Criterion)>, levels: &[f64]) -> Trials {
@@ -179,7 +180,7 @@ fn measure(study: &Study, title: &str, ways: Vec<(String, Criterion)>, levels: &
         task: &study.prepared.task,
         device: &study.device,
         name: &study.schedule.name,
-        seed: seed_of(study.schedule.seed, 0, 0),
+        seed: seed_of(study.schedule.seed, study.stage, 0),
     };
     let observer: &mut dyn Observer = &mut Unwatched;
     let dense = oneshot.evaluate(&study.prepared.model, observer);
