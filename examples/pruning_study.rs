@@ -20,6 +20,7 @@ use obert::output::folder;
 use obert::output::trials::{Trials, Way};
 use obert::schedule::Schedule;
 use obert::schedule::ir::{Criterion, Data, Obs, Prune, Update};
+use obert::task::Task;
 use obert::task::data::cache::Making;
 use obert::task::data::squad::Need;
 use obert::task::prepare::{Places, Prepared, prepare};
@@ -67,13 +68,14 @@ struct Study {
     prepared: Prepared<QuestionAnswering>,
     device: Device,
     schedule: Schedule,
+    /// The stage of the statement, for seeds.
+    stage: usize,
     statement: Prune,
     obs: Obs,
 }
 
-/// The criteria of the first table and the values of each ablation.
+/// To which sparsities the model is pruned in every way.
 const LEVELS: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
-const FEW_LEVELS: [f64; 3] = [0.7, 0.8, 0.9];
 
 fn main() {
     let arguments = arguments();
@@ -95,34 +97,42 @@ fn main() {
         (format!("exact, 16 × {few}"), own(&|o| (o.recompute, o.gradients) = (16, few))),
     ];
     let blocks = [1, 4, 16, 50, 128].map(|b| (format!("B = {b}"), own(&|o| o.block = b)));
-    let counts = [64, 256, 1024, 4096].map(|n| (format!("m = {n}"), own(&|o| o.gradients = n)));
-    let counts = counts.into_iter().filter(|(_, by)| matches!(by, Criterion::Obs(o) if o.gradients <= 4 * m));
+    let counts = [16, 8, 4, 2, 1].map(|part| (m / part).max(1));
+    let counts = counts.map(|n| (format!("m = {n}"), own(&|o| o.gradients = n)));
     let damps = ["1e-3", "1e-4", "1e-5", "1e-6", "1e-7", "1e-8"];
     let damped = |update| {
-        damps.map(|d| {
-            let name = if update == Update::Exact { "exact" } else { "independent" };
-            let damp = d.parse().expect("a number");
-            (format!("{d}, {name}"), own(&|o| (o.damp, o.update) = (damp, update)))
-        })
+        let damp = |d: &str| d.parse().expect("a number");
+        damps.map(|d| (format!("λ = {d}"), own(&|o| (o.damp, o.update) = (damp(d), update)))).to_vec()
     };
     let recomputed =
         [1, 4, 16].map(|n| (format!("{n} × {few}"), own(&|o| (o.recompute, o.gradients) = (n, few))));
-    let parts: [(&str, &str, Vec<(String, Criterion)>, &[f64]); 5] = [
-        ("criteria", "criterion", criteria, &LEVELS),
-        ("blocks", "block", blocks.to_vec(), &FEW_LEVELS),
-        ("gradients", "gradients", counts.collect(), &FEW_LEVELS),
-        ("damp", "damp", [damped(Update::Independent), damped(Update::Exact)].concat(), &FEW_LEVELS),
-        ("recompute", "estimates", recomputed.to_vec(), &FEW_LEVELS),
+    let usual = format!("λ = {:e}", study.obs.damp);
+    let parts = [
+        ("criteria", format!("By each criterion, {m} gradients, {usual}."), criteria),
+        (
+            "blocks",
+            format!("Over sizes of the Fisher block: exact, {m} gradients, {usual}."),
+            blocks.to_vec(),
+        ),
+        ("gradients", format!("Over numbers of gradients: exact, B = 50, {usual}."), counts.to_vec()),
+        ("damp", format!("Over damps: exact, B = 50, {m} gradients."), damped(Update::Exact)),
+        (
+            "damp-independent",
+            format!("Over damps: independent, B = 50, {m} gradients."),
+            damped(Update::Independent),
+        ),
+        ("recompute", format!("Over estimates in a row: exact, B = 50, {usual}."), recomputed.to_vec()),
     ];
-    let mut section = String::new();
-    for (part, title, ways, levels) in parts {
+    let dense = evaluate(&study);
+    let mut section = format!("\nF1 is {dense:.1} before anything is pruned.\n");
+    for (part, caption, ways) in parts {
         eprintln!("{part}");
-        let trials = measure(&study, title, ways, levels);
+        let trials = measure(&study, ways);
         let file = format!("pruning-study/{}-{part}.svg", arguments.name);
         let path = arguments.docs.join(&file);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder for pictures");
         std::fs::write(&path, trials.curves()).expect("a picture");
-        section.push_str(&format!("\n{}\n![{part}]({file})\n", markdown(&trials, title)));
+        section.push_str(&format!("\n{caption}\n\n{}\n![{part}]({file})\n", markdown(&trials)));
     }
     println!("{section}");
     insert(&arguments.docs.join("pruning-study.md"), &arguments.name, &section);
@@ -132,12 +142,11 @@ fn main() {
 fn study(arguments: &Arguments) -> Result<Study, Vec<Diagnostic>> {
     let compiled = compile("quickstart", QUICKSTART, &NoFiles, Options::default());
     let mut schedule = compiled.schedule.ok_or(compiled.diagnostics)?;
-    let branches = schedule.stages.iter().flat_map(|s| &s.prune);
-    let found = branches.filter_map(|p| match &p.by {
-        Criterion::Obs(obs) => Some((p.clone(), obs.clone())),
+    let first = schedule.stages.iter().enumerate().find_map(|(stage, s)| match s.prune.first() {
+        Some(prune @ Prune { by: Criterion::Obs(obs), .. }) => Some((stage, prune.clone(), obs.clone())),
         _ => None,
     });
-    let (statement, obs) = found.clone().next().expect("the quickstart prunes by obs");
+    let (stage, statement, obs) = first.expect("the quickstart prunes by obs");
     let obs = Obs { block: 50, ..obs };
     schedule.stages.truncate(1);
     let device = device::open("cpu").map_err(|d| vec![d])?;
@@ -171,15 +180,21 @@ fn study(arguments: &Arguments) -> Result<Study, Vec<Diagnostic>> {
         std::fs::create_dir_all(&kept).expect("a folder for the model");
         folder::finish(&kept, &prepared.model, &prepared.config, &prepared.tokenizer).map_err(|d| vec![d])?;
     }
-    Ok(Study { prepared, device, schedule, statement, obs })
+    Ok(Study { prepared, device, schedule, stage, statement, obs })
 }
 
-fn measure(study: &Study, title: &str, ways: Vec<(String, Criterion)>, levels: &[f64]) -> Trials {
+/// F1 of the model as it is.
+fn evaluate(study: &Study) -> f64 {
+    let metrics = study.prepared.task.evaluate(&study.prepared.model, &study.device, &mut |_, _| ());
+    metrics["f1"]
+}
+
+fn measure(study: &Study, ways: Vec<(String, Criterion)>) -> Trials {
     let oneshot = OneShot {
         task: &study.prepared.task,
         device: &study.device,
         name: &study.schedule.name,
-        seed: seed_of(study.schedule.seed, 0, 0),
+        seed: seed_of(study.schedule.seed, study.stage, 0),
     };
     let observer: &mut dyn Observer = &mut Unwatched;
     let dense = oneshot.evaluate(&study.prepared.model, observer);
@@ -187,31 +202,30 @@ fn measure(study: &Study, title: &str, ways: Vec<(String, Criterion)>, levels: &
         prune: Prune { by: by.clone(), ..study.statement.clone() },
         sparsity: level,
     };
-    let trials: Vec<Trial> = ways.iter().flat_map(|(_, by)| levels.iter().map(|l| trial(by, *l))).collect();
+    let trials: Vec<Trial> = ways.iter().flat_map(|(_, by)| LEVELS.iter().map(|l| trial(by, *l))).collect();
     let outcomes = oneshot
         .measure(&study.prepared.model, &trials, observer, &mut |index, outcome| {
-            let (name, f1) = (&ways[index / levels.len()].0, outcome.metrics["f1"]);
+            let (name, f1) = (&ways[index / LEVELS.len()].0, outcome.metrics["f1"]);
             eprintln!("  {name} at {:.1}%: F1 {f1:.1}", outcome.sparsity * 100.0);
         })
         .unwrap_or_else(|e| panic!("{e}"));
-    let ways = ways.into_iter().zip(outcomes.chunks(levels.len())).map(|((name, _), outcomes)| Way {
-        settings: vec![(title.to_owned(), name)],
+    let ways = ways.into_iter().zip(outcomes.chunks(LEVELS.len())).map(|((name, _), outcomes)| Way {
+        settings: vec![("way".to_owned(), name)],
         outcomes: outcomes.to_vec(),
     });
-    Trials { recipe: study.schedule.name.clone(), dense, levels: levels.to_vec(), ways: ways.collect() }
+    Trials { recipe: study.schedule.name.clone(), dense, levels: LEVELS.to_vec(), ways: ways.collect() }
 }
 
 /// F1 of each way at each level.
-fn markdown(trials: &Trials, title: &str) -> String {
+fn markdown(trials: &Trials) -> String {
     let percent = |level: &f64| format!("{}%", (level * 1000.0).round() / 10.0);
     let heads: Vec<String> = trials.levels.iter().map(percent).collect();
-    let mut text = format!("| {title} | {} |\n|---|{}\n", heads.join(" | "), "--:|".repeat(heads.len()));
+    let mut text = format!("| F1 | {} |\n|---|{}\n", heads.join(" | "), "--:|".repeat(heads.len()));
     for way in &trials.ways {
         let figures: Vec<String> = way.outcomes.iter().map(|o| format!("{:.1}", o.metrics["f1"])).collect();
         text.push_str(&format!("| {} | {} |\n", way.settings[0].1, figures.join(" | ")));
     }
-    let dense = trials.dense["f1"];
-    text + &format!("\nF1; {dense:.1} before anything is pruned.\n")
+    text
 }
 
 /// Puts a section between its marks, at the end of the page if it has none.
