@@ -10,7 +10,7 @@ use super::compile::{Compiler, Meaning};
 use super::progress::Watcher;
 use super::{ERRORS, FINE, complain, fail, say};
 use crate::diag::{Code, Diagnostic, Sources};
-use crate::engine::{self, Interpreter, StageResult, device};
+use crate::engine::{self, Estimates, Interpreter, StageResult, device};
 use crate::output::log::RunLog;
 use crate::output::{folder, summary};
 use crate::schedule::Schedule;
@@ -186,6 +186,7 @@ fn execute<T: Prepare>(
         teacher,
         named_teachers,
         limit_steps: args.limit_steps,
+        estimates: Estimates::default(),
     };
     let (model, results) =
         interpreter.run(prepared.model, &mut watcher).map_err(|e| vec![Diagnostic::from(e)])?;

@@ -3,8 +3,9 @@
 //! - [`interpreter`]: stage after stage, branches beside them;
 //! - [`stage`]: the steps of a stage, with what happens before each;
 //! - [`pruner`]: one pruning event, by any criterion;
-//! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for, and
-//!   [`calibration`] of how far the other weights move;
+//! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for
+//!   ([`estimation`]: on the host or on the device), and [`calibration`] of how far the other weights
+//!   move;
 //! - [`movement`]: scores that accumulate while a stage trains;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
@@ -17,6 +18,7 @@
 mod calibration;
 pub mod device;
 mod error;
+mod estimation;
 pub mod events;
 mod gradients;
 pub mod interpreter;
@@ -30,6 +32,7 @@ mod support;
 mod surgery;
 
 pub use error::EngineError;
+pub use estimation::Estimates;
 pub use interpreter::Interpreter;
 pub use results::StageResult;
 pub use support::missing;

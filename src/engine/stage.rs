@@ -16,6 +16,7 @@ use crate::task::metric::Metrics;
 use crate::task::{Output, Task, parameters};
 
 use super::EngineError;
+use super::estimation::Estimates;
 use super::events::{Event, Observer, Work};
 use super::gradients;
 use super::masks::Masks;
@@ -35,6 +36,8 @@ pub struct StageRun<'a, T: Task> {
     pub device: &'a Device,
     pub teacher: Option<T::Model>,
     pub limit_steps: Option<u64>,
+    /// Where the surgeon's estimates live.
+    pub estimates: Estimates,
 }
 
 /// What pruning changes besides the model.
@@ -309,6 +312,7 @@ impl<T: Task> StageRun<'_, T> {
             step: event.step,
             device: &training,
             plain: self.device,
+            estimates: self.estimates,
             movements,
             seed: self.draw(2 + event.prune as u64, event.step),
         };

@@ -1,5 +1,6 @@
 //! What needs the engine: numbers against golden files, training, pruning, the binary's runs.
 
+mod device;
 mod examples;
 mod golden;
 mod golden_obs;

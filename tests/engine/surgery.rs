@@ -7,8 +7,8 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use obert::diag::Diagnostic;
-use obert::engine::Interpreter;
 use obert::engine::events::{Event, Observer, Work};
+use obert::engine::{Estimates, Interpreter};
 use obert::params::Selector;
 use obert::schedule::ir::{
     Criterion, Data, Model, Obs, Pattern, Precision, Prune, Rank, Stage, Targets, Train, Update,
@@ -18,8 +18,8 @@ use obert::task::metric::Metrics;
 use obert::task::parameters::{self, Values};
 use obert::task::{Output, Task};
 
-const INPUTS: usize = 8;
-const HIDDEN: usize = 12;
+pub const INPUTS: usize = 8;
+pub const HIDDEN: usize = 12;
 const OUTPUTS: usize = 4;
 
 /// Two linear layers without anything between them.
@@ -95,7 +95,7 @@ impl Observer for Heard {
     }
 }
 
-fn obs() -> Obs {
+pub fn obs() -> Obs {
     Obs {
         gradients: 24,
         block: 8,
@@ -110,7 +110,7 @@ fn obs() -> Obs {
     }
 }
 
-fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {
+pub fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {
     Prune {
         targets: Targets { selector: Selector::Glob("*.weight".into()), expect: None },
         window: Window::once("0 epochs".parse().unwrap()),
@@ -123,15 +123,20 @@ fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {
 }
 
 /// A run of one stage; its learning rate is zero, so that weights stand still but for pruning.
-struct Came {
+pub struct Came {
     before: Values,
-    after: Values,
+    pub after: Values,
     events: Vec<Event>,
     asked: Vec<Vec<usize>>,
     dropout: Vec<Option<u64>>,
 }
 
 fn run(prune: Prune, length: &str, examples: usize) -> Came {
+    run_on(prune, length, examples, &Device::flex(), Estimates::default())
+}
+
+/// The same on a device, with estimates as they are asked for.
+pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, estimates: Estimates) -> Came {
     let task = Regression { examples, asked: RefCell::default(), dropout: RefCell::default() };
     let stage = Stage {
         name: "only".into(),
@@ -169,10 +174,9 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
         expect: vec![],
         parameters: vec![],
     };
-    let device = Device::flex();
     let model = Toy {
-        first: LinearConfig::new(INPUTS, HIDDEN).init(&device),
-        second: LinearConfig::new(HIDDEN, OUTPUTS).init(&device),
+        first: LinearConfig::new(INPUTS, HIDDEN).init(device),
+        second: LinearConfig::new(HIDDEN, OUTPUTS).init(device),
     };
     let mut before = parameters::read(&model, |_| true);
     for (p, (_, values)) in before.iter_mut().enumerate() {
@@ -182,10 +186,11 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
     let interpreter = Interpreter {
         task: &task,
         schedule: &schedule,
-        device,
+        device: device.clone(),
         teacher: None,
         named_teachers: Default::default(),
         limit_steps: None,
+        estimates,
     };
     let mut heard = Heard::default();
     let (model, _) = interpreter.run(model, &mut heard).unwrap();
@@ -194,7 +199,7 @@ fn run(prune: Prune, length: &str, examples: usize) -> Came {
     Came { before, after, events: heard.0, asked, dropout }
 }
 
-fn pruned(came: &Came) -> (f64, Vec<f64>) {
+pub fn pruned(came: &Came) -> (f64, Vec<f64>) {
     let found = came.events.iter().find_map(|e| match e {
         Event::Pruned { sparsity, lengths, .. } => Some((*sparsity, lengths.clone())),
         _ => None,
@@ -202,11 +207,11 @@ fn pruned(came: &Came) -> (f64, Vec<f64>) {
     found.unwrap()
 }
 
-fn zeros(values: &[f32]) -> Vec<bool> {
+pub fn zeros(values: &[f32]) -> Vec<bool> {
     values.iter().map(|w| *w == 0.0).collect()
 }
 
-const MATRICES: [&str; 2] = ["first.weight", "second.weight"];
+pub const MATRICES: [&str; 2] = ["first.weight", "second.weight"];
 
 #[test]
 fn gradients_are_of_batches_that_do_not_repeat_without_dropout_in_an_order_of_their_own() {
