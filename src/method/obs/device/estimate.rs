@@ -13,6 +13,8 @@ use super::product::Products;
 
 /// Numbers of the largest tensor at work: 64 MiB.
 const NUMBERS: usize = 1 << 24;
+/// Most matrices of one product: graphics adapters count them in sixteen bits.
+const MATRICES: usize = 1 << 15;
 
 /// The estimate of one parameter's Fisher matrix.
 ///
@@ -47,6 +49,8 @@ impl DeviceEstimate {
     /// time.
     pub fn new(count: usize, block: usize, chunk: usize, device: &Device) -> Self {
         let most = (NUMBERS / (block * block.max(chunk))).max(1);
+        // Blocks of one weight ask for no matrix product.
+        let most = if block > 1 { most.min(MATRICES) } else { most };
         let most = if most > ALIGNED { most / ALIGNED * ALIGNED } else { most };
         Self::in_slices(count, block, chunk, most, device)
     }

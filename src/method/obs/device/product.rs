@@ -27,6 +27,9 @@ impl Products {
     /// `Σ g gᵀ` of every block, `[blocks][B][B]`, from gradients `[k][blocks · B]`.
     pub fn gram(&mut self, rows: Tensor<2>, block: usize) -> Tensor<3> {
         let [count, width] = rows.dims();
+        if block == 1 {
+            return rows.square().sum_dim(0).reshape([width, 1, 1]);
+        }
         let shape = [count, width / block, block];
         let rounds = *self.rounds.entry(shape).or_insert_with(|| {
             let probe = || Tensor::full(shape, PROBE, &rows.device());
