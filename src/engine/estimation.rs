@@ -37,7 +37,7 @@ pub enum Estimated {
     /// By the host's kernels.
     Host(Estimate),
     /// As tensors of a device.
-    Device(DeviceEstimate),
+    Device(Box<DeviceEstimate>),
 }
 
 impl Estimated {
@@ -49,7 +49,7 @@ impl Estimated {
             Precision::Bf16 => obs::Precision::Half,
         };
         match device {
-            Some(device) => Estimated::Device(DeviceEstimate::new(count, obs.block, rows, device)),
+            Some(device) => Estimated::Device(Box::new(DeviceEstimate::new(count, obs.block, rows, device))),
             None => {
                 Estimated::Host(Estimate::with_precision(count, obs.block, obs.gradients, rows, precision))
             }
@@ -108,6 +108,38 @@ impl Sink for Vec<Estimated> {
         match &mut self[index] {
             Estimated::Host(estimate) => estimate.add(&to_hugging_face(gradient, transposed)),
             Estimated::Device(estimate) => estimate.add(flat_hugging_face(gradient, transposed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::ir::Update;
+
+    #[test]
+    fn estimates_are_tensors_where_gradients_are_unless_the_host_serves_them_better() {
+        let obs = Obs {
+            gradients: 64,
+            block: 16,
+            damp: 1e-7,
+            batch: 1,
+            recompute: 1,
+            update: Update::Exact,
+            memory: None,
+            raise_damp: false,
+            precision: Precision::F32,
+            correlated: false,
+        };
+        let cpu = Device::flex();
+        assert!(!Estimates::WithGradients.are_tensors(&cpu, &obs));
+        assert!(Estimates::AsTensors.are_tensors(&cpu, &obs));
+        for hosts in [
+            Obs { gradients: 15, ..obs.clone() },
+            Obs { correlated: true, ..obs.clone() },
+            Obs { precision: Precision::Bf16, ..obs.clone() },
+        ] {
+            assert!(!Estimates::AsTensors.are_tensors(&cpu, &hosts), "{hosts:?}");
         }
     }
 }
