@@ -193,9 +193,9 @@ impl Slice {
         self.first * block..((self.first + self.blocks) * block).min(count)
     }
 
-    /// Matrices side by side, with those that fill up.
+    /// Matrices side by side, with those that fill up. Few and large ones are not worth it.
     pub(super) fn lanes(&self) -> usize {
-        self.blocks.next_multiple_of(ALIGNED)
+        if self.blocks < ALIGNED { self.blocks } else { self.blocks.next_multiple_of(ALIGNED) }
     }
 }
 
