@@ -13,7 +13,7 @@ use super::progress::{Watcher, with_progress};
 use super::{ERRORS, FINE, complain, fail, model, room, say, stop};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::engine::events::{Environment, Event, Observer};
-use crate::engine::{self, Interpreter, StageResult, device, machine};
+use crate::engine::{self, Estimates, Interpreter, StageResult, device, machine};
 use crate::language::Compilation;
 use crate::output::checkpoints::keeper::Settings;
 use crate::output::checkpoints::{Checkpoints, Keeper};
@@ -330,6 +330,7 @@ fn execute<T: Prepare>(
         teacher,
         named_teachers,
         limit_steps: args.limit_steps,
+        estimates: Estimates::default(),
     };
     let clock = Instant::now();
     let before = found.as_ref().map_or(0.0, |found| found.header.position.seconds);

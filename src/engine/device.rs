@@ -1,6 +1,8 @@
 //! Where it is computed.
 
 use burn::tensor::Device;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use burn::tensor::DeviceType;
 
 use crate::diag::{Code, Diagnostic, nearest};
 
@@ -19,19 +21,24 @@ pub fn names() -> Vec<&'static str> {
 /// The device of a name, without autodiff.
 ///
 /// # Errors
-/// A name that is unknown or was not built in.
+/// A name that is unknown, was not built in, or means nothing that this machine has.
 pub fn open(name: &str) -> Result<Device, Diagnostic> {
     match name {
         "cpu" => Ok(Device::flex()),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        "wgpu" => match is_there(DeviceType::Wgpu) {
+            true => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+            false => Err(absent(name, "install a Vulkan driver; Mesa's software one will do for tests")),
+        },
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
-        "wgpu" | "cuda" => Err(Diagnostic::unlocated(
-            Code::DeviceUnavailable,
-            format!("this obertc was built without `{name}`"),
-        )
-        .help(format!("build it with `cargo build --features {name}`, or use `--device cpu`"))),
+        "cuda" => match is_there(DeviceType::Cuda) {
+            true => Ok(Device::cuda(0)),
+            false => Err(absent(name, "install NVIDIA's driver")),
+        },
+        #[cfg(not(feature = "wgpu"))]
+        "wgpu" => Err(not_built(name)),
+        #[cfg(not(feature = "cuda"))]
+        "cuda" => Err(not_built(name)),
         other => {
             let help = match nearest(other, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -41,4 +48,22 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
                 .help(help))
         }
     }
+}
+
+#[cfg(not(all(feature = "wgpu", feature = "cuda")))]
+fn not_built(name: &str) -> Diagnostic {
+    Diagnostic::unlocated(Code::DeviceUnavailable, format!("this obertc was built without `{name}`"))
+        .help(format!("build it with `cargo build --features {name}`, or use `--device cpu`"))
+}
+
+/// Whether this machine has such a device. Opening one that is not there would panic.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn is_there(kind: DeviceType) -> bool {
+    !Device::enumerate(kind).is_empty()
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn absent(name: &str, help: &str) -> Diagnostic {
+    Diagnostic::unlocated(Code::DeviceUnavailable, format!("this machine has no device for `{name}`"))
+        .help(format!("{help}, or use `--device cpu`"))
 }

@@ -11,8 +11,24 @@ use crate::task::Task;
 use crate::task::data::sampler::Sampler;
 use crate::task::parameters::{self, ModuleParameter, to_hugging_face};
 
+/// What takes in gradients.
+pub trait Sink {
+    /// One gradient, of the target of this index; `transposed` says whether Burn's layout differs from
+    /// Hugging Face's.
+    fn take<const D: usize>(&mut self, index: usize, gradient: Tensor<D>, transposed: bool);
+}
+
+/// A sink on the host, which takes values in the Hugging Face layout.
+pub struct OnHost<F>(pub F);
+
+impl<F: FnMut(usize, &[f32])> Sink for OnHost<F> {
+    fn take<const D: usize>(&mut self, index: usize, gradient: Tensor<D>, transposed: bool) {
+        (self.0)(index, &to_hugging_face(gradient, transposed));
+    }
+}
+
 /// Computes the gradients of these numbers, counted from the first of an estimate, and hands each to
-/// `sink` with the index of its target, in the Hugging Face layout.
+/// `sink` with the index of its target.
 ///
 /// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while
 /// the data lasts, in an order of their own that depends on `seed` alone: another call gives the
@@ -23,7 +39,7 @@ pub fn each<T: Task>(
     targets: &[&ModuleParameter],
     draw: &Draw,
     numbers: Range<usize>,
-    mut sink: impl FnMut(usize, &[f32]),
+    sink: &mut impl Sink,
     mut progress: impl FnMut(),
 ) {
     let places: HashMap<ParamId, (usize, bool)> =
@@ -36,7 +52,7 @@ pub fn each<T: Task>(
         let outputs = task.outputs(&model, &batch, None);
         let loss = task.loss(&outputs, &batch);
         let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model.visit(&mut Hand { gradients: &mut gradients, places: &places, sink: &mut sink });
+        model.visit(&mut Hand { gradients: &mut gradients, places: &places, sink });
         progress();
     }
 }
@@ -97,18 +113,18 @@ impl<F: Fn(ParamId) -> bool> ModuleMapper for OnlyThese<F> {
     }
 }
 
-struct Hand<'a, F> {
+struct Hand<'a, S> {
     gradients: &'a mut GradientsParams,
     places: &'a HashMap<ParamId, (usize, bool)>,
-    sink: &'a mut F,
+    sink: &'a mut S,
 }
 
-impl<F: FnMut(usize, &[f32])> ModuleVisitor for Hand<'_, F> {
+impl<S: Sink> ModuleVisitor for Hand<'_, S> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some((index, transposed)) = self.places.get(&param.id) else { return };
         // A parameter that the loss does not reach has a zero gradient, which adds nothing.
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            (self.sink)(*index, &to_hugging_face(gradient, *transposed));
+            self.sink.take(*index, gradient, *transposed);
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::task::Task;
 use crate::task::parameters;
 
 use super::EngineError;
+use super::estimation::Estimates;
 use super::events::{self, Event, Observer};
 use super::gradients;
 use super::keeping::{Clock, Earlier};
@@ -35,13 +36,16 @@ pub struct Interpreter<'a, T: Task> {
     /// At most so many training steps in a stage: epochs are shortened so that everything still
     /// happens.
     pub limit_steps: Option<u64>,
+    /// Where the surgeon's estimates live.
+    pub estimates: Estimates,
 }
 
 impl<'a, T: Task> Interpreter<'a, T> {
     /// An interpreter without teachers from elsewhere, over the whole length of every stage.
     pub fn new(task: &'a T, schedule: &'a Schedule, device: Device) -> Self {
         let named_teachers = HashMap::new();
-        Interpreter { task, schedule, device, teacher: None, named_teachers, limit_steps: None }
+        let estimates = Estimates::default();
+        Interpreter { task, schedule, device, teacher: None, named_teachers, limit_steps: None, estimates }
     }
 }
 
@@ -155,6 +159,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
                 teaching,
                 limit_steps: self.limit_steps,
                 earlier: Earlier { results: &results, ends, clock },
+                estimates: self.estimates,
             };
             let (finished, result) = run.run(start, restored, observer)?;
             results.push(result);

@@ -3,8 +3,9 @@
 //! - [`interpreter`]: stage after stage, branches beside them;
 //! - [`stage`]: the steps of a stage, with what happens before each;
 //! - [`pruner`]: one pruning event, by any criterion;
-//! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for, and
-//!   [`calibration`] of how far the other weights move;
+//! - [`surgery`]: one round of the surgeon, on [`gradients`] in as many passes as memory asks for
+//!   ([`estimation`]: on the host or on the device), and [`calibration`] of how far the other weights
+//!   move;
 //! - [`oneshot`]: one model pruned at once in many ways, by [`sharing`] gradients;
 //! - [`movement`]: scores that accumulate while a stage trains;
 //! - [`teaching`]: what is learned from a teacher; [`best`]: the weights of the best measurement;
@@ -23,6 +24,7 @@ pub mod best;
 mod calibration;
 pub mod device;
 mod error;
+mod estimation;
 pub mod events;
 mod gradients;
 pub mod interpreter;
@@ -43,6 +45,7 @@ mod surgery;
 mod teaching;
 
 pub use error::EngineError;
+pub use estimation::Estimates;
 pub use interpreter::Interpreter;
 pub use results::StageResult;
 pub use support::missing;

@@ -16,8 +16,9 @@ use crate::task::metric::Metrics;
 use crate::task::parameters::{self, ModuleParameter, Values};
 
 use super::EngineError;
+use super::estimation::{Estimated, Estimates};
 use super::events::{Observer, Work};
-use super::gradients;
+use super::gradients::{self, OnHost};
 use super::masks::Masks;
 use super::movement::Movements;
 use super::pruner::{self, Context, Pruned};
@@ -155,20 +156,22 @@ impl<T: Task> OneShot<'_, T> {
         let context = self.context(&training, &movements);
         let draw = pruner::draw(obs, &context, 1);
         let subject = Subject::new(model, trial, self.name)?;
-        let of_targets = |shared: &Shared| -> Vec<Estimate> {
+        let of_targets = |shared: &Shared| -> Vec<Estimated> {
             subject.targets.iter().map(|t| estimate(shared, t.parameter.count(), obs)).collect()
         };
-        let mut estimates: Vec<Vec<Estimate>> = sweep.estimates.iter().map(of_targets).collect();
+        let mut estimates: Vec<Vec<Estimated>> = sweep.estimates.iter().map(of_targets).collect();
         let targets: Vec<&ModuleParameter> = subject.targets.iter().collect();
         let total = sweep.gradients() as u64;
         let mut done = 0;
         for stop in sweep.stops() {
-            let sink = |i: usize, gradient: &[f32]| {
+            let mut sink = OnHost(|i: usize, gradient: &[f32]| {
                 // Those that have had all theirs are gone.
-                estimates.iter_mut().filter(|e| !e.is_empty()).for_each(|e| e[i].add(gradient));
-            };
+                for estimate in estimates.iter_mut().filter_map(|e| e.get_mut(i)) {
+                    estimate.add(gradient);
+                }
+            });
             let mut count = done as u64;
-            gradients::each(self.task, model, &targets, &draw, done..stop, sink, || {
+            gradients::each(self.task, model, &targets, &draw, done..stop, &mut sink, || {
                 count += 1;
                 observer.progress(Work::Gradients(self.name), count, total);
             });
@@ -177,7 +180,7 @@ impl<T: Task> OneShot<'_, T> {
                 let Some(here) = shared.stops.iter().find(|s| s.gradients == stop) else { continue };
                 let is_last = shared.gradients() == stop;
                 if is_last {
-                    estimates.iter_mut().for_each(Estimate::finish);
+                    estimates.iter_mut().for_each(Estimated::finish);
                 }
                 let mut judged = None;
                 for index in &here.trials {
@@ -199,7 +202,7 @@ impl<T: Task> OneShot<'_, T> {
         model: &T::Model,
         trial: &Trial,
         subject: &Subject,
-        estimates: &mut [Estimate],
+        estimates: &mut [Estimated],
         judged: &mut Option<Judged>,
         context: &Context,
     ) -> Result<Pruned<T::Model>, EngineError> {
@@ -220,6 +223,7 @@ impl<T: Task> OneShot<'_, T> {
             masks: &subject.masks,
             goals: &goals,
             draw: pruner::draw(obs, context, 1),
+            tensors_of: None,
         };
         let (removals, damp) = surgery
             .round_from(estimates, judged)
@@ -242,6 +246,7 @@ impl<T: Task> OneShot<'_, T> {
             step: 0,
             device: training,
             plain: self.device,
+            estimates: Estimates::default(),
             seed: self.seed,
             movements,
         }
@@ -278,13 +283,15 @@ impl Subject {
     }
 }
 
-/// The estimate of a parameter that takes in all gradients of a shared one.
-fn estimate(shared: &Shared, count: usize, obs: &Obs) -> Estimate {
+/// The estimate of a parameter that takes in all gradients of a shared one. It lives on the host, where
+/// several of them take in one gradient.
+fn estimate(shared: &Shared, count: usize, obs: &Obs) -> Estimated {
     let precision = match obs.precision {
         Precision::F32 => obs::Precision::Single,
         Precision::Bf16 => obs::Precision::Half,
     };
-    Estimate::with_precision(count, shared.block, shared.gradients(), shared.rows, precision)
+    let (gradients, rows) = (shared.gradients(), shared.rows);
+    Estimated::Host(Estimate::with_precision(count, shared.block, gradients, rows, precision))
 }
 
 /// A pruning event before the first step that reaches a trial's sparsity at once.

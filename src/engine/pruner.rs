@@ -14,6 +14,7 @@ use crate::task::parameters::{self, ModuleParameter, Values};
 
 use super::EngineError;
 use super::calibration;
+use super::estimation::Estimates;
 use super::gradients::Draw;
 use super::masks::Masks;
 use super::movement::Movements;
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub device: &'a Device,
     /// The same without.
     pub plain: &'a Device,
+    /// Where the surgeon's estimates live.
+    pub estimates: Estimates,
     /// The seed of this event's batches.
     pub seed: u64,
     /// How weights have moved in the stage.
@@ -142,6 +145,7 @@ pub fn prune<T: Task>(
                     masks: &round_masks,
                     goals: &goals,
                     draw,
+                    tensors_of: context.estimates.are_tensors(context.plain, obs).then_some(context.plain),
                 };
                 let (removals, damp) = surgery
                     .round(&mut || {

@@ -16,6 +16,7 @@ use crate::task::{States, Task, parameters};
 
 use super::EngineError;
 use super::best::Best;
+use super::estimation::Estimates;
 use super::events::{Event, Observer, Work};
 use super::gradients;
 use super::keeping::{Clock, Earlier, State};
@@ -41,6 +42,8 @@ pub struct StageRun<'a, T: Task> {
     pub limit_steps: Option<u64>,
     /// What was reached before.
     pub earlier: Earlier<'a, T::Model>,
+    /// Where the surgeon's estimates live.
+    pub estimates: Estimates,
 }
 
 /// What pruning changes besides the model.
@@ -399,6 +402,7 @@ impl<T: Task> StageRun<'_, T> {
             step: event.step,
             device: &training,
             plain: self.device,
+            estimates: self.estimates,
             movements,
             seed: of_event(self.seed, self.index, event.prune, event.step),
         };

@@ -4,17 +4,19 @@
 //! together are all scored before the first of them is updated, so their gradients are computed
 //! again for the update, all but the last pass's.
 
+use burn::tensor::Device;
+
 use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::mask::select::select_sized;
-use crate::method::obs::surgeon::{removal, score};
-use crate::method::obs::{self, Estimate, ObsError, Removal, Roots, Scored, Settings};
-use crate::schedule::ir::{Obs, Precision, Prune, Update};
+use crate::method::obs::{ObsError, Removal, Roots, Scored, Settings};
+use crate::schedule::ir::{Obs, Prune, Update};
 use crate::schedule::memory::Pass;
 use crate::task::Task;
 use crate::task::parameters::ModuleParameter;
 
-use super::gradients::{self, Draw};
+use super::estimation::Estimated;
+use super::gradients::{self, Draw, OnHost};
 use super::pruner::{Goal, selection};
 
 /// The largest damp that is tried before a block is given up.
@@ -33,6 +35,8 @@ pub struct Surgery<'a, T: Task> {
     pub masks: &'a [Mask],
     pub goals: &'a [Goal<'a>],
     pub draw: Draw<'a>,
+    /// The device whose tensors estimates are; the host's own kernels make them otherwise.
+    pub tensors_of: Option<&'a Device>,
 }
 
 /// A parameter's index, and why it cannot be pruned.
@@ -54,7 +58,7 @@ impl<T: Task> Surgery<'_, T> {
     /// and more gradients may follow. `judged` is what was judged last by these gradients.
     pub fn round_from(
         &self,
-        estimates: &mut [Estimate],
+        estimates: &mut [Estimated],
         judged: &mut Option<Judged>,
     ) -> Result<(Vec<Removal>, f64), Trouble> {
         self.raising(|settings| {
@@ -72,7 +76,7 @@ impl<T: Task> Surgery<'_, T> {
         })
     }
 
-    fn judge_all(&self, estimates: &mut [Estimate], settings: &Settings) -> Result<Judged, Trouble> {
+    fn judge_all(&self, estimates: &mut [Estimated], settings: &Settings) -> Result<Judged, Trouble> {
         let mut scored = Vec::with_capacity(estimates.len());
         for (i, estimate) in estimates.iter_mut().enumerate() {
             estimate.uncure();
@@ -150,23 +154,15 @@ impl<T: Task> Surgery<'_, T> {
     }
 
     /// The estimates of a pass's targets.
-    fn estimate(&self, pass: &Pass, progress: &mut dyn FnMut()) -> Vec<Estimate> {
-        let obs = self.obs;
-        let precision = match obs.precision {
-            Precision::F32 => obs::Precision::Single,
-            Precision::Bf16 => obs::Precision::Half,
-        };
+    fn estimate(&self, pass: &Pass, progress: &mut dyn FnMut()) -> Vec<Estimated> {
         let targets: Vec<&ModuleParameter> = self.targets[pass.targets.clone()].iter().collect();
-        let mut estimates: Vec<Estimate> = targets
+        let mut estimates: Vec<Estimated> = targets
             .iter()
-            .map(|t| {
-                let count = t.parameter.count();
-                Estimate::with_precision(count, obs.block, obs.gradients, pass.rows, precision)
-            })
+            .map(|t| Estimated::new(t.parameter.count(), self.obs, pass.rows, self.tensors_of))
             .collect();
-        let sink = |i: usize, gradient: &[f32]| estimates[i].add(gradient);
-        gradients::each(self.task, self.model, &targets, &self.draw, 0..obs.gradients, sink, progress);
-        estimates.iter_mut().for_each(Estimate::finish);
+        let numbers = 0..self.obs.gradients;
+        gradients::each(self.task, self.model, &targets, &self.draw, numbers, &mut estimates, progress);
+        estimates.iter_mut().for_each(Estimated::finish);
         estimates
     }
 
@@ -174,12 +170,12 @@ impl<T: Task> Surgery<'_, T> {
     fn judge(
         &self,
         i: usize,
-        estimate: &mut Estimate,
+        estimate: &mut Estimated,
         settings: &Settings,
     ) -> Result<(Scored, Vec<usize>), Trouble> {
         let selection = selection(self.statement, 0.0);
-        let score = |estimate: &Estimate| {
-            score(estimate, &self.weights[i], &self.masks[i], selection, settings).map_err(|e| (i, e))
+        let score = |estimate: &mut Estimated| {
+            estimate.score(&self.weights[i], &self.masks[i], selection, settings).map_err(|e| (i, e))
         };
         let mut scored = score(estimate)?;
         let cured = std::mem::take(&mut scored.flagged);
@@ -193,15 +189,15 @@ impl<T: Task> Surgery<'_, T> {
 
     /// Finds the square roots of blocks that lost too many digits, from the same gradients once more:
     /// as many blocks at a time as the allowed memory holds.
-    fn cure(&self, i: usize, estimate: &mut Estimate, blocks: &[usize]) {
+    fn cure(&self, i: usize, estimate: &mut Estimated, blocks: &[usize]) {
         let most = self.obs.memory.unwrap_or(u64::MAX) / Roots::bytes_of_block(self.obs.block);
         let most = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
         for some in blocks.chunks(most.min(blocks.len())) {
             let target = &self.targets[i];
             let mut roots = Roots::new(target.parameter.count(), self.obs.block, some);
-            let sink = |_: usize, gradient: &[f32]| roots.add(gradient);
+            let mut sink = OnHost(|_: usize, gradient: &[f32]| roots.add(gradient));
             let numbers = 0..self.obs.gradients;
-            gradients::each(self.task, self.model, &[target], &self.draw, numbers, sink, || ());
+            gradients::each(self.task, self.model, &[target], &self.draw, numbers, &mut sink, || ());
             estimate.cure(roots);
         }
     }
@@ -224,13 +220,13 @@ impl<T: Task> Surgery<'_, T> {
     fn remove(
         &self,
         i: usize,
-        estimate: &Estimate,
+        estimate: &Estimated,
         scored: &Scored,
         groups: &[bool],
         settings: &Settings,
     ) -> Result<Removal, Trouble> {
         let weights = &self.weights[i];
         let pruned = self.groupings[i].spread(groups, weights.len());
-        removal(estimate, weights, &self.masks[i], &scored.pull, pruned, settings).map_err(|e| (i, e))
+        estimate.removal(weights, &self.masks[i], &scored.pull, pruned, settings).map_err(|e| (i, e))
     }
 }

@@ -63,6 +63,12 @@ pub fn to_hugging_face<const D: usize>(tensor: Tensor<D>, transposed: bool) -> V
     if transposed { transpose(&values, shape[0], shape[1]) } else { values }
 }
 
+/// A tensor's values in the Hugging Face layout, one after the other and still on its device.
+pub fn flat_hugging_face<const D: usize>(tensor: Tensor<D>, transposed: bool) -> Tensor<1> {
+    let count = tensor.shape().num_elements();
+    if transposed { tensor.swap_dims(0, 1).reshape([count]) } else { tensor.reshape([count]) }
+}
+
 /// The inverse of [`to_hugging_face`], onto the device of `like` and in its shape.
 pub fn from_hugging_face<const D: usize>(values: Vec<f32>, like: &Tensor<D>, transposed: bool) -> Tensor<D> {
     let shape = like.dims();

@@ -7,8 +7,8 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use obert::diag::Diagnostic;
-use obert::engine::Interpreter;
 use obert::engine::events::{Event, Observer, Work};
+use obert::engine::{Estimates, Interpreter};
 use obert::params::Selector;
 use obert::schedule::ir::{
     Criterion, Data, Model, Obs, Pattern, Precision, Prune, Rank, Stage, Targets, Train, Update,
@@ -18,8 +18,8 @@ use obert::task::metric::Metrics;
 use obert::task::parameters::{self, Values};
 use obert::task::{Output, Task};
 
-const INPUTS: usize = 8;
-const HIDDEN: usize = 12;
+pub const INPUTS: usize = 8;
+pub const HIDDEN: usize = 12;
 const OUTPUTS: usize = 4;
 
 /// Two linear layers without anything between them.
@@ -154,6 +154,11 @@ pub struct Came {
 pub const SEED: u64 = 5;
 
 pub fn run(prune: Prune, length: &str, examples: usize) -> Came {
+    run_on(prune, length, examples, &Device::flex(), Estimates::default())
+}
+
+/// The same on a device, with estimates as they are asked for.
+pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, estimates: Estimates) -> Came {
     let task = Regression::new(examples);
     let stage = Stage {
         name: "only".into(),
@@ -194,16 +199,16 @@ pub fn run(prune: Prune, length: &str, examples: usize) -> Came {
         expect: vec![],
         parameters: vec![],
     };
-    let device = Device::flex();
-    let model = toy(&device);
+    let model = toy(device);
     let before = parameters::read(&model, |_| true);
     let interpreter = Interpreter {
         task: &task,
         schedule: &schedule,
-        device,
+        device: device.clone(),
         teacher: None,
         named_teachers: Default::default(),
         limit_steps: None,
+        estimates,
     };
     let mut heard = Heard::default();
     let (model, _) = interpreter.run(model, &mut heard).unwrap();
@@ -220,11 +225,11 @@ pub fn pruned(came: &Came) -> (f64, Vec<f64>) {
     found.unwrap()
 }
 
-fn zeros(values: &[f32]) -> Vec<bool> {
+pub fn zeros(values: &[f32]) -> Vec<bool> {
     values.iter().map(|w| *w == 0.0).collect()
 }
 
-const MATRICES: [&str; 2] = ["first.weight", "second.weight"];
+pub const MATRICES: [&str; 2] = ["first.weight", "second.weight"];
 
 #[test]
 fn gradients_are_of_batches_that_do_not_repeat_without_dropout_in_an_order_of_their_own() {

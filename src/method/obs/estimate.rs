@@ -1,10 +1,10 @@
 //! The estimate of one parameter's Fisher matrix, fed gradient by gradient.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use half::bf16;
 
+use super::cured::{Cured, restricted};
 use super::dual::DualBlock;
 use super::fisher::Fisher;
 use super::gram::{Rows, Stored};
@@ -41,7 +41,7 @@ pub struct Estimate {
     chunk: Chunk,
     capacity: usize,
     finite: bool,
-    roots: BTreeMap<usize, Vec<f64>>,
+    cured: Cured,
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +101,8 @@ impl Estimate {
             _ => Chunk::Single(Vec::new()),
         };
         let capacity = if few { gradients } else { chunk.min(gradients).max(1) };
-        Estimate { count, block, kind, chunk: waiting, capacity, finite: true, roots: BTreeMap::new() }
+        let cured = Cured::new(count, block);
+        Estimate { count, block, kind, chunk: waiting, capacity, finite: true, cured }
     }
 
     /// Takes in one gradient in the Hugging Face layout.
@@ -134,23 +135,22 @@ impl Estimate {
 
     /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
     pub fn cure(&mut self, roots: Roots) {
-        self.finite &= roots.is_finite();
-        self.roots.extend(roots.finish());
+        self.cured.extend(roots);
     }
 
     /// Forgets all square roots: they belong to the gradients so far and to one damp.
     pub fn uncure(&mut self) {
-        self.roots.clear();
+        self.cured.clear();
     }
 
     /// Whether a block is known by its square root.
     pub(super) fn is_cured(&self, block: usize) -> bool {
-        self.roots.contains_key(&block)
+        self.cured.contains(block)
     }
 
     /// Whether every gradient was finite, as far as it was looked at.
     pub(super) fn is_finite(&self) -> bool {
-        self.finite
+        self.finite && self.cured.is_finite()
     }
 
     /// Whether no gradient but zero was taken in.
@@ -202,26 +202,22 @@ impl Estimate {
             chunk: Chunk::Single(Vec::new()),
             capacity: self.capacity,
             finite: self.finite,
-            roots: self.roots.clone(),
+            cured: self.cured.clone(),
         })
     }
 
     /// The dual of a block's gradients, restricted to the weights where `kept` holds: of a block that
     /// is known by its gradients or its root.
     pub(super) fn dual(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<DualBlock> {
-        let range = block * self.block..((block + 1) * self.block).min(self.count);
-        let width = range.len();
-        let masked = |values: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
-            values.take(width).zip(kept).map(|(g, k)| if *k { g } else { 0.0 }).collect()
-        };
-        let rows = match (&self.roots.get(&block), &self.chunk) {
-            (Some(root), _) => root.chunks(self.block).map(|row| masked(&mut row.iter().copied())).collect(),
-            (None, Chunk::Single(rows)) => rows
-                .chunks(stride(self.count))
-                .map(|row| masked(&mut row[range.clone()].iter().map(|g| f64::from(*g))))
-                .collect(),
-            (None, Chunk::Half(_)) => return None,
-        };
+        if self.cured.contains(block) {
+            return self.cured.dual(block, kept, settings);
+        }
+        let Chunk::Single(rows) = &self.chunk else { return None };
+        let (start, width) = (block * self.block, self.block.min(self.count - block * self.block));
+        let rows = rows
+            .chunks(stride(self.count))
+            .map(|row| restricted(row[start..].iter().map(|g| f64::from(*g)), kept, width))
+            .collect();
         DualBlock::new(rows, settings.divisor as f64, settings.damp, width)
     }
 }

@@ -17,12 +17,15 @@
 //! known by its square root ([`roots`]). What even that cannot factor is an error, never a silent
 //! identity.
 //!
-//! [`surgeon`] puts the parts together for several parameters at once.
+//! [`surgeon`] puts the parts together for several parameters at once; [`device`] does the same with
+//! tensors of a device, for gradients that are there.
 
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
 
 mod correlated;
+mod cured;
+pub mod device;
 mod dual;
 mod estimate;
 mod fisher;

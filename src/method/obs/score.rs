@@ -8,7 +8,7 @@ use super::lanes::{Group, LANES, Lane, ZERO, dot, gather};
 use super::surgeon::Settings;
 
 /// SparseML adds single precision's epsilon to every divisor.
-const EPSILON: f32 = f32::EPSILON;
+pub const EPSILON: f32 = f32::EPSILON;
 
 /// The largest error of F⁻¹'s diagonal, relative, that is let pass.
 pub const LARGEST_ERROR: f64 = 1e-3;
@@ -283,7 +283,8 @@ pub fn of_dual(
     (f64::EPSILON * worst <= LARGEST_ERROR).then_some(())
 }
 
-fn single(weight: f32, diagonal: f32, kept: bool) -> f32 {
+/// The saliency of a single weight, given `[F⁻¹]_ii`.
+pub fn single(weight: f32, diagonal: f32, kept: bool) -> f32 {
     if kept { weight * weight / (2.0 * diagonal + EPSILON) } else { f32::NEG_INFINITY }
 }
 

@@ -232,7 +232,8 @@ pub fn removal(
         let range = b * block..b * block + delta.len();
         let change = change.of(range.clone());
         if change.newly.contains(&true) {
-            let result = update::of_dual(estimate, b, &change, settings);
+            let dual = |kept: &[bool]| estimate.dual(b, kept, settings);
+            let result = update::of_dual(dual, &change, settings);
             let result = result.ok_or(not_factored(b, block, count))?;
             for (d, r) in delta.iter_mut().zip(result) {
                 *d = r as f32;
@@ -267,6 +268,7 @@ pub fn removal(
     Ok(Removal { pruned, delta })
 }
 
-fn not_factored(block: usize, size: usize, count: usize) -> ObsError {
+/// The error of a block of `size` weights.
+pub(super) fn not_factored(block: usize, size: usize, count: usize) -> ObsError {
     ObsError::NotFactored { block, first: block * size, last: ((block + 1) * size).min(count) }
 }

@@ -1,6 +1,6 @@
 //! How the weights that stay make up for those that go.
 
-use super::estimate::Estimate;
+use super::dual::DualBlock;
 use super::fisher::Fisher;
 use super::lanes::{Group, LANES, Lane, ZERO, gather, scatter};
 use super::surgeon::Settings;
@@ -93,18 +93,22 @@ impl Workspace {
     }
 }
 
-/// δ of a block that is known by its gradients or its root, in double precision; `change` is the
-/// block's alone. `None` if it cannot be factored.
-pub fn of_dual(estimate: &Estimate, block: usize, change: &Change, settings: &Settings) -> Option<Vec<f64>> {
+/// δ of a block that is known by its gradients or its root, in double precision: `dual` gives the
+/// block restricted to some weights. `change` is the block's alone. `None` if it cannot be factored.
+pub fn of_dual(
+    dual: impl Fn(&[bool]) -> Option<DualBlock>,
+    change: &Change,
+    settings: &Settings,
+) -> Option<Vec<f64>> {
     let chosen = |values: &[f32]| -> Vec<f64> {
         values.iter().zip(change.newly).map(|(v, n)| if *n { f64::from(*v) } else { 0.0 }).collect()
     };
-    let whole = estimate.dual(block, change.kept, settings)?;
+    let whole = dual(change.kept)?;
     if !settings.exact {
         return Some(whole.solve(&chosen(change.pull)));
     }
     let stays: Vec<bool> = change.kept.iter().zip(change.newly).map(|(k, n)| *k && !*n).collect();
-    let rest = estimate.dual(block, &stays, settings)?;
+    let rest = dual(&stays)?;
     // F_KQ has no damp: K and Q are disjoint.
     let mut right = whole.fisher_times(&chosen(change.weights));
     for (r, s) in right.iter_mut().zip(&stays) {

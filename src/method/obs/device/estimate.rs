@@ -1,0 +1,258 @@
+//! The estimate of one parameter's Fisher matrix on a device, fed gradient by gradient.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::method::obs::cured::Cured;
+use crate::method::obs::fisher::triangle;
+use crate::method::obs::roots::Roots;
+
+use super::factor::ALIGNED;
+use super::product::Products;
+
+/// Numbers of the largest tensor at work: 64 MiB.
+const NUMBERS: usize = 1 << 24;
+/// Most matrices of one product: graphics adapters count them in sixteen bits.
+const MATRICES: usize = 1 << 15;
+
+/// The estimate of one parameter's Fisher matrix.
+///
+/// Blocks are kept in slices of bounded size, each as the lower triangles of its blocks; gradients
+/// wait in a chunk until they are summed.
+#[derive(Clone, Debug)]
+pub struct DeviceEstimate {
+    count: usize,
+    block: usize,
+    capacity: usize,
+    waiting: usize,
+    slices: Vec<Slice>,
+    products: Products,
+    lower: Tensor<1, Int>,
+    square: Tensor<1, Int>,
+    cured: Cured,
+}
+
+/// Some consecutive blocks.
+#[derive(Clone, Debug)]
+pub(super) struct Slice {
+    first: usize,
+    blocks: usize,
+    /// `Σ g gᵀ`, lower triangles row by row, `[blocks][B (B + 1) / 2]`; `None` is zero.
+    fisher: Option<Tensor<2>>,
+    /// Gradients that wait, `[k][blocks · B]`, zero beyond the last weight.
+    chunk: Option<Tensor<2>>,
+}
+
+impl DeviceEstimate {
+    /// An estimate of a parameter of `count` weights from gradients on `device`, summed `chunk` at a
+    /// time.
+    pub fn new(count: usize, block: usize, chunk: usize, device: &Device) -> Self {
+        let most = (NUMBERS / (block * block.max(chunk))).max(1);
+        // Blocks of one weight ask for no matrix product.
+        let most = if block > 1 { most.min(MATRICES) } else { most };
+        let most = if most > ALIGNED { most / ALIGNED * ALIGNED } else { most };
+        Self::in_slices(count, block, chunk, most, device)
+    }
+
+    /// The same with at most so many blocks in a slice.
+    fn in_slices(count: usize, block: usize, chunk: usize, most: usize, device: &Device) -> Self {
+        let (capacity, blocks) = (chunk.max(1), count.div_ceil(block));
+        let slices = (0..blocks)
+            .step_by(most)
+            .map(|first| Slice { first, blocks: most.min(blocks - first), fisher: None, chunk: None })
+            .collect();
+        let indices = |list: Vec<i32>| {
+            let length = list.len();
+            Tensor::from_data(TensorData::new(list, [length]), device)
+        };
+        let pairs = || (0..block).flat_map(|i| (0..block).map(move |j| (i, j)));
+        let lower = pairs().filter(|(i, j)| j <= i).map(|(i, j)| (i * block + j) as i32).collect();
+        let square = pairs().map(|(i, j)| (triangle(i.max(j)) + i.min(j)) as i32).collect();
+        DeviceEstimate {
+            count,
+            block,
+            capacity,
+            waiting: 0,
+            slices,
+            products: Products::default(),
+            lower: indices(lower),
+            square: indices(square),
+            cured: Cured::new(count, block),
+        }
+    }
+
+    /// Where it is.
+    pub fn device(&self) -> Device {
+        self.lower.device()
+    }
+
+    /// Takes in one gradient in the Hugging Face layout, without autodiff.
+    ///
+    /// # Panics
+    /// If it has another number of elements than the parameter.
+    pub fn add(&mut self, gradient: Tensor<1>) {
+        assert_eq!(gradient.dims(), [self.count], "elements of a gradient");
+        let (row, block) = (self.waiting, self.block);
+        for slice in &mut self.slices {
+            let range = slice.weights(block, self.count);
+            let part = gradient.clone().slice([range.clone()]).reshape([1, range.len()]);
+            let shape = [self.capacity, slice.blocks * block];
+            let chunk = slice.chunk.take().unwrap_or_else(|| Tensor::zeros(shape, &gradient.device()));
+            slice.chunk = Some(chunk.slice_assign([row..row + 1, 0..range.len()], part));
+        }
+        self.waiting += 1;
+        if self.waiting == self.capacity {
+            self.flush();
+        }
+    }
+
+    /// Sums what waits.
+    fn flush(&mut self) {
+        if self.waiting == 0 {
+            return;
+        }
+        for slice in &mut self.slices {
+            let Some(chunk) = slice.chunk.clone() else { continue };
+            let gram = self.products.gram(chunk.narrow(0, 0, self.waiting), self.block);
+            let gram = gram.reshape([slice.blocks, self.block * self.block]).select(1, self.lower.clone());
+            slice.fisher = Some(match slice.fisher.take() {
+                Some(fisher) => fisher + gram,
+                None => gram,
+            });
+        }
+        self.waiting = 0;
+    }
+
+    /// Sums what waits and gives back its memory: no gradient follows.
+    pub fn finish(&mut self) {
+        self.flush();
+        self.slices.iter_mut().for_each(|slice| slice.chunk = None);
+    }
+
+    /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
+    pub fn cure(&mut self, roots: Roots) {
+        self.cured.extend(roots);
+    }
+
+    /// Forgets all square roots: they belong to the gradients so far and to one damp.
+    pub fn uncure(&mut self) {
+        self.cured.clear();
+    }
+
+    /// The blocks that are known by their square roots.
+    pub(super) fn cured(&self) -> &Cured {
+        &self.cured
+    }
+
+    /// Weights in a block.
+    pub(super) fn block(&self) -> usize {
+        self.block
+    }
+
+    /// Weights of the parameter.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// All blocks.
+    pub(super) fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
+    /// `scale · Σ g gᵀ` of a slice's blocks, `[B][B][lanes]`; lanes beyond its last block are zero.
+    /// `None` if no gradient came.
+    pub(super) fn load(&self, slice: &Slice, scale: f32) -> Option<Tensor<3>> {
+        let fisher = slice.fisher.clone()?;
+        let [blocks, width] = fisher.dims();
+        let lanes = slice.lanes();
+        let filled = match lanes - blocks {
+            0 => fisher,
+            more => {
+                let empty = Tensor::zeros([more, width], &fisher.device());
+                Tensor::cat(vec![fisher, empty], 0)
+            }
+        };
+        let entries = filled.transpose().select(0, self.square.clone());
+        Some(entries.reshape([self.block, self.block, lanes]) * scale)
+    }
+
+    /// `Σ g²` of every weight of a slice, and of what fills up its last block. Empty if no gradient
+    /// came.
+    pub(super) fn squares(&self, slice: &Slice) -> Vec<f32> {
+        let Some(fisher) = &slice.fisher else { return Vec::new() };
+        let diagonal: Vec<i32> = (0..self.block).map(|i| (triangle(i) + i) as i32).collect();
+        let diagonal = Tensor::from_data(TensorData::new(diagonal, [self.block]), &fisher.device());
+        to_host(fisher.clone().select(1, diagonal))
+    }
+}
+
+impl Slice {
+    /// Its first block.
+    pub(super) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// Its blocks.
+    pub(super) fn blocks(&self) -> Range<usize> {
+        self.first..self.first + self.blocks
+    }
+
+    /// Its weights, of a parameter of `count`.
+    pub(super) fn weights(&self, block: usize, count: usize) -> Range<usize> {
+        self.first * block..((self.first + self.blocks) * block).min(count)
+    }
+
+    /// Matrices side by side, with those that fill up. Few and large ones are not worth it.
+    pub(super) fn lanes(&self) -> usize {
+        if self.blocks < ALIGNED { self.blocks } else { self.blocks.next_multiple_of(ALIGNED) }
+    }
+}
+
+/// A tensor's numbers on the host.
+pub(super) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    // invariant: estimates are made of float32.
+    tensor.into_data().convert::<f32>().try_to_vec().expect("f32 values")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::method::mask::Mask;
+    use crate::method::obs::device::{inverse_diagonal, removal, score};
+    use crate::method::obs::surgeon::Settings;
+
+    use super::*;
+
+    #[test]
+    fn slices_and_chunks_of_any_size_give_the_same_numbers() {
+        let (count, block, device) = (118, 12, Device::flex());
+        let number = |i: usize| ((i * i * 41 + i * 7) % 509) as f32 / 254.0 - 1.0;
+        let settings = Settings { block, damp: 1e-3, divisor: 30, exact: false, group: 4, correlated: false };
+        let weights: Vec<f32> = (0..count).map(|i| number(i + 3)).collect();
+        let mask = Mask::new((0..count).map(|i| i % 17 != 2).collect());
+        let gone: Vec<bool> = (0..count).map(|i| i % 17 == 2 || (i / 4) % 3 == 1).collect();
+        let all = |most: usize, chunk: usize| {
+            let mut estimate = DeviceEstimate::in_slices(count, block, chunk, most, &device);
+            for r in 0..30 {
+                let gradient: Vec<f32> = (0..count).map(|i| number(r * 131 + i)).collect();
+                estimate.add(Tensor::from_data(TensorData::new(gradient, [count]), &device));
+            }
+            let scored = score(&mut estimate, &weights, &mask, &settings).unwrap();
+            let removal = removal(&estimate, &weights, &mask, &scored.pull, gone.clone(), &settings).unwrap();
+            let diagonal = inverse_diagonal(&mut estimate, &mask, &settings).unwrap();
+            [scored.scores, scored.pull, removal.delta, diagonal]
+        };
+        let whole = all(1000, 1000);
+        for (most, chunk) in [(1, 30), (3, 7), (10, 1)] {
+            for (a, b) in whole.iter().zip(all(most, chunk)) {
+                assert_eq!(a.len(), b.len());
+                for (a, b) in a.iter().zip(b) {
+                    assert!(
+                        *a == b || (a - b).abs() < 1e-4 * a.abs().max(1e-2),
+                        "{most}, {chunk}: {a} is not {b}"
+                    );
+                }
+            }
+        }
+    }
+}
