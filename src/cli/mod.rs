@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::diag::render::full;
 use crate::diag::{Diagnostic, Sources};
 
+#[cfg(feature = "infer")]
+mod bench;
 mod check;
 mod compile;
 mod completions;
@@ -21,8 +23,12 @@ mod files;
 mod fmt;
 mod import;
 mod new;
+#[cfg(feature = "infer")]
+mod pack;
 mod params;
 mod plan;
+#[cfg(feature = "infer")]
+mod predict;
 #[cfg(feature = "engine")]
 mod progress;
 #[cfg(feature = "engine")]
@@ -51,6 +57,15 @@ enum Command {
     /// Measure a saved model
     #[cfg(feature = "engine")]
     Eval(eval::EvalArgs),
+    /// Write a model as one file for another program
+    #[cfg(feature = "infer")]
+    Pack(pack::PackArgs),
+    /// Answer questions or label texts, line by line
+    #[cfg(feature = "infer")]
+    Predict(predict::PredictArgs),
+    /// Measure how fast a model answers
+    #[cfg(feature = "infer")]
+    Bench(bench::BenchArgs),
     /// Write recipes in their canonical form
     Fmt(fmt::FmtArgs),
     /// Turn a SparseML recipe into an .obert recipe
@@ -94,6 +109,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "engine")]
         Command::Eval(args) => eval::run(&args),
+        #[cfg(feature = "infer")]
+        Command::Pack(args) => pack::run(&args),
+        #[cfg(feature = "infer")]
+        Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "infer")]
+        Command::Bench(args) => bench::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -193,6 +193,12 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    PackedForeign = 960, "a file is no packed model";
+    PackedTruncated = 961, "a packed model is truncated";
+    PackedDamaged = 962, "a packed model is damaged";
+    PackedContradicts = 963, "a packed model contradicts itself";
+    PackedUnsupported = 964, "a model that the runtime cannot run";
+    QuantizationNotReadable = 965, "scales of a quantized model cannot be used";
 }
 
 impl Code {
