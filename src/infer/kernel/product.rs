@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use crate::infer::simd::{Floats, Ints, Quads, Simd};
+use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};
 
 /// What a product multiplies: bytes or floats.
 pub trait Kind: Copy {
@@ -128,6 +128,33 @@ pub struct Dense<'a, W> {
 /// If a row, a step or a group lies outside what was given.
 #[inline(always)]
 pub fn dense<S: Simd, K: Kind>(
+    simd: S,
+    matrix: Dense<'_, K::Weight>,
+    rows: Range<usize>,
+    panel: &Panel<'_, K::Step>,
+    sums: &mut [K::Sums],
+) {
+    simd.apart(DenseRows::<K> { matrix, rows, panel, sums });
+}
+
+struct DenseRows<'a, K: Kind> {
+    matrix: Dense<'a, K::Weight>,
+    rows: Range<usize>,
+    panel: &'a Panel<'a, K::Step>,
+    sums: &'a mut [K::Sums],
+}
+
+impl<K: Kind> Work for DenseRows<'_, K> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        all_rows::<S, K>(simd, self.matrix, self.rows, self.panel, self.sums);
+    }
+}
+
+#[inline(always)]
+fn all_rows<S: Simd, K: Kind>(
     simd: S,
     matrix: Dense<'_, K::Weight>,
     rows: Range<usize>,
@@ -290,6 +317,33 @@ impl<'a> Blocks<'a> {
 /// If a row or a group lies outside what was given.
 #[inline(always)]
 pub fn sparse<S: Simd>(
+    simd: S,
+    matrix: Blocks<'_>,
+    rows: Range<usize>,
+    panel: &Panel<'_, Quads>,
+    sums: &mut [Ints],
+) {
+    simd.apart(SparseRows { matrix, rows, panel, sums });
+}
+
+struct SparseRows<'a> {
+    matrix: Blocks<'a>,
+    rows: Range<usize>,
+    panel: &'a Panel<'a, Quads>,
+    sums: &'a mut [Ints],
+}
+
+impl Work for SparseRows<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        blocks_of_rows(simd, self.matrix, self.rows, self.panel, self.sums);
+    }
+}
+
+#[inline(always)]
+fn blocks_of_rows<S: Simd>(
     simd: S,
     matrix: Blocks<'_>,
     rows: Range<usize>,

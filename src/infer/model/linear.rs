@@ -6,7 +6,7 @@ use crate::infer::file::Stored;
 use crate::infer::kernel::affine::{Affine, Rounder, Rounding, TokenScale};
 use crate::infer::kernel::curves::{gelu, gelu_for_bytes};
 use crate::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, dense, sparse};
-use crate::infer::simd::{Floats, Ints, Quads, Simd};
+use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};
 
 /// A linear layer.
 #[derive(Clone, Debug)]
@@ -66,10 +66,10 @@ pub struct Tile<'a> {
 }
 
 /// What is done to four consecutive outputs of a group of tokens.
-pub trait Finish<S: Simd> {
+pub trait Finish {
     /// Takes the outputs `row..row + count` of a group; those from `count` on mean nothing. Rows and groups
     /// count from the first ones asked for.
-    fn four(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]);
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]);
 }
 
 /// Sums of products that are finished together, while they are in the nearest cache.
@@ -89,6 +89,25 @@ impl Default for Sums {
     }
 }
 
+/// A layer and what it is applied to, compiled once for each way to finish.
+struct Apply<'a, F> {
+    linear: &'a Linear,
+    rows: Range<usize>,
+    tile: Tile<'a>,
+    groups: Range<usize>,
+    sums: &'a mut Sums,
+    finish: &'a mut F,
+}
+
+impl<F: Finish> Work for Apply<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.linear.all(simd, self.rows, self.tile, self.groups, self.sums, self.finish);
+    }
+}
+
 impl Linear {
     /// Some outputs for some groups of a tile, handed to `finish`.
     #[inline(always)]
@@ -99,7 +118,20 @@ impl Linear {
         tile: Tile<'_>,
         groups: Range<usize>,
         sums: &mut Sums,
-        finish: &mut impl Finish<S>,
+        finish: &mut impl Finish,
+    ) {
+        simd.apart(Apply { linear: self, rows, tile, groups, sums, finish });
+    }
+
+    #[inline(always)]
+    fn all<S: Simd>(
+        &self,
+        simd: S,
+        rows: Range<usize>,
+        tile: Tile<'_>,
+        groups: Range<usize>,
+        sums: &mut Sums,
+        finish: &mut impl Finish,
     ) {
         let width = groups.len();
         for start in rows.clone().step_by(CHUNK) {
@@ -164,9 +196,9 @@ pub struct Keep<'a> {
     pub offset: usize,
 }
 
-impl<S: Simd> Finish<S> for Keep<'_> {
+impl Finish for Keep<'_> {
     #[inline(always)]
-    fn four(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         for (i, value) in values.into_iter().enumerate().take(count) {
             simd.store(value, &mut self.out[(row + i) * self.width + self.offset + group]);
         }
@@ -184,9 +216,9 @@ pub struct AddTo<'a> {
     pub width: usize,
 }
 
-impl<S: Simd> Finish<S> for AddTo<'_> {
+impl Finish for AddTo<'_> {
     #[inline(always)]
-    fn four(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         for (i, value) in values.into_iter().enumerate().take(count) {
             let at = (row + i) * self.width + group;
             simd.store(simd.add(value, simd.load(&self.residual[at])), &mut self.out[at]);
@@ -205,9 +237,9 @@ pub struct Gelu<'a> {
     pub for_bytes: bool,
 }
 
-impl<S: Simd> Finish<S> for Gelu<'_> {
+impl Finish for Gelu<'_> {
     #[inline(always)]
-    fn four(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         for (i, value) in values.into_iter().enumerate().take(count) {
             let value = if self.for_bytes { gelu_for_bytes(simd, value) } else { gelu(simd, value) };
             simd.store(value, &mut self.out[(row + i) * self.width + group]);
@@ -226,9 +258,9 @@ pub struct GeluToBytes<'a> {
     pub width: usize,
 }
 
-impl<S: Simd> Finish<S> for GeluToBytes<'_> {
+impl Finish for GeluToBytes<'_> {
     #[inline(always)]
-    fn four(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         let rounder = Rounder::fixed(simd, self.affine);
         let mut bytes = [simd.splat_int(0); 4];
         for (byte, value) in bytes.iter_mut().zip(values).take(count) {

@@ -65,42 +65,51 @@ impl Isa {
             Isa::Avx512Vnni => match super::x86::Avx512Vnni::detect() {
                 // SAFETY: `detect` has found the instructions; so in the arms below.
                 Some(simd) => unsafe { on_avx512(work, simd) },
-                None => work.run(Portable),
+                None => plainly(work, Portable),
             },
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni => match super::x86::AvxVnni::detect() {
                 Some(simd) => unsafe { on_avx_vnni(work, simd) },
-                None => work.run(Portable),
+                None => plainly(work, Portable),
             },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => match super::x86::Avx2::detect() {
                 Some(simd) => unsafe { on_avx2(work, simd) },
-                None => work.run(Portable),
+                None => plainly(work, Portable),
             },
             #[cfg(target_arch = "aarch64")]
             Isa::NeonDot => match super::neon::NeonDot::detect() {
-                Some(simd) => work.run(simd),
-                None => work.run(Portable),
+                Some(simd) => plainly(work, simd),
+                None => plainly(work, Portable),
             },
-            _ => work.run(Portable),
+            _ => plainly(work, Portable),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma")]
-fn on_avx512<W: Work>(work: W, simd: super::x86::Avx512Vnni) -> W::Out {
+pub(super) fn on_avx512<W: Work>(work: W, simd: super::x86::Avx512Vnni) -> W::Out {
     work.run(simd)
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx2,fma,avxvnni")]
-fn on_avx_vnni<W: Work>(work: W, simd: super::x86::AvxVnni) -> W::Out {
+pub(super) fn on_avx_vnni<W: Work>(work: W, simd: super::x86::AvxVnni) -> W::Out {
     work.run(simd)
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
-fn on_avx2<W: Work>(work: W, simd: super::x86::Avx2) -> W::Out {
+pub(super) fn on_avx2<W: Work>(work: W, simd: super::x86::Avx2) -> W::Out {
+    work.run(simd)
+}
+
+/// For instruction sets that need no mark.
+#[inline(never)]
+pub(super) fn plainly<W: Work, S: Simd>(work: W, simd: S) -> W::Out {
     work.run(simd)
 }

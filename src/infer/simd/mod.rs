@@ -53,6 +53,10 @@ pub trait Simd: Copy + Send + Sync {
     /// How many groups of sixteen tokens a tile of a product has.
     const GROUPS: usize;
 
+    /// Runs work in a function of its own that is compiled for the instruction set. What is used in many
+    /// places is compiled once this way, and not into each of them.
+    fn apart<W: Work>(self, work: W) -> W::Out;
+
     /// The same number in all lanes.
     fn splat(self, value: f32) -> Self::F;
     /// Reads sixteen floats.

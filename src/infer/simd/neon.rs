@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::portable::on_arrays;
-use super::{Floats, Ints, LANES, Quads, Simd};
+use super::{Floats, Ints, LANES, Quads, Simd, Work, isa};
 
 /// NEON with `sdot`.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,12 @@ impl NeonDot {
 impl Simd for NeonDot {
     const ROWS: usize = 4;
     const GROUPS: usize = 1;
+
+    #[inline(always)]
+    fn apart<W: Work>(self, work: W) -> W::Out {
+        isa::plainly(work, self)
+    }
+
     on_arrays!(true);
 
     /// `sdot` takes signed bytes on both sides: a token's byte less 128, and 128 times the weights added.

@@ -1,6 +1,6 @@
 //! Sixteen lanes in plain Rust, which the compiler turns into what the machine has.
 
-use super::{Floats, Ints, LANES, Quads, Simd};
+use super::{Floats, Ints, LANES, Quads, Simd, Work, isa};
 
 /// Any machine.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +160,12 @@ pub(super) use on_arrays;
 impl Simd for Portable {
     const ROWS: usize = 4;
     const GROUPS: usize = 1;
+
+    #[inline(always)]
+    fn apart<W: Work>(self, work: W) -> W::Out {
+        isa::plainly(work, self)
+    }
+
     on_arrays!(false);
 
     #[inline(always)]

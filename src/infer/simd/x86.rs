@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::portable::on_arrays;
-use super::{Floats, Ints, LANES, Quads, Simd};
+use super::{Floats, Ints, LANES, Quads, Simd, Work, isa};
 
 /// AVX-512 with VNNI: one instruction multiplies and adds 64 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,11 @@ impl Simd for Avx512Vnni {
     type I = __m512i;
     const ROWS: usize = 6;
     const GROUPS: usize = 4;
+
+    #[inline(always)]
+    fn apart<W: Work>(self, work: W) -> W::Out {
+        unsafe { isa::on_avx512(work, self) }
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -172,6 +177,11 @@ unsafe fn whole(a: [__m256i; 2]) -> [i32; LANES] {
 impl Simd for AvxVnni {
     const ROWS: usize = 4;
     const GROUPS: usize = 1;
+
+    #[inline(always)]
+    fn apart<W: Work>(self, work: W) -> W::Out {
+        unsafe { isa::on_avx_vnni(work, self) }
+    }
     on_arrays!(true);
 
     #[inline(always)]
@@ -189,6 +199,11 @@ impl Simd for AvxVnni {
 impl Simd for Avx2 {
     const ROWS: usize = 4;
     const GROUPS: usize = 1;
+
+    #[inline(always)]
+    fn apart<W: Work>(self, work: W) -> W::Out {
+        unsafe { isa::on_avx2(work, self) }
+    }
     on_arrays!(true);
 
     #[inline(always)]
