@@ -114,16 +114,27 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
         None => saved_model(args, scratch.path(), sources)?,
     };
     for subject in &subjects {
-        note(args, &format!(
-            "{}: {:.1} MiB, opened in {:.1} ms",
-            subject.name,
-            subject.model.size() as f64 / f64::from(1 << 20),
-            subject.opened.as_secs_f64() * 1e3
-        ));
+        note(
+            args,
+            &format!(
+                "{}: {:.1} MiB, opened in {:.1} ms",
+                subject.name,
+                subject.model.size() as f64 / f64::from(1 << 20),
+                subject.opened.as_secs_f64() * 1e3
+            ),
+        );
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header([
-        "threads", "batch", "length", "program", "p50 ms", "p99 ms", "sequences/s", "MiB", "times as fast",
+        "threads",
+        "batch",
+        "length",
+        "program",
+        "p50 ms",
+        "p99 ms",
+        "sequences/s",
+        "MiB",
+        "times as fast",
     ]);
     for i in [0, 1, 2, 4, 5, 6, 7, 8] {
         if let Some(column) = table.column_mut(i) {
@@ -270,7 +281,13 @@ fn agreement(
     let ours = start.iter().zip(end).flat_map(|(s, e)| [*s, *e]);
     if theirs.len() == 2 * start.len() {
         let apart = ours.zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        note(args, &format!("length {}: float32 logits differ from ONNX Runtime's by at most {apart:.1e}", point.length));
+        note(
+            args,
+            &format!(
+                "length {}: float32 logits differ from ONNX Runtime's by at most {apart:.1e}",
+                point.length
+            ),
+        );
     }
     Ok(())
 }
@@ -331,14 +348,17 @@ fn random_models(
     name: &str,
     scratch: &Path,
 ) -> Result<(Vec<Subject>, Option<PathBuf>), Failure> {
-    let Some(mut shape) = well_known(&name.replace("bert-base", "bert-base-uncased").replace("-uncased-uncased", "-uncased")) else {
+    let Some(mut shape) =
+        well_known(&name.replace("bert-base", "bert-base-uncased").replace("-uncased-uncased", "-uncased"))
+    else {
         let diagnostic = Diagnostic::unlocated(Code::FlagValue, format!("`{name}` is no well-known model"))
             .help(format!("one of {}", WELL_KNOWN.join(", ")));
         return Err(vec![diagnostic].into());
     };
     if let Some(wrong) = args.sparsity.iter().find(|s| !(0.0..1.0).contains(*s)) {
-        let diagnostic = Diagnostic::unlocated(Code::FlagValue, format!("the sparsity {wrong} is not within 0..1"))
-            .help("as `--sparsity 0.8,0.9`");
+        let diagnostic =
+            Diagnostic::unlocated(Code::FlagValue, format!("the sparsity {wrong} is not within 0..1"))
+                .help("as `--sparsity 0.8,0.9`");
         return Err(vec![diagnostic].into());
     }
     shape.layers = args.layers.map_or(shape.layers, |n| n as usize);
@@ -373,7 +393,8 @@ fn save_folder(random: &Random, folder: &Path) -> Result<(), Failure> {
         let view = TensorView::new(Dtype::F32, shape.to_vec(), data).map_err(|e| e.to_string())?;
         views.push((*name, view));
     }
-    safetensors::serialize_to_file(views, None, &folder.join("model.safetensors")).map_err(|e| e.to_string())?;
+    safetensors::serialize_to_file(views, None, &folder.join("model.safetensors"))
+        .map_err(|e| e.to_string())?;
     let config = serde_json::to_string_pretty(&random.config()).map_err(|e| e.to_string())?;
     std::fs::write(folder.join("config.json"), config).map_err(|e| e.to_string().into())
 }

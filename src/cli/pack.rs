@@ -69,7 +69,12 @@ fn engine(args: &PackArgs, sources: &mut Sources) -> Result<String, Vec<Diagnost
     let image = pack::pack(&args.model, args.precision.map(Precision::from), sources)?;
     image.save(&out).map_err(|d| vec![d])?;
     let size = std::fs::metadata(&out).map_or(0, |m| m.len());
-    Ok(format!("{}: {:.1} MiB; {}\n", out.display(), size as f64 / (1 << 20) as f64, forms(image.directory())))
+    Ok(format!(
+        "{}: {:.1} MiB; {}\n",
+        out.display(),
+        size as f64 / (1 << 20) as f64,
+        forms(image.directory())
+    ))
 }
 
 /// How many layers have each form.

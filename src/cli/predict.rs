@@ -179,7 +179,7 @@ fn parse(line: Line) -> Option<Asked> {
     if text.trim().is_empty() {
         return None;
     }
-    let mut object = match serde_json::from_str::<Value>(text) {
+    let mut object = match serde_json::from_str::<Value>(text.trim()) {
         Ok(Value::Object(object)) => object,
         Ok(_) => return refused("the line is no JSON object".into()),
         Err(e) => return refused(format!("the line is not JSON: {e}")),

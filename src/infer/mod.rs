@@ -62,5 +62,5 @@ pub mod pack;
 pub mod simd;
 pub mod text;
 
-pub use pack::{Precision, open};
 pub use model::{Limits, Model, Refusal, Sequence, Session};
+pub use pack::{Precision, open};

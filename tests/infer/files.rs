@@ -162,7 +162,8 @@ fn set_number(value: &mut serde_json::Value, left: &mut usize, number: i64) {
 #[test]
 fn floats_and_measured_models_pack_too() {
     for precision in [Precision::Floats, Precision::Bytes] {
-        let image = pack::pack(&golden("heads/classifier"), Some(precision), &mut Default::default()).unwrap();
+        let image =
+            pack::pack(&golden("heads/classifier"), Some(precision), &mut Default::default()).unwrap();
         opens_and_runs_or_is_refused(&image.bytes());
         assert_eq!(Model::from_bytes(&image.bytes(), "x").unwrap().labels().unwrap().len(), 3);
     }

@@ -47,8 +47,7 @@ pub fn session(model: &Arc<Model>, threads: usize, isa: Isa) -> Session {
 
 /// Start and end logits of all tokens, sequence by sequence.
 pub fn answers(session: &mut Session, sequences: &[(Vec<u32>, Vec<u32>)]) -> Vec<Vec<[f32; 2]>> {
-    let borrowed: Vec<Sequence<'_>> =
-        sequences.iter().map(|(ids, types)| Sequence { ids, types }).collect();
+    let borrowed: Vec<Sequence<'_>> = sequences.iter().map(|(ids, types)| Sequence { ids, types }).collect();
     let logits = session.run(&borrowed).unwrap();
     (0..sequences.len())
         .map(|i| {
@@ -85,8 +84,7 @@ fn labels_of_a_float_model_equal_those_of_transformers() {
     let model = model("heads/classifier", None);
     assert_eq!(model.labels().unwrap(), ["entailment", "neutral", "contradiction"]);
     let sequences = sequences(&recorded);
-    let borrowed: Vec<Sequence<'_>> =
-        sequences.iter().map(|(ids, types)| Sequence { ids, types }).collect();
+    let borrowed: Vec<Sequence<'_>> = sequences.iter().map(|(ids, types)| Sequence { ids, types }).collect();
     let mut session = session(&model, 2, Isa::best());
     let logits = session.run(&borrowed).unwrap();
     for (i, expected) in recorded["classifier"]["logits"].as_array().unwrap().iter().enumerate() {

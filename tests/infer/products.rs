@@ -105,7 +105,10 @@ impl Case {
                         let token = self.tokens[(step * self.width + group) * 4 * LANES + 4 * lane + i];
                         i64::from(token) * i64::from(self.words[row * self.steps + step][i])
                     };
-                    (0..self.steps).flat_map(|s| (0..4).map(move |i| (s, i))).map(|(s, i)| product(s, i)).sum()
+                    (0..self.steps)
+                        .flat_map(|s| (0..4).map(move |i| (s, i)))
+                        .map(|(s, i)| product(s, i))
+                        .sum()
                 }));
             }
         }

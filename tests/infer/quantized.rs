@@ -62,7 +62,8 @@ fn each_layer_has_the_form_that_fits_its_zeros() {
     assert_eq!(form("bert.encoder.layer.0.intermediate.dense"), Form::Blocks);
     assert_eq!(form("bert.encoder.layer.1.intermediate.dense"), Form::Dense);
     assert_eq!(form("qa_outputs"), Form::Floats);
-    let image = pack::pack(&golden("infer/quantized"), Some(Precision::Floats), &mut Default::default()).unwrap();
+    let image =
+        pack::pack(&golden("infer/quantized"), Some(Precision::Floats), &mut Default::default()).unwrap();
     let opened = Opened::bytes(&image.bytes(), "model").unwrap();
     assert!(opened.directory.linears.values().all(|l| l.form == Form::Floats));
 }
@@ -97,7 +98,8 @@ fn scales_that_make_no_sense_are_refused() {
         v["activations"].as_object_mut().unwrap().remove(&format!("{query}_states"));
     });
     assert!(message.starts_with("OB0964") && message.contains("only"), "{message}");
-    let message = refused(&|v| v["weights"]["other.weight"] = v["weights"][format!("{query}.weight")].clone());
+    let message =
+        refused(&|v| v["weights"]["other.weight"] = v["weights"][format!("{query}.weight")].clone());
     assert!(message.starts_with("OB0965") && message.contains("other.weight"), "{message}");
     std::fs::write(folder.path().join("quantization.json"), "{").unwrap();
     let diagnostics = pack::pack(folder.path(), None, &mut Default::default()).unwrap_err();

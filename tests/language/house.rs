@@ -21,8 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language", "schedule", "params",
-            "diag",
+            "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language", "schedule",
+            "params", "diag",
         ],
     ),
 ];

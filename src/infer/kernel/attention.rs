@@ -289,12 +289,8 @@ fn scores<S: Simd>(
     for start in (0..head.tokens).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(head.tokens);
         if head.scores == Operands::Floats {
-            let keys = Dense {
-                weights: floats(&space.keys),
-                row: 1,
-                step: groups * LANES,
-                steps: head.features,
-            };
+            let keys =
+                Dense { weights: floats(&space.keys), row: 1, step: groups * LANES, steps: head.features };
             let panel = Panel { steps: &space.queries, width: groups, groups: first..first + count };
             dense::<S, OfFloats>(simd, keys, rows.clone(), &panel, &mut space.float_sums);
         } else {
@@ -414,12 +410,8 @@ fn context<S: Simd>(
     for start in (0..head.features).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(head.features);
         if head.context == Operands::Floats {
-            let values = Dense {
-                weights: floats(&space.values),
-                row: groups * LANES,
-                step: 1,
-                steps: head.tokens,
-            };
+            let values =
+                Dense { weights: floats(&space.values), row: groups * LANES, step: 1, steps: head.tokens };
             let panel = Panel { steps: &space.scores, width: count, groups: 0..count };
             dense::<S, OfFloats>(simd, values, rows.clone(), &panel, &mut space.float_sums);
         } else {

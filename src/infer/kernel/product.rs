@@ -225,20 +225,27 @@ unsafe fn tile<S: Simd, K: Kind, const R: usize, const T: usize>(
     to: usize,
 ) {
     let mut acc = [[K::zero(simd); T]; R];
-    // SAFETY: the caller checked rows, steps and groups.
-    unsafe {
-        let mut weights = matrix.weights.as_ptr().add(row * matrix.row);
-        let mut steps = panel.steps.as_ptr().add(group);
-        for _ in 0..matrix.steps {
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let weight = *weights.add(r * matrix.row);
-                for (t, acc) in acc.iter_mut().enumerate() {
-                    *acc = K::add(simd, *acc, steps.add(t), weight);
+    // Wrapping arithmetic, so that a build with checks is fast too; the caller checked rows, steps and groups.
+    let first = matrix.weights.as_ptr().wrapping_add(row.wrapping_mul(matrix.row));
+    let mut weights = [first; R];
+    for r in 1..R {
+        weights[r] = weights[r - 1].wrapping_add(matrix.row);
+    }
+    let mut steps = panel.steps.as_ptr().wrapping_add(group);
+    let mut left = matrix.steps;
+    while left > 0 {
+        for r in 0..R {
+            // SAFETY: within the weights and the panel, as checked.
+            unsafe {
+                let weight = weights[r].read_unaligned();
+                for t in 0..T {
+                    acc[r][t] = K::add(simd, acc[r][t], steps.wrapping_add(t), weight);
                 }
             }
-            weights = weights.wrapping_add(matrix.step);
-            steps = steps.wrapping_add(panel.width);
+            weights[r] = weights[r].wrapping_add(matrix.step);
         }
+        steps = steps.wrapping_add(panel.width);
+        left = left.wrapping_sub(1);
     }
     let width = panel.groups.len();
     for (r, acc) in acc.iter().enumerate() {
@@ -389,18 +396,13 @@ unsafe fn along<S: Simd, const T: usize>(
     sums: &mut [Ints],
 ) {
     let mut acc = [simd.splat_int(0); T];
-    // SAFETY: the caller checked the row; pointers and places are the matrix's own.
-    unsafe {
-        let from = *matrix.pointers.get_unchecked(row) as usize;
-        let to = *matrix.pointers.get_unchecked(row + 1) as usize;
-        let places = matrix.places.get_unchecked(from..to);
-        let words = matrix.words.get_unchecked(from..to);
-        let first = panel.steps.as_ptr().add(group);
-        for (place, word) in places.iter().zip(words) {
-            let step = first.add(usize::from(*place) * panel.width);
-            for (t, acc) in acc.iter_mut().enumerate() {
-                *acc = OfBytes::add(simd, *acc, step.add(t), *word);
-            }
+    let (from, to) = (matrix.pointers[row] as usize, matrix.pointers[row + 1] as usize);
+    let first = panel.steps.as_ptr().wrapping_add(group);
+    for (place, word) in matrix.places[from..to].iter().zip(&matrix.words[from..to]) {
+        let step = first.wrapping_add(usize::from(*place).wrapping_mul(panel.width));
+        for t in 0..T {
+            // SAFETY: the place was checked when the matrix was made, the group by the caller.
+            acc[t] = unsafe { OfBytes::add(simd, acc[t], step.wrapping_add(t), *word) };
         }
     }
     for (acc, sum) in acc.iter().zip(sums) {

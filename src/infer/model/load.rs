@@ -256,15 +256,13 @@ fn operands(file: &Opened, layer: usize, stored: layout::Operands) -> Result<Ope
     Ok(match stored {
         layout::Operands::Floats => Operands::Floats,
         layout::Operands::Measured => Operands::Measured,
-        layout::Operands::Fixed { left, right } => {
-            match (affine(left, 0..=255), affine(right, -128..=127)) {
-                (Some(left), Some(right)) => Operands::Fixed { left, right },
-                _ => {
-                    let why = format!("the attention of layer {layer} has scales that make no sense");
-                    return Err(file.contradiction(why));
-                }
+        layout::Operands::Fixed { left, right } => match (affine(left, 0..=255), affine(right, -128..=127)) {
+            (Some(left), Some(right)) => Operands::Fixed { left, right },
+            _ => {
+                let why = format!("the attention of layer {layer} has scales that make no sense");
+                return Err(file.contradiction(why));
             }
-        }
+        },
     })
 }
 

@@ -198,8 +198,12 @@ impl Session {
             self.rounded.iter().map(|r| size_of_val(&*r.bytes) + size_of_val(&*r.scales)).sum();
         let of_thread = |s: &Mutex<Scratch>| {
             let s = s.lock().unwrap_or_else(|e| e.into_inner());
-            size_of_val(&*s.tile) + size_of_val(&*s.bytes) + size_of_val(&*s.wide)
-                + size_of_val(&*s.wide_bytes) + size_of_val(&*s.rows) + size_of_val(&*s.pooled)
+            size_of_val(&*s.tile)
+                + size_of_val(&*s.bytes)
+                + size_of_val(&*s.wide)
+                + size_of_val(&*s.wide_bytes)
+                + size_of_val(&*s.rows)
+                + size_of_val(&*s.pooled)
                 + s.space.memory()
         };
         let buffers = size_of_val(&*self.hidden) + size_of_val(&*self.context) + size_of_val(&*self.logits);
@@ -342,9 +346,7 @@ impl<'a> SharedRounded<'a> {
         let count = rounded.len().min(3);
         let mut list = rounded.iter_mut();
         let mut next = || match list.next() {
-            Some(r) => {
-                SharedRounded { bytes: Shared::new(&mut r.bytes), scales: Shared::new(&mut r.scales) }
-            }
+            Some(r) => SharedRounded { bytes: Shared::new(&mut r.bytes), scales: Shared::new(&mut r.scales) },
             None => SharedRounded { bytes: Shared::new(&mut []), scales: Shared::new(&mut []) },
         };
         ([next(), next(), next()], count)
@@ -352,12 +354,7 @@ impl<'a> SharedRounded<'a> {
 }
 
 /// Does all tasks, each with the memory of the thread that does it.
-fn each(
-    threads: usize,
-    tasks: usize,
-    scratch: &[Mutex<Scratch>],
-    work: impl Fn(usize, &mut Scratch) + Sync,
-) {
+fn each(threads: usize, tasks: usize, scratch: &[Mutex<Scratch>], work: impl Fn(usize, &mut Scratch) + Sync) {
     let one = |task: usize, thread: usize| {
         // Only a panic poisons it, and nothing in it outlives a task.
         let mut scratch = scratch[thread].lock().unwrap_or_else(|e| e.into_inner());
@@ -403,9 +400,7 @@ impl<'a> Logits<'a> {
         let width = session.arranged.spans.len().div_ceil(LANES);
         assert!(sequence < session.arranged.spans.len(), "no such sequence");
         let count = session.model.labels().map_or(0, <[String]>::len);
-        (0..count).map(move |label| {
-            session.logits[label * width + sequence / LANES].0[sequence % LANES]
-        })
+        (0..count).map(move |label| session.logits[label * width + sequence / LANES].0[sequence % LANES])
     }
 }
 

@@ -92,8 +92,9 @@ fn round_for<S: Simd>(
     let quads = columns.div_ceil(4);
     for (rounding, to) in layer.roundings.iter().zip(rounded) {
         // SAFETY: this tile's task alone has its parts.
-        let (bytes, scales) =
-            unsafe { (to.bytes.part(groups.start * quads..groups.end * quads), to.scales.part(groups.clone())) };
+        let (bytes, scales) = unsafe {
+            (to.bytes.part(groups.start * quads..groups.end * quads), to.scales.part(groups.clone()))
+        };
         pack(simd, *rounding, columns, tile, &Layout::tile(groups.len()), bytes, scales);
     }
 }
@@ -192,10 +193,7 @@ impl Work for Forward<'_> {
         }
         // SAFETY: this tile's task alone has its part; contexts are only read in this stage.
         let (x, context) = unsafe {
-            (
-                hidden.part(groups.start * width..groups.end * width),
-                context.read(0..arranged.groups * width),
-            )
+            (hidden.part(groups.start * width..groups.end * width), context.read(0..arranged.groups * width))
         };
         let Scratch { sums, tile: apart, bytes, scales, wide, wide_bytes, .. } = scratch;
         match layer.output.input {

@@ -49,7 +49,8 @@ pub fn build(
         packer.norm(&format!("{at}.output.LayerNorm"))?;
         let states = format!("{at}.attention.self");
         let scores = packer.product(&format!("{states}.query_states"), &format!("{states}.key_states"))?;
-        let context = packer.product(&format!("{states}.probabilities"), &format!("{states}.value_states"))?;
+        let context =
+            packer.product(&format!("{states}.probabilities"), &format!("{states}.value_states"))?;
         packer.image.attention(Attention { scores, context });
     }
     match head {

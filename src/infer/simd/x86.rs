@@ -153,9 +153,7 @@ impl Simd for Avx512Vnni {
     }
     #[inline(always)]
     unsafe fn dot(self, sum: __m512i, tokens: *const u8, word: i32) -> __m512i {
-        unsafe {
-            _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(tokens.cast()), _mm512_set1_epi32(word))
-        }
+        unsafe { _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(tokens.cast()), _mm512_set1_epi32(word)) }
     }
     #[inline(always)]
     unsafe fn multiply_add(self, sum: __m512, tokens: *const f32, weight: f32) -> __m512 {

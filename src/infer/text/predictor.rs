@@ -88,8 +88,9 @@ impl Predictor {
             match prepared {
                 Err(_) => {}
                 Ok(Prepared::Joined(ids, types)) => sequences.push((i, Sequence { ids, types })),
-                Ok(Prepared::Windows(windows)) => sequences
-                    .extend(windows.iter().map(|w| (i, Sequence { ids: &w.ids, types: &w.types }))),
+                Ok(Prepared::Windows(windows)) => {
+                    sequences.extend(windows.iter().map(|w| (i, Sequence { ids: &w.ids, types: &w.types })))
+                }
             }
         }
         let mut found: Vec<Found> = requests.iter().map(|_| Found::default()).collect();
@@ -157,7 +158,9 @@ impl Predictor {
                 Ok(Prepared::Joined(ids, types))
             }
             Request::Question { .. } => Err("the model gives labels; ask with `text` and `pair`".into()),
-            Request::Text { .. } => Err("the model answers questions; ask with `question` and `context`".into()),
+            Request::Text { .. } => {
+                Err("the model answers questions; ask with `question` and `context`".into())
+            }
         }
     }
 }
