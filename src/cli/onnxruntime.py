@@ -106,6 +106,7 @@ def graph(folder):
 def prepared(folder, scratch):
     """The files of the float and the quantized model, and what was done to them."""
     import onnx
+    from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model, config = graph(folder)
@@ -123,7 +124,9 @@ def prepared(folder, scratch):
     except Exception as error:  # the optimizer has dependencies of its own
         fused += f" ({type(error).__name__} in onnxruntime.transformers)"
     small = os.path.join(scratch, "int8.onnx")
-    quantize_dynamic(plain, small, weight_type=QuantType.QInt8)
+    # Fused operators have no types that ONNX could infer.
+    default = {"DefaultTensorType": TensorProto.FLOAT}
+    quantize_dynamic(plain, small, weight_type=QuantType.QInt8, extra_options=default)
     return {"f32": plain, "int8": small}, fused
 
 
