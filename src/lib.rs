@@ -22,6 +22,9 @@ pub mod plan;
 pub mod schedule;
 pub mod yaml;
 
+#[cfg(feature = "infer")]
+pub mod infer;
+
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]

@@ -10,6 +10,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::diag::render::full;
 use crate::diag::{Diagnostic, Sources};
 
+#[cfg(feature = "infer")]
+mod bench;
 mod check;
 mod compile;
 mod completions;
@@ -29,8 +31,12 @@ mod model;
 mod new;
 #[cfg(feature = "engine")]
 mod oneshot;
+#[cfg(feature = "infer")]
+mod pack;
 mod params;
 mod plan;
+#[cfg(feature = "infer")]
+mod predict;
 #[cfg(feature = "engine")]
 mod progress;
 mod report;
@@ -76,6 +82,15 @@ enum Command {
     /// Find the surgeon's best settings by pruning at once
     #[cfg(feature = "engine")]
     Sweep(sweep::SweepArgs),
+    /// Write a model as one file for another program
+    #[cfg(feature = "infer")]
+    Pack(pack::PackArgs),
+    /// Answer questions or label texts, line by line
+    #[cfg(feature = "infer")]
+    Predict(predict::PredictArgs),
+    /// Measure how fast a model answers
+    #[cfg(feature = "infer")]
+    Bench(bench::BenchArgs),
     /// Write recipes in their canonical form
     Fmt(fmt::FmtArgs),
     /// Turn a SparseML recipe into an .obert recipe
@@ -124,6 +139,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Oneshot(args) => oneshot::run(&args),
         #[cfg(feature = "engine")]
         Command::Sweep(args) => sweep::run(&args),
+        #[cfg(feature = "infer")]
+        Command::Pack(args) => pack::run(&args),
+        #[cfg(feature = "infer")]
+        Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "infer")]
+        Command::Bench(args) => bench::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -204,6 +204,12 @@ codes! {
     RecordIncomplete = 942, "a part of a run's record is left out";
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
+    PackedForeign = 960, "a file is no packed model";
+    PackedTruncated = 961, "a packed model is truncated";
+    PackedDamaged = 962, "a packed model is damaged";
+    PackedContradicts = 963, "a packed model contradicts itself";
+    PackedUnsupported = 964, "a model that the runtime cannot run";
+    QuantizationNotReadable = 965, "scales of a quantized model cannot be used";
     ModelUnknown = 970, "the hub has no such model";
     ModelRefused = 971, "the hub does not give a model without permission";
     ModelOffline = 972, "a model is not on this machine, and the network is not used";

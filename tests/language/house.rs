@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("language", &["schedule", "params", "diag"]),
     ("explain", &["language", "diag"]),
     ("yaml", &["language", "schedule", "params", "diag"]),
+    ("infer", &["files", "params", "diag"]),
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
@@ -20,8 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "output", "engine", "task", "explain", "files", "plan", "yaml", "language", "schedule", "params",
-            "diag",
+            "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language", "schedule",
+            "params", "diag",
         ],
     ),
 ];

@@ -1,0 +1,128 @@
+//! ONNX Runtime in a Python process beside this one.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde::Deserialize;
+use serde_json::json;
+
+/// The program that it runs.
+const PROGRAM: &str = include_str!("../onnxruntime.py");
+
+/// A running rival.
+pub(super) struct Rival {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    version: String,
+    fused: String,
+    // The program's file lives as long as the process.
+    _folder: tempfile::TempDir,
+}
+
+/// What it says first.
+#[derive(Deserialize)]
+struct Greeting {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    fused: String,
+}
+
+/// What it says about a run.
+#[derive(Deserialize)]
+pub(super) struct Said {
+    /// The seconds of each run.
+    pub(super) times: Vec<f64>,
+    /// The logits of the first sequence, start and end of each token in turns.
+    pub(super) logits: Vec<f32>,
+}
+
+impl Rival {
+    /// Starts Python on a model folder.
+    ///
+    /// # Errors
+    /// One sentence if Python, ONNX Runtime or something it needs is missing.
+    pub(super) fn start(folder: &Path, threads: u64) -> Result<Rival, String> {
+        let python = std::env::var_os("OBERT_PYTHON").unwrap_or_else(|| "python3".into());
+        let own = tempfile::tempdir().map_err(|e| e.to_string())?;
+        // Not under its own name: Python would take it for the package.
+        let program = own.path().join("rival.py");
+        std::fs::write(&program, PROGRAM).map_err(|e| e.to_string())?;
+        let mut child = Command::new(&python)
+            .arg(&program)
+            .arg(folder)
+            .arg(threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| format!("cannot start `{}`: {e}", python.to_string_lossy()))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("its pipes cannot be opened".into());
+        };
+        let mut rival = Rival {
+            child,
+            input,
+            output: BufReader::new(output),
+            version: String::new(),
+            fused: String::new(),
+            _folder: own,
+        };
+        let greeting: Greeting = rival.line()?;
+        match greeting.error {
+            Some(why) => {
+                Err(format!("{why}; `pip install onnxruntime onnx numpy` for the Python of OBERT_PYTHON"))
+            }
+            None => {
+                rival.version = greeting.version;
+                rival.fused = greeting.fused;
+                Ok(rival)
+            }
+        }
+    }
+
+    /// Its version, and what was done to the graph.
+    pub(super) fn described(&self) -> String {
+        format!("ONNX Runtime {}, {}", self.version, self.fused)
+    }
+
+    /// Runs one of its models for some seconds, at least once.
+    ///
+    /// # Errors
+    /// One sentence if it has gone away.
+    pub(super) fn run(
+        &mut self,
+        kind: &str,
+        ids: &[Vec<u32>],
+        seconds: f64,
+        logits: bool,
+    ) -> Result<Said, String> {
+        let asked = json!({ "kind": kind, "ids": ids, "seconds": seconds, "logits": logits });
+        writeln!(self.input, "{asked}").and_then(|()| self.input.flush()).map_err(|e| e.to_string())?;
+        self.line()
+    }
+
+    /// Bytes that its process holds, where the system tells.
+    pub(super) fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    fn line<T: for<'a> Deserialize<'a>>(&mut self) -> Result<T, String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).map_err(|e| e.to_string())?;
+        serde_json::from_str(&line).map_err(|_| "its process ended".into())
+    }
+}
+
+impl Drop for Rival {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

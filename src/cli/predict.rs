@@ -1,0 +1,242 @@
+//! `obertc predict`.
+
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::pack::PrecisionName;
+use super::{ERRORS, FINE, fail, grumble};
+use crate::diag::Sources;
+use crate::infer::Limits;
+use crate::infer::pack;
+use crate::infer::simd::Isa;
+use crate::infer::text::{Predictor, Request, Response};
+
+/// Answer questions or label texts, line by line: requests as JSON on standard input, one in a line, and
+/// answers on standard output.
+#[derive(Args, Debug)]
+#[command(after_help = "Requests:\n  \
+    {\"question\": \"Who wrote it?\", \"context\": \"Ada wrote it.\", \"id\": 1}\n  \
+    {\"text\": \"A man sleeps.\", \"pair\": \"A man is awake.\"}\n\
+    A line that cannot be answered gets {\"error\": \"…\", \"line\": 3}, and the stream goes on.")]
+pub struct PredictArgs {
+    /// A model folder, or a file that `obertc pack --as engine` wrote
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// What a model folder computes with [default: int8 if it was trained for it, else f32]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    precision: Option<PrecisionName>,
+    /// The longest sequence, in tokens [default: 384 for questions, else as long as the model allows]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
+    max_seq_len: Option<u64>,
+    /// How far neighbouring windows of a long context overlap, in tokens
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
+    doc_stride: u64,
+    /// At most so many requests are answered together, if that many are waiting
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    batch: u64,
+    /// Answers for each question
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    top: u64,
+    /// Threads [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: Option<u64>,
+}
+
+/// A line longer than this is refused.
+const LONGEST_LINE: usize = 16 << 20;
+
+pub fn run(args: &PredictArgs) -> i32 {
+    let mut sources = Sources::new();
+    let model = match pack::open(&args.model, args.precision.map(Into::into), &mut sources) {
+        Ok(model) => Arc::new(model),
+        Err(diagnostics) => return fail(&diagnostics, &sources),
+    };
+    let positions = model.config().max_position_embeddings;
+    let own = if model.labels().is_none() { positions.min(384) } else { positions };
+    let length = args.max_seq_len.map_or(own, |n| (n as usize).min(positions));
+    let limits = Limits {
+        sequences: args.batch as usize,
+        length,
+        threads: args.threads.map_or(Limits::default().threads, |n| n as usize),
+        isa: Isa::best(),
+    };
+    let overlap = (args.doc_stride as usize).min(length / 2);
+    let predictor = Predictor::new(model, limits, overlap, args.top as usize);
+    let mut predictor = match predictor {
+        Ok(predictor) => predictor,
+        Err(why) => {
+            grumble(&format!("cannot predict with `{}`: {why}\n", args.model.display()));
+            return ERRORS;
+        }
+    };
+    let lines = read_lines();
+    let mut out = std::io::stdout().lock();
+    while let Some(batch) = next_batch(&lines, args.batch as usize) {
+        let text = answer(&mut predictor, batch);
+        // A reader that has gone away wants no more.
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            break;
+        }
+    }
+    FINE
+}
+
+/// A line with its number, or why it cannot be read.
+struct Line {
+    number: u64,
+    content: Result<Vec<u8>, String>,
+}
+
+/// Reads standard input on a thread of its own, so that lines which wait are answered together.
+fn read_lines() -> Receiver<Line> {
+    let (sender, receiver) = sync_channel(1024);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        for number in 1.. {
+            let mut line = Vec::new();
+            let read = (&mut input).take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut line);
+            let content = match read {
+                Ok(0) => return,
+                Ok(n) if n > LONGEST_LINE => {
+                    let mut rest = Vec::new();
+                    while !matches!((&mut input).take(1 << 20).read_until(b'\n', &mut rest), Ok(0) | Err(_))
+                        && rest.last() != Some(&b'\n')
+                    {
+                        rest.clear();
+                    }
+                    Err(format!("the line is longer than {} MiB", LONGEST_LINE >> 20))
+                }
+                Ok(_) => Ok(line),
+                Err(_) => return,
+            };
+            if sender.send(Line { number, content }).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Waits for a line and takes what else is there.
+fn next_batch(lines: &Receiver<Line>, most: usize) -> Option<Vec<Line>> {
+    let mut batch = vec![lines.recv().ok()?];
+    while batch.len() < most {
+        match lines.try_recv() {
+            Ok(line) => batch.push(line),
+            Err(_) => break,
+        }
+    }
+    Some(batch)
+}
+
+/// What is asked in a line, and under which id.
+struct Asked {
+    number: u64,
+    id: Option<Value>,
+    request: Result<Request, String>,
+}
+
+fn answer(predictor: &mut Predictor, lines: Vec<Line>) -> String {
+    let asked: Vec<Asked> = lines.into_iter().filter_map(parse).collect();
+    let requests: Vec<Request> = asked.iter().filter_map(|a| a.request.as_ref().ok().cloned()).collect();
+    let mut responses = predictor.answer(&requests).into_iter();
+    let mut out = String::new();
+    for one in asked {
+        let response = match &one.request {
+            Err(why) => Err(why.clone()),
+            Ok(_) => responses.next().unwrap_or_else(|| Err("there is no answer".into())),
+        };
+        let mut object = Map::new();
+        object.extend(one.id.map(|id| ("id".to_owned(), id)));
+        match response {
+            Err(why) => {
+                object.insert("error".into(), why.into());
+                object.insert("line".into(), one.number.into());
+            }
+            Ok(response) => show(response, &mut object),
+        }
+        out.push_str(&format!("{}\n", Value::Object(object)));
+    }
+    out
+}
+
+/// `None` for a blank line.
+fn parse(line: Line) -> Option<Asked> {
+    let number = line.number;
+    let refused = |why: String| Some(Asked { number, id: None, request: Err(why) });
+    let bytes = match line.content {
+        Ok(bytes) => bytes,
+        Err(why) => return refused(why),
+    };
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return refused("the line is not UTF-8".into());
+    };
+    if text.trim().is_empty() {
+        return None;
+    }
+    let mut object = match serde_json::from_str::<Value>(text.trim()) {
+        Ok(Value::Object(object)) => object,
+        Ok(_) => return refused("the line is no JSON object".into()),
+        Err(e) => return refused(format!("the line is not JSON: {e}")),
+    };
+    let id = object.remove("id");
+    let mut text = |name: &str| match object.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{name}` is no text")),
+    };
+    let mut request = || -> Result<Request, String> {
+        let (question, context) = (text("question")?, text("context")?);
+        let (first, pair) = (text("text")?, text("pair")?);
+        match (question, context, first, pair) {
+            (Some(question), Some(context), None, None) => Ok(Request::Question { question, context }),
+            (None, None, Some(text), pair) => Ok(Request::Text { text, pair }),
+            _ => Err("a request has `question` and `context`, or `text` and perhaps `pair`".into()),
+        }
+    };
+    let request = request();
+    Some(Asked { number, id, request })
+}
+
+fn show(response: Response, object: &mut Map<String, Value>) {
+    match response {
+        Response::Answers { answers, no_answer } => {
+            let fields = |answer: &crate::infer::text::predictor::Answer| {
+                let Value::Object(fields) = json!({
+                    "answer": answer.text, "score": rounded(answer.score),
+                    "start": answer.start, "end": answer.end,
+                }) else {
+                    return Map::new();
+                };
+                fields
+            };
+            match answers.first() {
+                Some(best) => object.extend(fields(best)),
+                None => object.extend([("answer".to_owned(), json!("")), ("score".to_owned(), Value::Null)]),
+            }
+            object.insert("no_answer".into(), rounded(no_answer));
+            if answers.len() > 1 {
+                let others = answers[1..].iter().map(|a| Value::Object(fields(a)));
+                object.insert("others".into(), others.collect());
+            }
+        }
+        Response::Labels(labels) => {
+            if let Some((label, probability)) = labels.first() {
+                object.insert("label".into(), label.clone().into());
+                object.insert("score".into(), rounded(*probability));
+            }
+            let all = labels.into_iter().map(|(name, p)| (name, rounded(p)));
+            object.insert("labels".into(), Value::Object(all.collect()));
+        }
+    }
+}
+
+/// As many digits as a float has.
+fn rounded(value: f32) -> Value {
+    json!((f64::from(value) * 1e5).round() / 1e5)
+}

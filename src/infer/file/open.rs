@@ -1,0 +1,136 @@
+//! Reading a packed model. Nothing in the file is trusted: every offset, length, type and checksum is
+//! checked before anything is computed.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::layout::{ALIGNMENT, CHECKED, Directory, HEADER, MAGIC, Section, VERSION, hash};
+use super::stored::{Plain, Storage, Stored};
+use crate::diag::{Code, Diagnostic};
+
+/// A packed model whose file is whole.
+#[derive(Debug)]
+pub struct Opened {
+    /// What it holds.
+    pub directory: Directory,
+    storage: Arc<Storage>,
+    shown: String,
+}
+
+impl Opened {
+    /// Maps a file. It must not be changed in place while it is used; `obertc` replaces files by renaming.
+    ///
+    /// # Errors
+    /// A file that is missing, is no packed model, is of another version, truncated or damaged.
+    pub fn file(path: &Path) -> Result<Self, Diagnostic> {
+        let shown = path.display().to_string();
+        let missing = |e: std::io::Error| {
+            Diagnostic::unlocated(Code::ModelNotFound, format!("cannot open `{shown}`: {e}"))
+                .help("give a model folder, or a file that `obertc pack MODEL --as engine` wrote")
+        };
+        let file = File::open(path).map_err(missing)?;
+        // SAFETY: the mapping is private and read only. A file that another process cuts short while it
+        // is mapped ends this one, as with any mapped file.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(missing)?;
+        Self::of(Storage::Mapped(map), shown)
+    }
+
+    /// The same for bytes in memory; `shown` names them in messages.
+    ///
+    /// # Errors
+    /// Bytes that are no packed model.
+    pub fn bytes(bytes: &[u8], shown: &str) -> Result<Self, Diagnostic> {
+        Self::of(Storage::owned(bytes), shown.to_owned())
+    }
+
+    fn of(storage: Storage, shown: String) -> Result<Self, Diagnostic> {
+        let bytes = storage.bytes();
+        let wrong = |code: Code, why: String| {
+            let help = match code {
+                Code::PackedForeign => "`obertc pack MODEL --as engine` writes one from a model folder",
+                _ => "copy the file again, or pack the model again with `obertc pack MODEL --as engine`",
+            };
+            Diagnostic::unlocated(code, format!("cannot use `{shown}`: {why}")).help(help)
+        };
+        if bytes.len() < 8 || bytes[..8] != MAGIC {
+            return Err(wrong(Code::PackedForeign, "it is no packed model".into()));
+        }
+        if bytes.len() < HEADER {
+            let why = format!("it ends after {} bytes, within its header", bytes.len());
+            return Err(wrong(Code::PackedTruncated, why));
+        }
+        let number = |at: usize| bytes[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        let version = number(8) as u32;
+        if version != VERSION {
+            let why = format!("it has version {version} of the format; this program reads {VERSION}");
+            return Err(wrong(Code::PackedForeign, why));
+        }
+        if number(CHECKED) != hash(&bytes[..CHECKED]) {
+            return Err(wrong(Code::PackedDamaged, "its header does not fit its checksum".into()));
+        }
+        let (length, at, size) = (number(16), number(24), number(32));
+        if length != bytes.len() as u64 {
+            let why = format!("it has {} bytes, and its header says {length}", bytes.len());
+            return Err(wrong(Code::PackedTruncated, why));
+        }
+        let text = at.checked_add(size).and_then(|end| bytes.get(at as usize..end as usize));
+        let Some(text) = text else {
+            return Err(wrong(Code::PackedContradicts, "its directory lies outside".into()));
+        };
+        if hash(text) != number(40) {
+            return Err(wrong(Code::PackedDamaged, "its directory does not fit its checksum".into()));
+        }
+        let directory: Directory = serde_json::from_slice(text)
+            .map_err(|e| wrong(Code::PackedContradicts, format!("its directory cannot be read: {e}")))?;
+        for (name, section) in &directory.sections {
+            let range = range_of(section, at as usize)
+                .ok_or_else(|| wrong(Code::PackedContradicts, format!("section `{name}` lies outside")))?;
+            if format!("{:016x}", hash(&bytes[range])) != section.hash {
+                let why = format!("section `{name}` does not fit its checksum");
+                return Err(wrong(Code::PackedDamaged, why));
+            }
+        }
+        Ok(Opened { directory, storage: Arc::new(storage), shown })
+    }
+
+    /// The array of a section, which must have `count` elements; any number if `None`.
+    ///
+    /// # Errors
+    /// A section that is missing or has another type or size.
+    pub fn array<T: Plain>(&self, name: &str, count: Option<usize>) -> Result<Stored<T>, Diagnostic> {
+        let section = self.directory.sections.get(name);
+        let section = section.ok_or_else(|| self.contradiction(format!("it has no section `{name}`")))?;
+        if section.kind != T::NAME {
+            let why = format!("section `{name}` holds {}, not {}", section.kind, T::NAME);
+            return Err(self.contradiction(why));
+        }
+        let array = Stored::new(&self.storage, section.offset as usize, section.length as usize);
+        let array: Stored<T> =
+            array.ok_or_else(|| self.contradiction(format!("section `{name}` is not aligned")))?;
+        match count {
+            Some(count) if count != array.len() => {
+                let why = format!("section `{name}` has {} elements, not {count}", array.len());
+                Err(self.contradiction(why))
+            }
+            _ => Ok(array),
+        }
+    }
+
+    /// A file that is whole and yet makes no sense.
+    pub fn contradiction(&self, why: String) -> Diagnostic {
+        Diagnostic::unlocated(Code::PackedContradicts, format!("cannot use `{}`: {why}", self.shown))
+            .help("pack the model again with `obertc pack MODEL --as engine`")
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> usize {
+        self.storage.bytes().len()
+    }
+}
+
+fn range_of(section: &Section, end: usize) -> Option<std::ops::Range<usize>> {
+    let from = usize::try_from(section.offset).ok()?;
+    let to = from.checked_add(usize::try_from(section.length).ok()?)?;
+    (from >= HEADER && to <= end && from.is_multiple_of(ALIGNMENT)).then_some(from..to)
+}

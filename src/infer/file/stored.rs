@@ -1,0 +1,114 @@
+//! Arrays that lie in a mapped file or in memory of our own.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::infer::simd::Quads;
+
+/// The bytes of a packed model.
+#[derive(Debug)]
+pub enum Storage {
+    /// A file, mapped. The operating system reads a page when it is first used.
+    Mapped(memmap2::Mmap),
+    /// A model that was packed in memory: aligned lines, and how many bytes count.
+    Owned(Vec<Quads>, usize),
+}
+
+impl Storage {
+    /// A copy of bytes, aligned.
+    pub fn owned(bytes: &[u8]) -> Storage {
+        let lines = bytes.chunks(64).map(|chunk| {
+            let mut line = Quads::default();
+            line.0[..chunk.len()].copy_from_slice(chunk);
+            line
+        });
+        Storage::Owned(lines.collect(), bytes.len())
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Storage::Mapped(map) => map,
+            // SAFETY: lines are plain bytes without gaps, and `length` was taken from as many.
+            Storage::Owned(lines, length) => unsafe {
+                std::slice::from_raw_parts(lines.as_ptr().cast(), (*length).min(lines.len() * 64))
+            },
+        }
+    }
+}
+
+/// Types of which every pattern of bits is a value.
+///
+/// # Safety
+/// Only for numbers and arrays of them.
+pub unsafe trait Plain: Copy + 'static {
+    /// The name of its elements in a directory.
+    const NAME: &'static str;
+}
+
+// SAFETY: numbers and an array of numbers.
+unsafe impl Plain for f32 {
+    const NAME: &'static str = "f32";
+}
+unsafe impl Plain for u32 {
+    const NAME: &'static str = "u32";
+}
+unsafe impl Plain for i32 {
+    const NAME: &'static str = "i32";
+}
+unsafe impl Plain for u16 {
+    const NAME: &'static str = "u16";
+}
+unsafe impl Plain for u8 {
+    const NAME: &'static str = "u8";
+}
+unsafe impl Plain for i8 {
+    const NAME: &'static str = "i8";
+}
+unsafe impl Plain for [i8; 4] {
+    const NAME: &'static str = "i8";
+}
+
+/// An array in a packed model, which it keeps open.
+#[derive(Debug)]
+pub struct Stored<T> {
+    storage: Arc<Storage>,
+    from: usize,
+    count: usize,
+    of: PhantomData<T>,
+}
+
+impl<T> Clone for Stored<T> {
+    fn clone(&self) -> Self {
+        Stored { storage: Arc::clone(&self.storage), from: self.from, count: self.count, of: PhantomData }
+    }
+}
+
+impl<T: Plain> Stored<T> {
+    /// The array at some bytes; `None` if they lie outside, are not aligned or are no whole elements.
+    pub fn new(storage: &Arc<Storage>, from: usize, length: usize) -> Option<Self> {
+        let bytes = storage.bytes().get(from..from.checked_add(length)?)?;
+        let aligned = (bytes.as_ptr() as usize).is_multiple_of(align_of::<T>());
+        (aligned && length.is_multiple_of(size_of::<T>())).then(|| Stored {
+            storage: Arc::clone(storage),
+            from,
+            count: length / size_of::<T>(),
+            of: PhantomData,
+        })
+    }
+}
+
+impl<T: Plain> Deref for Stored<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `new` checked bounds and alignment of bytes that never move while the storage lives,
+        // and every pattern of bits is a `T`.
+        unsafe {
+            let first = self.storage.bytes().as_ptr().add(self.from);
+            std::slice::from_raw_parts(first.cast(), self.count)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Layer normalisation over the features of each token.
+
+use crate::infer::simd::{Floats, Simd};
+
+/// Normalises every token of a tile `[features][groups]` to mean 0 and variance 1, then scales and shifts.
+///
+/// # Panics
+/// If a slice is too short.
+#[inline(always)]
+pub fn layer_norm<S: Simd>(
+    simd: S,
+    tile: &[Floats],
+    groups: usize,
+    weight: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+    out: &mut [Floats],
+) {
+    let features = weight.len();
+    let tile = &tile[..features * groups];
+    let out = &mut out[..features * groups];
+    assert_eq!(bias.len(), features);
+    let share = simd.splat(1.0 / features as f32);
+    for group in 0..groups {
+        let mut sums = [simd.splat(0.0); 4];
+        let mut fours = tile.chunks_exact(4 * groups);
+        for four in &mut fours {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = simd.add(*sum, simd.load(&four[i * groups + group]));
+            }
+        }
+        for x in fours.remainder().iter().skip(group).step_by(groups) {
+            sums[0] = simd.add(sums[0], simd.load(x));
+        }
+        let mean = simd.mul(total(simd, sums), share);
+        let mut squares = [simd.splat(0.0); 4];
+        let mut fours = tile.chunks_exact(4 * groups);
+        for four in &mut fours {
+            for (i, sum) in squares.iter_mut().enumerate() {
+                let apart = simd.sub(simd.load(&four[i * groups + group]), mean);
+                *sum = simd.fma(apart, apart, *sum);
+            }
+        }
+        for x in fours.remainder().iter().skip(group).step_by(groups) {
+            let apart = simd.sub(simd.load(x), mean);
+            squares[0] = simd.fma(apart, apart, squares[0]);
+        }
+        let variance = simd.fma(total(simd, squares), share, simd.splat(epsilon));
+        let inverse = simd.div(simd.splat(1.0), simd.sqrt(variance));
+        let from = tile.iter().skip(group).step_by(groups);
+        let to = out.iter_mut().skip(group).step_by(groups);
+        for (((x, to), w), b) in from.zip(to).zip(weight).zip(bias) {
+            let normal = simd.mul(simd.sub(simd.load(x), mean), inverse);
+            simd.store(simd.fma(normal, simd.splat(*w), simd.splat(*b)), to);
+        }
+    }
+}
+
+#[inline(always)]
+fn total<S: Simd>(simd: S, sums: [S::F; 4]) -> S::F {
+    simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]))
+}

@@ -1,0 +1,411 @@
+//! Products of weights with tiles of activations.
+//!
+//! An activation panel is `[steps][groups]` of 64 bytes: a step is four consecutive inputs as bytes, or one
+//! input as a float; a group is sixteen tokens. A weight is four bytes too: four signed bytes of
+//! consecutive inputs, or one float. So dense products of both kinds are one loop.
+//!
+//! A dense product holds a tile of `ROWS × GROUPS` sums in registers; each load of activations serves
+//! all rows, each weight all groups. A sparse one walks along the blocks of a row and holds one row's sums:
+//! one load of activations for each step that is not zero.
+
+use std::ops::Range;
+
+use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};
+
+/// What a product multiplies: bytes or floats.
+pub trait Kind: Copy {
+    /// Sixteen sums in memory.
+    type Sums;
+    /// One step of sixteen tokens.
+    type Step;
+    /// The weight of one step.
+    type Weight: Copy;
+    /// Sixteen sums in registers.
+    type Acc<S: Simd>: Copy;
+
+    /// Nothing summed yet.
+    fn zero<S: Simd>(simd: S) -> Self::Acc<S>;
+    /// Adds the product of one step.
+    ///
+    /// # Safety
+    /// `step` must be readable.
+    unsafe fn add<S: Simd>(
+        simd: S,
+        acc: Self::Acc<S>,
+        step: *const Self::Step,
+        weight: Self::Weight,
+    ) -> Self::Acc<S>;
+    /// Writes the sums.
+    fn store<S: Simd>(simd: S, acc: Self::Acc<S>, to: &mut Self::Sums);
+}
+
+/// Unsigned bytes of activations, signed bytes of weights.
+#[derive(Clone, Copy, Debug)]
+pub struct OfBytes;
+
+/// Floats.
+#[derive(Clone, Copy, Debug)]
+pub struct OfFloats;
+
+impl Kind for OfBytes {
+    type Sums = Ints;
+    type Step = Quads;
+    type Weight = [i8; 4];
+    type Acc<S: Simd> = S::I;
+
+    #[inline(always)]
+    fn zero<S: Simd>(simd: S) -> S::I {
+        simd.splat_int(0)
+    }
+    #[inline(always)]
+    unsafe fn add<S: Simd>(simd: S, acc: S::I, step: *const Quads, weight: [i8; 4]) -> S::I {
+        let word = i32::from_le_bytes(weight.map(|b| b as u8));
+        // SAFETY: a step is 64 bytes.
+        unsafe { simd.dot(acc, step.cast(), word) }
+    }
+    #[inline(always)]
+    fn store<S: Simd>(simd: S, acc: S::I, to: &mut Ints) {
+        simd.store_int(acc, to);
+    }
+}
+
+impl Kind for OfFloats {
+    type Sums = Floats;
+    type Step = Floats;
+    type Weight = f32;
+    type Acc<S: Simd> = S::F;
+
+    #[inline(always)]
+    fn zero<S: Simd>(simd: S) -> S::F {
+        simd.splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn add<S: Simd>(simd: S, acc: S::F, step: *const Floats, weight: f32) -> S::F {
+        // SAFETY: a step is sixteen floats.
+        unsafe { simd.multiply_add(acc, step.cast(), weight) }
+    }
+    #[inline(always)]
+    fn store<S: Simd>(simd: S, acc: S::F, to: &mut Floats) {
+        simd.store(acc, to);
+    }
+}
+
+/// Activations `[steps][width]`, of which a product takes the groups `groups`.
+#[derive(Clone, Debug)]
+pub struct Panel<'a, T> {
+    /// All steps of all groups.
+    pub steps: &'a [T],
+    /// Groups in a step.
+    pub width: usize,
+    /// The groups that are multiplied.
+    pub groups: Range<usize>,
+}
+
+impl<T> Panel<'_, T> {
+    /// Checked once for each product: after this, `step < count` and a group of the range lie inside.
+    fn check(&self, count: usize) {
+        assert!(self.groups.start <= self.groups.end && self.groups.end <= self.width, "groups of a panel");
+        assert!(self.steps.len() >= count * self.width, "a panel has too few steps");
+    }
+}
+
+/// Weights in which row `r` has at step `s` the element `r * row + s * step`.
+#[derive(Clone, Copy, Debug)]
+pub struct Dense<'a, W> {
+    /// All weights.
+    pub weights: &'a [W],
+    /// From one row to the next.
+    pub row: usize,
+    /// From one step to the next.
+    pub step: usize,
+    /// Steps in a row.
+    pub steps: usize,
+}
+
+/// The product of dense rows with a panel: `sums[row][group]`.
+///
+/// # Panics
+/// If a row, a step or a group lies outside what was given.
+#[inline(always)]
+pub fn dense<S: Simd, K: Kind>(
+    simd: S,
+    matrix: Dense<'_, K::Weight>,
+    rows: Range<usize>,
+    panel: &Panel<'_, K::Step>,
+    sums: &mut [K::Sums],
+) {
+    simd.apart(DenseRows::<K> { matrix, rows, panel, sums });
+}
+
+struct DenseRows<'a, K: Kind> {
+    matrix: Dense<'a, K::Weight>,
+    rows: Range<usize>,
+    panel: &'a Panel<'a, K::Step>,
+    sums: &'a mut [K::Sums],
+}
+
+impl<K: Kind> Work for DenseRows<'_, K> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        all_rows::<S, K>(simd, self.matrix, self.rows, self.panel, self.sums);
+    }
+}
+
+#[inline(always)]
+fn all_rows<S: Simd, K: Kind>(
+    simd: S,
+    matrix: Dense<'_, K::Weight>,
+    rows: Range<usize>,
+    panel: &Panel<'_, K::Step>,
+    sums: &mut [K::Sums],
+) {
+    let width = panel.groups.len();
+    if rows.is_empty() || width == 0 {
+        return;
+    }
+    panel.check(matrix.steps);
+    assert!(sums.len() >= rows.len() * width, "too few sums");
+    let last = (rows.end - 1) * matrix.row + matrix.steps.saturating_sub(1) * matrix.step;
+    assert!(matrix.steps == 0 || last < matrix.weights.len(), "a row lies outside the weights");
+    let mut row = rows.start;
+    while row < rows.end {
+        let height = S::ROWS.min(rows.end - row);
+        let sums = &mut sums[(row - rows.start) * width..];
+        // SAFETY: rows, steps and groups were checked above.
+        unsafe {
+            match height {
+                6 => across::<S, K, 6>(simd, matrix, row, panel, sums),
+                5 => across::<S, K, 5>(simd, matrix, row, panel, sums),
+                4 => across::<S, K, 4>(simd, matrix, row, panel, sums),
+                3 => across::<S, K, 3>(simd, matrix, row, panel, sums),
+                2 => across::<S, K, 2>(simd, matrix, row, panel, sums),
+                _ => across::<S, K, 1>(simd, matrix, row, panel, sums),
+            }
+        }
+        row += if (2..=6).contains(&height) { height } else { 1 };
+    }
+}
+
+/// One tile of rows across all groups.
+#[inline(always)]
+unsafe fn across<S: Simd, K: Kind, const R: usize>(
+    simd: S,
+    matrix: Dense<'_, K::Weight>,
+    row: usize,
+    panel: &Panel<'_, K::Step>,
+    sums: &mut [K::Sums],
+) {
+    let mut group = panel.groups.start;
+    while group < panel.groups.end {
+        let many = S::GROUPS.min(panel.groups.end - group);
+        let to = group - panel.groups.start;
+        // SAFETY: the caller checked; `many` groups are left.
+        unsafe {
+            match many {
+                4 => tile::<S, K, R, 4>(simd, matrix, row, panel, group, sums, to),
+                3 => tile::<S, K, R, 3>(simd, matrix, row, panel, group, sums, to),
+                2 => tile::<S, K, R, 2>(simd, matrix, row, panel, group, sums, to),
+                _ => tile::<S, K, R, 1>(simd, matrix, row, panel, group, sums, to),
+            }
+        }
+        group += if (2..=4).contains(&many) { many } else { 1 };
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<S: Simd, K: Kind, const R: usize, const T: usize>(
+    simd: S,
+    matrix: Dense<'_, K::Weight>,
+    row: usize,
+    panel: &Panel<'_, K::Step>,
+    group: usize,
+    sums: &mut [K::Sums],
+    to: usize,
+) {
+    let mut acc = [[K::zero(simd); T]; R];
+    // Wrapping arithmetic, so that a build with checks is fast too; the caller checked rows, steps and groups.
+    let first = matrix.weights.as_ptr().wrapping_add(row.wrapping_mul(matrix.row));
+    let mut weights = [first; R];
+    for r in 1..R {
+        weights[r] = weights[r - 1].wrapping_add(matrix.row);
+    }
+    let mut steps = panel.steps.as_ptr().wrapping_add(group);
+    let mut left = matrix.steps;
+    while left > 0 {
+        for r in 0..R {
+            // SAFETY: within the weights and the panel, as checked.
+            unsafe {
+                let weight = weights[r].read_unaligned();
+                for t in 0..T {
+                    acc[r][t] = K::add(simd, acc[r][t], steps.wrapping_add(t), weight);
+                }
+            }
+            weights[r] = weights[r].wrapping_add(matrix.step);
+        }
+        steps = steps.wrapping_add(panel.width);
+        left = left.wrapping_sub(1);
+    }
+    let width = panel.groups.len();
+    for (r, acc) in acc.iter().enumerate() {
+        for (t, acc) in acc.iter().enumerate() {
+            K::store(simd, *acc, &mut sums[r * width + to + t]);
+        }
+    }
+}
+
+/// Rows of which only some blocks of four consecutive inputs are not zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocks<'a> {
+    /// Row `r` has the blocks `pointers[r]..pointers[r + 1]`.
+    pointers: &'a [u32],
+    /// Which four inputs each block stands for.
+    places: &'a [u16],
+    /// Its weights.
+    words: &'a [[i8; 4]],
+    /// Steps in a row.
+    steps: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// Rows with the given blocks.
+    ///
+    /// # Errors
+    /// One sentence if pointers or places lead outside.
+    pub fn new(
+        pointers: &'a [u32],
+        places: &'a [u16],
+        words: &'a [[i8; 4]],
+        steps: usize,
+    ) -> Result<Self, String> {
+        if places.len() != words.len() {
+            return Err(format!("{} places for {} blocks", places.len(), words.len()));
+        }
+        if pointers.first() != Some(&0) || !pointers.is_sorted() {
+            return Err("row pointers do not rise from 0".into());
+        }
+        if pointers.last().map(|last| *last as usize) != Some(places.len()) {
+            return Err(format!("row pointers do not end at {} blocks", places.len()));
+        }
+        match places.iter().max() {
+            Some(most) if usize::from(*most) >= steps => {
+                Err(format!("a block lies at {most} of {steps} steps"))
+            }
+            _ => Ok(Blocks { pointers, places, words, steps }),
+        }
+    }
+
+    /// The same for rows that [`Blocks::new`] has accepted before.
+    ///
+    /// # Panics
+    /// If there are no pointers, or they do not end at the last block.
+    #[inline(always)]
+    pub(in crate::infer) fn checked(
+        pointers: &'a [u32],
+        places: &'a [u16],
+        words: &'a [[i8; 4]],
+        steps: usize,
+    ) -> Self {
+        let end = pointers.last().map(|last| *last as usize);
+        assert!(end == Some(places.len()) && places.len() == words.len(), "blocks that were not checked");
+        Blocks { pointers, places, words, steps }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.pointers.len() - 1
+    }
+}
+
+/// The product of sparse rows with a panel: `sums[row][group]`.
+///
+/// # Panics
+/// If a row or a group lies outside what was given.
+#[inline(always)]
+pub fn sparse<S: Simd>(
+    simd: S,
+    matrix: Blocks<'_>,
+    rows: Range<usize>,
+    panel: &Panel<'_, Quads>,
+    sums: &mut [Ints],
+) {
+    simd.apart(SparseRows { matrix, rows, panel, sums });
+}
+
+struct SparseRows<'a> {
+    matrix: Blocks<'a>,
+    rows: Range<usize>,
+    panel: &'a Panel<'a, Quads>,
+    sums: &'a mut [Ints],
+}
+
+impl Work for SparseRows<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        blocks_of_rows(simd, self.matrix, self.rows, self.panel, self.sums);
+    }
+}
+
+#[inline(always)]
+fn blocks_of_rows<S: Simd>(
+    simd: S,
+    matrix: Blocks<'_>,
+    rows: Range<usize>,
+    panel: &Panel<'_, Quads>,
+    sums: &mut [Ints],
+) {
+    let width = panel.groups.len();
+    if rows.is_empty() || width == 0 {
+        return;
+    }
+    panel.check(matrix.steps);
+    assert!(rows.end <= matrix.rows(), "a row lies outside the matrix");
+    assert!(sums.len() >= rows.len() * width, "too few sums");
+    let mut group = panel.groups.start;
+    while group < panel.groups.end {
+        // Four sums hide the latency of the products on any machine.
+        let many = (panel.groups.end - group).min(if S::GROUPS > 1 { S::GROUPS } else { 2 });
+        let to = group - panel.groups.start;
+        for row in rows.clone() {
+            let sums = &mut sums[(row - rows.start) * width + to..];
+            // SAFETY: rows and groups were checked above, places when the matrix was made.
+            unsafe {
+                match many {
+                    4 => along::<S, 4>(simd, matrix, row, panel, group, sums),
+                    3 => along::<S, 3>(simd, matrix, row, panel, group, sums),
+                    2 => along::<S, 2>(simd, matrix, row, panel, group, sums),
+                    _ => along::<S, 1>(simd, matrix, row, panel, group, sums),
+                }
+            }
+        }
+        group += if (2..=4).contains(&many) { many } else { 1 };
+    }
+}
+
+/// One sparse row with `T` groups.
+#[inline(always)]
+unsafe fn along<S: Simd, const T: usize>(
+    simd: S,
+    matrix: Blocks<'_>,
+    row: usize,
+    panel: &Panel<'_, Quads>,
+    group: usize,
+    sums: &mut [Ints],
+) {
+    let mut acc = [simd.splat_int(0); T];
+    let (from, to) = (matrix.pointers[row] as usize, matrix.pointers[row + 1] as usize);
+    let first = panel.steps.as_ptr().wrapping_add(group);
+    for (place, word) in matrix.places[from..to].iter().zip(&matrix.words[from..to]) {
+        let step = first.wrapping_add(usize::from(*place).wrapping_mul(panel.width));
+        for t in 0..T {
+            // SAFETY: the place was checked when the matrix was made, the group by the caller.
+            acc[t] = unsafe { OfBytes::add(simd, acc[t], step.wrapping_add(t), *word) };
+        }
+    }
+    for (acc, sum) in acc.iter().zip(sums) {
+        simd.store_int(*acc, sum);
+    }
+}

@@ -1,0 +1,66 @@
+//! The runtime: BERT-like encoders with sparse weights and products of bytes, on CPUs.
+//!
+//! ```text
+//!  model folder ─ pack ─▶ file (one packed file, mapped) ─ model ─▶ Session ─▶ logits ─ text ─▶ answers
+//!                                                            │
+//!                                                         kernel ─ simd
+//! ```
+//!
+//! Token numbers in, logits out:
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use obert::diag::Sources;
+//! use obert::infer::{Limits, Precision, Sequence, Session, open};
+//!
+//! // A model folder, or a file that `obertc pack --as engine` wrote.
+//! let model = open(Path::new("minilm-squad"), Some(Precision::Bytes), &mut Sources::new());
+//! let model = Arc::new(model.map_err(|diagnostics| diagnostics[0].message.clone())?);
+//!
+//! // Memory and threads are planned once; a call allocates nothing.
+//! let limits = Limits { sequences: 8, length: 384, threads: 2, ..Limits::default() };
+//! let mut session = Session::new(model, limits)?;
+//! let ids = [101, 2040, 2626, 2009, 1029, 102, 11027, 2626, 2009, 1012, 102];
+//! let types = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1];
+//! let logits = session.run(&[Sequence { ids: &ids, types: &types }])?;
+//! let (start, end) = logits.answer(0);
+//! assert_eq!((start.len(), end.len()), (ids.len(), ids.len()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Texts in, answers out, windows of long contexts included:
+//!
+//! ```no_run
+//! # use std::{path::Path, sync::Arc};
+//! # use obert::infer::{Limits, Model};
+//! use obert::infer::text::{Predictor, Request};
+//!
+//! let model = Model::open(Path::new("minilm-squad.obert-engine")).map_err(|d| d.message)?;
+//! let limits = Limits { sequences: 16, length: 384, ..Limits::default() };
+//! let mut predictor = Predictor::new(Arc::new(model), limits, 128, 3)?;
+//! let question = "Who wrote it?".to_owned();
+//! let context = "Ada wrote it.".to_owned();
+//! let answers = predictor.answer(&[Request::Question { question, context }]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It knows no recipe, no schedule and no training; a folder in the Hugging Face layout is all it reads.
+//!
+//! - [`pack`]: a model folder, or a random model of some shape, as a packed model;
+//! - [`file`]: the packed file;
+//! - [`model`]: the forward pass, with memory planned once;
+//! - [`kernel`]: its arithmetic, written once for all instruction sets;
+//! - [`simd`]: sixteen lanes on AVX-512 VNNI, AVX-VNNI, AVX2, NEON and in plain Rust;
+//! - [`text`]: from questions to answers, from texts to labels.
+
+pub mod file;
+pub mod kernel;
+pub mod model;
+pub mod pack;
+pub mod simd;
+pub mod text;
+
+pub use model::{Limits, Model, Refusal, Sequence, Session};
+pub use pack::{Precision, open};

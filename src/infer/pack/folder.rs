@@ -1,0 +1,114 @@
+//! From a folder in the Hugging Face layout.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::Precision;
+use super::build::{Plan, build};
+use super::quantization::Quantization;
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::infer::file::Image;
+use crate::infer::file::layout::Head;
+use crate::infer::text::tokenizer;
+use crate::params::{folder, naming};
+
+/// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
+/// and any other one in floats.
+///
+/// # Errors
+/// Everything that is wrong with the folder, or a model that the runtime cannot run.
+pub fn pack(
+    path: &Path,
+    precision: Option<Precision>,
+    sources: &mut Sources,
+) -> Result<Image, Vec<Diagnostic>> {
+    let model = folder::read(path, sources)?;
+    let one = |d: Diagnostic| vec![d];
+    let trained = Quantization::read(path).map_err(one)?;
+    let plan = match (precision, trained) {
+        (Some(Precision::Floats), _) | (None, None) => Plan::Floats,
+        (Some(Precision::Bytes), None) => Plan::Measured,
+        (_, Some(trained)) => Plan::Trained(trained),
+    };
+    if let Plan::Trained(trained) = &plan
+        && let Some(name) = trained.weights.keys().find(|name| model.table.find(name).is_none())
+    {
+        let why = format!("it has scales for `{name}`, which the model does not have");
+        return Err(one(super::quantization::unreadable(&path.join("quantization.json"), &why)));
+    }
+    let head = head_of(&model).map_err(one)?;
+    let mut tensors: HashMap<String, Vec<f32>> = HashMap::new();
+    for file in &model.files {
+        read_tensors(file, &mut tensors).map_err(one)?;
+    }
+    let tokenizer = tokenizer::json_of(path).map_err(one)?;
+    let tensor = |name: &str| {
+        tensors.get(name).cloned().ok_or_else(|| {
+            Diagnostic::unlocated(
+                Code::TensorMissing,
+                format!("the model `{}` lacks the tensor `{name}`", path.display()),
+            )
+            .help("does config.json belong to this file?")
+        })
+    };
+    build(&model.config, head, tokenizer.as_deref(), &plan, &tensor).map_err(one)
+}
+
+fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
+    let refused = |why: String, help: &str| {
+        let message = format!("the runtime cannot run `{}`: {why}", model.path.display());
+        Err(Diagnostic::unlocated(Code::PackedUnsupported, message).help(help))
+    };
+    let help = "it runs models that answer questions and models that classify texts";
+    if let Some(lost) = model.missing_head.first() {
+        return refused(format!("it has no head: `{lost}` is missing"), help);
+    }
+    if model.table.find("qa_outputs.weight").is_some() {
+        return Ok(Head::Answers);
+    }
+    let Some(classifier) = model.table.find("classifier.weight") else {
+        return refused("it predicts masked tokens".to_owned(), help);
+    };
+    let count = classifier.shape[0];
+    let named = model.config.labels().filter(|names| names.len() == count);
+    let names = named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
+    Ok(Head::Labels(names))
+}
+
+/// Reads all tensors of a file as floats, under their present names.
+fn read_tensors(file: &Path, tensors: &mut HashMap<String, Vec<f32>>) -> Result<(), Diagnostic> {
+    let unreadable = |why: String| {
+        Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
+            .help("is it a whole safetensors file? compare its size with the original")
+    };
+    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
+    let all = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(e.to_string()))?;
+    for (name, view) in all.iter() {
+        let Some(known) = naming::canonical(name) else { continue };
+        let values = floats(&view).ok_or_else(|| {
+            Diagnostic::unlocated(
+                Code::TensorType,
+                format!("`{name}` in `{}` has the type {:?}", file.display(), view.dtype()),
+            )
+            .help("weights must be F32, F16 or BF16")
+        })?;
+        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+            return Err(unreadable(format!("`{name}` holds {} at position {bad}", values[bad])));
+        }
+        tensors.insert(known, values);
+    }
+    Ok(())
+}
+
+fn floats(view: &TensorView) -> Option<Vec<f32>> {
+    let data = view.data();
+    Some(match view.dtype() {
+        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,212 @@
+//! Requests in, answers or labels out.
+
+use std::sync::Arc;
+
+use super::spans::{Span, spans};
+use super::tokenizer::Tokenizer;
+use super::windows::{Window, cut, join};
+use crate::infer::model::{Limits, Model, Sequence, Session};
+
+/// What is asked of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A question about a text.
+    Question {
+        /// The question.
+        question: String,
+        /// The text.
+        context: String,
+    },
+    /// A text, or two, to be labelled.
+    Text {
+        /// The text.
+        text: String,
+        /// The second text.
+        pair: Option<String>,
+    },
+}
+
+/// What a model says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// Answers, the best first, and the score of there being none.
+    Answers {
+        /// Different parts of the context.
+        answers: Vec<Answer>,
+        /// The least score of `[CLS]` over the windows.
+        no_answer: f32,
+    },
+    /// All labels with their probabilities, the most probable first.
+    Labels(Vec<(String, f32)>),
+}
+
+/// An answer to a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Its text.
+    pub text: String,
+    /// The logit of its first token and that of its last one, added.
+    pub score: f32,
+    /// Where it begins in the context, in characters.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+/// A session with a tokenizer.
+#[derive(Debug)]
+pub struct Predictor {
+    session: Session,
+    tokenizer: Tokenizer,
+    overlap: usize,
+    top: usize,
+}
+
+/// A request in tokens.
+enum Prepared {
+    Windows(Vec<Window>),
+    Joined(Vec<u32>, Vec<u32>),
+}
+
+impl Predictor {
+    /// Plans a session; windows of long contexts overlap by `overlap` tokens, and `top` answers are given.
+    ///
+    /// # Errors
+    /// One sentence if the model was packed without a tokenizer, or threads cannot be started.
+    pub fn new(model: Arc<Model>, limits: Limits, overlap: usize, top: usize) -> Result<Self, String> {
+        let json = model.tokenizer().ok_or("the model was packed without a tokenizer")?;
+        let tokenizer = Tokenizer::from_json(json)?;
+        let session = Session::new(model, limits).map_err(|e| e.to_string())?;
+        Ok(Predictor { session, tokenizer, overlap, top })
+    }
+
+    /// Answers some requests together, in their order; what cannot be answered gets one sentence.
+    pub fn answer(&mut self, requests: &[Request]) -> Vec<Result<Response, String>> {
+        let prepared: Vec<Result<Prepared, String>> = requests.iter().map(|r| self.prepare(r)).collect();
+        let mut sequences: Vec<(usize, Sequence<'_>)> = Vec::new();
+        for (i, prepared) in prepared.iter().enumerate() {
+            match prepared {
+                Err(_) => {}
+                Ok(Prepared::Joined(ids, types)) => sequences.push((i, Sequence { ids, types })),
+                Ok(Prepared::Windows(windows)) => {
+                    sequences.extend(windows.iter().map(|w| (i, Sequence { ids: &w.ids, types: &w.types })))
+                }
+            }
+        }
+        let mut found: Vec<Found> = requests.iter().map(|_| Found::default()).collect();
+        let mut windows_seen = vec![0; requests.len()];
+        let mut rest = sequences.as_slice();
+        while !rest.is_empty() {
+            let count = self.session.fits(rest.iter().map(|(_, s)| s.ids.len()));
+            let batch: Vec<Sequence<'_>> = rest[..count].iter().map(|(_, s)| *s).collect();
+            match self.session.run(&batch) {
+                Err(refusal) => {
+                    rest[..count].iter().for_each(|(i, _)| found[*i].refused = Some(refusal.to_string()));
+                }
+                Ok(logits) => {
+                    for (place, (i, _)) in rest[..count].iter().enumerate() {
+                        match &prepared[*i] {
+                            Ok(Prepared::Windows(windows)) => {
+                                let (start, end) = logits.answer(place);
+                                let window = &windows[windows_seen[*i]];
+                                windows_seen[*i] += 1;
+                                found[*i].spans.extend(spans(window, start, end));
+                                found[*i].nothing = found[*i].nothing.min(start[0] + end[0]);
+                            }
+                            _ => found[*i].logits = logits.labels(place).collect(),
+                        }
+                    }
+                }
+            }
+            rest = &rest[count..];
+        }
+        let labels = self.session.model().labels().map(<[String]>::to_vec);
+        let said = requests.iter().zip(prepared).zip(found);
+        said.map(|((request, prepared), found)| {
+            prepared?;
+            match (found.refused.clone(), request, &labels) {
+                (Some(why), ..) => Err(why),
+                (None, Request::Question { context, .. }, _) => Ok(found.answers(context, self.top)),
+                (None, _, labels) => Ok(found.labels(labels.as_deref().unwrap_or(&[]))),
+            }
+        })
+        .collect()
+    }
+
+    fn prepare(&self, request: &Request) -> Result<Prepared, String> {
+        let finds_answers = self.session.model().labels().is_none();
+        let most = self.session.limits().length;
+        match request {
+            Request::Question { question, context } if finds_answers => {
+                let asked = self.tokenizer.encode(question.trim_start())?;
+                if asked.ids.is_empty() {
+                    return Err("the question is empty".into());
+                }
+                let context = self.tokenizer.encode(context)?;
+                if context.ids.is_empty() {
+                    return Err("the context is empty".into());
+                }
+                cut(&asked, &context, &self.tokenizer, most, self.overlap).map(Prepared::Windows)
+            }
+            Request::Text { text, pair } if !finds_answers => {
+                let text = self.tokenizer.encode(text)?;
+                let pair = pair.as_ref().map(|pair| self.tokenizer.encode(pair)).transpose()?;
+                let (ids, types) = join(&text, pair.as_ref(), &self.tokenizer);
+                if ids.len() > most {
+                    return Err(format!("the text has {} tokens; the most is {most}", ids.len()));
+                }
+                Ok(Prepared::Joined(ids, types))
+            }
+            Request::Question { .. } => Err("the model gives labels; ask with `text` and `pair`".into()),
+            Request::Text { .. } => {
+                Err("the model answers questions; ask with `question` and `context`".into())
+            }
+        }
+    }
+}
+
+/// What was found for one request.
+struct Found {
+    spans: Vec<Span>,
+    nothing: f32,
+    logits: Vec<f32>,
+    refused: Option<String>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Found { spans: Vec::new(), nothing: f32::INFINITY, logits: Vec::new(), refused: None }
+    }
+}
+
+impl Found {
+    fn answers(mut self, context: &str, top: usize) -> Response {
+        self.spans.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let mut answers: Vec<Answer> = Vec::new();
+        let mut seen: Vec<(usize, usize)> = Vec::new();
+        for span in self.spans {
+            if answers.len() == top {
+                break;
+            }
+            // Windows overlap, so that one answer may be found twice.
+            let text = context.get(span.from..span.to);
+            if let (Some(text), false) = (text, seen.contains(&(span.from, span.to))) {
+                seen.push((span.from, span.to));
+                let start = context[..span.from].chars().count();
+                let end = start + text.chars().count();
+                answers.push(Answer { text: text.to_owned(), score: span.score, start, end });
+            }
+        }
+        Response::Answers { answers, no_answer: self.nothing }
+    }
+
+    fn labels(self, names: &[String]) -> Response {
+        let most = self.logits.iter().copied().fold(f32::MIN, f32::max);
+        let parts: Vec<f32> = self.logits.iter().map(|l| (l - most).exp()).collect();
+        let total: f32 = parts.iter().sum();
+        let mut list: Vec<(String, f32)> =
+            names.iter().cloned().zip(parts.iter().map(|p| p / total)).collect();
+        list.sort_by(|a, b| b.1.total_cmp(&a.1));
+        Response::Labels(list)
+    }
+}

@@ -1,0 +1,172 @@
+//! Hostile packed files: cut, flipped, foreign, and whole ones that lie.
+
+use obert::infer::file::layout::{Directory, HEADER, Header, hash};
+use obert::infer::{Limits, Model, Precision, Sequence, Session, pack};
+use proptest::prelude::*;
+use std::sync::{Arc, OnceLock};
+
+use super::golden::golden;
+
+/// A packed tiny model, sparse and dense layers in it.
+fn packed() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        pack::pack(&golden("infer/quantized"), None, &mut Default::default()).unwrap().bytes()
+    })
+}
+
+fn refused(bytes: &[u8]) -> String {
+    let diagnostic = Model::from_bytes(bytes, "x.obert-engine").unwrap_err();
+    assert!(diagnostic.help.is_some() && diagnostic.message.contains("x.obert-engine"));
+    format!("{} {}", diagnostic.code, diagnostic.message)
+}
+
+/// The file with another directory, and all checksums right.
+fn with_directory(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let bytes = packed();
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let at = number(24) as usize;
+    let mut value: serde_json::Value = serde_json::from_slice(&bytes[at..]).unwrap();
+    change(&mut value);
+    let text = value.to_string().into_bytes();
+    let header = Header {
+        length: (at + text.len()) as u64,
+        directory: at as u64,
+        directory_length: text.len() as u64,
+        directory_hash: hash(&text),
+    };
+    [&header.bytes(), &bytes[HEADER..at], &text].concat()
+}
+
+#[test]
+fn a_packed_model_is_read_back_and_its_parts_are_aligned() {
+    let model = Model::from_bytes(packed(), "x").unwrap();
+    assert_eq!(model.size(), packed().len());
+    let number = |at: usize| u64::from_le_bytes(packed()[at..at + 8].try_into().unwrap());
+    let directory: Directory = serde_json::from_slice(&packed()[number(24) as usize..]).unwrap();
+    assert!(directory.sections.values().all(|s| s.offset % 64 == 0));
+    assert_eq!(directory.config.num_hidden_layers, 2);
+}
+
+#[test]
+fn foreign_and_truncated_files_are_refused_by_name() {
+    assert!(refused(b"").starts_with("OB0960"));
+    assert!(refused(b"GGUF and more of it").starts_with("OB0960"));
+    assert!(refused(&packed()[..20]).starts_with("OB0961"));
+    for cut in [64, 1000, packed().len() - 1] {
+        assert!(refused(&packed()[..cut]).starts_with("OB0961"), "{cut}");
+    }
+    assert!(refused(&[packed(), b"more"].concat()).starts_with("OB0961"));
+    let mut newer = packed().to_vec();
+    newer[8] = 2;
+    assert!(refused(&newer).starts_with("OB0960") && refused(&newer).contains("version 2"));
+}
+
+#[test]
+fn directories_that_lie_are_refused() {
+    let section = |name: &'static str, field: &'static str, value: serde_json::Value| {
+        refused(&with_directory(|d| d["sections"][name][field] = value))
+    };
+    let query = "bert.encoder.layer.0.attention.self.query";
+    let lies = [
+        section("qa_outputs.bias", "offset", (1u64 << 40).into()),
+        section("qa_outputs.bias", "offset", u64::MAX.into()),
+        section("qa_outputs.bias", "offset", 65.into()),
+        section("qa_outputs.bias", "length", u64::MAX.into()),
+        section("qa_outputs.bias", "type", "i32".into()),
+        refused(&with_directory(|d| d["config"]["num_attention_heads"] = 0.into())),
+        refused(&with_directory(|d| d["config"]["hidden_size"] = 48.into())),
+        refused(&with_directory(|d| d["config"]["num_hidden_layers"] = 3.into())),
+        refused(&with_directory(|d| d["config"]["vocab_size"] = (1u64 << 40).into())),
+        refused(&with_directory(|d| d["linears"][query]["rows"] = 23.into())),
+        refused(&with_directory(|d| d["linears"][query]["form"] = "floats".into())),
+        refused(&with_directory(|d| d["linears"][query]["input"]["fixed"]["scale"] = 0.into())),
+        refused(&with_directory(|d| d["linears"][query]["input"]["fixed"]["high"] = 300.into())),
+        refused(&with_directory(|d| d["linears"][query]["input"] = "floats".into())),
+        refused(&with_directory(|d| d["attention"] = serde_json::json!([]))),
+        refused(&with_directory(|d| {
+            d["linears"].as_object_mut().unwrap().remove("qa_outputs");
+        })),
+        refused(&with_directory(|d| {
+            // Places of another layer: fewer blocks than the pointers say.
+            d["sections"]["bert.encoder.layer.0.attention.self.query.places"] =
+                d["sections"]["bert.encoder.layer.1.attention.output.dense.places"].clone();
+        })),
+        refused(&with_directory(|d| *d = "nothing".into())),
+    ];
+    for lie in lies {
+        assert!(lie.starts_with("OB0963"), "{lie}");
+    }
+}
+
+/// Whatever opens must also run.
+fn opens_and_runs_or_is_refused(bytes: &[u8]) {
+    if let Ok(model) = Model::from_bytes(bytes, "x") {
+        let limits = Limits { length: 20, threads: 1, ..Limits::default() };
+        let mut session = Session::new(Arc::new(model), limits).unwrap();
+        let _ = session.run(&[Sequence { ids: &[2, 9, 8, 3], types: &[0; 4] }]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_flipped_byte_is_noticed(at in 0usize..10_000_000, bits in 1u8..=255) {
+        let mut bytes = packed().to_vec();
+        let at = at % bytes.len();
+        bytes[at] ^= bits;
+        let number = |at: usize| u64::from_le_bytes(packed()[at..at + 8].try_into().unwrap());
+        let directory: Directory = serde_json::from_slice(&packed()[number(24) as usize..]).unwrap();
+        let end = number(24) as usize;
+        // Only what fills up the header and the gaps between sections means nothing.
+        let used = directory.sections.values().any(|s| (s.offset..s.offset + s.length).contains(&(at as u64)));
+        let filling = !used && ((56..HEADER).contains(&at) || (HEADER..end).contains(&at) || (12..16).contains(&at));
+        let opened = Model::from_bytes(&bytes, "x");
+        prop_assert!(filling || opened.is_err(), "byte {at}");
+    }
+
+    #[test]
+    fn numbers_of_a_directory_may_be_anything(which in 0usize..400, value in any::<i64>(), small in -2i64..300) {
+        for value in [value, small] {
+            let bytes = with_directory(|d| {
+                let mut left = which;
+                set_number(d, &mut left, value);
+            });
+            opens_and_runs_or_is_refused(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_follows_the_magic_may_be_anything(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let whole = [b"OBERTENG\x01\0\0\0".as_slice(), &bytes].concat();
+        prop_assert!(Model::from_bytes(&whole, "x").is_err());
+    }
+}
+
+/// Sets the number that stands at some place in the order of the text.
+fn set_number(value: &mut serde_json::Value, left: &mut usize, number: i64) {
+    match value {
+        serde_json::Value::Number(_) => {
+            if *left == 0 {
+                *value = number.into();
+            }
+            *left = left.wrapping_sub(1);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| set_number(v, left, number)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|v| set_number(v, left, number)),
+        _ => {}
+    }
+}
+
+#[test]
+fn floats_and_measured_models_pack_too() {
+    for precision in [Precision::Floats, Precision::Bytes] {
+        let image =
+            pack::pack(&golden("heads/classifier"), Some(precision), &mut Default::default()).unwrap();
+        opens_and_runs_or_is_refused(&image.bytes());
+        assert_eq!(Model::from_bytes(&image.bytes(), "x").unwrap().labels().unwrap().len(), 3);
+    }
+    let refused = pack::pack(&golden("heads/masked_lm"), None, &mut Default::default()).unwrap_err();
+    assert_eq!(refused[0].code.to_string(), "OB0964");
+}

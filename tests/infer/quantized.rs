@@ -1,0 +1,107 @@
+//! Models of bytes against PyTorch's fake quantization (`tests/oracle/quantized.py` records it).
+
+use obert::infer::Precision;
+use obert::infer::file::Opened;
+use obert::infer::file::layout::Form;
+use obert::infer::pack;
+use obert::infer::simd::Isa;
+
+use super::golden::{answers, floats, golden, model, recorded, sequences, session};
+
+/// The greatest and the mean deviation of logits from recorded ones.
+fn apart(got: &[Vec<[f32; 2]>], expected: &serde_json::Value) -> (f32, f32) {
+    let (mut most, mut sum, mut count) = (0.0f32, 0.0, 0);
+    for (got, expected) in got.iter().zip(expected.as_array().unwrap()) {
+        let expected: Vec<Vec<f32>> = expected.as_array().unwrap().iter().map(floats).collect();
+        assert_eq!(got.len(), expected.len());
+        for (g, e) in got.iter().flatten().zip(expected.iter().flatten()) {
+            most = most.max((g - e).abs());
+            sum += (g - e).abs();
+            count += 1;
+        }
+    }
+    (most, sum / count as f32)
+}
+
+#[test]
+fn a_trained_model_of_bytes_says_what_its_fake_quantized_self_says() {
+    let recorded = recorded("infer/quantized_outputs.json");
+    let model = model("infer/quantized", None);
+    let sequences = sequences(&recorded);
+    let mut all = Vec::new();
+    for isa in Isa::available() {
+        let got = answers(&mut session(&model, 1, isa), &sequences);
+        let (most, mean) = apart(&got, &recorded["logits"]);
+        // One step of an activation moves a logit by about 0.02; few are rounded the other way.
+        assert!(most < 0.05 && mean < 0.004, "{most} at most, {mean} in the mean on {}", isa.name());
+        // Without any rounding it would be further away: the test sees the scales.
+        let (most, mean) = apart(&got, &recorded["float_logits"]);
+        assert!(most > 0.05 && mean > 0.01, "{most} at most, {mean} in the mean");
+        all.push(got);
+    }
+}
+
+#[test]
+fn measured_scales_stay_near_the_float_model() {
+    let recorded = recorded("bert/tiny_outputs.json");
+    let model = model("bert/tiny", Some(Precision::Bytes));
+    let sequences = sequences(&recorded);
+    for isa in Isa::available() {
+        let got = answers(&mut session(&model, 2, isa), &sequences);
+        let (most, mean) = apart(&got, &recorded["logits"]);
+        assert!(most < 0.12 && mean < 0.04, "{most} at most, {mean} in the mean on {}", isa.name());
+        assert!(mean > 1e-4, "the weights were not rounded");
+    }
+}
+
+#[test]
+fn each_layer_has_the_form_that_fits_its_zeros() {
+    let image = pack::pack(&golden("infer/quantized"), None, &mut Default::default()).unwrap();
+    let opened = Opened::bytes(&image.bytes(), "model").unwrap();
+    let form = |name: &str| opened.directory.linears[name].form;
+    assert_eq!(form("bert.encoder.layer.0.intermediate.dense"), Form::Blocks);
+    assert_eq!(form("bert.encoder.layer.1.intermediate.dense"), Form::Dense);
+    assert_eq!(form("qa_outputs"), Form::Floats);
+    let image =
+        pack::pack(&golden("infer/quantized"), Some(Precision::Floats), &mut Default::default()).unwrap();
+    let opened = Opened::bytes(&image.bytes(), "model").unwrap();
+    assert!(opened.directory.linears.values().all(|l| l.form == Form::Floats));
+}
+
+#[test]
+fn scales_that_make_no_sense_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        std::fs::copy(golden("infer/quantized").join(name), folder.path().join(name)).unwrap();
+    }
+    let original = std::fs::read_to_string(golden("infer/quantized/quantization.json")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&original).unwrap();
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut changed = value.clone();
+        change(&mut changed);
+        std::fs::write(folder.path().join("quantization.json"), changed.to_string()).unwrap();
+        let diagnostics = pack::pack(folder.path(), None, &mut Default::default()).unwrap_err();
+        format!("{} {}", diagnostics[0].code, diagnostics[0].message)
+    };
+    let query = "bert.encoder.layer.0.attention.self.query";
+    let message = refused(&|v| v["version"] = 2.into());
+    assert!(message.starts_with("OB0965") && message.contains("version 2"), "{message}");
+    let message = refused(&|v| v["weights"][format!("{query}.weight")]["scales"] = vec![1.0, 2.0].into());
+    assert!(message.starts_with("OB0965") && message.contains("24 rows and 2 scales"), "{message}");
+    let message = refused(&|v| v["activations"][format!("{query}.input")]["scale"] = 0.0.into());
+    assert!(message.starts_with("OB0965") && message.contains("makes no sense"), "{message}");
+    let message = refused(&|v| v["activations"][format!("{query}.input")]["zero_point"] = 256.into());
+    assert!(message.starts_with("OB0965"), "{message}");
+    let message = refused(&|v| v["weights"][format!("{query}.weight")]["scheme"] = "asymmetric".into());
+    assert!(message.starts_with("OB0964") && message.contains("zero point"), "{message}");
+    let message = refused(&|v| {
+        v["activations"].as_object_mut().unwrap().remove(&format!("{query}_states"));
+    });
+    assert!(message.starts_with("OB0964") && message.contains("only"), "{message}");
+    let message =
+        refused(&|v| v["weights"]["other.weight"] = v["weights"][format!("{query}.weight")].clone());
+    assert!(message.starts_with("OB0965") && message.contains("other.weight"), "{message}");
+    std::fs::write(folder.path().join("quantization.json"), "{").unwrap();
+    let diagnostics = pack::pack(folder.path(), None, &mut Default::default()).unwrap_err();
+    assert_eq!(diagnostics[0].code.to_string(), "OB0965");
+}
