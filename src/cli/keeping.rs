@@ -118,12 +118,12 @@ impl Keeping {
     /// The run that goes on, if it is still the same.
     pub fn find(&self, out: Option<&Path>, read: &Read) -> Result<Outcome, Vec<Diagnostic>> {
         let one = |d: Diagnostic| vec![d];
-        let nothing = |why: String| {
-            one(Diagnostic::unlocated(Code::NothingToResume, why).help("leave `--resume` out to begin a run"))
-        };
+        let nothing =
+            |why: String, help: &str| one(Diagnostic::unlocated(Code::NothingToResume, why).help(help));
         let folder = folder::latest(out, &read.schedule.name);
         if !folder.join("run.jsonl").exists() {
-            return Err(nothing(format!("there is no run in `{}`", folder.display())));
+            let why = format!("there is no run in `{}`", folder.display());
+            return Err(nothing(why, "leave `--resume` out to begin one"));
         }
         let lock = Lock::take(&folder).map_err(one)?;
         let identity = read.identity().map_err(one)?;
@@ -136,7 +136,8 @@ impl Keeping {
         }
         let found = newest.map_err(one)?;
         let found = found.ok_or_else(|| {
-            nothing(format!("the run in `{}` was interrupted before its first checkpoint", folder.display()))
+            let why = format!("the run in `{}` has no checkpoint", folder.display());
+            nothing(why, "remove the folder, or give another with `--out DIR`, and begin again")
         })?;
         self.compare(&folder, &found, &identity).map_err(one)?;
         for (path, why) in &found.broken {
