@@ -101,7 +101,7 @@ fn main() {
     let counts = counts.map(|n| (format!("m = {n}"), own(&|o| o.gradients = n)));
     let damps = ["1e-3", "1e-4", "1e-5", "1e-6", "1e-7", "1e-8"];
     let damped = |update| {
-        let damp = |d: &str| d.parse().expect("a number");
+        let damp = |d: &str| d.parse::<f64>().expect("a number");
         damps.map(|d| (format!("λ = {d}"), own(&|o| (o.damp, o.update) = (damp(d), update)))).to_vec()
     };
     let recomputed =
