@@ -111,8 +111,8 @@ fn patterns_ranks_exceptions_and_other_settings_share_as_well() {
 #[test]
 fn a_damp_that_must_be_raised_is_raised_for_that_point_alone() {
     let statement = prune(Criterion::Magnitude, Pattern::Unstructured, Rank::Global, 0.5);
-    let tiny = Obs { gradients: 9, damp: 1e-24, raise_damp: true, ..obs() };
-    let points = [Obs { gradients: 9, ..obs() }, tiny, Obs { gradients: 9, damp: 1e-5, ..obs() }];
+    let tiny = Obs { gradients: 5, damp: 1e-24, raise_damp: true, ..obs() };
+    let points = [Obs { gradients: 5, ..obs() }, tiny, Obs { gradients: 5, damp: 1e-5, ..obs() }];
     let trials = trials(&statement, &points, &[0.5, 0.7]);
     let (came, _) = shared(&trials);
     let raised: Vec<bool> = came.iter().map(|(_, damp, _)| damp.is_some()).collect();

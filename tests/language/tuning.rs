@@ -151,7 +151,7 @@ edition 2026
 
 use std.bert.{encoder_linears}
 
-param m: count = 512 # how many
+param m: count = 512  # how many
 let tuned = obs(block: 32)
 
 recipe r for 10 epochs {
@@ -160,8 +160,8 @@ recipe r for 10 epochs {
 
   # The rates.
   lr { 0..10 epochs: 5e-5 }
-  prune encoder_linears over 0..4 epochs every 2 epochs { # prunes
-    by: BY # the surgeon
+  prune encoder_linears over 0..4 epochs every 2 epochs {  # prunes
+    by: BY  # the surgeon
     sparsity: 10% -> 60% cubic
   }
 }
@@ -181,7 +181,7 @@ fn settings_are_written_where_they_stand_and_everything_else_stays() {
         ),
         (
             "obs(\n      block: 32, # as many as fit\n      damp: 1e-7, # the paper's\n    )",
-            "obs(\n      block: 32, # as many as fit\n      damp: 1e-5 or raise, # the paper's\n      \
+            "obs(\n      block: 32,  # as many as fit\n      damp: 1e-5 or raise,  # the paper's\n      \
              update: independent,\n      gradients: 256,\n    )",
         ),
     ] {
