@@ -39,7 +39,6 @@ impl Work for Float<'_> {
 /// A matrix, a panel and what is multiplied of them.
 #[derive(Clone, Debug)]
 struct Case {
-    rows: usize,
     steps: usize,
     width: usize,
     taken: Range<usize>,
@@ -66,9 +65,7 @@ fn cases() -> impl Strategy<Value = Case> {
             prop::collection::vec(word, rows * steps),
             prop::collection::vec(token, steps * width * 4 * LANES),
         )
-            .prop_map(move |(taken, groups, words, tokens)| Case {
-                rows,
-                steps,
+            .prop_map(move |(taken, groups, words, tokens)| Case { steps,
                 width,
                 taken,
                 groups,
