@@ -1,5 +1,6 @@
 //! Runs that survive: the flags, where a run goes on, and whether it is still the same run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub struct Read<'a> {
     pub model: Option<&'a Path>,
     pub data: Option<&'a Path>,
     pub teacher: Option<&'a Path>,
+    /// The folders of the teachers that the recipe names.
+    pub named_teachers: &'a BTreeMap<String, PathBuf>,
     pub device: &'a str,
     pub limit_steps: Option<u64>,
     pub limit_examples: Option<u64>,
@@ -91,8 +94,8 @@ impl Read<'_> {
         if let Some(folder) = self.teacher {
             files.extend(identity::model("teacher", folder)?);
         }
-        for name in named_teachers(self.schedule) {
-            files.extend(identity::model(&format!("teacher {name}"), Path::new(name))?);
+        for (name, folder) in self.named_teachers {
+            files.extend(identity::model(&format!("teacher {name}"), folder)?);
         }
         Ok(Identity {
             schedule: self.schedule.clone(),
@@ -102,11 +105,6 @@ impl Read<'_> {
             files,
         })
     }
-}
-
-fn named_teachers(schedule: &Schedule) -> std::collections::BTreeSet<&str> {
-    let teachers = schedule.stages.iter().filter_map(|s| Some(&s.distill.as_ref()?.from));
-    teachers.filter_map(|t| if let Teacher::Named(name) = t { Some(name.as_str()) } else { None }).collect()
 }
 
 impl Keeping {

@@ -1,6 +1,6 @@
 //! `obertc run`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -248,11 +248,20 @@ fn execute<T: Prepare>(
 ) -> Result<Done, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let device = device::open(&args.device).map_err(one)?;
+    let find = |name: &Path| model::find(name, args.offline, args.quiet).map_err(one);
+    let teacher_folder = args.teacher.as_deref().map(find).transpose()?;
+    let mut teacher_folders = BTreeMap::new();
+    for stage in &schedule.stages {
+        if let Some(Teacher::Named(name)) = stage.distill.as_ref().map(|d| &d.from) {
+            teacher_folders.insert(name.clone(), find(Path::new(name))?);
+        }
+    }
     let read = Read {
         schedule,
         model,
         data: args.data.as_deref(),
-        teacher: args.teacher.as_deref(),
+        teacher: teacher_folder.as_deref(),
+        named_teachers: &teacher_folders,
         device: &args.device,
         limit_steps: args.limit_steps,
         limit_examples: args.limit_examples,
@@ -285,16 +294,11 @@ fn execute<T: Prepare>(
             eprintln!("note: {note}");
         }
     }
-    let mut load_teacher = |name: &Path| {
-        let folder = model::find(name, args.offline, args.quiet).map_err(one)?;
-        prepare::teacher(&folder, &prepared, &device, sources)
-    };
-    let teacher = args.teacher.as_deref().map(&mut load_teacher).transpose()?;
+    let mut load_teacher = |folder: &Path| prepare::teacher(folder, &prepared, &device, sources);
+    let teacher = teacher_folder.as_deref().map(&mut load_teacher).transpose()?;
     let mut named_teachers = HashMap::new();
-    for stage in &schedule.stages {
-        if let Some(Teacher::Named(name)) = stage.distill.as_ref().map(|d| &d.from) {
-            named_teachers.insert(name.clone(), load_teacher(Path::new(name))?);
-        }
+    for (name, folder) in &teacher_folders {
+        named_teachers.insert(name.clone(), load_teacher(folder)?);
     }
     let identity = read.identity().map_err(one)?;
     let (folder, lock, log, found) = match resumed {

@@ -110,13 +110,17 @@ impl Workshop {
         child.wait().unwrap();
     }
 
-    /// What a run came to: its weights byte for byte, and its log without what depends on the clock.
+    /// What a run came to: its weights byte for byte, and its log without what depends on the machine and
+    /// the clock.
     fn outcome(&self, out: &str) -> (Vec<u8>, Vec<Value>) {
         let folder = self.path(out);
         let text = std::fs::read_to_string(folder.join("run.jsonl")).unwrap();
-        let events = text.lines().map(|line| {
-            let mut event: Value = serde_json::from_str(line).unwrap();
-            event.as_object_mut().unwrap().remove("seconds");
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        // Each time that a run is taken up it tells where.
+        let events = events.filter(|event| event["event"] != "environment").map(|mut event| {
+            for moving in ["seconds", "memory"] {
+                event.as_object_mut().unwrap().remove(moving);
+            }
             event
         });
         (std::fs::read(folder.join("model.safetensors")).unwrap(), events.collect())
