@@ -187,7 +187,10 @@ pub fn header(path: &Path) -> Result<Header, String> {
     open(path).map(|(header, ..)| header)
 }
 
-fn open(path: &Path) -> Result<(Header, BTreeMap<String, Entry>, BufReader<File>), String> {
+/// A file behind its header.
+type Opened = (Header, BTreeMap<String, Entry>, BufReader<File>);
+
+fn open(path: &Path) -> Result<Opened, String> {
     let foreign = |why: &str| format!("it is no checkpoint of obert: {why}");
     let mut file = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
     let size = file.get_ref().metadata().map_err(|e| e.to_string())?.len();
