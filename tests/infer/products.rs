@@ -65,7 +65,8 @@ fn cases() -> impl Strategy<Value = Case> {
             prop::collection::vec(word, rows * steps),
             prop::collection::vec(token, steps * width * 4 * LANES),
         )
-            .prop_map(move |(taken, groups, words, tokens)| Case { steps,
+            .prop_map(move |(taken, groups, words, tokens)| Case {
+                steps,
                 width,
                 taken,
                 groups,
