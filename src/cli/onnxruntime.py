@@ -162,6 +162,9 @@ def main():
         ids = np.array(asked["ids"], np.int64)
         feed = {"ids": ids, "types": np.zeros_like(ids), "places": np.arange(ids.shape[1])[None].repeat(len(ids), 0)}
         session, times, logits = sessions[asked["kind"]], [], None
+        # Fusion may take an input away, or change its type.
+        kinds = {i.name: np.int32 if "int32" in i.type else np.int64 for i in session.get_inputs()}
+        feed = {name: feed[name].astype(kind) for name, kind in kinds.items()}
         end = time.perf_counter() + asked["seconds"]
         while not times or time.perf_counter() < end:
             start = time.perf_counter()
