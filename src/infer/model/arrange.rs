@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(pieces, [(0, 0..4)]);
         laid.lay([60, 90].into_iter(), 1);
         let pieces: Vec<_> = laid.pieces(laid.spans[1]).collect();
-        assert_eq!(pieces, [(1, 0..4), (2, 4..6)]);
+        assert_eq!(pieces, [(2, 0..2), (3, 2..4), (4, 4..6)]);
         assert_eq!(laid.span_of(3).first, 0);
         assert_eq!(laid.span_of(4).first, 4);
     }
