@@ -238,7 +238,7 @@ recipe r {
         // 20 steps of 4 s until its own are seen, three events of 7 s, a measurement of 3 s.
         assert_eq!(forecast.left().map(|l| l.seconds.round()), Some(80.0 + 21.0 + 3.0));
         forecast.stepped("c", 0, 6.4);
-        assert_eq!(forecast.left().map(|l| l.seconds.round()), Some(19.0 * 6.4 + 21.0 + 3.0).map(f64::round));
+        assert_eq!(forecast.left().map(|l| l.seconds.round()), Some(f64::round(19.0 * 6.4 + 21.0 + 3.0)));
         assert_eq!(forecast.left().map(|l| l.words()), Some("2m 25s left".into()));
     }
 

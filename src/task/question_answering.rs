@@ -146,7 +146,7 @@ impl QuestionAnswering {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Vec<Guess> {
         // The score of no answer and the best answer of every window.
-        let mut found: Vec<(f32, Option<(f32, usize, usize)>)> = vec![(f32::INFINITY, None); self.dev.len()];
+        let mut found = vec![(f32::INFINITY, None); self.dev.len()];
         let mut done = 0;
         // Windows of one length together: where batches are padded, little is.
         let mut order: Vec<usize> = (0..self.dev.len()).collect();

@@ -146,7 +146,7 @@ fn blocks_that_lost_their_digits_are_told_and_cured_by_their_square_roots() {
     rows.chunks_exact(80).for_each(|row| roots.add(row));
     host.cure(roots);
     let (kept, layer) = (Mask::ones(80), Selection::Layer(0.5));
-    let on_host = obert::method::obs::surgeon::score(&mut host, &weights, &kept, layer, &settings).unwrap();
+    let on_host = obert::method::obs::surgeon::score(&host, &weights, &kept, layer, &settings).unwrap();
     assert_eq!(scored.scores, on_host.scores, "roots are the host's");
     let gone = spread(&select(&[scored.scores], layer)[0], 1, 80);
     let there = removal(&tensors, &weights, &mask, &[], gone.clone(), &settings).unwrap();

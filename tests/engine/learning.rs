@@ -130,6 +130,7 @@ pub fn schedule(length: &str, statements: &str) -> Schedule {
     compiled.schedule.unwrap_or_else(|| panic!("{text}\n{:?}", compiled.diagnostics))
 }
 
+#[allow(clippy::type_complexity)]
 pub fn run<T: Task>(
     task: &T,
     schedule: &Schedule,

@@ -165,7 +165,7 @@ fn entries(bytes: &[u8]) -> Vec<Entry> {
         .collect();
     let masked = |bytes: &[u8]| {
         let crc = !bytes.iter().fold(!0u32, |c, b| (c >> 8) ^ table[((c ^ u32::from(*b)) & 255) as usize]);
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+        crc.rotate_right(15).wrapping_add(0xa282_ead8)
     };
     let mut rest = bytes;
     let mut list = Vec::new();

@@ -3,7 +3,7 @@
 //! - [`layout`]: the header, and the directory of what stands where;
 //! - [`stored`]: arrays in a mapped file;
 //! - [`open`]: reading, with every offset and checksum checked;
-//! - [`image`]: writing.
+//! - [`image`][]: writing.
 
 pub mod image;
 pub mod layout;

@@ -342,6 +342,8 @@ fn softmax<S: Simd>(
     let nothing = [simd.splat(0.0); TOGETHER];
     let mut shares = Shares::<S> { scale: nothing, moved: nothing, offset: nothing };
     let quads = head.tokens.div_ceil(4);
+    // Several arrays run along.
+    #[allow(clippy::needless_range_loop)]
     for g in 0..count {
         let mut total = simd.splat(0.0);
         if head.context == Operands::Measured {

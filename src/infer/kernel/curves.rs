@@ -1,5 +1,8 @@
 //! exp and GELU on sixteen lanes.
 
+// Coefficients are those of the fit, near known constants or not.
+#![allow(clippy::approx_constant, clippy::excessive_precision)]
+
 use crate::infer::simd::Simd;
 
 /// e^x within 2e-7 of its size; 0 far below.

@@ -8,6 +8,9 @@
 //! all rows, each weight all groups. A sparse one walks along the blocks of a row and holds one row's sums:
 //! one load of activations for each step that is not zero.
 
+// Counted loops over registers: an iterator that is not inlined costs tenfold.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};

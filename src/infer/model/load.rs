@@ -79,6 +79,8 @@ pub(super) struct Layer {
 
 /// What stands on the encoder.
 #[derive(Debug)]
+// There is one of it in a model.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum HeadLayers {
     Answers(Linear),
     Labels { pooler: Linear, classifier: Linear, names: Vec<String> },

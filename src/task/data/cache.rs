@@ -151,7 +151,7 @@ pub struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
     /// The next number.
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn number(&mut self) -> Option<usize> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.0.split_first()?;
@@ -166,13 +166,13 @@ impl Reader<'_> {
 
     /// How many things follow, if there can be so many.
     pub fn count(&mut self) -> Option<usize> {
-        self.next().filter(|count| *count <= self.0.len())
+        self.number().filter(|count| *count <= self.0.len())
     }
 
     /// The next list.
     pub fn list(&mut self) -> Option<Vec<u32>> {
         let count = self.count()?;
-        (0..count).map(|_| u32::try_from(self.next()?).ok()).collect()
+        (0..count).map(|_| u32::try_from(self.number()?).ok()).collect()
     }
 }
 

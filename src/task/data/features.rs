@@ -205,20 +205,20 @@ impl Kept for Feature {
     }
 
     fn read(numbers: &mut Reader) -> Option<Self> {
-        let question = numbers.next()?;
+        let question = numbers.number()?;
         let ids = numbers.list()?;
-        let context_start = numbers.next().filter(|start| *start <= ids.len())?;
+        let context_start = numbers.number().filter(|start| *start <= ids.len())?;
         let mut types = vec![0; context_start];
         types.resize(ids.len(), 1);
         let count = numbers.count()?;
         let mut offsets = Vec::with_capacity(count);
         let mut at = 0usize;
         for _ in 0..count {
-            let from = at.wrapping_add(numbers.next()?);
-            at = from.wrapping_add(numbers.next()?);
+            let from = at.wrapping_add(numbers.number()?);
+            at = from.wrapping_add(numbers.number()?);
             offsets.push((from, at));
         }
-        let answer = (numbers.next()?, numbers.next()?);
+        let answer = (numbers.number()?, numbers.number()?);
         Some(Feature { question, ids, types, context_start, offsets, answer })
     }
 }

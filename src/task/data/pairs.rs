@@ -106,9 +106,9 @@ impl Kept for Sequence {
 
     fn read(numbers: &mut Reader) -> Option<Self> {
         let ids = numbers.list()?;
-        let mut types = vec![0; numbers.next().filter(|n| *n <= ids.len())?];
+        let mut types = vec![0; numbers.number().filter(|n| *n <= ids.len())?];
         types.resize(ids.len(), 1);
-        Some(Sequence { types, label: numbers.next()?, ids })
+        Some(Sequence { types, label: numbers.number()?, ids })
     }
 }
 
