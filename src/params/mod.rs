@@ -9,6 +9,7 @@
 //! - [`builtin`]: the parameters of a model of a given shape, and well-known models by name;
 //! - [`files`]: the weight files of a folder, one or several;
 //! - [`header`]: names and shapes from a safetensors header;
+//! - [`quantization`]: the scales of a folder whose layers are rounded;
 //! - [`naming`]: one set of names for checkpoints old and new;
 //! - [`folder`]: all of that for a model folder;
 //! - [`cache`]: models by name in the cache that all Hugging Face programs share;
@@ -23,6 +24,7 @@ pub mod folder;
 mod glob;
 pub mod header;
 pub mod naming;
+pub mod quantization;
 pub mod selector;
 pub mod table;
 

@@ -1,10 +1,10 @@
 //! Layers rounded, in the form that is fastest.
 
-use super::quantization::{Quantization, WeightScales};
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::Image;
-use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands};
+use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands, Scale};
 use crate::params::BertConfig;
+use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 
 /// What becomes of a model's numbers.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Packer<'_> {
                             }
                             return self.floats(name, rows, columns, &values);
                         };
-                        (each, most, Input::Fixed(input.unsigned()))
+                        (each, most, Input::Fixed(unsigned(input)))
                     }
                 }
             }
@@ -195,7 +195,7 @@ impl Packer<'_> {
         };
         match (trained.get(left), trained.get(right)) {
             (None, None) => Ok(Operands::Floats),
-            (Some(l), Some(r)) => Ok(Operands::Fixed { left: l.unsigned(), right: r.signed() }),
+            (Some(l), Some(r)) => Ok(Operands::Fixed { left: unsigned(l), right: signed(r) }),
             (Some(_), None) => Err(half(left, left, right)),
             (None, Some(_)) => Err(half(right, right, left)),
         }
@@ -223,6 +223,24 @@ fn spread(name: &str, scales: &WeightScales, rows: usize) -> Result<Vec<f32>, Di
     }
 }
 
+/// As the left operand of a product: unsigned bytes.
+fn unsigned(activation: &ActivationScale) -> Scale {
+    let ActivationScale { bits, scheme, scale, zero_point } = *activation;
+    match scheme {
+        Scheme::Asymmetric => Scale { scale, zero: zero_point, low: 0, high: (1 << bits) - 1 },
+        Scheme::Symmetric => {
+            let half = 1 << (bits - 1);
+            Scale { scale, zero: 128, low: 128 - half, high: 127 + half }
+        }
+    }
+}
+
+/// As the right operand: signed bytes.
+fn signed(activation: &ActivationScale) -> Scale {
+    let Scale { scale, zero, low, high } = unsigned(activation);
+    Scale { scale, zero: zero - 128, low: low - 128, high: high - 128 }
+}
+
 fn greatest(scales: &WeightScales) -> f32 {
     ((1 << (scales.bits - 1)) - 1) as f32
 }
@@ -240,7 +258,7 @@ fn row_scales(values: &[f32], width: usize) -> Vec<f32> {
 fn rounded(values: &[f32], width: usize, scales: &[f32], most: f32) -> Vec<i8> {
     let rows = values.chunks(width).zip(scales);
     rows.flat_map(|(row, scale)| {
-        row.iter().map(move |v| (v / scale).round_ties_even().clamp(-most, most) as i8)
+        row.iter().map(move |v| (v / scale).round_ties_even().clamp(-most - 1.0, most) as i8)
     })
     .collect()
 }

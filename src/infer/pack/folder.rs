@@ -8,11 +8,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::Precision;
 use super::build::{Plan, build};
-use super::quantization::Quantization;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::infer::text::tokenizer;
+use crate::params::quantization::{self, Quantization};
 use crate::params::{folder, naming};
 
 /// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
@@ -37,7 +37,7 @@ pub fn pack(
         && let Some(name) = trained.weights.keys().find(|name| model.table.find(name).is_none())
     {
         let why = format!("it has scales for `{name}`, which the model does not have");
-        return Err(one(super::quantization::unreadable(&path.join("quantization.json"), &why)));
+        return Err(one(quantization::unreadable(&path.join(quantization::FILE), &why)));
     }
     let head = head_of(&model).map_err(one)?;
     let mut tensors: HashMap<String, Vec<f32>> = HashMap::new();

@@ -1,13 +1,11 @@
 //! Packing a model.
 //!
 //! - [`folder`]: from a folder in the Hugging Face layout;
-//! - [`quantization`]: the scales that a model was trained with;
 //! - [`build`]: layers rounded, in the form that is fastest;
 //! - [`random`]: models of any shape with random masks, to measure speed on.
 
 pub mod build;
 pub mod folder;
-pub mod quantization;
 pub mod random;
 
 pub use folder::pack;

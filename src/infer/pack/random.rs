@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::build::{Plan, build};
-use super::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 use crate::diag::Diagnostic;
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::params::builtin::{self, bert};
+use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 use crate::params::{BertConfig, BertShape, ParameterTable};
 
 /// A random model.

@@ -1,31 +1,37 @@
-//! `quantization.json` of a model folder: the scales that quantization-aware training ended with.
+//! `quantization.json` of a model folder: the scales of a model whose layers are rounded to few bits.
+//!
+//! Whoever trains writes it, whoever packs or measures reads it. A weight is `q = clamp(round(w / s), −2ᵇ⁻¹,
+//! 2ᵇ⁻¹ − 1)`, an activation `q = clamp(round(x / s) + z, 0, 2ᵇ − 1)`; rounding is to even.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::diag::{Code, Diagnostic};
-use crate::infer::file::layout::Scale;
+
+/// Its name in a model folder.
+pub const FILE: &str = "quantization.json";
 
 const FORMAT: &str = "obert.quantization";
 const VERSION: u32 = 1;
 
 /// The scales of a model's weights and activations.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Quantization {
     format: String,
     version: u32,
     /// By the weight's Hugging Face name.
     #[serde(default)]
     pub weights: BTreeMap<String, WeightScales>,
-    /// By the module's path and the operand, such as `….query.input`.
+    /// By the module's path and the operand: `….query.input` for what a linear layer reads, and
+    /// `….attention.self.{query_states, key_states, probabilities, value_states}` for the products of attention.
     #[serde(default)]
     pub activations: BTreeMap<String, ActivationScale>,
 }
 
 /// How a weight was rounded: `q = round(w / scale)`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct WeightScales {
     /// Bits of `q`, at most 8.
     pub bits: u32,
@@ -36,7 +42,7 @@ pub struct WeightScales {
 }
 
 /// How an activation was rounded: `q = round(x / scale) + zero_point`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct ActivationScale {
     /// Bits of `q`, at most 8.
     pub bits: u32,
@@ -44,13 +50,13 @@ pub struct ActivationScale {
     pub scheme: Scheme,
     /// What one step stands for.
     pub scale: f32,
-    /// What stands for zero.
+    /// What stands for zero; 0 for a symmetric scheme, whose `q` are signed.
     #[serde(default)]
     pub zero_point: i32,
 }
 
 /// Whether zero lies in the middle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
     /// Signed, zero in the middle.
@@ -73,7 +79,7 @@ impl Quantization {
     /// # Errors
     /// A file that cannot be read or holds scales that make no sense.
     pub fn read(folder: &Path) -> Result<Option<Self>, Diagnostic> {
-        let path = folder.join("quantization.json");
+        let path = folder.join(FILE);
         if !path.exists() {
             return Ok(None);
         }
@@ -109,28 +115,8 @@ impl Quantization {
     }
 }
 
-impl ActivationScale {
-    /// As the left operand of a product: unsigned bytes.
-    pub fn unsigned(&self) -> Scale {
-        match self.scheme {
-            Scheme::Asymmetric => {
-                Scale { scale: self.scale, zero: self.zero_point, low: 0, high: (1 << self.bits) - 1 }
-            }
-            Scheme::Symmetric => {
-                let most = (1 << (self.bits - 1)) - 1;
-                Scale { scale: self.scale, zero: 128, low: 128 - most, high: 128 + most }
-            }
-        }
-    }
-
-    /// As the right operand: signed bytes.
-    pub fn signed(&self) -> Scale {
-        let Scale { scale, zero, low, high } = self.unsigned();
-        Scale { scale, zero: zero - 128, low: low - 128, high: high - 128 }
-    }
-}
-
-pub(super) fn unreadable(path: &Path, why: &str) -> Diagnostic {
+/// Refuses the file for a reason.
+pub fn unreadable(path: &Path, why: &str) -> Diagnostic {
     Diagnostic::unlocated(Code::QuantizationNotReadable, format!("cannot use `{}`: {why}", path.display()))
         .help("it is written by `obertc run` for a recipe with `quantize`; take it from there, or remove it")
 }
