@@ -13,7 +13,7 @@ use super::progress::{Watcher, with_progress};
 use super::{ERRORS, FINE, complain, fail, model, room, say, stop};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::engine::events::{Environment, Event, Observer};
-use crate::engine::{self, Estimates, Interpreter, StageResult, device, machine};
+use crate::engine::{Estimates, Interpreter, StageResult, device, machine};
 use crate::language::Compilation;
 use crate::output::checkpoints::keeper::Settings;
 use crate::output::checkpoints::{Checkpoints, Keeper};
@@ -170,8 +170,7 @@ fn compiled(args: &RunArgs, meaning: &Meaning) -> Result<(Schedule, Compilation)
     if let Err(diagnostic) = apply_flags(args, &mut schedule) {
         return Err((vec![diagnostic], compiled.sources));
     }
-    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
-    if missing.is_empty() { Ok((schedule, compiled)) } else { Err((missing, compiled.sources)) }
+    Ok((schedule, compiled))
 }
 
 /// Flags that take the place of something in the recipe.
@@ -275,12 +274,13 @@ fn execute<T: Prepare>(
     };
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
+    let calibrates = schedule.stages.iter().flat_map(|s| &s.quantize).any(|q| q.calibrate > 0);
     let places = Places {
         model: &schedule.model,
         model_folder: model,
         data: &schedule.data,
         data_folder: args.data.as_deref(),
-        need: if trains || estimates { Need::Both } else { Need::Dev },
+        need: if trains || estimates || calibrates { Need::Both } else { Need::Dev },
         limit_examples: args.limit_examples.map(|n| n as usize),
         dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
         distills: schedule.stages.iter().any(|s| s.distill.is_some()),

@@ -202,8 +202,11 @@ codes! {
     RunNotFound = 940, "a folder holds no run";
     RunLogNotReadable = 941, "a run's log cannot be read";
     RecordIncomplete = 942, "a part of a run's record is left out";
+    RangeNotFinite = 943, "a tensor that is rounded has no finite range";
+    NeverObserved = 944, "a range is fixed of which nothing was seen";
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
+    NotRoundable = 950, "a model that cannot be rounded";
     PackedForeign = 960, "a file is no packed model";
     PackedTruncated = 961, "a packed model is truncated";
     PackedDamaged = 962, "a packed model is damaged";
