@@ -122,6 +122,8 @@ codes! {
     PruneAndFreeze = 612, "parameters are pruned and frozen at once";
     SchemeWithoutSense = 613, "a rounding scheme that makes no sense";
     NotAllowed = 614, "a finding that cannot be allowed";
+    RoundingStays = 615, "rounding does not end with its window";
+    FixedUnseen = 616, "ranges are fixed before anything is observed";
 
     // 07: lints
     FirstJump = 701, "much is pruned at once from one estimate";

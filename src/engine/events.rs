@@ -172,6 +172,8 @@ pub enum Event {
         values: usize,
         /// Those that are not zero.
         nonzero: usize,
+        /// Bytes of the encoder's layers: weights that are not zero at their bits, scales, and all else.
+        encoder_bytes: usize,
         /// Time spent.
         seconds: f64,
         /// The most memory that the process has held so far, in bytes; `null` where the system does not say.

@@ -26,7 +26,7 @@ use super::masks::Masks;
 use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
-use super::results::{LayerSparsity, StageResult, Times, layer_sparsity, nonzero, overall};
+use super::results::{LayerSparsity, StageResult, Times, encoder_bytes, layer_sparsity, nonzero, overall};
 use super::snapshot::Restored;
 use super::teaching::Teaching;
 
@@ -196,6 +196,7 @@ impl<T: Task> StageRun<'_, T> {
         }
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
+        let encoder_bytes = encoder_bytes(&model, self.task.rounding(&model));
         self.tell(
             observer,
             &Event::StageFinished {
@@ -204,6 +205,7 @@ impl<T: Task> StageRun<'_, T> {
                 layers: sparsity.clone(),
                 values: nonzero.1,
                 nonzero: nonzero.0,
+                encoder_bytes,
                 seconds: clock.seconds(),
                 memory: machine::peak_memory(),
             },
@@ -215,6 +217,7 @@ impl<T: Task> StageRun<'_, T> {
             kept,
             sparsity,
             nonzero,
+            encoder_bytes,
             times,
         };
         Ok((model, result))
