@@ -160,10 +160,11 @@ impl Observer for Watcher {
                     duration(*seconds)
                 ));
             }
-            Event::Quantized { at, weights, weight_bits, activations, activation_bits, calibrated, .. } => {
-                let activations = activation_bits.map_or(String::new(), |bits| {
-                    format!(" and {activations} activations to {bits}")
-                });
+            Event::Quantized {
+                at, weights, weight_bits, activations, activation_bits, calibrated, ..
+            } => {
+                let activations = activation_bits
+                    .map_or(String::new(), |bits| format!(" and {activations} activations to {bits}"));
                 let after = match calibrated {
                     0 => String::new(),
                     n => format!(", after {n} batches of calibration"),

@@ -20,6 +20,7 @@ use crate::output::checkpoints::{Checkpoints, Keeper};
 use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::output::{folder, summary};
+use crate::params::quantization;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model, Teacher};
 use crate::task::classification::Classification;
@@ -290,7 +291,7 @@ fn execute<T: Prepare>(
     let prepared =
         with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))?;
     if !args.quiet {
-        for note in &prepared.notes {
+        for note in prepared.notes.iter().chain(&scales_left(schedule, model)) {
             eprintln!("note: {note}");
         }
     }
@@ -367,6 +368,19 @@ fn execute<T: Prepare>(
     folder::report(&folder).map_err(one)?;
     drop(lock);
     Ok(Done::Now(folder, results, before))
+}
+
+/// What becomes of the scales of a model that was trained with rounded values.
+fn scales_left(schedule: &Schedule, model: Option<&Path>) -> Option<String> {
+    let named = match &schedule.model {
+        Model::Named(name) => Some(Path::new(name.as_str())),
+        Model::NewBert(_) => None,
+    };
+    let folder = model.or(named).filter(|folder| folder.join(quantization::FILE).exists())?;
+    Some(format!(
+        "the weights in `{}` are rounded; the run begins with them, not with their scales",
+        folder.display()
+    ))
 }
 
 /// The machine, the command and the recipe as it stands in its file.

@@ -12,11 +12,11 @@ use crate::method::qat::quantizer::Stand;
 use crate::method::qat::{Channels, Grid, Phase, Quantizer};
 use crate::schedule::Timeline;
 use crate::schedule::ir::{Quantize, Scheme};
+use crate::task::Task;
 use crate::task::data::sampler::Sampler;
+use crate::task::model::kernels;
 use crate::task::parameters::{self, ModuleParameter};
 use crate::task::rounding::{self, Rounding};
-use crate::task::Task;
-use crate::task::model::kernels;
 
 use super::EngineError;
 use super::events::{Event, Observer, Work};

@@ -478,9 +478,8 @@ impl<T: Task> StageRun<'_, T> {
         let active = teaching.filter(|t| timeline.contains(t.statement().start, t.statement().end, step));
         let wanted = |module: &str| active.is_some_and(|teaching| teaching.matches(module));
         let mut states = States::of(&wanted);
-        let outputs = self.in_phase(model, phase, || {
-            self.task.outputs_and_states(model, &batch, dropout, &mut states)
-        });
+        let outputs =
+            self.in_phase(model, phase, || self.task.outputs_and_states(model, &batch, dropout, &mut states));
         let smoothing = self.stage.train.label_smoothing;
         let task_loss = match smoothing {
             0.0 => self.task.loss(&outputs, &batch),

@@ -51,7 +51,9 @@ fn models(results: &[StageResult]) -> String {
         table.add_row(own.into_iter().chain(names.iter().map(cell)));
     }
     right_align(&mut table, 1..3 + names.len());
-    format!("{table}\nEncoder: its layers' weights that are not zero, at their bits, with scales; not where they stand\n")
+    format!(
+        "{table}\nEncoder: its layers' weights that are not zero, at their bits, with scales; not where they stand\n"
+    )
 }
 
 /// The share of zeros in each pruned parameter, a row for each layer.

@@ -97,7 +97,11 @@ impl Task for Classification {
         model.rounding()
     }
 
-    fn set_rounding(&self, model: BertForSequenceClassification, rounding: Option<Arc<Rounding>>) -> Option<BertForSequenceClassification> {
+    fn set_rounding(
+        &self,
+        model: BertForSequenceClassification,
+        rounding: Option<Arc<Rounding>>,
+    ) -> Option<BertForSequenceClassification> {
         Some(model.with_rounding(rounding))
     }
 

@@ -97,7 +97,11 @@ impl Task for MaskedLanguage {
         model.rounding()
     }
 
-    fn set_rounding(&self, model: BertForMaskedLM, rounding: Option<Arc<Rounding>>) -> Option<BertForMaskedLM> {
+    fn set_rounding(
+        &self,
+        model: BertForMaskedLM,
+        rounding: Option<Arc<Rounding>>,
+    ) -> Option<BertForMaskedLM> {
         Some(model.with_rounding(rounding))
     }
 

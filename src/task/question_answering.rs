@@ -104,7 +104,11 @@ impl Task for QuestionAnswering {
         model.rounding()
     }
 
-    fn set_rounding(&self, model: BertForQuestionAnswering, rounding: Option<Arc<Rounding>>) -> Option<BertForQuestionAnswering> {
+    fn set_rounding(
+        &self,
+        model: BertForQuestionAnswering,
+        rounding: Option<Arc<Rounding>>,
+    ) -> Option<BertForQuestionAnswering> {
         Some(model.with_rounding(rounding))
     }
 

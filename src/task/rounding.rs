@@ -12,8 +12,8 @@ use burn::tensor::Tensor;
 use crate::method::qat::quantizer::Stand;
 use crate::method::qat::{Channels, Grid, Phase, Quantizer, Range, Rounder};
 use crate::params::ParameterTable;
-use crate::params::table::layer_of;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
+use crate::params::table::layer_of;
 
 use super::model::kernels::{fake_quantize, ranges};
 use super::parameters::{ModuleParameter, Values};
@@ -77,6 +77,11 @@ impl Rounding {
     /// Adds a quantizer, in place of another of that name.
     pub fn add(&mut self, name: String, quantizer: Quantizer) {
         self.quantizers.insert(name, Arc::new(quantizer));
+    }
+
+    /// Rounds a tensor no more.
+    pub fn remove(&mut self, name: &str) {
+        self.quantizers.remove(name);
     }
 
     /// What the model computes for, from now on.

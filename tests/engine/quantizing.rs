@@ -24,7 +24,8 @@ use obert::task::data::cache::Making;
 use obert::task::data::squad::Need;
 use obert::task::model::kernels::Dropout;
 use obert::task::model::{
-    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens, checkpoint,
+    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
+    checkpoint,
 };
 use obert::task::prepare::{self, Places, Prepared};
 use obert::task::question_answering::QuestionAnswering;
@@ -59,7 +60,6 @@ recipe tiny {
     distill from sparse { hardness: 0.5, temperature: 2.0 }
     evaluate every 1 epoch { keep: best(f1) }
   }
-  expect { f1: 0..100 }
 }
 "#;
 
@@ -119,10 +119,14 @@ fn a_pruned_model_is_rounded_and_its_folder_is_what_was_measured_for_everyone_wh
     // Six matrices in each of two layers and three tables; an input for each matrix, four states for each layer.
     let shown: Vec<_> = quantized
         .iter()
-        .map(|e| (e["stage"].as_str().unwrap(), e["step"].as_u64().unwrap(), e["calibrated"].as_u64().unwrap()))
+        .map(|e| {
+            (e["stage"].as_str().unwrap(), e["step"].as_u64().unwrap(), e["calibrated"].as_u64().unwrap())
+        })
         .collect();
     assert_eq!(shown, [("ptq", 0, 4), ("qat", 3, 3)]);
-    assert!(quantized.iter().all(|e| (e["weights"].as_u64(), e["activations"].as_u64()) == (Some(15), Some(20))));
+    assert!(
+        quantized.iter().all(|e| (e["weights"].as_u64(), e["activations"].as_u64()) == (Some(15), Some(20)))
+    );
     let fixed: Vec<_> = of("ranges_fixed").iter().map(|e| e["step"].as_u64().unwrap()).collect();
     assert_eq!(fixed, [15], "two epochs behind the window's start");
 
@@ -193,19 +197,19 @@ fn a_pruned_model_is_rounded_and_its_folder_is_what_was_measured_for_everyone_wh
     let ((most, mean), (most_plain, mean_plain)) = (apart(&bytes), apart(&plain));
     // What the head reads moves by a step of the last layer's input at most.
     let last = &scales.activations["bert.encoder.layer.1.output.dense.input"];
-    let step = last.scale * values["bert.encoder.layer.1.output.dense.weight"].iter().fold(0.0f32, |m, w| m.max(w.abs()));
+    let step = last.scale
+        * values["bert.encoder.layer.1.output.dense.weight"].iter().fold(0.0f32, |m, w| m.max(w.abs()));
     let head = values["qa_outputs.weight"].chunks(32).map(|row| row.iter().map(|w| w.abs()).sum::<f32>());
     let bound = step * head.fold(0.0, f32::max);
-    assert!(most < bound.max(0.02) && mean < mean_plain / 3.0, "{most} {mean}, a step is {bound}; without rounding of activations {most_plain} {mean_plain}");
+    assert!(
+        most < bound.max(0.02) && mean < mean_plain / 3.0,
+        "{most} {mean}, a step is {bound}; without rounding of activations {most_plain} {mean_plain}"
+    );
 }
 
 #[test]
 fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_rounding() {
-    fn check<M: BertModel + Module>(
-        family: Family,
-        head: Head,
-        run: impl Fn(&M, &Tokens) -> Tensor<2>,
-    ) {
+    fn check<M: BertModel + Module>(family: Family, head: Head, run: impl Fn(&M, &Tokens) -> Tensor<2>) {
         let shape = BertShape {
             vocab: 31,
             hidden: 8,
@@ -219,7 +223,8 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
         config.model_type = family.model_type().to_owned();
         let device = Device::flex();
         let plain = M::with_head(&config, head, 3, &device);
-        let model = plain.clone().fork(&device.clone().autodiff()).train();
+        let values = parameters::read(&plain, |_| true);
+        let model = parameters::write(plain.clone().fork(&device.clone().autodiff()), values).train();
         let grid = |symmetric| Grid { bits: 4, symmetric };
         let mut rounding = Rounding::default();
         let all = parameters::parameters(&model);
@@ -240,8 +245,9 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
         rounding.iter().for_each(|(_, q)| q.set_stand(Stand::Rounding));
         let rounding = Arc::new(rounding);
         let model = model.with_rounding(Some(rounding.clone()));
-        let parts: [(Vec<u32>, Vec<u32>); 2] =
-            [9, 5].map(|n: u32| ((0..n).map(|i| (i * 7 + n) % 31).collect(), (0..n).map(|i| u32::from(i > 3)).collect()));
+        let parts: [(Vec<u32>, Vec<u32>); 2] = [9, 5].map(|n: u32| {
+            ((0..n).map(|i| (i * 7 + n) % 31).collect(), (0..n).map(|i| u32::from(i > 3)).collect())
+        });
         let parts: Vec<(&[u32], &[u32])> = parts.iter().map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
         let tokens = |device: &Device| Tokens::arrange(&parts, device);
         rounding.set_phase(Phase::Training);
@@ -269,7 +275,10 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
 }
 
 /// A run of one stage on a new model.
-fn stage(statements: &str, change: impl FnOnce(&mut Schedule)) -> Result<BertForQuestionAnswering, EngineError> {
+fn stage(
+    statements: &str,
+    change: impl FnOnce(&mut Schedule),
+) -> Result<BertForQuestionAnswering, EngineError> {
     let mut schedule = schedule(&format!(
         "edition 2026\nuse std.bert.{{encoder_linears}}\nrecipe r {{\n  model: bert(layers: 1, hidden: 32, heads: 2)\n  \
          data: builtin_reading(train: 32, dev: 4)\n  batch: 16\n{statements}\n}}\n"
@@ -277,10 +286,10 @@ fn stage(statements: &str, change: impl FnOnce(&mut Schedule)) -> Result<BertFor
     change(&mut schedule);
     let prepared = prepared(&schedule, None);
     let mut model = prepared.model;
-    if statements.contains("# huge") {
+    if statements.contains("# infinite") {
         let name = "bert.encoder.layer.0.intermediate.dense.weight";
         let mut values = parameters::read(&model, |n| n == name);
-        values.values_mut().for_each(|v| v.iter_mut().for_each(|w| *w *= 1e38));
+        values.values_mut().for_each(|v| v[7] = f32::INFINITY);
         model = parameters::write(model, values);
     }
     let interpreter = Interpreter::new(&prepared.task, &schedule, Device::flex());
@@ -289,10 +298,15 @@ fn stage(statements: &str, change: impl FnOnce(&mut Schedule)) -> Result<BertFor
 
 #[test]
 fn ranges_that_are_not_finite_and_ranges_fixed_before_anything_was_seen_end_the_run_with_the_tensors_name() {
-    let statements = "  stage s for 1 epoch {\n    lr { 0..1 epochs: 1e-4 }\n    quantize encoder_linears # huge\n  }";
+    let statements =
+        "  stage s for 1 epoch {\n    lr { 0..1 epochs: 1e-4 }\n    quantize encoder_linears # infinite\n  }";
     let diagnostic = Diagnostic::from(stage(statements, |_| ()).unwrap_err());
     assert_eq!(diagnostic.code, Code::RangeNotFinite, "{}", diagnostic.message);
-    assert!(diagnostic.message.contains("bert.encoder.layer.0."), "{}", diagnostic.message);
+    assert!(
+        diagnostic.message.contains("bert.encoder.layer.0.intermediate.dense.weight"),
+        "{}",
+        diagnostic.message
+    );
     let statements = "  stage s for 1 epoch {\n    lr { 0..1 epochs: 1e-4 }\n    quantize encoder_linears { freeze: after 1 epoch }\n  }";
     let statements = statements.replace("after 1 epoch }", "after 0.5 epochs }");
     let early = |schedule: &mut Schedule| schedule.stages[0].quantize[0].freeze = Some(Time::ZERO);
@@ -312,7 +326,10 @@ fn rounding_stays_when_its_window_closes_and_in_later_stages_with_ranges_as_they
         let model = stage(statements, change).unwrap();
         let rounding = model.rounding().unwrap().clone();
         assert!(rounding.iter().all(|(_, q)| q.stand() == Stand::Fixed));
-        rounding.iter().map(|(name, q)| (name.clone(), q.rounder().unwrap().scales.clone())).collect::<BTreeMap<_, _>>()
+        rounding
+            .iter()
+            .map(|(name, q)| (name.clone(), q.rounder().unwrap().scales.clone()))
+            .collect::<BTreeMap<_, _>>()
     };
     let whole = scales(&|_| ());
     let window = scales(&|schedule| {
@@ -335,7 +352,8 @@ fn a_recipe_of_table_3_runs_on_a_tiny_model_and_eval_measures_what_the_run_measu
     let [deep, data, out] = ["deep", "questions", "out"].map(|name| shop.path(name).display().to_string());
     let recipe = "stdlib_recipes/paper/compound/3layers_4block90_qat_squad.obert";
     let given = ["--data", &data, "--max-seq-len", "64", "--limit-examples", "24"];
-    let own = ["run", recipe, "--model", &deep, "--teacher", &deep, "--limit-steps", "30", "--out", &out, "-q"];
+    let own =
+        ["run", recipe, "--model", &deep, "--teacher", &deep, "--limit-steps", "30", "--out", &out, "-q"];
     let output = super::tasks::obertc(&[&own[..], &given].concat());
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let events = events(Path::new(&out));
@@ -351,13 +369,15 @@ fn a_recipe_of_table_3_runs_on_a_tiny_model_and_eval_measures_what_the_run_measu
     assert!((sparsity - 0.9).abs() < 1e-3, "{sparsity}");
     let loaded = checkpoint::load(Path::new(&out), 0, &Device::flex(), &mut Sources::new()).unwrap();
     let weights = parameters::read(&loaded.model, |n| n.contains(".layer.") && n.ends_with("dense.weight"));
-    let (zeros, blocks) = weights.values().flat_map(|w| w.chunks(4)).fold((0, 0), |(zeros, all), block| {
-        (zeros + usize::from(block.iter().all(|w| *w == 0.0)), all + 1)
-    });
+    let (zeros, blocks) = weights
+        .values()
+        .flat_map(|w| w.chunks(4))
+        .fold((0, 0), |(zeros, all), block| (zeros + usize::from(block.iter().all(|w| *w == 0.0)), all + 1));
     assert!(zeros as f64 / blocks as f64 > 0.8, "{zeros} of {blocks} blocks are zero");
     let eval = ["eval", &out, "--task", "squad", "--doc-stride", "32", "--format", "json", "-q"];
     let output = super::tasks::obertc(&[&eval[..], &given].concat());
-    let measured: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
+    let measured: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)));
     for (metric, value) in last("evaluated")["metrics"].as_object().unwrap() {
         assert_eq!(&measured[metric], value, "{metric}");
     }

@@ -140,7 +140,8 @@ impl Workshop {
     fn same(&self, out: &str, other: &str) {
         let ((weights, events), (other_weights, other_events)) = (self.outcome(out), self.outcome(other));
         assert!(weights == other_weights, "the weights of {out} are not those of {other}");
-        let scales = |out: &str| std::fs::read_to_string(self.path(out).join("quantization.json")).unwrap_or_default();
+        let scales =
+            |out: &str| std::fs::read_to_string(self.path(out).join("quantization.json")).unwrap_or_default();
         assert!(scales(out) == scales(other), "the scales of {out} are not those of {other}");
         assert_eq!(events, other_events, "the log of {out} is not that of {other}");
     }

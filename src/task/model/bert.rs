@@ -248,7 +248,8 @@ impl Bert {
     /// The products of attention, layer by layer.
     pub(super) fn products(&self) -> Vec<Product> {
         let of_layer = |layer: usize| {
-            let name = |part: &str| self.family.name(&format!("bert.encoder.layer.{layer}.attention.self.{part}"));
+            let name =
+                |part: &str| self.family.name(&format!("bert.encoder.layer.{layer}.attention.self.{part}"));
             let [query, key, shares, value] = STATES.map(name);
             let weights = |parts: &[&str]| parts.iter().map(|p| name(&format!("{p}.weight"))).collect();
             [

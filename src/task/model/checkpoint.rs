@@ -83,14 +83,18 @@ pub fn load_with_head<M: BertModel>(
 }
 
 /// The model of a folder that was trained with rounded values, rounded likewise; any other model as it is.
+/// Its weights are rounded for good, its activations where it computes.
 ///
 /// # Errors
 /// Scales that cannot be read or do not fit the model.
 pub fn with_scales<M: BertModel>(model: M, folder: &Path) -> Result<M, Diagnostic> {
     let Some(scales) = Quantization::read(folder)? else { return Ok(model) };
-    let rounding = Rounding::of_scales(&scales, &parameters::parameters(&model))
+    let mut rounding = Rounding::of_scales(&scales, &parameters::parameters(&model))
         .map_err(|why| quantization::unreadable(&folder.join(quantization::FILE), &why))?;
-    Ok(model.with_rounding(Some(Arc::new(rounding))))
+    let mut values = parameters::read(&model, |name| scales.weights.contains_key(name));
+    rounding.round_values(&parameters::table(&model), &mut values);
+    scales.weights.keys().for_each(|name| rounding.remove(name));
+    Ok(parameters::write(model, values).with_rounding(Some(Arc::new(rounding))))
 }
 
 fn read_tensors(

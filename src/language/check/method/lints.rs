@@ -67,11 +67,15 @@ pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
             );
         }
         // What was rounded before stays rounded, with the ranges that it had.
-        if let (Some(earlier), Some(prune), true) = (rounded, stage.prune.first(), stage.quantize.is_empty()) {
+        if let (Some(earlier), Some(prune), true) = (rounded, stage.prune.first(), stage.quantize.is_empty())
+        {
             findings.push(
                 Diagnostic::warning(
                     Code::StaleRanges,
-                    format!("`{}` prunes what is rounded with ranges that were fixed before", stage.name.value),
+                    format!(
+                        "`{}` prunes what is rounded with ranges that were fixed before",
+                        stage.name.value
+                    ),
                     prune.head,
                     "they will be stale",
                 )

@@ -335,7 +335,12 @@ pub(super) fn softmax_simd<'a, S: Simd>(_simd: S, rows: &'a mut [f32], width: us
 
 #[inline(always)]
 #[pulp::with_simd(softmax_backward = Arch::new())]
-pub(super) fn softmax_backward_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], weights: &'a [f32], width: usize) {
+pub(super) fn softmax_backward_simd<'a, S: Simd>(
+    _simd: S,
+    gradient: &'a mut [f32],
+    weights: &'a [f32],
+    width: usize,
+) {
     for (g, p) in gradient.chunks_exact_mut(width).zip(weights.chunks_exact(width)) {
         let along = dot(g, p);
         for (g, p) in g.iter_mut().zip(p) {

@@ -186,7 +186,10 @@ fn ranges_are_those_of_rows_columns_and_all_and_tell_of_what_is_not_finite() {
     let rows = ranges(&x, Channels::Rows);
     assert_eq!(rows.iter().map(|r| r.low).collect::<Vec<_>>(), end(x.clone().min_dim(1).squeeze_dim::<1>(1)));
     let columns = ranges(&x, Channels::Columns);
-    assert_eq!(columns.iter().map(|r| r.high).collect::<Vec<_>>(), end(x.clone().max_dim(0).squeeze_dim::<1>(0)));
+    assert_eq!(
+        columns.iter().map(|r| r.high).collect::<Vec<_>>(),
+        end(x.clone().max_dim(0).squeeze_dim::<1>(0))
+    );
     let all = ranges(&x, Channels::All)[0];
     assert_eq!((all.low, all.high), (end(x.clone().min())[0], end(x.max())[0]));
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {

@@ -45,7 +45,8 @@ pub fn together(ranges: Vec<Range>) -> Range {
         return *bad;
     }
     let nothing = Range { low: f32::INFINITY, high: f32::NEG_INFINITY };
-    let all = ranges.into_iter().fold(nothing, |a, b| Range { low: a.low.min(b.low), high: a.high.max(b.high) });
+    let all =
+        ranges.into_iter().fold(nothing, |a, b| Range { low: a.low.min(b.low), high: a.high.max(b.high) });
     if all.low > all.high { Range { low: 0.0, high: 0.0 } } else { all }
 }
 
@@ -59,9 +60,7 @@ fn column_ranges(values: &[f32], rows: usize, columns: usize) -> Vec<Range> {
             part
         })
         .collect();
-    let at = |c: usize| {
-        together(parts.iter().map(|p| ended(p.low[c], p.high[c], p.probe[c])).collect())
-    };
+    let at = |c: usize| together(parts.iter().map(|p| ended(p.low[c], p.high[c], p.probe[c])).collect());
     (0..columns).map(at).collect()
 }
 
@@ -91,7 +90,8 @@ fn ended(low: f32, high: f32, probe: f32) -> Range {
 #[inline(always)]
 #[pulp::with_simd(range = Arch::new())]
 pub(super) fn range_simd<'a, S: Simd>(_simd: S, values: &'a [f32]) -> Range {
-    let (mut low, mut high, mut probe) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES], [0.0f32; LANES]);
+    let (mut low, mut high, mut probe) =
+        ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES], [0.0f32; LANES]);
     let mut chunks = values.chunks_exact(LANES);
     for chunk in &mut chunks {
         for i in 0..LANES {

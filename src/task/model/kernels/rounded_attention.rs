@@ -110,7 +110,14 @@ impl CpuOp<3> for Rounded {
                 round_in_place(&mut shares, affine);
             }
             let values = at.rows(value, *task);
-            multiply(ViewMut::new(output, n, size), View::new(&shares, n, n), values, 1.0, false, Threads::One);
+            multiply(
+                ViewMut::new(output, n, size),
+                View::new(&shares, n, n),
+                values,
+                1.0,
+                false,
+                Threads::One,
+            );
         });
         (at.interleave(&context), Saved { weights: weights.into(), affine })
     }
