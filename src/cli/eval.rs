@@ -18,6 +18,7 @@ use crate::task::data::cache;
 use crate::task::data::squad::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
+use crate::task::model::checkpoint;
 use crate::task::prepare::{self, Places, Prepare};
 use crate::task::question_answering::QuestionAnswering;
 
@@ -222,7 +223,9 @@ fn measure<T: Prepare>(
         }
     }
     let mut watcher = Watcher::new(args.quiet);
-    let metrics = prepared.task.evaluate(&prepared.model, &device, &mut |done, total| {
+    // A model that was trained with rounded values is measured with them.
+    let model = checkpoint::with_scales(prepared.model, &args.model).map_err(|d| vec![d])?;
+    let metrics = prepared.task.evaluate(&model, &device, &mut |done, total| {
         watcher.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });
     Ok((metrics, prepared.task.held_out(), T::EXAMPLES))

@@ -100,6 +100,7 @@ impl Watcher {
             }
             Work::Features => ("features".to_owned(), String::new()),
             Work::Gradients(stage) => (format!("{stage}: gradients"), String::new()),
+            Work::Calibrating(stage) => (format!("{stage}: calibrating"), String::new()),
             Work::Evaluating(stage) => (format!("{stage}: measuring"), String::new()),
         }
     }
@@ -158,6 +159,22 @@ impl Observer for Watcher {
                     sparsity * 100.0,
                     duration(*seconds)
                 ));
+            }
+            Event::Quantized {
+                at, weights, weight_bits, activations, activation_bits, calibrated, ..
+            } => {
+                let activations = activation_bits
+                    .map_or(String::new(), |bits| format!(" and {activations} activations to {bits}"));
+                let after = match calibrated {
+                    0 => String::new(),
+                    n => format!(", after {n} batches of calibration"),
+                };
+                self.say(&format!(
+                    "  from {at} on rounds {weights} weights to {weight_bits} bits{activations}{after}"
+                ));
+            }
+            Event::RangesFixed { step, tensors, .. } => {
+                self.say(&format!("  before step {step} fixed the ranges of {tensors} tensors"));
             }
             Event::Evaluated { step, metrics, .. } => {
                 let figures: Vec<String> = metrics

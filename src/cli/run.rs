@@ -13,13 +13,14 @@ use super::progress::{Watcher, with_progress};
 use super::{ERRORS, FINE, complain, fail, model, room, say, stop};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::engine::events::{Environment, Event, Observer};
-use crate::engine::{self, Estimates, Interpreter, StageResult, device, machine};
+use crate::engine::{Estimates, Interpreter, StageResult, device, machine};
 use crate::language::Compilation;
 use crate::output::checkpoints::keeper::Settings;
 use crate::output::checkpoints::{Checkpoints, Keeper};
 use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::output::{folder, summary};
+use crate::params::quantization;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model, Teacher};
 use crate::task::classification::Classification;
@@ -170,8 +171,7 @@ fn compiled(args: &RunArgs, meaning: &Meaning) -> Result<(Schedule, Compilation)
     if let Err(diagnostic) = apply_flags(args, &mut schedule) {
         return Err((vec![diagnostic], compiled.sources));
     }
-    let missing: Vec<Diagnostic> = engine::missing(&schedule).into_iter().map(Diagnostic::from).collect();
-    if missing.is_empty() { Ok((schedule, compiled)) } else { Err((missing, compiled.sources)) }
+    Ok((schedule, compiled))
 }
 
 /// Flags that take the place of something in the recipe.
@@ -275,12 +275,13 @@ fn execute<T: Prepare>(
     };
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
+    let calibrates = schedule.stages.iter().flat_map(|s| &s.quantize).any(|q| q.calibrate > 0);
     let places = Places {
         model: &schedule.model,
         model_folder: model,
         data: &schedule.data,
         data_folder: args.data.as_deref(),
-        need: if trains || estimates { Need::Both } else { Need::Dev },
+        need: if trains || estimates || calibrates { Need::Both } else { Need::Dev },
         limit_examples: args.limit_examples.map(|n| n as usize),
         dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
         distills: schedule.stages.iter().any(|s| s.distill.is_some()),
@@ -290,7 +291,7 @@ fn execute<T: Prepare>(
     let prepared =
         with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))?;
     if !args.quiet {
-        for note in &prepared.notes {
+        for note in prepared.notes.iter().chain(&scales_left(schedule, model)) {
             eprintln!("note: {note}");
         }
     }
@@ -367,6 +368,19 @@ fn execute<T: Prepare>(
     folder::report(&folder).map_err(one)?;
     drop(lock);
     Ok(Done::Now(folder, results, before))
+}
+
+/// What becomes of the scales of a model that was trained with rounded values.
+fn scales_left(schedule: &Schedule, model: Option<&Path>) -> Option<String> {
+    let named = match &schedule.model {
+        Model::Named(name) => Some(Path::new(name.as_str())),
+        Model::NewBert(_) => None,
+    };
+    let folder = model.or(named).filter(|folder| folder.join(quantization::FILE).exists())?;
+    Some(format!(
+        "the weights in `{}` are rounded; the run begins with them, not with their scales",
+        folder.display()
+    ))
 }
 
 /// The machine, the command and the recipe as it stands in its file.

@@ -122,6 +122,8 @@ codes! {
     PruneAndFreeze = 612, "parameters are pruned and frozen at once";
     SchemeWithoutSense = 613, "a rounding scheme that makes no sense";
     NotAllowed = 614, "a finding that cannot be allowed";
+    RoundingStays = 615, "rounding does not end with its window";
+    FixedUnseen = 616, "ranges are fixed before anything is observed";
 
     // 07: lints
     FirstJump = 701, "much is pruned at once from one estimate";
@@ -202,8 +204,11 @@ codes! {
     RunNotFound = 940, "a folder holds no run";
     RunLogNotReadable = 941, "a run's log cannot be read";
     RecordIncomplete = 942, "a part of a run's record is left out";
+    RangeNotFinite = 943, "a tensor that is rounded has no finite range";
+    NeverObserved = 944, "a range is fixed of which nothing was seen";
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
+    NotRoundable = 950, "a model that cannot be rounded";
     PackedForeign = 960, "a file is no packed model";
     PackedTruncated = 961, "a packed model is truncated";
     PackedDamaged = 962, "a packed model is damaged";

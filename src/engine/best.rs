@@ -1,6 +1,7 @@
 //! The weights of a stage's best measurement.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
@@ -8,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::Timeline;
 use crate::task::metric::Metrics;
 use crate::task::parameters::{self, Values};
+use crate::task::rounding::Rounding;
 
 use super::EngineError;
 use super::results::figures;
 use super::snapshot::{Held, Restored};
 
 /// What its tensors are called in a checkpoint.
-const KIND: &str = "best";
+pub(super) const KIND: &str = "best";
 
 /// The best measurement so far, with the weights that were measured.
 pub struct Best<'a> {
@@ -26,6 +28,16 @@ pub struct Best<'a> {
 struct Found {
     measured: Measured,
     values: Values,
+    rounding: Option<Arc<Rounding>>,
+}
+
+/// What is rounded of a model that was measured.
+#[derive(Clone, Copy)]
+pub struct Rounded<'a> {
+    /// Its rounding.
+    pub now: Option<&'a Arc<Rounding>>,
+    /// Whether all is rounded that is going to be.
+    pub is_complete: bool,
 }
 
 /// Which weights are the best so far, and how they were measured.
@@ -55,8 +67,9 @@ impl<'a> Best<'a> {
         Best { stage, metric, found: None }
     }
 
-    /// Takes in what was measured before a step. It counts once nothing is left to prune: a model is no
-    /// better for being denser. Of equal ones the later is kept.
+    /// Takes in what was measured before a step. It counts once nothing is left to prune, and everything is
+    /// rounded that is going to be: a model is no better for being denser or finer. Of equal ones the later
+    /// is kept.
     ///
     /// # Errors
     /// The metric was not measured.
@@ -66,6 +79,7 @@ impl<'a> Best<'a> {
         step: u64,
         timeline: &Timeline,
         metrics: &Metrics,
+        rounding: Rounded,
     ) -> Result<(), EngineError> {
         let Some(value) = metrics.get(self.metric).copied() else {
             return Err(EngineError::MetricMissing {
@@ -79,23 +93,26 @@ impl<'a> Best<'a> {
             true => value <= best.measured.kept.value,
             false => value >= best.measured.kept.value,
         });
-        if pruned && better && !value.is_nan() {
+        if pruned && rounding.is_complete && better && !value.is_nan() {
             let kept = Kept { metric: self.metric.to_owned(), step, value };
             let measured = Measured { kept, metrics: metrics.clone() };
-            self.found = Some(Found { measured, values: parameters::read(model, |_| true) });
+            let values = parameters::read(model, |_| true);
+            let rounding = rounding.now.map(|rounding| Arc::new(rounding.copied()));
+            self.found = Some(Found { measured, values, rounding });
         }
         Ok(())
     }
 
-    /// The model with the best weights, which ones they are, and how they were measured; the model as it is
-    /// if no measurement counted.
-    pub fn take<M: Module>(self, model: M, last: Metrics) -> (M, Option<Kept>, Metrics) {
-        match self.found {
-            None => (model, None, last),
-            Some(Found { measured, values }) => {
-                (parameters::write(model, values), Some(measured.kept), measured.metrics)
-            }
-        }
+    /// The model with the best weights, how they are rounded, which ones they are, and how they were
+    /// measured; `None` if no measurement counted.
+    pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Rounding>>, Kept, Metrics)> {
+        let Found { measured, values, rounding } = self.found?;
+        Some((parameters::write(model.clone(), values), rounding, measured.kept, measured.metrics))
+    }
+
+    /// How the best weights so far are rounded, for a checkpoint.
+    pub fn rounding(&self) -> Option<&Arc<Rounding>> {
+        self.found.as_ref()?.rounding.as_ref()
     }
 
     /// Which weights are the best so far, for a checkpoint.
@@ -117,7 +134,8 @@ impl<'a> Best<'a> {
     pub fn restore<M: Module>(&mut self, restored: &mut Restored, model: &M) -> Result<(), EngineError> {
         if let Some(measured) = restored.position.best.take() {
             let values = restored.take_model(KIND, model)?;
-            self.found = Some(Found { measured, values });
+            let rounding = restored.take_rounding(KIND, model)?;
+            self.found = Some(Found { measured, values, rounding });
         }
         Ok(())
     }

@@ -95,9 +95,32 @@ pub enum EngineError {
         /// The stage.
         stage: String,
     },
-    /// Something that this engine cannot do yet.
-    #[error("the engine cannot do this yet: {0}")]
-    NotBuilt(String),
+    /// A stage rounds, and the task's model cannot be rounded.
+    #[error("`{stage}` has `quantize`, and this task's model cannot be rounded")]
+    NotRoundable {
+        /// The stage.
+        stage: String,
+    },
+    /// A tensor that is to be rounded holds values that are not finite, or too large for a scale.
+    #[error("`{tensor}` has no finite range before step {step} of `{stage}`")]
+    RangeNotFinite {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// The weight or the activation.
+        tensor: String,
+    },
+    /// Ranges are to be fixed of a tensor that nothing was seen of.
+    #[error("the range of `{tensor}` is fixed before step {step} of `{stage}`, and nothing was seen of it")]
+    NeverObserved {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// The activation.
+        tensor: String,
+    },
     /// Whoever watches the run could not keep up its records.
     #[error("{}", .0.message)]
     Observer(Diagnostic),
@@ -152,8 +175,12 @@ impl From<EngineError> for Diagnostic {
                 .help("keep the best by one of those: `evaluate every 1 epoch { keep: best(f1) }`"),
             EngineError::NoSmoothing { .. } => Diagnostic::unlocated(Code::NotYet, message)
                 .help("remove it, or give the task a `smoothed_loss`"),
-            EngineError::NotBuilt(_) => Diagnostic::unlocated(Code::NotYet, message)
-                .help("check and plan understand it; leave it out to run the rest"),
+            EngineError::NotRoundable { .. } => Diagnostic::unlocated(Code::NotRoundable, message)
+                .help("remove it, or let the task's model round: `Task::set_rounding`"),
+            EngineError::RangeNotFinite { .. } => Diagnostic::unlocated(Code::RangeNotFinite, message)
+                .help("is the model sound? lower the learning rate, or round nothing there: `except`"),
+            EngineError::NeverObserved { .. } => Diagnostic::unlocated(Code::NeverObserved, message)
+                .help("fix ranges later, or observe some batches first: `calibrate: 16`"),
             EngineError::Observer(diagnostic) => diagnostic,
             EngineError::Stopped { .. } => {
                 Diagnostic::unlocated(Code::Stopped, message).help("what was reached so far is in run.jsonl")

@@ -105,6 +105,39 @@ pub enum Event {
         /// The most memory that the process has held so far, in bytes; `null` where the system does not say.
         memory: Option<u64>,
     },
+    /// Weights and activations are rounded from a step on.
+    Quantized {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// Its nominal time.
+        at: String,
+        /// Weights.
+        weights: usize,
+        /// Bits of each of their values.
+        weight_bits: u8,
+        /// Activations.
+        activations: usize,
+        /// Bits of each of their values.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        activation_bits: Option<u8>,
+        /// Batches that were observed before.
+        calibrated: usize,
+        /// Time spent.
+        seconds: f64,
+        /// The most memory that the process has held so far, in bytes; `null` where the system does not say.
+        memory: Option<u64>,
+    },
+    /// Observed ranges stay as they are from a step on.
+    RangesFixed {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// Weights and activations.
+        tensors: usize,
+    },
     /// The model was measured.
     Evaluated {
         /// The stage.
@@ -139,6 +172,8 @@ pub enum Event {
         values: usize,
         /// Those that are not zero.
         nonzero: usize,
+        /// Bytes of the encoder's layers: weights that are not zero at their bits, scales, and all else.
+        encoder_bytes: usize,
         /// Time spent.
         seconds: f64,
         /// The most memory that the process has held so far, in bytes; `null` where the system does not say.
@@ -194,6 +229,8 @@ pub enum Work<'a> {
     Training(&'a str),
     /// Collecting gradients for a pruning event.
     Gradients(&'a str),
+    /// Observing what is going to be rounded.
+    Calibrating(&'a str),
     /// Measuring on held-out data.
     Evaluating(&'a str),
 }

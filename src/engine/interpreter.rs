@@ -16,6 +16,7 @@ use super::events::{self, Event, Observer};
 use super::gradients;
 use super::keeping::{Clock, Earlier};
 use super::machine;
+use super::quantizing;
 use super::results::StageResult;
 use super::snapshot::Restored;
 use super::stage::StageRun;
@@ -94,6 +95,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         if let Some(start) = carried.1.as_ref().filter(|_| self.is_needed(START, 0)) {
             kept.insert(START, start.clone());
         }
+        self.check_rounding(carried.1.as_ref())?;
         if restored.is_none() {
             self.tell(
                 observer,
@@ -122,6 +124,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
                     let kind = format!("end/{}", stage.name);
                     if restored.has(&kind) {
                         end = restored.write_model(&kind, end)?;
+                        let rounding = restored.take_rounding(&kind, &end)?;
+                        end = quantizing::set(self.task, end, rounding, &stage.name)?;
                     } else if self
                         .ends_needed(first, carried_before(self.schedule, first))
                         .contains(&&*stage.name)
@@ -169,6 +173,17 @@ impl<'a, T: Task> Interpreter<'a, T> {
         self.tell(observer, &Event::RunFinished { seconds, memory })?;
         let model = carried.1.ok_or_else(|| EngineError::Missing("there is no model".into()))?;
         Ok((model.valid(), results))
+    }
+
+    /// Refuses a recipe that rounds before anything is done, where the task's model cannot be.
+    fn check_rounding(&self, model: Option<&T::Model>) -> Result<(), EngineError> {
+        let rounds = self.schedule.stages.iter().find(|stage| !stage.quantize.is_empty());
+        match (rounds, model) {
+            (Some(stage), Some(model)) if self.task.set_rounding(model.clone(), None).is_none() => {
+                Err(EngineError::NotRoundable { stage: stage.name.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Keeps the model at the end of a stage for those that start from it or learn from it.

@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
-
 use crate::schedule::Timeline;
 use crate::task::Task;
 
 use super::EngineError;
-use super::best::Best;
+use super::best::{self, Best};
 use super::events::Observer;
 use super::masks::Masks;
 use super::movement::Movements;
@@ -95,33 +93,40 @@ impl<T: Task> StageRun<'_, T> {
             seconds: self.earlier.clock.seconds(),
             results: self.earlier.results.to_vec(),
             best: state.best.and_then(Best::measured).cloned(),
+            rounding: Default::default(),
         });
         // A run that has done nothing yet has only what it was given.
         if self.index > 0 || step > 0 {
             snapshot.hold_model("model", state.model);
+            snapshot.hold_rounding("model", self.task.rounding(state.model));
         }
         for (name, model) in &self.earlier.ends {
-            snapshot.hold_model(&format!("end/{name}"), *model);
+            let kind = format!("end/{name}");
+            snapshot.hold_model(&kind, *model);
+            snapshot.hold_rounding(&kind, self.task.rounding(*model));
         }
         snapshot.tensors.extend(state.optimizer.held(state.model));
         snapshot.tensors.extend(state.movements.held(state.model));
         snapshot.tensors.extend(state.best.into_iter().flat_map(Best::held));
+        snapshot.hold_rounding(best::KIND, state.best.and_then(Best::rounding));
         snapshot.hold_masks(state.masks);
         snapshot
     }
 
     /// Puts back what a checkpoint holds of a stage in progress.
-    pub(super) fn restore<M: Module>(
+    pub(super) fn restore(
         &self,
         mut restored: Restored,
-        model: M,
+        model: T::Model,
         optimizer: &mut AdamW,
         movements: &mut Movements,
-    ) -> Result<(M, Masks), EngineError> {
-        let model = match restored.has("model") {
-            true => restored.write_model("model", model)?,
-            false => model,
-        };
+    ) -> Result<(T::Model, Masks), EngineError> {
+        let mut model = model;
+        if restored.has("model") {
+            model = restored.write_model("model", model)?;
+            let rounding = restored.take_rounding("model", &model)?;
+            model = self.with_rounding(model, rounding)?;
+        }
         let masks = restored.masks(&model)?;
         optimizer.restore(&mut restored, &model, self.device)?;
         optimizer.set_masks(&model, &masks, self.device);

@@ -9,13 +9,13 @@
 //! - [`oneshot`]: one model pruned at once in many ways, by [`sharing`] gradients;
 //! - [`movement`]: scores that accumulate while a stage trains;
 //! - [`teaching`]: what is learned from a teacher; [`best`]: the weights of the best measurement;
+//! - [`quantizing`]: weights and activations that are rounded;
 //! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
 //! - [`results`]: what came of each stage;
 //! - [`position`] and [`snapshot`]: where a run stands and what it holds there; [`keeping`] writes a stage
 //!   in progress into one and takes it up again;
 //! - [`events`]: what is told to whoever watches;
 //! - [`machine`]: what it runs on, and how much of that it takes;
-//! - [`support`]: what it cannot do yet;
 //! - [`device`]: where it is computed.
 //!
 //! The engine knows a [`Task`](crate::task::Task) and a schedule, no recipe and no file.
@@ -36,11 +36,11 @@ pub mod oneshot;
 pub mod optimizer;
 pub mod position;
 mod pruner;
+mod quantizing;
 pub mod results;
 pub mod sharing;
 pub mod snapshot;
 mod stage;
-mod support;
 mod surgery;
 mod teaching;
 
@@ -48,4 +48,3 @@ pub use error::EngineError;
 pub use estimation::Estimates;
 pub use interpreter::Interpreter;
 pub use results::StageResult;
-pub use support::missing;

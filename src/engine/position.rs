@@ -1,8 +1,11 @@
 //! Where a run stands, and when it is kept.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Timeline;
+use crate::task::rounding::QuantizerRecord;
 
 use super::best::Measured;
 use super::results::{StageResult, Times};
@@ -37,6 +40,9 @@ pub struct Position {
     /// The best measurement of the stage so far, where the best weights are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<Measured>,
+    /// What is rounded, by the name of the kind of weights (`model`, `best`, `end/STAGE`) and of the tensor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rounding: BTreeMap<String, BTreeMap<String, QuantizerRecord>>,
 }
 
 /// What happens at a place where a checkpoint could be written.

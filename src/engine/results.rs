@@ -1,10 +1,14 @@
 //! What came of a stage.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::params::table::layer_of;
 use crate::task::metric::Metrics;
 use crate::task::parameters;
+use crate::task::rounding::Rounding;
 
 use super::best::Kept;
 
@@ -24,6 +28,9 @@ pub struct StageResult {
     pub sparsity: Vec<LayerSparsity>,
     /// Non-zero values and all values of all parameters.
     pub nonzero: (usize, usize),
+    /// Bytes of the encoder's layers: see [`encoder_bytes`].
+    #[serde(default)]
+    pub encoder_bytes: usize,
     /// Where the time went.
     pub times: Times,
 }
@@ -75,6 +82,27 @@ pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
 pub fn overall(layers: &[LayerSparsity]) -> f64 {
     let (zeros, count) = layers.iter().fold((0, 0), |(z, n), l| (z + l.zeros, n + l.count));
     zeros as f64 / usize::max(count, 1) as f64
+}
+
+/// Bytes of the values of the encoder's layers, without the embeddings and the head: of each matrix the
+/// weights that are not zero, at the bits that they are rounded to or 32, and its scales; four bytes of every
+/// other value. Where the weights stand that are not zero is not counted.
+pub fn encoder_bytes<M: Module>(model: &M, rounding: Option<&Arc<Rounding>>) -> usize {
+    let table = parameters::table(model);
+    let values = parameters::read(model, |name| layer_of(name).is_some());
+    let bits = |(name, values): (&String, &Vec<f32>)| {
+        let is_matrix = table.find(name).is_some_and(|p| p.shape.len() == 2);
+        let rounder = rounding.and_then(|rounding| rounding.get(name)?.rounder());
+        match (is_matrix, rounder) {
+            (false, _) => 32 * values.len(),
+            (true, rounder) => {
+                let nonzero = values.iter().filter(|w| **w != 0.0).count();
+                let (each, scales) = rounder.map_or((32, 0), |r| (r.grid.bits as usize, r.scales.len()));
+                nonzero * each + 32 * scales
+            }
+        }
+    };
+    values.iter().map(bits).sum::<usize>().div_ceil(8)
 }
 
 /// Non-zero values and all values of all parameters.

@@ -2,17 +2,19 @@
 //!
 //! Names say what a tensor is: `model/…` the weights in the Hugging Face layout, `end/STAGE/…` those at
 //! the end of an earlier stage that is still needed, `moment1/…` and `moment2/…` the optimizer's,
-//! `best/…` those of the best measurement, `movement/…` the scores of pruning by movement (all three as the optimizer holds them), and `mask/…`
+//! `best/…` those of the best measurement, `range/…` what was observed of values that are rounded, `movement/…` the scores of pruning by movement (all three as the optimizer holds them), and `mask/…`
 //! which weights stay.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::module::Module;
 
 use crate::method::mask::Mask;
 use crate::params::ParameterTable;
 use crate::task::parameters::{self, Values};
+use crate::task::rounding::Rounding;
 
 use super::EngineError;
 use super::masks::Masks;
@@ -76,6 +78,20 @@ impl<'a> Snapshot<'a> {
         }
     }
 
+    /// Holds what is rounded of a model.
+    pub fn hold_rounding(&mut self, kind: &str, rounding: Option<&Arc<Rounding>>) {
+        let Some(rounding) = rounding else { return };
+        let mut records = BTreeMap::new();
+        for (name, (record, ranges)) in rounding.record() {
+            if !ranges.is_empty() {
+                let (tensor, count) = (format!("range/{kind}/{name}"), ranges.len());
+                self.tensors.push(Held::floats(tensor, count, move || Cow::Owned(ranges.clone())));
+            }
+            records.insert(name, record);
+        }
+        self.position.rounding.insert(kind.to_owned(), records);
+    }
+
     /// Holds which weights stay.
     pub fn hold_masks(&mut self, masks: &'a Masks) {
         self.tensors.extend(masks.iter().map(|(name, mask)| Held {
@@ -136,6 +152,27 @@ impl Restored {
         Ok(values)
     }
 
+    /// Takes out what is rounded of the weights of one kind.
+    ///
+    /// # Errors
+    /// Ranges that are missing or do not fit the model.
+    pub fn take_rounding<M: Module>(
+        &mut self,
+        kind: &str,
+        model: &M,
+    ) -> Result<Option<Arc<Rounding>>, EngineError> {
+        let Some(records) = self.position.rounding.remove(kind) else { return Ok(None) };
+        let mut ranges = self.take(&format!("range/{kind}"));
+        let records = records.into_iter().map(|(name, record)| {
+            let ends = ranges.remove(&name).unwrap_or_default();
+            (name, (record, ends))
+        });
+        match Rounding::restored(records.collect(), &parameters::parameters(model)) {
+            Some(rounding) => Ok(Some(Arc::new(rounding))),
+            None => Err(EngineError::Checkpoint(format!("its ranges of `{kind}` do not fit"))),
+        }
+    }
+
     /// Which weights stay.
     ///
     /// # Errors
@@ -189,6 +226,7 @@ mod tests {
             seconds: 0.0,
             results: Vec::new(),
             best: None,
+            rounding: Default::default(),
         };
         let tensors =
             names.iter().map(|n| ((*n).to_owned(), Numbers::Floats(Cow::Owned(vec![1.0])))).collect();

@@ -8,6 +8,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
 use crate::method::mask::Mask;
+use crate::method::qat::Phase;
 use crate::schedule::ir::{Batches, Stage, Targets};
 use crate::schedule::{PruneEvent, Timeline};
 use crate::task::data::sampler::Sampler;
@@ -15,7 +16,7 @@ use crate::task::metric::Metrics;
 use crate::task::{States, Task, parameters};
 
 use super::EngineError;
-use super::best::Best;
+use super::best::{Best, Rounded};
 use super::estimation::Estimates;
 use super::events::{Event, Observer, Work};
 use super::gradients;
@@ -25,7 +26,7 @@ use super::masks::Masks;
 use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
-use super::results::{LayerSparsity, StageResult, Times, layer_sparsity, nonzero, overall};
+use super::results::{LayerSparsity, StageResult, Times, encoder_bytes, layer_sparsity, nonzero, overall};
 use super::snapshot::Restored;
 use super::teaching::Teaching;
 
@@ -88,7 +89,7 @@ impl<T: Task> StageRun<'_, T> {
         }
         let mut optimizer = AdamW::new(&self.stage.train, &model);
         self.set_factors(&model, &mut optimizer)?;
-        let mut model = model;
+        let mut model = self.own_rounding(model)?;
         let mut times = Times::default();
         let mut movements = Movements::new(self.stage, &model)?;
         let mut best = self.stage.keep_best.as_deref().map(|metric| Best::new(&self.stage.name, metric));
@@ -123,11 +124,13 @@ impl<T: Task> StageRun<'_, T> {
             if timeline.evaluates_before(step) {
                 let metrics = self.evaluate(&model, step, &mut times, observer)?;
                 if let Some(best) = &mut best {
-                    best.consider(&model, step, &timeline, &metrics)?;
+                    best.consider(&model, step, &timeline, &metrics, self.rounded(&model, step, &timeline))?;
                 }
             }
             let begin = Instant::now();
-            let (losses, gradients) = self.gradients(&model, &sampler.batch(step), step, &timeline);
+            let batch = sampler.batch(step);
+            let (losses, gradients) = self.gradients(&model, &batch, step, &timeline, Phase::Training);
+            self.check_ranges(&model, step)?;
             movements.add(&model, &gradients);
             let loss = losses.total;
             if !loss.is_finite() {
@@ -172,12 +175,17 @@ impl<T: Task> StageRun<'_, T> {
         self.first_movement(end, &timeline, &model, &mut sampler, &mut movements);
         let mut changing = Changing { masks: &mut masks, optimizer: &mut optimizer, times: &mut times };
         model = self.prune_before(end, &timeline, model, &mut changing, &movements, observer)?;
+        model = self.quantize_before(end, &timeline, model, observer)?;
         let mut metrics = self.evaluate(&model, end, &mut times, observer)?;
         let mut kept = None;
         if let Some(mut best) = best {
-            best.consider(&model, end, &timeline, &metrics)?;
-            (model, kept, metrics) = best.take(model, metrics);
+            best.consider(&model, end, &timeline, &metrics, self.rounded(&model, end, &timeline))?;
+            if let Some((found, rounding, which, measured)) = best.take(&model) {
+                model = self.with_rounding(found, rounding)?;
+                (kept, metrics) = (Some(which), measured);
+            }
         }
+        self.fix_all(&model, end)?;
         if let Some(kept) = &kept {
             let (stage, metric) = (self.stage.name.clone(), kept.metric.clone());
             self.tell(observer, &Event::Kept { stage, step: kept.step, metric, value: kept.value })?;
@@ -188,6 +196,7 @@ impl<T: Task> StageRun<'_, T> {
         }
         let sparsity = layer_sparsity(&model);
         let nonzero = nonzero(&model);
+        let encoder_bytes = encoder_bytes(&model, self.task.rounding(&model));
         self.tell(
             observer,
             &Event::StageFinished {
@@ -196,6 +205,7 @@ impl<T: Task> StageRun<'_, T> {
                 layers: sparsity.clone(),
                 values: nonzero.1,
                 nonzero: nonzero.0,
+                encoder_bytes,
                 seconds: clock.seconds(),
                 memory: machine::peak_memory(),
             },
@@ -207,12 +217,21 @@ impl<T: Task> StageRun<'_, T> {
             kept,
             sparsity,
             nonzero,
+            encoder_bytes,
             times,
         };
         Ok((model, result))
     }
 
-    /// What happens before a step's forward pass: masks that begin or end to be held, pruning.
+    /// What is rounded of the model before a step.
+    fn rounded<'m>(&self, model: &'m T::Model, step: u64, timeline: &Timeline) -> Rounded<'m>
+    where
+        T: 'm,
+    {
+        Rounded { now: self.task.rounding(model), is_complete: self.is_rounded(model, step, timeline) }
+    }
+
+    /// What happens before a step's forward pass: masks that begin or end to be held, pruning, rounding.
     fn before_step(
         &self,
         step: u64,
@@ -224,7 +243,8 @@ impl<T: Task> StageRun<'_, T> {
     ) -> Result<T::Model, EngineError> {
         self.hold_before(step, timeline, &model, changing.masks, changing.optimizer)?;
         let model = self.freeze_before(step, timeline, model)?;
-        self.prune_before(step, timeline, model, &mut changing, movements, observer)
+        let model = self.prune_before(step, timeline, model, &mut changing, movements, observer)?;
+        self.quantize_before(step, timeline, model, observer)
     }
 
     /// The batches of the stage.
@@ -264,7 +284,8 @@ impl<T: Task> StageRun<'_, T> {
         movements: &mut Movements,
     ) {
         if movements.lacks_steps() && !timeline.prunes_before(step).is_empty() {
-            let (_, gradients) = self.gradients(model, &sampler.batch(step), step, timeline);
+            let batch = sampler.batch(step);
+            let (_, gradients) = self.gradients(model, &batch, step, timeline, Phase::Computing);
             movements.add(model, &gradients);
         }
     }
@@ -418,12 +439,13 @@ impl<T: Task> StageRun<'_, T> {
         examples: &[usize],
         step: u64,
         timeline: &Timeline,
+        phase: Phase,
     ) -> (Losses, GradientsParams) {
         let mut losses = Losses::default();
         let mut sum = GradientsAccumulator::new();
         for (part, batch) in examples.chunks(self.stage.train.batch).enumerate() {
             let weight = batch.len() as f64 / examples.len() as f64;
-            let (loss, of_batch) = self.losses(model, batch, step, part as u64, timeline);
+            let (loss, of_batch) = self.losses(model, batch, (step, part as u64), timeline, phase);
             losses.total += of_batch.total * weight;
             losses.task += of_batch.task * weight;
             if let Some(distill) = of_batch.distill {
@@ -445,9 +467,9 @@ impl<T: Task> StageRun<'_, T> {
         &self,
         model: &T::Model,
         examples: &[usize],
-        step: u64,
-        part: u64,
+        (step, part): (u64, u64),
         timeline: &Timeline,
+        phase: Phase,
     ) -> (Tensor<1>, Losses) {
         let device = self.device.clone().autodiff();
         let batch = self.task.batch(examples, &device);
@@ -456,7 +478,8 @@ impl<T: Task> StageRun<'_, T> {
         let active = teaching.filter(|t| timeline.contains(t.statement().start, t.statement().end, step));
         let wanted = |module: &str| active.is_some_and(|teaching| teaching.matches(module));
         let mut states = States::of(&wanted);
-        let outputs = self.task.outputs_and_states(model, &batch, dropout, &mut states);
+        let outputs =
+            self.in_phase(model, phase, || self.task.outputs_and_states(model, &batch, dropout, &mut states));
         let smoothing = self.stage.train.label_smoothing;
         let task_loss = match smoothing {
             0.0 => self.task.loss(&outputs, &batch),
@@ -502,7 +525,7 @@ impl<T: Task> StageRun<'_, T> {
     }
 
     /// A seed for one purpose at one step of this stage.
-    fn draw(&self, purpose: u64, step: u64) -> u64 {
+    pub(super) fn draw(&self, purpose: u64, step: u64) -> u64 {
         draw(self.seed, self.index, purpose, step)
     }
 

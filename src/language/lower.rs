@@ -112,7 +112,8 @@ fn quantize(quantize: &recipe::Quantize) -> Option<Quantize> {
         activations: quantize.activations.value,
         freeze: quantize.freeze.as_ref().and_then(|f| start.plus(f.value)),
         calibrate: quantize.calibrate,
-        attention: quantize.attention,
+        // Its operands are activations.
+        attention: quantize.attention && quantize.activations.value.is_some(),
     })
 }
 

@@ -43,14 +43,17 @@ fn models(results: &[StageResult]) -> String {
     let mut table = plain_table();
     let names: BTreeSet<&str> = results.iter().flat_map(|r| r.metrics.keys().map(String::as_str)).collect();
     let titles = names.iter().map(|name| title(name));
-    table.set_header(["Model", "Sparsity"].map(str::to_owned).into_iter().chain(titles));
+    table.set_header(["Model", "Sparsity", "Encoder"].map(str::to_owned).into_iter().chain(titles));
     for result in results {
         let name = if result.branch { format!("{} (branch)", result.name) } else { result.name.clone() };
         let cell = |name: &&str| result.metrics.get(*name).map_or("-".into(), |v| metric(name, *v));
-        table.add_row([name, percent(overall(result))].into_iter().chain(names.iter().map(cell)));
+        let own = [name, percent(overall(result)), bytes(result.encoder_bytes)];
+        table.add_row(own.into_iter().chain(names.iter().map(cell)));
     }
-    right_align(&mut table, 1..2 + names.len());
-    format!("{table}\n")
+    right_align(&mut table, 1..3 + names.len());
+    format!(
+        "{table}\nEncoder: its layers' weights that are not zero, at their bits, with scales; not where they stand\n"
+    )
 }
 
 /// The share of zeros in each pruned parameter, a row for each layer.

@@ -74,6 +74,13 @@ impl Quantization {
         Quantization { format: FORMAT.into(), version: VERSION, weights, activations }
     }
 
+    /// As the file holds it.
+    pub fn to_json(&self) -> String {
+        // invariant: names and numbers alone.
+        let text = serde_json::to_string_pretty(self).expect("scales as JSON");
+        format!("{text}\n")
+    }
+
     /// Reads the file of a folder, if there is one.
     ///
     /// # Errors

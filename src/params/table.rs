@@ -109,7 +109,7 @@ impl ParameterTable {
 }
 
 /// Splits `bert.encoder.layer.3.output.dense.weight` around its layer.
-fn layer_of(name: &str) -> Option<(&str, usize, &str)> {
+pub(crate) fn layer_of(name: &str) -> Option<(&str, usize, &str)> {
     let at = [".layer.", ".layers."].iter().find_map(|word| Some(name.find(word)? + word.len()))?;
     let digits = name[at..].find('.')?;
     let layer = name[at..at + digits].parse().ok()?;

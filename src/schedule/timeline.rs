@@ -91,6 +91,11 @@ impl Timeline {
         step as f64 / self.steps_per_epoch as f64
     }
 
+    /// Before which step something at an instant happens; the stage's number of steps for its end.
+    pub fn first_step(&self, at: Time) -> u64 {
+        at.first_step(self.steps_per_epoch).min(self.steps)
+    }
+
     /// All pruning events, by step.
     pub fn prunes(&self) -> &[PruneEvent] {
         &self.prunes

@@ -1,12 +1,15 @@
 //! Labels for texts and pairs of texts: BERT with a logit for each label.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::data::pairs::Sequence;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, classification};
 use super::model::kernels::Dropout;
-use super::model::{BertForSequenceClassification, Noise, Tokens};
+use super::model::{BertForSequenceClassification, BertModel, Noise, Tokens};
+use super::rounding::{Product, Rounding};
 use super::{Output, States, Task};
 
 /// Classification of texts.
@@ -88,6 +91,22 @@ impl Task for Classification {
 
     fn length(&self, example: usize) -> usize {
         self.train[example].ids.len()
+    }
+
+    fn rounding<'m>(&self, model: &'m BertForSequenceClassification) -> Option<&'m Arc<Rounding>> {
+        model.rounding()
+    }
+
+    fn set_rounding(
+        &self,
+        model: BertForSequenceClassification,
+        rounding: Option<Arc<Rounding>>,
+    ) -> Option<BertForSequenceClassification> {
+        Some(model.with_rounding(rounding))
+    }
+
+    fn products(&self, model: &BertForSequenceClassification) -> Vec<Product> {
+        model.products()
     }
 
     fn evaluate(

@@ -1,11 +1,14 @@
 //! Guessing hidden tokens: BERT with a logit for each entry of the vocabulary.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::data::masking::{Masked, Masking};
 use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, language_model::MeanLoss};
 use super::model::{BertForMaskedLM, BertModel, Noise, Tokens};
+use super::rounding::{Product, Rounding};
 use super::{Output, States, Task};
 
 /// Masked-language modelling.
@@ -90,6 +93,22 @@ impl Task for MaskedLanguage {
     }
 
     /// The mean loss over hidden tokens in nats, and its exponential.
+    fn rounding<'m>(&self, model: &'m BertForMaskedLM) -> Option<&'m Arc<Rounding>> {
+        model.rounding()
+    }
+
+    fn set_rounding(
+        &self,
+        model: BertForMaskedLM,
+        rounding: Option<Arc<Rounding>>,
+    ) -> Option<BertForMaskedLM> {
+        Some(model.with_rounding(rounding))
+    }
+
+    fn products(&self, model: &BertForMaskedLM) -> Vec<Product> {
+        model.products()
+    }
+
     fn evaluate(
         &self,
         model: &BertForMaskedLM,

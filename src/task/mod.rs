@@ -4,7 +4,7 @@
 //! Three are built in, each a BERT with a head: [`question_answering`] finds answers in texts,
 //! [`classification`] gives texts and pairs of texts a label, [`masked_language`] guesses hidden
 //! tokens. [`prepare`] makes them from a schedule's model and data; [`states`] are what a teacher shows of
-//! its inside, [`loss`] is what classifiers minimise.
+//! its inside, [`loss`] is what classifiers minimise, [`rounding`] what of a model is rounded to few bits.
 
 pub mod classification;
 pub mod data;
@@ -15,12 +15,16 @@ pub mod model;
 pub mod parameters;
 pub mod prepare;
 pub mod question_answering;
+pub mod rounding;
 pub mod states;
+
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use metric::Metrics;
+use rounding::{Product, Rounding};
 pub use states::{State, States};
 
 /// A named output of a model: one row of logits for each thing that is decided.
@@ -80,6 +84,22 @@ pub trait Task {
     /// has no such layers.
     fn keep_layers(&self, _: Self::Model, _kept: &[usize]) -> Option<Self::Model> {
         None
+    }
+
+    /// What of the model is rounded to few bits, if anything is.
+    fn rounding<'m>(&self, _: &'m Self::Model) -> Option<&'m Arc<Rounding>> {
+        None
+    }
+
+    /// The model with another rounding, through which all its roundable tensors pass from now on. `None` if
+    /// this task's model cannot be rounded: then a recipe with `quantize` is refused before the first step.
+    fn set_rounding(&self, _: Self::Model, _: Option<Arc<Rounding>>) -> Option<Self::Model> {
+        None
+    }
+
+    /// The products of two activations that the model rounds if it is told to: those of attention.
+    fn products(&self, _: &Self::Model) -> Vec<Product> {
+        Vec::new()
     }
 
     /// Measures a model on held-out data; `progress` hears how many of how many are done.

@@ -1,5 +1,7 @@
 //! Finding answers in texts: BERT with a start and an end logit for each token.
 
+use std::sync::Arc;
+
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::data::features::Feature;
@@ -7,6 +9,7 @@ use super::data::squad::Question;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, squad, squad::Guess};
 use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
+use super::rounding::{Product, Rounding};
 use super::{Output, States, Task};
 
 /// Question answering on windows of texts.
@@ -95,6 +98,22 @@ impl Task for QuestionAnswering {
 
     fn length(&self, example: usize) -> usize {
         self.train[example].ids.len()
+    }
+
+    fn rounding<'m>(&self, model: &'m BertForQuestionAnswering) -> Option<&'m Arc<Rounding>> {
+        model.rounding()
+    }
+
+    fn set_rounding(
+        &self,
+        model: BertForQuestionAnswering,
+        rounding: Option<Arc<Rounding>>,
+    ) -> Option<BertForQuestionAnswering> {
+        Some(model.with_rounding(rounding))
+    }
+
+    fn products(&self, model: &BertForQuestionAnswering) -> Vec<Product> {
+        model.products()
     }
 
     fn evaluate(

@@ -14,6 +14,7 @@ mod learning;
 mod memory;
 mod metrics;
 mod parquet;
+mod quantizing;
 mod resume;
 mod run_log;
 mod runs;

@@ -39,7 +39,18 @@ recipe tiny {
     drop layers [0]
     lr { 0..1 epochs: 1e-4 }
     hold feed_forward_linears
+    quantize [encoder_linears, params("bert.embeddings.word_embeddings.weight")] over 0.25..1 epochs {
+      weights: int8(per: channel)
+      calibrate: 2
+      freeze: after 0.5 epochs
+    }
+    evaluate every 0.25 epochs { keep: best(f1) }
     distill from self
+  }
+  branch rounded from rest for 1 epoch {
+    lr { 0..1 epochs: 1e-4 }
+    hold feed_forward_linears
+    quantize attention_linears { weights: int4 }
   }
 }
 "#;
@@ -129,6 +140,9 @@ impl Workshop {
     fn same(&self, out: &str, other: &str) {
         let ((weights, events), (other_weights, other_events)) = (self.outcome(out), self.outcome(other));
         assert!(weights == other_weights, "the weights of {out} are not those of {other}");
+        let scales =
+            |out: &str| std::fs::read_to_string(self.path(out).join("quantization.json")).unwrap_or_default();
+        assert!(scales(out) == scales(other), "the scales of {out} are not those of {other}");
         assert_eq!(events, other_events, "the log of {out} is not that of {other}");
     }
 }

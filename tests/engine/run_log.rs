@@ -56,6 +56,19 @@ fn every_event() -> Vec<Event> {
             seconds: 2.0,
             memory: Some(1 << 20),
         },
+        Event::Quantized {
+            stage: stage(),
+            step: 1,
+            at: "1 epoch".into(),
+            weights: 6,
+            weight_bits: 8,
+            activations: 10,
+            activation_bits: Some(8),
+            calibrated: 4,
+            seconds: 0.5,
+            memory: Some(1 << 20),
+        },
+        Event::RangesFixed { stage: stage(), step: 2, tensors: 16 },
         Event::Evaluated { stage: stage(), step: 2, metrics: [("f1".to_owned(), 88.5)].into(), seconds: 0.5 },
         Event::Kept { stage: stage(), step: 2, metric: "f1".into(), value: 88.5 },
         Event::StageFinished {
@@ -64,6 +77,7 @@ fn every_event() -> Vec<Event> {
             layers: layers(),
             values: 10,
             nonzero: 4,
+            encoder_bytes: 16,
             seconds: 3.0,
             memory: Some(1 << 21),
         },
@@ -78,6 +92,8 @@ fn every_event() -> Vec<Event> {
             | Event::StageStarted { .. }
             | Event::Step { .. }
             | Event::Pruned { .. }
+            | Event::Quantized { .. }
+            | Event::RangesFixed { .. }
             | Event::Evaluated { .. }
             | Event::Kept { .. }
             | Event::StageFinished { .. }

@@ -1,4 +1,4 @@
-//! The pruning events of a run, with what they took.
+//! The pruning events of a run, with what they took, and what began to be rounded.
 
 use super::html::{escaped, table};
 use super::record::{Pruned, Record};
@@ -56,4 +56,31 @@ pub fn prunes(record: &Record) -> String {
         );
     }
     text
+}
+
+/// A table of what began to be rounded, in branches too.
+pub fn roundings(record: &Record) -> String {
+    let events = || record.stages.iter().flat_map(|s| s.roundings.iter().map(move |q| (s, q)));
+    if events().next().is_none() {
+        return String::new();
+    }
+    let titles =
+        ["Stage", "When", "Before step", "Weights", "Bits", "Activations", "Bits", "Calibrated on", "Time"];
+    let rows: Vec<Vec<String>> = events()
+        .map(|(stage, rounding)| {
+            let name = escaped(&stage.name);
+            vec![
+                if stage.branch { format!("{name} <span class=\"branch\">branch</span>") } else { name },
+                escaped(&rounding.at),
+                rounding.step.to_string(),
+                rounding.weights.to_string(),
+                rounding.weight_bits.to_string(),
+                rounding.activations.to_string(),
+                rounding.activation_bits.map_or("–".into(), |bits| bits.to_string()),
+                format!("{} batches", rounding.calibrated),
+                duration(rounding.seconds),
+            ]
+        })
+        .collect();
+    table(&titles.map(String::from), &rows, 2)
 }

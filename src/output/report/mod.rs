@@ -45,6 +45,7 @@ pub fn render(record: &Record) -> String {
     let heat = heat::last(record) + &heat::changes(record);
     body.push_str(&html::section("layers", "Zeros in each parameter", &heat));
     body.push_str(&html::section("events", "Pruning events", &events::prunes(record)));
+    body.push_str(&html::section("rounding", "Values in few bits", &events::roundings(record)));
     body.push_str(&html::section("recipe", "Recipe", &origin::recipe(record)));
     body.push_str(&html::section("reproduce", "Reproduce", &origin::reproduce(record)));
     body.push_str(&overview::foot(record));

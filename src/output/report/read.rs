@@ -8,8 +8,8 @@ use crate::diag::{Code, Diagnostic};
 use crate::schedule::Schedule;
 
 use super::record::{
-    Environment, Evaluated, FORMAT, Failed, Finished, Kept, Pruned, Record, StageFinished, StageRecord,
-    StageStarted, Started, State, Step,
+    Environment, Evaluated, FORMAT, Failed, Finished, Kept, Pruned, Quantized, Record, StageFinished,
+    StageRecord, StageStarted, Started, State, Step,
 };
 
 /// The version of the log that this reader was written for.
@@ -24,6 +24,7 @@ enum Line {
     StageStarted(StageStarted),
     Step(Step),
     Pruned(Pruned),
+    Quantized(Quantized),
     Evaluated(Evaluated),
     Kept(Kept),
     StageFinished(StageFinished),
@@ -149,6 +150,12 @@ fn add(event: Line, record: &mut Record) {
             let list = &mut stage(record, &pruned.stage).prunes;
             list.truncate(list.partition_point(|p| p.step <= pruned.step));
             list.push(pruned);
+        }
+        Line::Quantized(quantized) => {
+            note_memory(record, quantized.memory);
+            let list = &mut stage(record, &quantized.stage).roundings;
+            list.truncate(list.partition_point(|q| q.step <= quantized.step));
+            list.push(quantized);
         }
         Line::Evaluated(evaluated) => {
             let list = &mut stage(record, &evaluated.stage).evaluations;

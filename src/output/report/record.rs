@@ -112,6 +112,9 @@ pub struct StageRecord {
     pub curve: Vec<Step>,
     /// Pruning events.
     pub prunes: Vec<Pruned>,
+    /// What began to be rounded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roundings: Vec<Quantized>,
     /// Measurements.
     pub evaluations: Vec<Evaluated>,
     /// Which weights it ends with, where the best are kept.
@@ -190,6 +193,34 @@ pub struct Pruned {
     pub lengths: Vec<f64>,
     /// Each of its parameters afterwards.
     pub layers: Vec<Layer>,
+    /// Time spent.
+    pub seconds: f64,
+    /// The most memory that the process had held so far, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// `quantized`: weights and activations are rounded from a step on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Quantized {
+    /// The stage.
+    #[serde(skip_serializing)]
+    pub stage: String,
+    /// Before this step.
+    pub step: u64,
+    /// Its nominal time.
+    pub at: String,
+    /// Weights that are rounded.
+    pub weights: usize,
+    /// Bits of each of their values.
+    pub weight_bits: u32,
+    /// Activations that are rounded.
+    pub activations: usize,
+    /// Bits of each of their values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activation_bits: Option<u32>,
+    /// Batches that were observed before.
+    pub calibrated: usize,
     /// Time spent.
     pub seconds: f64,
     /// The most memory that the process had held so far, in bytes.

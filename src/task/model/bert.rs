@@ -7,16 +7,20 @@
 // Hugging Face calls its layer normalisations `LayerNorm`.
 #![allow(non_snake_case)]
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use crate::params::{BertConfig, Family};
 use crate::task::States;
+use crate::task::rounding::{Product, Rounding};
 
 use super::init::Init;
 use super::kernels::{
-    Dropout, NormParams, Projections, Sequences, add_norm, gelu, linear, norm, self_attention,
+    Dropout, NormParams, Projections, Sequences, add_norm, gelu, linear, norm, rounded_attention,
+    self_attention,
 };
 
 /// The tokens of a batch, arranged for a device.
@@ -149,7 +153,40 @@ pub struct Bert {
     pooler: Option<Pooler>,
     heads: usize,
     first_position: usize,
+    #[module(skip)]
+    rounding: Option<Arc<Rounding>>,
 }
+
+/// The rounding of a model by BERT's names, which are looked up under its family's.
+#[derive(Clone, Copy)]
+pub(super) struct Rounded<'a> {
+    rounding: &'a Rounding,
+    family: Family,
+}
+
+impl Rounded<'_> {
+    fn pass(self, name: &str, x: Tensor<2>) -> Tensor<2> {
+        self.rounding.pass(&self.family.name(name), x)
+    }
+
+    /// The weight of a module.
+    fn weight(self, module: &str, weight: Tensor<2>) -> Tensor<2> {
+        self.pass(&format!("{module}.weight"), weight)
+    }
+
+    /// What the module of a linear layer makes of its input.
+    fn linear(self, module: &str, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        let x = self.pass(&format!("{module}.input"), x);
+        linear(x, self.weight(module, layer.weight.val()), bias(layer))
+    }
+}
+
+/// The table of words, and the pooler's layer, as BERT calls them.
+const WORDS: &str = "bert.embeddings.word_embeddings";
+const POOLER: &str = "bert.pooler.dense";
+
+/// What the operands of attention's products are called, behind the name of the attention.
+const STATES: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
 
 impl Bert {
     /// A new encoder with random weights; `pooled` says whether it has a pooler.
@@ -190,13 +227,44 @@ impl Bert {
             pooler,
             heads: config.num_attention_heads,
             first_position: config.first_position(),
+            rounding: None,
         }
+    }
+
+    /// What of it is rounded.
+    pub(super) fn rounding(&self) -> Option<&Arc<Rounding>> {
+        self.rounding.as_ref()
+    }
+
+    /// The same with another rounding.
+    pub(super) fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
+        Bert { rounding, ..self }
+    }
+
+    fn rounded(&self) -> Option<Rounded<'_>> {
+        self.rounding.as_deref().map(|rounding| Rounded { rounding, family: self.family })
+    }
+
+    /// The products of attention, layer by layer.
+    pub(super) fn products(&self) -> Vec<Product> {
+        let of_layer = |layer: usize| {
+            let name =
+                |part: &str| self.family.name(&format!("bert.encoder.layer.{layer}.attention.self.{part}"));
+            let [query, key, shares, value] = STATES.map(name);
+            let weights = |parts: &[&str]| parts.iter().map(|p| name(&format!("{p}.weight"))).collect();
+            [
+                Product { weights: weights(&["query", "key"]), left: query, right: key },
+                Product { weights: weights(&["value"]), left: shares, right: value },
+            ]
+        };
+        (0..self.layers()).flat_map(of_layer).collect()
     }
 
     /// The same with only these layers, in this order.
     pub(super) fn keep_layers(self, kept: &[usize]) -> Self {
         let layer = kept.iter().filter_map(|i| self.encoder.layer.get(*i).cloned()).collect();
-        Bert { encoder: Encoder { layer }, ..self }
+        let rounding = self.rounding.as_ref().map(|rounding| Arc::new(rounding.keep_layers(kept)));
+        Bert { encoder: Encoder { layer }, rounding, ..self }
     }
 
     /// How many layers there are.
@@ -209,9 +277,21 @@ impl Bert {
         self.family
     }
 
-    /// The embedding of every vocabulary entry, `[vocabulary, hidden]`.
+    /// The embedding of every vocabulary entry, `[vocabulary, hidden]`, as the forward pass used it.
     pub(super) fn word_embeddings(&self) -> Tensor<2> {
-        self.embeddings.word_embeddings.weight.val()
+        let table = self.embeddings.word_embeddings.weight.val();
+        match self.rounded() {
+            Some(r) => r.rounding.again(&self.family.name(&format!("{WORDS}.weight")), table),
+            None => table,
+        }
+    }
+
+    /// What a linear layer of the model makes of its input, by BERT's name of its module.
+    pub(super) fn apply(&self, module: &str, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        match self.rounded() {
+            Some(rounded) => rounded.linear(module, layer, x),
+            None => apply(layer, x),
+        }
     }
 
     /// A vector for each of `first` rows of the last hidden states, `[sequences, hidden]`: the pooler
@@ -219,8 +299,8 @@ impl Bert {
     /// layer of their classifiers; the latter has a rectifier in it.
     pub(super) fn pooled(&self, first: Tensor<2>) -> Tensor<2> {
         match (&self.pooler, self.family) {
-            (Some(pooler), Family::DistilBert) => activation::relu(apply(&pooler.dense, first)),
-            (Some(pooler), _) => apply(&pooler.dense, first).tanh(),
+            (Some(pooler), Family::DistilBert) => activation::relu(self.apply(POOLER, &pooler.dense, first)),
+            (Some(pooler), _) => self.apply(POOLER, &pooler.dense, first).tanh(),
             (None, _) => first,
         }
     }
@@ -229,18 +309,27 @@ impl Bert {
     /// layer, under the names of Hugging Face.
     pub(super) fn forward(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
         let types = self.family.has_types();
-        let mut hidden = self.embeddings.forward(tokens, self.first_position, types, noise.hidden.place(0));
+        let rounded = self.rounded();
+        let mut hidden =
+            self.embeddings.forward(tokens, self.first_position, types, noise.hidden.place(0), rounded);
         tokens.show(&self.family.embeddings(), &hidden, states);
         for (i, layer) in self.encoder.layer.iter().enumerate() {
             let place = |dropout: Dropout, k: u32| dropout.place(1 + 4 * i as u32 + k);
-            hidden = layer.forward(hidden, self.heads, &tokens.sequences, |k| Noise {
+            let noise = |k| Noise {
                 // DistilBERT drops nothing between attention and its normalisation.
                 hidden: match (k, self.family) {
                     (1, Family::DistilBert) => Dropout::NONE,
                     _ => place(noise.hidden, k),
                 },
                 attention: place(noise.attention, k),
-            });
+            };
+            hidden = match rounded {
+                None => layer.forward(hidden, self.heads, &tokens.sequences, noise),
+                Some(rounded) => {
+                    let at = format!("bert.encoder.layer.{i}");
+                    layer.rounded_forward(hidden, self.heads, &tokens.sequences, noise, (rounded, &at))
+                }
+            };
             tokens.show(&self.family.layer(i), &hidden, states);
         }
         hidden
@@ -249,17 +338,29 @@ impl Bert {
 
 impl Embeddings {
     /// `typed` says whether the types of tokens count; all have the first one otherwise.
-    fn forward(&self, tokens: &Tokens, first_position: usize, typed: bool, dropout: Dropout) -> Tensor<2> {
-        let look_up = |table: &Table, at: &Tensor<1, Int>| table.weight.val().select(0, at.clone());
-        let words = look_up(&self.word_embeddings, &tokens.ids);
+    fn forward(
+        &self,
+        tokens: &Tokens,
+        first_position: usize,
+        typed: bool,
+        dropout: Dropout,
+        rounded: Option<Rounded>,
+    ) -> Tensor<2> {
+        let look_up = |name: &str, table: &Table, at: &Tensor<1, Int>| {
+            let weight = table.weight.val();
+            let weight = rounded.map_or(weight.clone(), |r| r.weight(name, weight));
+            weight.select(0, at.clone())
+        };
+        let words = look_up(WORDS, &self.word_embeddings, &tokens.ids);
         let positions = match first_position {
             0 => tokens.positions.clone(),
             first => tokens.positions.clone() + first as i32,
         };
-        let mut places = look_up(&self.position_embeddings, &positions);
+        let mut places =
+            look_up("bert.embeddings.position_embeddings", &self.position_embeddings, &positions);
         if let Some(table) = &self.token_type_embeddings {
             let types = if typed { tokens.types.clone() } else { tokens.types.zeros_like() };
-            places = places + look_up(table, &types);
+            places = places + look_up("bert.embeddings.token_type_embeddings", table, &types);
         }
         let normal = add_norm(words, places, self.LayerNorm.params(), Dropout::NONE);
         norm::dropout(normal, dropout)
@@ -284,6 +385,38 @@ impl Layer {
         let x = self.attention.output.forward(context, x, noise(1).hidden);
         let wide = gelu(apply(&self.intermediate.dense, x.clone()));
         self.output.forward(wide, x, noise(2).hidden)
+    }
+
+    /// The same with what is rounded of the layer called `at`.
+    fn rounded_forward(
+        &self,
+        x: Tensor<2>,
+        heads: usize,
+        sequences: &Sequences,
+        noise: impl Fn(u32) -> Noise,
+        (rounded, at): (Rounded, &str),
+    ) -> Tensor<2> {
+        let own = |part: &str| rounded.family.name(&format!("{at}.attention.self.{part}"));
+        let parts = ["query", "key", "value"];
+        let inputs = parts.map(|part| own(&format!("{part}.input")));
+        let inputs = rounded.rounding.pass_to(inputs.each_ref().map(String::as_str), &x);
+        let SelfProjections { query, key, value } = &self.attention.self_;
+        let project = |i: usize, layer: &Linear, state: usize| {
+            let weight = rounded.weight(&format!("{at}.attention.self.{}", parts[i]), layer.weight.val());
+            rounded.rounding.pass(&own(STATES[state]), linear(inputs[i].clone(), weight, bias(layer)))
+        };
+        let states = [project(0, query, 0), project(1, key, 1), project(2, value, 3)];
+        let quantizer = rounded.rounding.get(&own(STATES[2])).cloned();
+        let shares = quantizer.map(|quantizer| (quantizer, rounded.rounding.phase()));
+        let context = rounded_attention(states, heads, sequences, noise(0).attention, shares);
+        let joined = |module: &str, output: &Output, y: Tensor<2>, x: Tensor<2>, dropout: Dropout| {
+            let y = rounded.linear(&format!("{at}.{module}.dense"), &output.dense, y);
+            add_norm(y, x, output.LayerNorm.params(), dropout)
+        };
+        let x = joined("attention.output", &self.attention.output, context, x, noise(1).hidden);
+        let wide =
+            gelu(rounded.linear(&format!("{at}.intermediate.dense"), &self.intermediate.dense, x.clone()));
+        joined("output", &self.output, wide, x, noise(2).hidden)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Model folders in the Hugging Face layout, read and written.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use half::{bf16, f16};
@@ -9,8 +10,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::files;
 use crate::params::builtin::Head;
+use crate::params::quantization::{self, Quantization};
 use crate::params::{BertConfig, Family, folder, naming};
 use crate::task::parameters::{self, Values};
+use crate::task::rounding::Rounding;
 
 use super::{BertForQuestionAnswering, BertModel};
 
@@ -79,6 +82,21 @@ pub fn load_with_head<M: BertModel>(
     Ok(Loaded { model, config: folder.config, new_parameters: folder.missing_head, unused })
 }
 
+/// The model of a folder that was trained with rounded values, rounded likewise; any other model as it is.
+/// Its weights are rounded for good, its activations where it computes.
+///
+/// # Errors
+/// Scales that cannot be read or do not fit the model.
+pub fn with_scales<M: BertModel>(model: M, folder: &Path) -> Result<M, Diagnostic> {
+    let Some(scales) = Quantization::read(folder)? else { return Ok(model) };
+    let mut rounding = Rounding::of_scales(&scales, &parameters::parameters(&model))
+        .map_err(|why| quantization::unreadable(&folder.join(quantization::FILE), &why))?;
+    let mut values = parameters::read(&model, |name| scales.weights.contains_key(name));
+    rounding.round_values(&parameters::table(&model), &mut values);
+    scales.weights.keys().for_each(|name| rounding.remove(name));
+    Ok(parameters::write(model, values).with_rounding(Some(Arc::new(rounding))))
+}
+
 fn read_tensors(
     file: &Path,
     family: Family,
@@ -120,13 +138,19 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
 }
 
 /// Writes `config.json` and `model.safetensors` (float32) into a folder. The configuration says how
-/// many layers the model has now and which class opens it.
+/// many layers the model has now and which class opens it. Weights that are rounded are written as the
+/// model computes with them, and the scales into `quantization.json`.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Result<(), Diagnostic> {
     let table = parameters::table(model);
-    let values = parameters::read(model, |_| true);
+    let mut values = parameters::read(model, |_| true);
+    if let Some(rounding) = model.rounding().filter(|rounding| !rounding.is_empty()) {
+        rounding.round_values(&table, &mut values);
+        let text = rounding.scales(&table).to_json();
+        files::write_whole(&folder.join(quantization::FILE), text.as_bytes())?;
+    }
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = table
         .iter()
         .filter_map(|p| {

@@ -3,6 +3,8 @@
 // Hugging Face calls its layer normalisations `LayerNorm`.
 #![allow(non_snake_case)]
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
@@ -10,8 +12,9 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::params::builtin::Head;
 use crate::params::{BertConfig, Family};
 use crate::task::States;
+use crate::task::rounding::{Product, Rounding};
 
-use super::bert::{Bert, LayerNorm, Noise, Tokens, apply};
+use super::bert::{Bert, LayerNorm, Noise, Tokens};
 use super::init::Init;
 use super::kernels::{Dropout, add_norm, gelu, linear, norm};
 
@@ -28,6 +31,15 @@ pub trait BertModel: Module + Clone {
 
     /// How many layers the encoder has.
     fn layers(&self) -> usize;
+
+    /// What of it is rounded to few bits, if anything is.
+    fn rounding(&self) -> Option<&Arc<Rounding>>;
+
+    /// The same with another rounding.
+    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self;
+
+    /// The products of attention, which may be rounded.
+    fn products(&self) -> Vec<Product>;
 
     /// The class of `transformers` that opens what is saved.
     fn architecture(config: &BertConfig) -> String {
@@ -97,6 +109,18 @@ impl BertModel for BertForQuestionAnswering {
     fn layers(&self) -> usize {
         self.bert.layers()
     }
+
+    fn rounding(&self) -> Option<&Arc<Rounding>> {
+        self.bert.rounding()
+    }
+
+    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
+        BertForQuestionAnswering { bert: self.bert.with_rounding(rounding), ..self }
+    }
+
+    fn products(&self) -> Vec<Product> {
+        self.bert.products()
+    }
 }
 
 impl BertForQuestionAnswering {
@@ -118,7 +142,7 @@ impl BertForQuestionAnswering {
             Family::DistilBert => norm::dropout(hidden, noise.hidden.place(HEAD)),
             _ => hidden,
         };
-        apply(&self.qa_outputs, hidden)
+        self.bert.apply("qa_outputs", &self.qa_outputs, hidden)
     }
 
     /// The last hidden states, `[tokens, hidden]`.
@@ -148,6 +172,18 @@ impl BertModel for BertForSequenceClassification {
 
     fn layers(&self) -> usize {
         self.bert.layers()
+    }
+
+    fn rounding(&self) -> Option<&Arc<Rounding>> {
+        self.bert.rounding()
+    }
+
+    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
+        BertForSequenceClassification { bert: self.bert.with_rounding(rounding), ..self }
+    }
+
+    fn products(&self) -> Vec<Product> {
+        self.bert.products()
     }
 }
 
@@ -181,7 +217,7 @@ impl BertForSequenceClassification {
             _ => first,
         };
         let pooled = self.bert.pooled(first);
-        apply(&self.classifier, norm::dropout(pooled, dropout))
+        self.bert.apply("classifier", &self.classifier, norm::dropout(pooled, dropout))
     }
 }
 
@@ -209,6 +245,18 @@ impl BertModel for BertForMaskedLM {
     fn layers(&self) -> usize {
         self.bert.layers()
     }
+
+    fn rounding(&self) -> Option<&Arc<Rounding>> {
+        self.bert.rounding()
+    }
+
+    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
+        BertForMaskedLM { bert: self.bert.with_rounding(rounding), ..self }
+    }
+
+    fn products(&self) -> Vec<Product> {
+        self.bert.products()
+    }
 }
 
 impl BertForMaskedLM {
@@ -227,7 +275,7 @@ impl BertForMaskedLM {
     ) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, noise, states).select(0, rows);
         let Predictions { bias, transform } = &self.cls.predictions;
-        let wide = gelu(apply(&transform.dense, hidden));
+        let wide = gelu(self.bert.apply("cls.predictions.transform.dense", &transform.dense, hidden));
         let nothing = Tensor::zeros(wide.dims(), &wide.device());
         let normal = add_norm(wide, nothing, transform.LayerNorm.params(), Dropout::NONE);
         linear(normal, self.bert.word_embeddings().transpose(), bias.val())

@@ -201,7 +201,9 @@ pub fn teacher<T: Prepare>(
         let why = format!("reads at most {} tokens", loaded.config.longest());
         return Err(differs(why, "shorten the sequences: `data: squad(max_length: …)`"));
     }
-    let fits = prepared.task.fit_teacher(loaded.model, &loaded.config);
+    // A teacher that was trained with rounded values teaches what was measured.
+    let model = checkpoint::with_scales(loaded.model, folder).map_err(|d| vec![d])?;
+    let fits = prepared.task.fit_teacher(model, &loaded.config);
     fits.map_err(|why| differs(why, "a teacher must know the same labels as its student"))
 }
 

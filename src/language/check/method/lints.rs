@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::diag::{Code, Diagnostic, Findings};
-use crate::language::check::recipe::{Prune, Recipe, Stage};
+use crate::language::check::recipe::{Prune, Quantize, Recipe, Stage};
 use crate::language::check::time::ordered;
 use crate::params::builtin::well_known;
 use crate::schedule::Shape;
@@ -29,6 +29,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
 /// Lints about stages that follow each other.
 pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
     let mut pruned: Option<&Prune> = None;
+    let mut rounded: Option<&Quantize> = None;
     for (index, stage) in recipe.stages.iter().enumerate().filter(|(_, s)| s.branch_from.is_none()) {
         let trains = !stage.length.value.is_zero();
         if let (Some(earlier), true) = (pruned, trains && stage.hold.is_empty() && stage.prune.is_empty()) {
@@ -65,6 +66,24 @@ pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
                 .help("start from a pruned model, or prune before this stage"),
             );
         }
+        // What was rounded before stays rounded, with the ranges that it had.
+        if let (Some(earlier), Some(prune), true) = (rounded, stage.prune.first(), stage.quantize.is_empty())
+        {
+            findings.push(
+                Diagnostic::warning(
+                    Code::StaleRanges,
+                    format!(
+                        "`{}` prunes what is rounded with ranges that were fixed before",
+                        stage.name.value
+                    ),
+                    prune.head,
+                    "they will be stale",
+                )
+                .and_at(earlier.head, "rounded here")
+                .help("prune first and quantize in the end, or quantize the same layers here again"),
+            );
+        }
+        rounded = stage.quantize.last().or(rounded);
         pruned = stage.prune.last().or(pruned);
     }
 }

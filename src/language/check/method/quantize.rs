@@ -10,6 +10,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
     for quantize in &stage.quantize {
         schemes(quantize, findings);
         freeze(stage, quantize, findings);
+        closes(stage, quantize, findings);
         if stage.length.value.is_zero() && quantize.calibrate == 0 && quantize.activations.value.is_some() {
             findings.push(
                 Diagnostic::error(
@@ -39,6 +40,11 @@ fn schemes(quantize: &Quantize, findings: &mut Findings) {
             quantize.weights.span,
             "use `int8`, or `int4` for half the size",
         ),
+        Some(scheme) if !scheme.symmetric => wrong(
+            "weights are rounded around zero, so that pruned ones stay exactly zero",
+            quantize.weights.span,
+            "leave `asymmetric` out",
+        ),
         _ => {}
     }
     match quantize.activations.value {
@@ -56,6 +62,24 @@ fn schemes(quantize: &Quantize, findings: &mut Findings) {
     }
 }
 
+/// What is rounded stays so.
+fn closes(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
+    let (over, length) = (&quantize.over, stage.length.value);
+    let is_short = over.value.end.compare(length).is_some_and(Ordering::is_lt);
+    // A window that is empty or runs backwards is an error of its own.
+    if is_short && over.value.start.compare(over.value.end).is_some_and(Ordering::is_lt) {
+        findings.push(
+            Diagnostic::warning(
+                Code::RoundingStays,
+                "what is rounded stays rounded when the window closes; only its ranges are fixed",
+                over.span,
+                format!("ends at {}, the stage at {length}", over.value.end),
+            )
+            .help("let the window last to the end of the stage, and say when ranges are fixed: `freeze: after …`"),
+        );
+    }
+}
+
 fn freeze(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
     let Some(freeze) = &quantize.freeze else { return };
     let instants = quantize.over.value;
@@ -70,6 +94,18 @@ fn freeze(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
             )
             .and_at(quantize.over.span, format!("ends at {}", instants.end))
             .help("fix them earlier, counted from the start of the window"),
+        );
+    }
+    let sees_nothing = quantize.activations.value.is_some() && quantize.calibrate == 0;
+    if sees_nothing && at.compare(instants.start).is_some_and(Ordering::is_le) {
+        findings.push(
+            Diagnostic::error(
+                Code::FixedUnseen,
+                "ranges are fixed before anything is observed",
+                freeze.span,
+                "when the window opens",
+            )
+            .help("fix them later, or observe some batches first: `calibrate: 128`"),
         );
     }
     for prune in &stage.prune {

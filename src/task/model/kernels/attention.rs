@@ -70,8 +70,7 @@ pub fn self_attention(
     }
 }
 
-/// The same in Burn's operations, for other devices and as a check. Dropout of the attention
-/// weights draws the factors of the packed form for sequences of full length.
+/// The same in Burn's operations, for other devices and as a check.
 fn plain_self_attention(
     x: Tensor<2>,
     projections: Projections,
@@ -80,15 +79,28 @@ fn plain_self_attention(
     length: usize,
     dropout: Dropout,
 ) -> Tensor<2> {
-    let [_, hidden] = x.dims();
+    let project = |(w, b)| linear(x.clone(), w, b);
+    let Projections { query, key, value } = projections;
+    plain_products([query, key, value].map(project), heads, lengths, length, dropout, |weights| weights)
+}
+
+/// `softmax(Q Kᵀ / √d) V` of queries, keys and values `[tokens, hidden]`; what is done to the attention
+/// weights, `[rows, length]`, between the two products is `changed`. Dropout of the attention
+/// weights draws the factors of the packed form for sequences of full length.
+pub(super) fn plain_products(
+    states: [Tensor<2>; 3],
+    heads: usize,
+    lengths: &[usize],
+    length: usize,
+    dropout: Dropout,
+    changed: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> Tensor<2> {
+    let [_, hidden] = states[0].dims();
     let batch = lengths.len();
     let size = hidden / heads;
-    let device = x.device();
+    let device = states[0].device();
     let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
-    let project = |(w, b)| split(linear(x.clone(), w, b));
-    let query = project(projections.query);
-    let key = project(projections.key);
-    let value = project(projections.value);
+    let [query, key, value] = states.map(split);
     let scores = query.matmul(key.swap_dims(2, 3)) / (size as f64).sqrt();
     let padding: Vec<bool> = lengths.iter().flat_map(|n| (0..length).map(move |i| i >= *n)).collect();
     let padding = Tensor::<4, Bool>::from_data(TensorData::new(padding, [batch, 1, 1, length]), &device);
@@ -106,22 +118,24 @@ fn plain_self_attention(
         let shape = [batch, heads, length, length];
         weights = weights * Tensor::from_data(TensorData::new(factors, shape), &device);
     }
+    let weights = changed(weights.reshape([batch * heads * length, length]));
+    let weights = weights.reshape([batch, heads, length, length]);
     weights.matmul(value).swap_dims(1, 2).reshape([batch * length, hidden])
 }
 
 #[derive(Clone, Debug)]
-struct Attention {
-    tokens: usize,
-    hidden: usize,
-    heads: usize,
-    starts: Arc<[usize]>,
-    dropout: Dropout,
+pub(super) struct Attention {
+    pub(super) tokens: usize,
+    pub(super) hidden: usize,
+    pub(super) heads: usize,
+    pub(super) starts: Arc<[usize]>,
+    pub(super) dropout: Dropout,
 }
 
 /// Queries, keys and values `[tokens, hidden]`, and the attention weights before dropout, head by
 /// head, sequence by sequence.
 #[derive(Clone, Debug)]
-struct Saved {
+pub(super) struct Saved {
     query: Arc<Vec<f32>>,
     key: Arc<Vec<f32>>,
     value: Arc<Vec<f32>>,
@@ -130,25 +144,25 @@ struct Saved {
 
 /// One head over one sequence.
 #[derive(Clone, Copy, Debug)]
-struct Task {
+pub(super) struct Task {
     head: usize,
     start: usize,
-    length: usize,
+    pub(super) length: usize,
     /// Where its attention weights begin.
-    weights: usize,
+    pub(super) weights: usize,
 }
 
 impl Attention {
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.hidden / self.heads
     }
 
-    fn scale(&self) -> f32 {
+    pub(super) fn scale(&self) -> f32 {
         1.0 / (self.size() as f32).sqrt()
     }
 
     /// All tasks, head by head, so that results lie one behind the other head-major.
-    fn tasks(&self) -> Vec<Task> {
+    pub(super) fn tasks(&self) -> Vec<Task> {
         let mut weights = 0;
         let mut tasks = Vec::with_capacity(self.heads * self.starts.len());
         for head in 0..self.heads {
@@ -162,7 +176,7 @@ impl Attention {
     }
 
     /// The rows of a task in a `[tokens, hidden]` slice.
-    fn rows<'a>(&self, data: &'a [f32], task: Task) -> View<'a> {
+    pub(super) fn rows<'a>(&self, data: &'a [f32], task: Task) -> View<'a> {
         let size = self.size();
         View::strided(
             data,
@@ -173,7 +187,7 @@ impl Attention {
     }
 
     /// From `[head][token][size]` to `[token][head][size]`.
-    fn interleave(&self, head_major: &[f32]) -> Vec<f32> {
+    pub(super) fn interleave(&self, head_major: &[f32]) -> Vec<f32> {
         let size = self.size();
         let mut rows = vec![0.0; self.tokens * self.hidden];
         rows.par_chunks_mut(self.hidden).enumerate().for_each(|(token, row)| {
@@ -294,7 +308,7 @@ impl Attention {
 }
 
 /// Disjoint parts of a slice, one behind the other.
-fn split(mut data: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
+pub(super) fn split(mut data: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     let mut parts = Vec::new();
     for size in sizes {
         let (part, rest) = data.split_at_mut(size);
@@ -306,7 +320,7 @@ fn split(mut data: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [
 
 #[inline(always)]
 #[pulp::with_simd(softmax = Arch::new())]
-fn softmax_simd<'a, S: Simd>(_simd: S, rows: &'a mut [f32], width: usize) {
+pub(super) fn softmax_simd<'a, S: Simd>(_simd: S, rows: &'a mut [f32], width: usize) {
     for row in rows.chunks_exact_mut(width) {
         let greatest = max(row);
         for v in row.iter_mut() {
@@ -321,7 +335,12 @@ fn softmax_simd<'a, S: Simd>(_simd: S, rows: &'a mut [f32], width: usize) {
 
 #[inline(always)]
 #[pulp::with_simd(softmax_backward = Arch::new())]
-fn softmax_backward_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], weights: &'a [f32], width: usize) {
+pub(super) fn softmax_backward_simd<'a, S: Simd>(
+    _simd: S,
+    gradient: &'a mut [f32],
+    weights: &'a [f32],
+    width: usize,
+) {
     for (g, p) in gradient.chunks_exact_mut(width).zip(weights.chunks_exact(width)) {
         let along = dot(g, p);
         for (g, p) in g.iter_mut().zip(p) {
@@ -332,7 +351,7 @@ fn softmax_backward_simd<'a, S: Simd>(_simd: S, gradient: &'a mut [f32], weights
 
 #[inline(always)]
 #[pulp::with_simd(drop_weights = Arch::new())]
-fn drop_weights_simd<'a, S: Simd>(_simd: S, values: &'a mut [f32], dropout: Dropout, first: u32) {
+pub(super) fn drop_weights_simd<'a, S: Simd>(_simd: S, values: &'a mut [f32], dropout: Dropout, first: u32) {
     for (i, v) in values.iter_mut().enumerate() {
         *v *= dropout.factor(first.wrapping_add(i as u32));
     }

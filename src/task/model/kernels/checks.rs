@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::method::qat::{Channels, Grid, Phase, Quantizer, Rounder, fake_quant};
 use burn::tensor::{Device, Distribution, Tensor, TensorData, activation, module};
 
 use super::attention::{Projections, Sequences, self_attention};
 use super::dropout::Dropout;
+use super::fake_quant::{fake_quantize, ranges};
 use super::gelu::gelu;
 use super::linear::linear;
 use super::norm::{NormParams, add_norm, plain_add_norm};
+use super::rounded_attention::rounded_attention;
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -139,4 +142,107 @@ fn sequences_of_unequal_length_attend_within_themselves() {
     let padded = Sequences::Padded { lengths: Arc::from([3]), length: 7 };
     let padded = self_attention(x.clone(), projections.clone(), heads, &padded, Dropout::NONE);
     close(padded.narrow(0, 0, 3).to_data(), at(0..3).to_data(), 1e-5, "padding is not attended to");
+}
+
+#[test]
+fn fake_quantization_is_the_plain_forms_bit_for_bit() {
+    for (rows, columns) in [(33, 40), (1, 20_000), (700, 3)] {
+        for (channels, grid) in [
+            (Channels::All, Grid { bits: 8, symmetric: false }),
+            (Channels::All, Grid { bits: 4, symmetric: true }),
+            (Channels::Rows, Grid { bits: 8, symmetric: true }),
+            (Channels::Columns, Grid { bits: 8, symmetric: true }),
+        ] {
+            let x = random(rows, columns);
+            // Some values are cut off.
+            let observed = ranges(&(x.clone() * 0.8), channels);
+            let count = match channels {
+                Channels::All => 1,
+                Channels::Rows => rows,
+                Channels::Columns => columns,
+            };
+            assert_eq!(observed.len(), count);
+            let rounder = Arc::new(Rounder::of(grid, &observed));
+            agree(
+                std::slice::from_ref(&x),
+                &[],
+                || fake_quantize(x.clone(), &rounder, channels),
+                || fake_quant::fake_quantize(x.clone(), &rounder, channels),
+                f32::MIN_POSITIVE,
+            );
+        }
+    }
+}
+
+#[test]
+fn ranges_are_those_of_rows_columns_and_all_and_tell_of_what_is_not_finite() {
+    let values = |bad: f32| {
+        let mut values: Vec<f32> = (0..6000).map(|i| (i as f32 * 0.7).sin() * (1.0 + i as f32)).collect();
+        values[4321] = bad;
+        Tensor::<2>::from_data(TensorData::new(values, [60, 100]), &Device::flex())
+    };
+    let x = values(0.5);
+    let end = |t: Tensor<1>| -> Vec<f32> { t.into_data().try_to_vec().unwrap() };
+    let rows = ranges(&x, Channels::Rows);
+    assert_eq!(rows.iter().map(|r| r.low).collect::<Vec<_>>(), end(x.clone().min_dim(1).squeeze_dim::<1>(1)));
+    let columns = ranges(&x, Channels::Columns);
+    assert_eq!(
+        columns.iter().map(|r| r.high).collect::<Vec<_>>(),
+        end(x.clone().max_dim(0).squeeze_dim::<1>(0))
+    );
+    let all = ranges(&x, Channels::All)[0];
+    assert_eq!((all.low, all.high), (end(x.clone().min())[0], end(x.max())[0]));
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let x = values(bad);
+        assert!(!ranges(&x, Channels::All)[0].is_finite());
+        let broken = |list: Vec<crate::method::qat::Range>| -> Vec<usize> {
+            (0..list.len()).filter(|i| !list[*i].is_finite()).collect()
+        };
+        assert_eq!(broken(ranges(&x, Channels::Rows)), [43]);
+        assert_eq!(broken(ranges(&x, Channels::Columns)), [21]);
+    }
+}
+
+#[test]
+fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fused_one() {
+    let (hidden, heads) = (24, 3);
+    let quantizer = || {
+        let quantizer = Quantizer::new(Grid { bits: 5, symmetric: false }, Channels::All);
+        quantizer.set_stand(crate::method::qat::quantizer::Stand::Rounding);
+        // Some weights are cut off.
+        quantizer.observe(&[crate::method::qat::Range { low: 0.0, high: 0.5 }]);
+        Arc::new(quantizer)
+    };
+    for dropout in [Dropout::NONE, Dropout { share: 0.4, seed: 9 }] {
+        let states: Vec<_> = (0..3).map(|_| random(10, hidden)).collect();
+        let [q, k, v] = [0, 1, 2].map(|i: usize| states[i].clone());
+        let all = || [q.clone(), k.clone(), v.clone()];
+        let packed = Sequences::Packed(Arc::from([0, 5, 10]));
+        let padded = Sequences::Padded { lengths: [5, 5].into(), length: 5 };
+        for phase in [Phase::Computing, Phase::Training] {
+            let (a, b) = (quantizer(), quantizer());
+            agree(
+                &states,
+                &[],
+                || rounded_attention(all(), heads, &packed, dropout, Some((a.clone(), phase))),
+                || rounded_attention(all(), heads, &padded, dropout, Some((b.clone(), phase))),
+                2e-4,
+            );
+            let ends = |q: &Quantizer| (q.ranges()[0].low, q.ranges()[0].high);
+            let ((al, ah), (bl, bh)) = (ends(&a), ends(&b));
+            assert!((al - bl).abs() < 1e-6 && (ah - bh).abs() < 1e-6, "observed alike");
+            assert_eq!(phase == Phase::Training, ah != 0.5);
+        }
+        let identity = |device: &Device| Tensor::<2>::eye(hidden, device);
+        let project = || (identity(&device()), Tensor::zeros([hidden], &device()));
+        let x = random(10, hidden);
+        let same = || Projections { query: project(), key: project(), value: project() };
+        agree(
+            std::slice::from_ref(&x),
+            &[],
+            || rounded_attention([x.clone(), x.clone(), x.clone()], heads, &packed, dropout, None),
+            || self_attention(x.clone(), same(), heads, &packed, dropout),
+            2e-4,
+        );
+    }
 }

@@ -7,6 +7,7 @@
 //! Tensors on other devices take the plain form in Burn's operations, to which tests hold these.
 //!
 //! - [`mod@linear`], [`mod@gelu`], [`norm`] (with residual and dropout), [`attention`];
+//! - [`fake_quant`] and [`rounded_attention`]: the same with rounded values;
 //! - [`dropout`]: a hash in place of stored masks;
 //! - [`op`]: how an own operation enters Burn's graph; [`gemm`], [`math`]: what they compute with.
 
@@ -15,19 +16,23 @@
 
 pub mod attention;
 pub mod dropout;
+pub mod fake_quant;
 mod gelu;
 mod gemm;
 mod linear;
 mod math;
 pub mod norm;
 mod op;
+pub mod rounded_attention;
 
 #[cfg(test)]
 mod checks;
 
 pub use attention::{Projections, Sequences, self_attention};
 pub use dropout::Dropout;
+pub use fake_quant::{fake_quantize, ranges};
 pub use gelu::gelu;
 pub use linear::linear;
 pub use norm::{NormParams, add_norm};
 pub use op::is_on_cpu;
+pub use rounded_attention::rounded_attention;

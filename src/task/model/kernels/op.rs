@@ -106,6 +106,23 @@ pub fn run<O: CpuOp<N>, const N: usize>(op: O, inputs: [Input; N]) -> Tensor<2> 
     Tensor::from_primitive::<Tracked>(output)
 }
 
+/// The values of a matrix, row by row, wherever it lives.
+pub fn with_values<R>(tensor: &Tensor<2>, read: impl FnOnce(&[f32]) -> R) -> R {
+    let tensor = tensor.clone();
+    let plain = match tensor.clone().try_into_primitive::<Tracked>() {
+        Ok(tracked) => Ok(tracked.into_parts().0),
+        Err(_) => tensor.clone().try_into_primitive::<Flex>(),
+    };
+    match plain {
+        Ok(plain) => read(slice(&plain.to_contiguous())),
+        Err(_) => {
+            // invariant: a model's tensors are floats that convert to f32.
+            let values = tensor.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 values");
+            read(&values)
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Graph<O>(O);
 

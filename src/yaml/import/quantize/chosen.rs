@@ -165,7 +165,6 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
     }
     let weights = Part { bits: weight_bits, symmetric: true, channel: false, signed: true };
     let inputs = Part { bits: activation_bits, symmetric: tensorrt, channel: false, signed: tensorrt };
-    let table = Part { symmetric: false, ..weights };
     let list: Vec<_> = candidates(select)
         .into_iter()
         .filter(|(_, class)| !excluded.iter().any(|(e, _)| e == class))
@@ -174,10 +173,20 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
             _ => submodules.as_ref().is_none_or(|s| s.iter().any(|(e, _)| within(name, e))),
         })
         .map(|(name, class)| {
-            let weights = if class == EMBEDDING { table } else { weights };
             (name, class, Scheme { weights: Some(weights), inputs: Some(inputs) }, f.modifier.at)
         })
         .collect();
+    if list.iter().any(|(_, class, ..)| *class == EMBEDDING) {
+        findings.push(
+            Diagnostic::advice(
+                Code::OtherwiseInSparseml,
+                "the older quantizer rounds embedding tables with a zero point",
+                f.modifier.at,
+                "all weights are rounded around zero here",
+            )
+            .help("nothing needs to be done"),
+        );
+    }
     let outside = |name: &str| !submodules.iter().flatten().any(|(e, _)| within(name, e));
     if let Some((_, at)) = submodules.iter().flatten().next()
         && list.iter().any(|(name, class, ..)| *class == EMBEDDING && outside(name))

@@ -269,10 +269,22 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 Code::OtherwiseInSparseml,
                 "without `symmetric` SparseML takes false here, though true where the whole part is left out",
                 value.span,
-                "asymmetric is written",
+                "false is taken",
             )
             .help("say `symmetric: true` if that is meant"),
         );
+    }
+    if !inputs && !part.symmetric {
+        findings.push(
+            Diagnostic::warning(
+                Code::OtherwiseInSparseml,
+                "weights are rounded around zero here, so that pruned ones stay exactly zero",
+                value.span,
+                "symmetric is written",
+            )
+            .help("say `symmetric: true` to have the same there"),
+        );
+        part.symmetric = true;
     }
     part.signed = !inputs || part.symmetric || part.bits != 8;
     Some(Some(part))
