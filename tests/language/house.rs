@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
-    ("output", &["engine", "task", "method", "files", "plan", "schedule", "params", "diag"]),
+    ("output", &["infer", "engine", "task", "method", "files", "plan", "schedule", "params", "diag"]),
     (
         "cli",
         &[
@@ -120,7 +120,7 @@ fn the_report_of_a_run_knows_its_files_and_not_the_engine() {
             assert!(IN_REPORT.contains(&imported), "{} imports `{imported}`", path.display());
         }
         for imported in after(&code, "crate::output::") {
-            assert!(["figures", "report"].contains(&imported), "{} imports `{imported}`", path.display());
+            assert!(["figures", "report", "sizes"].contains(&imported), "{} imports `{imported}`", path.display());
         }
         assert!(!code.contains("burn::") && !code.contains("feature = \"engine\""), "{}", path.display());
     }

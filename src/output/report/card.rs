@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::origin;
+use super::{origin, overview};
 use super::overview::is_stand_in;
 use super::record::Record;
 use crate::output::figures::{bytes, count, metric, percent, place, title};
@@ -230,6 +230,9 @@ fn results(record: &Record) -> String {
             bytes(values * 4),
             bytes(nonzero * 4)
         ));
+    }
+    for [name, dense, packed] in overview::size_rows(record) {
+        text.push_str(&format!("| {name} | {dense} | {packed} |\n"));
     }
     text + "\n"
 }
