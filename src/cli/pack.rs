@@ -131,10 +131,16 @@ fn model(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
     let Some(name) = &args.shape else { return Ok((args.model.clone().unwrap_or_default(), None)) };
     let refused = |what: String, help: String| Err(Diagnostic::unlocated(Code::FlagValue, what).help(help));
     let Some(shape) = well_known(name) else {
-        return refused(format!("`{name}` is no well-known model"), format!("one of {}", WELL_KNOWN.join(", ")));
+        return refused(
+            format!("`{name}` is no well-known model"),
+            format!("one of {}", WELL_KNOWN.join(", ")),
+        );
     };
     if !(0.0..1.0).contains(&args.sparsity) {
-        return refused(format!("the sparsity {} is not within 0..1", args.sparsity), "as `--sparsity 0.9`".into());
+        return refused(
+            format!("the sparsity {} is not within 0..1", args.sparsity),
+            "as `--sparsity 0.9`".into(),
+        );
     }
     let scratch = tempfile::tempdir().map_err(|e| {
         Diagnostic::unlocated(Code::WriteFailed, format!("cannot make a temporary folder: {e}"))

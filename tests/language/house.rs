@@ -123,7 +123,11 @@ fn the_report_of_a_run_knows_its_files_and_not_the_engine() {
             assert!(IN_REPORT.contains(&imported), "{} imports `{imported}`", path.display());
         }
         for imported in after(&code, "crate::output::") {
-            assert!(["figures", "report", "sizes"].contains(&imported), "{} imports `{imported}`", path.display());
+            assert!(
+                ["figures", "report", "sizes"].contains(&imported),
+                "{} imports `{imported}`",
+                path.display()
+            );
         }
         assert!(!code.contains("burn::") && !code.contains("feature = \"engine\""), "{}", path.display());
     }

@@ -91,7 +91,7 @@ def logits(ids, types):
 
 
 torch.manual_seed(11)
-longest = config["max_position_embeddings"]
+longest = min(config["max_position_embeddings"], 96)
 lengths = [n for n in (9, longest, 16, 1) if n <= longest]
 sequences = [torch.randint(0, config["vocab_size"], (n,)) for n in lengths]
 types = [(torch.arange(n) >= n // 2).long() for n in lengths]
@@ -100,7 +100,8 @@ for ids, kind in zip(sequences, types):
     places.clear()
     values = logits(ids, kind)
     expected.append(values.detach())
-    for value in values.flatten():
+    # Of many logits some: the step found is then no larger, and what is allowed no more.
+    for value in values.flatten()[:: max(1, values.numel() // 40)]:
         value.backward(retain_graph=True)
         for x, scale in places:
             if x.grad is not None:
@@ -117,6 +118,7 @@ def padded(rows, fill):
 def report(name, got, **more):
     apart = torch.cat([(torch.as_tensor(g) - e).abs().flatten() for g, e in zip(got, expected)])
     found = {"what": name, "most": float(apart.max()), "mean": float(apart.mean()), "allowed": allowed, **more}
+    found["size"] = float(torch.cat([e.abs().flatten() for e in expected]).max())
     print(json.dumps(found))
     assert apart.max() <= allowed, f"{name}: logits are {apart.max()} apart, {allowed} is allowed"
 

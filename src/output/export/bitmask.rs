@@ -196,7 +196,10 @@ pub fn unmasked(
     let mut taken = 0usize;
     for row in 0..rows {
         if offsets[row] != taken as i64 {
-            return Err(format!("has {taken} weights in front of row {row}, and its offset says {}", offsets[row]));
+            return Err(format!(
+                "has {taken} weights in front of row {row}, and its offset says {}",
+                offsets[row]
+            ));
         }
         for column in 0..8 * wide {
             if bits.bytes[row * wide + column / 8] >> (column % 8) & 1 == 0 {
@@ -205,7 +208,9 @@ pub fn unmasked(
             if column >= columns {
                 return Err(format!("has a bit behind the end of row {row}"));
             }
-            let value = kept.get(taken).ok_or_else(|| format!("says more weights than the {} there are", kept.len()))?;
+            let value = kept
+                .get(taken)
+                .ok_or_else(|| format!("says more weights than the {} there are", kept.len()))?;
             values[row * columns + column] = if scales.is_some() { value * scale(row) } else { *value };
             taken += 1;
         }

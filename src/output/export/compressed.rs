@@ -168,7 +168,10 @@ fn described(groups: BTreeMap<Group, Vec<String>>, ignore: Vec<String>) -> Value
 ///
 /// # Errors
 /// Tensors that are missing or have another type or shape.
-pub fn read(folder: &Path, expected: &Source) -> Result<(BTreeMap<String, Vec<f32>>, Quantization), Diagnostic> {
+pub fn read(
+    folder: &Path,
+    expected: &Source,
+) -> Result<(BTreeMap<String, Vec<f32>>, Quantization), Diagnostic> {
     let path = folder.join(FILE);
     let mut all = tensors::read(&path)?;
     let text = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
@@ -213,7 +216,8 @@ pub fn read(folder: &Path, expected: &Source) -> Result<(BTreeMap<String, Vec<f3
                 .ok_or_else(|| wrong(format!("config.json has no bits for the input of `{module}`")))?;
             let scheme = if zero.is_some() { Scheme::Asymmetric } else { Scheme::Symmetric };
             let zero_point = zero.map_or(0, |z| i32::from(z) + (1 << (bits - 1)));
-            activations.insert(format!("{module}.input"), ActivationScale { bits, scheme, scale, zero_point });
+            activations
+                .insert(format!("{module}.input"), ActivationScale { bits, scheme, scale, zero_point });
         }
     }
     if let Some(stray) = all.keys().next() {

@@ -116,9 +116,10 @@ pub fn written(format: Format, path: &Path) -> Result<Size, Diagnostic> {
             let bytes = std::fs::read(path).map_err(io)?;
             let model = proto::Model::decode(&bytes[..]).map_err(|e| io(io::Error::other(e)))?;
             let graph = model.graph.unwrap_or_default();
-            let all = graph.initializer.iter().map(|t| {
-                (t.name.as_deref().unwrap_or(""), t.raw_data.as_deref().unwrap_or(&[]).into())
-            });
+            let all = graph
+                .initializer
+                .iter()
+                .map(|t| (t.name.as_deref().unwrap_or(""), t.raw_data.as_deref().unwrap_or(&[]).into()));
             (path.to_owned(), pieces(all).map_err(io)?)
         }
         Format::Dense | Format::CompressedTensors | Format::SparseBitmask => {

@@ -28,9 +28,9 @@ use serde_json::{Map, Value};
 
 use crate::diag::{Code, Diagnostic, Severity, Sources};
 use crate::files;
+use crate::infer::Model;
 use crate::infer::file::layout::{Directory, Head};
 use crate::infer::pack::{self, Precision};
-use crate::infer::Model;
 use crate::output::sizes::{self, Packed, Sizes};
 
 use place::Aside;
@@ -125,7 +125,11 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
         source.round_weights();
     }
     if let Some(lost) = source.table.iter().find(|p| source.values(&p.name).is_empty()) {
-        return Err(one(unsupported(&source, request.format, &format!("it has no head: `{}` is missing", lost.name))));
+        return Err(one(unsupported(
+            &source,
+            request.format,
+            &format!("it has no head: `{}` is missing", lost.name),
+        )));
     }
     let aside = Aside::begin(request.out, request.force).map_err(one)?;
     let mut work = Work { request, source: &source, aside: &aside, warnings: Vec::new(), directory: None };
@@ -221,9 +225,10 @@ impl<'a> Work<'a> {
         let one = |d: Diagnostic| vec![d];
         let image = match self.source.files.is_empty() {
             false => pack::pack(self.request.model, self.request.precision, sources)?,
-            true => return Err(one(unsupported(self.source, Format::Engine, "it is a folder of bitmasks").help(
-                "write it `--as dense` first, and pack that",
-            ))),
+            true => {
+                return Err(one(unsupported(self.source, Format::Engine, "it is a folder of bitmasks")
+                    .help("write it `--as dense` first, and pack that")));
+            }
         };
         image.save(&self.aside.file()).map_err(one)?;
         self.directory = Some(image.directory().clone());
@@ -281,7 +286,8 @@ impl<'a> Work<'a> {
             return Ok(None);
         }
         let again = Source::read(self.aside.folder(), sources)?;
-        self.equal_floats(|name| again.values(name).to_vec(), |name| self.source.values(name).to_vec()).map_err(one)?;
+        self.equal_floats(|name| again.values(name).to_vec(), |name| self.source.values(name).to_vec())
+            .map_err(one)?;
         let Some(head) = &self.source.head else { return Ok(Some(WEIGHTS.to_owned())) };
         let asked = questions(&self.source.config);
         let logits = |source: &Source| {
@@ -300,8 +306,13 @@ impl<'a> Work<'a> {
         let kept = verify::model(self.source, head, Some(&written.kept), &|name| self.source.seen(name))?;
         if let Some(name) = written.widened.first() {
             let count = written.widened.len();
-            let message = format!("{count} weights of fewer than 8 bits take 8 there, `{name}` among them");
-            self.warn(Code::BitsWidened, message, "their values are the same; an engine file or a bitmask is smaller");
+            let others = if count == 1 { String::new() } else { format!(" and {} others", count - 1) };
+            let message = format!("`{name}`{others} of fewer than 8 bits: a weight takes 8 there");
+            self.warn(
+                Code::BitsWidened,
+                message,
+                "their values are the same; an engine file or a bitmask is smaller",
+            );
         }
         let asked = questions(&self.source.config);
         let expected = answers(kept, &asked)?;
@@ -311,7 +322,8 @@ impl<'a> Work<'a> {
             let message = format!(
                 "the products of attention stay floats there: logits lie up to {most:.2e} from the trained model's"
             );
-            let help = "the layout knows the inputs of linear layers alone; `--as onnx` and `--as engine` keep all";
+            let help =
+                "the layout knows the inputs of linear layers alone; `--as onnx` and `--as engine` keep all";
             self.warn(Code::PartsLeftOut, message, help);
         }
         tensors::write(&self.aside.folder().join(compressed::FILE), &written.tensors)?;
@@ -337,6 +349,7 @@ impl<'a> Work<'a> {
         if !self.request.verify {
             return Ok(None);
         }
+        verify::constants(&self.aside.file(), self.source)?;
         let asked = questions(&self.source.config);
         let expected = answers(whole, &asked)?;
         let tolerance = match scales {
@@ -360,7 +373,7 @@ impl<'a> Work<'a> {
             worst = (worst.0.max(most), worst.1.max(mean));
         }
         Ok(Some(format!(
-            "{} logits computed from the file lie up to {:.1e} from the model's, {:.1e} in the mean",
+            "its weights and scales are the model's; {} logits computed from it lie up to {:.1e} from the model's, {:.1e} in the mean",
             expected.len(),
             worst.0,
             worst.1
@@ -396,7 +409,9 @@ const WEIGHTS: &str = "all weights read from the disk are the model's";
 fn equal_logits(got: &[f32], expected: &[f32]) -> Result<String, Diagnostic> {
     if got.len() != expected.len() || got.iter().zip(expected).any(|(a, b)| a.to_bits() != b.to_bits()) {
         let (most, _) = apart(got, expected);
-        return Err(differs(format!("what was read from the disk gives other logits, {most:.2e} from the model's")));
+        return Err(differs(format!(
+            "what was read from the disk gives other logits, {most:.2e} from the model's"
+        )));
     }
     Ok(format!("read from the disk, its {} logits are the model's, bit for bit", got.len()))
 }

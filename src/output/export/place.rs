@@ -36,7 +36,9 @@ impl Aside {
         if taken && !(force && ours) {
             let help = match (force, out.is_dir()) {
                 (false, _) => "give another place with `--out`, or `--force` to replace an export",
-                (true, true) => "`--force` replaces an export, and this folder holds none; remove it, or give another",
+                (true, true) => {
+                    "`--force` replaces an export, and this folder holds none; remove it, or give another"
+                }
                 (true, false) => "`--force` replaces files and exports; give another place with `--out`",
             };
             return Err(refused(out, "it is there already".into()).help(help));

@@ -98,7 +98,8 @@ impl Source {
         written.shift_remove(bitmask::CONFIG);
         let quantization = Quantization::read(path).map_err(one)?;
         let head = if missing_head.is_empty() { head_of(&config, &table) } else { None };
-        let source = Source { path: path.to_owned(), config, written, table, tensors, quantization, files, head };
+        let source =
+            Source { path: path.to_owned(), config, written, table, tensors, quantization, files, head };
         source.check_scales().map_err(one)?;
         Ok(source)
     }

@@ -4,6 +4,7 @@
 //! bit for bit as the runtime does with the model; an ONNX file is computed by an evaluator of its own, whose sums
 //! are of another order, and may differ by [`Tolerance`].
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::infer::file::layout::Head;
 use crate::infer::pack::build::{Plan, build};
 use crate::infer::{Limits, Model, Sequence, Session};
 use crate::params::BertConfig;
-use crate::params::quantization::Quantization;
+use crate::params::quantization::{Quantization, Scheme};
 
 /// Token numbers and types.
 pub type Tokens = (Vec<u32>, Vec<u32>);
@@ -88,19 +89,20 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
-    /// For floats: 1e-4, or a millionth of the greatest logit if that is more… of ten.
+    /// For floats: 1e-4 of the greatest logit, at least 1e-4.
     pub fn of_floats(logits: &[f32]) -> Tolerance {
         let size = logits.iter().fold(1.0f32, |m, v| m.max(v.abs()));
         Tolerance { most: 1e-4 * size, mean: 1e-4 * size }
     }
 
-    /// For rounded activations: sums of another order round a few values the other way, each by one step. All
-    /// steps together move logits by as much as rounding does, which is measured: `floats` are the logits of the
-    /// same weights with no activation rounded. Half of that in the mean would be a missing scale.
+    /// For rounded activations: sums of another order round a few values the other way, each by one step, and
+    /// through the layers these become many. Two roundings of one model that fall differently lie no further apart
+    /// than each lies from the model without, added: twice what rounding does, which is measured. `floats` are the
+    /// logits of the same weights with no activation rounded. That no rounding is missing, [`constants`] sees.
     pub fn of_steps(logits: &[f32], floats: &[f32]) -> Tolerance {
         let (most, mean) = apart(logits, floats);
         let of_floats = Tolerance::of_floats(logits);
-        Tolerance { most: most.max(of_floats.most), mean: (mean / 2.0).max(of_floats.mean) }
+        Tolerance { most: (2.0 * most).max(of_floats.most), mean: (2.0 * mean).max(of_floats.mean) }
     }
 }
 
@@ -114,6 +116,43 @@ pub fn apart(a: &[f32], b: &[f32]) -> (f32, f32) {
     let sum: f32 = distances().sum();
     let most = if sum.is_finite() { distances().fold(0.0, f32::max) } else { f32::INFINITY };
     (most, sum / a.len().max(1) as f32)
+}
+
+/// Whether an ONNX file holds the weights that the quantized model sees, bit for bit, and rounds activations by its
+/// scales, all of them and no others.
+///
+/// # Errors
+/// The first weight or scale that differs.
+pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|e| differs(format!("`{shown}` cannot be read: {e}")))?;
+    let file = Evaluator::read(&bytes).map_err(|why| differs(format!("`{shown}` cannot be read: {why}")))?;
+    for parameter in source.table.iter() {
+        let name = &parameter.name;
+        let found = file
+            .weight(name)
+            .map_err(|why| differs(format!("the weight `{name}` in the ONNX file: {why}")))?;
+        let mut expected = source.seen(name);
+        if let ([rows, columns], false) = (&parameter.shape[..], name.contains("embeddings")) {
+            expected = (0..*columns)
+                .flat_map(|c| (0..*rows).map(move |r| (r, c)))
+                .map(|(r, c)| expected[r * columns + c])
+                .collect();
+        }
+        if !super::bitmask::same(&found, &expected) {
+            return Err(differs(format!("`{name}` has other weights in the ONNX file")));
+        }
+    }
+    let scales = source.quantization.iter().flat_map(|q| q.activations.values());
+    let expected: BTreeSet<(u32, u8)> = scales
+        .map(|a| (a.scale.to_bits(), if a.scheme == Scheme::Symmetric { 128 } else { a.zero_point as u8 }))
+        .collect();
+    let found =
+        file.roundings().map_err(|why| differs(format!("the ONNX file rounds without a scale: {why}")))?;
+    if found != expected {
+        return Err(differs("the ONNX file rounds activations by other scales".to_owned()));
+    }
+    Ok(())
 }
 
 /// The logits of an ONNX file, question by question, by the evaluator. The second time all questions are one

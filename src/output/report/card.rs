@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{origin, overview};
 use super::overview::is_stand_in;
 use super::record::Record;
+use super::{origin, overview};
 use crate::output::figures::{bytes, count, metric, percent, place, title};
 use crate::schedule::ir::{Data, Model};
 

@@ -1,7 +1,7 @@
 //! A reader of ONNX files that knows the operators we write and nothing else: what was written is computed anew
 //! from the file, by the definitions of the operators, with other code than the runtime's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use prost::Message;
 
@@ -28,6 +28,47 @@ impl Evaluator {
             constants.insert(tensor.name.unwrap_or_default(), value);
         }
         Ok(Evaluator { graph, constants })
+    }
+
+    /// A weight by its name, with the operator applied that makes floats of its bytes.
+    ///
+    /// # Errors
+    /// One sentence if it is not there, or its scales do not fit.
+    pub fn weight(&self, name: &str) -> Result<Vec<f32>, String> {
+        let find = |name: &str| self.constants.get(name).ok_or_else(|| format!("there is no `{name}`"));
+        let stored = find(name)?;
+        if let Data::Floats(values) = &stored.data {
+            return Ok(values.clone());
+        }
+        // Rows of a table with a scale each are multiplied behind the look-up.
+        if let (Ok(scales), [_, width]) = (find(&format!("{name}_scales")), &stored.dims[..]) {
+            let Data::Signed(bytes) = &stored.data else { return Err("it holds no signed bytes".into()) };
+            let rows = bytes.chunks(*width).zip(scales.as_floats()?);
+            return Ok(rows.flat_map(|(row, s)| row.iter().map(move |b| f32::from(*b) * s)).collect());
+        }
+        let (scale, point) = (find(&format!("{name}_scale"))?, find(&format!("{name}_zero_point"))?);
+        Ok(dequantize(stored, scale, point, 1)?.as_floats()?.to_vec())
+    }
+
+    /// The scales, as bits, and zero points by which values are rounded.
+    ///
+    /// # Errors
+    /// One sentence if one of them is no constant.
+    pub fn roundings(&self) -> Result<BTreeSet<(u32, u8)>, String> {
+        let mut all = BTreeSet::new();
+        for node in self.graph.node.iter().filter(|n| n.op_type.as_deref() == Some("QuantizeLinear")) {
+            let constant = |i: usize| {
+                let name = node.input.get(i).ok_or("an input is missing")?;
+                self.constants.get(name).ok_or_else(|| format!("`{name}` is no constant"))
+            };
+            match (&constant(1)?.data, &constant(2)?.data) {
+                (Data::Floats(s), Data::Unsigned(z)) if s.len() == 1 && z.len() == 1 => {
+                    all.insert((s[0].to_bits(), z[0]));
+                }
+                _ => return Err(format!("`{}` has scales of another type", shown(node))),
+            }
+        }
+        Ok(all)
     }
 
     /// Computes all outputs, in their order.
@@ -60,7 +101,8 @@ impl Evaluator {
             }
             values.insert(node.output.first().cloned().unwrap_or_default(), value);
         }
-        let take = |name: &&str| values.get(*name).cloned().ok_or_else(|| format!("there is no output `{name}`"));
+        let take =
+            |name: &&str| values.get(*name).cloned().ok_or_else(|| format!("there is no output `{name}`"));
         outputs.iter().map(take).collect()
     }
 }
@@ -115,7 +157,8 @@ fn compute(node: &Node, inputs: &[&Value]) -> Result<Value, String> {
                 0 => x.dims.get(i).copied(),
                 d => usize::try_from(*d).ok(),
             };
-            let dims: Vec<usize> = wanted.iter().enumerate().map(size).collect::<Option<_>>().ok_or("no such shape")?;
+            let dims: Vec<usize> =
+                wanted.iter().enumerate().map(size).collect::<Option<_>>().ok_or("no such shape")?;
             if dims.iter().product::<usize>() != x.count() {
                 return Err(format!("{:?} cannot become {dims:?}", x.dims));
             }
@@ -149,15 +192,21 @@ fn compute(node: &Node, inputs: &[&Value]) -> Result<Value, String> {
             Ok(Value::floats(x.dims.clone(), values))
         }
         "LayerNormalization" => {
-            let epsilon = node.attribute.iter().find(|a| a.name.as_deref() == Some("epsilon")).and_then(|a| a.f);
+            let epsilon =
+                node.attribute.iter().find(|a| a.name.as_deref() == Some("epsilon")).and_then(|a| a.f);
             norm(input(0)?, input(1)?, input(2)?, epsilon.unwrap_or(1e-5))
         }
         "QuantizeLinear" => {
             let (x, scale) = (input(0)?, scalar(input(1)?)?);
-            let Data::Unsigned(points) = &input(2)?.data else { return Err("its zero point is no byte".into()) };
+            let Data::Unsigned(points) = &input(2)?.data else {
+                return Err("its zero point is no byte".into());
+            };
             let zero = f32::from(*points.first().ok_or("it has no zero point")?);
             let byte = |v: &f32| ((v / scale).round_ties_even() + zero).clamp(0.0, 255.0) as u8;
-            Ok(Value { dims: x.dims.clone(), data: Data::Unsigned(x.as_floats()?.iter().map(byte).collect()) })
+            Ok(Value {
+                dims: x.dims.clone(),
+                data: Data::Unsigned(x.as_floats()?.iter().map(byte).collect()),
+            })
         }
         "DequantizeLinear" => dequantize(input(0)?, input(1)?, input(2)?, int(node, "axis").unwrap_or(1)),
         other => Err(format!("the operator {other} is not one of ours")),
@@ -310,7 +359,9 @@ mod tests {
     #[test]
     fn the_error_function_is_that_of_the_tables() {
         // Abramowitz and Stegun, table 7.1.
-        for (x, expected) in [(0.0, 0.0), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3), (-1.0, -0.842_700_8)] {
+        for (x, expected) in
+            [(0.0, 0.0), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3), (-1.0, -0.842_700_8)]
+        {
             assert!((erf(x) - expected).abs() < 1e-6, "erf {x} is {}", erf(x));
         }
         assert_eq!((erf(9.0), erf(-9.0)), (1.0, -1.0));

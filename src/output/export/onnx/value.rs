@@ -44,7 +44,8 @@ impl Value {
         let wrong = |why: &str| format!("the constant `{name}` {why}");
         let dims: Option<Vec<usize>> = tensor.dims.iter().map(|d| usize::try_from(*d).ok()).collect();
         let dims = dims.ok_or_else(|| wrong("has a negative size"))?;
-        let count = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or_else(|| wrong("is too large"))?;
+        let count =
+            dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or_else(|| wrong("is too large"))?;
         let raw = tensor.raw_data.as_deref().unwrap_or(&[]);
         let (width, data) = match tensor.data_type.unwrap_or(0) {
             kind::FLOAT => {
