@@ -6,7 +6,7 @@
 SOURCE is the model folder, with quantization.json if it has one. The reference below is written from the formulas,
 not from obert's code; its step is the most that one rounded value can move a logit by going one step the other way:
 the greatest gradient of a logit by a rounded value, times the value's scale. Prints what it found as JSON, and
-complains if an export differs by more.
+complains if an export differs by more than one step in the mean, or two anywhere.
 """
 
 import json
@@ -120,7 +120,10 @@ def report(name, got, **more):
     found = {"what": name, "most": float(apart.max()), "mean": float(apart.mean()), "allowed": allowed, **more}
     found["size"] = float(torch.cat([e.abs().flatten() for e in expected]).max())
     print(json.dumps(found))
-    assert apart.max() <= allowed, f"{name}: logits are {apart.max()} apart, {allowed} is allowed"
+    # One value that is rounded the other way, where sums are of another order, makes others follow.
+    most = 2 * allowed if is_rounded else allowed
+    assert apart.max() <= most, f"{name}: logits are {apart.max()} apart, {most} is allowed"
+    assert apart.mean() <= allowed, f"{name}: logits are {apart.mean()} apart in the mean, {allowed} is allowed"
 
 
 if mode == "onnx":
