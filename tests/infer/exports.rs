@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use obert::infer::pack::random::Random;
+use obert::params::BertShape;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -302,6 +304,26 @@ fn a_damaged_folder_of_bitmasks_is_refused() {
 fn tensors_without(bytes: &[u8], lost: &str) -> Vec<u8> {
     let all = SafeTensors::deserialize(bytes).unwrap();
     safetensors::serialize(all.iter().filter(|(name, _)| *name != lost), None).unwrap()
+}
+
+/// At the shape of BERT-base the same holds for the command in docs/export.md.
+#[test]
+fn a_model_pruned_to_a_tenth_in_blocks_and_rounded_to_bytes_is_under_a_tenth_of_the_dense_one() {
+    let shape = BertShape {
+        vocab: 500,
+        hidden: 128,
+        layers: 4,
+        heads: 4,
+        intermediate: 512,
+        positions: 64,
+        types: 2,
+    };
+    let random = Random { shape, sparsity: 0.9, seed: 1 };
+    let dense: usize = random.table().iter().map(|p| 4 * p.count()).sum();
+    let packed = random.pack(true).unwrap().bytes().len();
+    assert!(10 * packed < dense, "{packed} of {dense} bytes");
+    let unpruned = Random { sparsity: 0.0, ..random }.pack(true).unwrap().bytes().len();
+    assert!(10 * unpruned > dense, "{unpruned} of {dense} bytes: the test would see any size");
 }
 
 /// The other programs: skipped where `OBERT_PYTHON` names no Python that has them.
