@@ -3,33 +3,77 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use tempfile::TempDir;
 
-use super::{FINE, fail, say};
-use crate::diag::{Diagnostic, Sources};
+use super::{FINE, USAGE, complain, fail, say};
+use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
-use crate::infer::pack::{self, Precision};
+use crate::infer::pack::Precision;
+use crate::infer::pack::random::Random;
+use crate::output::export::{self, Exported, Format, Request};
+use crate::output::figures::bytes;
+use crate::output::sizes::{Size, Sizes};
+use crate::params::builtin::{WELL_KNOWN, well_known};
 
 #[derive(Args, Debug)]
 pub struct PackArgs {
     /// A model folder
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// What the file is for
+    #[arg(value_name = "MODEL", required_unless_present = "shape", conflicts_with = "shape")]
+    model: Option<PathBuf>,
+    /// What it is for
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
     format: PackFormat,
-    /// Where it is written [default: the folder's name with the format's ending]
-    #[arg(long, short, value_name = "FILE")]
+    /// Where it is written: a file, or a folder [default: the model's name with the format's ending]
+    #[arg(long, short, value_name = "PATH")]
     out: Option<PathBuf>,
     /// What it computes with, for `--as engine` [default: int8 if it was trained for it, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
+    /// Round the encoder's weights of a model that was not trained for it, for `--as compressed-tensors`
+    #[arg(long)]
+    round_weights: bool,
+    /// Read what was written again and compare its weights and answers with the model's; on by default
+    #[arg(long, overrides_with = "no_verify")]
+    verify: bool,
+    /// Put it in place unread
+    #[arg(long)]
+    no_verify: bool,
+    /// Replace an export that is there already
+    #[arg(long)]
+    force: bool,
+    /// Write a model of random weights with the shape of a well-known one, pruned and rounded to 8 bits, to see its size
+    #[arg(long, value_name = "NAME")]
+    shape: Option<String>,
+    /// Which share of the random model's blocks of four weights is zero
+    #[arg(long, requires = "shape", value_name = "SHARE", default_value_t = 0.9)]
+    sparsity: f64,
 }
 
 /// A packed format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PackFormat {
-    /// For `obertc predict`, `obertc bench` and the library `obert::infer`
+    /// A file for `obertc predict`, `obertc bench` and the library `obert::infer`
     Engine,
+    /// A Hugging Face folder, with 32-bit floats
+    Dense,
+    /// A Hugging Face folder in INT8, for vLLM and transformers
+    CompressedTensors,
+    /// A folder with one bit for each weight of a pruned matrix, and the weights that are not zero
+    SparseBitmask,
+    /// A file for ONNX Runtime, quantized layers between QuantizeLinear and DequantizeLinear
+    Onnx,
+}
+
+impl From<PackFormat> for Format {
+    fn from(format: PackFormat) -> Format {
+        match format {
+            PackFormat::Engine => Format::Engine,
+            PackFormat::Dense => Format::Dense,
+            PackFormat::CompressedTensors => Format::CompressedTensors,
+            PackFormat::SparseBitmask => Format::SparseBitmask,
+            PackFormat::Onnx => Format::Onnx,
+        }
+    }
 }
 
 /// A precision by its name on the command line.
@@ -52,29 +96,103 @@ impl From<PrecisionName> for Precision {
 
 pub fn run(args: &PackArgs) -> i32 {
     let mut sources = Sources::new();
-    let packed = match args.format {
-        PackFormat::Engine => engine(args, &mut sources),
+    let format = Format::from(args.format);
+    if let Some(wrong) = without_effect(args, format) {
+        complain(&[wrong], &sources);
+        return USAGE;
+    }
+    let (model, _scratch) = match model(args) {
+        Ok(found) => found,
+        Err(diagnostic) => return fail(&[diagnostic], &sources),
     };
-    match packed {
-        Ok(summary) => {
-            say(&summary);
+    let name = args.shape.as_deref().map_or(model.as_path(), Path::new);
+    let out = args.out.clone().unwrap_or_else(|| named(name, format.ending()));
+    let request = Request {
+        model: &model,
+        format,
+        out: &out,
+        precision: args.precision.map(Precision::from),
+        round_weights: args.round_weights,
+        verify: !args.no_verify,
+        force: args.force,
+    };
+    match export::export(&request, &mut sources) {
+        Ok(exported) => {
+            complain(&exported.warnings, &sources);
+            say(&summary(&out, &exported));
             FINE
         }
         Err(diagnostics) => fail(&diagnostics, &sources),
     }
 }
 
-fn engine(args: &PackArgs, sources: &mut Sources) -> Result<String, Vec<Diagnostic>> {
-    let out = args.out.clone().unwrap_or_else(|| beside(&args.model, "obert-engine"));
-    let image = pack::pack(&args.model, args.precision.map(Precision::from), sources)?;
-    image.save(&out).map_err(|d| vec![d])?;
-    let size = std::fs::metadata(&out).map_or(0, |m| m.len());
-    Ok(format!(
-        "{}: {:.1} MiB; {}\n",
-        out.display(),
-        size as f64 / (1 << 20) as f64,
-        forms(image.directory())
-    ))
+/// The folder of the model; of a random one, which goes with the second value.
+fn model(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
+    let Some(name) = &args.shape else { return Ok((args.model.clone().unwrap_or_default(), None)) };
+    let refused = |what: String, help: String| Err(Diagnostic::unlocated(Code::FlagValue, what).help(help));
+    let Some(shape) = well_known(name) else {
+        return refused(
+            format!("`{name}` is no well-known model"),
+            format!("one of {}", WELL_KNOWN.join(", ")),
+        );
+    };
+    if !(0.0..1.0).contains(&args.sparsity) {
+        return refused(
+            format!("the sparsity {} is not within 0..1", args.sparsity),
+            "as `--sparsity 0.9`".into(),
+        );
+    }
+    let scratch = tempfile::tempdir().map_err(|e| {
+        Diagnostic::unlocated(Code::WriteFailed, format!("cannot make a temporary folder: {e}"))
+            .help("is there space, and may you write there?")
+    })?;
+    export::random::folder(&Random { shape, sparsity: args.sparsity, seed: 1 }, scratch.path())?;
+    Ok((scratch.path().to_owned(), Some(scratch)))
+}
+
+/// A flag for another format.
+fn without_effect(args: &PackArgs, format: Format) -> Option<Diagnostic> {
+    let flag = if args.precision.is_some() && format != Format::Engine {
+        "--precision"
+    } else if args.round_weights && format != Format::CompressedTensors {
+        "--round-weights"
+    } else {
+        return None;
+    };
+    let only = if flag == "--precision" { Format::Engine } else { Format::CompressedTensors };
+    let message = format!("`{flag}` has no effect on `--as {}`", format.name());
+    let help = format!("leave it away; it is for `--as {}`", only.name());
+    Some(Diagnostic::unlocated(Code::FlagHasNoEffect, message).help(help))
+}
+
+fn summary(out: &Path, exported: &Exported) -> String {
+    let Sizes { dense, counted, files, .. } = &exported.sizes;
+    let mut text = format!("{}\n", out.display());
+    if let Some(directory) = &exported.directory {
+        text.push_str(&format!("  {}\n", forms(directory)));
+    }
+    match &exported.verified {
+        Some(verified) => text.push_str(&format!("  verified: {verified}\n")),
+        None => text.push_str("  not verified\n"),
+    }
+    text.push_str(&format!("  {:<22}{:>10}{:>10}{:>12}{:>10}\n", "", "bytes", "zstd", "encoder", "zstd"));
+    let mut row = |name: &str, size: &Size| {
+        let or_dash = |n: Option<u64>| n.map_or("–".to_owned(), |n| bytes(n as usize));
+        text.push_str(&format!(
+            "  {name:<22}{:>10}{:>10}{:>12}{:>10}{}\n",
+            bytes(size.bytes as usize),
+            or_dash(size.zstd),
+            bytes(size.encoder_bytes as usize),
+            or_dash(size.encoder_zstd),
+            if size == dense { String::new() } else { format!("   {:.1}x smaller", size.ratio(dense)) },
+        ));
+    };
+    row("dense float32", dense);
+    row("counted", counted);
+    for file in files {
+        row(&file.format, &file.size);
+    }
+    text
 }
 
 /// How many layers have each form.
@@ -89,9 +207,9 @@ pub(super) fn forms(directory: &Directory) -> String {
     format!("linear layers: {}", parts.collect::<Vec<_>>().join(", "))
 }
 
-/// A file of the folder's name in the present folder.
-fn beside(model: &Path, ending: &str) -> PathBuf {
+/// The folder's name with an ending, in the present folder.
+fn named(model: &Path, ending: &str) -> PathBuf {
     let whole = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_owned());
     let name = whole.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());
-    PathBuf::from(format!("{name}.{ending}"))
+    PathBuf::from(format!("{name}{ending}"))
 }

@@ -234,6 +234,15 @@ codes! {
     PointWithoutSense = 987, "a point of a grid makes no sense";
     NotWritable = 988, "the best setting cannot be written back";
     LayersComeFirst = 989, "layers go before a model is pruned";
+
+    // 99: what leaves the house
+    ExportUnsupported = 990, "a model that a format cannot hold";
+    NotQuantized = 991, "a model has no scales";
+    ExportDiffers = 992, "an export does not say what its model says";
+    ExportNotReadable = 993, "an exported file contradicts itself";
+    ExportTooLarge = 994, "a model is too large for a format";
+    BitsWidened = 995, "a format has no weights of so few bits";
+    PartsLeftOut = 996, "a format has no place for some scales";
 }
 
 impl Code {

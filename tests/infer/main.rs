@@ -1,6 +1,7 @@
 //! The runtime: its kernels, its packed file, its forward pass and its commands. Needs no Burn.
 
 mod commands;
+mod exports;
 mod files;
 mod golden;
 mod products;

@@ -17,7 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "schedule", "params", "diag"]),
-    ("output", &["engine", "task", "method", "files", "plan", "schedule", "params", "diag"]),
+    ("output", &["infer", "engine", "task", "method", "files", "plan", "schedule", "params", "diag"]),
     (
         "cli",
         &[
@@ -37,6 +37,9 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("lower", &["check"]),
     ("tuning", &["check", "resolve", "syntax", "vocab"]),
 ];
+
+/// What leaves the house is made from files and asked through the runtime, without the engine.
+const IN_EXPORT: &[&str] = &["output", "infer", "files", "params", "diag"];
 
 /// The record of a run is made from its files, without the engine that wrote them.
 const IN_REPORT: &[&str] = &["output", "plan", "schedule", "diag"];
@@ -120,11 +123,34 @@ fn the_report_of_a_run_knows_its_files_and_not_the_engine() {
             assert!(IN_REPORT.contains(&imported), "{} imports `{imported}`", path.display());
         }
         for imported in after(&code, "crate::output::") {
-            assert!(["figures", "report"].contains(&imported), "{} imports `{imported}`", path.display());
+            assert!(
+                ["figures", "report", "sizes"].contains(&imported),
+                "{} imports `{imported}`",
+                path.display()
+            );
         }
         assert!(!code.contains("burn::") && !code.contains("feature = \"engine\""), "{}", path.display());
     }
     assert!(seen > 5, "{seen} files");
+}
+
+#[test]
+fn what_leaves_the_house_knows_the_runtime_and_not_the_engine() {
+    let mut seen = 0;
+    for (path, text) in sources() {
+        if path != Path::new("output/sizes.rs") && !path.starts_with("output/export") {
+            continue;
+        }
+        seen += 1;
+        let code = code(&text);
+        for imported in after(&code, "crate::") {
+            assert!(IN_EXPORT.contains(&imported), "{} imports `{imported}`", path.display());
+        }
+        for imported in after(&code, "crate::output::") {
+            assert!(["export", "sizes"].contains(&imported), "{} imports `{imported}`", path.display());
+        }
+    }
+    assert!(seen > 10, "{seen} files");
 }
 
 #[test]

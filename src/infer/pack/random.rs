@@ -69,7 +69,7 @@ impl Random {
     }
 
     /// Scales that fit activations of about unit size.
-    fn quantization(&self) -> Quantization {
+    pub fn quantization(&self) -> Quantization {
         let mut weights = BTreeMap::new();
         let mut activations = BTreeMap::new();
         let scale = |scale: f32, zero_point: i32| ActivationScale {

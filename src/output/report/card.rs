@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::origin;
 use super::overview::is_stand_in;
 use super::record::Record;
+use super::{origin, overview};
 use crate::output::figures::{bytes, count, metric, percent, place, title};
 use crate::schedule::ir::{Data, Model};
 
@@ -230,6 +230,9 @@ fn results(record: &Record) -> String {
             bytes(values * 4),
             bytes(nonzero * 4)
         ));
+    }
+    for [name, dense, packed] in overview::size_rows(record) {
+        text.push_str(&format!("| {name} | {dense} | {packed} |\n"));
     }
     text + "\n"
 }

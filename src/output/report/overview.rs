@@ -3,6 +3,7 @@
 use super::html::{escaped, table};
 use super::record::{Evaluated, Record, StageRecord, State};
 use crate::output::figures::{bytes, count, duration, metric, percent, title};
+use crate::output::sizes::Size;
 use crate::schedule::ir::Data;
 
 /// Name, state, and what the recipe says of itself.
@@ -168,9 +169,13 @@ pub fn dense_and_compressed(record: &Record) -> String {
         let masked: usize = pruned.iter().map(|l| l.count).sum();
         let left: usize = pruned.iter().map(|l| l.count - l.zeros).sum();
         rows.push(["Weights in pruned parameters".into(), count(masked), count(left)]);
-        let packed = nonzero * 4 + masked / 8;
-        rows.push(["Size, if a zero took one bit".into(), bytes(values * 4), bytes(packed)]);
+        // Without the weights at hand, from what the log says of them.
+        if record.sizes.is_none() {
+            let packed = nonzero * 4 + masked / 8;
+            rows.push(["Size, if a zero took one bit".into(), bytes(values * 4), bytes(packed)]);
+        }
     }
+    rows.extend(size_rows(record).into_iter().map(|[name, dense, packed]| [escaped(name), dense, packed]));
     if rows.is_empty() {
         return String::new();
     }
@@ -187,6 +192,21 @@ pub fn dense_and_compressed(record: &Record) -> String {
         ));
     }
     text
+}
+
+/// What the saved model takes: dense, counted, and in each file, with how many times as small that is. Nothing, if
+/// nothing is saved by it.
+pub fn size_rows(record: &Record) -> Vec<[String; 3]> {
+    let Some(sizes) = &record.sizes else { return Vec::new() };
+    let counted = ("Size, if a zero took one bit".to_owned(), sizes.counted);
+    let files = sizes.files.iter().map(|f| (format!("Size as {}", f.format), f.size));
+    let all = [counted].into_iter().filter(|(_, c)| c.bytes < sizes.dense.bytes).chain(files);
+    let row = |(name, size): (String, Size)| {
+        let dense = bytes(sizes.dense.bytes as usize);
+        let ratio = size.ratio(&sizes.dense);
+        [name, dense, format!("{} ({ratio:.1}x)", bytes(size.bytes as usize))]
+    };
+    all.map(row).collect()
 }
 
 /// By what the page was written. Of the folder only its name: where it stood is nobody's business.

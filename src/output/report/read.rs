@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::diag::{Code, Diagnostic};
+use crate::output::sizes;
 use crate::schedule::Schedule;
 
 use super::record::{
@@ -76,6 +77,10 @@ pub fn read(folder: &Path) -> Result<(Record, Vec<Diagnostic>), Diagnostic> {
         // Older runs that did not come to their end have none.
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => warnings.push(left_out(&schedule, &e.to_string())),
+    }
+    match sizes::of_folder(folder) {
+        Ok(sizes) => record.sizes = sizes,
+        Err(why) => warnings.push(left_out(&folder.join("model.safetensors"), &why.message)),
     }
     record.model_bytes = std::fs::metadata(folder.join("model.safetensors")).ok().map(|m| m.len());
     Ok((record, warnings))

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::sizes::Sizes;
 use crate::schedule::Schedule;
 use crate::schedule::ir::START;
 
@@ -38,6 +39,9 @@ pub struct Record {
     pub failure: Option<Failed>,
     /// Bytes of the saved weights, if there is a model in the folder.
     pub model_bytes: Option<u64>,
+    /// What the saved model takes in bytes, counted and in the files it was packed into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Sizes>,
     /// What was planned, if the folder says so.
     pub schedule: Option<Schedule>,
 }

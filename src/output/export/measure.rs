@@ -1,0 +1,143 @@
+//! What an export takes in bytes, as it is and compressed.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use prost::Message;
+
+use super::onnx::proto;
+use super::source::{Source, is_layer};
+use super::{Format, bitmask, compressed, tensors};
+use crate::diag::{Code, Diagnostic};
+use crate::infer::file::Opened;
+use crate::output::sizes::{Size, of_tensor};
+
+/// The level of zstd: its own default.
+const LEVEL: i32 = 3;
+
+/// Counts what comes out of the compressor.
+struct Counter {
+    encoder: zstd::stream::Encoder<'static, Sink>,
+}
+
+#[derive(Default)]
+struct Sink(u64);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Counter {
+    fn new() -> io::Result<Counter> {
+        Ok(Counter { encoder: zstd::stream::Encoder::new(Sink::default(), LEVEL)? })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.encoder.write_all(bytes)
+    }
+
+    fn end(self) -> io::Result<u64> {
+        Ok(self.encoder.finish()?.0)
+    }
+}
+
+/// Bytes that make a whole, by their names.
+pub fn pieces<'a>(all: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, [u8]>)>) -> io::Result<Size> {
+    let (mut whole, mut layers) = (Counter::new()?, Counter::new()?);
+    let mut size = Size::default();
+    for (name, bytes) in all {
+        size.bytes += bytes.len() as u64;
+        whole.add(&bytes)?;
+        if is_layer(name) {
+            size.encoder_bytes += bytes.len() as u64;
+            layers.add(&bytes)?;
+        }
+    }
+    size.zstd = Some(whole.end()?);
+    size.encoder_zstd = Some(layers.end()?);
+    Ok(size)
+}
+
+/// The model as 32-bit floats.
+///
+/// # Errors
+/// If the compressor fails.
+pub fn dense(source: &Source) -> Result<Size, Diagnostic> {
+    let bytes = |name: &str| source.seen(name).iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let all = source.table.iter().map(|p| (p.name.as_str(), bytes(&p.name).into()));
+    pieces(all).map_err(|e| failed(&source.path, &e))
+}
+
+/// The model as counted.
+pub fn counted(source: &Source) -> Size {
+    let mut size = Size::default();
+    for parameter in source.table.iter() {
+        let values = source.values(&parameter.name);
+        let scales = source.quantization.as_ref().and_then(|q| q.weights.get(&parameter.name));
+        let zeros = match source.rounded(&parameter.name) {
+            Some(rounded) => rounded.bytes.iter().filter(|b| **b == 0).count(),
+            None => values.iter().filter(|v| **v == 0.0).count(),
+        };
+        let rounded = scales.map(|s| (s.bits, s.scales.len()));
+        let bytes = of_tensor(values.len() as u64, zeros as u64, rounded, parameter.shape.len() == 2);
+        size.bytes += bytes;
+        if is_layer(&parameter.name) {
+            size.encoder_bytes += bytes;
+        }
+    }
+    size
+}
+
+/// The file or the folder of an export, as it lies on the disk.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn written(format: Format, path: &Path) -> Result<Size, Diagnostic> {
+    let io = |e: io::Error| failed(path, &e);
+    let (file, mut size) = match format {
+        Format::Engine => {
+            let directory = Opened::file(path)?.directory;
+            let bytes = std::fs::read(path).map_err(io)?;
+            let part = |offset: u64, length: u64| {
+                bytes.get(offset as usize..(offset + length) as usize).unwrap_or(&[])
+            };
+            let all = directory.sections.iter().filter(|(name, _)| *name != "tokenizer.json");
+            let all = all.map(|(name, s)| (name.as_str(), part(s.offset, s.length).into()));
+            (path.to_owned(), pieces(all).map_err(io)?)
+        }
+        Format::Onnx => {
+            let bytes = std::fs::read(path).map_err(io)?;
+            let model = proto::Model::decode(&bytes[..]).map_err(|e| io(io::Error::other(e)))?;
+            let graph = model.graph.unwrap_or_default();
+            let all = graph
+                .initializer
+                .iter()
+                .map(|t| (t.name.as_deref().unwrap_or(""), t.raw_data.as_deref().unwrap_or(&[]).into()));
+            (path.to_owned(), pieces(all).map_err(io)?)
+        }
+        Format::Dense | Format::CompressedTensors | Format::SparseBitmask => {
+            let name = if format == Format::SparseBitmask { bitmask::FILE } else { compressed::FILE };
+            let file = path.join(name);
+            let all = tensors::read(&file)?;
+            let all = all.iter().map(|(name, raw)| (name.as_str(), raw.bytes.as_slice().into()));
+            (file, pieces(all).map_err(io)?)
+        }
+    };
+    // Of the whole, the file as it lies there.
+    let bytes = std::fs::read(&file).map_err(io)?;
+    size.bytes = bytes.len() as u64;
+    size.zstd = Some(pieces([("", bytes.into())].into_iter()).map_err(io)?.zstd.unwrap_or(0));
+    Ok(size)
+}
+
+fn failed(path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot measure `{}`: {error}", path.display()))
+        .help("does the file still lie there?")
+}

@@ -1,0 +1,51 @@
+//! `--as onnx`: one file for ONNX Runtime and its kin.
+//!
+//! - [`proto`]: the messages of the file;
+//! - [`graph`]: a graph as it grows, and [`bert`]: a BERT with its head as one;
+//! - [`evaluate`]: what the file says, computed anew from its bytes, on tensors of [`value`].
+//!
+//! Rounded weights stand in the file as bytes with a `DequantizeLinear` behind them; rounded activations go
+//! through `QuantizeLinear` and `DequantizeLinear`. So a runtime sees which products it may do in bytes, and one that
+//! does not look computes the same in floats.
+
+pub mod bert;
+pub mod evaluate;
+pub mod graph;
+pub mod proto;
+pub mod value;
+
+use std::path::Path;
+
+use prost::Message;
+
+use super::source::Source;
+use crate::diag::{Code, Diagnostic};
+use crate::infer::file::layout::Head;
+
+/// No more fits into one message.
+const MOST: usize = i32::MAX as usize;
+
+/// The bytes of a model's file.
+///
+/// # Errors
+/// A model that is too large for one file.
+pub fn bytes(source: &Source, head: &Head, out: &Path) -> Result<Vec<u8>, Diagnostic> {
+    // Weights alone, before they are copied.
+    let weights = |name: &String| source.values(name).len() * if source.rounded_at(name) { 1 } else { 4 };
+    let least: usize = source.tensors.keys().map(weights).sum();
+    if least > MOST {
+        return Err(too_large(out, least));
+    }
+    let model = bert::model(source, head);
+    match model.encoded_len() {
+        size if size > MOST => Err(too_large(out, size)),
+        _ => Ok(model.encode_to_vec()),
+    }
+}
+
+fn too_large(out: &Path, size: usize) -> Diagnostic {
+    let gib = size as f64 / f64::from(1 << 30);
+    let message = format!("`{}` would take {gib:.1} GiB; an ONNX file holds at most 2", out.display());
+    Diagnostic::unlocated(Code::ExportTooLarge, message)
+        .help("quantize the model, or write it `--as engine` or `--as compressed-tensors`, which know no such limit")
+}

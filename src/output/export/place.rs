@@ -1,0 +1,126 @@
+//! From a place aside to the place that was asked for, only when everything is well.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::diag::{Code, Diagnostic};
+use crate::files;
+
+/// The names of files that belong to a model and are taken along.
+const COMPANIONS: &[&str] = &[
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+
+/// Something that is written aside.
+#[derive(Debug)]
+pub struct Aside {
+    folder: TempDir,
+    out: PathBuf,
+}
+
+impl Aside {
+    /// Begins to write what will stand at `out`.
+    ///
+    /// # Errors
+    /// A place that is taken, or where nothing can be written.
+    pub fn begin(out: &Path, force: bool) -> Result<Aside, Diagnostic> {
+        let taken = std::fs::symlink_metadata(out).is_ok();
+        let ours = out.is_file() || out.join(crate::output::sizes::FILE).is_file();
+        if taken && !(force && ours) {
+            let help = match (force, out.is_dir()) {
+                (false, _) => "give another place with `--out`, or `--force` to replace an export",
+                (true, true) => {
+                    "`--force` replaces an export, and this folder holds none; remove it, or give another"
+                }
+                (true, false) => "`--force` replaces files and exports; give another place with `--out`",
+            };
+            return Err(refused(out, "it is there already".into()).help(help));
+        }
+        let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent).map_err(|e| refused(out, e.to_string()))?;
+        let folder = tempfile::Builder::new().prefix(files::ASIDE).tempdir_in(parent);
+        let folder = folder.map_err(|e| refused(out, e.to_string()))?;
+        Ok(Aside { folder, out: out.to_owned() })
+    }
+
+    /// The folder aside.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file aside, for what is one file.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("file")
+    }
+
+    /// Copies the files that belong to a model beside its weights.
+    ///
+    /// # Errors
+    /// A file that cannot be copied.
+    pub fn take_along(&self, model: &Path) -> Result<(), Diagnostic> {
+        for name in COMPANIONS.iter().filter(|name| model.join(name).is_file()) {
+            self.copy(&model.join(name), name)?;
+        }
+        Ok(())
+    }
+
+    /// Copies one file.
+    ///
+    /// # Errors
+    /// A file that cannot be copied.
+    pub fn copy(&self, from: &Path, name: &str) -> Result<(), Diagnostic> {
+        let bytes = std::fs::read(from).map_err(|e| {
+            Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {e}", from.display()))
+                .help("may you read it?")
+        })?;
+        files::write_whole(&self.folder().join(name), &bytes)
+    }
+
+    /// Puts the file in place.
+    ///
+    /// # Errors
+    /// A file that cannot be renamed.
+    pub fn place_file(self) -> Result<(), Diagnostic> {
+        std::fs::rename(self.file(), &self.out).map_err(|e| refused(&self.out, e.to_string()))
+    }
+
+    /// Puts the folder in place.
+    ///
+    /// # Errors
+    /// A folder that cannot be renamed.
+    pub fn place_folder(self) -> Result<(), Diagnostic> {
+        let failed = |e: std::io::Error| refused(&self.out, e.to_string());
+        #[cfg(unix)]
+        {
+            // A temporary folder is its owner's only; the finished one is like any other.
+            use std::os::unix::fs::PermissionsExt;
+            let open = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(self.folder(), open).map_err(failed)?;
+        }
+        if !self.out.is_dir() {
+            return std::fs::rename(self.folder(), &self.out).map_err(failed);
+        }
+        // `begin` saw to it that what stands there is an export that shall be replaced. It goes aside first, and
+        // comes back if the new one cannot take its place.
+        let parent = self.folder().parent().unwrap_or(Path::new("."));
+        let old = tempfile::Builder::new().prefix(files::ASIDE).tempdir_in(parent).map_err(failed)?;
+        let kept = old.path().join("old");
+        std::fs::rename(&self.out, &kept).map_err(failed)?;
+        std::fs::rename(self.folder(), &self.out).map_err(|e| {
+            let _ = std::fs::rename(&kept, &self.out);
+            failed(e)
+        })
+    }
+}
+
+fn refused(out: &Path, why: String) -> Diagnostic {
+    Diagnostic::unlocated(Code::OutputNotUsable, format!("cannot write `{}`: {why}", out.display()))
+        .help("give another place with `--out`")
+}
