@@ -369,7 +369,6 @@ fn blocks_of_rows<S: Simd>(
     assert!(sums.len() >= rows.len() * width, "too few sums");
     let mut group = panel.groups.start;
     while group < panel.groups.end {
-        // Four sums hide the latency of the products on any machine.
         let many = (panel.groups.end - group).min(if S::GROUPS > 1 { S::GROUPS } else { 2 });
         let to = group - panel.groups.start;
         for row in rows.clone() {
@@ -377,10 +376,10 @@ fn blocks_of_rows<S: Simd>(
             // SAFETY: rows and groups were checked above, places when the matrix was made.
             unsafe {
                 match many {
-                    4 => along::<S, 4>(simd, matrix, row, panel, group, sums),
-                    3 => along::<S, 3>(simd, matrix, row, panel, group, sums),
-                    2 => along::<S, 2>(simd, matrix, row, panel, group, sums),
-                    _ => along::<S, 1>(simd, matrix, row, panel, group, sums),
+                    4 => along::<S, 4, 2>(simd, matrix, row, panel, group, sums),
+                    3 => along::<S, 3, 2>(simd, matrix, row, panel, group, sums),
+                    2 => along::<S, 2, 2>(simd, matrix, row, panel, group, sums),
+                    _ => along::<S, 1, 4>(simd, matrix, row, panel, group, sums),
                 }
             }
         }
@@ -388,9 +387,10 @@ fn blocks_of_rows<S: Simd>(
     }
 }
 
-/// One sparse row with `T` groups.
+/// One sparse row with `T` groups. `U` blocks are multiplied into sums of their own, so that no product waits
+/// for the one before it.
 #[inline(always)]
-unsafe fn along<S: Simd, const T: usize>(
+unsafe fn along<S: Simd, const T: usize, const U: usize>(
     simd: S,
     matrix: Blocks<'_>,
     row: usize,
@@ -398,17 +398,45 @@ unsafe fn along<S: Simd, const T: usize>(
     group: usize,
     sums: &mut [Ints],
 ) {
-    let mut acc = [simd.splat_int(0); T];
+    let mut acc = [[simd.splat_int(0); T]; U];
     let (from, to) = (matrix.pointers[row] as usize, matrix.pointers[row + 1] as usize);
     let first = panel.steps.as_ptr().wrapping_add(group);
-    for (place, word) in matrix.places[from..to].iter().zip(&matrix.words[from..to]) {
-        let step = first.wrapping_add(usize::from(*place).wrapping_mul(panel.width));
-        for t in 0..T {
-            // SAFETY: the place was checked when the matrix was made, the group by the caller.
-            acc[t] = unsafe { OfBytes::add(simd, acc[t], step.wrapping_add(t), *word) };
+    // Pointers and wrapping arithmetic: a slice costs a row of twenty blocks as much as two of them.
+    let mut places = matrix.places.as_ptr().wrapping_add(from);
+    let mut words = matrix.words.as_ptr().wrapping_add(from);
+    let mut left = to.wrapping_sub(from);
+    // SAFETY: pointers rise and end at the last block, and places lie inside, as was checked when the matrix
+    // was made; the group was checked by the caller. So below.
+    let step = |place: *const u16| unsafe {
+        first.wrapping_add(usize::from(place.read_unaligned()).wrapping_mul(panel.width))
+    };
+    while left >= U {
+        for u in 0..U {
+            unsafe {
+                let (step, word) = (step(places.wrapping_add(u)), words.wrapping_add(u).read_unaligned());
+                for t in 0..T {
+                    acc[u][t] = OfBytes::add(simd, acc[u][t], step.wrapping_add(t), word);
+                }
+            }
         }
+        (places, words) = (places.wrapping_add(U), words.wrapping_add(U));
+        left = left.wrapping_sub(U);
     }
-    for (acc, sum) in acc.iter().zip(sums) {
-        simd.store_int(*acc, sum);
+    while left > 0 {
+        unsafe {
+            let (step, word) = (step(places), words.read_unaligned());
+            for t in 0..T {
+                acc[0][t] = OfBytes::add(simd, acc[0][t], step.wrapping_add(t), word);
+            }
+        }
+        (places, words) = (places.wrapping_add(1), words.wrapping_add(1));
+        left = left.wrapping_sub(1);
+    }
+    for (t, sum) in sums.iter_mut().enumerate().take(T) {
+        let mut total = acc[0][t];
+        for other in &acc[1..] {
+            total = simd.add_int(total, other[t]);
+        }
+        simd.store_int(total, sum);
     }
 }

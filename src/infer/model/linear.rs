@@ -21,6 +21,31 @@ pub struct Linear {
     pub bias: Stored<f32>,
     /// How its input becomes bytes; `None` for weights that are floats.
     pub input: Option<Rounding>,
+    /// For an input of fixed scale: an output is `factor · sum + offset`.
+    pub folded: Option<Folded>,
+}
+
+/// The scales of weights and input, the zero point and the bias of each row, in two numbers.
+#[derive(Clone, Debug)]
+pub struct Folded {
+    factors: Vec<f32>,
+    offsets: Vec<f32>,
+}
+
+impl Folded {
+    /// `None` unless the input's scale is fixed.
+    pub fn of(weights: &Weights, bias: &[f32], input: Option<Rounding>) -> Option<Folded> {
+        let (Weights::Dense(_, scales) | Weights::Blocks { scales, .. }) = weights else { return None };
+        let Some(Rounding::Fixed(affine)) = input else { return None };
+        let factor = |scale: &f32| f64::from(*scale) * f64::from(affine.scale);
+        let factors: Vec<f64> = scales.scales.iter().map(factor).collect();
+        let rows = factors.iter().zip(scales.sums.iter()).zip(bias);
+        let offsets = rows.map(|((factor, sum), bias)| {
+            let moved = f64::from(affine.zero) * f64::from(*sum);
+            (f64::from(*bias) - factor * moved) as f32
+        });
+        Some(Folded { offsets: offsets.collect(), factors: factors.iter().map(|f| *f as f32).collect() })
+    }
 }
 
 /// Weights in one of the forms.
@@ -166,9 +191,14 @@ impl Linear {
                     for (i, value) in values.iter_mut().enumerate().take(count) {
                         let row = first + i;
                         let bias = simd.splat(bias[row]);
-                        *value = match scales {
-                            None => simd.add(simd.load(&sums.floats[row * width + group]), bias),
-                            Some(scales) => {
+                        *value = match (scales, &self.folded) {
+                            (None, _) => simd.add(simd.load(&sums.floats[row * width + group]), bias),
+                            (_, Some(folded)) => {
+                                let sum = simd.to_float(simd.load_int(&sums.ints[row * width + group]));
+                                let offset = simd.splat(folded.offsets[chunk.start + row]);
+                                simd.fma(sum, simd.splat(folded.factors[chunk.start + row]), offset)
+                            }
+                            (Some(scales), None) => {
                                 let token = &tile.scales[groups.start + group];
                                 let sum = simd.load_int(&sums.ints[row * width + group]);
                                 let sum = simd.mul(simd.to_float(sum), simd.load(&token.scale));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::linear::{Linear, Scales, Weights};
+use super::linear::{Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
@@ -251,7 +251,9 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
     if (entry.form == Form::Floats) != input.is_none() {
         return Err(wrong("mixes floats and bytes".into()));
     }
-    Ok(Linear { rows, columns, weights, bias: file.array(&part("bias"), Some(rows))?, input })
+    let bias: Stored<f32> = file.array(&part("bias"), Some(rows))?;
+    let folded = Folded::of(&weights, &bias, input);
+    Ok(Linear { rows, columns, weights, bias, input, folded })
 }
 
 fn operands(file: &Opened, layer: usize, stored: layout::Operands) -> Result<Operands, Diagnostic> {
