@@ -16,29 +16,37 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use obert::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, dense, sparse};
+use obert::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse};
 use obert::infer::simd::{Floats, Ints, Isa, Quads, Simd, Work};
 
 /// Groups of sixteen tokens in a tile, and rows that are finished together, as in a model.
 const TILE: usize = 4;
 const ROWS: usize = 12;
+/// The same where they go through several strips of inputs.
+const STRIP_ROWS: usize = 192;
 
 fn main() {
     let isa = Isa::best();
     println!("{}, one thread", isa.name());
+    let mut sums = vec![Ints::default(); STRIP_ROWS * TILE];
     let roof = {
-        const MANY: usize = 16 * ROWS;
+        // So often that the call does not count.
+        const TIMES: usize = 50;
+        const MANY: usize = 4 * ROWS;
         let words = vec![[1i8; 4]; 64 * MANY];
         let panel = vec![Quads::default(); 64 * TILE];
-        let dense =
-            rate(64 * MANY * TILE, || isa.run(Bytes { words: &words, steps: 64, panel: &panel, tiles: 1 }));
-        let matrix = Matrix::random(4 * ROWS, 64, 0.3);
-        let count = matrix.words.len() * TILE;
-        let sparse = rate(count, || isa.run(Sparse { matrix: &matrix, panel: &panel, tiles: 1 }));
+        let dense = rate(TIMES * 64 * MANY * TILE, || {
+            isa.run(Bytes { words: &words, steps: 64, panel: &panel, tiles: TIMES })
+        });
+        let matrix = Matrix::random(MANY, 64, 0.3);
+        let (count, blocks) = (TIMES * matrix.words.len() * TILE, matrix.blocks());
+        let sparse = rate(count, || {
+            isa.run(Sparse { matrix: &matrix, blocks, panel: &panel, tiles: TIMES, sums: &mut sums })
+        });
         let floats = vec![Floats::default(); 64 * TILE];
         let weights = vec![1.0f32; 64 * MANY];
-        let float = rate(64 * MANY * TILE, || {
-            isa.run(Float { weights: &weights, steps: 64, panel: &floats, tiles: 1 });
+        let float = rate(TIMES * 64 * MANY * TILE, || {
+            isa.run(Float { weights: &weights, steps: 64, panel: &floats, tiles: TIMES });
         });
         println!(
             "roofs, 10⁹ products/s: dense int8 {:.2}, sparse int8 {:.2}, float32 {:.2}",
@@ -84,7 +92,10 @@ fn main() {
             show("dense int8", seconds, products / 4, float);
             for zeros in [0.8, 0.9, 0.95] {
                 let matrix = Matrix::random(outputs, steps, 1.0 - zeros);
-                let seconds = median(|| isa.run(Sparse { matrix: &matrix, panel: &panel, tiles }));
+                let blocks = matrix.blocks();
+                let seconds = median(|| {
+                    isa.run(Sparse { matrix: &matrix, blocks, panel: &panel, tiles, sums: &mut sums })
+                });
                 let name = format!("{:.0}% sparse int8", zeros * 100.0);
                 show(&name, seconds, matrix.words.len() * TILE * tiles, float);
             }
@@ -120,6 +131,7 @@ struct Matrix {
     places: Vec<u16>,
     words: Vec<[i8; 4]>,
     steps: usize,
+    strips: Strips,
 }
 
 impl Matrix {
@@ -131,7 +143,8 @@ impl Matrix {
             state ^= state << 17;
             state
         };
-        let mut matrix = Matrix { pointers: vec![0], places: Vec::new(), words: Vec::new(), steps };
+        let (pointers, strips) = (vec![0], Strips::default());
+        let mut matrix = Matrix { pointers, places: Vec::new(), words: Vec::new(), steps, strips };
         for _ in 0..rows {
             for step in 0..steps {
                 if ((draw() >> 11) as f64) < kept * (1u64 << 53) as f64 {
@@ -141,14 +154,21 @@ impl Matrix {
             }
             matrix.pointers.push(matrix.places.len() as u32);
         }
+        matrix.strips = Strips::of(&matrix.blocks());
         matrix
+    }
+
+    fn blocks(&self) -> Blocks<'_> {
+        Blocks::new(&self.pointers, &self.places, &self.words, self.steps).expect("made above")
     }
 }
 
 struct Sparse<'a> {
     matrix: &'a Matrix,
+    blocks: Blocks<'a>,
     panel: &'a [Quads],
     tiles: usize,
+    sums: &'a mut [Ints],
 }
 
 impl Work for Sparse<'_> {
@@ -156,14 +176,13 @@ impl Work for Sparse<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Matrix { pointers, places, words, steps } = self.matrix;
-        let blocks = Blocks::new(pointers, places, words, *steps).expect("made above");
-        let mut sums = [Ints::default(); ROWS * TILE];
-        for tile in self.panel.chunks(steps * TILE).take(self.tiles) {
+        let (Matrix { steps, strips, .. }, blocks) = (self.matrix, self.blocks);
+        let together = if strips.count() > 1 { STRIP_ROWS } else { ROWS };
+        for tile in self.panel.chunks(steps * TILE).cycle().take(self.tiles) {
             let panel = Panel { steps: tile, width: TILE, groups: 0..TILE };
-            for row in (0..blocks.rows()).step_by(ROWS) {
-                sparse(simd, blocks, row..(row + ROWS).min(blocks.rows()), &panel, &mut sums);
-                black_box(&mut sums);
+            for row in (0..blocks.rows()).step_by(together) {
+                sparse(simd, blocks, strips, row..(row + together).min(blocks.rows()), &panel, self.sums);
+                black_box(&mut *self.sums);
             }
         }
     }
@@ -184,7 +203,7 @@ impl Work for Bytes<'_> {
         let mut sums = [Ints::default(); ROWS * TILE];
         let matrix = Dense { weights: self.words, row: self.steps, step: 1, steps: self.steps };
         let rows = self.words.len() / self.steps;
-        for tile in self.panel.chunks(self.steps * TILE).take(self.tiles) {
+        for tile in self.panel.chunks(self.steps * TILE).cycle().take(self.tiles) {
             let panel = Panel { steps: tile, width: TILE, groups: 0..TILE };
             for row in (0..rows).step_by(ROWS) {
                 dense::<S, OfBytes>(simd, matrix, row..(row + ROWS).min(rows), &panel, &mut sums);
@@ -209,7 +228,7 @@ impl Work for Float<'_> {
         let mut sums = [Floats::default(); ROWS * TILE];
         let matrix = Dense { weights: self.weights, row: self.steps, step: 1, steps: self.steps };
         let rows = self.weights.len() / self.steps;
-        for tile in self.panel.chunks(self.steps * TILE).take(self.tiles) {
+        for tile in self.panel.chunks(self.steps * TILE).cycle().take(self.tiles) {
             let panel = Panel { steps: tile, width: TILE, groups: 0..TILE };
             for row in (0..rows).step_by(ROWS) {
                 dense::<S, OfFloats>(simd, matrix, row..(row + ROWS).min(rows), &panel, &mut sums);

@@ -12,7 +12,7 @@ use crate::task::classification::Classification;
 use crate::task::question_answering::QuestionAnswering;
 
 /// How long each of the two models runs.
-const EACH: Duration = Duration::from_millis(300);
+const EACH: Duration = Duration::from_millis(150);
 /// Longer sequences are cut: speed is measured, and nobody waits for it.
 const LONGEST: usize = 128;
 /// Sequences that are run together.

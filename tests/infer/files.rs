@@ -3,6 +3,7 @@
 use obert::infer::file::layout::{Directory, HEADER, Header, hash};
 use obert::infer::{Limits, Model, Precision, Sequence, Session, pack};
 use proptest::prelude::*;
+use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
 use super::golden::golden;
@@ -27,8 +28,8 @@ fn directory_at() -> usize {
 }
 
 /// The file with another directory, and all checksums right.
-fn with_directory(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-    let mut value: serde_json::Value = serde_json::from_slice(&packed()[directory_at()..]).unwrap();
+fn with_directory(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut value: Value = serde_json::from_slice(&packed()[directory_at()..]).unwrap();
     change(&mut value);
     with_text(&packed()[..directory_at()], value.to_string().into_bytes())
 }
@@ -54,7 +55,7 @@ struct Change {
 
 #[derive(Clone, Debug)]
 enum To {
-    Value(serde_json::Value),
+    Value(Value),
     /// Gone, if it is a part of an object or an array.
     Nothing,
     /// Another part of the same object or array.
@@ -65,7 +66,7 @@ enum To {
 
 fn change() -> impl Strategy<Value = Change> {
     let value = prop_oneof![
-        Just(serde_json::Value::Null),
+        Just(Value::Null),
         any::<bool>().prop_map(Into::into),
         any::<i64>().prop_map(Into::into),
         (0u64..300).prop_map(Into::into),
@@ -87,43 +88,45 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 impl Change {
-    fn apply(&self, directory: &mut serde_json::Value) {
-        let mut value = directory;
-        for (depth, step) in self.way.iter().enumerate() {
-            let last = depth + 1 == self.way.len();
-            match value {
-                serde_json::Value::Object(map) if !map.is_empty() => {
-                    let name = map.keys().nth(step.index(map.len())).unwrap().clone();
-                    if last && matches!(self.to, To::Nothing) {
-                        map.remove(&name);
-                        return;
-                    }
-                    if let (true, To::Neighbour(which)) = (last, &self.to) {
-                        let other = map.values().nth(which.index(map.len())).unwrap().clone();
-                        map.insert(name, other);
-                        return;
-                    }
-                    value = map.get_mut(&name).unwrap();
-                }
-                serde_json::Value::Array(list) if !list.is_empty() => {
-                    let at = step.index(list.len());
-                    match (last, &self.to) {
-                        (true, To::Nothing) => {
-                            list.remove(at);
-                            return;
-                        }
-                        (true, To::Twice) => {
-                            list.insert(at, list[at].clone());
-                            return;
-                        }
-                        _ => value = &mut list[at],
-                    }
-                }
-                _ => break,
+    fn apply(&self, directory: &mut Value) {
+        self.go(directory, &self.way);
+    }
+
+    fn go(&self, value: &mut Value, way: &[prop::sample::Index]) {
+        let part = match value {
+            Value::Object(map) => map.len(),
+            Value::Array(list) => list.len(),
+            _ => 0,
+        };
+        let Some((step, rest)) = way.split_first().filter(|_| part > 0) else {
+            if let To::Value(to) = &self.to {
+                *value = to.clone();
             }
-        }
-        if let To::Value(to) = &self.to {
-            *value = to.clone();
+            return;
+        };
+        let (at, last) = (step.index(part), rest.is_empty());
+        match value {
+            Value::Object(map) => {
+                let name = map.keys().nth(at).unwrap().clone();
+                match &self.to {
+                    To::Nothing if last => {
+                        map.remove(&name);
+                    }
+                    To::Neighbour(which) if last => {
+                        let other = map.values().nth(which.index(part)).unwrap().clone();
+                        map.insert(name, other);
+                    }
+                    _ => self.go(&mut map[&name], rest),
+                }
+            }
+            Value::Array(list) => match &self.to {
+                To::Nothing if last => {
+                    list.remove(at);
+                }
+                To::Twice if last => list.insert(at, list[at].clone()),
+                _ => self.go(&mut list[at], rest),
+            },
+            _ => {}
         }
     }
 }
@@ -154,7 +157,7 @@ fn foreign_and_truncated_files_are_refused_by_name() {
 
 #[test]
 fn directories_that_lie_are_refused() {
-    let section = |name: &'static str, field: &'static str, value: serde_json::Value| {
+    let section = |name: &'static str, field: &'static str, value: Value| {
         refused(&with_directory(|d| d["sections"][name][field] = value))
     };
     let query = "bert.encoder.layer.0.attention.self.query";
@@ -242,7 +245,7 @@ proptest! {
         // A section's bytes changed, and its checksum with them.
         let mut bytes = packed().to_vec();
         let directory = directory_at();
-        let mut value: serde_json::Value = serde_json::from_slice(&bytes[directory..]).unwrap();
+        let mut value: Value = serde_json::from_slice(&bytes[directory..]).unwrap();
         let sections = value["sections"].as_object_mut().unwrap();
         let count = sections.len();
         let section = sections.values_mut().nth(which % count).unwrap();
@@ -264,16 +267,16 @@ proptest! {
 }
 
 /// Sets the number that stands at some place in the order of the text.
-fn set_number(value: &mut serde_json::Value, left: &mut usize, number: i64) {
+fn set_number(value: &mut Value, left: &mut usize, number: i64) {
     match value {
-        serde_json::Value::Number(_) => {
+        Value::Number(_) => {
             if *left == 0 {
                 *value = number.into();
             }
             *left = left.wrapping_sub(1);
         }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| set_number(v, left, number)),
-        serde_json::Value::Object(map) => map.values_mut().for_each(|v| set_number(v, left, number)),
+        Value::Array(list) => list.iter_mut().for_each(|v| set_number(v, left, number)),
+        Value::Object(map) => map.values_mut().for_each(|v| set_number(v, left, number)),
         _ => {}
     }
 }

@@ -321,7 +321,57 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// The product of sparse rows with a panel: `sums[row][group]`.
+/// Where the blocks of each row begin in strips of the panel. Rows of many inputs are multiplied strip by
+/// strip, many rows at a time, so that a strip's activations stay in the nearest cache.
+#[derive(Clone, Debug, Default)]
+pub struct Strips {
+    /// `[strips - 1][rows]`: the first block of the row that lies in a strip behind the first one.
+    cuts: Vec<u32>,
+    /// Rows.
+    rows: usize,
+}
+
+/// Steps in a strip: 48 KiB of 64 tokens.
+const STRIP: usize = 192;
+
+impl Strips {
+    /// Strips for a matrix; a single one if it has few inputs, or blocks of a row are out of order.
+    pub fn of(matrix: &Blocks<'_>) -> Strips {
+        let rows = matrix.rows();
+        let row = |r: usize| matrix.pointers[r] as usize..matrix.pointers[r + 1] as usize;
+        let count = matrix.steps.div_ceil(STRIP);
+        let mut cuts = Vec::new();
+        if count > 1 && (0..rows).all(|r| matrix.places[row(r)].is_sorted()) {
+            for strip in 1..count {
+                let before = |place: &u16| usize::from(*place) < strip * STRIP;
+                let cut = |r: usize| row(r).start + matrix.places[row(r)].partition_point(before);
+                cuts.extend((0..rows).map(|r| cut(r) as u32));
+            }
+        }
+        Strips { cuts, rows }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        1 + self.cuts.len() / self.rows.max(1)
+    }
+
+    /// The blocks of a row in a strip.
+    #[inline(always)]
+    fn part(&self, matrix: &Blocks<'_>, strip: usize, row: usize) -> (usize, usize) {
+        let from = match strip {
+            0 => matrix.pointers[row],
+            _ => self.cuts[(strip - 1) * self.rows + row],
+        };
+        let to = match (strip + 1) * self.rows <= self.cuts.len() {
+            true => self.cuts[strip * self.rows + row],
+            false => matrix.pointers[row + 1],
+        };
+        (from as usize, to as usize)
+    }
+}
+
+/// The product of sparse rows with a panel: `sums[row][group]`. The strips are those of the matrix.
 ///
 /// # Panics
 /// If a row or a group lies outside what was given.
@@ -329,15 +379,17 @@ impl<'a> Blocks<'a> {
 pub fn sparse<S: Simd>(
     simd: S,
     matrix: Blocks<'_>,
+    strips: &Strips,
     rows: Range<usize>,
     panel: &Panel<'_, Quads>,
     sums: &mut [Ints],
 ) {
-    simd.apart(SparseRows { matrix, rows, panel, sums });
+    simd.apart(SparseRows { matrix, strips, rows, panel, sums });
 }
 
 struct SparseRows<'a> {
     matrix: Blocks<'a>,
+    strips: &'a Strips,
     rows: Range<usize>,
     panel: &'a Panel<'a, Quads>,
     sums: &'a mut [Ints],
@@ -348,7 +400,7 @@ impl Work for SparseRows<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        blocks_of_rows(simd, self.matrix, self.rows, self.panel, self.sums);
+        blocks_of_rows(simd, self.matrix, self.strips, self.rows, self.panel, self.sums);
     }
 }
 
@@ -356,6 +408,7 @@ impl Work for SparseRows<'_> {
 fn blocks_of_rows<S: Simd>(
     simd: S,
     matrix: Blocks<'_>,
+    strips: &Strips,
     rows: Range<usize>,
     panel: &Panel<'_, Quads>,
     sums: &mut [Ints],
@@ -366,20 +419,24 @@ fn blocks_of_rows<S: Simd>(
     }
     panel.check(matrix.steps);
     assert!(rows.end <= matrix.rows(), "a row lies outside the matrix");
+    assert!(strips.cuts.is_empty() || strips.rows == matrix.rows(), "strips of another matrix");
     assert!(sums.len() >= rows.len() * width, "too few sums");
     let mut group = panel.groups.start;
     while group < panel.groups.end {
         let many = (panel.groups.end - group).min(if S::GROUPS > 1 { S::GROUPS } else { 2 });
         let to = group - panel.groups.start;
-        for row in rows.clone() {
-            let sums = &mut sums[(row - rows.start) * width + to..];
-            // SAFETY: rows and groups were checked above, places when the matrix was made.
-            unsafe {
-                match many {
-                    4 => along::<S, 4, 2>(simd, matrix, row, panel, group, sums),
-                    3 => along::<S, 3, 2>(simd, matrix, row, panel, group, sums),
-                    2 => along::<S, 2, 2>(simd, matrix, row, panel, group, sums),
-                    _ => along::<S, 1, 4>(simd, matrix, row, panel, group, sums),
+        for strip in 0..strips.count() {
+            for row in rows.clone() {
+                let sums = &mut sums[(row - rows.start) * width + to..];
+                let part = strips.part(&matrix, strip, row);
+                // SAFETY: rows and groups were checked above, places when the matrix was made.
+                unsafe {
+                    match many {
+                        4 => along::<S, 4, 2>(simd, matrix, part, panel, group, strip > 0, sums),
+                        3 => along::<S, 3, 2>(simd, matrix, part, panel, group, strip > 0, sums),
+                        2 => along::<S, 2, 2>(simd, matrix, part, panel, group, strip > 0, sums),
+                        _ => along::<S, 1, 4>(simd, matrix, part, panel, group, strip > 0, sums),
+                    }
                 }
             }
         }
@@ -393,13 +450,19 @@ fn blocks_of_rows<S: Simd>(
 unsafe fn along<S: Simd, const T: usize, const U: usize>(
     simd: S,
     matrix: Blocks<'_>,
-    row: usize,
+    (from, to): (usize, usize),
     panel: &Panel<'_, Quads>,
     group: usize,
+    go_on: bool,
     sums: &mut [Ints],
 ) {
     let mut acc = [[simd.splat_int(0); T]; U];
-    let (from, to) = (matrix.pointers[row] as usize, matrix.pointers[row + 1] as usize);
+    let sums = &mut sums[..T];
+    if go_on {
+        for t in 0..T {
+            acc[0][t] = simd.load_int(&sums[t]);
+        }
+    }
     let first = panel.steps.as_ptr().wrapping_add(group);
     // Pointers and wrapping arithmetic: a slice costs a row of twenty blocks as much as two of them.
     let mut places = matrix.places.as_ptr().wrapping_add(from);
@@ -432,7 +495,7 @@ unsafe fn along<S: Simd, const T: usize, const U: usize>(
         (places, words) = (places.wrapping_add(1), words.wrapping_add(1));
         left = left.wrapping_sub(1);
     }
-    for (t, sum) in sums.iter_mut().enumerate().take(T) {
+    for (t, sum) in sums.iter_mut().enumerate() {
         let mut total = acc[0][t];
         for other in &acc[1..] {
             total = simd.add_int(total, other[t]);

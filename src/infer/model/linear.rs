@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::infer::file::Stored;
 use crate::infer::kernel::affine::{Affine, Rounder, Rounding, TokenScale};
 use crate::infer::kernel::curves::{gelu, gelu_for_bytes};
-use crate::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, dense, sparse};
+use crate::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse};
 use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};
 
 /// A linear layer.
@@ -63,6 +63,8 @@ pub enum Weights {
         places: Stored<u16>,
         /// The words.
         words: Stored<[i8; 4]>,
+        /// Strips of its inputs.
+        strips: Strips,
         /// Their scales.
         scales: Scales,
     },
@@ -106,11 +108,16 @@ pub struct Sums {
 
 /// Rows finished together: a multiple of four outputs, and of the six rows of a tile.
 const CHUNK: usize = 12;
+/// The same where each of them goes through several strips of inputs.
+const STRIP_CHUNK: usize = 192;
 
 impl Default for Sums {
     fn default() -> Self {
-        let count = CHUNK * super::arrange::WIDEST;
-        Sums { ints: vec![Ints::default(); count], floats: vec![Floats::default(); count] }
+        let widest = super::arrange::WIDEST;
+        Sums {
+            ints: vec![Ints::default(); STRIP_CHUNK * widest],
+            floats: vec![Floats::default(); CHUNK * widest],
+        }
     }
 }
 
@@ -159,8 +166,12 @@ impl Linear {
         finish: &mut impl Finish,
     ) {
         let width = groups.len();
-        for start in rows.clone().step_by(CHUNK) {
-            let chunk = start..(start + CHUNK).min(rows.end);
+        let together = match &self.weights {
+            Weights::Blocks { strips, .. } if strips.count() > 1 => STRIP_CHUNK,
+            _ => CHUNK,
+        };
+        for start in rows.clone().step_by(together) {
+            let chunk = start..(start + together).min(rows.end);
             let scales = match &self.weights {
                 Weights::Floats(weights) => {
                     let matrix = Dense { weights, row: self.columns, step: 1, steps: self.columns };
@@ -175,11 +186,11 @@ impl Linear {
                     dense::<S, OfBytes>(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
-                Weights::Blocks { pointers, places, words, scales } => {
+                Weights::Blocks { pointers, places, words, strips, scales } => {
                     let steps = self.columns.div_ceil(4);
                     let matrix = Blocks::checked(pointers, places, words, steps);
                     let panel = Panel { steps: tile.bytes, width: tile.width, groups: groups.clone() };
-                    sparse(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
+                    sparse(simd, matrix, strips, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
             };

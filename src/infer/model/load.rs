@@ -8,7 +8,7 @@ use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::affine::{Affine, Rounding};
 use crate::infer::kernel::attention::Operands;
-use crate::infer::kernel::product::Blocks;
+use crate::infer::kernel::product::{Blocks, Strips};
 use crate::params::BertConfig;
 
 /// A model, ready to run.
@@ -237,8 +237,8 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
             let pointers: Stored<u32> = file.array(&part("pointers"), Some(rows + 1))?;
             let places: Stored<u16> = file.array(&part("places"), None)?;
             let words: Stored<[i8; 4]> = file.array(&part("words"), None)?;
-            Blocks::new(&pointers, &places, &words, steps).map_err(wrong)?;
-            Weights::Blocks { pointers, places, words, scales: scales()? }
+            let strips = Strips::of(&Blocks::new(&pointers, &places, &words, steps).map_err(wrong)?);
+            Weights::Blocks { pointers, places, words, strips, scales: scales()? }
         }
     };
     let input = match entry.input {
