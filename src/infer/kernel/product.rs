@@ -468,15 +468,14 @@ unsafe fn along<S: Simd, const T: usize, const U: usize>(
     let mut places = matrix.places.as_ptr().wrapping_add(from);
     let mut words = matrix.words.as_ptr().wrapping_add(from);
     let mut left = to.wrapping_sub(from);
-    // SAFETY: pointers rise and end at the last block, and places lie inside, as was checked when the matrix
-    // was made; the group was checked by the caller. So below.
-    let step = |place: *const u16| unsafe {
-        first.wrapping_add(usize::from(place.read_unaligned()).wrapping_mul(panel.width))
-    };
+    // SAFETY of both loops: pointers rise and end at the last block, and places lie inside, as was checked
+    // when the matrix was made; the group was checked by the caller.
     while left >= U {
         for u in 0..U {
             unsafe {
-                let (step, word) = (step(places.wrapping_add(u)), words.wrapping_add(u).read_unaligned());
+                let place = usize::from(places.wrapping_add(u).read_unaligned());
+                let step = first.wrapping_add(place.wrapping_mul(panel.width));
+                let word = words.wrapping_add(u).read_unaligned();
                 for t in 0..T {
                     acc[u][t] = OfBytes::add(simd, acc[u][t], step.wrapping_add(t), word);
                 }
@@ -487,7 +486,8 @@ unsafe fn along<S: Simd, const T: usize, const U: usize>(
     }
     while left > 0 {
         unsafe {
-            let (step, word) = (step(places), words.read_unaligned());
+            let step = first.wrapping_add(usize::from(places.read_unaligned()).wrapping_mul(panel.width));
+            let word = words.read_unaligned();
             for t in 0..T {
                 acc[0][t] = OfBytes::add(simd, acc[0][t], step.wrapping_add(t), word);
             }
@@ -495,11 +495,11 @@ unsafe fn along<S: Simd, const T: usize, const U: usize>(
         (places, words) = (places.wrapping_add(1), words.wrapping_add(1));
         left = left.wrapping_sub(1);
     }
-    for (t, sum) in sums.iter_mut().enumerate() {
+    for t in 0..T {
         let mut total = acc[0][t];
-        for other in &acc[1..] {
-            total = simd.add_int(total, other[t]);
+        for u in 1..U {
+            total = simd.add_int(total, acc[u][t]);
         }
-        simd.store_int(total, sum);
+        simd.store_int(total, &mut sums[t]);
     }
 }

@@ -1,5 +1,8 @@
 //! One linear layer in any form, with what is done to its outputs fused in.
 
+// Counted loops over registers: an iterator that is not inlined costs tenfold.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use crate::infer::file::Stored;
@@ -199,8 +202,8 @@ impl Linear {
                 let count = (chunk.len() - first).min(4);
                 for group in 0..width {
                     let mut values = [simd.splat(0.0); 4];
-                    for (i, value) in values.iter_mut().enumerate().take(count) {
-                        let row = first + i;
+                    for i in 0..count {
+                        let (value, row) = (&mut values[i], first + i);
                         let bias = simd.splat(bias[row]);
                         *value = match (scales, &self.folded) {
                             (None, _) => simd.add(simd.load(&sums.floats[row * width + group]), bias),
@@ -240,8 +243,8 @@ pub struct Keep<'a> {
 impl Finish for Keep<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for (i, value) in values.into_iter().enumerate().take(count) {
-            simd.store(value, &mut self.out[(row + i) * self.width + self.offset + group]);
+        for i in 0..count {
+            simd.store(values[i], &mut self.out[(row + i) * self.width + self.offset + group]);
         }
     }
 }
@@ -260,9 +263,9 @@ pub struct AddTo<'a> {
 impl Finish for AddTo<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for (i, value) in values.into_iter().enumerate().take(count) {
+        for i in 0..count {
             let at = (row + i) * self.width + group;
-            simd.store(simd.add(value, simd.load(&self.residual[at])), &mut self.out[at]);
+            simd.store(simd.add(values[i], simd.load(&self.residual[at])), &mut self.out[at]);
         }
     }
 }
@@ -281,8 +284,8 @@ pub struct Gelu<'a> {
 impl Finish for Gelu<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for (i, value) in values.into_iter().enumerate().take(count) {
-            let value = if self.for_bytes { gelu_for_bytes(simd, value) } else { gelu(simd, value) };
+        for i in 0..count {
+            let value = if self.for_bytes { gelu_for_bytes(simd, values[i]) } else { gelu(simd, values[i]) };
             simd.store(value, &mut self.out[(row + i) * self.width + group]);
         }
     }
@@ -304,8 +307,8 @@ impl Finish for GeluToBytes<'_> {
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         let rounder = Rounder::fixed(simd, self.affine);
         let mut bytes = [simd.splat_int(0); 4];
-        for (byte, value) in bytes.iter_mut().zip(values).take(count) {
-            *byte = rounder.round(simd, gelu_for_bytes(simd, value));
+        for i in 0..count {
+            bytes[i] = rounder.round(simd, gelu_for_bytes(simd, values[i]));
         }
         simd.store_quads(bytes, &mut self.out[row / 4 * self.width + group]);
     }
