@@ -33,9 +33,10 @@ pub struct BenchArgs {
     /// Measure a model of random weights with the shape of a well-known one
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
-    /// Encoder layers of the random model [default: those of its shape]
-    #[arg(long, value_name = "N", requires = "shape", value_parser = clap::value_parser!(u64).range(1..=96))]
-    layers: Option<u64>,
+    /// Encoder layers of the random models; the dense measure of speed has as many as the first
+    /// [default: those of its shape]
+    #[arg(long, value_name = "LIST", requires = "shape", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=96))]
+    layers: Vec<u64>,
     /// Which shares of the random model's blocks of four weights are zero
     #[arg(long, value_name = "SHARES", requires = "shape", value_delimiter = ',', default_values_t = [0.9])]
     sparsity: Vec<f64>,
@@ -135,32 +136,33 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
         "sequences/s",
         "MiB",
         "times as fast",
+        "as ORT int8",
     ]);
-    for i in [0, 1, 2, 4, 5, 6, 7, 8] {
+    for i in [0, 1, 2, 4, 5, 6, 7, 8, 9] {
         if let Some(column) = table.column_mut(i) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    for threads in &threads {
-        let mut rival = match args.against {
-            None => None,
-            Some(Program::Onnxruntime) => match &folder {
-                None => {
-                    note(args, "ONNX Runtime is skipped: it needs a model folder, not a packed file");
+    let mut rival = match args.against {
+        None => None,
+        Some(Program::Onnxruntime) => match &folder {
+            None => {
+                note(args, "ONNX Runtime is skipped: it needs a model folder, not a packed file");
+                None
+            }
+            Some(folder) => match Rival::start(folder) {
+                Ok(rival) => {
+                    note(args, &rival.described());
+                    Some(rival)
+                }
+                Err(why) => {
+                    note(args, &format!("ONNX Runtime is skipped: {why}"));
                     None
                 }
-                Some(folder) => match Rival::start(folder, *threads) {
-                    Ok(rival) => {
-                        note(args, &rival.described());
-                        Some(rival)
-                    }
-                    Err(why) => {
-                        note(args, &format!("ONNX Runtime is skipped: {why}"));
-                        None
-                    }
-                },
             },
-        };
+        },
+    };
+    for threads in &threads {
         for batch in &args.batch {
             for length in &args.seq {
                 let point = Point { threads: *threads, batch: *batch, length: *length };
@@ -225,27 +227,27 @@ fn row(
     let mut others: Vec<(&str, Vec<f64>)> = vec![("f32", Vec::new()), ("int8", Vec::new())];
     let mut theirs = Vec::new();
     for turn in 0..=TURNS {
+        let slice = if turn == 0 { slice / 4.0 } else { slice };
+        // The first turn warms up, but for a program that takes longer than it is to be measured for.
+        let counts = |time: f64| turn > 0 || time > args.seconds;
+        let enough = |times: &[f64]| times.iter().sum::<f64>() >= args.seconds;
         for (session, times) in &mut sessions {
-            let end = Instant::now() + Duration::from_secs_f64(if turn == 0 { slice / 4.0 } else { slice });
-            loop {
+            let end = Instant::now() + Duration::from_secs_f64(slice);
+            while !enough(times) {
                 let start = Instant::now();
                 session.run(&sequences).map_err(|e| e.to_string())?;
                 let time = start.elapsed().as_secs_f64();
-                // The first turn warms up.
-                if turn > 0 {
-                    times.push(time);
-                }
+                times.extend(counts(time).then_some(time));
                 if Instant::now() >= end {
                     break;
                 }
             }
         }
         let Some(rival) = rival.as_deref_mut() else { continue };
-        for (kind, times) in &mut others {
-            let said = rival.run(kind, &ids, if turn == 0 { 0.0 } else { slice }, turn == 0)?;
-            if turn > 0 {
-                times.extend(said.times);
-            } else if *kind == "f32" {
+        for (kind, times) in others.iter_mut().filter(|(_, times)| !enough(times)) {
+            let said = rival.run(kind, threads, &ids, if turn == 0 { 0.0 } else { slice }, turn == 0)?;
+            times.extend(said.times.iter().filter(|time| counts(**time)));
+            if turn == 0 && *kind == "f32" {
                 theirs = said.logits;
             }
         }
@@ -298,6 +300,8 @@ fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<
     // The rival's float model is the measure; without a rival, the first model.
     let base = measured.iter().find(|(name, ..)| name.contains("dense f32") && name.starts_with("ONNX"));
     let base = base.or(measured.first()).map_or(0.0, |(_, times, _)| middle(times));
+    let small = measured.iter().find(|(name, ..)| name.starts_with("ONNX") && name.ends_with("int8"));
+    let small = small.map(|(_, times, _)| middle(times));
     for (name, times, memory) in &measured {
         let p50 = middle(times);
         let p99 = quantile(times, 0.99);
@@ -307,7 +311,8 @@ fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<
             let line = json!({
                 "threads": threads, "batch": batch, "length": length, "program": name,
                 "p50_ms": p50 * 1e3, "p99_ms": p99 * 1e3, "sequences_per_second": rate,
-                "mebibytes": mebibytes, "times_as_fast": base / p50, "runs": times.len(),
+                "mebibytes": mebibytes, "times_as_fast": base / p50,
+                "times_as_fast_as_onnxruntime_int8": small.map(|small| small / p50), "runs": times.len(),
             });
             say(&format!("{line}\n"));
             continue;
@@ -322,6 +327,7 @@ fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<
             format!("{rate:.1}"),
             mebibytes.map_or_else(String::new, |m| format!("{m:.0}")),
             format!("{:.1}", base / p50),
+            small.map_or_else(String::new, |small| format!("{:.1}", small / p50)),
         ]);
     }
 }
@@ -342,7 +348,8 @@ fn opened(name: String, image: &Image, scratch: &Path) -> Result<Subject, Failur
     Ok(Subject { name, model, opened: start.elapsed() })
 }
 
-/// Random models: one in floats as the measure, and one in bytes for each sparsity. The folder is for rivals.
+/// Random models: one in floats as the measure, and one in bytes for each number of layers and sparsity. The
+/// folder is for rivals.
 fn random_models(
     args: &BenchArgs,
     name: &str,
@@ -361,13 +368,20 @@ fn random_models(
                 .help("as `--sparsity 0.8,0.9`");
         return Err(vec![diagnostic].into());
     }
-    shape.layers = args.layers.map_or(shape.layers, |n| n as usize);
+    let layers: Vec<usize> = match args.layers.as_slice() {
+        [] => vec![shape.layers],
+        list => list.iter().map(|n| *n as usize).collect(),
+    };
+    shape.layers = layers[0];
     let dense = Random { shape, sparsity: 0.0, seed: 1 };
     let mut subjects = vec![opened("dense f32".into(), &dense.pack(false).map_err(|d| vec![d])?, scratch)?];
-    for sparsity in &args.sparsity {
-        let random = Random { shape, sparsity: *sparsity, seed: 1 };
-        let name = format!("{:.0}% sparse int8", sparsity * 100.0);
-        subjects.push(opened(name, &random.pack(true).map_err(|d| vec![d])?, scratch)?);
+    for layers in &layers {
+        shape.layers = *layers;
+        for sparsity in &args.sparsity {
+            let random = Random { shape, sparsity: *sparsity, seed: 1 };
+            let name = format!("{layers} layers, {:.0}% sparse int8", sparsity * 100.0);
+            subjects.push(opened(name, &random.pack(true).map_err(|d| vec![d])?, scratch)?);
+        }
     }
     let folder = args.against.map(|_| scratch.join("folder"));
     if let Some(folder) = &folder {

@@ -45,6 +45,8 @@ mod room;
 #[cfg(feature = "engine")]
 mod run;
 #[cfg(feature = "engine")]
+mod speed;
+#[cfg(feature = "engine")]
 mod stop;
 #[cfg(feature = "engine")]
 mod sweep;

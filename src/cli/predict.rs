@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -48,7 +48,11 @@ pub struct PredictArgs {
 }
 
 /// A line longer than this is refused.
-const LONGEST_LINE: usize = 16 << 20;
+const LONGEST_LINE: usize = 4 << 20;
+/// Reading stops while so many bytes wait, whatever a program writes.
+const MOST_WAITING: usize = 16 << 20;
+/// No more lines are answered together than make up so many bytes.
+const LARGEST_BATCH: usize = 1 << 20;
 
 pub fn run(args: &PredictArgs) -> i32 {
     let mut sources = Sources::new();
@@ -92,9 +96,45 @@ struct Line {
     content: Result<Vec<u8>, String>,
 }
 
+impl Line {
+    fn size(&self) -> usize {
+        self.content.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Lines that were read and not yet taken.
+struct Lines {
+    received: Receiver<Line>,
+    waiting: Arc<Waiting>,
+}
+
+/// How many bytes wait.
+#[derive(Default)]
+struct Waiting {
+    bytes: Mutex<usize>,
+    fewer: Condvar,
+}
+
+impl Waiting {
+    /// Adds a line once there is room for it.
+    fn add(&self, size: usize) {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |bytes: &mut usize| *bytes > MOST_WAITING;
+        let mut bytes = self.fewer.wait_while(bytes, full).unwrap_or_else(PoisonError::into_inner);
+        *bytes += size;
+    }
+
+    fn take(&self, size: usize) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= size;
+        self.fewer.notify_one();
+    }
+}
+
 /// Reads standard input on a thread of its own, so that lines which wait are answered together.
-fn read_lines() -> Receiver<Line> {
-    let (sender, receiver) = sync_channel(1024);
+fn read_lines() -> Lines {
+    let (sender, received) = sync_channel(1024);
+    let waiting = Arc::new(Waiting::default());
+    let reading = Arc::clone(&waiting);
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();
         for number in 1.. {
@@ -114,23 +154,26 @@ fn read_lines() -> Receiver<Line> {
                 Ok(_) => Ok(line),
                 Err(_) => return,
             };
-            if sender.send(Line { number, content }).is_err() {
+            let line = Line { number, content };
+            reading.add(line.size());
+            if sender.send(line).is_err() {
                 return;
             }
         }
     });
-    receiver
+    Lines { received, waiting }
 }
 
 /// Waits for a line and takes what else is there.
-fn next_batch(lines: &Receiver<Line>, most: usize) -> Option<Vec<Line>> {
-    let mut batch = vec![lines.recv().ok()?];
-    while batch.len() < most {
-        match lines.try_recv() {
-            Ok(line) => batch.push(line),
-            Err(_) => break,
-        }
+fn next_batch(lines: &Lines, most: usize) -> Option<Vec<Line>> {
+    let mut batch = vec![lines.received.recv().ok()?];
+    let mut bytes = batch[0].size();
+    while batch.len() < most && bytes < LARGEST_BATCH {
+        let Ok(line) = lines.received.try_recv() else { break };
+        bytes += line.size();
+        batch.push(line);
     }
+    lines.waiting.take(bytes);
     Some(batch)
 }
 

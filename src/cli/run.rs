@@ -10,7 +10,7 @@ use super::compile::{Compiler, Failure, Meaning, shown};
 use super::forecast::Forecast;
 use super::keeping::{self, Keeping, Outcome, Read, Resumed};
 use super::progress::{Watcher, with_progress};
-use super::{ERRORS, FINE, complain, fail, model, room, say, stop};
+use super::{ERRORS, FINE, complain, fail, model, room, say, speed, stop};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::engine::events::{Environment, Event, Observer};
 use crate::engine::{Estimates, Interpreter, StageResult, device, machine};
@@ -71,6 +71,9 @@ pub struct RunArgs {
     /// Write TensorBoard's event files too, into the run's folder
     #[arg(long)]
     tensorboard: bool,
+    /// Do not measure how fast the model answers at the end
+    #[arg(long)]
+    no_speed: bool,
     /// Print nothing but errors and the summary
     #[arg(long, short)]
     quiet: bool,
@@ -97,12 +100,14 @@ pub fn run(args: &RunArgs) -> i32 {
     }
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-            execute::<QuestionAnswering>(args, &schedule, &recipe, found, &mut sources)
+            execute::<QuestionAnswering>(args, begin, &schedule, &recipe, found, &mut sources)
         }
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-            execute::<Classification>(args, &schedule, &recipe, found, &mut sources)
+            execute::<Classification>(args, begin, &schedule, &recipe, found, &mut sources)
         }
-        Data::MaskedText { .. } => execute::<MaskedLanguage>(args, &schedule, &recipe, found, &mut sources),
+        Data::MaskedText { .. } => {
+            execute::<MaskedLanguage>(args, begin, &schedule, &recipe, found, &mut sources)
+        }
         Data::Own => Err(vec![data_of_a_program()]),
     };
     match done {
@@ -111,9 +116,8 @@ pub fn run(args: &RunArgs) -> i32 {
             say(&format!("the run in `{}` is finished\n", folder.display()));
             FINE
         }
-        Ok(Done::Now(folder, results, before)) => {
-            let seconds = before + begin.elapsed().as_secs_f64();
-            say(&format!("\n{}", summary::summary(&schedule, &results, &folder, seconds)));
+        Ok(Done::Now(folder, results, seconds, speed)) => {
+            say(&format!("\n{}{speed}", summary::summary(&schedule, &results, &folder, seconds)));
             let missed = missed_expectations(&schedule, &results);
             complain(&missed, &sources);
             if missed.is_empty() { FINE } else { ERRORS }
@@ -235,12 +239,13 @@ pub(super) fn data_of_a_program() -> Diagnostic {
 enum Done {
     /// It was over already.
     Before(PathBuf),
-    /// Its folder, what came of its stages, and the seconds that it took before it was interrupted.
-    Now(PathBuf, Vec<StageResult>, f64),
+    /// Its folder, what came of its stages, the seconds that it took in all, and what is said of its speed.
+    Now(PathBuf, Vec<StageResult>, f64, String),
 }
 
-fn execute<T: Prepare>(
+fn execute<T: Prepare + 'static>(
     args: &RunArgs,
+    begin: Instant,
     schedule: &Schedule,
     recipe: &str,
     model: Option<&Path>,
@@ -367,7 +372,15 @@ fn execute<T: Prepare>(
     }
     folder::report(&folder).map_err(one)?;
     drop(lock);
-    Ok(Done::Now(folder, results, before))
+    let seconds = before + begin.elapsed().as_secs_f64();
+    let last = results.iter().rev().find(|r| !r.branch);
+    let speed = match last {
+        Some(last) if !args.no_speed && args.device == "cpu" => {
+            speed::measured(&folder, &last.name, &prepared.task)
+        }
+        _ => None,
+    };
+    Ok(Done::Now(folder, results, seconds, speed.unwrap_or_default()))
 }
 
 /// What becomes of the scales of a model that was trained with rounded values.

@@ -122,16 +122,7 @@ impl Task for QuestionAnswering {
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
-        let guesses = self.guesses(model, device, progress);
-        let references =
-            |question: &Question| question.answers.iter().map(|a| a.text.clone()).collect::<Vec<_>>();
-        if self.dev_questions.iter().any(|q| q.answers.is_empty()) {
-            let pairs: Vec<_> = guesses.into_iter().zip(self.dev_questions.iter().map(references)).collect();
-            return squad::score_v2(&pairs);
-        }
-        let pairs = guesses.iter().zip(&self.dev_questions);
-        let (em, f1) = squad::score(pairs.map(|(guess, q)| (guess.text.as_str(), references(q))));
-        Metrics::from([("em".to_owned(), em), ("f1".to_owned(), f1)])
+        self.score(self.guesses(model, device, progress))
     }
 
     fn keep_layers(
@@ -186,6 +177,32 @@ impl QuestionAnswering {
             done += windows.len();
             progress(done, self.dev.len());
         }
+        self.answers(found)
+    }
+
+    /// The metrics of start and end logits that another runtime computed for the windows of `dev`.
+    pub fn metrics_of(&self, logits: impl Iterator<Item = (Vec<f32>, Vec<f32>)>) -> Metrics {
+        let windows = self.dev.iter().zip(logits);
+        let found =
+            windows.map(|(window, (start, end))| (start[0] + end[0], best_span(window, &start, &end)));
+        self.score(self.answers(found.collect()))
+    }
+
+    /// Guesses against the references.
+    fn score(&self, guesses: Vec<Guess>) -> Metrics {
+        let references =
+            |question: &Question| question.answers.iter().map(|a| a.text.clone()).collect::<Vec<_>>();
+        if self.dev_questions.iter().any(|q| q.answers.is_empty()) {
+            let pairs: Vec<_> = guesses.into_iter().zip(self.dev_questions.iter().map(references)).collect();
+            return squad::score_v2(&pairs);
+        }
+        let pairs = guesses.iter().zip(&self.dev_questions);
+        let (em, f1) = squad::score(pairs.map(|(guess, q)| (guess.text.as_str(), references(q))));
+        Metrics::from([("em".to_owned(), em), ("f1".to_owned(), f1)])
+    }
+
+    /// The best of the windows' answers for each question; each window comes with its score of no answer.
+    fn answers(&self, found: Vec<(f32, Option<(f32, usize, usize)>)>) -> Vec<Guess> {
         let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
         let mut nothing: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
         for (window, (of_nothing, span)) in self.dev.iter().zip(found) {

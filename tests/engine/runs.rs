@@ -170,6 +170,9 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
     {
         assert!(text.contains(part), "the summary lacks {part}:\n{text}");
     }
+    let speed =
+        text.lines().find(|line| line.starts_with("Speed   rest, int8")).unwrap_or_else(|| panic!("{text}"));
+    assert!(speed.contains("answers/s") && speed.contains("x its dense float32 self; F1 "), "{speed}");
     let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "schedule.json", "run.jsonl"];
     for file in files.into_iter().chain(["README.md", "report.html"]) {
         assert!(shop.path("out").join(file).exists(), "{file}");
@@ -182,8 +185,9 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
 fn one_seed_gives_one_run_and_another_seed_another() {
     let shop = Workshop::new();
     for (out, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
-        let output = shop.run(out, &["--seed", seed, "--limit-steps", "6", "--quiet"]);
+        let output = shop.run(out, &["--seed", seed, "--limit-steps", "6", "--quiet", "--no-speed"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(!stdout(&output).contains("Speed"));
     }
     let run = |name: &str| events(&shop.path(name));
     assert_eq!(run("a"), run("b"));

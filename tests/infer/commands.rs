@@ -94,6 +94,56 @@ fn lines_that_cannot_be_answered_get_an_error_and_the_stream_goes_on() {
 }
 
 #[test]
+fn whatever_stands_in_a_line_each_gets_one_answer_in_its_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = golden("bert/tiny").display().to_string();
+    let good = br#"{"question": "w1 w2", "context": "w3 w4 w5", "id": {"a": [1, null]}}"#;
+    let mut lines_in: Vec<Vec<u8>> = vec![
+        vec![b'['; 100_000],
+        br#"{"question": "\ud800", "context": "w1"}"#.to_vec(),
+        b"{\"question\": \"w1\", \"context\": \"w2 \0 w3\"}".to_vec(),
+        b"{\"question\": \"w1\", \"context\": \"w2\"}\r".to_vec(),
+        format!(r#"{{"question": "w1", "context": "w2", "id": 1e999, "x": {}}}"#, "9".repeat(5000)).into(),
+        vec![b' '; 5 << 20],
+        format!(r#"{{"question": "w1", "context": "{}"}}"#, "w3 ".repeat(2000)).into(),
+        "{\"question\": \"\u{202e}w1\", \"context\": \"\u{fffd}\u{1f600} w2\"}".into(),
+    ];
+    let mut state = 7u64;
+    let mut draw = |most: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % most
+    };
+    for _ in 0..300 {
+        let mut line = good.to_vec();
+        for _ in 0..1 + draw(3) {
+            let at = draw(line.len());
+            match draw(4) {
+                0 => line[at] = draw(256) as u8,
+                1 => line.truncate(at.max(1)),
+                2 => line.insert(at, [b'"', b'{', b'}', b'\\', 0xff, b','][draw(6)]),
+                _ => line.extend_from_within(at..),
+            }
+        }
+        line.retain(|b| *b != b'\n');
+        lines_in.push(line);
+    }
+    lines_in.push(good.to_vec());
+    let input = lines_in.join(&b'\n');
+    let (code, said, complaint) = run(&["predict", &model], folder.path(), &input);
+    assert_eq!(code, Some(0), "{complaint}");
+    let blank =
+        |line: &&Vec<u8>| std::str::from_utf8(line).is_ok_and(|t| t.trim().is_empty() && t.len() < 4 << 20);
+    let asked = lines_in.len() - lines_in.iter().filter(blank).count();
+    let said = lines(&said);
+    assert_eq!(said.len(), asked);
+    let refused: Vec<u64> = said.iter().filter_map(|line| line["line"].as_u64()).collect();
+    assert!(refused.len() > 100 && refused.is_sorted(), "{refused:?}");
+    assert!(said.iter().any(|l| l["error"].as_str().is_some_and(|e| e.contains("longer than 4 MiB"))));
+    let last = said.last().unwrap();
+    assert!(last["answer"].is_string() && last["id"]["a"][0] == 1, "{last}");
+}
+
+#[test]
 fn long_contexts_are_read_in_windows() {
     let folder = tempfile::tempdir().unwrap();
     let model = golden("bert/tiny").display().to_string();

@@ -3,6 +3,7 @@
 use obert::infer::file::layout::{Directory, HEADER, Header, hash};
 use obert::infer::{Limits, Model, Precision, Sequence, Session, pack};
 use proptest::prelude::*;
+use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
 use super::golden::golden;
@@ -21,21 +22,113 @@ fn refused(bytes: &[u8]) -> String {
     format!("{} {}", diagnostic.code, diagnostic.message)
 }
 
+/// Where the directory begins.
+fn directory_at() -> usize {
+    u64::from_le_bytes(packed()[24..32].try_into().unwrap()) as usize
+}
+
 /// The file with another directory, and all checksums right.
-fn with_directory(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-    let bytes = packed();
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
-    let at = number(24) as usize;
-    let mut value: serde_json::Value = serde_json::from_slice(&bytes[at..]).unwrap();
+fn with_directory(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut value: Value = serde_json::from_slice(&packed()[directory_at()..]).unwrap();
     change(&mut value);
-    let text = value.to_string().into_bytes();
+    with_text(&packed()[..directory_at()], value.to_string().into_bytes())
+}
+
+/// Header and sections with another text of the directory.
+fn with_text(sections: &[u8], text: Vec<u8>) -> Vec<u8> {
     let header = Header {
-        length: (at + text.len()) as u64,
-        directory: at as u64,
+        length: (sections.len() + text.len()) as u64,
+        directory: sections.len() as u64,
         directory_length: text.len() as u64,
         directory_hash: hash(&text),
     };
-    [&header.bytes(), &bytes[HEADER..at], &text].concat()
+    [&header.bytes(), &sections[HEADER..], &text].concat()
+}
+
+/// What becomes of one value somewhere in a directory.
+#[derive(Clone, Debug)]
+struct Change {
+    /// The way down: which of its parts at each depth.
+    way: Vec<prop::sample::Index>,
+    to: To,
+}
+
+#[derive(Clone, Debug)]
+enum To {
+    Value(Value),
+    /// Gone, if it is a part of an object or an array.
+    Nothing,
+    /// Another part of the same object or array.
+    Neighbour(prop::sample::Index),
+    /// Twice in its array.
+    Twice,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        (0u64..300).prop_map(Into::into),
+        (0u32..64).prop_map(|bit| (1u64 << bit).into()),
+        any::<f64>().prop_map(Into::into),
+        "[a-z.0-9]{0,12}".prop_map(Into::into),
+        prop_oneof![Just("f32"), Just("i8"), Just("u16"), Just("dense"), Just("blocks"), Just("measured")]
+            .prop_map(Into::into),
+        prop::collection::vec(0u64..9, 0..4).prop_map(Into::into),
+        Just(serde_json::json!({})),
+    ];
+    let to = prop_oneof![
+        4 => value.prop_map(To::Value),
+        1 => Just(To::Nothing),
+        2 => any::<prop::sample::Index>().prop_map(To::Neighbour),
+        1 => Just(To::Twice),
+    ];
+    (prop::collection::vec(any::<prop::sample::Index>(), 1..6), to).prop_map(|(way, to)| Change { way, to })
+}
+
+impl Change {
+    fn apply(&self, directory: &mut Value) {
+        self.go(directory, &self.way);
+    }
+
+    fn go(&self, value: &mut Value, way: &[prop::sample::Index]) {
+        let part = match value {
+            Value::Object(map) => map.len(),
+            Value::Array(list) => list.len(),
+            _ => 0,
+        };
+        let Some((step, rest)) = way.split_first().filter(|_| part > 0) else {
+            if let To::Value(to) = &self.to {
+                *value = to.clone();
+            }
+            return;
+        };
+        let (at, last) = (step.index(part), rest.is_empty());
+        match value {
+            Value::Object(map) => {
+                let name = map.keys().nth(at).unwrap().clone();
+                match &self.to {
+                    To::Nothing if last => {
+                        map.remove(&name);
+                    }
+                    To::Neighbour(which) if last => {
+                        let other = map.values().nth(which.index(part)).unwrap().clone();
+                        map.insert(name, other);
+                    }
+                    _ => self.go(&mut map[&name], rest),
+                }
+            }
+            Value::Array(list) => match &self.to {
+                To::Nothing if last => {
+                    list.remove(at);
+                }
+                To::Twice if last => list.insert(at, list[at].clone()),
+                _ => self.go(&mut list[at], rest),
+            },
+            _ => {}
+        }
+    }
 }
 
 #[test]
@@ -64,7 +157,7 @@ fn foreign_and_truncated_files_are_refused_by_name() {
 
 #[test]
 fn directories_that_lie_are_refused() {
-    let section = |name: &'static str, field: &'static str, value: serde_json::Value| {
+    let section = |name: &'static str, field: &'static str, value: Value| {
         refused(&with_directory(|d| d["sections"][name][field] = value))
     };
     let query = "bert.encoder.layer.0.attention.self.query";
@@ -138,6 +231,35 @@ proptest! {
     }
 
     #[test]
+    fn any_part_of_a_directory_may_be_anything(changes in prop::collection::vec(change(), 1..4)) {
+        let bytes = with_directory(|d| {
+            for change in &changes {
+                change.apply(d);
+            }
+        });
+        opens_and_runs_or_is_refused(&bytes);
+    }
+
+    #[test]
+    fn weights_and_places_may_be_anything(which in 0usize..1000, at in any::<prop::sample::Index>(), with in any::<[u8; 8]>()) {
+        // A section's bytes changed, and its checksum with them.
+        let mut bytes = packed().to_vec();
+        let directory = directory_at();
+        let mut value: Value = serde_json::from_slice(&bytes[directory..]).unwrap();
+        let sections = value["sections"].as_object_mut().unwrap();
+        let count = sections.len();
+        let section = sections.values_mut().nth(which % count).unwrap();
+        let from = section["offset"].as_u64().unwrap() as usize;
+        let length = section["length"].as_u64().unwrap() as usize;
+        if length >= 8 {
+            let place = from + at.index(length - 7);
+            bytes[place..place + 8].copy_from_slice(&with);
+            section["hash"] = format!("{:016x}", hash(&bytes[from..from + length])).into();
+            opens_and_runs_or_is_refused(&with_text(&bytes[..directory], value.to_string().into_bytes()));
+        }
+    }
+
+    #[test]
     fn what_follows_the_magic_may_be_anything(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let whole = [b"OBERTENG\x01\0\0\0".as_slice(), &bytes].concat();
         prop_assert!(Model::from_bytes(&whole, "x").is_err());
@@ -145,16 +267,16 @@ proptest! {
 }
 
 /// Sets the number that stands at some place in the order of the text.
-fn set_number(value: &mut serde_json::Value, left: &mut usize, number: i64) {
+fn set_number(value: &mut Value, left: &mut usize, number: i64) {
     match value {
-        serde_json::Value::Number(_) => {
+        Value::Number(_) => {
             if *left == 0 {
                 *value = number.into();
             }
             *left = left.wrapping_sub(1);
         }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| set_number(v, left, number)),
-        serde_json::Value::Object(map) => map.values_mut().for_each(|v| set_number(v, left, number)),
+        Value::Array(list) => list.iter_mut().for_each(|v| set_number(v, left, number)),
+        Value::Object(map) => map.values_mut().for_each(|v| set_number(v, left, number)),
         _ => {}
     }
 }

@@ -1,5 +1,6 @@
 //! The runtime: its kernels, its packed file, its forward pass and its commands. Needs no Burn.
 
+mod attention;
 mod commands;
 mod exports;
 mod files;

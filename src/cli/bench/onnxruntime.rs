@@ -46,7 +46,7 @@ impl Rival {
     ///
     /// # Errors
     /// One sentence if Python, ONNX Runtime or something it needs is missing.
-    pub(super) fn start(folder: &Path, threads: u64) -> Result<Rival, String> {
+    pub(super) fn start(folder: &Path) -> Result<Rival, String> {
         let python = std::env::var_os("OBERT_PYTHON").unwrap_or_else(|| "python3".into());
         let own = tempfile::tempdir().map_err(|e| e.to_string())?;
         // Not under its own name: Python would take it for the package.
@@ -55,7 +55,6 @@ impl Rival {
         let mut child = Command::new(&python)
             .arg(&program)
             .arg(folder)
-            .arg(threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -90,18 +89,21 @@ impl Rival {
         format!("ONNX Runtime {}, {}", self.version, self.fused)
     }
 
-    /// Runs one of its models for some seconds, at least once.
+    /// Runs one of its models on some threads for some seconds, at least once.
     ///
     /// # Errors
     /// One sentence if it has gone away.
     pub(super) fn run(
         &mut self,
         kind: &str,
+        threads: u64,
         ids: &[Vec<u32>],
         seconds: f64,
         logits: bool,
     ) -> Result<Said, String> {
-        let asked = json!({ "kind": kind, "ids": ids, "seconds": seconds, "logits": logits });
+        let asked = json!({
+            "kind": kind, "threads": threads, "ids": ids, "seconds": seconds, "logits": logits,
+        });
         writeln!(self.input, "{asked}").and_then(|()| self.input.flush()).map_err(|e| e.to_string())?;
         self.line()
     }

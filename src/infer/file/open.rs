@@ -83,6 +83,11 @@ impl Opened {
         }
         let directory: Directory = serde_json::from_slice(text)
             .map_err(|e| wrong(Code::PackedContradicts, format!("its directory cannot be read: {e}")))?;
+        // Sections do not overlap, and so no file takes longer to check than it is long.
+        let total = directory.sections.values().fold(0u64, |sum, s| sum.saturating_add(s.length));
+        if total > at {
+            return Err(wrong(Code::PackedContradicts, "its sections overlap".into()));
+        }
         for (name, section) in &directory.sections {
             let range = range_of(section, at as usize)
                 .ok_or_else(|| wrong(Code::PackedContradicts, format!("section `{name}` lies outside")))?;

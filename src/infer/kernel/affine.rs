@@ -65,7 +65,7 @@ pub struct Rounder<S: Simd> {
     inverse: S::F,
     low: S::F,
     high: S::F,
-    zero: S::F,
+    zero: S::I,
 }
 
 impl<S: Simd> Rounder<S> {
@@ -76,15 +76,15 @@ impl<S: Simd> Rounder<S> {
             inverse: simd.splat(1.0 / affine.scale),
             low: simd.splat((affine.low - affine.zero) as f32),
             high: simd.splat((affine.high - affine.zero) as f32),
-            zero: simd.splat(affine.zero as f32),
+            zero: simd.splat_int(affine.zero),
         }
     }
 
     /// Signed bytes around zero.
     #[inline(always)]
     pub fn symmetric(simd: S, inverse: S::F) -> Self {
-        let zero = simd.splat(0.0);
-        Rounder { inverse, low: simd.splat(-127.0), high: simd.splat(127.0), zero }
+        let (low, high) = (simd.splat(-127.0), simd.splat(127.0));
+        Rounder { inverse, low, high, zero: simd.splat_int(0) }
     }
 
     /// The byte of each lane, ties to even.
@@ -92,8 +92,7 @@ impl<S: Simd> Rounder<S> {
     pub fn round(&self, simd: S, x: S::F) -> S::I {
         let steps = simd.mul(x, self.inverse);
         let steps = simd.min(simd.max(steps, self.low), self.high);
-        // Whole numbers add exactly.
-        simd.round_to_int(simd.add(simd.round(steps), self.zero))
+        simd.add_int(simd.round_to_int(steps), self.zero)
     }
 }
 
@@ -120,7 +119,8 @@ pub fn measured<S: Simd>(simd: S, least: S::F, most: S::F) -> (Rounder<S>, Token
     simd.store(scale, &mut stored.scale);
     simd.store(simd.mul(scale, point), &mut stored.moved);
     let low = simd.sub(zero, point);
-    let rounder = Rounder { inverse, low, high: simd.add(low, simd.splat(255.0)), zero: point };
+    let high = simd.add(low, simd.splat(255.0));
+    let rounder = Rounder { inverse, low, high, zero: simd.round_to_int(point) };
     (rounder, stored)
 }
 

@@ -321,7 +321,57 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// The product of sparse rows with a panel: `sums[row][group]`.
+/// Where the blocks of each row begin in strips of the panel. Rows of many inputs are multiplied strip by
+/// strip, many rows at a time, so that a strip's activations stay in the nearest cache.
+#[derive(Clone, Debug, Default)]
+pub struct Strips {
+    /// `[strips - 1][rows]`: the first block of the row that lies in a strip behind the first one.
+    cuts: Vec<u32>,
+    /// Rows.
+    rows: usize,
+}
+
+/// Steps in a strip: 48 KiB of 64 tokens.
+const STRIP: usize = 192;
+
+impl Strips {
+    /// Strips for a matrix; a single one if it has few inputs, or blocks of a row are out of order.
+    pub fn of(matrix: &Blocks<'_>) -> Strips {
+        let rows = matrix.rows();
+        let row = |r: usize| matrix.pointers[r] as usize..matrix.pointers[r + 1] as usize;
+        let count = matrix.steps.div_ceil(STRIP);
+        let mut cuts = Vec::new();
+        if count > 1 && (0..rows).all(|r| matrix.places[row(r)].is_sorted()) {
+            for strip in 1..count {
+                let before = |place: &u16| usize::from(*place) < strip * STRIP;
+                let cut = |r: usize| row(r).start + matrix.places[row(r)].partition_point(before);
+                cuts.extend((0..rows).map(|r| cut(r) as u32));
+            }
+        }
+        Strips { cuts, rows }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        1 + self.cuts.len() / self.rows.max(1)
+    }
+
+    /// The blocks of a row in a strip.
+    #[inline(always)]
+    fn part(&self, matrix: &Blocks<'_>, strip: usize, row: usize) -> (usize, usize) {
+        let from = match strip {
+            0 => matrix.pointers[row],
+            _ => self.cuts[(strip - 1) * self.rows + row],
+        };
+        let to = match (strip + 1) * self.rows <= self.cuts.len() {
+            true => self.cuts[strip * self.rows + row],
+            false => matrix.pointers[row + 1],
+        };
+        (from as usize, to as usize)
+    }
+}
+
+/// The product of sparse rows with a panel: `sums[row][group]`. The strips are those of the matrix.
 ///
 /// # Panics
 /// If a row or a group lies outside what was given.
@@ -329,15 +379,17 @@ impl<'a> Blocks<'a> {
 pub fn sparse<S: Simd>(
     simd: S,
     matrix: Blocks<'_>,
+    strips: &Strips,
     rows: Range<usize>,
     panel: &Panel<'_, Quads>,
     sums: &mut [Ints],
 ) {
-    simd.apart(SparseRows { matrix, rows, panel, sums });
+    simd.apart(SparseRows { matrix, strips, rows, panel, sums });
 }
 
 struct SparseRows<'a> {
     matrix: Blocks<'a>,
+    strips: &'a Strips,
     rows: Range<usize>,
     panel: &'a Panel<'a, Quads>,
     sums: &'a mut [Ints],
@@ -348,7 +400,7 @@ impl Work for SparseRows<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        blocks_of_rows(simd, self.matrix, self.rows, self.panel, self.sums);
+        blocks_of_rows(simd, self.matrix, self.strips, self.rows, self.panel, self.sums);
     }
 }
 
@@ -356,6 +408,7 @@ impl Work for SparseRows<'_> {
 fn blocks_of_rows<S: Simd>(
     simd: S,
     matrix: Blocks<'_>,
+    strips: &Strips,
     rows: Range<usize>,
     panel: &Panel<'_, Quads>,
     sums: &mut [Ints],
@@ -366,21 +419,24 @@ fn blocks_of_rows<S: Simd>(
     }
     panel.check(matrix.steps);
     assert!(rows.end <= matrix.rows(), "a row lies outside the matrix");
+    assert!(strips.cuts.is_empty() || strips.rows == matrix.rows(), "strips of another matrix");
     assert!(sums.len() >= rows.len() * width, "too few sums");
     let mut group = panel.groups.start;
     while group < panel.groups.end {
-        // Four sums hide the latency of the products on any machine.
         let many = (panel.groups.end - group).min(if S::GROUPS > 1 { S::GROUPS } else { 2 });
         let to = group - panel.groups.start;
-        for row in rows.clone() {
-            let sums = &mut sums[(row - rows.start) * width + to..];
-            // SAFETY: rows and groups were checked above, places when the matrix was made.
-            unsafe {
-                match many {
-                    4 => along::<S, 4>(simd, matrix, row, panel, group, sums),
-                    3 => along::<S, 3>(simd, matrix, row, panel, group, sums),
-                    2 => along::<S, 2>(simd, matrix, row, panel, group, sums),
-                    _ => along::<S, 1>(simd, matrix, row, panel, group, sums),
+        for strip in 0..strips.count() {
+            for row in rows.clone() {
+                let sums = &mut sums[(row - rows.start) * width + to..];
+                let part = strips.part(&matrix, strip, row);
+                // SAFETY: rows and groups were checked above, places when the matrix was made.
+                unsafe {
+                    match many {
+                        4 => along::<S, 4, 2>(simd, matrix, part, panel, group, strip > 0, sums),
+                        3 => along::<S, 3, 2>(simd, matrix, part, panel, group, strip > 0, sums),
+                        2 => along::<S, 2, 2>(simd, matrix, part, panel, group, strip > 0, sums),
+                        _ => along::<S, 1, 4>(simd, matrix, part, panel, group, strip > 0, sums),
+                    }
                 }
             }
         }
@@ -388,27 +444,62 @@ fn blocks_of_rows<S: Simd>(
     }
 }
 
-/// One sparse row with `T` groups.
+/// One sparse row with `T` groups. `U` blocks are multiplied into sums of their own, so that no product waits
+/// for the one before it.
 #[inline(always)]
-unsafe fn along<S: Simd, const T: usize>(
+unsafe fn along<S: Simd, const T: usize, const U: usize>(
     simd: S,
     matrix: Blocks<'_>,
-    row: usize,
+    (from, to): (usize, usize),
     panel: &Panel<'_, Quads>,
     group: usize,
+    go_on: bool,
     sums: &mut [Ints],
 ) {
-    let mut acc = [simd.splat_int(0); T];
-    let (from, to) = (matrix.pointers[row] as usize, matrix.pointers[row + 1] as usize);
-    let first = panel.steps.as_ptr().wrapping_add(group);
-    for (place, word) in matrix.places[from..to].iter().zip(&matrix.words[from..to]) {
-        let step = first.wrapping_add(usize::from(*place).wrapping_mul(panel.width));
+    let mut acc = [[simd.splat_int(0); T]; U];
+    let sums = &mut sums[..T];
+    if go_on {
         for t in 0..T {
-            // SAFETY: the place was checked when the matrix was made, the group by the caller.
-            acc[t] = unsafe { OfBytes::add(simd, acc[t], step.wrapping_add(t), *word) };
+            acc[0][t] = simd.load_int(&sums[t]);
         }
     }
-    for (acc, sum) in acc.iter().zip(sums) {
-        simd.store_int(*acc, sum);
+    let first = panel.steps.as_ptr().wrapping_add(group);
+    // Pointers and wrapping arithmetic: a slice costs a row of twenty blocks as much as two of them.
+    let mut places = matrix.places.as_ptr().wrapping_add(from);
+    let mut words = matrix.words.as_ptr().wrapping_add(from);
+    let mut left = to.wrapping_sub(from);
+    // SAFETY of both loops: pointers rise and end at the last block, and places lie inside, as was checked
+    // when the matrix was made; the group was checked by the caller.
+    while left >= U {
+        for u in 0..U {
+            unsafe {
+                let place = usize::from(places.wrapping_add(u).read_unaligned());
+                let step = first.wrapping_add(place.wrapping_mul(panel.width));
+                let word = words.wrapping_add(u).read_unaligned();
+                for t in 0..T {
+                    acc[u][t] = OfBytes::add(simd, acc[u][t], step.wrapping_add(t), word);
+                }
+            }
+        }
+        (places, words) = (places.wrapping_add(U), words.wrapping_add(U));
+        left = left.wrapping_sub(U);
+    }
+    while left > 0 {
+        unsafe {
+            let step = first.wrapping_add(usize::from(places.read_unaligned()).wrapping_mul(panel.width));
+            let word = words.read_unaligned();
+            for t in 0..T {
+                acc[0][t] = OfBytes::add(simd, acc[0][t], step.wrapping_add(t), word);
+            }
+        }
+        (places, words) = (places.wrapping_add(1), words.wrapping_add(1));
+        left = left.wrapping_sub(1);
+    }
+    for t in 0..T {
+        let mut total = acc[0][t];
+        for u in 1..U {
+            total = simd.add_int(total, acc[u][t]);
+        }
+        simd.store_int(total, &mut sums[t]);
     }
 }

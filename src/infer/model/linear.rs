@@ -1,11 +1,14 @@
 //! One linear layer in any form, with what is done to its outputs fused in.
 
+// Counted loops over registers: an iterator that is not inlined costs tenfold.
+#![allow(clippy::needless_range_loop)]
+
 use std::ops::Range;
 
 use crate::infer::file::Stored;
 use crate::infer::kernel::affine::{Affine, Rounder, Rounding, TokenScale};
 use crate::infer::kernel::curves::{gelu, gelu_for_bytes};
-use crate::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, dense, sparse};
+use crate::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse};
 use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};
 
 /// A linear layer.
@@ -21,6 +24,31 @@ pub struct Linear {
     pub bias: Stored<f32>,
     /// How its input becomes bytes; `None` for weights that are floats.
     pub input: Option<Rounding>,
+    /// For an input of fixed scale: an output is `factor · sum + offset`.
+    pub folded: Option<Folded>,
+}
+
+/// The scales of weights and input, the zero point and the bias of each row, in two numbers.
+#[derive(Clone, Debug)]
+pub struct Folded {
+    factors: Vec<f32>,
+    offsets: Vec<f32>,
+}
+
+impl Folded {
+    /// `None` unless the input's scale is fixed.
+    pub fn of(weights: &Weights, bias: &[f32], input: Option<Rounding>) -> Option<Folded> {
+        let (Weights::Dense(_, scales) | Weights::Blocks { scales, .. }) = weights else { return None };
+        let Some(Rounding::Fixed(affine)) = input else { return None };
+        let factor = |scale: &f32| f64::from(*scale) * f64::from(affine.scale);
+        let factors: Vec<f64> = scales.scales.iter().map(factor).collect();
+        let rows = factors.iter().zip(scales.sums.iter()).zip(bias);
+        let offsets = rows.map(|((factor, sum), bias)| {
+            let moved = f64::from(affine.zero) * f64::from(*sum);
+            (f64::from(*bias) - factor * moved) as f32
+        });
+        Some(Folded { offsets: offsets.collect(), factors: factors.iter().map(|f| *f as f32).collect() })
+    }
 }
 
 /// Weights in one of the forms.
@@ -38,6 +66,8 @@ pub enum Weights {
         places: Stored<u16>,
         /// The words.
         words: Stored<[i8; 4]>,
+        /// Strips of its inputs.
+        strips: Strips,
         /// Their scales.
         scales: Scales,
     },
@@ -81,11 +111,16 @@ pub struct Sums {
 
 /// Rows finished together: a multiple of four outputs, and of the six rows of a tile.
 const CHUNK: usize = 12;
+/// The same where each of them goes through several strips of inputs.
+const STRIP_CHUNK: usize = 192;
 
 impl Default for Sums {
     fn default() -> Self {
-        let count = CHUNK * super::arrange::WIDEST;
-        Sums { ints: vec![Ints::default(); count], floats: vec![Floats::default(); count] }
+        let widest = super::arrange::WIDEST;
+        Sums {
+            ints: vec![Ints::default(); STRIP_CHUNK * widest],
+            floats: vec![Floats::default(); CHUNK * widest],
+        }
     }
 }
 
@@ -134,8 +169,12 @@ impl Linear {
         finish: &mut impl Finish,
     ) {
         let width = groups.len();
-        for start in rows.clone().step_by(CHUNK) {
-            let chunk = start..(start + CHUNK).min(rows.end);
+        let together = match &self.weights {
+            Weights::Blocks { strips, .. } if strips.count() > 1 => STRIP_CHUNK,
+            _ => CHUNK,
+        };
+        for start in rows.clone().step_by(together) {
+            let chunk = start..(start + together).min(rows.end);
             let scales = match &self.weights {
                 Weights::Floats(weights) => {
                     let matrix = Dense { weights, row: self.columns, step: 1, steps: self.columns };
@@ -150,11 +189,11 @@ impl Linear {
                     dense::<S, OfBytes>(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
-                Weights::Blocks { pointers, places, words, scales } => {
+                Weights::Blocks { pointers, places, words, strips, scales } => {
                     let steps = self.columns.div_ceil(4);
                     let matrix = Blocks::checked(pointers, places, words, steps);
                     let panel = Panel { steps: tile.bytes, width: tile.width, groups: groups.clone() };
-                    sparse(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
+                    sparse(simd, matrix, strips, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
             };
@@ -163,12 +202,17 @@ impl Linear {
                 let count = (chunk.len() - first).min(4);
                 for group in 0..width {
                     let mut values = [simd.splat(0.0); 4];
-                    for (i, value) in values.iter_mut().enumerate().take(count) {
-                        let row = first + i;
+                    for i in 0..count {
+                        let (value, row) = (&mut values[i], first + i);
                         let bias = simd.splat(bias[row]);
-                        *value = match scales {
-                            None => simd.add(simd.load(&sums.floats[row * width + group]), bias),
-                            Some(scales) => {
+                        *value = match (scales, &self.folded) {
+                            (None, _) => simd.add(simd.load(&sums.floats[row * width + group]), bias),
+                            (_, Some(folded)) => {
+                                let sum = simd.to_float(simd.load_int(&sums.ints[row * width + group]));
+                                let offset = simd.splat(folded.offsets[chunk.start + row]);
+                                simd.fma(sum, simd.splat(folded.factors[chunk.start + row]), offset)
+                            }
+                            (Some(scales), None) => {
                                 let token = &tile.scales[groups.start + group];
                                 let sum = simd.load_int(&sums.ints[row * width + group]);
                                 let sum = simd.mul(simd.to_float(sum), simd.load(&token.scale));
@@ -199,8 +243,8 @@ pub struct Keep<'a> {
 impl Finish for Keep<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for (i, value) in values.into_iter().enumerate().take(count) {
-            simd.store(value, &mut self.out[(row + i) * self.width + self.offset + group]);
+        for i in 0..count {
+            simd.store(values[i], &mut self.out[(row + i) * self.width + self.offset + group]);
         }
     }
 }
@@ -219,9 +263,9 @@ pub struct AddTo<'a> {
 impl Finish for AddTo<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for (i, value) in values.into_iter().enumerate().take(count) {
+        for i in 0..count {
             let at = (row + i) * self.width + group;
-            simd.store(simd.add(value, simd.load(&self.residual[at])), &mut self.out[at]);
+            simd.store(simd.add(values[i], simd.load(&self.residual[at])), &mut self.out[at]);
         }
     }
 }
@@ -240,8 +284,8 @@ pub struct Gelu<'a> {
 impl Finish for Gelu<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for (i, value) in values.into_iter().enumerate().take(count) {
-            let value = if self.for_bytes { gelu_for_bytes(simd, value) } else { gelu(simd, value) };
+        for i in 0..count {
+            let value = if self.for_bytes { gelu_for_bytes(simd, values[i]) } else { gelu(simd, values[i]) };
             simd.store(value, &mut self.out[(row + i) * self.width + group]);
         }
     }
@@ -263,8 +307,8 @@ impl Finish for GeluToBytes<'_> {
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         let rounder = Rounder::fixed(simd, self.affine);
         let mut bytes = [simd.splat_int(0); 4];
-        for (byte, value) in bytes.iter_mut().zip(values).take(count) {
-            *byte = rounder.round(simd, gelu_for_bytes(simd, value));
+        for i in 0..count {
+            bytes[i] = rounder.round(simd, gelu_for_bytes(simd, values[i]));
         }
         simd.store_quads(bytes, &mut self.out[row / 4 * self.width + group]);
     }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::linear::{Linear, Scales, Weights};
+use super::linear::{Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::affine::{Affine, Rounding};
 use crate::infer::kernel::attention::Operands;
-use crate::infer::kernel::product::Blocks;
+use crate::infer::kernel::product::{Blocks, Strips};
 use crate::params::BertConfig;
 
 /// A model, ready to run.
@@ -237,8 +237,8 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
             let pointers: Stored<u32> = file.array(&part("pointers"), Some(rows + 1))?;
             let places: Stored<u16> = file.array(&part("places"), None)?;
             let words: Stored<[i8; 4]> = file.array(&part("words"), None)?;
-            Blocks::new(&pointers, &places, &words, steps).map_err(wrong)?;
-            Weights::Blocks { pointers, places, words, scales: scales()? }
+            let strips = Strips::of(&Blocks::new(&pointers, &places, &words, steps).map_err(wrong)?);
+            Weights::Blocks { pointers, places, words, strips, scales: scales()? }
         }
     };
     let input = match entry.input {
@@ -251,7 +251,9 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
     if (entry.form == Form::Floats) != input.is_none() {
         return Err(wrong("mixes floats and bytes".into()));
     }
-    Ok(Linear { rows, columns, weights, bias: file.array(&part("bias"), Some(rows))?, input })
+    let bias: Stored<f32> = file.array(&part("bias"), Some(rows))?;
+    let folded = Folded::of(&weights, &bias, input);
+    Ok(Linear { rows, columns, weights, bias, input, folded })
 }
 
 fn operands(file: &Opened, layer: usize, stored: layout::Operands) -> Result<Operands, Diagnostic> {
