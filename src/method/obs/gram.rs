@@ -150,8 +150,7 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
             // lies in a line of its own.
             let busy = wide == 1 && padded > WIDTH;
             let place = (asked * WIDTH).min(padded - 1);
-            let next =
-                (!busy && asked * WIDTH <= padded).then(|| Next { start: next.start + place, ..next });
+            let next = (!busy && asked * WIDTH <= padded).then(|| Next { start: next.start + place, ..next });
             asked += usize::from(!busy);
             let place = Place { padded, row, vector, next };
             match (tall, wide) {
