@@ -118,12 +118,14 @@ fn copy<T: Stored>(to: &mut [f32], from: &[T]) {
     }
 }
 
-/// Adds the lower triangle of `panelᵀ panel` to `triangle`, row by row.
+/// Adds the lower triangle of `panelᵀ panel` to `triangle`, row by row, and asks the memory for what
+/// comes next: a panel's rows, and the triangle `after` this one.
 #[inline(always)]
 pub fn add_gram<S: Simd, R: Rows + ?Sized>(
     simd: S,
     triangle: &mut [f32],
     panel: &[f32],
+    after: &[f32],
     block: usize,
     rows: &R,
     next: Next,
@@ -149,10 +151,16 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
             // A line of each row of the next panel with every tile that has the time; its last number
             // lies in a line of its own.
             let busy = wide == 1 && padded > WIDTH;
-            let place = (asked * WIDTH).min(padded - 1);
-            let next = (!busy && asked * WIDTH <= padded).then(|| Next { start: next.start + place, ..next });
-            asked += usize::from(!busy);
-            let place = Place { padded, row, vector, next };
+            let ask = if busy && row == 0 {
+                Ask::Triangle(after)
+            } else if !busy && asked * WIDTH <= padded {
+                let start = next.start + (asked * WIDTH).min(padded - 1);
+                asked += 1;
+                Ask::Rows(Next { start, ..next })
+            } else {
+                Ask::Nothing
+            };
+            let place = Place { padded, row, vector, ask };
             match (tall, wide) {
                 (2, 1) => add_tile::<S, R, 2, 1>(simd, triangle, panel, place, rows, block),
                 (2, 2) => add_tile::<S, R, 2, 2>(simd, triangle, panel, place, rows, block),
@@ -180,13 +188,23 @@ pub struct Next {
     pub start: usize,
 }
 
+/// What a tile asks the memory for, a line with every gradient.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    Nothing,
+    /// A line of each row.
+    Rows(Next),
+    /// Line by line.
+    Triangle(&'a [f32]),
+}
+
 /// Where a tile lies.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'a> {
     padded: usize,
     row: usize,
     vector: usize,
-    next: Option<Next>,
+    ask: Ask<'a>,
 }
 
 /// `Σ panel[k][i + r] · panel[k][j + c]` over k, for R rows and V vectors of columns, added to the
@@ -267,14 +285,14 @@ fn products<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
     place: Place,
     rows: &G,
 ) -> [[S::f32s; V]; R] {
-    let Place { padded, row, vector, next } = place;
+    let Place { padded, row, vector, ask } = place;
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
     let (heads, columns) = (row..row + R, vector..vector + V);
-    let mut asked = next.map_or(0, |next| next.row);
-    for line in panel.chunks_exact(padded) {
-        if let Some(next) = next {
-            rows.ask(asked, next.start);
-            asked = asked.wrapping_add(1);
+    for (k, line) in panel.chunks_exact(padded).enumerate() {
+        match ask {
+            Ask::Nothing => {}
+            Ask::Rows(next) => rows.ask(next.row.wrapping_add(k), next.start),
+            Ask::Triangle(after) => prefetch(after, k.wrapping_mul(WIDTH)),
         }
         let (Some(heads), Some(columns)) =
             (line.get(heads.clone()), S::as_simd_f32s(line).0.get(columns.clone()))
