@@ -188,8 +188,14 @@ impl<T: Task> OneShot<'_, T> {
                 let mut judged = None;
                 for index in &here.trials {
                     let trial = &trials[*index];
-                    let pruned =
-                        self.operate(model, trial, &subject, estimates, &mut judged, &context, observer)?;
+                    let pruned = self.operate(
+                        model,
+                        trial,
+                        &subject,
+                        (&mut estimates[..], &mut judged),
+                        &context,
+                        observer,
+                    )?;
                     each(*index, pruned, observer)?;
                 }
                 if is_last {
@@ -206,8 +212,7 @@ impl<T: Task> OneShot<'_, T> {
         model: &T::Model,
         trial: &Trial,
         subject: &Subject,
-        estimates: &mut [Estimated],
-        judged: &mut Option<Judged>,
+        (estimates, judged): (&mut [Estimated], &mut Option<Judged>),
         context: &Context,
         observer: &mut dyn Observer,
     ) -> Result<Pruned<T::Model>, EngineError> {

@@ -213,7 +213,7 @@ pub fn carry_out<T: Task>(
         Update::Independent => None,
         Update::Exact => {
             let on = (obs, draw, plain);
-            let length = calibration::length(task, model, names, weights, masks, removals, on, goes_on);
+            let length = calibration::length(task, model, names, (&*weights, &*masks), removals, on, goes_on);
             Some(length.ok_or(Halt::Stopped)?)
         }
     };
