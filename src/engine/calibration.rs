@@ -5,6 +5,8 @@
 //! lengths of the same step are tried on training data that the estimate has not seen, and the one
 //! of least loss is taken; no step at all, plain zeroing, is among them.
 
+use std::ops::ControlFlow;
+
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -25,16 +27,16 @@ fn batches(gradients: usize) -> u64 {
     (gradients as u64 / 16).clamp(4, 32)
 }
 
-/// The length of least loss, the longer of equal ones.
+/// The length of least loss, the longer of equal ones; nothing if `goes_on` broke off.
 pub fn length<T: Task>(
     task: &T,
     model: &T::Model,
     names: &[&str],
-    weights: &[Vec<f32>],
-    masks: &[Mask],
+    (weights, masks): (&[Vec<f32>], &[Mask]),
     removals: &[Removal],
     (obs, draw, device): (&Obs, &Draw, &Device),
-) -> f32 {
+    goes_on: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Option<f32> {
     let mut sampler = draw.sampler(task.examples());
     let first = obs.gradients as u64;
     let batches: Vec<T::Batch> =
@@ -49,14 +51,17 @@ pub fn length<T: Task>(
             values.insert((*name).to_owned(), weights);
         }
         model = parameters::write(model, values);
-        let losses = batches.iter().map(|batch| {
+        let mut loss = 0.0;
+        for batch in &batches {
             let outputs = task.outputs(&model, batch, None);
-            f64::from(task.loss(&outputs, batch).into_scalar::<f32>())
-        });
-        let loss: f64 = losses.sum();
+            loss += f64::from(task.loss(&outputs, batch).into_scalar::<f32>());
+            if goes_on().is_break() {
+                return None;
+            }
+        }
         if loss < best.0 {
             best = (loss, length);
         }
     }
-    best.1
+    Some(best.1)
 }

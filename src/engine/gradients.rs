@@ -1,7 +1,7 @@
 //! Gradients for the surgeon: of the task's loss, without dropout, at the present weights.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -32,7 +32,7 @@ impl<F: FnMut(usize, &[f32])> Sink for OnHost<F> {
 ///
 /// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while
 /// the data lasts, in an order of their own that depends on `seed` alone: another call gives the
-/// same gradients again.
+/// same gradients again. `progress` hears of each gradient and says whether the next is wanted.
 pub fn each<T: Task>(
     task: &T,
     model: &T::Model,
@@ -40,8 +40,8 @@ pub fn each<T: Task>(
     draw: &Draw,
     numbers: Range<usize>,
     sink: &mut impl Sink,
-    mut progress: impl FnMut(),
-) {
+    mut progress: impl FnMut() -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let places: HashMap<ParamId, (usize, bool)> =
         targets.iter().enumerate().map(|(i, t)| (t.id, (i, t.transposed))).collect();
     // Gradients of other parameters are not computed.
@@ -53,8 +53,9 @@ pub fn each<T: Task>(
         let loss = task.loss(&outputs, &batch);
         let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
         model.visit(&mut Hand { gradients: &mut gradients, places: &places, sink });
-        progress();
+        progress()?;
     }
+    ControlFlow::Continue(())
 }
 
 /// Where the batches of an estimate come from, and where they are computed.

@@ -134,8 +134,7 @@ impl<T: Task> OneShot<'_, T> {
         let (training, movements) = (self.device.clone().autodiff(), Movements::default());
         let context = self.context(&training, &movements);
         let (mut masks, event) = (Masks::default(), event(trial));
-        let progress = |done, total| observer.progress(Work::Gradients(self.name), done, total);
-        pruner::prune(self.task, model.clone(), &trial.prune, &event, &mut masks, &context, progress)
+        pruner::prune(self.task, model.clone(), &trial.prune, &event, &mut masks, &context, observer)
     }
 
     /// One pass over the gradients, with a halt wherever trials use those so far.
@@ -171,10 +170,14 @@ impl<T: Task> OneShot<'_, T> {
                 }
             });
             let mut count = done as u64;
-            gradients::each(self.task, model, &targets, &draw, done..stop, &mut sink, || {
+            let end = gradients::each(self.task, model, &targets, &draw, done..stop, &mut sink, || {
                 count += 1;
                 observer.progress(Work::Gradients(self.name), count, total);
+                pruner::goes_on(observer)
             });
+            if end.is_break() {
+                return Err(EngineError::Stopped { stage: self.name.to_owned(), step: 0 });
+            }
             done = stop;
             for (shared, estimates) in sweep.estimates.iter().zip(&mut estimates) {
                 let Some(here) = shared.stops.iter().find(|s| s.gradients == stop) else { continue };
@@ -185,7 +188,14 @@ impl<T: Task> OneShot<'_, T> {
                 let mut judged = None;
                 for index in &here.trials {
                     let trial = &trials[*index];
-                    let pruned = self.operate(model, trial, &subject, estimates, &mut judged, &context)?;
+                    let pruned = self.operate(
+                        model,
+                        trial,
+                        &subject,
+                        (&mut estimates[..], &mut judged),
+                        &context,
+                        observer,
+                    )?;
                     each(*index, pruned, observer)?;
                 }
                 if is_last {
@@ -202,9 +212,9 @@ impl<T: Task> OneShot<'_, T> {
         model: &T::Model,
         trial: &Trial,
         subject: &Subject,
-        estimates: &mut [Estimated],
-        judged: &mut Option<Judged>,
+        (estimates, judged): (&mut [Estimated], &mut Option<Judged>),
         context: &Context,
+        observer: &mut dyn Observer,
     ) -> Result<Pruned<T::Model>, EngineError> {
         let Some(obs) = trial.obs() else { return Err(EngineError::Missing("gradients".into())) };
         let names: Vec<&str> = subject.targets.iter().map(|t| t.parameter.name.as_str()).collect();
@@ -225,13 +235,14 @@ impl<T: Task> OneShot<'_, T> {
             draw: pruner::draw(obs, context, 1),
             tensors_of: None,
         };
-        let (removals, damp) = surgery
-            .round_from(estimates, judged)
-            .map_err(|(i, source)| pruner::trouble(context, names[i], source))?;
+        let halted = |halt| pruner::halted(context, &names, halt);
+        let (removals, damp) = surgery.round_from(estimates, judged).map_err(halted)?;
         let (mut weights, mut masks) = (subject.weights.clone(), subject.masks.clone());
         let at = (&mut weights[..], &mut masks[..]);
         let on = (obs, &surgery.draw, context.plain);
-        let length = pruner::carry_out(self.task, model, &names, at, &removals, on);
+        let length =
+            pruner::carry_out(self.task, model, &names, at, &removals, on, &mut || pruner::goes_on(observer))
+                .map_err(halted)?;
         let values: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
         Ok(Pruned {
             model: parameters::write(model.clone(), values),

@@ -1,5 +1,7 @@
 //! One pruning event.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Device;
 
 use crate::method::criterion::{magnitude, movement};
@@ -15,10 +17,11 @@ use crate::task::parameters::{self, ModuleParameter, Values};
 use super::EngineError;
 use super::calibration;
 use super::estimation::Estimates;
+use super::events::{Observer, Work};
 use super::gradients::Draw;
 use super::masks::Masks;
 use super::movement::Movements;
-use super::surgery::Surgery;
+use super::surgery::{Halt, Surgery};
 
 /// What an event needs to know of the run.
 pub struct Context<'a> {
@@ -67,7 +70,7 @@ pub struct Goal<'a> {
 /// Does what a statement says for an event.
 ///
 /// # Errors
-/// A parameter that cannot be pruned. The masks are unchanged then.
+/// A parameter that cannot be pruned, or the wish to stop. The masks are unchanged then.
 pub fn prune<T: Task>(
     task: &T,
     model: T::Model,
@@ -75,7 +78,7 @@ pub fn prune<T: Task>(
     event: &PruneEvent,
     masks: &mut Masks,
     context: &Context,
-    mut progress: impl FnMut(u64, u64),
+    observer: &mut dyn Observer,
 ) -> Result<Pruned<T::Model>, EngineError> {
     let targets = targets(&model, statement, context.stage)?;
     let names: Vec<&str> = targets.iter().map(|t| t.parameter.name.as_str()).collect();
@@ -85,7 +88,7 @@ pub fn prune<T: Task>(
         Criterion::Magnitude | Criterion::Movement => (1, Vec::new()),
         Criterion::Obs(obs) => (obs.recompute, passes(obs, &counts, context.stage)?),
     };
-    let surgeon = |(i, source): (usize, ObsError)| trouble(context, names[i], source);
+    let surgeon = |halt: Halt| halted(context, &names, halt);
     let groups = groups(&names, statement, event, context.stage)?;
     let mut result = Pruned { model, raised_damp: None, lengths: Vec::new() };
     let mut current: Option<Vec<Mask>> = None;
@@ -121,9 +124,9 @@ pub fn prune<T: Task>(
                 let mut scores = Vec::new();
                 for (i, target) in targets.iter().enumerate() {
                     let moved = context.movements.scores(target);
-                    let moved = moved.ok_or_else(|| surgeon((i, ObsError::NoGradient)))?;
+                    let moved = moved.ok_or_else(|| surgeon(Halt::Trouble(i, ObsError::NoGradient)))?;
                     if !moved.iter().all(|s| s.is_finite()) {
-                        return Err(surgeon((i, ObsError::GradientNotFinite)));
+                        return Err(surgeon(Halt::Trouble(i, ObsError::GradientNotFinite)));
                     }
                     scores.push(movement::scores(&moved, &round_masks[i], groupings[i].run()));
                 }
@@ -150,16 +153,19 @@ pub fn prune<T: Task>(
                 let (removals, damp) = surgery
                     .round(&mut || {
                         done += 1;
-                        progress(done, (rounds as u64 * per_round).max(done));
+                        let total = (rounds as u64 * per_round).max(done);
+                        observer.progress(Work::Gradients(context.stage), done, total);
+                        goes_on(observer)
                     })
                     .map_err(surgeon)?;
                 if damp > obs.damp {
                     result.raised_damp = Some(result.raised_damp.map_or(damp, |d: f64| d.max(damp)));
                 }
                 let at = (&mut weights[..], &mut round_masks[..]);
+                let on = (obs, &draw, context.plain);
                 let length =
-                    carry_out(task, &result.model, &names, at, &removals, (obs, &draw, context.plain));
-                result.lengths.extend(length);
+                    carry_out(task, &result.model, &names, at, &removals, on, &mut || goes_on(observer));
+                result.lengths.extend(length.map_err(surgeon)?);
             }
         }
         let updated: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
@@ -172,10 +178,20 @@ pub fn prune<T: Task>(
     Ok(result)
 }
 
-/// Why a parameter cannot be pruned.
-pub fn trouble(context: &Context, parameter: &str, source: ObsError) -> EngineError {
-    let (stage, parameter) = (context.stage.to_owned(), parameter.to_owned());
-    EngineError::Surgeon { stage, step: context.step, parameter, source }
+/// Whether whoever watches wants more.
+pub fn goes_on(observer: &mut dyn Observer) -> ControlFlow<()> {
+    if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// Why an event does not come to its end.
+pub fn halted(context: &Context, names: &[&str], halt: Halt) -> EngineError {
+    let (stage, step) = (context.stage.to_owned(), context.step);
+    match halt {
+        Halt::Stopped => EngineError::Stopped { stage, step },
+        Halt::Trouble(i, source) => {
+            EngineError::Surgeon { stage, step, parameter: names[i].to_owned(), source }
+        }
+    }
 }
 
 /// Where the gradients of a round come from.
@@ -191,18 +207,20 @@ pub fn carry_out<T: Task>(
     (weights, masks): (&mut [Vec<f32>], &mut [Mask]),
     removals: &[Removal],
     (obs, draw, plain): (&Obs, &Draw, &Device),
-) -> Option<f64> {
+    goes_on: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Option<f64>, Halt> {
     let length = match obs.update {
         Update::Independent => None,
         Update::Exact => {
             let on = (obs, draw, plain);
-            Some(calibration::length(task, model, names, weights, masks, removals, on))
+            let length = calibration::length(task, model, names, (&*weights, &*masks), removals, on, goes_on);
+            Some(length.ok_or(Halt::Stopped)?)
         }
     };
     for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
         removal.apply(weights, mask, length.unwrap_or(1.0));
     }
-    length.map(f64::from)
+    Ok(length.map(f64::from))
 }
 
 /// How a round's targets are divided so that the allowed memory is kept.

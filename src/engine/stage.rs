@@ -427,9 +427,7 @@ impl<T: Task> StageRun<'_, T> {
             movements,
             seed: of_event(self.seed, self.index, event.prune, event.step),
         };
-        pruner::prune(self.task, model, statement, event, masks, &context, |done, total| {
-            observer.progress(Work::Gradients(&self.stage.name), done, total);
-        })
+        pruner::prune(self.task, model, statement, event, masks, &context, observer)
     }
 
     /// The gradients of a step's mean loss, one batch after the other where several are summed.

@@ -4,6 +4,8 @@
 //! together are all scored before the first of them is updated, so their gradients are computed
 //! again for the update, all but the last pass's.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Device;
 
 use crate::method::mask::Mask;
@@ -39,8 +41,16 @@ pub struct Surgery<'a, T: Task> {
     pub tensors_of: Option<&'a Device>,
 }
 
-/// A parameter's index, and why it cannot be pruned.
-type Trouble = (usize, ObsError);
+/// Why a round does not come to its end.
+pub enum Halt {
+    /// Whoever watches wants no more.
+    Stopped,
+    /// The parameter of this index cannot be pruned.
+    Trouble(usize, ObsError),
+}
+
+/// Hears of each gradient and says whether the next is wanted.
+pub type Progress<'a> = dyn FnMut() -> ControlFlow<()> + 'a;
 
 /// The saliencies of all targets, kept for whoever asks for them with the same settings.
 pub struct Judged {
@@ -50,7 +60,7 @@ pub struct Judged {
 
 impl<T: Task> Surgery<'_, T> {
     /// What goes from each target, and the damp that it took.
-    pub fn round(&self, progress: &mut dyn FnMut()) -> Result<(Vec<Removal>, f64), Trouble> {
+    pub fn round(&self, progress: &mut Progress) -> Result<(Vec<Removal>, f64), Halt> {
         self.raising(|settings| self.attempt(settings, progress))
     }
 
@@ -60,7 +70,7 @@ impl<T: Task> Surgery<'_, T> {
         &self,
         estimates: &mut [Estimated],
         judged: &mut Option<Judged>,
-    ) -> Result<(Vec<Removal>, f64), Trouble> {
+    ) -> Result<(Vec<Removal>, f64), Halt> {
         self.raising(|settings| {
             let known = match judged.take().filter(|known| known.settings == *settings) {
                 Some(known) => known,
@@ -76,20 +86,17 @@ impl<T: Task> Surgery<'_, T> {
         })
     }
 
-    fn judge_all(&self, estimates: &mut [Estimated], settings: &Settings) -> Result<Judged, Trouble> {
+    fn judge_all(&self, estimates: &mut [Estimated], settings: &Settings) -> Result<Judged, Halt> {
         let mut scored = Vec::with_capacity(estimates.len());
         for (i, estimate) in estimates.iter_mut().enumerate() {
             estimate.uncure();
-            scored.push(self.judge(i, estimate, settings)?.0);
+            scored.push(self.judge(i, estimate, settings, &mut || ControlFlow::Continue(()))?.0);
         }
         Ok(Judged { settings: *settings, scored })
     }
 
     /// Attempts with the recipe's damp, and with tenfold ones if it allows them.
-    fn raising<R>(
-        &self,
-        mut attempt: impl FnMut(&Settings) -> Result<R, Trouble>,
-    ) -> Result<(R, f64), Trouble> {
+    fn raising<R>(&self, mut attempt: impl FnMut(&Settings) -> Result<R, Halt>) -> Result<(R, f64), Halt> {
         let mut settings = Settings {
             block: self.obs.block,
             damp: self.obs.damp,
@@ -100,7 +107,7 @@ impl<T: Task> Surgery<'_, T> {
         };
         loop {
             match attempt(&settings) {
-                Err((_, ObsError::NotFactored { .. }))
+                Err(Halt::Trouble(_, ObsError::NotFactored { .. }))
                     if self.obs.raise_damp && settings.damp < LARGEST_DAMP =>
                 {
                     settings.damp *= 10.0;
@@ -110,7 +117,7 @@ impl<T: Task> Surgery<'_, T> {
         }
     }
 
-    fn attempt(&self, settings: &Settings, progress: &mut dyn FnMut()) -> Result<Vec<Removal>, Trouble> {
+    fn attempt(&self, settings: &Settings, progress: &mut Progress) -> Result<Vec<Removal>, Halt> {
         let together = self.statement.sweeps(2) > 2;
         let mut scores: Vec<Vec<f32>> = vec![Vec::new(); self.targets.len()];
         let mut known: Vec<Scored> = vec![Scored::default(); self.targets.len()];
@@ -120,9 +127,9 @@ impl<T: Task> Surgery<'_, T> {
         for pass in self.passes {
             // The pass before gives back its memory first.
             drop(std::mem::take(&mut last));
-            let mut estimates = self.estimate(pass, progress);
+            let mut estimates = self.estimate(pass, progress)?;
             for (i, estimate) in pass.targets.clone().zip(&mut estimates) {
-                (known[i], cured[i]) = self.judge(i, estimate, settings)?;
+                (known[i], cured[i]) = self.judge(i, estimate, settings, progress)?;
                 scores[i] = std::mem::take(&mut known[i].scores);
                 if !together {
                     let goal = self.goals.iter().find(|g| g.members.contains(&i));
@@ -139,11 +146,11 @@ impl<T: Task> Surgery<'_, T> {
             for (p, pass) in self.passes.iter().enumerate().rev() {
                 let estimates = match p + 1 == self.passes.len() {
                     true => std::mem::take(&mut last),
-                    false => self.estimate(pass, progress),
+                    false => self.estimate(pass, progress)?,
                 };
                 for (i, mut estimate) in pass.targets.clone().zip(estimates) {
                     if p + 1 < self.passes.len() && !cured[i].is_empty() {
-                        self.cure(i, &mut estimate, &cured[i]);
+                        self.cure(i, &mut estimate, &cured[i], progress)?;
                     }
                     let scored = std::mem::take(&mut known[i]);
                     removals[i] = Some(self.remove(i, &estimate, &scored, &chosen[i], settings)?);
@@ -154,16 +161,24 @@ impl<T: Task> Surgery<'_, T> {
     }
 
     /// The estimates of a pass's targets.
-    fn estimate(&self, pass: &Pass, progress: &mut dyn FnMut()) -> Vec<Estimated> {
+    fn estimate(&self, pass: &Pass, progress: &mut Progress) -> Result<Vec<Estimated>, Halt> {
         let targets: Vec<&ModuleParameter> = self.targets[pass.targets.clone()].iter().collect();
         let mut estimates: Vec<Estimated> = targets
             .iter()
             .map(|t| Estimated::new(t.parameter.count(), self.obs, pass.rows, self.tensors_of))
             .collect();
         let numbers = 0..self.obs.gradients;
-        gradients::each(self.task, self.model, &targets, &self.draw, numbers, &mut estimates, progress);
+        wanted(gradients::each(
+            self.task,
+            self.model,
+            &targets,
+            &self.draw,
+            numbers,
+            &mut estimates,
+            progress,
+        ))?;
         estimates.iter_mut().for_each(Estimated::finish);
-        estimates
+        Ok(estimates)
     }
 
     /// The saliencies of a target's groups, and the blocks that had to be cured for them.
@@ -172,15 +187,18 @@ impl<T: Task> Surgery<'_, T> {
         i: usize,
         estimate: &mut Estimated,
         settings: &Settings,
-    ) -> Result<(Scored, Vec<usize>), Trouble> {
+        progress: &mut Progress,
+    ) -> Result<(Scored, Vec<usize>), Halt> {
         let selection = selection(self.statement, 0.0);
         let score = |estimate: &mut Estimated| {
-            estimate.score(&self.weights[i], &self.masks[i], selection, settings).map_err(|e| (i, e))
+            estimate
+                .score(&self.weights[i], &self.masks[i], selection, settings)
+                .map_err(|e| Halt::Trouble(i, e))
         };
         let mut scored = score(estimate)?;
         let cured = std::mem::take(&mut scored.flagged);
         if !cured.is_empty() {
-            self.cure(i, estimate, &cured);
+            self.cure(i, estimate, &cured, progress)?;
             scored = score(estimate)?;
         }
         scored.scores = self.groupings[i].of_runs(scored.scores);
@@ -189,7 +207,13 @@ impl<T: Task> Surgery<'_, T> {
 
     /// Finds the square roots of blocks that lost too many digits, from the same gradients once more:
     /// as many blocks at a time as the allowed memory holds.
-    fn cure(&self, i: usize, estimate: &mut Estimated, blocks: &[usize]) {
+    fn cure(
+        &self,
+        i: usize,
+        estimate: &mut Estimated,
+        blocks: &[usize],
+        progress: &mut Progress,
+    ) -> Result<(), Halt> {
         let most = self.obs.memory.unwrap_or(u64::MAX) / Roots::bytes_of_block(self.obs.block);
         let most = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
         for some in blocks.chunks(most.min(blocks.len())) {
@@ -197,9 +221,11 @@ impl<T: Task> Surgery<'_, T> {
             let mut roots = Roots::new(target.parameter.count(), self.obs.block, some);
             let mut sink = OnHost(|_: usize, gradient: &[f32]| roots.add(gradient));
             let numbers = 0..self.obs.gradients;
-            gradients::each(self.task, self.model, &[target], &self.draw, numbers, &mut sink, || ());
+            let (task, model, draw) = (self.task, self.model, &self.draw);
+            wanted(gradients::each(task, model, &[target], draw, numbers, &mut sink, &mut *progress))?;
             estimate.cure(roots);
         }
+        Ok(())
     }
 
     /// For each target which of its groups go, ranked with the others of its goal.
@@ -224,9 +250,16 @@ impl<T: Task> Surgery<'_, T> {
         scored: &Scored,
         groups: &[bool],
         settings: &Settings,
-    ) -> Result<Removal, Trouble> {
+    ) -> Result<Removal, Halt> {
         let weights = &self.weights[i];
         let pruned = self.groupings[i].spread(groups, weights.len());
-        estimate.removal(weights, &self.masks[i], &scored.pull, pruned, settings).map_err(|e| (i, e))
+        estimate
+            .removal(weights, &self.masks[i], &scored.pull, pruned, settings)
+            .map_err(|e| Halt::Trouble(i, e))
     }
+}
+
+/// An end before all gradients were there.
+fn wanted(end: ControlFlow<()>) -> Result<(), Halt> {
+    if end.is_break() { Err(Halt::Stopped) } else { Ok(()) }
 }

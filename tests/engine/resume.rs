@@ -339,6 +339,34 @@ fn a_run_that_is_asked_to_stop_keeps_itself_and_goes_on() {
 }
 
 #[test]
+fn a_stop_in_the_middle_of_an_estimation_does_not_wait_for_its_end() {
+    // Hours of gradients, before the first step.
+    let endless = RECIPE.replace("obs(gradients: 24", "obs(gradients: 10_000_000");
+    let shop = Workshop::new(&endless);
+    let folder = shop.path("out");
+    let mut command = shop.command("out", &[]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // The second stage that began is the one that prunes.
+    let began = || {
+        let log = std::fs::read_to_string(folder.join("run.jsonl")).unwrap_or_default();
+        log.matches("\"stage_started\"").count()
+    };
+    while began() < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it was stopped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(has(&said, "OB0921") && has(&said, "with `--resume`"), "{said}");
+    assert!(!whole(&folder).is_empty(), "the checkpoint before the event is there");
+    assert!(!folder.join("run.lock").exists());
+}
+
+#[test]
 fn two_runs_do_not_share_a_folder_and_a_crash_leaves_no_lock() {
     let shop = Workshop::new(&lengthened(4000));
     shop.fails("out", &["--resume"], "OB0936");

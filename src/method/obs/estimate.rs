@@ -8,7 +8,7 @@ use super::cured::{Cured, restricted};
 use super::dual::DualBlock;
 use super::fisher::Fisher;
 use super::gram::{Rows, Stored};
-use super::prefetch::LINE;
+use super::prefetch::{LINE, prefetch};
 use super::roots::Roots;
 use super::surgeon::Settings;
 
@@ -258,6 +258,11 @@ impl<T: Stored> Rows for Strided<'_, T> {
     #[inline(always)]
     fn row(&self, index: usize) -> &[T] {
         &self.values[index * self.stride..][..self.count]
+    }
+
+    #[inline(always)]
+    fn ask(&self, index: usize, place: usize) {
+        prefetch(self.values, index.wrapping_mul(self.stride).wrapping_add(place));
     }
 }
 

@@ -87,7 +87,9 @@ impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
             let place = (first + i * together) * block;
             let past = place + group.len() / size * block;
             for row in (0..rows.count()).step_by(ROWS) {
-                for (j, triangle) in group.chunks_exact_mut(size).enumerate() {
+                let mut rest = &mut *group;
+                for j in 0..rest.len() / size {
+                    let (triangle, after) = rest.split_at_mut(size);
                     let start = place + j * block;
                     panel.pack(rows, row, start);
                     let next = if start + block < past {
@@ -97,7 +99,9 @@ impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
                     } else {
                         Next { row: 0, start: past }
                     };
-                    add_gram(simd, triangle, panel.panel(), block, rows, next);
+                    let soon = &after[..size.min(after.len())];
+                    add_gram(simd, triangle, panel.panel(), soon, block, rows, next);
+                    rest = after;
                 }
             }
         }

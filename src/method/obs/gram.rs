@@ -12,7 +12,7 @@ use super::prefetch::{LINE, prefetch};
 /// Columns of a panel are filled up to whole vectors of the widest machine.
 pub const WIDTH: usize = 16;
 /// Gradients in a panel: it fills a third of the first cache with blocks of 64.
-pub const ROWS: usize = 64;
+pub const ROWS: usize = 128;
 
 /// Gradients of which a strip at a time is read: rows of equal length.
 pub trait Rows: Sync {
@@ -22,6 +22,8 @@ pub trait Rows: Sync {
     fn count(&self) -> usize;
     /// One of them.
     fn row(&self, index: usize) -> &[Self::Value];
+    /// Asks the memory for a place of one of them, which need not exist.
+    fn ask(&self, index: usize, place: usize);
 }
 
 /// A number in which gradients are stored.
@@ -48,6 +50,13 @@ impl<T: AsRef<[f32]> + Sync> Rows for [T] {
     #[inline(always)]
     fn row(&self, index: usize) -> &[f32] {
         self[index].as_ref()
+    }
+
+    #[inline(always)]
+    fn ask(&self, index: usize, place: usize) {
+        if let Some(row) = self.get(index) {
+            prefetch(row.as_ref(), place);
+        }
     }
 }
 
@@ -109,12 +118,14 @@ fn copy<T: Stored>(to: &mut [f32], from: &[T]) {
     }
 }
 
-/// Adds the lower triangle of `panelᵀ panel` to `triangle`, row by row.
+/// Adds the lower triangle of `panelᵀ panel` to `triangle`, row by row, and asks the memory for what
+/// comes next: a panel's rows, and the triangle `after` this one.
 #[inline(always)]
 pub fn add_gram<S: Simd, R: Rows + ?Sized>(
     simd: S,
     triangle: &mut [f32],
     panel: &[f32],
+    after: &[f32],
     block: usize,
     rows: &R,
     next: Next,
@@ -137,12 +148,19 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
         while vector < vectors {
             let most = if tall == 8 || lanes < WIDTH { 2 } else { 4 };
             let wide = most.min(vectors - vector);
-            // A line of each row of the next panel with every tile that has the time.
+            // A line of each row of the next panel with every tile that has the time; its last number
+            // lies in a line of its own.
             let busy = wide == 1 && padded > WIDTH;
-            let next =
-                (!busy && asked * WIDTH < padded).then(|| Next { start: next.start + asked * WIDTH, ..next });
-            asked += usize::from(!busy);
-            let place = Place { padded, row, vector, next };
+            let ask = if busy && row == 0 {
+                Ask::Triangle(after)
+            } else if !busy && asked * WIDTH <= padded {
+                let start = next.start + (asked * WIDTH).min(padded - 1);
+                asked += 1;
+                Ask::Rows(Next { start, ..next })
+            } else {
+                Ask::Nothing
+            };
+            let place = Place { padded, row, vector, ask };
             match (tall, wide) {
                 (2, 1) => add_tile::<S, R, 2, 1>(simd, triangle, panel, place, rows, block),
                 (2, 2) => add_tile::<S, R, 2, 2>(simd, triangle, panel, place, rows, block),
@@ -170,13 +188,23 @@ pub struct Next {
     pub start: usize,
 }
 
+/// What a tile asks the memory for, a line with every gradient.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    Nothing,
+    /// A line of each row.
+    Rows(Next),
+    /// Line by line.
+    Triangle(&'a [f32]),
+}
+
 /// Where a tile lies.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'a> {
     padded: usize,
     row: usize,
     vector: usize,
-    next: Option<Next>,
+    ask: Ask<'a>,
 }
 
 /// `Σ panel[k][i + r] · panel[k][j + c]` over k, for R rows and V vectors of columns, added to the
@@ -191,64 +219,94 @@ fn add_tile<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
     block: usize,
 ) {
     // Rows of the last tile may lie beyond the block, never beyond the panel.
-    let Place { padded, row, vector, next } = place;
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    let lines = panel.chunks_exact(padded);
-    match next {
-        Some(next) => {
-            let last = rows.count() - 1;
-            for (k, line) in lines.enumerate() {
-                prefetch(rows.row((next.row + k).min(last)), next.start);
-                add_line(simd, &mut sums, line, row, vector);
+    let Place { row, vector, .. } = place;
+    let sums = products::<S, G, R, V>(simd, panel, place, rows);
+    let lanes = S::F32_LANES;
+    let first = vector * lanes;
+    // What is whole vectors of the triangle, in which rows follow each other without a gap: beyond a
+    // row's end lie the next rows, to which zero is added. All rows are read before the first is
+    // written, and written in their order, so that what a row takes along from the next is overwritten.
+    let last = row + R - 1;
+    let end = triangle_row(last).wrapping_add(first + V * lanes);
+    if last < block && end <= triangle.len() && first <= row {
+        let mut totals = sums;
+        for (r, totals) in totals.iter_mut().enumerate() {
+            let start = triangle_row(row.wrapping_add(r)).wrapping_add(first);
+            let own = row.wrapping_add(r + 1).wrapping_sub(first);
+            for (v, total) in totals.iter_mut().enumerate() {
+                let place = start.wrapping_add(v * lanes);
+                let Some(old) = triangle.get(place..place.wrapping_add(lanes)) else { continue };
+                let window = WIDTH.wrapping_sub(own.saturating_sub(v * lanes).min(lanes));
+                let Some(window) = WINDOW.get(window..window.wrapping_add(lanes)) else { continue };
+                let (old, window) = (S::as_simd_f32s(old).0, S::as_simd_f32s(window).0);
+                let ([old], [window]) = (old, window) else { continue };
+                *total = simd.add_f32s(*old, simd.and_f32s(*total, *window));
             }
         }
-        None => lines.for_each(|line| add_line(simd, &mut sums, line, row, vector)),
-    }
-    let lanes = S::F32_LANES;
-    for (r, sums) in sums.iter().enumerate() {
-        let i = row + r;
-        if i >= block {
-            break;
-        }
-        let line = &mut triangle[i * (i + 1) / 2..];
-        for (v, sum) in sums.iter().enumerate() {
-            let first = (vector + v) * lanes;
-            let own = (i + 1).saturating_sub(first).min(lanes);
-            let Some(old) = line.get_mut(first..first + lanes) else {
-                // The last rows end with the triangle.
-                if own > 0 {
-                    let old = &mut line[first..first + own];
-                    let total = simd.add_f32s(simd.partial_load_f32s(old), *sum);
-                    simd.partial_store_f32s(old, total);
+        for (r, totals) in totals.iter().enumerate() {
+            let start = triangle_row(row.wrapping_add(r)).wrapping_add(first);
+            for (v, total) in totals.iter().enumerate() {
+                let place = start.wrapping_add(v * lanes);
+                let Some(new) = triangle.get_mut(place..place.wrapping_add(lanes)) else { continue };
+                if let [new] = S::as_mut_simd_f32s(new).0 {
+                    *new = *total;
                 }
-                continue;
-            };
-            // Beyond the row's end lie the next rows, to which zero is added.
-            let window = &S::as_simd_f32s(&WINDOW[WIDTH - own..][..lanes]).0[0];
-            let old = &mut S::as_mut_simd_f32s(old).0[0];
-            *old = simd.add_f32s(*old, simd.and_f32s(*sum, *window));
+            }
+        }
+        return;
+    }
+    // The last rows end with the triangle.
+    for (r, sums) in sums.iter().enumerate().take(block - row) {
+        let line = &mut triangle[triangle_row(row + r)..];
+        for (v, sum) in sums.iter().enumerate() {
+            let first = first + v * lanes;
+            let own = (row + r + 1).saturating_sub(first).min(lanes);
+            if own > 0 {
+                let old = &mut line[first..first + own];
+                let total = simd.add_f32s(simd.partial_load_f32s(old), *sum);
+                simd.partial_store_f32s(old, total);
+            }
         }
     }
 }
 
-/// The products of one gradient.
+/// Where a row of a lower triangle begins.
 #[inline(always)]
-fn add_line<S: Simd, const R: usize, const V: usize>(
+fn triangle_row(row: usize) -> usize {
+    row.wrapping_mul(row.wrapping_add(1)) / 2
+}
+
+/// `Σ panel[k][i + r] · panel[k][j + c]`. Nothing in its loop can panic, or sums would be written to
+/// memory for every gradient.
+#[inline(always)]
+fn products<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
     simd: S,
-    sums: &mut [[S::f32s; V]; R],
-    line: &[f32],
-    row: usize,
-    vector: usize,
-) {
-    // invariant: tiles lie within a panel.
-    let columns: &[S::f32s; V] = S::as_simd_f32s(line).0[vector..vector + V].try_into().expect("V vectors");
-    let heads: &[f32; R] = line[row..row + R].try_into().expect("R values");
-    for (sums, head) in sums.iter_mut().zip(heads) {
-        let head = simd.splat_f32s(*head);
-        for (sum, column) in sums.iter_mut().zip(columns) {
-            *sum = simd.mul_add_f32s(head, *column, *sum);
+    panel: &[f32],
+    place: Place,
+    rows: &G,
+) -> [[S::f32s; V]; R] {
+    let Place { padded, row, vector, ask } = place;
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    let (heads, columns) = (row..row + R, vector..vector + V);
+    for (k, line) in panel.chunks_exact(padded).enumerate() {
+        match ask {
+            Ask::Nothing => {}
+            Ask::Rows(next) => rows.ask(next.row.wrapping_add(k), next.start),
+            Ask::Triangle(after) => prefetch(after, k.wrapping_mul(WIDTH)),
+        }
+        let (Some(heads), Some(columns)) =
+            (line.get(heads.clone()), S::as_simd_f32s(line).0.get(columns.clone()))
+        else {
+            continue;
+        };
+        for (sums, head) in sums.iter_mut().zip(heads) {
+            let head = simd.splat_f32s(*head);
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = simd.mul_add_f32s(head, *column, *sum);
+            }
         }
     }
+    sums
 }
 
 /// All bits, then none: from place `WIDTH - n` on a vector begins that keeps n numbers.
