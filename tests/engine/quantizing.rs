@@ -365,8 +365,12 @@ fn a_recipe_of_table_3_runs_on_a_tiny_model_and_eval_measures_what_the_run_measu
     // Eighteen matrices and three tables; an input for each matrix, four states for each layer.
     assert_eq!((quantized["weights"].as_u64(), quantized["activations"].as_u64()), (Some(21), Some(30)));
     assert_eq!(last("ranges_fixed")["stage"], "quantize");
-    let sparsity = last("stage_finished")["sparsity"].as_f64().unwrap();
+    let sparsity = last("pruned")["sparsity"].as_f64().unwrap();
     assert!((sparsity - 0.9).abs() < 1e-3, "{sparsity}");
+    // The head is dense, and nothing has filled what was pruned.
+    let end = last("stage_finished");
+    assert!(end["sparsity"].as_f64().unwrap() > 0.89, "{end}");
+    assert!(end["encoder_bytes"].as_u64().unwrap() * 10 < end["values"].as_u64().unwrap() * 4, "{end}");
     let loaded = checkpoint::load(Path::new(&out), 0, &Device::flex(), &mut Sources::new()).unwrap();
     let weights = parameters::read(&loaded.model, |n| n.contains(".layer.") && n.ends_with("dense.weight"));
     let (zeros, blocks) = weights

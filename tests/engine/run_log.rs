@@ -144,7 +144,7 @@ fn every_field_of_every_event_is_documented_and_every_documented_field_is_told()
 fn what_the_engine_tells_is_what_the_report_reads() {
     let folder = tempfile::tempdir().unwrap();
     let lines: String =
-        every_event().iter().map(|e| serde_json::to_string(e).unwrap() + "\n").take(9).collect();
+        every_event().iter().map(|e| serde_json::to_string(e).unwrap() + "\n").take(11).collect();
     std::fs::write(folder.path().join("run.jsonl"), lines).unwrap();
     let (record, warnings) = report::read(folder.path()).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
@@ -156,6 +156,7 @@ fn what_the_engine_tells_is_what_the_report_reads() {
         ("run_started", &known["started"]),
         ("step", &stage["curve"][0]),
         ("pruned", &stage["prunes"][0]),
+        ("quantized", &stage["roundings"][0]),
         ("evaluated", &stage["evaluations"][0]),
         ("kept", &stage["kept"]),
         ("stage_finished", &stage["end"]),

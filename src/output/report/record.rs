@@ -276,6 +276,9 @@ pub struct StageFinished {
     pub values: Option<usize>,
     /// Those that are not zero.
     pub nonzero: Option<usize>,
+    /// Bytes of the encoder's layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder_bytes: Option<usize>,
     /// Time spent.
     pub seconds: f64,
     /// The most memory that the process had held so far, in bytes.
