@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::diag::Sources;
-use crate::infer::simd::LANES;
 use crate::infer::{Limits, Model, Precision, Sequence, Session, pack};
 use crate::task::classification::Classification;
 use crate::task::question_answering::QuestionAnswering;
@@ -37,13 +36,16 @@ pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<Stri
     let cut: Vec<_> = few.iter().map(|(ids, types)| (cut(ids), cut(types))).collect();
     let (fast, slow) = (rate(&small, &cut)?, rate(&dense, &cut)?);
     let threads = Limits::default().threads;
+    let tokens = |windows: &[Tokens<'_>]| windows.iter().map(|(ids, _)| ids.len()).sum::<usize>() as f64;
+    let patience = PATIENCE.as_secs_f64() * fast * tokens(&cut) / cut.len() as f64;
+    let quality = if tokens(&windows) < patience { quality(&small, &windows, task) } else { None };
     let trained = folder.join("quantization.json").exists();
     let scales = if trained { "trained scales" } else { "scales measured as it runs" };
     let mut text = format!(
         "Speed   {name}, int8 ({scales}): {fast:.0} answers/s on {threads} thread{}, {:.1} x its dense float32 self{}\n",
         if threads == 1 { "" } else { "s" },
         fast / slow,
-        quality(&small, &windows, task, fast).unwrap_or_default()
+        quality.unwrap_or_default()
     );
     if cfg!(debug_assertions) {
         text.push_str("        that of this debug build, slower than `cargo build --release` makes it\n");
@@ -83,13 +85,9 @@ fn rate(model: &Arc<Model>, sequences: &[Tokens<'_>]) -> Option<f64> {
     Some(sequences.len() as f64 / best)
 }
 
-/// F1 in bytes, if it is soon known.
-fn quality(model: &Arc<Model>, windows: &[Tokens<'_>], task: &dyn Any, rate: f64) -> Option<String> {
+/// F1 in bytes.
+fn quality(model: &Arc<Model>, windows: &[Tokens<'_>], task: &dyn Any) -> Option<String> {
     let task = task.downcast_ref::<QuestionAnswering>()?;
-    let tokens: usize = windows.iter().map(|(ids, _)| ids.len().div_ceil(LANES) * LANES).sum();
-    if tokens as f64 / LONGEST as f64 / rate > PATIENCE.as_secs_f64() {
-        return None;
-    }
     let length = windows.iter().map(|(ids, _)| ids.len()).max()?;
     let limits = Limits { sequences: TOGETHER, length, ..Limits::default() };
     let mut session = Session::new(Arc::clone(model), limits).ok()?;
