@@ -37,8 +37,8 @@ const SLICE: usize = 12;
 
 fn main() {
     println!("{WEIGHTS} weights, {GRADIENTS} gradients, {} threads", rayon::current_num_threads());
-    // Spaced as an estimate spaces its own chunk: an odd number of cache lines from row to row.
-    let stride = WEIGHTS + 16;
+    // Spaced as an estimate spaces its own chunk: rows spread over the caches.
+    let stride = WEIGHTS + 37 * 16;
     let mut chunk = vec![0.0f32; CHUNK * stride];
     chunk.par_chunks_mut(stride).enumerate().for_each(|(i, row)| noise(row, i as u64, 1e-2));
     let pool: Vec<&[f32]> = chunk.chunks(stride).map(|row| &row[..WEIGHTS]).collect();

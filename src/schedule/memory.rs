@@ -87,8 +87,9 @@ impl Obs {
             (false, Precision::F32) => (rows, 4),
             (false, Precision::Bf16) => (rows, 2),
         };
-        // Rows begin with whole cache lines.
-        self.sums_bytes(weights) + (rows * (weights + 31) * number) as u64
+        // Rows begin with whole cache lines; long ones are spread over the caches.
+        let spaced = weights + if weights < 1 << 16 { 31 } else { 1039 };
+        self.sums_bytes(weights) + (rows * spaced * number) as u64
     }
 }
 

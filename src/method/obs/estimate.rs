@@ -223,11 +223,22 @@ impl Estimate {
 }
 
 /// Numbers from one row to the next: whole cache lines, and an odd number of them, so that the same
-/// place of all rows does not fall into the same corner of a cache.
+/// place of all rows does not fall into the same corner of a cache. Long rows are spaced by an odd
+/// number that spreads them over all of a cache: with 1 more than a multiple of its size, neighbouring
+/// lines of neighbouring rows would push each other out.
 fn stride(count: usize) -> usize {
     const WIDTH: usize = LINE / 4;
-    (count.div_ceil(WIDTH) | 1) * WIDTH
+    let lines = count.div_ceil(WIDTH) | 1;
+    let spread = (lines + SPREAD - ODD).next_multiple_of(SPREAD) - SPREAD + ODD;
+    (if count < LONG { lines } else { spread }) * WIDTH
 }
+
+/// Rows of so many numbers are long; `Obs::passes` reckons with it.
+const LONG: usize = 1 << 16;
+/// Lines in the smallest cache's corner: one way of the first cache.
+const SPREAD: usize = 64;
+/// Lines from row to row, beyond a multiple of that.
+const ODD: usize = 37;
 
 fn push<T: Copy + Default>(
     rows: &mut Vec<T>,
@@ -270,5 +281,20 @@ impl Stored for bf16 {
     #[inline(always)]
     fn to_f32(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_spread_over_the_caches_within_what_plans_reckon_with() {
+        for count in (1..200).chain(LONG - 40..LONG + 2000).chain([147_456, 589_824, 2_359_296]) {
+            let (stride, extra) = (stride(count), if count < LONG { 31 } else { 1039 });
+            assert!((count..=count + extra).contains(&stride), "{stride} for {count}");
+            let lines = stride / 16;
+            assert!(lines % 2 == 1 && (count < LONG || lines % SPREAD == ODD), "{lines} lines for {count}");
+        }
     }
 }

@@ -223,34 +223,33 @@ fn add_tile<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
     let sums = products::<S, G, R, V>(simd, panel, place, rows);
     let lanes = S::F32_LANES;
     let first = vector * lanes;
-    // What is whole vectors of the triangle, in which rows follow each other without a gap: beyond a
-    // row's end lie the next rows, to which zero is added. All rows are read before the first is
-    // written, and written in their order, so that what a row takes along from the next is overwritten.
+    // Whole vectors of the triangle, in which rows follow each other without a gap: beyond a row's end,
+    // which its last vector holds, lie the next rows, to which zero is added. All rows are read before
+    // the first is written, and written in their order, so that what a row takes along from the next is
+    // overwritten. Nothing here can panic, or sums would be written to memory.
     let last = row + R - 1;
     let end = triangle_row(last).wrapping_add(first + V * lanes);
-    if last < block && end <= triangle.len() && first <= row {
+    if last < block && end <= triangle.len() && first + (V - 1) * lanes <= row {
         let mut totals = sums;
-        for (r, totals) in totals.iter_mut().enumerate() {
+        let place = |r: usize| {
             let start = triangle_row(row.wrapping_add(r)).wrapping_add(first);
-            let own = row.wrapping_add(r + 1).wrapping_sub(first);
-            for (v, total) in totals.iter_mut().enumerate() {
-                let place = start.wrapping_add(v * lanes);
-                let Some(old) = triangle.get(place..place.wrapping_add(lanes)) else { continue };
-                let window = WIDTH.wrapping_sub(own.saturating_sub(v * lanes).min(lanes));
-                let Some(window) = WINDOW.get(window..window.wrapping_add(lanes)) else { continue };
-                let (old, window) = (S::as_simd_f32s(old).0, S::as_simd_f32s(window).0);
-                let ([old], [window]) = (old, window) else { continue };
-                *total = simd.add_f32s(*old, simd.and_f32s(*total, *window));
+            start..start.wrapping_add(V * lanes)
+        };
+        for (r, totals) in totals.iter_mut().enumerate() {
+            let Some(old) = triangle.get(place(r)) else { continue };
+            let Some(old) = S::as_simd_f32s(old).0.first_chunk::<V>() else { continue };
+            let own = row.wrapping_add(r + 1).wrapping_sub(first + (V - 1) * lanes).min(lanes);
+            let window = WINDOW.get(WIDTH.wrapping_sub(own)..).and_then(|w| S::as_simd_f32s(w).0.first());
+            let Some(window) = window else { continue };
+            totals[V - 1] = simd.and_f32s(totals[V - 1], *window);
+            for (total, old) in totals.iter_mut().zip(old) {
+                *total = simd.add_f32s(*old, *total);
             }
         }
         for (r, totals) in totals.iter().enumerate() {
-            let start = triangle_row(row.wrapping_add(r)).wrapping_add(first);
-            for (v, total) in totals.iter().enumerate() {
-                let place = start.wrapping_add(v * lanes);
-                let Some(new) = triangle.get_mut(place..place.wrapping_add(lanes)) else { continue };
-                if let [new] = S::as_mut_simd_f32s(new).0 {
-                    *new = *total;
-                }
+            let Some(new) = triangle.get_mut(place(r)) else { continue };
+            if let Some(new) = S::as_mut_simd_f32s(new).0.first_chunk_mut::<V>() {
+                *new = *totals;
             }
         }
         return;
