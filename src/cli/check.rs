@@ -8,7 +8,9 @@ use super::compile::{Compiler, Meaning, is_stdin, read, shown};
 use super::{ERRORS, FINE, complain, fail, files, say, warn};
 use crate::diag::render::{concise, full, github, json, sarif};
 use crate::diag::{Code, Diagnostic, Sources, fix};
-use crate::language::{Compilation, is_module};
+use crate::explain::page;
+use crate::language::Compilation;
+use crate::language::library::{self, Parts};
 use crate::yaml;
 
 #[derive(Args, Debug)]
@@ -27,6 +29,12 @@ pub struct CheckArgs {
     /// With --fix, also what silences a finding and may hide a mistake
     #[arg(long, requires = "fix")]
     unsafe_fixes: bool,
+    /// Print findings alone
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say of each kind of finding why it matters
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 /// How findings are printed.
@@ -48,6 +56,8 @@ enum Format {
 /// What was found in one recipe.
 struct Checked {
     name: String,
+    /// What it holds, if it is a file of parts for others.
+    parts: Option<Parts>,
     diagnostics: Vec<Diagnostic>,
     sources: Sources,
     compiled: Option<Compilation>,
@@ -73,13 +83,13 @@ pub fn run(args: &CheckArgs) -> i32 {
         groups.iter().map(|(list, sources)| render(list, sources)).collect()
     };
     match args.format {
-        Format::Full => show(&checked),
+        Format::Full => show(&checked, args),
         Format::Concise => say(&lines(concise::render_all)),
         Format::Github => say(&lines(github::render_all)),
         Format::Json => say(&json::render_all(&groups)),
         Format::Sarif => say(&sarif::render_all(&groups)),
     }
-    if args.format != Format::Full {
+    if args.format != Format::Full && !args.quiet {
         warn(&mended(&checked));
     }
     let errors = checked.iter().flat_map(|c| &c.diagnostics).any(Diagnostic::is_error);
@@ -89,8 +99,14 @@ pub fn run(args: &CheckArgs) -> i32 {
 /// Checks one recipe, and mends it if asked to.
 fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
     let name = shown(path);
-    let none =
-        |diagnostics, sources| Checked { name: name.clone(), diagnostics, sources, compiled: None, fixed: 0 };
+    let none = |diagnostics, sources| Checked {
+        name: name.clone(),
+        parts: None,
+        diagnostics,
+        sources,
+        compiled: None,
+        fixed: 0,
+    };
     let text = match read(path) {
         Ok(text) => text,
         Err(diagnostic) => return none(vec![diagnostic], Sources::new()),
@@ -113,11 +129,14 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
         }
         compiled = compiler.text(&name, &text);
     }
-    if !yaml::is_yaml(path) && is_module(&compiled.sources.get(compiled.main).text) {
-        compiled.diagnostics.retain(|d| !matches!(d.code, Code::NoRecipe | Code::UnusedName));
+    let own = compiled.sources.get(compiled.main).text.clone();
+    let parts = if yaml::is_yaml(path) { None } else { library::parts(&own) };
+    if let Some(parts) = &parts {
+        compiled = library::check(&name, &own, parts, &files::Disk);
     }
     Checked {
         name,
+        parts,
         diagnostics: std::mem::take(&mut compiled.diagnostics),
         sources: std::mem::take(&mut compiled.sources),
         compiled: Some(compiled),
@@ -135,14 +154,22 @@ fn mended(checked: &[Checked]) -> String {
 }
 
 /// For people: findings to stderr, the outcome to stdout.
-fn show(checked: &[Checked]) {
+fn show(checked: &[Checked], args: &CheckArgs) {
     for one in checked.iter().filter(|c| !c.diagnostics.is_empty()) {
         complain(&one.diagnostics, &one.sources);
+    }
+    if args.quiet {
+        return;
     }
     let mut codes: Vec<Code> = checked.iter().flat_map(|c| c.diagnostics.iter().map(|d| d.code)).collect();
     codes.sort();
     codes.dedup();
-    if let Some(first) = codes.first() {
+    if args.verbose {
+        for code in &codes {
+            let why = page(*code).map_or("", |page| page.why);
+            warn(&format!("{code}: {}\n\n{why}\n\n", code.title()));
+        }
+    } else if let Some(first) = codes.first() {
         let others = if codes.len() > 1 { ", and so on, say" } else { " says" };
         warn(&format!("`obertc explain {first}`{others} why\n"));
     }
@@ -159,7 +186,19 @@ fn show(checked: &[Checked]) {
         let stages = schedule.stages.len();
         let plural = if stages == 1 { "" } else { "s" };
         say(&format!("{}: fine ({stages} stage{plural})\n", one.name));
-    } else if one.diagnostics.is_empty() {
-        say(&format!("{}: read; its parts are checked where they are used\n", one.name));
+    } else if let Some(parts) = one.parts.as_ref().filter(|_| one.diagnostics.is_empty()) {
+        say(&format!("{}: fine ({})\n", one.name, counted(parts)));
     }
+}
+
+/// What a file of parts holds.
+fn counted(parts: &Parts) -> String {
+    let kinds = [
+        (parts.templates.len(), "template", "templates"),
+        (parts.sets.len(), "set of parameters", "sets of parameters"),
+        (parts.values, "value", "values"),
+    ];
+    let present = kinds.into_iter().filter(|(count, ..)| *count > 0);
+    let said = present.map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }));
+    said.collect::<Vec<_>>().join(", ")
 }

@@ -213,12 +213,18 @@ impl Findings {
     /// statement that is wrong anyway.
     pub fn drop_consequences(&mut self) {
         let unreadable = self.list.iter().any(|d| (100..200).contains(&d.code.number()));
-        let consequences =
-            [Code::MissingSetting, Code::MissingLr, Code::NothingToDo, Code::NoRecipe, Code::UnusedName];
+        let consequences = [
+            Code::MissingSetting,
+            Code::MissingLr,
+            Code::LrGap,
+            Code::NothingToDo,
+            Code::NoRecipe,
+            Code::UnusedName,
+        ];
         self.list.retain(|d| !(unreadable && consequences.contains(&d.code)));
         // An unknown verb may stand before the name.
         let unknown_verb = self.list.iter().any(|d| d.code == Code::UnknownVerb);
-        self.list.retain(|d| !(unknown_verb && d.code == Code::UnusedName));
+        self.list.retain(|d| !(unknown_verb && [Code::UnusedName, Code::MissingSetting].contains(&d.code)));
         let held = self.list.iter().filter(|d| d.code == Code::PruneAndHold);
         let held: Vec<Span> = held.filter_map(|d| Some(d.primary.as_ref()?.span)).collect();
         let within = |outer: Span| {

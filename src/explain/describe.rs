@@ -2,7 +2,9 @@
 
 use crate::diag::Code;
 use crate::language::vocab::declared::DECLARED;
-use crate::language::vocab::{Body, Choice, Place, SHAPES, Setting, Type, UNITS, VERBS, Verb, verb};
+use crate::language::vocab::{
+    Body, Choice, MODIFIERS, Place, SHAPES, Setting, Type, UNITS, VERBS, Verb, verb,
+};
 
 use super::entries::{Kind, Role, block_of, keyword, values_of};
 use super::examples::{of_verb, sample};
@@ -62,6 +64,11 @@ pub(crate) fn formerly(text: &mut Text, word: &str, kind: &Kind) {
     }
 }
 
+/// Says which verb does what one of SparseML's modifiers does.
+pub(crate) fn modifier(text: &mut Text, word: &str, verb: &str) {
+    text.prose(&format!("What SparseML's `{word}` does is said with `{verb}` here."));
+}
+
 /// An entry of the vocabulary.
 pub(crate) fn entry(text: &mut Text, kind: &Kind, paths: &[Vec<&'static str>]) {
     match kind {
@@ -95,6 +102,11 @@ pub(crate) fn entry(text: &mut Text, kind: &Kind, paths: &[Vec<&'static str>]) {
     }
 }
 
+/// The modifiers of SparseML that say what this verb says.
+pub(crate) fn elsewhere(verb: &str) -> impl Iterator<Item = &'static str> + '_ {
+    MODIFIERS.iter().filter(move |(_, ours)| *ours == verb).map(|(theirs, _)| *theirs)
+}
+
 fn of_a_verb(text: &mut Text, verb: &Verb) {
     text.heading(verb.name);
     text.prose(verb.doc);
@@ -120,6 +132,11 @@ fn of_a_verb(text: &mut Text, verb: &Verb) {
     if let Some(example) = of_verb(verb.name) {
         text.heading("Example");
         text.code(example.code);
+    }
+    let theirs: Vec<String> = elsewhere(verb.name).map(|name| format!("`{name}Modifier`")).collect();
+    if !theirs.is_empty() {
+        text.heading("Elsewhere");
+        text.prose(&format!("In SparseML {}.", theirs.join(", ")));
     }
 }
 

@@ -8,6 +8,7 @@
 //! shows them all. Nothing here reads a weight or knows the engine.
 
 pub mod check;
+pub mod library;
 mod lower;
 mod resolve;
 mod stdlib;
@@ -24,7 +25,6 @@ use crate::params::ParameterTable;
 use crate::params::builtin::{Head, bert, well_known_table, with_head};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model};
-use syntax::ast::Item;
 
 /// What came of a recipe's text.
 #[derive(Debug)]
@@ -119,15 +119,6 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     });
     let schedule = typed.filter(|r| r.complete && !findings.has_errors()).map(|recipe| lower::lower(&recipe));
     Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters, places }
-}
-
-/// Whether a text declares something for others to `use` and holds no recipe itself.
-pub fn is_module(text: &str) -> bool {
-    let mut sources = Sources::new();
-    let file = sources.add("", text);
-    let items = syntax::parse_file(file, text, &mut Findings::new()).file.items;
-    let recipe = |item: &Item| matches!(item, Item::Entry(entry) if entry.verb.value == "recipe");
-    items.iter().any(|i| matches!(i, Item::Entry(_) | Item::Binding(_))) && !items.iter().any(recipe)
 }
 
 /// The parameters of a recipe's model, if they are known.

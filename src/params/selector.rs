@@ -57,8 +57,10 @@ impl Selector {
     /// The first pattern that cannot be read.
     pub fn matcher(&self) -> Result<Matcher, SelectorError> {
         Ok(match self {
-            Selector::Glob(glob) if !glob.contains(['{', '}']) => Matcher::Glob(glob.clone()),
-            Selector::Glob(glob) => Matcher::One(regex_of(glob)?),
+            Selector::Glob(glob) => match glob::alternatives(glob)? {
+                Some(globs) => Matcher::Any(globs.into_iter().map(Matcher::Glob).collect()),
+                None => Matcher::One(regex_of(glob)?),
+            },
             Selector::Regex(regex) => Matcher::One(compile(regex)?),
             Selector::Named(_, inner) => inner.matcher()?,
             Selector::Union(list) => {
@@ -130,7 +132,7 @@ impl fmt::Display for Selector {
 
 fn compile(pattern: &str) -> Result<Regex, SelectorError> {
     regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .size_limit(1 << 20)
+        .size_limit(1 << 18)
         .build()
         .map_err(|e| SelectorError::Regex(e.to_string()))
 }

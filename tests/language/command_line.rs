@@ -224,6 +224,15 @@ fn new_writes_a_recipe_that_checks_and_never_over_another() {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
         let printed = obertc(&["new", "-", "--template", template]);
         assert!(stdout(&printed).contains(&format!("\nrecipe {template} ")), "{}", stdout(&printed));
+        assert!(stdout(&printed).starts_with("## "), "{template} does not say what it does");
+    }
+    for name in ["8-bit model.obert", "for.obert", "über.obert", "-x.obert", ".obert", "x.y.z"] {
+        let file = folder.path().join(name);
+        let path = file.to_str().unwrap();
+        assert_eq!(obertc(&["new", path]).status.code(), Some(0), "{name}");
+        let checked = obertc(&["check", path]);
+        assert_eq!((checked.status.code(), stderr(&checked)), (Some(0), String::new()), "{name}");
+        assert_eq!(obertc(&["fmt", "--check", path]).status.code(), Some(0), "{name}");
     }
     let nowhere = obertc(&["new", folder.path().join("no/such.obert").to_str().unwrap()]);
     assert_eq!(nowhere.status.code(), Some(1));

@@ -2,7 +2,7 @@
 
 use obert::diag::render::full;
 use obert::diag::{Code, Diagnostic, Findings, Sources};
-use obert::explain::{explain, page};
+use obert::explain::{explain, page, topics};
 use obert::language::syntax::parse_file;
 use obert::language::{NoFiles, Options, compile, format};
 
@@ -90,11 +90,36 @@ fn pages_read_as_recorded() {
         "batch",
         "obs",
         "num_grads",
+        "OBSPruningModifier",
         "gradual",
         "codes",
     ] {
         insta::with_settings!({ omit_expression => true, snapshot_path => "snapshots/explain", prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(word.replace('.', "_"), explain(word, false).unwrap());
         });
+    }
+}
+
+#[test]
+fn every_topic_that_is_listed_can_be_explained() {
+    for (group, words) in topics() {
+        for word in words {
+            let text = explain(&word, false).unwrap_or_else(|_| panic!("{group}: {word}"));
+            assert!(text.lines().count() >= 3, "{text}");
+            assert!(text.lines().all(|l| l == l.trim_end()), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_unknown_is_answered_with_what_is_near() {
+    let near = |word: &str| explain(word, false).unwrap_err().nearest;
+    assert_eq!(near("prun").as_deref(), Some("prune"));
+    assert_eq!(near("prune.spars").as_deref(), Some("prune.sparsity"));
+    assert_eq!(near("std.bert.encoder_linear").as_deref(), Some("std.bert.encoder_linears"));
+    assert_eq!(near("OB0499").as_deref(), Some("OB0409"));
+    assert_eq!(near("zzzzzzzz"), None);
+    for word in ["", ".", "..", "prune.", "ö.ö", "OB", "std."] {
+        explain(word, false).unwrap_err();
     }
 }

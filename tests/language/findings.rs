@@ -128,13 +128,54 @@ fn a_folder_is_checked_whole_and_parts_for_others_are_fine() {
     assert!(out.ends_with(" recipes: fine\n"), "{out}");
     let (code, out, _) = obertc(root, &["check", "stdlib_recipes/std/bert.obert"], "");
     assert_eq!(code, 0);
-    assert_eq!(out, "stdlib_recipes/std/bert.obert: read; its parts are checked where they are used\n");
+    assert!(out.starts_with("stdlib_recipes/std/bert.obert: fine ("), "{out}");
+    assert!(out.ends_with(" sets of parameters)\n"), "{out}");
+    let (code, out, err) = obertc(root, &["check", "stdlib_recipes/std"], "");
+    assert_eq!((code, err.as_str(), out.as_str()), (0, "", "4 recipes: fine\n"));
     let (code, out, _) = obertc(root, &["check", "tests/corpus/bad", "--format", "concise"], "");
     assert_eq!(code, 1);
     assert!(out.lines().count() > 90, "{}", out.lines().count());
     let (code, _, err) = obertc(root, &["check", "src"], "");
     assert_eq!(code, 1);
     assert!(err.contains("the folder `src` holds no .obert file"), "{err}");
+}
+
+#[test]
+fn the_parts_of_a_file_without_a_recipe_are_checked_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "edition 2026\n\n## A set.\nlet heads = [params(\"**.head.weight\"), strays]\n
+template tune {
+  param peak: rate = 90%
+  param share: ratio
+  lr { 0..100% of run: peak -> 0 linear }
+  prune heads { by: magnitude, spars: share }
+}
+template short for 2 epochs {
+  lr { 0..3 epochs: 5e-5 }
+}
+";
+    std::fs::write(folder.path().join("parts.obert"), text).unwrap();
+    let (code, out, _) = obertc(folder.path(), &["check", "parts.obert", "--format", "concise"], "");
+    let places: Vec<&str> = out.lines().map(|l| l.split(": ").next().unwrap()).collect();
+    assert_eq!(code, 1);
+    assert_eq!(
+        places,
+        ["parts.obert:4:40", "parts.obert:7:22", "parts.obert:10:32", "parts.obert:13:8"],
+        "{out}"
+    );
+}
+
+#[test]
+fn check_says_less_or_more_where_it_is_asked_to() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fine = obertc(root, &["check", "--quiet", "stdlib_recipes/quickstart.obert"], "");
+    assert_eq!(fine, (0, String::new(), String::new()));
+    let (code, out, err) = obertc(root, &["check", "-q", "-"], MISTAKEN);
+    assert!(code == 1 && out.is_empty() && err.starts_with("OB0") && !err.contains("explain"), "{err}");
+    let (code, _, err) = obertc(root, &["check", "-v", "-"], MISTAKEN);
+    let why = obert::explain::page(obert::diag::Code::UnknownShape).unwrap().why;
+    assert!(code == 1 && err.contains(why), "{err}");
+    assert_eq!(obertc(root, &["check", "-q", "-v", "-"], MISTAKEN).0, 2);
 }
 
 proptest! {

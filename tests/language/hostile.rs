@@ -73,6 +73,26 @@ fn a_list_of_a_hundred_thousand_is_read() {
 }
 
 #[test]
+fn many_statements_and_patterns_end_in_time() {
+    let line = |of: &str| with(&much(of));
+    for of in [
+        "9\n",
+        "prune params(\"**\") { by: magnitude, sparsity: 50% }\n",
+        "quantize params(\"**.weight\") { weights: int8 }\n",
+        "stage s for 3 epochs { lr { 0..3 epochs: 5e-5 } }\n",
+        "hold params(\"bert.**\")\n",
+    ] {
+        let found = findings(&line(of));
+        assert!(!found.is_empty() && found.len() <= 101, "{of}: {} findings", found.len());
+    }
+    // Each regular expression takes a tenth of a millisecond to prepare.
+    let found = findings(&with(&format!("freeze [{}]", much("re\"a.*\", "))));
+    assert_eq!(found, [(Code::BadPattern, 6)]);
+    let found = findings(&with(&format!("freeze [{}]", much("params(\"{a,b}.{c,d}\"), "))));
+    assert_eq!(found.last().map(|f| f.0), Some(Code::MatchesNothing));
+}
+
+#[test]
 fn characters_that_are_no_text_are_found_where_they_stand() {
     assert_eq!(findings("edition 2026\nrecipe\u{0} r {}"), [(Code::StrayCharacter, 2)]);
     let lone_returns = with("seed: 1 2 3").replace('\n', "\r");

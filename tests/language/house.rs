@@ -34,6 +34,7 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("stdlib", &[]),
     ("resolve", &["syntax", "vocab", "stdlib"]),
     ("check", &["resolve", "syntax", "vocab"]),
+    ("library", &["syntax"]),
     ("lower", &["check"]),
     ("tuning", &["check", "resolve", "syntax", "vocab"]),
 ];

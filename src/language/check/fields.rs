@@ -181,6 +181,8 @@ fn head(
                 None => diagnostic.help(format!("write `{}`", verb.form)),
             };
             evaluator.findings.push(diagnostic);
+            // Told by the form: a clause that is missing is what this was meant to be.
+            evaluator.attempted.extend(verb.clauses.iter().map(|c| c.name));
             sound = false;
             None
         }

@@ -7,6 +7,9 @@ use crate::params::{ParameterTable, Selector};
 /// More kinds of names than this nobody reads.
 const MOST_KINDS: usize = 6;
 
+/// Of more patterns in one selector nobody asks what each may mean.
+const MOST_WIDENED: usize = 20;
+
 /// As many near names as are offered.
 const MOST_NEAR: usize = 3;
 
@@ -37,7 +40,9 @@ fn kind(name: &str) -> &str {
 /// What a selector that matches nothing may mean: wider patterns that match, or the nearest names.
 pub(super) fn nearest_selection(selector: &Selector, table: &ParameterTable) -> String {
     let patterns = selector.patterns();
-    if let Some((wider, count)) = patterns.iter().find_map(|pattern| wider(pattern, selector, table)) {
+    if let Some((wider, count)) =
+        patterns.iter().take(MOST_WIDENED).find_map(|pattern| wider(pattern, selector, table))
+    {
         let stars = match wider {
             Selector::Regex(_) => "a regular expression must match whole names",
             _ => "`*` is one segment, `**` any text",
@@ -73,7 +78,8 @@ fn wider(pattern: &str, selector: &Selector, table: &ParameterTable) -> Option<(
         _ => {
             let glob = Selector::Glob;
             let doubled = pattern.replace("**", "*").replace('*', "**");
-            vec![glob(doubled), glob(format!("{pattern}.**")), glob(format!("**{pattern}**"))]
+            let (inside, before) = (format!("**{pattern}**"), format!("**.{doubled}"));
+            vec![glob(doubled), glob(format!("{pattern}.**")), glob(inside), glob(before)]
         }
     };
     candidates.into_iter().find_map(|candidate| {

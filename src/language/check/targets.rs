@@ -1,9 +1,11 @@
 //! Selectors against the model's parameters, stage by stage: layers that are dropped are gone for the
 //! stages behind.
 
+use std::collections::HashMap;
+
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Criterion, Pattern};
+use crate::schedule::ir::{Criterion, Layers, Pattern};
 
 use super::names::{grouped, nearest_selection};
 use super::recipe::{Prune, Recipe, Stage, Targets};
@@ -31,9 +33,16 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
     let last = count.saturating_sub(1);
     let Some(kept) = layers.value.kept(count) else {
         let message = format!("the model has the layers 0 to {last}");
+        let (Layers::Keep(named) | Layers::Drop(named)) = &layers.value;
+        let missing = named.iter().find(|layer| **layer >= count).copied().unwrap_or(count);
         findings.push(
-            Diagnostic::error(Code::NoSuchLayer, message, layers.span, "not all of these")
-                .help("layers are counted from 0"),
+            Diagnostic::error(
+                Code::NoSuchLayer,
+                message,
+                layers.span,
+                format!("there is no layer {missing}"),
+            )
+            .help("layers are counted from 0"),
         );
         return None;
     };
@@ -68,25 +77,34 @@ fn check_stage(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
             outside(prune, selected, exception, &chosen, table, findings);
         }
     }
-    for (i, (first, a)) in pruned.iter().enumerate() {
-        for (second, b) in &pruned[i + 1..] {
-            if let Some(shared) = shared(a, b, table) {
-                findings.push(
-                    Diagnostic::error(
-                        Code::TwoPruners,
-                        format!("two `prune` statements share {shared}"),
-                        second.targets.selector.span,
-                        "prunes them again",
-                    )
-                    .and_at(first.targets.selector.span, "prunes them first")
-                    .help("let each parameter be pruned by one statement: use `except`"),
-                );
-            }
+    // Which statement prunes a parameter first.
+    let mut owners: HashMap<usize, usize> = HashMap::new();
+    let mut masters: Vec<&(&Prune, Vec<usize>)> = Vec::new();
+    for (i, (second, b)) in pruned.iter().enumerate() {
+        let first = b.iter().filter_map(|parameter| owners.get(parameter)).min();
+        if let Some((first, a)) = first.map(|at| &pruned[*at])
+            && let Some(shared) = shared(a, b, table)
+        {
+            findings.push(
+                Diagnostic::error(
+                    Code::TwoPruners,
+                    format!("two `prune` statements share {shared}"),
+                    second.targets.selector.span,
+                    "prunes them again",
+                )
+                .and_at(first.targets.selector.span, "prunes them first")
+                .help("let each parameter be pruned by one statement: use `except`"),
+            );
+        }
+        let known = owners.len();
+        b.iter().for_each(|parameter| _ = owners.entry(*parameter).or_insert(i));
+        if owners.len() > known {
+            masters.push(&pruned[i]);
         }
     }
     let mut conflicts =
         |code: Code, what: &str, label: &str, help: &str, targets: &Targets, chosen: &[usize]| {
-            for (prune, selected) in &pruned {
+            for (prune, selected) in &masters {
                 if let Some(shared) = shared(selected, chosen, table) {
                     findings.push(
                         Diagnostic::error(
@@ -148,6 +166,7 @@ fn quantized(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
                     .and_at(*first, "rounds them first")
                     .help("let each layer be rounded by one statement: use `except`"),
                 );
+                break;
             }
         }
         seen.push((span, chosen));
@@ -288,7 +307,8 @@ fn outside(
 
 /// The parameters in both, in words.
 fn shared(a: &[usize], b: &[usize], table: &ParameterTable) -> Option<String> {
-    let both: Vec<&str> = a.iter().filter(|i| b.contains(i)).map(|i| table.get(*i).name.as_str()).collect();
+    let both: Vec<&str> =
+        a.iter().filter(|i| b.binary_search(i).is_ok()).map(|i| table.get(*i).name.as_str()).collect();
     match both.as_slice() {
         [] => None,
         [one] => Some(format!("`{one}`")),

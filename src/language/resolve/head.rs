@@ -1,7 +1,7 @@
 //! The head of a recipe, template, stage or branch: `NAME extends TEMPLATE for 30 epochs`.
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
-use crate::language::syntax::ast::{Entry, Expr, Word};
+use crate::language::syntax::ast::{Entry, Expr, ExprKind, Operator, Spanned, Word};
 use crate::language::vocab::verb;
 
 /// The parts of a statement's head: `NAME extends TEMPLATE for 30 epochs`.
@@ -19,6 +19,23 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
     let clauses: Vec<&str> =
         verb(&entry.verb.value).map_or(vec![], |v| v.clauses.iter().map(|c| c.name).collect());
     let mut operands = entry.operands.iter().peekable();
+    if let Some(first) = operands.peek()
+        && let Some(name) = name_meant(first)
+    {
+        let what = &entry.verb.value;
+        findings.push(
+            Diagnostic::error(
+                Code::StrayOperand,
+                format!("the name of a {what} is one word"),
+                first.span,
+                "letters, digits and `_`",
+            )
+            .help(format!("write `{what} {name}`"))
+            .fix(first.span, name.clone()),
+        );
+        head.name = Some(Spanned::new(name, first.span));
+        operands.next();
+    }
     if let Some(first) =
         operands.peek().and_then(|o| o.as_word()).filter(|w| !clauses.contains(&w.value.as_str()))
     {
@@ -62,6 +79,27 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
         missing(entry, entry.verb.span, format!("this {} has no name", entry.verb.value), findings);
     }
     head
+}
+
+/// The word that `"squad90"` or `squad-90` would be.
+fn name_meant(expr: &Expr) -> Option<String> {
+    let text = match &expr.kind {
+        ExprKind::Text(text) => text.clone(),
+        ExprKind::Binary(Operator::Minus, left, right) => {
+            format!("{}_{}", name_part(left)?, name_part(right)?)
+        }
+        _ => return None,
+    };
+    let name: String = text.trim().chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    name.starts_with(|c: char| c.is_alphabetic()).then_some(name)
+}
+
+fn name_part(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Quantity(number, None) => number.as_whole().map(|n| n.to_string()),
+        ExprKind::Name(_) => expr.as_word().map(|w| w.value.clone()),
+        _ => name_meant(expr),
+    }
 }
 
 fn missing(entry: &Entry, span: Span, message: String, findings: &mut Findings) {

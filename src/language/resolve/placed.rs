@@ -72,6 +72,23 @@ fn unbracketed(before: &Entry, entry: &Entry) -> Diagnostic {
     .help(format!("join them in brackets: `{word} [a, b]`"))
 }
 
+/// What statements of other languages, and those whose first word is missing, are here.
+fn meant(entry: &Entry, place: Place) -> Option<String> {
+    let word = entry.verb.value.as_str();
+    if place != Place::File {
+        return None;
+    }
+    match word {
+        "from" | "import" | "include" | "require" => {
+            Some("bring names in with `use std.bert.{encoder_linears}`, or `use \"FILE\".{NAME}`".to_owned())
+        }
+        _ if entry.operands.first().is_some_and(|o| o.is_word("for")) && entry.body.is_some() => {
+            Some(format!("begin it with `recipe`: `recipe {word} for … {{`"))
+        }
+        _ => None,
+    }
+}
+
 /// A statement that is unknown, or known and not allowed where it stands.
 pub fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
     let word = &entry.verb.value;
@@ -90,6 +107,10 @@ pub fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
             "not here",
         )
         .help(format!("it belongs {belongs}"));
+    }
+    if let Some(help) = meant(entry, place) {
+        let message = format!("there is no verb `{word}`");
+        return Diagnostic::error(Code::UnknownVerb, message, entry.verb.span, "unknown verb").help(help);
     }
     let allowed = VERBS.iter().filter(|v| v.places.contains(&place)).map(|v| v.name);
     let settings = VERBS.iter().flat_map(|v| match v.body {

@@ -2,7 +2,7 @@
 
 use pest::Parser;
 
-use crate::diag::{Code, Diagnostic, Span, nearest};
+use crate::diag::{Code, Diagnostic, MOST_FINDINGS, Span, nearest};
 
 use super::parse::{Builder, Grammar, P, Rule};
 use super::slips::slip;
@@ -13,6 +13,9 @@ const TOP_WORDS: [&str; 6] = ["edition", "use", "param", "let", "recipe", "templ
 /// Of a longer statement, in bytes, nobody asks where it goes wrong.
 const LONGEST_ASKED: usize = 1 << 16;
 
+/// Of more statements nobody reads what was expected.
+const MOST_ASKED: usize = 10 * MOST_FINDINGS;
+
 impl Builder<'_> {
     /// Parses a malformed statement alone, to learn what was expected where.
     pub(super) fn malformed(&mut self, pair: &P, alone: Rule) {
@@ -22,7 +25,7 @@ impl Builder<'_> {
             self.block_below(span);
             return;
         }
-        if text.len() > LONGEST_ASKED {
+        if text.len() > LONGEST_ASKED || self.findings.iter().count() > MOST_ASKED {
             self.push_syntax_error(span, "this statement cannot be read", None);
             return;
         }
@@ -47,7 +50,8 @@ impl Builder<'_> {
             text => format!("`{text}` does not fit here"),
         };
         if let Some(slip) = slip(self.text, within.clone(), at) {
-            let span = Span::new(self.id, at..at + width);
+            let span = Span::new(self.id, slip.place.clone().unwrap_or(at..at + width));
+            let found = if slip.place.is_some() { "this does not fit here".to_owned() } else { found };
             let message = slip.message.unwrap_or(found);
             let diagnostic = Diagnostic::error(Code::Malformed, message, span, "cannot be read");
             let diagnostic = diagnostic.help(slip.help);
@@ -73,12 +77,17 @@ impl Builder<'_> {
         let start = span.start as usize;
         let above = self.text[..start].trim_end().len();
         let bracket = Span::new(self.id, start..start + 1);
+        if above == 0 {
+            let form = "a recipe reads `recipe NAME for 3 epochs { model: …, data: … }`";
+            self.push_syntax_error(bracket, "a file does not begin with a block", Some(form.to_owned()));
+            return;
+        }
         let message = "a block begins on the line of its statement";
         let diagnostic = Diagnostic::error(Code::Malformed, message, bracket, "on a line of its own");
         // A comment at the end of the line above would swallow the bracket.
         let line = self.text[..above].rfind('\n').map_or(0, |at| at + 1);
         let diagnostic = diagnostic.help("put `{` on the line above");
-        self.findings.push(match above > 0 && !self.text[line..above].contains('#') {
+        self.findings.push(match !self.text[line..above].contains('#') {
             true => diagnostic.fix(Span::new(self.id, above..start), " "),
             false => diagnostic,
         });

@@ -185,7 +185,7 @@ impl Builder<'_> {
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::word => verb = Some(self.word(part)),
-                Rule::ramp => operands.push(self.ramp(part)?),
+                Rule::plain | Rule::ramp => operands.push(self.item(part)??),
                 Rule::block => body = Some(self.block(part)),
                 _ => {}
             }

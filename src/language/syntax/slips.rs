@@ -5,13 +5,15 @@ use std::ops::Range;
 /// What a slip is called, what to say, and what to put where.
 pub(super) struct Slip {
     pub(super) message: Option<String>,
+    /// Where it is, if not where reading ended.
+    pub(super) place: Option<Range<usize>>,
     pub(super) help: String,
     pub(super) fix: Option<(Range<usize>, String)>,
 }
 
 impl Slip {
     fn replace(place: Range<usize>, by: &str, help: String) -> Self {
-        Slip { message: None, help, fix: Some((place, by.to_owned())) }
+        Slip { message: None, place: None, help, fix: Some((place, by.to_owned())) }
     }
 }
 
@@ -22,15 +24,35 @@ pub(super) fn slip(text: &str, statement: Range<usize>, at: usize) -> Option<Sli
     if before.ends_with("..") && rest.starts_with('.') {
         return Some(Slip::replace(at - 2..at + 1, "..", "a range has two dots: `0..30 epochs`".into()));
     }
+    let told = |help: String| Slip { message: None, place: None, help, fix: None };
+    if before.starts_with("use ") && rest.starts_with("::") {
+        let whole = before.len() + rest.len();
+        let written = text[statement.start..statement.start + whole].replace("::", ".");
+        let fix = Some((statement.start..statement.start + whole, written.clone()));
+        return Some(Slip { help: format!("write `{written}`"), fix, ..told(String::new()) });
+    }
     match rest.chars().next()? {
         ';' if rest[1..].trim().is_empty() => {
             Some(Slip::replace(width(1), "", "remove it: a statement ends with its line".into()))
         }
         ';' => Some(Slip::replace(width(1), ",", "write `,`, or begin a new line".into())),
         '=' if rest.starts_with("=>") => Some(Slip::replace(width(2), "->", "write `->`".into())),
+        '=' if before.starts_with("param ") && !before.contains(':') => {
+            Some(told(format!("a parameter has a type: `{}: {} {rest}`", before.trim_end(), type_of(rest))))
+        }
         '=' => {
             let space = before.len() - before.trim_end().len();
             Some(Slip::replace(at - space..at + 1, ":", "write `:` between a name and its value".into()))
+        }
+        '>' | '<' => comparison(before, rest).map(told),
+        '{' => {
+            block_as_value(before, rest, statement.start).map(|(place, help)| Slip { place, ..told(help) })
+        }
+        '.' | '/' | '~' if begins_a_path(before, rest) => {
+            let path = rest.split([' ', '\t', ',', '\n', '}']).next()?;
+            let written = format!("\"{path}\"");
+            let help = format!("a path stands in quotes: `{written}`");
+            Some(Slip { fix: Some((width(path.len()), written)), ..told(help) })
         }
         '/' if rest.starts_with("//") || before.ends_with('/') => {
             let start = if rest.starts_with("//") { at } else { at - 1 };
@@ -50,7 +72,7 @@ pub(super) fn slip(text: &str, statement: Range<usize>, at: usize) -> Option<Sli
                 false => format!("text stands in double quotes: `{written}`"),
             };
             let fix = (closed && !inner.contains('"')).then(|| (width(inner.len() + 2), written));
-            Some(Slip { message: None, help, fix })
+            Some(Slip { message: None, place: None, help, fix })
         }
         '.' => {
             let digits: String = rest[1..].chars().take_while(|c| c.is_ascii_digit()).collect();
@@ -75,7 +97,58 @@ fn unquoted_pattern(before: &str, rest: &str, at: usize) -> Option<Slip> {
     let inside = before[..before.len() - head].trim_end().ends_with("params(");
     let written = if inside { format!("\"{pattern}\"") } else { format!("params(\"{pattern}\")") };
     let help = format!("a pattern of names stands in quotes: `params(\"{pattern}\")`");
-    Some(Slip { message: None, help, fix: Some((at - head..at + tail, written)) })
+    Some(Slip { message: None, place: None, help, fix: Some((at - head..at + tail, written)) })
+}
+
+/// The type that a parameter without one probably has.
+fn type_of(default: &str) -> &'static str {
+    let ends = |word: &str| default.trim_end().ends_with(word);
+    match default {
+        _ if default.contains('%') => "ratio",
+        _ if ["epoch", "epochs", "step", "steps"].into_iter().any(ends) => "duration",
+        _ if default.contains('"') => "text",
+        _ if default.contains("e-") => "rate",
+        _ => "number",
+    }
+}
+
+/// `f1 > 85`, where an interval is meant.
+fn comparison(before: &str, rest: &str) -> Option<String> {
+    let metric = before.trim_end();
+    let start = metric.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+    let metric = metric[start..].strip_prefix("expect ").unwrap_or(&metric[start..]);
+    let value = rest.trim_start_matches(['>', '<', '=', ' ']);
+    let value = &value[..value.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(value.len())];
+    if metric.is_empty() || value.is_empty() {
+        return None;
+    }
+    let interval = if rest.starts_with('>') { format!("{value} .. 100") } else { format!("0 .. {value}") };
+    Some(format!("write the interval that it should lie in: `expect {{ {metric}: {interval} }}`"))
+}
+
+/// A block where a value should have been: `by: obs { … }`, `sparsity: { … }`, and `prune re:"…" { … }`.
+fn block_as_value(before: &str, rest: &str, start: usize) -> Option<(Option<Range<usize>>, String)> {
+    if let Some(mark) = before.find("re:\"") {
+        let pattern = before[mark + 4..].split('"').next()?;
+        let place = start + mark..start + mark + 3;
+        return Some((Some(place), format!("write `re\"{pattern}\"`, without a colon")));
+    }
+    let (_, value) = before.rsplit_once(':')?;
+    let word = value.trim();
+    if word.is_empty() {
+        let help = "a setting has one value; what differs between parameters is said in lines of its own, \
+                    as `target PARAMS: 80%` in `prune` and `factor PARAMS: 10` in `lr`";
+        return Some((None, help.to_owned()));
+    }
+    let inner = rest[1..].split('}').next()?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_word = word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    is_word.then(|| (None, format!("its settings stand in parentheses: `{word}({inner})`")))
+}
+
+/// Whether a value that begins here is a path without quotes.
+fn begins_a_path(before: &str, rest: &str) -> bool {
+    let begins = before.trim_end().ends_with([':', ' ']) || before.trim_end().ends_with(':');
+    begins && ["./", "../", "/", "~/"].into_iter().any(|p| rest.starts_with(p)) && !rest.starts_with("//")
 }
 
 /// A colon behind a value: `2:4`, or a setting whose line did not end before it.
@@ -89,12 +162,18 @@ fn colon(before: &str, rest: &str, at: usize) -> Option<Slip> {
         let help = format!("write `{written}`");
         return Some(Slip::replace(at - keep..at + 1 + of, &written, help));
     }
-    let (_, value) = before.rsplit_once(':').or_else(|| before.rsplit_once('{'))?;
+    let Some((_, value)) = before.rsplit_once(':').or_else(|| before.rsplit_once('{')) else {
+        let word = before.trim();
+        let is_word = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let help = format!("settings stand in a recipe: `recipe NAME for 3 epochs {{ {word}{rest} }}`");
+        return is_word.then_some(Slip { message: None, place: None, help, fix: None });
+    };
     let key = last_key(value.trim_end())?;
     let from = at - before.len() + before.rfind(key)?;
     let gap = before.trim_end().len() - key.len();
     let space = gap - before[..gap].trim_end().len();
     Some(Slip {
+        place: None,
         message: Some(format!("two settings on one line, and nothing between them before `{key}`")),
         help: format!("a comma or a new line is missing before `{key}`"),
         fix: Some((from - space..from, ", ".to_owned())),

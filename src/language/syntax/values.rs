@@ -9,9 +9,26 @@ use super::parse::{Builder, P, Rule};
 
 impl Builder<'_> {
     pub(super) fn phrase(&mut self, pair: P) -> Option<Expr> {
-        let items: Option<Vec<_>> =
-            pair.into_inner().filter(|p| p.as_rule() == Rule::ramp).map(|p| self.ramp(p)).collect();
+        let items: Option<Vec<_>> = pair.into_inner().filter_map(|p| self.item(p)).collect();
         Expr::phrase(items?)
+    }
+
+    /// One of the values side by side. The outer `None`: this pair is none.
+    pub(super) fn item(&mut self, pair: P) -> Option<Option<Expr>> {
+        match pair.as_rule() {
+            Rule::ramp => Some(self.ramp(pair)),
+            Rule::plain => {
+                let inner = pair.into_inner().next()?;
+                Some(match inner.as_rule() {
+                    Rule::word => {
+                        let word = self.word(inner);
+                        Some(Expr { span: word.span, kind: ExprKind::Name(vec![word]) })
+                    }
+                    _ => self.quantity(inner),
+                })
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn ramp(&mut self, pair: P) -> Option<Expr> {

@@ -13,4 +13,4 @@ pub mod words;
 
 pub use types::{Choice, Setting, Type};
 pub use verbs::{Body, Clause, Place, VERBS, Verb, verb};
-pub use words::{KEYWORDS, Keyword, SHAPES, UNITS};
+pub use words::{KEYWORDS, Keyword, MODIFIERS, SHAPES, UNITS};

@@ -89,6 +89,28 @@ pub const UNITS: &[(&str, &str)] = &[
     ("TiB", "1024 GiB"),
 ];
 
+/// The modifiers of SparseML, without the word they end with, each with the verb that does it here.
+pub const MODIFIERS: &[(&str, &str)] = &[
+    ("EpochRange", "recipe"),
+    ("LearningRateFunction", "lr"),
+    ("LearningRate", "lr"),
+    ("SetLearningRate", "lr"),
+    ("SetWeightDecay", "train"),
+    ("TrainableParams", "freeze"),
+    ("GMPruning", "prune"),
+    ("MagnitudePruning", "prune"),
+    ("GlobalMagnitudePruning", "prune"),
+    ("MovementPruning", "prune"),
+    ("StructuredPruning", "prune"),
+    ("OBSPruning", "prune"),
+    ("ConstantPruning", "hold"),
+    ("LayerPruning", "drop"),
+    ("LayerThinning", "drop"),
+    ("Distillation", "distill"),
+    ("PerLayerDistillation", "distill"),
+    ("Quantization", "quantize"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::UNITS;

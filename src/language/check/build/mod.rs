@@ -8,7 +8,9 @@ mod stage;
 mod statements;
 mod take;
 
-use crate::diag::{Code, Diagnostic, Findings, Sources};
+use std::collections::HashMap;
+
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::language::resolve::{Bound, BoundRecipe, Names, Symbol};
 use crate::language::syntax::ast::{Entry, ExprKind, Member, Spanned};
 use crate::language::vocab::{Body, Type, verb};
@@ -31,7 +33,7 @@ pub fn recipe(
     let parameters: Vec<Symbol> = names.parameters().cloned().collect();
     let mut evaluator = Evaluator::new(names, sources, findings);
     let shown = parameters.iter().filter_map(|p| parameter(&mut evaluator, p)).collect();
-    let mut builder = Builder { evaluator, sound: true, layers_known: true };
+    let mut builder = Builder { evaluator, sound: true, layers_known: true, first: HashMap::new() };
     let known = builder.evaluator.findings.iter().count();
     let settings = builder.recipe_settings(bound);
     let mut train = None;
@@ -132,6 +134,8 @@ struct Builder<'a> {
     evaluator: Evaluator<'a>,
     sound: bool,
     layers_known: bool,
+    /// Where each name of a stage stands first.
+    first: HashMap<String, Span>,
 }
 
 impl Builder<'_> {

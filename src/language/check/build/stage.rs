@@ -44,7 +44,8 @@ impl Builder<'_> {
             );
             self.sound = false;
         }
-        if let Some(other) = earlier.iter().find(|s| s.name.value == bound.name.value) {
+        let first = self.first.entry(bound.name.value.clone()).or_insert(bound.name.span);
+        if *first != bound.name.span {
             self.evaluator.findings.push(
                 Diagnostic::error(
                     Code::DuplicateName,
@@ -52,7 +53,7 @@ impl Builder<'_> {
                     bound.name.span,
                     "again",
                 )
-                .and_at(other.name.span, "the first")
+                .and_at(*first, "the first")
                 .help("rename one of them"),
             );
             self.sound = false;

@@ -30,6 +30,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
 pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
     let mut pruned: Option<&Prune> = None;
     let mut rounded: Option<&Quantize> = None;
+    let first_to_prune = recipe.stages.iter().position(|s| !s.prune.is_empty());
     for (index, stage) in recipe.stages.iter().enumerate().filter(|(_, s)| s.branch_from.is_none()) {
         let trains = !stage.length.value.is_zero();
         if let (Some(earlier), true) = (pruned, trains && stage.hold.is_empty() && stage.prune.is_empty()) {
@@ -53,7 +54,7 @@ pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
             Model::Named(name) => well_known(name).is_some(),
             Model::NewBert(_) => true,
         };
-        let nothing_before = recipe.stages[..index].iter().all(|s| s.prune.is_empty());
+        let nothing_before = first_to_prune.is_none_or(|first| first >= index);
         if let (true, Some(hold)) = (dense && nothing_before, stage.hold.first()) {
             findings.push(
                 Diagnostic::warning(

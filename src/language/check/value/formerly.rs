@@ -3,7 +3,8 @@
 use crate::diag::{Code, Diagnostic};
 use crate::language::resolve::Bound;
 use crate::language::syntax::ast::Setting;
-use crate::language::vocab;
+use crate::language::vocab::verbs::DATA;
+use crate::language::vocab::{self, Body, Type};
 
 use super::Evaluator;
 
@@ -117,13 +118,53 @@ pub fn told_elsewhere(word: &str, value: &str) -> Option<String> {
         "seed" => "`seed` stands in the recipe, outside its stages and blocks".to_owned(),
         "batch" | "batch_size" => "`batch` stands in the recipe or in a stage".to_owned(),
         "model" | "data" => format!("`{word}` stands in the recipe, outside its stages"),
+        "device" | "no_cuda" | "use_cpu" => "the flag `--device` of `obertc run` chooses it".to_owned(),
+        "fp16" | "bf16" | "amp" | "mixed_precision" => {
+            "weights are trained in 32 bits; remove this".to_owned()
+        }
+        "shuffle" => "examples are shuffled for every epoch; remove this".to_owned(),
         "factor" => "`factor` stands in the block of `lr`".to_owned(),
         "target" => "`target PARAMS: 80%` stands in the block of `prune`".to_owned(),
-        _ => {
-            let verb = vocab::verb(word)?;
-            format!("`{word}` is a verb, without a colon: `{}`", verb.form)
-        }
+        _ => match vocab::verb(word) {
+            Some(verb) => format!("`{word}` is a verb, without a colon: `{}`", verb.form),
+            None => another_owner(word, value)?,
+        },
     })
+}
+
+/// The verb whose block holds a setting of this name, or the word between whose parentheses it stands.
+fn another_owner(word: &str, value: &str) -> Option<String> {
+    let is_it = |s: &&vocab::Setting| s.name == word || s.formerly.contains(&word);
+    let written = |s: &vocab::Setting| match s.name == word {
+        true => format!("{word}: {value}"),
+        false => formerly_said(word, s.name, value).0,
+    };
+    for verb in vocab::VERBS {
+        let (Body::Settings(settings) | Body::PruneSettings(settings)) = verb.body else { continue };
+        if let Some(setting) = settings.iter().find(is_it) {
+            let place = verb.name;
+            let form = match verb.operand {
+                None if verb.clauses.is_empty() => format!("{place} {{ {} }}", written(setting)),
+                _ => format!("{place} … {{ {} }}", written(setting)),
+            };
+            return Some(format!("it stands in the block of `{place}`: `{form}`"));
+        }
+        for (choice, owner) in settings.iter().flat_map(choices) {
+            if let Some(argument) = choice.arguments.iter().find(is_it) {
+                let form = format!("{owner}: {}({})", choice.name, written(argument));
+                return Some(format!("it stands between parentheses: `{form}`"));
+            }
+        }
+    }
+    let argument = DATA.iter().find_map(|data| Some((data.name, data.arguments.iter().find(is_it)?)));
+    argument.map(|(data, s)| format!("it stands between parentheses: `data: {data}({})`", written(s)))
+}
+
+/// The words that a setting may be, each with the setting's name.
+fn choices(setting: &vocab::Setting) -> impl Iterator<Item = (&'static vocab::Choice, &'static str)> {
+    let name = setting.name;
+    let choices = if let Type::Choice(choices) = setting.ty { choices } else { &[] };
+    choices.iter().map(move |choice| (choice, name))
 }
 
 fn unquoted(text: &str) -> &str {

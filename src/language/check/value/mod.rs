@@ -2,10 +2,12 @@
 //!
 //! The type that is wanted directs the evaluation; names lead to their values wherever they are
 //! declared. [`quantity`] does arithmetic with units, [`time`] windows, [`params`] selectors,
-//! [`choice`] words with arguments, [`ramp`] values that move.
+//! [`choice`] words with arguments, [`ramp`] values that move; [`meant`] what a value that does not fit was
+//! meant to say.
 
 mod choice;
 mod formerly;
+mod meant;
 mod params;
 mod quantity;
 mod ramp;
@@ -22,6 +24,7 @@ use crate::params::Selector;
 use crate::schedule::{Ramp, Time};
 
 use super::recipe::Instants;
+use meant::{parses_as_number, unit_meant};
 use params::name_selector;
 
 pub use formerly::is_part_of_sparsity;
@@ -76,6 +79,7 @@ pub struct Evaluator<'a> {
     /// already and not missing.
     pub attempted: Vec<&'static str>,
     open: Vec<Span>,
+    regexes: usize,
 }
 
 /// More uses of names in the values of names are no recipe: each may double what the one before says.
@@ -84,7 +88,7 @@ const MOST_NESTED_USES: usize = 1_000;
 impl<'a> Evaluator<'a> {
     /// An evaluator outside any stage.
     pub fn new(names: &'a mut Names, sources: &'a mut Sources, findings: &'a mut Findings) -> Self {
-        Evaluator { names, sources, findings, run: None, attempted: Vec::new(), open: Vec::new() }
+        Evaluator { names, sources, findings, run: None, attempted: Vec::new(), open: Vec::new(), regexes: 0 }
     }
 
     /// The value of `expr` as a `ty`.
@@ -245,6 +249,9 @@ impl<'a> Evaluator<'a> {
             }
         } else if ty == Type::Text {
             diagnostic = diagnostic.help(format!("put it in quotes: `\"{text}\"`"));
+        } else if let (Type::Model | Type::Teacher, ExprKind::Binary(..)) = (ty, &expr.kind) {
+            let quoted = format!("\"{text}\"");
+            diagnostic = diagnostic.help(format!("write it in quotes: `{quoted}`")).fix(expr.span, quoted);
         }
         diagnostic = match unit_meant(expr, ty, &text) {
             Some((help, written)) => diagnostic.help(help).fix(expr.span, written),
@@ -285,56 +292,6 @@ impl<'a> Evaluator<'a> {
         }
         self.findings.push(diagnostic);
         None
-    }
-
-    fn stray_word<T>(&mut self, item: &Expr, ty: Type) -> Option<T> {
-        // A misspelt unit, or a misspelt clause that was taken for a part of this value.
-        let units = ["epochs", "steps", "KiB", "MiB", "GiB", "except", "expect"];
-        let clauses = crate::language::vocab::VERBS.iter().flat_map(|v| v.clauses).map(|c| c.name);
-        let near = item.as_word().and_then(|w| nearest(&w.value, units.into_iter().chain(clauses)));
-        let mut diagnostic = Diagnostic::error(
-            Code::StrayOperand,
-            format!("expected {}", ty.described()),
-            item.span,
-            "this does not belong here",
-        );
-        diagnostic = match near {
-            Some(unit) => diagnostic.help(format!("did you mean `{unit}`?")).fix(item.span, unit),
-            None => diagnostic.help("remove it"),
-        };
-        self.findings.push(diagnostic);
-        None
-    }
-
-    /// `n epochs`: reports that a unit follows a number only.
-    fn unit_behind_a_name(&mut self, items: &[Expr]) -> bool {
-        let [value, unit] = items else { return false };
-        let Some(unit_word) = unit.as_word().filter(|w| Unit::from_word(&w.value).is_some()) else {
-            return false;
-        };
-        let one = match unit_word.value.as_str() {
-            "epochs" => "epoch",
-            "steps" => "step",
-            other => other,
-        };
-        let text = |e: &Expr| self.sources.slice(e.span);
-        let written = match &value.kind {
-            ExprKind::Range(start, end) => match &start.kind {
-                ExprKind::Quantity(n, None) if n.value != 0.0 => {
-                    format!("{} {}..{} * 1 {one}", text(start), unit_word.value, text(end))
-                }
-                _ => format!("{}..{} * 1 {one}", text(start), text(end)),
-            },
-            _ => format!("{} * 1 {one}", text(value)),
-        };
-        let whole = value.span.to(unit.span);
-        let message = "a unit follows a number only";
-        self.findings.push(
-            Diagnostic::error(Code::StrayOperand, message, unit.span, "behind a name")
-                .help(format!("write `{written}`"))
-                .fix(whole, written),
-        );
-        true
     }
 
     /// Reports arithmetic whose result counts something else: a name in it of another type, or the whole.
@@ -398,22 +355,4 @@ fn fits(declared: Type, wanted: Type) -> bool {
                 | (Type::Text, Type::Model | Type::Teacher)
                 | (Type::Model, Type::Teacher)
         )
-}
-
-/// A number that only has a unit too many, or one too few: what to say, and what to write.
-fn unit_meant(expr: &Expr, ty: Type, text: &str) -> Option<(String, String)> {
-    let ExprKind::Quantity(_, unit) = &expr.kind else { return None };
-    let counts = matches!(ty, Type::Count | Type::Whole);
-    let number = text.trim_end_matches(|c: char| c == '%' || c.is_alphabetic()).trim_end();
-    match unit {
-        Some(unit) if counts && unit.value != Unit::Percent => {
-            Some((format!("write `{number}`: it counts, and has no unit"), number.to_owned()))
-        }
-        None if ty == Type::Bytes => Some((format!("write `{text} GiB`"), format!("{text} GiB"))),
-        _ => None,
-    }
-}
-
-fn parses_as_number(text: &str) -> bool {
-    Number::parse(text.trim_end_matches('%')).is_some()
 }

@@ -8,6 +8,9 @@ use crate::params::Selector;
 
 use super::{Evaluator, Value};
 
+/// As many uses of regular expressions as a recipe may hold.
+const MOST_REGEXES: usize = 1_000;
+
 impl Evaluator<'_> {
     /// `a`, `params("…")`, `re"…"`, `[a, b]`, `a except b`, each perhaps with `expect 72`.
     pub(super) fn params(&mut self, expr: &Expr, scope: ScopeId) -> Option<Value> {
@@ -48,7 +51,10 @@ impl Evaluator<'_> {
             };
         };
         let selector = match &expr.kind {
-            ExprKind::Regex(pattern) => Selector::Regex(pattern.clone()),
+            ExprKind::Regex(pattern) => {
+                self.one_more_regex(pattern, expr.span)?;
+                Selector::Regex(pattern.clone())
+            }
             ExprKind::Text(glob) => {
                 if let Some(regex) = glob.strip_prefix("re:") {
                     return self.marked_regex(regex, expr.span, expr.span);
@@ -97,7 +103,8 @@ impl Evaluator<'_> {
             },
             _ => return self.wrong_type(expr, Type::Params),
         };
-        if let Err(error) = selector.matcher() {
+        let is_pattern = !matches!(expr.kind, ExprKind::List(_) | ExprKind::Name(_));
+        if let Some(Err(error)) = is_pattern.then(|| selector.matcher()) {
             self.findings.push(
                 Diagnostic::error(
                     Code::BadPattern,
@@ -122,6 +129,24 @@ impl Evaluator<'_> {
             }
             None => self.wrong_type(expr, Type::Params),
         }
+    }
+
+    /// Each takes time to prepare, most of all one that repeats by numbers; a thousand are nobody's recipe.
+    fn one_more_regex(&mut self, pattern: &str, span: Span) -> Option<()> {
+        let before = self.regexes;
+        self.regexes += if pattern.contains('{') { 10 } else { 1 };
+        if self.regexes <= MOST_REGEXES {
+            return Some(());
+        }
+        // Said once: the first beyond the limit is enough.
+        if before <= MOST_REGEXES {
+            let message = "the recipe holds too many regular expressions";
+            self.findings.push(
+                Diagnostic::error(Code::BadPattern, message, span, "from here on they are not read")
+                    .help("list names or globs, as `params(\"a.weight\", \"b.*.weight\")`"),
+            );
+        }
+        None
     }
 
     /// `"re:…"`, as SparseML marks a regular expression.

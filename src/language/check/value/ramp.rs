@@ -114,6 +114,10 @@ impl Evaluator<'_> {
                     "unknown shape",
                 );
                 diagnostic = match near {
+                    _ if other == "to" => diagnostic.help("write `->`").fix(word.span, "->"),
+                    _ if other == "cyclic_linear" => {
+                        diagnostic.help("write `linear repeating 4 epochs`, with the length of a cycle")
+                    }
                     Some("polynomial") => diagnostic.help("write `polynomial(2)`"),
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
                     None => {

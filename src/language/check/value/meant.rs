@@ -1,0 +1,111 @@
+//! What a value that does not fit was probably meant to say.
+
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::language::syntax::Number;
+use crate::language::syntax::ast::{Expr, ExprKind, Unit};
+use crate::language::vocab::{SHAPES, Type, VERBS};
+
+use super::Evaluator;
+
+impl Evaluator<'_> {
+    pub(super) fn stray_word<T>(&mut self, item: &Expr, ty: Type) -> Option<T> {
+        // A misspelt unit, or a misspelt clause that was taken for a part of this value.
+        let units = ["epochs", "steps", "KiB", "MiB", "GiB", "except", "expect"];
+        let clauses = VERBS.iter().flat_map(|v| v.clauses).map(|c| c.name);
+        let word = item.as_word().map_or("", |w| w.value.as_str());
+        let near = others_clause(word).or_else(|| nearest(word, units.into_iter().chain(clauses)));
+        let near = near.filter(|near| *near != word);
+        let mut diagnostic = Diagnostic::error(
+            Code::StrayOperand,
+            format!("expected {}", ty.described()),
+            item.span,
+            "this does not belong here",
+        );
+        diagnostic = match near {
+            Some(unit) => diagnostic.help(format!("did you mean `{unit}`?")).fix(item.span, unit),
+            None => match self.form_meant(item, ty) {
+                Some(form) => diagnostic.help(form),
+                None => diagnostic.help("remove it"),
+            },
+        };
+        self.findings.push(diagnostic);
+        None
+    }
+
+    /// What a part of a value that does not belong there may be meant to say, with what to write.
+    fn form_meant(&self, item: &Expr, ty: Type) -> Option<String> {
+        match &item.kind {
+            ExprKind::Call(word, arguments)
+                if arguments.is_empty() && SHAPES.iter().any(|shape| shape.name == word.value) =>
+            {
+                Some(format!("write `{}` without parentheses", word.value))
+            }
+            ExprKind::List(_) if ty == Type::Params => {
+                let numbers: String = self.sources.slice(item.span).split_whitespace().collect();
+                let numbers = numbers.trim_matches(['[', ']']);
+                let is_number = |c: char| c.is_ascii_digit() || c == ',';
+                let layers = if numbers.chars().all(is_number) { numbers } else { "0,1" };
+                Some(format!("layers are named by a pattern: `params(\"**.layer.{{{layers}}}.**\")`"))
+            }
+            _ => None,
+        }
+    }
+
+    /// `n epochs`: reports that a unit follows a number only.
+    pub(super) fn unit_behind_a_name(&mut self, items: &[Expr]) -> bool {
+        let [value, unit] = items else { return false };
+        let Some(unit_word) = unit.as_word().filter(|w| Unit::from_word(&w.value).is_some()) else {
+            return false;
+        };
+        let one = match unit_word.value.as_str() {
+            "epochs" => "epoch",
+            "steps" => "step",
+            other => other,
+        };
+        let text = |e: &Expr| self.sources.slice(e.span);
+        let written = match &value.kind {
+            ExprKind::Range(start, end) => match &start.kind {
+                ExprKind::Quantity(n, None) if n.value != 0.0 => {
+                    format!("{} {}..{} * 1 {one}", text(start), unit_word.value, text(end))
+                }
+                _ => format!("{}..{} * 1 {one}", text(start), text(end)),
+            },
+            _ => format!("{} * 1 {one}", text(value)),
+        };
+        let whole = value.span.to(unit.span);
+        let message = "a unit follows a number only";
+        self.findings.push(
+            Diagnostic::error(Code::StrayOperand, message, unit.span, "behind a name")
+                .help(format!("write `{written}`"))
+                .fix(whole, written),
+        );
+        true
+    }
+}
+
+/// A number that only has a unit too many, or one too few: what to say, and what to write.
+pub(super) fn unit_meant(expr: &Expr, ty: Type, text: &str) -> Option<(String, String)> {
+    let ExprKind::Quantity(_, unit) = &expr.kind else { return None };
+    let counts = matches!(ty, Type::Count | Type::Whole);
+    let number = text.trim_end_matches(|c: char| c == '%' || c.is_alphabetic()).trim_end();
+    match unit {
+        Some(unit) if counts && unit.value != Unit::Percent => {
+            Some((format!("write `{number}`: it counts, and has no unit"), number.to_owned()))
+        }
+        None if ty == Type::Bytes => Some((format!("write `{text} GiB`"), format!("{text} GiB"))),
+        _ => None,
+    }
+}
+
+/// The clause that others call so.
+fn others_clause(word: &str) -> Option<&'static str> {
+    match word {
+        "frequency" | "interval" | "each" | "update_frequency" => Some("every"),
+        "from" | "during" | "between" | "within" | "in" => Some("over"),
+        _ => None,
+    }
+}
+
+pub(super) fn parses_as_number(text: &str) -> bool {
+    Number::parse(text.trim_end_matches('%')).is_some()
+}
