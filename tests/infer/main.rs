@@ -3,5 +3,6 @@
 mod commands;
 mod files;
 mod golden;
+mod pickles;
 mod products;
 mod quantized;
