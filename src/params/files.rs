@@ -1,35 +1,30 @@
-//! The weight files of a model folder: one safetensors file, or several that an index lists.
+//! The weight files of a model folder: one file, or several that an index lists; safetensors before pickles.
 
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
 
-/// The index of a model in several files.
-const INDEX: &str = "model.safetensors.index.json";
+/// What a whole model and the index of one in several files are called, in the order they are looked for.
+pub const NAMES: [[&str; 2]; 2] = [
+    ["model.safetensors", "model.safetensors.index.json"],
+    ["pytorch_model.bin", "pytorch_model.bin.index.json"],
+];
 
-/// The safetensors files of a folder, each once, in the order of their names.
+/// The weight files of a folder, each once, in the order of their names.
 ///
 /// # Errors
-/// A folder without weights, with weights in another format only, or with an index that cannot be
+/// A folder without weights, or with an index that cannot be
 /// read or names a file that is missing.
 pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
-    let (whole, index) = (folder.join("model.safetensors"), folder.join(INDEX));
-    if whole.exists() {
-        return Ok(vec![whole]);
+    for [whole, index] in NAMES.map(|names| names.map(|name| folder.join(name))) {
+        if whole.exists() {
+            return Ok(vec![whole]);
+        }
+        if index.exists() {
+            return shards(folder, &index);
+        }
     }
-    if index.exists() {
-        return shards(folder, &index);
-    }
-    if folder.join("pytorch_model.bin").exists() || folder.join("pytorch_model.bin.index.json").exists() {
-        return Err(Diagnostic::unlocated(
-            Code::ModelNotReadable,
-            format!("`{}` holds its weights as pytorch_model.bin only", folder.display()),
-        )
-        .help(
-            "a pickle can run code when it is opened; convert it once, where you trust it, with Python: \
-             AutoModel.from_pretrained(DIR).save_pretrained(DIR), and the model's own class for its head",
-        ));
-    }
+    let whole = folder.join(NAMES[0][0]);
     Err(Diagnostic::unlocated(
         Code::ModelNotFound,
         format!("cannot open `{}`: there is no such file", whole.display()),
@@ -39,9 +34,8 @@ pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 
 /// Whether a folder holds weights in any form, be they whole or not.
 pub fn are_there(folder: &Path) -> bool {
-    let names = ["model.safetensors", INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json"];
     // A link of a cache that leads nowhere is no file.
-    names.iter().any(|name| folder.join(name).exists())
+    NAMES.iter().flatten().any(|name| folder.join(name).exists())
 }
 
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
@@ -78,6 +72,8 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 mod tests {
     use super::*;
 
+    const INDEX: &str = NAMES[0][1];
+
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -112,9 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn a_pickle_is_refused_with_the_way_out() {
-        let error = weights(folder(&[("pytorch_model.bin", "x")]).path()).unwrap_err();
-        assert!(error.message.contains("pytorch_model.bin only"));
-        assert!(error.help.unwrap().contains("save_pretrained"));
+    fn safetensors_come_before_pickles_and_pickles_before_nothing() {
+        let found = |files: &[(&str, &str)]| {
+            let files = weights(folder(files).path()).unwrap();
+            files[0].file_name().unwrap().to_string_lossy().into_owned()
+        };
+        assert_eq!(found(&[("pytorch_model.bin", ""), ("model.safetensors", "")]), "model.safetensors");
+        assert_eq!(found(&[("pytorch_model.bin", "")]), "pytorch_model.bin");
+        let index = r#"{"weight_map": {"a": "p-1.bin"}}"#;
+        assert_eq!(found(&[(NAMES[1][1], index), ("p-1.bin", "")]), "p-1.bin");
+        assert!(message(&[(NAMES[1][1], index)]).contains("not there"));
+        assert!(message(&[]).contains("no such file"));
     }
 }

@@ -1,4 +1,4 @@
-//! Names, types and shapes from a safetensors header, without reading a weight.
+//! Names, types and shapes from a weight file's header, without reading a weight.
 
 use std::fs::File;
 use std::io::Read;
@@ -29,11 +29,14 @@ struct Entry {
     data_offsets: [u64; 2],
 }
 
-/// Reads the header of a safetensors file, in the order of the data.
+/// Reads the header of a safetensors file, in the order of the data; or that of a pickle, by name.
 ///
 /// # Errors
 /// A missing, truncated or foreign file, as a diagnostic that names it.
 pub fn read(path: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
+    if super::pickle::is_pickle(path) {
+        return super::pickle::header(path);
+    }
     let shown = path.display();
     let unreadable = |why: String| {
         Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{shown}`: {why}"))

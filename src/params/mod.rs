@@ -9,6 +9,7 @@
 //! - [`builtin`]: the parameters of a model of a given shape, and well-known models by name;
 //! - [`files`]: the weight files of a folder, one or several;
 //! - [`header`]: names and shapes from a safetensors header;
+//! - [`pickle`]: the same from `pytorch_model.bin`, without running it; and `tensors`, the values of either;
 //! - [`quantization`]: the scales of a folder whose layers are rounded;
 //! - [`naming`]: one set of names for checkpoints old and new;
 //! - [`folder`]: all of that for a model folder;
@@ -24,9 +25,12 @@ pub mod folder;
 mod glob;
 pub mod header;
 pub mod naming;
+pub mod pickle;
 pub mod quantization;
 pub mod selector;
 pub mod table;
+#[cfg(feature = "infer")]
+pub mod tensors;
 
 pub use config::{BertConfig, BertShape};
 pub use family::Family;

@@ -5,5 +5,6 @@ mod commands;
 mod exports;
 mod files;
 mod golden;
+mod pickles;
 mod products;
 mod quantized;

@@ -3,9 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
 use super::Precision;
 use super::build::{Plan, build};
 use crate::diag::{Code, Diagnostic, Sources};
@@ -13,7 +10,7 @@ use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::infer::text::tokenizer;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{folder, naming};
+use crate::params::{folder, naming, tensors};
 
 /// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
 /// and any other one in floats.
@@ -40,13 +37,15 @@ pub fn pack(
         return Err(one(quantization::unreadable(&path.join(quantization::FILE), &why)));
     }
     let head = head_of(&model).map_err(one)?;
-    let mut tensors: HashMap<String, Vec<f32>> = HashMap::new();
+    let mut values: HashMap<String, Vec<f32>> = HashMap::new();
+    let known = |name: &str| naming::canonical(name).filter(|known| model.table.find(known).is_some());
     for file in &model.files {
-        read_tensors(file, &mut tensors).map_err(one)?;
+        let take = |name: &str, tensor| values.extend(known(name).map(|known| (known, tensor)));
+        tensors::read(file, |name| known(name).is_some(), take).map_err(one)?;
     }
     let tokenizer = tokenizer::json_of(path).map_err(one)?;
     let tensor = |name: &str| {
-        tensors.get(name).cloned().ok_or_else(|| {
+        values.get(name).cloned().ok_or_else(|| {
             Diagnostic::unlocated(
                 Code::TensorMissing,
                 format!("the model `{}` lacks the tensor `{name}`", path.display()),
@@ -76,39 +75,4 @@ fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
     let named = model.config.labels().filter(|names| names.len() == count);
     let names = named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
     Ok(Head::Labels(names))
-}
-
-/// Reads all tensors of a file as floats, under their present names.
-fn read_tensors(file: &Path, tensors: &mut HashMap<String, Vec<f32>>) -> Result<(), Diagnostic> {
-    let unreadable = |why: String| {
-        Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
-            .help("is it a whole safetensors file? compare its size with the original")
-    };
-    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-    let all = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(e.to_string()))?;
-    for (name, view) in all.iter() {
-        let Some(known) = naming::canonical(name) else { continue };
-        let values = floats(&view).ok_or_else(|| {
-            Diagnostic::unlocated(
-                Code::TensorType,
-                format!("`{name}` in `{}` has the type {:?}", file.display(), view.dtype()),
-            )
-            .help("weights must be F32, F16 or BF16")
-        })?;
-        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
-            return Err(unreadable(format!("`{name}` holds {} at position {bad}", values[bad])));
-        }
-        tensors.insert(known, values);
-    }
-    Ok(())
-}
-
-fn floats(view: &TensorView) -> Option<Vec<f32>> {
-    let data = view.data();
-    Some(match view.dtype() {
-        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        _ => return None,
-    })
 }

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::files;
 use crate::params::builtin::Head;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{BertConfig, Family, folder, naming};
+use crate::params::{BertConfig, folder, header, naming, tensors};
 use crate::task::parameters::{self, Values};
 use crate::task::rounding::Rounding;
 
@@ -66,17 +65,16 @@ pub fn load_with_head<M: BertModel>(
         ]);
     }
     let model = M::with_head(&folder.config, head, seed, device);
+    let family = folder.config.family();
+    let used = |name: &str| naming::canonical_in(family, name).filter(|n| folder.table.find(n).is_some());
     let (mut values, mut unused) = (Values::new(), Vec::new());
     for file in &folder.files {
-        let family = folder.config.family();
-        read_tensors(file, family, |name, value| match naming::canonical_in(family, &name) {
-            Some(known) if folder.table.find(&known).is_some() => {
-                values.insert(known, value);
-            }
-            Some(_) => unused.push(name),
-            None => {}
-        })
-        .map_err(|d| vec![d])?;
+        let names = header::read(file).map_err(|d| vec![d])?.into_iter().map(|tensor| tensor.name);
+        unused.extend(names.filter(|n| naming::canonical_in(family, n).is_some() && used(n).is_none()));
+        let take = |name: &str, value| {
+            values.extend(used(name).map(|known| (known, value)));
+        };
+        tensors::read(file, |name| used(name).is_some(), take).map_err(|d| vec![d])?;
     }
     let model = parameters::write(model, values);
     Ok(Loaded { model, config: folder.config, new_parameters: folder.missing_head, unused })
@@ -95,46 +93,6 @@ pub fn with_scales<M: BertModel>(model: M, folder: &Path) -> Result<M, Diagnosti
     rounding.round_values(&parameters::table(&model), &mut values);
     scales.weights.keys().for_each(|name| rounding.remove(name));
     Ok(parameters::write(model, values).with_rounding(Some(Arc::new(rounding))))
-}
-
-fn read_tensors(
-    file: &Path,
-    family: Family,
-    mut take: impl FnMut(String, Vec<f32>),
-) -> Result<(), Diagnostic> {
-    let unreadable = |why: String| {
-        Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
-            .help("is it a whole safetensors file? compare its size with the original")
-    };
-    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(e.to_string()))?;
-    for (name, view) in tensors.iter() {
-        if naming::canonical_in(family, name).is_none() {
-            continue;
-        }
-        let values = floats(&view).ok_or_else(|| {
-            Diagnostic::unlocated(
-                Code::TensorType,
-                format!("`{name}` in `{}` has the type {:?}", file.display(), view.dtype()),
-            )
-            .help("weights must be F32, F16 or BF16")
-        })?;
-        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
-            return Err(unreadable(format!("`{name}` holds {} at position {bad}", values[bad])));
-        }
-        take(name.to_owned(), values);
-    }
-    Ok(())
-}
-
-fn floats(view: &TensorView) -> Option<Vec<f32>> {
-    let data = view.data();
-    Some(match view.dtype() {
-        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        _ => return None,
-    })
 }
 
 /// Writes `config.json` and `model.safetensors` (float32) into a folder. The configuration says how

@@ -13,7 +13,7 @@ use hf_hub::{Cache, Repo};
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::params::builtin::WELL_KNOWN;
-use crate::params::cache;
+use crate::params::{cache, files};
 
 /// Hears which file is fetched, and how many of its bytes there are: done, then all.
 pub type Watch<'a> = dyn FnMut(&str, u64, u64) + 'a;
@@ -21,11 +21,11 @@ pub type Watch<'a> = dyn FnMut(&str, u64, u64) + 'a;
 /// Where the hub is, unless `HF_ENDPOINT` says otherwise.
 const HUB: &str = "https://huggingface.co";
 
+/// How the name of an index of a model in several files ends.
+const INDEX: &str = ".index.json";
+
 /// How often a download that breaks off is taken up again.
 const RETRIES: usize = 2;
-
-/// The index of a model in several files.
-const INDEX: &str = "model.safetensors.index.json";
 
 /// The folder that a name means. `offline` forbids the network; so may the environment.
 ///
@@ -88,12 +88,12 @@ fn fetch(name: &str, root: PathBuf, watch: &mut Watch) -> Result<PathBuf, Diagno
     let info = repository.info().map_err(|e| failed("", &e))?;
     let there: BTreeSet<&str> = info.siblings.iter().map(|file| file.rfilename.as_str()).collect();
     for file in needed(name, &there)? {
-        get(&repository, &root, name, file, &failed, watch)?;
-    }
-    // The parts of a model in several files stand in its index.
-    if there.contains(INDEX) && !there.contains("model.safetensors") {
-        let index = get(&repository, &root, name, INDEX, &failed, watch)?;
-        for part in parts(&index) {
+        let path = get(&repository, &root, name, file, &failed, watch)?;
+        if !file.ends_with(INDEX) {
+            continue;
+        }
+        // The parts of a model in several files stand in its index.
+        for part in parts(&path) {
             if !there.contains(part.as_str()) {
                 return Err(lacking(name, &part));
             }
@@ -108,28 +108,16 @@ fn fetch(name: &str, root: PathBuf, watch: &mut Watch) -> Result<PathBuf, Diagno
 fn needed<'a>(name: &str, there: &BTreeSet<&'a str>) -> Result<Vec<&'a str>, Diagnostic> {
     let one = |file: &str| there.get(file).copied();
     let mut files = vec![one("config.json").ok_or_else(|| lacking(name, "config.json"))?];
-    match (one("model.safetensors"), one(INDEX)) {
-        (Some(whole), _) => files.push(whole),
-        (None, Some(index)) => files.push(index),
-        (None, None) if there.contains("pytorch_model.bin") => {
-            return Err(Diagnostic::unlocated(
-                Code::ModelNotReadable,
-                format!("`{name}` holds its weights as pytorch_model.bin only, so nothing was fetched"),
-            )
-            .help(
-                "a pickle can run code when it is opened; convert it once, where you trust it, with \
-                 Python: AutoModel.from_pretrained(NAME).save_pretrained(DIR), and give `--model DIR`",
-            ));
-        }
-        (None, None) => return Err(lacking(name, "model.safetensors")),
-    }
+    // Safetensors rather than pickles.
+    let weights = files::NAMES.iter().flatten().find_map(|file| one(file));
+    files.push(weights.ok_or_else(|| lacking(name, "model.safetensors"))?);
     let pair = || Some(vec![one("vocab.json")?, one("merges.txt")?]);
     let words = || one("vocab.txt").map(|file| vec![file]);
     let tokenizer = one("tokenizer.json").map(|file| vec![file]).or_else(words).or_else(pair);
     files.extend(tokenizer.ok_or_else(|| lacking(name, "tokenizer.json"))?);
     files.extend(one("tokenizer_config.json"));
     // Weights last: whatever else is wrong is found before the large download.
-    files.sort_by_key(|file| file.ends_with(".safetensors"));
+    files.sort_by_key(|file| weights == Some(file));
     Ok(files)
 }
 
@@ -281,15 +269,15 @@ mod tests {
         let words = ["vocab.txt", "tf_model.h5"];
         let there = [&all[..], &words[..]].concat();
         assert_eq!(wanted(&there).unwrap(), ["config.json", "vocab.txt", "model.safetensors"]);
-        let parts = ["config.json", INDEX, "vocab.json", "merges.txt", "model-1.safetensors"];
-        assert_eq!(wanted(&parts).unwrap(), ["config.json", INDEX, "vocab.json", "merges.txt"]);
+        let index = "model.safetensors.index.json";
+        let parts = ["config.json", index, "vocab.json", "merges.txt", "model-1.safetensors"];
+        assert_eq!(wanted(&parts).unwrap(), ["config.json", "vocab.json", "merges.txt", index]);
     }
 
     #[test]
-    fn a_pickle_alone_is_refused_before_it_is_fetched() {
-        let error = wanted(&["config.json", "pytorch_model.bin", "vocab.txt"]).unwrap_err();
-        assert_eq!(error.code, Code::ModelNotReadable);
-        assert!(error.help.unwrap().contains("save_pretrained"));
+    fn a_pickle_is_fetched_where_there_is_nothing_better() {
+        let pickle = ["config.json", "pytorch_model.bin", "vocab.txt"];
+        assert_eq!(wanted(&pickle).unwrap(), ["config.json", "vocab.txt", "pytorch_model.bin"]);
         assert_eq!(wanted(&["config.json", "tf_model.h5"]).unwrap_err().code, Code::ModelUnknown);
         assert_eq!(wanted(&["model.safetensors"]).unwrap_err().code, Code::ModelUnknown);
     }

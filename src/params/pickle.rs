@@ -1,0 +1,104 @@
+//! `pytorch_model.bin`: what `torch.save` writes since PyTorch 1.6, a zip archive with a pickle in it that
+//! describes tensors, and their values beside it.
+//!
+//! A pickle is a program. It is read by a machine that knows tensors, containers and numbers and calls nothing:
+//! an object that only a call could make is left out, or refused by name if tensors are in it. Sizes, offsets
+//! and strides that a file claims are compared with what it holds before anything is allocated.
+
+use std::path::Path;
+
+use crate::diag::{Code, Diagnostic};
+
+use super::header::TensorHeader;
+
+/// Whether a weight file is a pickle, by its name.
+pub fn is_pickle(file: &Path) -> bool {
+    file.extension().is_some_and(|last| last == "bin")
+}
+
+fn unreadable(file: &Path, why: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
+}
+
+/// Names, types and shapes of a file's tensors, by name. No weight is read.
+///
+/// # Errors
+/// A missing, truncated, foreign or hostile file, as a diagnostic that names it.
+#[cfg(feature = "infer")]
+pub fn header(file: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
+    let headers = read::open(file)?.into_iter().map(|tensor| TensorHeader {
+        name: tensor.name.clone(),
+        dtype: format!("{:?}", tensor.dtype()).to_uppercase(),
+        shape: tensor.shape().to_vec(),
+    });
+    Ok(headers.collect())
+}
+
+/// The language alone reads no pickles.
+#[cfg(not(feature = "infer"))]
+pub fn header(file: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
+    Err(unreadable(file, "this program was built without its engine")
+        .help("give a folder with model.safetensors, or build with the default features"))
+}
+
+#[cfg(feature = "infer")]
+pub(super) use read::open;
+
+#[cfg(feature = "infer")]
+mod read {
+    use std::fs::File;
+    use std::io::{BufReader, Read, Seek};
+    use std::path::Path;
+
+    use pytorch_reader::{PytorchReader, Tensor};
+    use zip::ZipArchive;
+
+    use super::unreadable;
+    use crate::diag::{Code, Diagnostic};
+
+    /// A larger description is refused: each of its bytes may become an object of a hundred. That of
+    /// BERT-large takes 60 kB.
+    const LARGEST_PICKLE: u64 = 4 << 20;
+
+    /// The tensors of a file, by name, their values still unread.
+    pub(in crate::params) fn open(file: &Path) -> Result<Vec<Tensor>, Diagnostic> {
+        inspect(file)?;
+        let reader = PytorchReader::new(file).map_err(|e| unreadable(file, e).help(HELP))?;
+        let mut tensors: Vec<Tensor> = reader.into_tensors().into_values().collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tensors)
+    }
+
+    const HELP: &str = "is it a whole file of weights? compare its size with the original; or convert it where \
+                        you trust it, with Python: AutoModel.from_pretrained(DIR).save_pretrained(DIR), and the \
+                        model's own class for its head";
+
+    /// Refuses what is no archive, and descriptions that would fill the memory.
+    fn inspect(path: &Path) -> Result<(), Diagnostic> {
+        let mut file = File::open(path).map_err(|e| {
+            Diagnostic::unlocated(Code::ModelNotFound, format!("cannot open `{}`: {e}", path.display()))
+                .help("a model folder holds config.json, the weights and tokenizer.json or vocab.txt")
+        })?;
+        let mut start = [0; 4];
+        let _ = file.read(&mut start).map_err(|e| unreadable(path, e).help(HELP))?;
+        if start != *b"PK\x03\x04" {
+            return Err(unreadable(path, "it is no archive as PyTorch writes it since version 1.6").help(
+                "if an older version wrote it, save it anew where you trust it, with Python: \
+                 torch.save(torch.load(FILE, weights_only=True), FILE)",
+            ));
+        }
+        let archive = file.rewind().map_err(Into::into).and_then(|()| ZipArchive::new(BufReader::new(file)));
+        let mut archive = archive.map_err(|e| unreadable(path, e).help(HELP))?;
+        for i in 0..archive.len() {
+            let entry = archive.by_index_raw(i).map_err(|e| unreadable(path, e).help(HELP))?;
+            if entry.name_raw().ends_with(b".pkl") && entry.size() > LARGEST_PICKLE {
+                let why = format!(
+                    "the description of its tensors takes {} bytes, more than {LARGEST_PICKLE}",
+                    entry.size()
+                );
+                return Err(unreadable(path, why).help(HELP));
+            }
+        }
+        Ok(())
+    }
+}
