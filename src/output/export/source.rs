@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value};
 
 use super::bitmask;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::Head;
 use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
-use crate::params::{BertConfig, Family, ParameterTable, folder, naming};
+use crate::params::{BertConfig, Family, ParameterTable, folder, naming, tensors};
 
 /// A model folder, read whole.
 #[derive(Clone, Debug)]
@@ -175,27 +173,20 @@ fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
     Some(Head::Labels(named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect())))
 }
 
-/// Reads all tensors of a safetensors file as floats, under their present names.
+/// Reads all tensors of a weight file as floats, under their present names.
 fn read_floats(
     file: &Path,
     family: Family,
-    tensors: &mut BTreeMap<String, Vec<f32>>,
+    values_of: &mut BTreeMap<String, Vec<f32>>,
 ) -> Result<(), Diagnostic> {
-    let unreadable = |why: String| not_readable(file, &why);
-    let bytes = std::fs::read(file).map_err(|e| unreadable(e.to_string()))?;
-    let all = SafeTensors::deserialize(&bytes).map_err(|e| unreadable(e.to_string()))?;
-    for (name, view) in all.iter() {
-        let Some(known) = naming::canonical_in(family, name) else { continue };
-        let values = floats(&view).ok_or_else(|| {
-            let message = format!("`{name}` in `{}` has the type {:?}", file.display(), view.dtype());
-            Diagnostic::unlocated(Code::TensorType, message).help("weights must be F32, F16 or BF16")
-        })?;
-        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
-            return Err(unreadable(format!("`{name}` holds {} at position {bad}", values[bad])));
-        }
-        tensors.insert(known, values);
-    }
-    Ok(())
+    let known = |name: &str| naming::canonical_in(family, name);
+    tensors::read(
+        file,
+        |name| known(name).is_some(),
+        |name, values| {
+            values_of.extend(known(name).map(|name| (name, values)));
+        },
+    )
 }
 
 /// A weight file that is damaged.
@@ -203,15 +194,4 @@ pub fn not_readable(file: &Path, why: &str) -> Diagnostic {
     let message = format!("cannot read `{}`: {why}", file.display());
     Diagnostic::unlocated(Code::ModelNotReadable, message)
         .help("is it a whole safetensors file? compare its size with the original")
-}
-
-/// The values of a tensor of any float type.
-pub fn floats(view: &TensorView) -> Option<Vec<f32>> {
-    let data = view.data();
-    Some(match view.dtype() {
-        Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => data.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        _ => return None,
-    })
 }
