@@ -174,7 +174,7 @@ proptest! {
         length in 0usize..40,
         insert in "[\\[\\]{}()\"#.,:%>0-9a-z \n-]{0,12}",
     ) {
-        let text = include_str!("../corpus/good/compound.obert");
+        let text = include_str!("../corpus/good/three_axes.obert");
         let start = (cut * text.len() as f64) as usize;
         let boundary = |mut at: usize| {
             at = at.min(text.len());

@@ -260,7 +260,7 @@ recipe r for 10 epochs {
 
 #[test]
 fn several_stages_are_refused() {
-    let text = include_str!("../corpus/good/compound.obert");
+    let text = include_str!("../corpus/good/three_axes.obert");
     let schedule =
         language::compile("c.obert", text, &NoFiles, language::Options::default()).schedule.unwrap();
     let refused = export(&schedule, None).unwrap_err();
