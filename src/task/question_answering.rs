@@ -202,7 +202,7 @@ impl QuestionAnswering {
     }
 
     /// The best of the windows' answers for each question; each window comes with its score of no answer.
-    fn answers(&self, found: Vec<(f32, Option<(f32, usize, usize)>)>) -> Vec<Guess> {
+    fn answers(&self, found: Vec<(f32, Option<Span>)>) -> Vec<Guess> {
         let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
         let mut nothing: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
         for (window, (of_nothing, span)) in self.dev.iter().zip(found) {
@@ -223,9 +223,11 @@ impl QuestionAnswering {
     }
 }
 
-/// The best answer among the 20 best starts and ends, at most 30 tokens long: its score and its
-/// bytes of the context.
-fn best_span(window: &Feature, start: &[f32], end: &[f32]) -> Option<(f32, usize, usize)> {
+/// An answer's score, and where it begins and ends in the bytes of the context.
+type Span = (f32, usize, usize);
+
+/// The best answer among the 20 best starts and ends, at most 30 tokens long.
+fn best_span(window: &Feature, start: &[f32], end: &[f32]) -> Option<Span> {
     const BEST: usize = 20;
     const LONGEST: usize = 30;
     let context = window.context_start..window.context_start + window.offsets.len();
@@ -237,7 +239,7 @@ fn best_span(window: &Feature, start: &[f32], end: &[f32]) -> Option<(f32, usize
         places
     };
     let (starts, ends) = (top(start), top(end));
-    let mut best: Option<(f32, usize, usize)> = None;
+    let mut best: Option<Span> = None;
     for s in &starts {
         for e in ends.iter().filter(|e| *e >= s && **e - *s < LONGEST) {
             let score = start[*s] + end[*e];

@@ -218,7 +218,10 @@ recipe r for 1 epochs {{
         assert_eq!(status, Some(1), "{said}");
         // As wide as it was wrapped for.
         let words: Vec<&str> = said.split_whitespace().filter(|word| *word != "│").collect();
-        assert!(said.contains(code) && words.join(" ").contains(expected), "no {code}, or not `{expected}`:\n{said}");
+        assert!(
+            said.contains(code) && words.join(" ").contains(expected),
+            "no {code}, or not `{expected}`:\n{said}"
+        );
     }
 }
 
