@@ -23,7 +23,12 @@ fn recipes_in(folders: &[&str]) -> Vec<PathBuf> {
 
 /// Every recipe we ship.
 pub fn shipped_recipes() -> Vec<PathBuf> {
-    recipes_in(&["stdlib_recipes", "stdlib_recipes/paper", "stdlib_recipes/paper/compound"])
+    recipes_in(&[
+        "stdlib_recipes",
+        "stdlib_recipes/paper",
+        "stdlib_recipes/paper/compound",
+        "stdlib_recipes/results",
+    ])
 }
 
 /// Recipes that must check.
