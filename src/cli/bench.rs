@@ -125,24 +125,6 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
             ),
         );
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "threads",
-        "batch",
-        "length",
-        "program",
-        "p50 ms",
-        "p99 ms",
-        "sequences/s",
-        "MiB",
-        "times as fast",
-        "as ORT int8",
-    ]);
-    for i in [0, 1, 2, 4, 5, 6, 7, 8, 9] {
-        if let Some(column) = table.column_mut(i) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
     let mut rival = match args.against {
         None => None,
         Some(Program::Onnxruntime) => match &folder {
@@ -162,18 +144,39 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
             },
         },
     };
+    note(args, &format!("{}, {cores} cores", Isa::best().name()));
     for threads in &threads {
         for batch in &args.batch {
             for length in &args.seq {
                 let point = Point { threads: *threads, batch: *batch, length: *length };
-                row(args, &subjects, point, rival.as_mut(), &mut table)?;
+                row(args, &subjects, point, rival.as_mut())?;
             }
         }
     }
-    if args.format == Format::Full {
-        say(&format!("{}, {cores} cores\n{table}\n", Isa::best().name()));
-    }
     Ok(())
+}
+
+/// A table without rows.
+fn headed() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header([
+        "threads",
+        "batch",
+        "length",
+        "program",
+        "p50 ms",
+        "p99 ms",
+        "sequences/s",
+        "MiB",
+        "times as fast",
+        "as ORT int8",
+    ]);
+    for i in [0, 1, 2, 4, 5, 6, 7, 8, 9] {
+        if let Some(column) = table.column_mut(i) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
 }
 
 /// What is said beside the table.
@@ -199,7 +202,6 @@ fn row(
     subjects: &[Subject],
     point: Point,
     mut rival: Option<&mut Rival>,
-    table: &mut Table,
 ) -> Result<(), Failure> {
     let Point { threads, batch, length } = point;
     let slice = args.seconds / f64::from(TURNS);
@@ -263,7 +265,7 @@ fn row(
         }
         agreement(args, subjects, &sequences[..1], &theirs, point)?;
     }
-    show(args, point, measured, table);
+    show(args, point, measured);
     Ok(())
 }
 
@@ -294,7 +296,9 @@ fn agreement(
     Ok(())
 }
 
-fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<u64>)>, table: &mut Table) {
+/// Shows a point as soon as it is measured: a long run that is stopped has said what it knew.
+fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<u64>)>) {
+    let mut table = headed();
     let Point { threads, batch, length } = point;
     let middle = |times: &[f64]| quantile(times, 0.5);
     // The rival's float model is the measure; without a rival, the first model.
@@ -329,6 +333,9 @@ fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<
             format!("{:.1}", base / p50),
             small.map_or_else(String::new, |small| format!("{:.1}", small / p50)),
         ]);
+    }
+    if args.format == Format::Full {
+        say(&format!("{table}\n"));
     }
 }
 
