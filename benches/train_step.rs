@@ -42,6 +42,7 @@ const SIZES: [Size; 2] = [
 ];
 
 fn main() {
+    obert::engine::machine::keep_freed_memory();
     let ratios: Vec<f64> = SIZES.iter().filter_map(measure).collect();
     match ratios.iter().copied().reduce(f64::max) {
         Some(ratio) => println!("step time ratio ours/torch: {ratio:.2}"),

@@ -10,7 +10,7 @@ use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
 use super::dropout::Dropout;
-use super::gemm::{Threads, View, ViewMut, multiply};
+use super::gemm::{Threads, View, ViewMut, multiply, product};
 use super::linear::{affine, column_sums, linear, weight_gradient};
 use super::math::{dot, exp, max, sum};
 use super::op::{CpuOp, run};
@@ -260,10 +260,11 @@ impl CpuOp<7> for Attention {
         let (dq, dk, dv) = (self.interleave(&dq), self.interleave(&dk), self.interleave(&dv));
         let (rows, hidden) = (self.tokens, self.hidden);
         let dx = wanted[0].then(|| {
-            let mut dx = buffer();
-            for (i, (g, w)) in [(&dq, wq), (&dk, wk), (&dv, wv)].into_iter().enumerate() {
-                let (g, w) = (View::new(g, rows, hidden), View::new(w, hidden, hidden));
-                multiply(ViewMut::new(&mut dx, rows, hidden), g, w.t(), 1.0, i > 0, Threads::All);
+            let back = |g, w| (View::new(g, rows, hidden), View::new(w, hidden, hidden).t());
+            let (g, w) = back(&dq, wq);
+            let mut dx = product(g, w, Threads::All);
+            for (g, w) in [back(&dk, wk), back(&dv, wv)] {
+                multiply(ViewMut::new(&mut dx, rows, hidden), g, w, 1.0, true, Threads::All);
             }
             dx
         });

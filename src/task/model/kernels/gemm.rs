@@ -82,22 +82,59 @@ pub enum Threads {
 /// # Panics
 /// If the shapes do not agree.
 pub fn multiply(out: ViewMut, a: View, b: View, alpha: f32, add: bool, threads: Threads) {
-    assert_eq!((a.rows, a.columns, b.columns), (out.rows, b.rows, out.columns), "shapes of a product");
+    assert_eq!((a.rows, b.columns), (out.rows, out.columns), "shapes of a product");
+    // SAFETY: the view checked on construction that all its elements lie inside its slice, which is
+    // borrowed mutably, so that nothing else reads or writes it.
+    unsafe {
+        let first = out.data.as_mut_ptr().add(out.offset);
+        call(first, [out.row, out.column], a, b, alpha, add, threads);
+    }
+}
+
+/// `a b`, row by row. Its memory is written once, by the product itself.
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn product(a: View, b: View, threads: Threads) -> Vec<f32> {
+    let size = a.rows * b.columns;
+    let mut out = Vec::with_capacity(size);
+    // SAFETY: there is room for `size` elements, nothing else knows of them, and a product that does not
+    // add writes every one of them without reading it.
+    unsafe {
+        call(out.as_mut_ptr(), [b.columns, 1], a, b, 1.0, false, threads);
+        out.set_len(size);
+    }
+    out
+}
+
+/// # Safety
+/// `out` must be the first element of a matrix of the product's shape with these strides of rows and columns,
+/// which nothing else reads or writes; its elements must be initialised where `add` is set.
+unsafe fn call(
+    out: *mut f32,
+    [row, column]: [usize; 2],
+    a: View,
+    b: View,
+    alpha: f32,
+    add: bool,
+    threads: Threads,
+) {
+    assert_eq!(a.columns, b.rows, "shapes of a product");
     let work = a.rows * a.columns * b.columns;
     let parallelism = match threads {
         Threads::All if work >= 128 * 128 * 128 => gemm::Parallelism::Rayon(0),
         _ => gemm::Parallelism::None,
     };
-    // SAFETY: every view checked on construction that all its elements lie inside its slice, the
-    // shapes agree, and `out` is borrowed mutably, so that nothing else reads or writes it.
+    // SAFETY: both views checked on construction that all their elements lie inside their slices, the
+    // shapes agree, and the caller answers for `out`.
     unsafe {
         gemm::gemm(
             a.rows,
             b.columns,
             a.columns,
-            out.data.as_mut_ptr().add(out.offset),
-            out.column as isize,
-            out.row as isize,
+            out,
+            column as isize,
+            row as isize,
             add,
             a.data.as_ptr().add(a.offset),
             a.column as isize,
@@ -132,8 +169,13 @@ mod tests {
             for c in 0..4 {
                 let dot: f32 = (0..3).map(|k| a[1 + r * 6 + k] * b[c * 5 + k]).sum();
                 assert!((out[r * 4 + c] - (1.0 + 2.0 * dot)).abs() < 1e-4);
+                let plain = product(left, right, Threads::One)[r * 4 + c];
+                assert!((plain - dot).abs() < 1e-4);
             }
         }
+        // Sums over nothing are zero.
+        let none = View::strided(&[], 0, [2, 0], [1, 1]);
+        assert_eq!(product(none, none.t(), Threads::All), [0.0; 4]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use burn::tensor::module::linear as burn_linear;
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use super::gemm::{Threads, View, ViewMut, multiply};
+use super::gemm::{Threads, View, ViewMut, multiply, product};
 use super::op::{CpuOp, is_on_cpu, run};
 
 /// A linear layer over rows: `[rows, in]` by a weight `[in, out]` and a bias `[out]`.
@@ -45,11 +45,8 @@ impl CpuOp<3> for Linear {
     ) -> [Option<Vec<f32>>; 3] {
         let Linear { rows, inputs, outputs } = *self;
         let dx = wanted[0].then(|| {
-            let mut dx = vec![0.0; rows * inputs];
-            let out = ViewMut::new(&mut dx, rows, inputs);
             let (g, w) = (View::new(gradient, rows, outputs), View::new(weight, inputs, outputs));
-            multiply(out, g, w.t(), 1.0, false, Threads::All);
-            dx
+            product(g, w.t(), Threads::All)
         });
         let dw = wanted[1].then(|| weight_gradient(x, gradient, rows, inputs, outputs));
         let db = wanted[2].then(|| column_sums(gradient, outputs));
@@ -77,11 +74,8 @@ pub fn affine(
 
 /// `xᵀ g`, the gradient of a weight `[in, out]`.
 pub fn weight_gradient(x: &[f32], gradient: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f32> {
-    let mut dw = vec![0.0; inputs * outputs];
-    let out = ViewMut::new(&mut dw, inputs, outputs);
     let (x, g) = (View::new(x, rows, inputs), View::new(gradient, rows, outputs));
-    multiply(out, x.t(), g, 1.0, false, Threads::All);
-    dw
+    product(x.t(), g, Threads::All)
 }
 
 /// Rows summed in a fixed order: 64 at a time, then the partial sums.
