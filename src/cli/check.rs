@@ -130,7 +130,8 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
         compiled = compiler.text(&name, &text);
     }
     let own = compiled.sources.get(compiled.main).text.clone();
-    let parts = if yaml::is_yaml(path) { None } else { library::parts(&own) };
+    let is_recipe = compiled.places.is_some() || yaml::is_yaml(path);
+    let parts = if is_recipe { None } else { library::parts(&own) };
     if let Some(parts) = &parts {
         compiled = library::check(&name, &own, parts, &files::Disk);
     }

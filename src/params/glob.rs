@@ -59,6 +59,10 @@ pub(super) fn alternatives(glob: &str) -> Result<Option<Vec<String>>, SelectorEr
 /// of both lengths.
 pub(super) fn matches(glob: &str, name: &str) -> bool {
     let (glob, name) = (glob.as_bytes(), name.as_bytes());
+    let tail = glob.rsplit(|c| *c == b'*' || *c == b'?').next().unwrap_or(glob);
+    if !name.ends_with(tail) {
+        return false;
+    }
     let (mut g, mut n) = (0, 0);
     // Where to go on in the glob and in the name when what follows the star does not fit.
     let mut segment: Option<(usize, usize)> = None;
@@ -66,6 +70,9 @@ pub(super) fn matches(glob: &str, name: &str) -> bool {
     loop {
         if glob[g..].starts_with(b"**") {
             g += 2;
+            if g == glob.len() {
+                return true;
+            }
             text = Some((g, n));
             segment = None;
             continue;

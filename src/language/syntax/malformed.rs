@@ -111,13 +111,7 @@ fn expected_words(error: &pest::error::Error<Rule>) -> String {
             Rule::number | Rule::quantity => "a number",
             Rule::word => "a name",
             Rule::string | Rule::text => "a string",
-            Rule::phrase
-            | Rule::ramp
-            | Rule::range
-            | Rule::sum
-            | Rule::product
-            | Rule::unary
-            | Rule::default => "a value",
+            Rule::phrase | Rule::ramp | Rule::between | Rule::default => "a value",
             Rule::block => "`{`",
             Rule::imported => "`{` and names",
             Rule::EOI => "the end of the statement",

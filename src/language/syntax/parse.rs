@@ -158,7 +158,7 @@ impl Builder<'_> {
             match part.as_rule() {
                 Rule::word => words.push(self.word(part)),
                 Rule::default => default = self.phrase(part),
-                Rule::range => range = self.range(part),
+                Rule::between => range = self.between(part),
                 _ => {}
             }
         }

@@ -1,11 +1,18 @@
 //! Pairs of the grammar turned into values.
 
+use std::iter::Peekable;
+
+use pest::iterators::Pairs;
+
 use crate::diag::{Code, Diagnostic};
 
 use super::ast::{Argument, Expr, ExprKind, Operator, Spanned, Unit};
 use super::balance::DEEPEST;
 use super::number::Number;
 use super::parse::{Builder, P, Rule};
+
+/// Operands and the operators between them, as they lie in a `ramp`.
+type Operands<'a> = Peekable<Pairs<'a, Rule>>;
 
 impl Builder<'_> {
     pub(super) fn phrase(&mut self, pair: P) -> Option<Expr> {
@@ -32,64 +39,74 @@ impl Builder<'_> {
     }
 
     pub(super) fn ramp(&mut self, pair: P) -> Option<Expr> {
-        self.pairwise(pair, Rule::range, Self::range, ExprKind::Ramp)
+        self.pairwise(&mut pair.into_inner().peekable(), Rule::arrow, Self::range, ExprKind::Ramp)
     }
 
-    pub(super) fn range(&mut self, pair: P) -> Option<Expr> {
-        self.pairwise(pair, Rule::sum, Self::sum, ExprKind::Range)
+    /// The range that a parameter is in.
+    pub(super) fn between(&mut self, pair: P) -> Option<Expr> {
+        self.range(&mut pair.into_inner().peekable())
+    }
+
+    fn range(&mut self, parts: &mut Operands) -> Option<Expr> {
+        self.pairwise(parts, Rule::dots, Self::sum, ExprKind::Range)
     }
 
     /// One operand, or two joined by an arrow or by dots.
-    pub(super) fn pairwise(
+    fn pairwise(
         &mut self,
-        pair: P,
-        inner: Rule,
-        build: fn(&mut Self, P) -> Option<Expr>,
+        parts: &mut Operands,
+        joint: Rule,
+        operand: fn(&mut Self, &mut Operands) -> Option<Expr>,
         join: fn(Box<Expr>, Box<Expr>) -> ExprKind,
     ) -> Option<Expr> {
-        let span = self.span(&pair);
-        let mut parts = pair.into_inner().filter(|p| p.as_rule() == inner);
-        let first = build(self, parts.next()?)?;
-        match parts.next() {
-            None => Some(first),
-            Some(second) => {
-                let second = build(self, second)?;
-                Some(Expr { kind: join(Box::new(first), Box::new(second)), span })
-            }
+        let first = operand(self, parts)?;
+        if parts.next_if(|p| p.as_rule() == joint).is_none() {
+            return Some(first);
         }
+        let second = operand(self, parts)?;
+        let span = first.span.to(second.span);
+        Some(Expr { kind: join(Box::new(first), Box::new(second)), span })
     }
 
-    pub(super) fn sum(&mut self, pair: P) -> Option<Expr> {
-        self.chain(pair, Self::product)
+    fn sum(&mut self, parts: &mut Operands) -> Option<Expr> {
+        let meaning = |rule| match rule {
+            Rule::plus => Some(Operator::Plus),
+            Rule::minus => Some(Operator::Minus),
+            _ => None,
+        };
+        self.chain(parts, meaning, Self::product)
     }
 
-    pub(super) fn product(&mut self, pair: P) -> Option<Expr> {
-        self.chain(pair, Self::unary)
+    fn product(&mut self, parts: &mut Operands) -> Option<Expr> {
+        let meaning = |rule| match rule {
+            Rule::star => Some(Operator::Times),
+            Rule::slash => Some(Operator::Over),
+            _ => None,
+        };
+        self.chain(parts, meaning, Self::unary)
     }
 
     /// `a op b op c`, grouped from the left.
-    pub(super) fn chain(&mut self, pair: P, operand: fn(&mut Self, P) -> Option<Expr>) -> Option<Expr> {
-        let whole = self.span(&pair);
-        let mut parts = pair.into_inner();
-        let mut left = operand(self, parts.next()?)?;
+    fn chain(
+        &mut self,
+        parts: &mut Operands,
+        meaning: fn(Rule) -> Option<Operator>,
+        operand: fn(&mut Self, &mut Operands) -> Option<Expr>,
+    ) -> Option<Expr> {
+        let mut left = operand(self, parts)?;
         let mut length = 1;
-        while let (Some(op), Some(right)) = (parts.next(), parts.next()) {
-            let operator = match op.as_rule() {
-                Rule::plus => Operator::Plus,
-                Rule::minus => Operator::Minus,
-                Rule::star => Operator::Times,
-                _ => Operator::Over,
-            };
-            let right = operand(self, right)?;
+        while let Some(operation) = parts.peek().and_then(|p| meaning(p.as_rule())) {
+            parts.next();
+            let right = operand(self, parts)?;
             let span = left.span.to(right.span);
-            left = Expr { kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)), span };
+            left = Expr { kind: ExprKind::Binary(operation, Box::new(left), Box::new(right)), span };
             length += 1;
             if length > DEEPEST {
                 self.findings.push(
                     Diagnostic::error(
                         Code::NestingTooDeep,
                         format!("more than {DEEPEST} operands in one expression"),
-                        whole,
+                        span,
                         "this expression",
                     )
                     .help("write the result, or name parts of it with `let`"),
@@ -100,18 +117,13 @@ impl Builder<'_> {
         Some(left)
     }
 
-    pub(super) fn unary(&mut self, pair: P) -> Option<Expr> {
-        let span = self.span(&pair);
-        let mut negative = false;
-        let mut value = None;
-        for part in pair.into_inner() {
-            match part.as_rule() {
-                Rule::negate => negative = true,
-                _ => value = self.primary(part),
-            }
-        }
-        let value = value?;
-        Some(if negative { Expr { kind: ExprKind::Negate(Box::new(value)), span } } else { value })
+    fn unary(&mut self, parts: &mut Operands) -> Option<Expr> {
+        let negate = parts.next_if(|p| p.as_rule() == Rule::negate).map(|p| self.span(&p));
+        let value = self.primary(parts.next()?)?;
+        Some(match negate {
+            Some(start) => Expr { span: start.to(value.span), kind: ExprKind::Negate(Box::new(value)) },
+            None => value,
+        })
     }
 
     pub(super) fn primary(&mut self, pair: P) -> Option<Expr> {
