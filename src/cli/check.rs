@@ -130,6 +130,7 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
         compiled = compiler.text(&name, &text);
     }
     let own = compiled.sources.get(compiled.main).text.clone();
+    // What compiled to a recipe is not read again to see whether it is something else.
     let is_recipe = compiled.places.is_some() || yaml::is_yaml(path);
     let parts = if is_recipe { None } else { library::parts(&own) };
     if let Some(parts) = &parts {

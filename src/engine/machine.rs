@@ -85,6 +85,17 @@ mod tests {
     }
 
     #[test]
+    fn the_option_that_is_set_is_the_delay_of_a_second_after_which_memory_is_given_back() {
+        // SAFETY: it reads a number of the allocator's.
+        let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+            assert_eq!(delay(), 1000);
+            keep_freed_memory();
+            assert_eq!(delay(), KEPT);
+        }
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn the_memory_of_this_process_is_known_and_grows_with_what_it_holds() {
         let before = peak_memory().unwrap();

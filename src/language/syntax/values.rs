@@ -69,37 +69,31 @@ impl Builder<'_> {
     }
 
     fn sum(&mut self, parts: &mut Operands) -> Option<Expr> {
-        let meaning = |rule| match rule {
-            Rule::plus => Some(Operator::Plus),
-            Rule::minus => Some(Operator::Minus),
-            _ => None,
-        };
-        self.chain(parts, meaning, Self::product)
+        self.chain(parts, [(Rule::plus, Operator::Plus), (Rule::minus, Operator::Minus)], Self::product)
     }
 
     fn product(&mut self, parts: &mut Operands) -> Option<Expr> {
-        let meaning = |rule| match rule {
-            Rule::star => Some(Operator::Times),
-            Rule::slash => Some(Operator::Over),
-            _ => None,
-        };
-        self.chain(parts, meaning, Self::unary)
+        self.chain(parts, [(Rule::star, Operator::Times), (Rule::slash, Operator::Over)], Self::unary)
     }
 
     /// `a op b op c`, grouped from the left.
     fn chain(
         &mut self,
         parts: &mut Operands,
-        meaning: fn(Rule) -> Option<Operator>,
+        operators: [(Rule, Operator); 2],
         operand: fn(&mut Self, &mut Operands) -> Option<Expr>,
     ) -> Option<Expr> {
         let mut left = operand(self, parts)?;
         let mut length = 1;
-        while let Some(operation) = parts.peek().and_then(|p| meaning(p.as_rule())) {
+        let next = |parts: &mut Operands| {
+            let rule = parts.peek()?.as_rule();
+            operators.into_iter().find(|(operator, _)| *operator == rule)
+        };
+        while let Some((_, operator)) = next(parts) {
             parts.next();
             let right = operand(self, parts)?;
             let span = left.span.to(right.span);
-            left = Expr { kind: ExprKind::Binary(operation, Box::new(left), Box::new(right)), span };
+            left = Expr { kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)), span };
             length += 1;
             if length > DEEPEST {
                 self.findings.push(
