@@ -318,7 +318,7 @@ fn execute<T: Prepare + 'static>(
             let log = RunLog::go_on(&folder, found.header.log_bytes).map_err(one)?;
             folder::clean(&folder).map_err(one)?;
             folder::plan(&folder, schedule).map_err(one)?;
-            Checkpoints::of(&folder).go_on_from(&found.path).map_err(one)?;
+            Checkpoints::of(&folder).go_on_from(&found.path, args.keeping.keep_checkpoints).map_err(one)?;
             (folder, lock, log, Some(found))
         }
     };

@@ -85,24 +85,26 @@ impl Checkpoints {
         let position = &header.position;
         let name = format!("{:04}-{:08}.safetensors", position.stage, position.step);
         file::write(&self.folder.join(name), header, snapshot)?;
-        let list = self.list();
-        for old in &list[..list.len().saturating_sub(keep)] {
-            remove(old)?;
-        }
-        Ok(())
+        self.leave_last(keep)
     }
 
-    /// Removes what an interrupted run left half-written, and checkpoints behind the one of this path:
-    /// the run goes another way from there on.
+    /// Removes what an interrupted run left half-written, checkpoints behind the one of this path, since the run
+    /// goes another way from there on, and those before the last `keep`, which a run that was killed just after a
+    /// write had no time to remove. The one of this path stays.
     ///
     /// # Errors
     /// A file that cannot be removed.
-    pub fn go_on_from(&self, path: &Path) -> Result<(), Diagnostic> {
+    pub fn go_on_from(&self, path: &Path, keep: usize) -> Result<(), Diagnostic> {
         clean(&self.folder)?;
         for newer in self.list().iter().filter(|other| place(other) > place(path)) {
             remove(newer)?;
         }
-        Ok(())
+        self.leave_last(keep.max(1))
+    }
+
+    fn leave_last(&self, keep: usize) -> Result<(), Diagnostic> {
+        let list = self.list();
+        list[..list.len().saturating_sub(keep)].iter().try_for_each(|old| remove(old))
     }
 }
 
@@ -141,8 +143,14 @@ mod tests {
         assert_eq!(names(), ["0000-00000010", "0001-00000002", "0001-100000000"]);
         let error = checkpoints.newest().unwrap_err();
         assert_eq!(error.code, Code::CheckpointNotUsable);
-        checkpoints.go_on_from(&folder.join("0001-00000002.safetensors")).unwrap();
+        let middle = folder.join("0001-00000002.safetensors");
+        checkpoints.go_on_from(&middle, 2).unwrap();
         assert_eq!(names(), ["0000-00000010", "0001-00000002"]);
         assert!(!folder.join(".obert-abc").exists() && folder.join("best.safetensors").exists());
+        // Killed after a write, a run has no time to remove what is too old; what it goes on from stays.
+        for keep in [1, 0] {
+            checkpoints.go_on_from(&middle, keep).unwrap();
+            assert_eq!(names(), ["0001-00000002"]);
+        }
     }
 }
