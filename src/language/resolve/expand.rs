@@ -255,6 +255,9 @@ impl Expander<'_> {
         extension: &mut Extension,
     ) -> Option<Content> {
         let Some((entry, home)) = self.names.template(&name.value, from) else {
+            if self.names.is_lost(&name.value) {
+                return None;
+            }
             let visible = self.names.visible_templates(from);
             let near = nearest(&name.value, visible.iter().copied());
             let help = match (near, visible.as_slice()) {

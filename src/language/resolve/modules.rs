@@ -35,6 +35,8 @@ pub struct Module {
     pub id: FileId,
     /// Its imports, each with the module it leads to.
     pub imports: Vec<ResolvedImport>,
+    /// What each `use` that failed was to bring in.
+    pub lost: Vec<Lost>,
     identity: String,
 }
 
@@ -43,6 +45,15 @@ impl Module {
     pub fn has_edition(&self) -> bool {
         self.file.items.iter().any(|item| matches!(item, Item::Edition(_)))
     }
+}
+
+/// What a `use` that failed was to bring in: whoever uses it is not told of the failure again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// This name.
+    Name(String),
+    /// Everything in a file.
+    All,
 }
 
 /// A `use` whose module is known.
@@ -91,11 +102,13 @@ impl Reader<'_> {
             .iter()
             .filter_map(|item| if let Item::Import(import) = item { Some(import.clone()) } else { None })
             .collect();
-        self.modules.push(Module { file, id, imports: Vec::new(), identity: identity.clone() });
+        let lost = file.lost.iter().cloned().map(Lost::Name).collect();
+        self.modules.push(Module { file, id, imports: Vec::new(), lost, identity: identity.clone() });
         for import in imports {
             self.open.push((identity.clone(), import.span));
-            if let Some(resolved) = self.import(&import, &identity) {
-                self.modules[index].imports.push(resolved);
+            match self.import(&import, &identity) {
+                Some(resolved) => self.modules[index].imports.push(resolved),
+                None => self.modules[index].lost.extend(expected(&import)),
             }
             self.open.pop();
         }
@@ -205,5 +218,16 @@ impl Reader<'_> {
             _ => None,
         });
         names.map(|name| Word::new(name.clone(), at)).collect()
+    }
+}
+
+/// What a `use` says it brings in.
+fn expected(import: &Import) -> Vec<Lost> {
+    let names = |names: &[Word]| names.iter().map(|name| Lost::Name(name.value.clone())).collect();
+    match (&import.names, &import.from) {
+        (Some(listed), _) => names(listed),
+        // The last word may be a name, or a module of which everything was wanted.
+        (None, ImportPath::Dotted(path)) if path.len() > 2 => names(&path[path.len() - 1..]),
+        (None, _) => vec![Lost::All],
     }
 }

@@ -9,7 +9,7 @@ use crate::language::vocab::Type;
 use crate::language::vocab::declared::{DECLARED, declared};
 
 use super::Override;
-use super::modules::{Module, ResolvedImport};
+use super::modules::{Lost, Module, ResolvedImport};
 
 /// A place from which names are looked up: a module, or a template taken over somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +37,7 @@ pub struct Symbol {
 pub struct Names {
     modules: Vec<Module>,
     scopes: Vec<Scope>,
+    lost: HashSet<Lost>,
     used: HashSet<Span>,
     nested: usize,
 }
@@ -51,7 +52,8 @@ impl Names {
     /// Declares the names of every module. The main module's scope is [`Names::main`].
     pub fn declare(modules: Vec<Module>, findings: &mut Findings) -> Self {
         let scopes = vec![Scope::default(); modules.len()];
-        let mut names = Names { modules, scopes, used: HashSet::new(), nested: 0 };
+        let lost = modules.iter().flat_map(|m| &m.lost).cloned().collect();
+        let mut names = Names { modules, scopes, lost, used: HashSet::new(), nested: 0 };
         for index in 0..names.modules.len() {
             names.declare_module(index, findings);
         }
@@ -90,6 +92,14 @@ impl Names {
         let found = self.scopes[scope.0].templates.get(name)?.clone();
         self.used.insert(found.0.head);
         Some(found)
+    }
+
+    /// Whether a `use` that failed, and was reported, may have been to bring in `name`.
+    pub fn is_lost(&self, name: &str) -> bool {
+        self.lost.iter().any(|lost| match lost {
+            Lost::Name(lost) => lost == name,
+            Lost::All => true,
+        })
     }
 
     /// The names that can be seen from `scope`, for suggestions.
@@ -269,6 +279,7 @@ impl Names {
                         )
                         .help(help),
                     );
+                    self.lost.insert(Lost::Name(name.value.clone()));
                 }
                 let scope = &mut self.scopes[index];
                 if let Some(symbol) = symbol {

@@ -34,6 +34,8 @@ pub type Word = Spanned<String>;
 pub struct File {
     /// The statements in order.
     pub items: Vec<Item>,
+    /// The words of `use` statements that cannot be read: names that one of them may have brought in.
+    pub lost: Vec<String>,
 }
 
 /// A statement at the top of a file.

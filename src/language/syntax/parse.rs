@@ -107,7 +107,7 @@ impl Builder<'_> {
     }
 
     fn file(&mut self, pair: P) -> File {
-        let mut items = Vec::new();
+        let (mut items, mut lost) = (Vec::new(), Vec::new());
         for pair in pair.into_inner() {
             let item = match pair.as_rule() {
                 Rule::edition => self.edition(pair).map(Item::Edition),
@@ -117,13 +117,14 @@ impl Builder<'_> {
                 Rule::entry => self.entry(pair).map(Item::Entry),
                 Rule::malformed => {
                     self.malformed(&pair, Rule::lone_item);
+                    lost.extend(words_of_use(pair.as_str()));
                     None
                 }
                 _ => None,
             };
             items.extend(item);
         }
-        File { items }
+        File { items, lost }
     }
 
     fn edition(&mut self, pair: P) -> Option<Spanned<Number>> {
@@ -244,4 +245,11 @@ impl Builder<'_> {
         lines.reverse();
         lines.join("\n")
     }
+}
+
+/// The words of a statement that begins with `use`.
+fn words_of_use(statement: &str) -> impl Iterator<Item = String> {
+    let mut words = statement.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty());
+    let is_use = words.next() == Some("use");
+    words.filter(move |_| is_use).map(str::to_owned)
 }

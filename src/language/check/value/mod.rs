@@ -218,7 +218,7 @@ impl<'a> Evaluator<'a> {
     fn wrong_type<T>(&mut self, expr: &Expr, ty: Type) -> Option<T> {
         let text = self.sources.slice(expr.span).to_owned();
         if let Some(word) = expr.as_word() {
-            return self.unknown_name(word, ty);
+            return if self.names.is_lost(&word.value) { None } else { self.unknown_name(word, ty) };
         }
         let found = match &expr.kind {
             ExprKind::Phrase(items) => {
