@@ -130,6 +130,7 @@ impl Ours {
             dropout: None,
             label_smoothing: 0.0,
             batches: Default::default(),
+            precision: Default::default(),
         };
         let optimizer = AdamW::new(&settings, &model);
         Ours { task, model: Some(model), optimizer, device, step: 0 }

@@ -296,7 +296,12 @@ fn execute<T: Prepare + 'static>(
     let prepared =
         with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))?;
     if !args.quiet {
-        for note in prepared.notes.iter().chain(&scales_left(schedule, model)) {
+        for note in prepared
+            .notes
+            .iter()
+            .chain(&scales_left(schedule, model))
+            .chain(&device::full_precision(schedule, &device))
+        {
             eprintln!("note: {note}");
         }
     }

@@ -5,6 +5,9 @@ use burn::tensor::Device;
 use burn::tensor::DeviceType;
 
 use crate::diag::{Code, Diagnostic, nearest};
+use crate::schedule::Schedule;
+use crate::schedule::ir::Precision;
+use crate::task::autocast;
 
 /// The devices this binary was built for, by name.
 pub fn names() -> Vec<&'static str> {
@@ -48,6 +51,13 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
                 .help(help))
         }
     }
+}
+
+/// What is said where a stage is to multiply in bfloat16 and the device does not.
+pub fn full_precision(schedule: &Schedule, device: &Device) -> Option<String> {
+    let stage = schedule.stages.iter().find(|s| s.train.precision == Precision::Bf16)?;
+    (!autocast::is_worth_it_on(device))
+        .then(|| format!("`{}` has `precision: bf16`; on this device it trains in 32 bits", stage.name))
 }
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]

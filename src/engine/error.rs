@@ -95,6 +95,12 @@ pub enum EngineError {
         /// The stage.
         stage: String,
     },
+    /// A stage multiplies in bfloat16, and the task's model does not.
+    #[error("`{stage}` has `precision: bf16`, and this task's model multiplies in 32 bits")]
+    NoAutocast {
+        /// The stage.
+        stage: String,
+    },
     /// A stage rounds, and the task's model cannot be rounded.
     #[error("`{stage}` has `quantize`, and this task's model cannot be rounded")]
     NotRoundable {
@@ -175,6 +181,8 @@ impl From<EngineError> for Diagnostic {
                 .help("keep the best by one of those: `evaluate every 1 epoch { keep: best(f1) }`"),
             EngineError::NoSmoothing { .. } => Diagnostic::unlocated(Code::NotYet, message)
                 .help("remove it, or give the task a `smoothed_loss`"),
+            EngineError::NoAutocast { .. } => Diagnostic::unlocated(Code::NotYet, message)
+                .help("remove it, or let the model multiply by `task::autocast::matmul`"),
             EngineError::NotRoundable { .. } => Diagnostic::unlocated(Code::NotRoundable, message)
                 .help("remove it, or let the task's model round: `Task::set_rounding`"),
             EngineError::RangeNotFinite { .. } => Diagnostic::unlocated(Code::RangeNotFinite, message)

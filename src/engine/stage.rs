@@ -9,11 +9,11 @@ use burn::tensor::{Device, Tensor};
 
 use crate::method::mask::Mask;
 use crate::method::qat::Phase;
-use crate::schedule::ir::{Batches, Stage, Targets};
+use crate::schedule::ir::{Batches, Precision, Stage, Targets};
 use crate::schedule::{PruneEvent, Timeline};
 use crate::task::data::sampler::Sampler;
 use crate::task::metric::Metrics;
-use crate::task::{States, Task, parameters};
+use crate::task::{States, Task, autocast, parameters};
 
 use super::EngineError;
 use super::best::{Best, Rounded};
@@ -73,6 +73,9 @@ impl<T: Task> StageRun<'_, T> {
     ) -> Result<(T::Model, StageResult), EngineError> {
         let clock = Clock::starting(restored.as_ref().map_or(0.0, |r| r.position.stage_seconds));
         self.check_smoothing(&model)?;
+        if self.stage.train.precision == Precision::Bf16 && !self.task.autocasts() {
+            return Err(EngineError::NoAutocast { stage: self.stage.name.clone() });
+        }
         let mut sampler = self.sampler();
         let steps_per_epoch = sampler.steps_per_epoch();
         let timeline = Timeline::limited(self.stage, steps_per_epoch, self.limit_steps);
@@ -476,8 +479,10 @@ impl<T: Task> StageRun<'_, T> {
         let active = teaching.filter(|t| timeline.contains(t.statement().start, t.statement().end, step));
         let wanted = |module: &str| active.is_some_and(|teaching| teaching.matches(module));
         let mut states = States::of(&wanted);
-        let outputs =
-            self.in_phase(model, phase, || self.task.outputs_and_states(model, &batch, dropout, &mut states));
+        let casts = self.stage.train.precision == Precision::Bf16 && autocast::is_worth_it_on(self.device);
+        let outputs = self.in_phase(model, phase, || {
+            autocast::with(casts, || self.task.outputs_and_states(model, &batch, dropout, &mut states))
+        });
         let smoothing = self.stage.train.label_smoothing;
         let task_loss = match smoothing {
             0.0 => self.task.loss(&outputs, &batch),

@@ -197,6 +197,9 @@ pub struct Train {
     /// Which examples make a batch.
     #[serde(default, skip_serializing_if = "Batches::is_default")]
     pub batches: Batches,
+    /// In how many bits the products of the forward and the backward pass are computed.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
 }
 
 /// Which examples make a batch; every epoch has each of them once.
@@ -387,7 +390,7 @@ pub struct Obs {
     pub correlated: bool,
 }
 
-/// How gradients are stored until they are summed; sums are float32 always.
+/// In how many bits numbers are kept or multiplied; what is summed is float32 always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {

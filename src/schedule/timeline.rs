@@ -203,6 +203,7 @@ mod tests {
                 dropout: None,
                 label_smoothing: 0.0,
                 batches: Default::default(),
+                precision: Default::default(),
             },
             layers: None,
             lr,

@@ -84,6 +84,10 @@ impl Task for Classification {
         cross_entropy(outputs[0].logits.clone(), batch.labels.clone())
     }
 
+    fn autocasts(&self) -> bool {
+        true
+    }
+
     fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
         let (logits, labels) = (outputs[0].logits.clone(), batch.labels.clone());
         Some(smoothed_cross_entropy(logits, labels, smoothing, None))

@@ -84,6 +84,10 @@ impl Task for MaskedLanguage {
         cross_entropy(batch.of_hidden(outputs), batch.answers.clone())
     }
 
+    fn autocasts(&self) -> bool {
+        true
+    }
+
     fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
         Some(smoothed_cross_entropy(batch.of_hidden(outputs), batch.answers.clone(), smoothing, None))
     }

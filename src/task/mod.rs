@@ -24,6 +24,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use metric::Metrics;
+pub use model::kernels::autocast;
 use rounding::{Product, Rounding};
 pub use states::{State, States};
 
@@ -78,6 +79,12 @@ pub trait Task {
     /// are alike if it is left out.
     fn length(&self, _example: usize) -> usize {
         1
+    }
+
+    /// Whether the model multiplies by [`autocast::matmul`]. If not, a recipe with `train { precision: bf16 }`
+    /// is refused before the first step.
+    fn autocasts(&self) -> bool {
+        false
     }
 
     /// The model with only these layers of its encoder, renumbered in this order. `None` if the model

@@ -131,12 +131,14 @@ fn with_pruning_only_what_was_measured_at_the_final_sparsity_counts() {
 }
 
 #[test]
-fn a_metric_that_is_not_measured_and_labels_that_cannot_be_softened_are_refused() {
+fn what_a_task_does_not_measure_or_cannot_do_is_refused() {
     let best = "  evaluate every 1 epoch { keep: best(f1) }";
     let error = kept("score", &[1.0; 4], best).unwrap_err();
     let diagnostic = Diagnostic::from(error);
     assert_eq!(diagnostic.code, Code::MetricMissing);
     assert!(diagnostic.message.contains("there are score"), "{}", diagnostic.message);
     let error = kept("score", &[1.0; 4], "  train { label_smoothing: 10% }").unwrap_err();
+    assert_eq!(Diagnostic::from(error).code, Code::NotYet);
+    let error = kept("score", &[1.0; 4], "  train { precision: bf16 }").unwrap_err();
     assert_eq!(Diagnostic::from(error).code, Code::NotYet);
 }

@@ -176,6 +176,7 @@ pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, esti
             dropout: None,
             label_smoothing: 0.0,
             batches: Default::default(),
+            precision: Default::default(),
         },
         layers: None,
         lr: vec![],

@@ -105,6 +105,7 @@ fn five_training_steps_equal_those_of_pytorch() {
         dropout: None,
         label_smoothing: 0.0,
         batches: Default::default(),
+        precision: Default::default(),
     };
     let mut model = load(&tiny(), &device).model;
     let mut optimizer = AdamW::new(&settings, &model);

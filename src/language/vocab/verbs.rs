@@ -94,6 +94,12 @@ pub const BATCHES: &[Choice] = &[
     Choice::word("bucketed", "Those of about one length: less padding where batches are padded."),
 ];
 
+/// In how many bits products are computed while a stage trains.
+pub const PRODUCTS: &[Choice] = &[
+    Choice::word("f32", "32 bits."),
+    Choice::word("bf16", "16 bits where the device has them, as graphics processors do; weights stay in 32."),
+];
+
 /// Which weights go together.
 pub const PATTERNS: &[Choice] = &[
     Choice::word("unstructured", "Every weight by itself."),
@@ -583,6 +589,12 @@ pub const VERBS: &[Verb] = &[
                 "Which examples make a batch.",
             )
             .formerly(&["group_by_length"]),
+            Setting::with_default(
+                "precision",
+                Type::Choice(PRODUCTS),
+                "f32",
+                "In how many bits matrices are multiplied.",
+            ),
         ]),
         places: &[Place::Recipe, Place::Stage],
         repeats: false,

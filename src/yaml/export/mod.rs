@@ -13,7 +13,7 @@ use serde_yaml::Value;
 
 use crate::diag::{Code, Diagnostic};
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Batches, Columns, Data, Model, Stage, Train};
+use crate::schedule::ir::{Batches, Columns, Data, Model, Precision, Stage, Train};
 use crate::schedule::{Rational, Schedule, Time};
 
 use text::{fields, number};
@@ -89,6 +89,7 @@ fn train(train: &Train, refusals: &mut Refusals) {
         ("dropout", train.dropout.is_some(), train.dropout.unwrap_or_default().to_string()),
         ("label_smoothing", train.label_smoothing != 0.0, train.label_smoothing.to_string()),
         ("batches", train.batches != Batches::Shuffled, "bucketed".to_owned()),
+        ("precision", train.precision != Precision::F32, "bf16".to_owned()),
     ];
     for (name, _, value) in settings.into_iter().filter(|(_, unusual, _)| *unusual) {
         refusals.add(

@@ -6,7 +6,7 @@ use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage};
 use crate::language::syntax::ast::Entry;
 use crate::language::vocab::{Body, verb};
-use crate::schedule::ir::{Batches, Train};
+use crate::schedule::ir::{Batches, Precision, Train};
 
 use super::Builder;
 use super::take::{count, number, take};
@@ -64,6 +64,10 @@ impl Builder<'_> {
             batches: match take(&mut fields, "batches")?.value {
                 Value::Choice("bucketed", _) => Batches::Bucketed,
                 _ => Batches::Shuffled,
+            },
+            precision: match take(&mut fields, "precision")?.value {
+                Value::Choice("bf16", _) => Precision::Bf16,
+                _ => Precision::F32,
             },
         })
     }

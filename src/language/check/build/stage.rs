@@ -8,7 +8,7 @@ use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
 use crate::language::vocab::{Body, Type, verb};
 use crate::schedule::Time;
-use crate::schedule::ir::{Batches, Layers, START, Train};
+use crate::schedule::ir::{Batches, Layers, Precision, START, Train};
 
 use super::Builder;
 use super::statements::{hold, prune, quantize};
@@ -94,6 +94,7 @@ impl Builder<'_> {
                 dropout: None,
                 label_smoothing: 0.0,
                 batches: Batches::Shuffled,
+                precision: Precision::F32,
             },
             layers,
             lr: Vec::new(),

@@ -120,7 +120,7 @@ pub fn told_elsewhere(word: &str, value: &str) -> Option<String> {
         "model" | "data" => format!("`{word}` stands in the recipe, outside its stages"),
         "device" | "no_cuda" | "use_cpu" => "the flag `--device` of `obertc run` chooses it".to_owned(),
         "fp16" | "bf16" | "amp" | "mixed_precision" => {
-            "weights are trained in 32 bits; remove this".to_owned()
+            "write `train { precision: bf16 }`, for devices that have it".to_owned()
         }
         "shuffle" => "examples are shuffled for every epoch; remove this".to_owned(),
         "factor" => "`factor` stands in the block of `lr`".to_owned(),

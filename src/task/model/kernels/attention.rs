@@ -9,6 +9,7 @@ use burn::tensor::{Bool, Tensor, TensorData, activation};
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
+use super::autocast;
 use super::dropout::Dropout;
 use super::gemm::{Threads, View, ViewMut, multiply, product};
 use super::linear::{affine, column_sums, linear, weight_gradient};
@@ -101,7 +102,7 @@ pub(super) fn plain_products(
     let device = states[0].device();
     let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
     let [query, key, value] = states.map(split);
-    let scores = query.matmul(key.swap_dims(2, 3)) / (size as f64).sqrt();
+    let scores = autocast::matmul(query, key.swap_dims(2, 3)) / (size as f64).sqrt();
     let padding: Vec<bool> = lengths.iter().flat_map(|n| (0..length).map(move |i| i >= *n)).collect();
     let padding = Tensor::<4, Bool>::from_data(TensorData::new(padding, [batch, 1, 1, length]), &device);
     let scores = scores.mask_fill(padding.expand([batch, heads, length, length]), -1e9);
@@ -120,7 +121,7 @@ pub(super) fn plain_products(
     }
     let weights = changed(weights.reshape([batch * heads * length, length]));
     let weights = weights.reshape([batch, heads, length, length]);
-    weights.matmul(value).swap_dims(1, 2).reshape([batch * length, hidden])
+    autocast::matmul(weights, value).swap_dims(1, 2).reshape([batch * length, hidden])
 }
 
 #[derive(Clone, Debug)]

@@ -1,17 +1,17 @@
 //! `y = x W + b`.
 
 use burn::tensor::Tensor;
-use burn::tensor::module::linear as burn_linear;
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
+use super::autocast;
 use super::gemm::{Threads, View, ViewMut, multiply, product};
 use super::op::{CpuOp, is_on_cpu, run};
 
 /// A linear layer over rows: `[rows, in]` by a weight `[in, out]` and a bias `[out]`.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     if !is_on_cpu(&x) {
-        return burn_linear(x, weight, Some(bias));
+        return autocast::matmul(x, weight) + bias.unsqueeze();
     }
     let [rows, inputs] = x.dims();
     let [_, outputs] = weight.dims();

@@ -8,6 +8,7 @@
 //!
 //! - [`mod@linear`], [`mod@gelu`], [`norm`] (with residual and dropout), [`attention`];
 //! - [`fake_quant`] and [`rounded_attention`]: the same with rounded values;
+//! - [`autocast`]: products in bfloat16, on devices that have it;
 //! - [`dropout`]: a hash in place of stored masks;
 //! - [`op`]: how an own operation enters Burn's graph; [`gemm`], [`math`]: what they compute with.
 
@@ -15,6 +16,7 @@
 #![allow(clippy::needless_lifetimes)]
 
 pub mod attention;
+pub mod autocast;
 pub mod dropout;
 pub mod fake_quant;
 mod gelu;
