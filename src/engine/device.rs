@@ -6,7 +6,7 @@ use burn::tensor::DeviceType;
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::schedule::Schedule;
-use crate::schedule::ir::Precision;
+use crate::schedule::ir::{Precision, Train};
 use crate::task::autocast;
 
 /// The devices this binary was built for, by name.
@@ -53,11 +53,16 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
     }
 }
 
-/// What is said where a stage is to multiply in bfloat16 and the device does not.
+/// Whether a stage that trains so multiplies in bfloat16 on this device.
+pub(super) fn casts(train: &Train, device: &Device) -> bool {
+    train.precision == Precision::Bf16 && autocast::is_worth_it_on(device)
+}
+
+/// What is said where stages are to multiply in bfloat16 and the device does not.
 pub fn full_precision(schedule: &Schedule, device: &Device) -> Option<String> {
-    let stage = schedule.stages.iter().find(|s| s.train.precision == Precision::Bf16)?;
-    (!autocast::is_worth_it_on(device))
-        .then(|| format!("`{}` has `precision: bf16`; on this device it trains in 32 bits", stage.name))
+    let stage =
+        schedule.stages.iter().find(|s| s.train.precision == Precision::Bf16 && !casts(&s.train, device))?;
+    Some(format!("`{}` has `precision: bf16`; on this device it trains in 32 bits", stage.name))
 }
 
 #[cfg(not(all(feature = "wgpu", feature = "cuda")))]

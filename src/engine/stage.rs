@@ -17,6 +17,7 @@ use crate::task::{States, Task, autocast, parameters};
 
 use super::EngineError;
 use super::best::{Best, Rounded};
+use super::device;
 use super::estimation::Estimates;
 use super::events::{Event, Observer, Work};
 use super::gradients;
@@ -479,7 +480,7 @@ impl<T: Task> StageRun<'_, T> {
         let active = teaching.filter(|t| timeline.contains(t.statement().start, t.statement().end, step));
         let wanted = |module: &str| active.is_some_and(|teaching| teaching.matches(module));
         let mut states = States::of(&wanted);
-        let casts = self.stage.train.precision == Precision::Bf16 && autocast::is_worth_it_on(self.device);
+        let casts = device::casts(&self.stage.train, self.device);
         let outputs = self.in_phase(model, phase, || {
             autocast::with(casts, || self.task.outputs_and_states(model, &batch, dropout, &mut states))
         });

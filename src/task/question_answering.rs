@@ -89,11 +89,11 @@ impl Task for QuestionAnswering {
         mean_of_both(outputs, batch, cross_entropy)
     }
 
-    /// The same with softened labels; places of padding have no share.
     fn autocasts(&self) -> bool {
         true
     }
 
+    /// The same with softened labels; places of padding have no share.
     fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
         Some(mean_of_both(outputs, batch, |logits, answers| {
             smoothed_cross_entropy(logits, answers, smoothing, Some(batch.padding.clone()))

@@ -7,7 +7,7 @@ use burn::nn::LinearConfig;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use obert::diag::{Code, Diagnostic, Sources};
 use obert::engine::events::{Event, Observer, Unwatched, Work};
-use obert::engine::{EngineError, Interpreter, StageResult};
+use obert::engine::{EngineError, Interpreter, StageResult, device};
 use obert::language::{NoFiles, Options, compile};
 use obert::method::distill::{kl_divergence, state_error};
 use obert::params::builtin::Head;
@@ -376,4 +376,19 @@ fn a_model_of_ones_own_shows_what_it_names() {
     let mut nothing = States::none();
     nothing.add("hidden", x);
     assert!(nothing.into_list().is_empty());
+}
+
+#[test]
+fn where_the_device_has_no_bfloat16_a_stage_trains_in_32_bits_and_it_is_said() {
+    let (task, model) = classifier();
+    let trained = |statements: &str| {
+        let schedule = schedule("for 1 epoch", &format!("  lr {{ 0..1 epochs: 1e-3 }}\n{statements}"));
+        let note = device::full_precision(&schedule, &Device::flex());
+        let (model, ..) = run(&task, &schedule, model.clone()).unwrap();
+        (parameters::read(&model, |_| true), note)
+    };
+    let (rounded, note) = trained("  train { precision: bf16 }");
+    let (plain, silence) = trained("");
+    assert!(note.is_some_and(|n| n.contains("trains in 32 bits")) && silence.is_none());
+    assert_eq!(rounded, plain);
 }

@@ -171,7 +171,13 @@ impl Reader<'_> {
         }
         let span = path.first()?.span.to(path.last()?.span);
         let known = stdlib::MODULES.iter().map(|(name, _)| *name);
-        let near = nearest(&whole, known.clone()).map(|n| format!("did you mean `{n}`?"));
+        // The last word may be a name in the module.
+        let of_parent = || {
+            let (parent, last) = whole.rsplit_once('.').filter(|_| import.names.is_none())?;
+            Some(format!("{}.{last}", nearest(parent, known.clone())?))
+        };
+        let near = nearest(&whole, known.clone()).map(str::to_owned).or_else(of_parent);
+        let near = near.map(|n| format!("did you mean `{n}`?"));
         let all = format!(
             "the standard library has {}",
             known.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")

@@ -96,10 +96,7 @@ impl Names {
 
     /// Whether a `use` that failed, and was reported, may have been to bring in `name`.
     pub fn is_lost(&self, name: &str) -> bool {
-        self.lost.iter().any(|lost| match lost {
-            Lost::Name(lost) => lost == name,
-            Lost::All => true,
-        })
+        self.lost.contains(&Lost::All) || self.lost.contains(&Lost::Name(name.to_owned()))
     }
 
     /// The names that can be seen from `scope`, for suggestions.

@@ -218,7 +218,7 @@ impl<'a> Evaluator<'a> {
     fn wrong_type<T>(&mut self, expr: &Expr, ty: Type) -> Option<T> {
         let text = self.sources.slice(expr.span).to_owned();
         if let Some(word) = expr.as_word() {
-            return if self.names.is_lost(&word.value) { None } else { self.unknown_name(word, ty) };
+            return self.unknown_name(word, ty);
         }
         let found = match &expr.kind {
             ExprKind::Phrase(items) => {
@@ -267,6 +267,9 @@ impl<'a> Evaluator<'a> {
             let diagnostic =
                 Diagnostic::error(Code::UnknownName, "a unit without a number", word.span, "how many?");
             self.findings.push(diagnostic.help(format!("write `{one}`")).fix(word.span, one));
+            return None;
+        }
+        if self.names.is_lost(&word.value) {
             return None;
         }
         let visible: Vec<String> =

@@ -10,6 +10,7 @@ use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use super::attention::{Projections, Sequences, self_attention};
+use super::autocast;
 use super::dropout::Dropout;
 use super::fake_quant::{fake_quantize, ranges};
 use super::gelu::gelu;
@@ -265,4 +266,21 @@ fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fus
             2e-5,
         );
     }
+}
+
+#[test]
+fn the_plain_form_of_attention_multiplies_in_bfloat16_where_it_is_told_to() {
+    let (hidden, heads) = (24, 3);
+    let x = random(10, hidden);
+    let project = || (random(hidden, hidden), random_row(hidden));
+    let projections = Projections { query: project(), key: project(), value: project() };
+    let padded = Sequences::Padded { lengths: vec![5, 5].into(), length: 5 };
+    let attended = |casts: bool| {
+        let forward = || self_attention(x.clone(), projections.clone(), heads, &padded, Dropout::NONE);
+        autocast::with(casts, forward).into_data().try_to_vec::<f32>().unwrap()
+    };
+    let (rounded, exact) = (attended(true), attended(false));
+    let largest = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let error = rounded.iter().zip(&exact).fold(0.0f32, |m, (r, e)| m.max((r - e).abs()));
+    assert!((1e-4..0.1).contains(&(error / largest)), "{error} of {largest}");
 }
