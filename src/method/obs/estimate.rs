@@ -7,7 +7,7 @@ use half::bf16;
 use super::cured::{Cured, restricted};
 use super::dual::DualBlock;
 use super::fisher::Fisher;
-use super::gram::{Rows, Stored};
+use super::panel::{Rows, Stored};
 use super::prefetch::{LINE, prefetch};
 use super::roots::Roots;
 use super::surgeon::Settings;

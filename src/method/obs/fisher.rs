@@ -8,7 +8,8 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::gram::{Next, Panel, ROWS, Rows, add_gram};
+use super::gram::{Vectors, add_gram};
+use super::panel::{Next, Panel, ROWS, Rows};
 
 /// `Σ g gᵀ` of one parameter, block by block.
 #[derive(Clone, Debug)]
@@ -51,7 +52,11 @@ impl Fisher {
     /// # Panics
     /// If a gradient has fewer elements than the parameter.
     pub fn add<R: Rows + ?Sized>(&mut self, rows: &R) {
-        self.add_with(rows, |work| Arch::new().dispatch(work));
+        self.add_with(rows, |work| match Arch::new() {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(simd) => Simd::vectorize(simd, WithHalves { work, half: *simd }),
+            arch => arch.dispatch(work),
+        });
     }
 
     fn add_with<R: Rows + ?Sized>(&mut self, rows: &R, run: impl Fn(AddBlocks<'_, R>) + Sync) {
@@ -80,6 +85,28 @@ impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        self.add(Vectors { whole: simd, half: simd });
+    }
+}
+
+/// The same where there are half vectors too.
+struct WithHalves<'a, R: ?Sized, H> {
+    work: AddBlocks<'a, R>,
+    half: H,
+}
+
+impl<R: Rows + ?Sized, H: Simd> WithSimd for WithHalves<'_, R, H> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.work.add(Vectors { whole: simd, half: self.half });
+    }
+}
+
+impl<R: Rows + ?Sized> AddBlocks<'_, R> {
+    #[inline(always)]
+    fn add<S: Simd, H: Simd>(self, simd: Vectors<S, H>) {
         let AddBlocks { rows, block, first, triangles, panel } = self;
         let size = triangle(block);
         let together = (WAITING / size).clamp(1, 16);
@@ -146,7 +173,13 @@ mod tests {
 
     #[test]
     fn vectors_of_every_width_give_the_same_bits() {
-        let (count, block) = (150, 21);
+        for block in [2, 5, 8, 16, 21, 32, 50, 64, 130] {
+            vectors_of_every_width(block);
+        }
+    }
+
+    fn vectors_of_every_width(block: usize) {
+        let count = 7 * block + 3;
         let rows: Vec<Vec<f32>> = (0..70)
             .map(|r| (0..count).map(|i| ((i * 37 + r * 11) % 101) as f32 / 17.0 - 3.0).collect())
             .collect();
@@ -161,6 +194,12 @@ mod tests {
             let mut avx2 = Fisher::new(count, block);
             avx2.add_with(rows, |work| pulp::Simd::vectorize(simd, work));
             assert_eq!(fisher.triangles, avx2.triangles);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            let mut whole = Fisher::new(count, block);
+            whole.add_with(rows, |work| Simd::vectorize(simd, work));
+            assert_eq!(fisher.triangles, whole.triangles);
         }
     }
 }

@@ -7,122 +7,48 @@
 
 use pulp::Simd;
 
-use super::prefetch::{LINE, prefetch};
+use super::panel::{Next, Rows, WIDTH};
+use super::prefetch::prefetch;
 
-/// Columns of a panel are filled up to whole vectors of the widest machine.
-pub const WIDTH: usize = 16;
-/// Gradients in a panel: it fills a third of the first cache with blocks of 64.
-pub const ROWS: usize = 128;
-
-/// Gradients of which a strip at a time is read: rows of equal length.
-pub trait Rows: Sync {
-    /// What they are stored as.
-    type Value: Stored;
-    /// How many there are.
-    fn count(&self) -> usize;
-    /// One of them.
-    fn row(&self, index: usize) -> &[Self::Value];
-    /// Asks the memory for a place of one of them, which need not exist.
-    fn ask(&self, index: usize, place: usize);
+/// The vectors of a machine, and those half as wide where it has both: a tile's columns then end after
+/// half a vector more often than after a whole one. Elsewhere both are the same.
+#[derive(Clone, Copy)]
+pub struct Vectors<S, H> {
+    /// The widest.
+    pub whole: S,
+    /// Half of them.
+    pub half: H,
 }
 
-/// A number in which gradients are stored.
-pub trait Stored: Copy + Send + Sync {
-    /// Its value.
-    fn to_f32(self) -> f32;
-}
-
-impl Stored for f32 {
+impl<S: Simd, H: Simd> Vectors<S, H> {
+    /// Rows of the next tile where so many are left, and the vectors that registers hold of each.
     #[inline(always)]
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-
-/// Gradients that lie anywhere.
-impl<T: AsRef<[f32]> + Sync> Rows for [T] {
-    type Value = f32;
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    #[inline(always)]
-    fn row(&self, index: usize) -> &[f32] {
-        self[index].as_ref()
-    }
-
-    #[inline(always)]
-    fn ask(&self, index: usize, place: usize) {
-        if let Some(row) = self.get(index) {
-            prefetch(row.as_ref(), place);
+    fn tall(rest: usize) -> (usize, usize) {
+        match (rest, S::F32_LANES >= WIDTH) {
+            (1 | 2, long) => (2, if long { 4 } else { 2 }),
+            (3 | 4, long) => (4, if long { 4 } else { 2 }),
+            (_, true) => (8, 3),
+            (_, false) => (4, 2),
         }
     }
-}
 
-/// One block's columns of some gradients, `[k][padded]`, in whole cache lines.
-pub struct Panel {
-    values: Vec<f32>,
-    /// Where the first cache line begins.
-    aligned: usize,
-    rows: usize,
-    padded: usize,
-}
-
-impl Panel {
-    /// Space for the columns of one block.
-    pub fn new(block: usize) -> Self {
-        let padded = block.next_multiple_of(WIDTH);
-        let mut panel = Panel { values: Vec::new(), aligned: 0, rows: 0, padded };
-        panel.values = vec![0.0; ROWS * padded + LINE / size_of::<f32>()];
-        panel.aligned = panel.values.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
-        panel
-    }
-
-    /// The panel of a block.
+    /// Whole vectors, and halves of one (one or none), of a tile where so many columns are left.
     #[inline(always)]
-    pub fn panel(&self) -> &[f32] {
-        &self.values[self.aligned..][..self.rows * self.padded]
-    }
-
-    /// Copies the columns from place `start` on of the next rows from row `first` on; beyond the
-    /// end of a row there are zeros.
-    #[inline(always)]
-    pub fn pack<R: Rows + ?Sized>(&mut self, rows: &R, first: usize, start: usize) {
-        let (padded, values) = (self.padded, &mut self.values[self.aligned..]);
-        self.rows = ROWS.min(rows.count() - first);
-        for (k, line) in values.chunks_exact_mut(padded).take(self.rows).enumerate() {
-            let row = rows.row(first + k);
-            // What lies beyond the block is copied along, multiplied along, and never read.
-            match row.get(start..start + padded) {
-                Some(whole) => copy(line, whole),
-                None => {
-                    let rest = row.get(start..).unwrap_or(&[]);
-                    line.fill(0.0);
-                    copy(&mut line[..rest.len()], rest);
-                }
-            }
+    fn wide(columns: usize, most: usize) -> (usize, usize) {
+        let halves = columns.div_ceil(H::F32_LANES);
+        if H::F32_LANES == S::F32_LANES {
+            return (halves.min(most), 0);
         }
-    }
-}
-
-#[inline(always)]
-fn copy<T: Stored>(to: &mut [f32], from: &[T]) {
-    let (to, to_rest) = to.as_chunks_mut::<WIDTH>();
-    let (from, from_rest) = from.as_chunks::<WIDTH>();
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from.map(T::to_f32);
-    }
-    for (to, from) in to_rest.iter_mut().zip(from_rest) {
-        *to = from.to_f32();
+        let wide = (halves / 2).min(most);
+        (wide, if wide < most { halves % 2 } else { 0 })
     }
 }
 
 /// Adds the lower triangle of `panelᵀ panel` to `triangle`, row by row, and asks the memory for what
 /// comes next: a panel's rows, and the triangle `after` this one.
 #[inline(always)]
-pub fn add_gram<S: Simd, R: Rows + ?Sized>(
-    simd: S,
+pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
+    simd: Vectors<S, H>,
     triangle: &mut [f32],
     panel: &[f32],
     after: &[f32],
@@ -131,67 +57,48 @@ pub fn add_gram<S: Simd, R: Rows + ?Sized>(
     next: Next,
 ) {
     let padded = block.next_multiple_of(WIDTH);
-    let lanes = S::F32_LANES;
     let mut asked = 0;
     let mut row = 0;
     while row < block {
-        // Eight rows by two vectors, or four by three or four: what 32 registers hold; half of that
-        // where vectors are short.
-        let tall = match block - row {
-            1 | 2 => 2,
-            3 | 4 => 4,
-            _ if lanes < WIDTH || row % 8 == 4 || (row + 8).div_ceil(lanes) > 2 => 4,
-            _ => 8,
-        };
-        let vectors = (row + tall).min(block).div_ceil(lanes);
-        let mut vector = 0;
-        while vector < vectors {
-            let most = if tall == 8 || lanes < WIDTH { 2 } else { 4 };
-            let wide = most.min(vectors - vector);
-            // A line of each row of the next panel with every tile that has the time; its last number
+        let (tall, most) = Vectors::<S, H>::tall(block - row);
+        let columns = (row + tall).min(block);
+        let mut column = 0;
+        while column < columns {
+            let (wide, halves) = Vectors::<S, H>::wide(columns - column, most);
+            // A line of each row of the next panel with every tile below the first rows; its last number
             // lies in a line of its own.
-            let busy = wide == 1 && padded > WIDTH;
-            let ask = if busy && row == 0 {
+            let ask = if row == 0 {
                 Ask::Triangle(after)
-            } else if !busy && asked * WIDTH <= padded {
+            } else {
                 let start = next.start + (asked * WIDTH).min(padded - 1);
                 asked += 1;
                 Ask::Rows(Next { start, ..next })
-            } else {
-                Ask::Nothing
             };
-            let place = Place { padded, row, vector, ask };
-            match (tall, wide) {
-                (2, 1) => add_tile::<S, R, 2, 1>(simd, triangle, panel, place, rows, block),
-                (2, 2) => add_tile::<S, R, 2, 2>(simd, triangle, panel, place, rows, block),
-                (2, 3) => add_tile::<S, R, 2, 3>(simd, triangle, panel, place, rows, block),
-                (2, _) => add_tile::<S, R, 2, 4>(simd, triangle, panel, place, rows, block),
-                (4, 1) => add_tile::<S, R, 4, 1>(simd, triangle, panel, place, rows, block),
-                (4, 2) => add_tile::<S, R, 4, 2>(simd, triangle, panel, place, rows, block),
-                (4, 3) => add_tile::<S, R, 4, 3>(simd, triangle, panel, place, rows, block),
-                (4, _) => add_tile::<S, R, 4, 4>(simd, triangle, panel, place, rows, block),
-                (_, 1) => add_tile::<S, R, 8, 1>(simd, triangle, panel, place, rows, block),
-                _ => add_tile::<S, R, 8, 2>(simd, triangle, panel, place, rows, block),
+            let place = Place { padded, row, column, ask };
+            macro_rules! tiles {
+                ($($tall:literal: $([$wide:literal $halves:literal])*;)*) => {
+                    match (tall, wide, halves) {
+                        $($(($tall, $wide, $halves) => add_tile::<S, H, R, $tall, $wide, $halves>(
+                            simd, triangle, panel, place, rows, block,
+                        ),)*)*
+                        _ => unreachable!("{tall} rows by {wide} vectors and {halves} halves"),
+                    }
+                };
             }
-            vector += wide;
+            tiles! {
+                2: [1 0] [2 0] [3 0] [4 0] [0 1] [1 1] [2 1] [3 1];
+                4: [1 0] [2 0] [3 0] [4 0] [0 1] [1 1] [2 1] [3 1];
+                8: [1 0] [2 0] [3 0] [0 1] [1 1] [2 1];
+            }
+            column += wide * S::F32_LANES + halves * H::F32_LANES;
         }
         row += tall;
     }
 }
 
-/// What is packed next.
-#[derive(Clone, Copy)]
-pub struct Next {
-    /// From which row on.
-    pub row: usize,
-    /// From which place on.
-    pub start: usize,
-}
-
 /// What a tile asks the memory for, a line with every gradient.
 #[derive(Clone, Copy)]
 enum Ask<'a> {
-    Nothing,
     /// A line of each row.
     Rows(Next),
     /// Line by line.
@@ -203,15 +110,15 @@ enum Ask<'a> {
 struct Place<'a> {
     padded: usize,
     row: usize,
-    vector: usize,
+    column: usize,
     ask: Ask<'a>,
 }
 
-/// `Σ panel[k][i + r] · panel[k][j + c]` over k, for R rows and V vectors of columns, added to the
-/// lower triangle.
+/// `Σ panel[k][i + r] · panel[k][j + c]` over k, for R rows and V vectors and N half vectors (one or
+/// none) of columns, added to the lower triangle.
 #[inline(always)]
-fn add_tile<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
-    simd: S,
+fn add_tile<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, const N: usize>(
+    simd: Vectors<S, H>,
     triangle: &mut [f32],
     panel: &[f32],
     place: Place,
@@ -219,53 +126,94 @@ fn add_tile<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
     block: usize,
 ) {
     // Rows of the last tile may lie beyond the block, never beyond the panel.
-    let Place { row, vector, .. } = place;
-    let sums = products::<S, G, R, V>(simd, panel, place, rows);
-    let lanes = S::F32_LANES;
-    let first = vector * lanes;
+    let Place { row, column, .. } = place;
+    let (mut wholes, mut halves) = products::<S, H, G, R, V, N>(simd, panel, place, rows);
+    let half = column + V * S::F32_LANES;
+    let end = half + N * H::F32_LANES;
+    // Where the last vector, whole or half, begins and how many numbers it has.
+    let (last, lanes) =
+        if N == 1 { (half, H::F32_LANES) } else { (half.wrapping_sub(S::F32_LANES), S::F32_LANES) };
     // Whole vectors of the triangle, in which rows follow each other without a gap: beyond a row's end,
     // which its last vector holds, lie the next rows, to which zero is added. All rows are read before
     // the first is written, and written in their order, so that what a row takes along from the next is
     // overwritten. Nothing here can panic, or sums would be written to memory.
-    let last = row + R - 1;
-    let end = triangle_row(last).wrapping_add(first + V * lanes);
-    if last < block && end <= triangle.len() && first + (V - 1) * lanes <= row {
-        let mut totals = sums;
+    let bottom = row + R - 1;
+    // Written out row by row: in a loop, sums would be indexed in memory.
+    macro_rules! rows {
+        ($part:ident: $($r:literal)*) => {$(
+            if $r < R {
+                $part!($r);
+            }
+        )*};
+    }
+    if bottom < block && triangle_row(bottom).wrapping_add(end) <= triangle.len() && last <= row {
         let place = |r: usize| {
-            let start = triangle_row(row.wrapping_add(r)).wrapping_add(first);
-            start..start.wrapping_add(V * lanes)
+            let start = triangle_row(row.wrapping_add(r));
+            start.wrapping_add(column)..start.wrapping_add(end)
         };
-        for (r, totals) in totals.iter_mut().enumerate() {
-            let Some(old) = triangle.get(place(r)) else { continue };
-            let Some(old) = S::as_simd_f32s(old).0.first_chunk::<V>() else { continue };
-            let own = row.wrapping_add(r + 1).wrapping_sub(first + (V - 1) * lanes).min(lanes);
-            let window = WINDOW.get(WIDTH.wrapping_sub(own)..).and_then(|w| S::as_simd_f32s(w).0.first());
-            let Some(window) = window else { continue };
-            totals[V - 1] = simd.and_f32s(totals[V - 1], *window);
-            for (total, old) in totals.iter_mut().zip(old) {
-                *total = simd.add_f32s(*old, *total);
-            }
+        macro_rules! read {
+            ($r:literal) => {
+                let own = row.wrapping_add($r + 1).wrapping_sub(last).min(lanes);
+                let window = WINDOW.get(WIDTH.wrapping_sub(own)..).unwrap_or(&[]);
+                if N == 1 {
+                    if let Some(window) = H::as_simd_f32s(window).0.first() {
+                        halves[$r][0] = simd.half.and_f32s(halves[$r][0], *window);
+                    }
+                } else if let Some(window) = S::as_simd_f32s(window).0.first() {
+                    wholes[$r][V - 1] = simd.whole.and_f32s(wholes[$r][V - 1], *window);
+                }
+                let (old, old_half) = S::as_simd_f32s(triangle.get(place($r)).unwrap_or(&[]));
+                for (total, old) in wholes[$r].iter_mut().zip(old) {
+                    *total = simd.whole.add_f32s(*old, *total);
+                }
+                for (total, old) in halves[$r].iter_mut().zip(H::as_simd_f32s(old_half).0) {
+                    *total = simd.half.add_f32s(*old, *total);
+                }
+            };
         }
-        for (r, totals) in totals.iter().enumerate() {
-            let Some(new) = triangle.get_mut(place(r)) else { continue };
-            if let Some(new) = S::as_mut_simd_f32s(new).0.first_chunk_mut::<V>() {
-                *new = *totals;
-            }
+        macro_rules! write {
+            ($r:literal) => {
+                if let Some(new) = triangle.get_mut(place($r)) {
+                    let (new, new_half) = S::as_mut_simd_f32s(new);
+                    if let Some(new) = new.first_chunk_mut::<V>() {
+                        *new = wholes[$r];
+                    }
+                    if let Some(new) = H::as_mut_simd_f32s(new_half).0.first_chunk_mut::<N>() {
+                        *new = halves[$r];
+                    }
+                }
+            };
         }
+        rows!(read: 0 1 2 3 4 5 6 7);
+        rows!(write: 0 1 2 3 4 5 6 7);
         return;
     }
     // The last rows end with the triangle.
-    for (r, sums) in sums.iter().enumerate().take(block - row) {
-        let line = &mut triangle[triangle_row(row + r)..];
-        for (v, sum) in sums.iter().enumerate() {
-            let first = first + v * lanes;
-            let own = (row + r + 1).saturating_sub(first).min(lanes);
-            if own > 0 {
-                let old = &mut line[first..first + own];
-                let total = simd.add_f32s(simd.partial_load_f32s(old), *sum);
-                simd.partial_store_f32s(old, total);
+    macro_rules! partial {
+        ($r:literal) => {
+            if $r < block - row {
+                let line = &mut triangle[triangle_row(row + $r)..][..row + $r + 1];
+                for (v, sum) in wholes[$r].iter().enumerate() {
+                    add_partial(simd.whole, line, column + v * S::F32_LANES, *sum);
+                }
+                for sum in &halves[$r] {
+                    add_partial(simd.half, line, half, *sum);
+                }
             }
-        }
+        };
+    }
+    rows!(partial: 0 1 2 3 4 5 6 7);
+}
+
+/// Adds as much of a vector as the line still has from a place on.
+#[inline(always)]
+fn add_partial<S: Simd>(simd: S, line: &mut [f32], first: usize, sum: S::f32s) {
+    if first < line.len() {
+        let old = &mut line[first..];
+        let own = old.len().min(S::F32_LANES);
+        let old = &mut old[..own];
+        let total = simd.add_f32s(simd.partial_load_f32s(old), sum);
+        simd.partial_store_f32s(old, total);
     }
 }
 
@@ -278,34 +226,42 @@ fn triangle_row(row: usize) -> usize {
 /// `Σ panel[k][i + r] · panel[k][j + c]`. Nothing in its loop can panic, or sums would be written to
 /// memory for every gradient.
 #[inline(always)]
-fn products<S: Simd, G: Rows + ?Sized, const R: usize, const V: usize>(
-    simd: S,
+#[allow(clippy::type_complexity)]
+fn products<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, const N: usize>(
+    simd: Vectors<S, H>,
     panel: &[f32],
     place: Place,
     rows: &G,
-) -> [[S::f32s; V]; R] {
-    let Place { padded, row, vector, ask } = place;
-    let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    let (heads, columns) = (row..row + R, vector..vector + V);
+) -> ([[S::f32s; V]; R], [[H::f32s; N]; R]) {
+    let Place { padded, row, column, ask } = place;
+    let mut wholes = [[simd.whole.splat_f32s(0.0); V]; R];
+    let mut halves = [[simd.half.splat_f32s(0.0); N]; R];
+    let (heads, columns) = (row..row + R, column..column + V * S::F32_LANES + N * H::F32_LANES);
     for (k, line) in panel.chunks_exact(padded).enumerate() {
-        match ask {
-            Ask::Nothing => {}
-            Ask::Rows(next) => rows.ask(next.row.wrapping_add(k), next.start),
-            Ask::Triangle(after) => prefetch(after, k.wrapping_mul(WIDTH)),
+        // The last rows, two at most, are in a hurry, and all is asked for by then.
+        if R > 2 {
+            match ask {
+                Ask::Rows(next) => rows.ask(next.row.wrapping_add(k), next.start),
+                Ask::Triangle(after) => prefetch(after, k.wrapping_mul(WIDTH)),
+            }
         }
-        let (Some(heads), Some(columns)) =
-            (line.get(heads.clone()), S::as_simd_f32s(line).0.get(columns.clone()))
-        else {
+        let (Some(heads), Some(columns)) = (line.get(heads.clone()), line.get(columns.clone())) else {
             continue;
         };
-        for (sums, head) in sums.iter_mut().zip(heads) {
-            let head = simd.splat_f32s(*head);
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = simd.mul_add_f32s(head, *column, *sum);
+        let (columns, half) = S::as_simd_f32s(columns);
+        let (half, _) = H::as_simd_f32s(half);
+        for ((wholes, halves), head) in wholes.iter_mut().zip(&mut halves).zip(heads) {
+            let all = simd.whole.splat_f32s(*head);
+            for (sum, column) in wholes.iter_mut().zip(columns) {
+                *sum = simd.whole.mul_add_f32s(all, *column, *sum);
+            }
+            let all = simd.half.splat_f32s(*head);
+            for (sum, column) in halves.iter_mut().zip(half) {
+                *sum = simd.half.mul_add_f32s(all, *column, *sum);
             }
         }
     }
-    sums
+    (wholes, halves)
 }
 
 /// All bits, then none: from place `WIDTH - n` on a vector begins that keeps n numbers.

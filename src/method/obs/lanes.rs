@@ -6,7 +6,9 @@
 
 use pulp::{Arch, Simd};
 
+use super::cholesky::factor;
 use super::fisher::{Fisher, triangle};
+use super::prefetch::prefetch;
 
 /// Blocks in a group.
 pub const LANES: usize = 16;
@@ -17,8 +19,11 @@ pub type Lane = [f32; LANES];
 /// Zero for each block.
 pub const ZERO: Lane = [0.0; LANES];
 
+/// Numbers from what is read to what the memory is asked for, in each of sixteen triangles.
+const AHEAD: usize = 8 * LANES;
+
 /// Numbers that run together.
-const CHAINS: usize = 4;
+pub(super) const CHAINS: usize = 4;
 
 /// A group of blocks of one parameter.
 #[derive(Clone, Debug)]
@@ -118,30 +123,30 @@ pub fn scatter(out: &mut [f32], values: &[Lane]) {
 
 /// The place of (i, j), j <= i, in a lower triangle.
 #[inline(always)]
-fn index(i: usize, j: usize) -> usize {
+pub(super) fn index(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
 }
 
 /// A machine's vector of a number's lanes from lane `part` on.
 #[inline(always)]
-fn get<S: Simd>(lane: &Lane, part: usize) -> S::f32s {
+pub(super) fn get<S: Simd>(lane: &Lane, part: usize) -> S::f32s {
     S::as_simd_f32s(&lane[part..part + S::F32_LANES]).0[0]
 }
 
 #[inline(always)]
-fn set<S: Simd>(lane: &mut Lane, part: usize, value: S::f32s) {
+pub(super) fn set<S: Simd>(lane: &mut Lane, part: usize, value: S::f32s) {
     S::as_mut_simd_f32s(&mut lane[part..part + S::F32_LANES]).0[0] = value;
 }
 
 /// The first lanes of the machine's vectors that make up a number.
 #[inline(always)]
-fn parts<S: Simd>() -> impl Iterator<Item = usize> {
+pub(super) fn parts<S: Simd>() -> impl Iterator<Item = usize> {
     (0..LANES).step_by(S::F32_LANES)
 }
 
 /// `sum - a · b`.
 #[inline(always)]
-fn less<S: Simd>(simd: S, sum: S::f32s, a: S::f32s, b: S::f32s) -> S::f32s {
+pub(super) fn less<S: Simd>(simd: S, sum: S::f32s, a: S::f32s, b: S::f32s) -> S::f32s {
     simd.mul_add_f32s(simd.neg_f32s(a), b, sum)
 }
 
@@ -168,6 +173,7 @@ fn interleave_simd<'a, S: Simd>(_simd: S, out: &'a mut [Lane], sources: [&'a [f3
         let tile: [Lane; LANES] = std::array::from_fn(|lane| {
             let mut part = ZERO;
             part.copy_from_slice(&sources[lane][start..start + LANES]);
+            prefetch(sources[lane], start + AHEAD);
             part
         });
         for (e, out) in out[start..start + LANES].iter_mut().enumerate() {
@@ -219,65 +225,6 @@ fn times_simd<'a, S: Simd>(simd: S, y: &'a mut [Lane], matrix: &'a [Lane], x: &'
             set::<S>(&mut y[i], part, total);
         }
     }
-}
-
-/// L_ij = (F_ij - Σ_{k<j} L_ik L_jk) / L_jj, row by row; L_ii² = F_ii - Σ L_ik².
-#[inline(always)]
-#[pulp::with_simd(factor = Arch::new())]
-fn factor_simd<'a, S: Simd>(simd: S, matrix: &'a mut [Lane], inverse: &'a mut [Lane], block: usize) -> Lane {
-    let mut failed = ZERO;
-    for i in 0..block {
-        let (above, rest) = matrix.split_at_mut(index(i, 0));
-        let row = &mut rest[..i + 1];
-        for part in parts::<S>() {
-            // Four columns of row i against four rows above it, then what they owe each other.
-            let mut first = 0;
-            while first + CHAINS <= i {
-                let (known, own) = row.split_at_mut(first);
-                let rows: [&[Lane]; CHAINS] =
-                    std::array::from_fn(|c| &above[index(first + c, 0)..=index(first + c, first + c)]);
-                let mut sums: [S::f32s; CHAINS] = std::array::from_fn(|c| get::<S>(&own[c], part));
-                for (k, a) in known.iter().enumerate() {
-                    let a = get::<S>(a, part);
-                    for c in 0..CHAINS {
-                        sums[c] = less(simd, sums[c], a, get::<S>(&rows[c][k], part));
-                    }
-                }
-                for c in 0..CHAINS {
-                    for k in 0..c {
-                        sums[c] = less(simd, sums[c], sums[k], get::<S>(&rows[c][first + k], part));
-                    }
-                    sums[c] = simd.mul_f32s(sums[c], get::<S>(&inverse[first + c], part));
-                    set::<S>(&mut own[c], part, sums[c]);
-                }
-                first += CHAINS;
-            }
-            for j in first..i {
-                let (known, own) = row.split_at_mut(j);
-                let mut sum = get::<S>(&own[0], part);
-                for (a, b) in known.iter().zip(&above[index(j, 0)..]) {
-                    sum = less(simd, sum, get::<S>(a, part), get::<S>(b, part));
-                }
-                set::<S>(&mut own[0], part, simd.mul_f32s(sum, get::<S>(&inverse[j], part)));
-            }
-            let (known, own) = row.split_at_mut(i);
-            let mut sum = get::<S>(&own[0], part);
-            for a in known.iter() {
-                let a = get::<S>(a, part);
-                sum = less(simd, sum, a, a);
-            }
-            set::<S>(&mut own[0], part, sum);
-        }
-        for l in 0..LANES {
-            let pivot = row[i][l];
-            let sound = pivot > 0.0 && pivot < f32::INFINITY;
-            failed[l] = if sound { failed[l] } else { 1.0 };
-            let root = if sound { pivot } else { 1.0 }.sqrt();
-            row[i][l] = root;
-            inverse[i][l] = 1.0 / root;
-        }
-    }
-    failed
 }
 
 /// X_cc = 1/L_cc, X_ic = -(Σ_{k=c}^{i-1} L_ik X_kc) / L_ii.
@@ -405,7 +352,7 @@ mod tests {
         let group = group(11);
         let (mut a, mut b) = (group.clone(), group);
         a.factor();
-        factor_simd(pulp::Scalar::new(), &mut b.matrix, &mut b.inverse, 11);
+        crate::method::obs::cholesky::factor_simd(pulp::Scalar::new(), &mut b.matrix, &mut b.inverse, 11);
         assert_eq!(a.matrix, b.matrix);
         let (mut x, mut y) = (vec![ZERO; 11 * 6], vec![ZERO; 11 * 6]);
         a.inverse_columns(5, &mut x);

@@ -8,7 +8,7 @@
 //! the update of the others ([`update`]).
 //!
 //! The inverse is never built gradient by gradient: gradients are summed into F in chunks
-//! ([`fisher`], by the product of [`gram`]) and each block is factored once ([`lanes`]: sixteen
+//! ([`fisher`], by the product of [`gram`] of a [`panel`]) and each block is factored once ([`cholesky`]; [`lanes`]: sixteen
 //! blocks side by side in vector lanes).
 //!
 //! Where there are fewer gradients than weights in a block, F is λI in most directions and single
@@ -23,6 +23,7 @@
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
 
+mod cholesky;
 mod correlated;
 mod cured;
 pub mod device;
@@ -33,6 +34,7 @@ mod gram;
 mod lanes;
 #[cfg(test)]
 mod laws;
+mod panel;
 mod prefetch;
 mod roots;
 mod score;
