@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,6 +27,7 @@ pub struct Watcher {
     lr: f64,
     sparsity: f64,
     line: Line,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 /// Without a terminal a line is printed with each hundredth of the work, but not more often than this.
@@ -53,6 +55,7 @@ impl Watcher {
             lr: 0.0,
             sparsity: 0.0,
             line,
+            stop: None,
         }
     }
 
@@ -65,6 +68,12 @@ impl Watcher {
     /// The same that says how long the run will still take.
     pub fn forecasting(mut self, forecast: Forecast) -> Self {
         self.forecast = Some(forecast);
+        self
+    }
+
+    /// The same that wants to stop once a flag is set.
+    pub fn stopping(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = Some(stop);
         self
     }
 
@@ -190,6 +199,10 @@ impl Observer for Watcher {
             _ => {}
         }
         Ok(())
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::SeqCst))
     }
 
     fn progress(&mut self, work: Work, done: u64, total: u64) {

@@ -331,7 +331,7 @@ fn execute<T: Prepare + 'static>(
         identity,
         keep: args.keeping.keep_checkpoints,
         every: args.keeping.checkpoint_every,
-        stop: stop::on_request(),
+        stop: stop::on_request("before the next step"),
     };
     let board = args.tensorboard.then(|| Board::create(&folder)).transpose().map_err(one)?;
     let watcher =

@@ -8,8 +8,9 @@ use super::warn;
 /// The exit code of a program that a second Ctrl-C ended, as shells give it.
 const INTERRUPTED: i32 = 130;
 
-/// A flag that is set when the run is asked to stop: by SIGINT, SIGTERM or SIGHUP.
-pub fn on_request() -> Arc<AtomicBool> {
+/// A flag that is set when the program is asked to stop, by SIGINT, SIGTERM or SIGHUP; `when` says when it
+/// will.
+pub fn on_request(when: &'static str) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     let hangup = ignored_hangup();
@@ -17,7 +18,7 @@ pub fn on_request() -> Arc<AtomicBool> {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
         }
-        warn("stopping before the next step; once more stops at once\n");
+        warn(&format!("stopping {when}; once more stops at once\n"));
     });
     // Without a handler, Ctrl-C does what it always does.
     if installed.is_ok() && hangup {

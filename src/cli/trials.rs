@@ -7,11 +7,11 @@ use clap::Args;
 use super::compile::{Compiler, Failure, Meaning};
 use super::progress::{Watcher, with_progress};
 use super::run::{data_flag, data_of_a_program, set_length};
-use super::{FINE, Format, complain, fail, say};
+use super::{FINE, Format, complain, fail, say, stop};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
-use crate::engine::device;
 use crate::engine::oneshot::{OneShot, Outcome, seed_of};
 use crate::engine::sharing::Trial;
+use crate::engine::{EngineError, device};
 use crate::language::Compilation;
 use crate::output::figures::{duration, title};
 use crate::output::trials::{Trials, Way, said};
@@ -219,7 +219,8 @@ impl Material {
             name: &schedule.name,
             seed: seed_of(schedule.seed, stage, statement),
         };
-        let mut watcher = Watcher::new(self.quiet);
+        let stop = stop::on_request("before the next trial");
+        let mut watcher = Watcher::new(self.quiet).stopping(stop);
         let dense = oneshot.evaluate(&prepared.model, &mut watcher);
         self.tell(&format!("as it was: {}", figures(&dense)));
         let mut ways: Vec<(Way, Prune)> = ways
@@ -241,7 +242,10 @@ impl Material {
             self.tell(&format!("{so_far}: {}{} ({seconds})", figures(&outcome.metrics), remarks(outcome)));
         });
         drop(watcher);
-        let outcomes = outcomes.map_err(|e| vec![Diagnostic::from(e)])?;
+        let outcomes = outcomes.map_err(|e| match e {
+            EngineError::Stopped { .. } => vec![stopped(done, trials.len(), self.quiet)],
+            e => vec![Diagnostic::from(e)],
+        })?;
         for ((way, _), own) in ways.iter_mut().zip(outcomes.chunks(levels.len().max(1))) {
             way.outcomes = own.to_vec();
         }
@@ -270,6 +274,16 @@ impl Subject {
         let none = at.map_or(none.clone(), |span| none.at(span, "another criterion"));
         Err(none.help("say the surgeon's settings: `by: obs(gradients: 1024)`"))
     }
+}
+
+/// A measurement that was asked to stop.
+fn stopped(done: usize, all: usize, quiet: bool) -> Diagnostic {
+    let message = format!("stopped after {done} of {all} trials");
+    Diagnostic::unlocated(Code::Stopped, message).help(if done > 0 && !quiet {
+        "what they measured is above; begin again for all"
+    } else {
+        "begin again"
+    })
 }
 
 /// Prints what was measured, and writes the picture if one is asked for.

@@ -115,6 +115,7 @@ impl<T: Task> OneShot<'_, T> {
             pruner::targets(&model, &first.prune, self.name)?.iter().map(|t| t.parameter.count()).collect();
         let (sweeps, alone) = arrange(trials, &counts);
         for index in alone {
+            self.goes_on(observer)?;
             let pruned = self.alone(&model, &trials[index], observer)?;
             each(index, pruned, observer)?;
         }
@@ -176,7 +177,7 @@ impl<T: Task> OneShot<'_, T> {
                 pruner::goes_on(observer)
             });
             if end.is_break() {
-                return Err(EngineError::Stopped { stage: self.name.to_owned(), step: 0 });
+                return Err(self.stopped());
             }
             done = stop;
             for (shared, estimates) in sweep.estimates.iter().zip(&mut estimates) {
@@ -187,6 +188,7 @@ impl<T: Task> OneShot<'_, T> {
                 }
                 let mut judged = None;
                 for index in &here.trials {
+                    self.goes_on(observer)?;
                     let trial = &trials[*index];
                     let pruned = self.operate(
                         model,
@@ -249,6 +251,15 @@ impl<T: Task> OneShot<'_, T> {
             raised_damp: (damp > obs.damp).then_some(damp),
             lengths: length.into_iter().collect(),
         })
+    }
+
+    /// Between two trials.
+    fn goes_on(&self, observer: &mut dyn Observer) -> Result<(), EngineError> {
+        if pruner::goes_on(observer).is_break() { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    fn stopped(&self) -> EngineError {
+        EngineError::Stopped { stage: self.name.to_owned(), step: 0 }
     }
 
     fn context<'a>(&'a self, training: &'a Device, movements: &'a Movements) -> Context<'a> {

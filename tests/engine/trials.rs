@@ -1,7 +1,8 @@
 //! `obertc oneshot` and `obertc sweep` on a tiny model and generated data.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -259,4 +260,32 @@ fn recipes_that_cannot_be_tried_are_refused_at_their_place() {
         assert!(complaint.contains(code) && complaint.contains(part), "{name}: {complaint}");
         assert!(complaint.contains("╭─["), "{name} has a place: {complaint}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sweep_that_is_asked_to_stop_says_how_far_it_came_and_writes_nothing() {
+    let name = recipe("stopped.obert", PRUNE);
+    // Hours of gradients after the first trial.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_obertc"))
+        .args(["sweep", &name, "--grid", "gradients=12,10_000_000", "--at", "50%", "--write"])
+        .env("NO_COLOR", "1")
+        .current_dir(shop())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("1/2") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "it ended before it was stopped");
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.contains("stopping before the next trial"), "{rest}");
+    assert!(rest.contains("OB0921") && rest.contains("stopped after 1 of 2 trials"), "{rest}");
+    assert_eq!(std::fs::read_to_string(shop().join(&name)).unwrap(), PRUNE);
 }
