@@ -55,6 +55,7 @@ impl Figures {
         Some(Outcome {
             sparsity: trial.sparsity,
             metrics: metrics(known),
+            rounded: None,
             raised_damp: None,
             lengths: Vec::new(),
             seconds: 0.0,

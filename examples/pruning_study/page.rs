@@ -41,7 +41,7 @@ fn write_part(
     }
     let levels = arguments.levels.iter().map(|level| level / 100.0).collect();
     let Some(dense) = figures.known_dense() else { return Ok(()) };
-    let trials = Trials { recipe: subject.schedule.name.clone(), dense, levels, ways };
+    let trials = Trials { recipe: subject.schedule.name.clone(), dense, dense_rounded: None, levels, ways };
     let (name, part) = (&arguments.name, compared.part);
     let picture = format!("pruning-study/{name}-{part}.svg");
     output_folder(&arguments.docs.join("pruning-study"))?;

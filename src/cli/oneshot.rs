@@ -13,7 +13,8 @@ use crate::schedule::ir::{Criterion, Prune};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Stages are not run and nothing is trained: the model, the data, what is pruned, \
-    its pattern and the surgeon's settings are the recipe's, of its first `prune` statement by `obs`.")]
+    its pattern and the surgeon's settings are the recipe's, of its first `prune` statement by `obs`. Where the recipe has `quantize`, \
+    what is pruned is measured a second time, rounded after a few batches were observed.")]
 pub struct OneshotArgs {
     #[command(flatten)]
     material: Material,
@@ -34,7 +35,7 @@ pub fn run(args: &OneshotArgs) -> i32 {
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
     let measured = ways(args, &mut subject)
-        .and_then(|(ways, levels)| args.material.measure(&mut subject, ways, &levels));
+        .and_then(|(ways, levels)| args.material.measure(&mut subject, ways, &levels, true));
     match measured {
         Err(diagnostics) => fail(&diagnostics, &subject.sources),
         Ok(trials) => {

@@ -9,7 +9,7 @@ use super::progress::{Watcher, with_progress};
 use super::run::{data_flag, data_of_a_program, set_length};
 use super::{FINE, Format, complain, fail, say, stop};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
-use crate::engine::oneshot::{OneShot, Outcome, seed_of};
+use crate::engine::oneshot::{OneShot, Outcome, rounding_alone, seed_of};
 use crate::engine::sharing::Trial;
 use crate::engine::{EngineError, device};
 use crate::language::Compilation;
@@ -164,21 +164,23 @@ impl Material {
         Ok(((s, p), notes))
     }
 
-    /// Prunes and measures; `ways` are what the trials are called, each to every level.
+    /// Prunes and measures; `ways` are what the trials are called, each to every level. If it `rounds`, what
+    /// the recipe rounds is rounded too.
     pub fn measure(
         &self,
         subject: &mut Subject,
         ways: Vec<(Vec<(String, String)>, Prune)>,
         levels: &[f64],
+        rounds: bool,
     ) -> Result<Trials, Vec<Diagnostic>> {
         match subject.schedule.data.clone() {
             Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-                self.measure_on::<QuestionAnswering>(subject, ways, levels)
+                self.measure_on::<QuestionAnswering>(subject, ways, levels, rounds)
             }
             Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-                self.measure_on::<Classification>(subject, ways, levels)
+                self.measure_on::<Classification>(subject, ways, levels, rounds)
             }
-            Data::MaskedText { .. } => self.measure_on::<MaskedLanguage>(subject, ways, levels),
+            Data::MaskedText { .. } => self.measure_on::<MaskedLanguage>(subject, ways, levels, rounds),
             Data::Own => Err(vec![data_of_a_program()]),
         }
     }
@@ -188,16 +190,18 @@ impl Material {
         subject: &mut Subject,
         ways: Vec<(Vec<(String, String)>, Prune)>,
         levels: &[f64],
+        rounds: bool,
     ) -> Result<Trials, Vec<Diagnostic>> {
         let schedule = &subject.schedule;
         let device = device::open(&self.device).map_err(|d| vec![d])?;
-        let gradients = ways.iter().any(|(_, prune)| prune.by.needs_gradients());
+        let rounding = if rounds { rounding_alone(schedule) } else { None };
+        let trains = rounding.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
         let places = Places {
             model: &schedule.model,
             model_folder: self.meaning.model.as_deref(),
             data: &schedule.data,
             data_folder: self.data.as_deref(),
-            need: if gradients { Need::Both } else { Need::Dev },
+            need: if trains { Need::Both } else { Need::Dev },
             limit_examples: self.limit_examples.map(|n| n as usize),
             dropout: None,
             distills: false,
@@ -208,7 +212,11 @@ impl Material {
             prepare::prepare::<T>(&places, &device, sources, making)
         })?;
         if !self.quiet {
-            for note in subject.notes.iter().chain(&prepared.notes) {
+            let rounded = rounding
+                .as_ref()
+                .and_then(|s| s.stages.first())
+                .map(|stage| format!("measured again rounded as in `{}`, without training", stage.name));
+            for note in subject.notes.iter().chain(&prepared.notes).chain(&rounded) {
                 eprintln!("note: {note}");
             }
         }
@@ -218,11 +226,18 @@ impl Material {
             device: &device,
             name: &schedule.name,
             seed: seed_of(schedule.seed, stage, statement),
+            rounding: rounding.as_ref(),
         };
         let stop = stop::on_request("before the next trial");
         let mut watcher = Watcher::new(self.quiet).stopping(stop);
         let dense = oneshot.evaluate(&prepared.model, &mut watcher);
-        self.tell(&format!("as it was: {}", figures(&dense)));
+        let all = ways.len() * levels.len();
+        let failed = |done, error| match error {
+            EngineError::Stopped { .. } => vec![stopped(done, all, self.quiet)],
+            error => vec![Diagnostic::from(error)],
+        };
+        let dense_rounded = oneshot.rounded(&prepared.model, &mut watcher).map_err(|e| failed(0, e))?;
+        self.tell(&format!("as it was: {}{}", figures(&dense), rounded(dense_rounded.as_ref())));
         let mut ways: Vec<(Way, Prune)> = ways
             .into_iter()
             .map(|(settings, prune)| (Way { settings, outcomes: Vec::new() }, prune))
@@ -239,18 +254,20 @@ impl Material {
             let way = said(&ways[index / levels.len()].0);
             let so_far = format!("{done}/{} {way} at {:.1}%", trials.len(), outcome.sparsity * 100.0);
             let seconds = duration(outcome.seconds);
-            self.tell(&format!("{so_far}: {}{} ({seconds})", figures(&outcome.metrics), remarks(outcome)));
+            self.tell(&format!(
+                "{so_far}: {}{}{} ({seconds})",
+                figures(&outcome.metrics),
+                rounded(outcome.rounded.as_ref()),
+                remarks(outcome)
+            ));
         });
         drop(watcher);
-        let outcomes = outcomes.map_err(|e| match e {
-            EngineError::Stopped { .. } => vec![stopped(done, trials.len(), self.quiet)],
-            e => vec![Diagnostic::from(e)],
-        })?;
+        let outcomes = outcomes.map_err(|e| failed(done, e))?;
         for ((way, _), own) in ways.iter_mut().zip(outcomes.chunks(levels.len().max(1))) {
             way.outcomes = own.to_vec();
         }
         let ways = ways.into_iter().map(|(way, _)| way).collect();
-        Ok(Trials { recipe: schedule.name.clone(), dense, levels: levels.to_vec(), ways })
+        Ok(Trials { recipe: schedule.name.clone(), dense, dense_rounded, levels: levels.to_vec(), ways })
     }
 
     fn tell(&self, line: &str) {
@@ -302,6 +319,11 @@ pub fn show(trials: &Trials, text: &str, format: Format, svg: Option<&Path>, pic
 fn figures(metrics: &Metrics) -> String {
     let figures = metrics.iter().map(|(name, value)| format!("{} {value:.2}", title(name)));
     figures.collect::<Vec<_>>().join(", ")
+}
+
+/// `, rounded EM 40.9, F1 51.2`.
+fn rounded(metrics: Option<&Metrics>) -> String {
+    metrics.map_or(String::new(), |metrics| format!(", rounded {}", figures(metrics)))
 }
 
 /// What was not as the recipe says.

@@ -6,19 +6,21 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use crate::diag::Diagnostic;
 use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::obs::{self, Estimate};
-use crate::schedule::ir::{Obs, Precision};
-use crate::schedule::{PruneEvent, Time};
+use crate::schedule::ir::{Obs, Precision, Quantize, Stage};
+use crate::schedule::{PruneEvent, Schedule, Time};
 use crate::task::Task;
 use crate::task::metric::Metrics;
 use crate::task::parameters::{self, ModuleParameter, Values};
 
 use super::EngineError;
 use super::estimation::{Estimated, Estimates};
-use super::events::{Observer, Work};
+use super::events::{Event, Observer, Work};
 use super::gradients::{self, OnHost};
+use super::interpreter::Interpreter;
 use super::masks::Masks;
 use super::movement::Movements;
 use super::pruner::{self, Context, Pruned};
@@ -35,6 +37,42 @@ pub struct OneShot<'a, T: Task> {
     pub name: &'a str,
     /// The seed of the gradients' batches: [`seed_of`] a statement.
     pub seed: u64,
+    /// What is pruned is also rounded without training and measured again: [`rounding_alone`].
+    pub rounding: Option<&'a Schedule>,
+}
+
+/// Batches that are observed where the recipe observes while it trains.
+const CALIBRATE: usize = 32;
+
+/// The roundings of a schedule's first stage that has any, as post-training quantization: one stage of no
+/// length, in which ranges are observed and fixed. `None` if nothing is rounded.
+pub fn rounding_alone(schedule: &Schedule) -> Option<Schedule> {
+    let stage = schedule.stages.iter().find(|stage| !stage.quantize.is_empty())?;
+    let observed = |statement: &Quantize| Quantize {
+        start: Time::ZERO,
+        end: Time::ZERO,
+        freeze: None,
+        calibrate: if statement.calibrate == 0 { CALIBRATE } else { statement.calibrate },
+        ..statement.clone()
+    };
+    let alone = Stage {
+        name: stage.name.clone(),
+        doc: String::new(),
+        branch_from: None,
+        length: Time::ZERO,
+        train: stage.train.clone(),
+        layers: None,
+        lr: Vec::new(),
+        lr_factors: Vec::new(),
+        prune: Vec::new(),
+        hold: Vec::new(),
+        freeze: Vec::new(),
+        quantize: stage.quantize.iter().map(observed).collect(),
+        distill: None,
+        evaluate_every: None,
+        keep_best: None,
+    };
+    Some(Schedule { stages: vec![alone], expect: Vec::new(), ..schedule.clone() })
 }
 
 /// The seed with which a run draws the gradients of a statement that prunes before the first step.
@@ -49,6 +87,8 @@ pub struct Outcome {
     pub sparsity: f64,
     /// How good the model is.
     pub metrics: Metrics,
+    /// How good it is when it is rounded too.
+    pub rounded: Option<Metrics>,
     /// The damp that it took, if the recipe's had to be raised.
     pub raised_damp: Option<f64>,
     /// The length of the compensation in each round where it was chosen by calibration.
@@ -68,6 +108,21 @@ impl<T: Task> OneShot<'_, T> {
         })
     }
 
+    /// Measures the model rounded, if it is to be.
+    ///
+    /// # Errors
+    /// What stops a rounding.
+    pub fn rounded(
+        &self,
+        model: &T::Model,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Metrics>, EngineError> {
+        let Some(schedule) = self.rounding else { return Ok(None) };
+        let interpreter = Interpreter::new(self.task, schedule, self.device.clone());
+        let (_, results) = interpreter.run(model.clone(), &mut Progress(observer))?;
+        Ok(results.into_iter().next_back().map(|result| result.metrics))
+    }
+
     /// Prunes the model in every way and measures what comes of it; `told` hears of each trial by its
     /// index, in the order in which they are done.
     ///
@@ -83,10 +138,11 @@ impl<T: Task> OneShot<'_, T> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; trials.len()];
         self.prune(model, trials, observer, &mut |index, pruned, observer| {
             let clock = Instant::now();
-            let metrics = self.evaluate(&pruned.model.valid(), observer);
+            let model = pruned.model.valid();
             let outcome = Outcome {
                 sparsity: self.sparsity(&pruned.model, &trials[index])?,
-                metrics,
+                metrics: self.evaluate(&model, observer),
+                rounded: self.rounded(&model, observer)?,
                 raised_damp: pruned.raised_damp,
                 lengths: pruned.lengths,
                 seconds: clock.elapsed().as_secs_f64(),
@@ -282,6 +338,23 @@ impl<T: Task> OneShot<'_, T> {
         let zeros: usize = values.values().map(|v| v.iter().filter(|w| **w == 0.0).count()).sum();
         let all: usize = values.values().map(Vec::len).sum();
         Ok(zeros as f64 / all.max(1) as f64)
+    }
+}
+
+/// Tells how far things are, and nothing else.
+struct Progress<'a>(&'a mut dyn Observer);
+
+impl Observer for Progress<'_> {
+    fn event(&mut self, _: &Event) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+
+    fn progress(&mut self, work: Work, done: u64, total: u64) {
+        self.0.progress(work, done, total);
+    }
+
+    fn wants_to_stop(&self) -> bool {
+        self.0.wants_to_stop()
     }
 }
 

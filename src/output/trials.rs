@@ -25,6 +25,8 @@ pub struct Trials {
     pub recipe: String,
     /// The model as it was.
     pub dense: Metrics,
+    /// The model as it was, rounded, where what is pruned is rounded too.
+    pub dense_rounded: Option<Metrics>,
     /// The levels of sparsity.
     pub levels: Vec<f64>,
     /// The ways, each to every level.
@@ -69,11 +71,18 @@ impl Trials {
         table.set_header(["Criterion", "Sparsity"].map(str::to_owned).into_iter().chain(heads));
         let cells =
             |metrics: &Metrics| names.iter().map(|n| shown(figure(metrics, n), n)).collect::<Vec<_>>();
-        table.add_row(["(as it was)".to_owned(), "-".to_owned()].into_iter().chain(cells(&self.dense)));
+        let mut row = |way: &str, sparsity: String, metrics: &Metrics, rounded: &Option<Metrics>| {
+            let kinds = [(way.to_owned(), Some(metrics)), (format!("{way}, rounded"), rounded.as_ref())];
+            for (way, metrics) in kinds {
+                if let Some(metrics) = metrics {
+                    table.add_row([way, sparsity.clone()].into_iter().chain(cells(metrics)));
+                }
+            }
+        };
+        row("(as it was)", "-".to_owned(), &self.dense, &self.dense_rounded);
         for way in &self.ways {
             for outcome in &way.outcomes {
-                let head = [said(way), percent(outcome.sparsity)];
-                table.add_row(head.into_iter().chain(cells(&outcome.metrics)));
+                row(&said(way), percent(outcome.sparsity), &outcome.metrics, &outcome.rounded);
             }
         }
         right_align(&mut table, 1..2 + names.len());
@@ -116,13 +125,17 @@ impl Trials {
                 json!({ "settings": settings, "levels": levels, "mean": self.mean(way) })
             })
             .collect();
-        json!({
+        let mut document = json!({
             "recipe": self.recipe,
             "metric": metric,
             "dense": self.dense,
             "ways": ways,
             "best": self.best(),
-        })
+        });
+        if let Some(rounded) = &self.dense_rounded {
+            document["dense_rounded"] = json!(rounded);
+        }
+        document
     }
 
     /// The metric against sparsity, a line for each way.
@@ -220,6 +233,9 @@ fn level((level, outcome): (&f64, &Outcome)) -> Value {
         "reached": outcome.sparsity,
         "metrics": outcome.metrics,
     });
+    if let Some(rounded) = &outcome.rounded {
+        document["rounded"] = json!(rounded);
+    }
     if let Some(damp) = outcome.raised_damp {
         document["raised_damp"] = damp.into();
     }

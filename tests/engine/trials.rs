@@ -262,6 +262,41 @@ fn recipes_that_cannot_be_tried_are_refused_at_their_place() {
     }
 }
 
+#[test]
+fn oneshot_measures_again_what_the_recipe_rounds() {
+    let head = |name: &str| {
+        format!(
+            "edition 2026\nuse std.bert.{{encoder_linears}}\nrecipe {name} {{\n  model: \"dense\"\n  \
+             data: builtin_reading(train: 96, dev: 24)\n  batch: 16\n"
+        )
+    };
+    let quantize = "quantize encoder_linears { weights: int4(per: channel), calibrate: 3 }";
+    let tried = recipe(
+        "rounding.obert",
+        &format!(
+            "{}  stage pruned {{ prune encoder_linears {{ by: magnitude, sparsity: 60% }} }}\n  \
+             stage trained for 1 epochs {{\n    lr {{ 0..1 epochs: 1e-3 -> 0 linear }}\n    {quantize}\n  }}\n}}\n",
+            head("tried")
+        ),
+    );
+    let output = obertc(&["oneshot", &tried, "--at", "40%,60%", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("measured again rounded as in `trained`"));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // What is not pruned, rounded, is what a run measures that rounds alone.
+    let alone = recipe("rounded.obert", &format!("{}  stage only {{ {quantize} }}\n}}\n", head("alone")));
+    said(&["run", &alone, "--out", "rounded", "--quiet"]);
+    let log = std::fs::read_to_string(shop().join("rounded/run.jsonl")).unwrap();
+    let mut events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let measured = events.rfind(|event| event["event"] == "evaluated").unwrap();
+    assert_eq!(document["dense_rounded"], measured["metrics"]);
+    for level in document["ways"][0]["levels"].as_array().unwrap() {
+        assert!(level["rounded"]["f1"].is_f64() && level["metrics"]["f1"].is_f64(), "{level}");
+    }
+    let table = said(&["oneshot", &tried, "--at", "60%"]);
+    assert!(table.contains("(as it was), rounded") && table.contains("magnitude, rounded"), "{table}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_sweep_that_is_asked_to_stop_says_how_far_it_came_and_writes_nothing() {

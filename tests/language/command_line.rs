@@ -177,7 +177,11 @@ fn broken_model_folders_are_errors_before_anything_else() {
 
 #[test]
 fn help_reads_as_recorded() {
-    let engine = if cfg!(feature = "engine") { &["oneshot", "sweep"][..] } else { &[] };
+    let engine = if cfg!(feature = "engine") {
+        &["oneshot", "sweep", "run", "eval", "pack", "predict", "bench"][..]
+    } else {
+        &[]
+    };
     let all = ["", "check", "plan", "params", "explain", "new", "completions", "import", "export", "report"];
     for command in all.iter().chain(engine) {
         let arguments: Vec<&str> = command.split(' ').filter(|c| !c.is_empty()).chain(["--help"]).collect();

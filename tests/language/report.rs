@@ -272,6 +272,42 @@ fn damage_is_told_and_the_rest_is_read() {
 }
 
 #[test]
+fn what_a_model_takes_in_each_format_stands_on_the_page_and_broken_sizes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "small", &log());
+    let sizes = folder.path().join("small/sizes.json");
+    let size = |bytes: u64| serde_json::json!({"bytes": bytes, "encoder_bytes": bytes / 2});
+    let engine =
+        serde_json::json!({"as": "engine", "name": "small.packed", "bytes": 8_000_000, "encoder_bytes": 1});
+    let document = serde_json::json!({"format": "obert.sizes", "version": 1, "dense": size(90_000_000),
+        "counted": size(30_000_000), "files": [engine]});
+    std::fs::write(&sizes, document.to_string()).unwrap();
+    let report = || obertc(folder.path(), &["report", "small", "--out", "-"]);
+    let page = text(&report().stdout);
+    elements(&page);
+    for row in
+        ["Size, if a zero took one bit", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"]
+    {
+        assert!(page.contains(row), "{row} is missing");
+    }
+    // What is not smaller than dense is not told.
+    let mut larger = document.clone();
+    larger["counted"] = size(90_000_000);
+    std::fs::write(&sizes, larger.to_string()).unwrap();
+    assert!(!text(&report().stdout).contains("if a zero took one bit"));
+    for (broken, why) in
+        [("{", "EOF"), (&document.to_string().replace("\"version\":1", "\"version\":7"), "version 7")]
+    {
+        std::fs::write(&sizes, broken).unwrap();
+        let output = report();
+        assert_eq!(output.status.code(), Some(0));
+        let complaint = text(&output.stderr);
+        assert!(complaint.contains("OB0942") && complaint.contains(why), "{complaint}");
+        assert!(!text(&output.stdout).contains("Size as"), "{complaint}");
+    }
+}
+
+#[test]
 fn a_folder_without_a_run_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let fails = |name: &str, code: Code, part: &str| {

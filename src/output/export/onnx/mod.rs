@@ -30,15 +30,19 @@ const MOST: usize = i32::MAX as usize;
 /// # Errors
 /// A model that is too large for one file.
 pub fn bytes(source: &Source, head: &Head, out: &Path) -> Result<Vec<u8>, Diagnostic> {
+    bytes_within(MOST, source, head, out)
+}
+
+fn bytes_within(most: usize, source: &Source, head: &Head, out: &Path) -> Result<Vec<u8>, Diagnostic> {
     // Weights alone, before they are copied.
     let weights = |name: &String| source.values(name).len() * if source.rounded_at(name) { 1 } else { 4 };
     let least: usize = source.tensors.keys().map(weights).sum();
-    if least > MOST {
+    if least > most {
         return Err(too_large(out, least));
     }
     let model = bert::model(source, head);
     match model.encoded_len() {
-        size if size > MOST => Err(too_large(out, size)),
+        size if size > most => Err(too_large(out, size)),
         _ => Ok(model.encode_to_vec()),
     }
 }
@@ -48,4 +52,29 @@ fn too_large(out: &Path, size: usize) -> Diagnostic {
     let message = format!("`{}` would take {gib:.1} GiB; an ONNX file holds at most 2", out.display());
     Diagnostic::unlocated(Code::ExportTooLarge, message)
         .help("quantize the model, or write it `--as engine` or `--as compressed-tensors`, which know no such limit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Sources;
+
+    #[test]
+    fn a_model_that_does_not_fit_into_one_message_is_refused_by_its_weights_or_by_its_file() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bert/tiny");
+        let source = Source::read(&folder, &mut Sources::new()).unwrap_or_else(|d| panic!("{d:?}"));
+        let head = source.head.clone().unwrap();
+        let within = |most| bytes_within(most, &source, &head, Path::new("model.onnx"));
+        let whole = within(MOST).unwrap();
+        assert_eq!(within(whole.len()).unwrap(), whole);
+        let weights: usize = source.tensors.keys().map(|name| 4 * source.values(name).len()).sum();
+        assert!(weights < whole.len(), "what is not weights is the difference");
+        for most in [whole.len() - 1, weights - 1] {
+            let refused = within(most).unwrap_err();
+            assert_eq!(refused.code, Code::ExportTooLarge);
+            assert!(refused.message.starts_with("`model.onnx` would take"), "{}", refused.message);
+            assert!(refused.help.unwrap().contains("--as engine"));
+        }
+        assert!(too_large(Path::new("m"), 3 << 30).message.contains("3.0 GiB"));
+    }
 }
