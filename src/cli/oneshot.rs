@@ -7,14 +7,16 @@ use clap::Args;
 use super::fail;
 use super::trials::{Material, Subject, show};
 use crate::diag::{Diagnostic, Findings, Sources};
+use crate::engine::oneshot::rounding_alone;
 use crate::language::tuning::grid::{By, criteria, levels, needs_training};
 use crate::language::tuning::sense::check_levels;
 use crate::schedule::ir::{Criterion, Prune};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Stages are not run and nothing is trained: the model, the data, what is pruned, \
-    its pattern and the surgeon's settings are the recipe's, of its first `prune` statement by `obs`. Where the recipe has `quantize`, \
-    what is pruned is measured a second time, rounded after a few batches were observed.")]
+    its pattern and the surgeon's settings are the recipe's, of its first `prune` statement by `obs`. \
+    Where the recipe has `quantize`, what is pruned is measured a second time, rounded after a few batches were \
+    observed.")]
 pub struct OneshotArgs {
     #[command(flatten)]
     material: Material,
@@ -34,8 +36,9 @@ pub fn run(args: &OneshotArgs) -> i32 {
         Ok(subject) => subject,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
+    let rounding = rounding_alone(&subject.schedule);
     let measured = ways(args, &mut subject)
-        .and_then(|(ways, levels)| args.material.measure(&mut subject, ways, &levels, true));
+        .and_then(|(ways, levels)| args.material.measure(&mut subject, ways, &levels, rounding.as_ref()));
     match measured {
         Err(diagnostics) => fail(&diagnostics, &subject.sources),
         Ok(trials) => {

@@ -327,15 +327,13 @@ fn execute<T: Prepare + 'static>(
             (folder, lock, log, Some(found))
         }
     };
-    let settings = Settings {
-        identity,
-        keep: args.keeping.keep_checkpoints,
-        every: args.keeping.checkpoint_every,
-        stop: stop::on_request("before the next step"),
-    };
+    let settings =
+        Settings { identity, keep: args.keeping.keep_checkpoints, every: args.keeping.checkpoint_every };
     let board = args.tensorboard.then(|| Board::create(&folder)).transpose().map_err(one)?;
-    let watcher =
-        Watcher::new(args.quiet).recording(log, board).forecasting(Forecast::new(schedule, args.limit_steps));
+    let watcher = Watcher::new(args.quiet)
+        .stopping(stop::on_request("before the next step"))
+        .recording(log, board)
+        .forecasting(Forecast::new(schedule, args.limit_steps));
     let mut watcher = Keeper::new(watcher, &folder, settings);
     watcher.event(&Event::Environment(environment(args, recipe))).map_err(one)?;
     let interpreter = Interpreter {

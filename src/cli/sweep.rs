@@ -47,7 +47,7 @@ pub fn run(args: &SweepArgs) -> i32 {
         Err(diagnostics) => return fail(&diagnostics, &subject.sources),
     };
     let ways = points(&grid.axes).iter().map(|point| way(&subject.statement, &grid, point)).collect();
-    let trials = match args.material.measure(&mut subject, ways, &grid.levels, false) {
+    let trials = match args.material.measure(&mut subject, ways, &grid.levels, None) {
         Ok(trials) => trials,
         Err(diagnostics) => return fail(&diagnostics, &subject.sources),
     };

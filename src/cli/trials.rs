@@ -9,7 +9,7 @@ use super::progress::{Watcher, with_progress};
 use super::run::{data_flag, data_of_a_program, set_length};
 use super::{FINE, Format, complain, fail, say, stop};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
-use crate::engine::oneshot::{OneShot, Outcome, rounding_alone, seed_of};
+use crate::engine::oneshot::{OneShot, Outcome, seed_of};
 use crate::engine::sharing::Trial;
 use crate::engine::{EngineError, device};
 use crate::language::Compilation;
@@ -164,23 +164,23 @@ impl Material {
         Ok(((s, p), notes))
     }
 
-    /// Prunes and measures; `ways` are what the trials are called, each to every level. If it `rounds`, what
-    /// the recipe rounds is rounded too.
+    /// Prunes and measures; `ways` are what the trials are called, each to every level. With a `rounding`,
+    /// [`rounding_alone`](crate::engine::oneshot::rounding_alone), each is measured rounded too.
     pub fn measure(
         &self,
         subject: &mut Subject,
         ways: Vec<(Vec<(String, String)>, Prune)>,
         levels: &[f64],
-        rounds: bool,
+        rounding: Option<&Schedule>,
     ) -> Result<Trials, Vec<Diagnostic>> {
         match subject.schedule.data.clone() {
             Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-                self.measure_on::<QuestionAnswering>(subject, ways, levels, rounds)
+                self.measure_on::<QuestionAnswering>(subject, ways, levels, rounding)
             }
             Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-                self.measure_on::<Classification>(subject, ways, levels, rounds)
+                self.measure_on::<Classification>(subject, ways, levels, rounding)
             }
-            Data::MaskedText { .. } => self.measure_on::<MaskedLanguage>(subject, ways, levels, rounds),
+            Data::MaskedText { .. } => self.measure_on::<MaskedLanguage>(subject, ways, levels, rounding),
             Data::Own => Err(vec![data_of_a_program()]),
         }
     }
@@ -190,11 +190,10 @@ impl Material {
         subject: &mut Subject,
         ways: Vec<(Vec<(String, String)>, Prune)>,
         levels: &[f64],
-        rounds: bool,
+        rounding: Option<&Schedule>,
     ) -> Result<Trials, Vec<Diagnostic>> {
         let schedule = &subject.schedule;
         let device = device::open(&self.device).map_err(|d| vec![d])?;
-        let rounding = if rounds { rounding_alone(schedule) } else { None };
         let trains = rounding.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
         let places = Places {
             model: &schedule.model,
@@ -213,7 +212,6 @@ impl Material {
         })?;
         if !self.quiet {
             let rounded = rounding
-                .as_ref()
                 .and_then(|s| s.stages.first())
                 .map(|stage| format!("measured again rounded as in `{}`, without training", stage.name));
             for note in subject.notes.iter().chain(&prepared.notes).chain(&rounded) {
@@ -226,7 +224,7 @@ impl Material {
             device: &device,
             name: &schedule.name,
             seed: seed_of(schedule.seed, stage, statement),
-            rounding: rounding.as_ref(),
+            rounding,
         };
         let stop = stop::on_request("before the next trial");
         let mut watcher = Watcher::new(self.quiet).stopping(stop);

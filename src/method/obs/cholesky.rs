@@ -2,7 +2,15 @@
 
 use pulp::{Arch, Simd};
 
-use super::lanes::{CHAINS, LANES, Lane, ZERO, get, index, less, parts, set};
+use super::lanes::{CHAINS, Group, LANES, Lane, ZERO, get, index, less, parts, set};
+
+impl Group {
+    /// Cholesky's factorisation in place. Returns for each lane whether every pivot was positive;
+    /// the numbers of a lane without are finite and mean nothing.
+    pub fn factor(&mut self) -> [bool; LANES] {
+        factor(&mut self.matrix, &mut self.inverse, self.block).map(|failed| failed == 0.0)
+    }
+}
 
 /// L_ij = (F_ij - Σ_{k<j} L_ik L_jk) / L_jj, two rows at a time; L_ii² = F_ii - Σ L_ik².
 #[inline(always)]

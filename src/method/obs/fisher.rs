@@ -90,11 +90,13 @@ impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
 }
 
 /// The same where there are half vectors too.
+#[cfg(target_arch = "x86_64")]
 struct WithHalves<'a, R: ?Sized, H> {
     work: AddBlocks<'a, R>,
     half: H,
 }
 
+#[cfg(target_arch = "x86_64")]
 impl<R: Rows + ?Sized, H: Simd> WithSimd for WithHalves<'_, R, H> {
     type Output = ();
 

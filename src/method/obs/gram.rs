@@ -81,6 +81,7 @@ pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
                         $($(($tall, $wide, $halves) => add_tile::<S, H, R, $tall, $wide, $halves>(
                             simd, triangle, panel, place, rows, block,
                         ),)*)*
+                        // invariant: `tall` and `wide` give the shapes below alone.
                         _ => unreachable!("{tall} rows by {wide} vectors and {halves} halves"),
                     }
                 };
@@ -238,7 +239,7 @@ fn products<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, 
     let mut halves = [[simd.half.splat_f32s(0.0); N]; R];
     let (heads, columns) = (row..row + R, column..column + V * S::F32_LANES + N * H::F32_LANES);
     for (k, line) in panel.chunks_exact(padded).enumerate() {
-        // The last rows, two at most, are in a hurry, and all is asked for by then.
+        // Two last rows are too short a work to ask beside it, and all is asked for by then.
         if R > 2 {
             match ask {
                 Ask::Rows(next) => rows.ask(next.row.wrapping_add(k), next.start),

@@ -6,7 +6,6 @@
 
 use pulp::{Arch, Simd};
 
-use super::cholesky::factor;
 use super::fisher::{Fisher, triangle};
 use super::prefetch::prefetch;
 
@@ -31,9 +30,9 @@ pub struct Group {
     /// Weights in a block.
     pub block: usize,
     /// Lower triangles, row by row; after [`Group::factor`], their Cholesky factors.
-    matrix: Vec<Lane>,
+    pub(super) matrix: Vec<Lane>,
     /// 1 / Lᵢᵢ, after [`Group::factor`].
-    inverse: Vec<Lane>,
+    pub(super) inverse: Vec<Lane>,
 }
 
 impl Group {
@@ -77,12 +76,6 @@ impl Group {
     /// `y = F x`, before [`Group::factor`].
     pub fn times(&self, x: &[Lane], y: &mut [Lane]) {
         times(y, &self.matrix, x);
-    }
-
-    /// Cholesky's factorisation in place. Returns for each lane whether every pivot was positive;
-    /// the numbers of a lane without are finite and mean nothing.
-    pub fn factor(&mut self) -> [bool; LANES] {
-        factor(&mut self.matrix, &mut self.inverse, self.block).map(|failed| failed == 0.0)
     }
 
     /// The columns `first..first + columns.len() / block` of `X = L⁻¹`, one after the other and
@@ -304,6 +297,7 @@ fn solve_simd<'a, S: Simd>(simd: S, b: &'a mut [Lane], matrix: &'a [Lane], inver
 
 #[cfg(test)]
 mod tests {
+    use super::super::cholesky::factor_simd;
     use super::*;
 
     fn group(block: usize) -> Group {
@@ -352,7 +346,7 @@ mod tests {
         let group = group(11);
         let (mut a, mut b) = (group.clone(), group);
         a.factor();
-        crate::method::obs::cholesky::factor_simd(pulp::Scalar::new(), &mut b.matrix, &mut b.inverse, 11);
+        factor_simd(pulp::Scalar::new(), &mut b.matrix, &mut b.inverse, 11);
         assert_eq!(a.matrix, b.matrix);
         let (mut x, mut y) = (vec![ZERO; 11 * 6], vec![ZERO; 11 * 6]);
         a.inverse_columns(5, &mut x);

@@ -8,8 +8,8 @@
 //! the update of the others ([`update`]).
 //!
 //! The inverse is never built gradient by gradient: gradients are summed into F in chunks
-//! ([`fisher`], by the product of [`gram`] of a [`panel`]) and each block is factored once ([`cholesky`]; [`lanes`]: sixteen
-//! blocks side by side in vector lanes).
+//! ([`fisher`], by the product of [`gram`] of a [`panel`] with itself) and each block is factored once
+//! ([`cholesky`]), sixteen blocks side by side in vector [`lanes`].
 //!
 //! Where there are fewer gradients than weights in a block, F is λI in most directions and single
 //! precision would lose them; the small dual matrix of the gradients is factored instead ([`dual`]).

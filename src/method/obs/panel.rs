@@ -7,7 +7,8 @@ use super::prefetch::{LINE, prefetch};
 pub const WIDTH: usize = 16;
 /// Half of that: what is copied at a time.
 const HALF: usize = WIDTH / 2;
-/// Gradients in a panel: it fills a third of the first cache with blocks of 64.
+/// Gradients in a panel, which with blocks of 64 is as large as a first cache of 32 KiB: the more, the fewer
+/// times a triangle is added to.
 pub const ROWS: usize = 128;
 
 /// Gradients of which a strip at a time is read: rows of equal length.
@@ -87,7 +88,7 @@ impl Panel {
     #[inline(always)]
     pub fn pack<R: Rows + ?Sized>(&mut self, rows: &R, first: usize, start: usize) {
         self.rows = ROWS.min(rows.count() - first);
-        // Written out for the usual blocks: of 16 and fewer, 32, 50 and 64.
+        // Written out for the usual blocks: of 16, 32, 50 and 64.
         match self.block.div_ceil(HALF) {
             2 => self.pack_halves::<R, 2>(rows, first, start),
             4 => self.pack_halves::<R, 4>(rows, first, start),
@@ -120,7 +121,7 @@ impl Panel {
     }
 }
 
-/// What is packed next.
+/// Where a panel is packed from.
 #[derive(Clone, Copy)]
 pub struct Next {
     /// From which row on.

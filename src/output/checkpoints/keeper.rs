@@ -2,8 +2,6 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::diag::{Code, Diagnostic};
@@ -34,8 +32,6 @@ pub struct Settings {
     /// The time between two of them besides those at epochs and before pruning; zero for one before
     /// every step.
     pub every: Duration,
-    /// Set by whoever wants the run to stop.
-    pub stop: Arc<AtomicBool>,
 }
 
 impl<O: Observer> Keeper<O> {
@@ -63,7 +59,7 @@ impl<O: Observer> Observer for Keeper<O> {
     }
 
     fn wants_to_stop(&self) -> bool {
-        self.settings.stop.load(Ordering::SeqCst) || self.inner.wants_to_stop()
+        self.inner.wants_to_stop()
     }
 
     fn wants_checkpoint(&self, occasion: Occasion) -> bool {
