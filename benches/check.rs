@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::process::{Command, Stdio};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use obert::language::{NoFiles, Options, compile};
+use obert::internals::language::{NoFiles, Options, compile};
 
 const PAPER: &str = include_str!("../stdlib_recipes/paper/30epochs_unstructured90_squad.obert");
 

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use obert::diag::Sources;
-use obert::task::data::builtin;
-use obert::task::data::cache::{Making, unwatched};
-use obert::task::data::features::{Feature, Windows, features, features_told, key};
-use obert::task::data::squad::{self, Question, Version};
-use obert::task::data::tokenize::Tokenizer;
+use obert::internals::diag::Sources;
+use obert::internals::task::data::builtin;
+use obert::internals::task::data::cache::{Making, unwatched};
+use obert::internals::task::data::features::{Feature, Windows, features, features_told, key};
+use obert::internals::task::data::squad::{self, Question, Version};
+use obert::internals::task::data::tokenize::Tokenizer;
 
 /// What the binary uses.
 #[global_allocator]

@@ -16,8 +16,10 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use obert::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse};
-use obert::infer::simd::{Floats, Ints, Isa, Quads, Simd, Work};
+use obert::internals::infer::kernel::product::{
+    Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse,
+};
+use obert::internals::infer::simd::{Floats, Ints, Isa, Quads, Simd, Work};
 
 /// Groups of sixteen tokens in a tile, and rows that are finished together, as in a model.
 const TILE: usize = 4;

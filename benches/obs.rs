@@ -16,9 +16,9 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use obert::method::mask::Mask;
-use obert::method::mask::select::Selection;
-use obert::method::obs::{Estimate, Parameter, Settings, prune};
+use obert::internals::method::mask::Mask;
+use obert::internals::method::mask::select::Selection;
+use obert::internals::method::obs::{Estimate, Parameter, Settings, prune};
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 

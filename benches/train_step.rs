@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use obert::engine::optimizer::AdamW;
-use obert::params::{BertConfig, BertShape};
-use obert::schedule::ir::Train;
-use obert::task::Task;
-use obert::task::data::features::Feature;
-use obert::task::model::BertForQuestionAnswering;
-use obert::task::question_answering::QuestionAnswering;
+use obert::internals::engine::optimizer::AdamW;
+use obert::internals::params::{BertConfig, BertShape};
+use obert::internals::schedule::ir::Train;
+use obert::internals::task::Task;
+use obert::internals::task::data::features::Feature;
+use obert::internals::task::model::BertForQuestionAnswering;
+use obert::internals::task::question_answering::QuestionAnswering;
 
 /// What the binary uses.
 #[global_allocator]
@@ -42,7 +42,7 @@ const SIZES: [Size; 2] = [
 ];
 
 fn main() {
-    obert::engine::machine::keep_freed_memory();
+    obert::internals::engine::machine::keep_freed_memory();
     let ratios: Vec<f64> = SIZES.iter().filter_map(measure).collect();
     match ratios.iter().copied().reduce(f64::max) {
         Some(ratio) => println!("step time ratio ours/torch: {ratio:.2}"),

@@ -6,9 +6,9 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, loss::CrossEntropyLoss};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use obert::engine::{Interpreter, StageResult, events::Unwatched};
-use obert::language::{NoFiles, Options, compile};
-use obert::task::{Output, Task, metric::Metrics, parameters};
+use obert::internals::engine::{Interpreter, StageResult, events::Unwatched};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::task::{Output, Task, metric::Metrics, parameters};
 
 const RECIPE: &str = r#"edition 2026
 recipe stripes {

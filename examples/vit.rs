@@ -5,9 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{Linear, LinearConfig, loss::CrossEntropyLoss};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
-use obert::engine::{Interpreter, StageResult, events::Unwatched};
-use obert::language::{NoFiles, Options, compile};
-use obert::task::{Output, Task, metric::Metrics, parameters};
+use obert::internals::engine::{Interpreter, StageResult, events::Unwatched};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::task::{Output, Task, metric::Metrics, parameters};
 
 const RECIPE: &str = r#"edition 2026
 recipe squares {

@@ -11,23 +11,26 @@
 // The derived parser names it.
 extern crate alloc;
 
-pub mod cli;
-pub mod diag;
-pub mod explain;
-pub mod files;
-pub mod language;
-pub mod output;
-pub mod params;
-pub mod plan;
-pub mod schedule;
-pub mod yaml;
+mod cli;
+mod diag;
+mod explain;
+mod files;
+mod language;
+mod output;
+mod params;
+mod plan;
+mod schedule;
+mod yaml;
 
 #[cfg(feature = "infer")]
-pub mod infer;
+mod infer;
 
 #[cfg(feature = "engine")]
-pub mod engine;
+mod engine;
 #[cfg(feature = "engine")]
-pub mod method;
+mod method;
 #[cfg(feature = "engine")]
-pub mod task;
+mod task;
+
+#[doc(hidden)]
+pub mod internals;

@@ -8,6 +8,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     #[cfg(feature = "engine")]
-    obert::engine::machine::keep_freed_memory();
-    std::process::exit(obert::cli::main(std::env::args_os()));
+    obert::internals::engine::machine::keep_freed_memory();
+    std::process::exit(obert::internals::cli::main(std::env::args_os()));
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use obert::diag::{Code, Diagnostic};
-use obert::engine::oneshot::Outcome;
-use obert::engine::sharing::Trial;
-use obert::files::write_whole;
-use obert::task::metric::Metrics;
+use obert::internals::diag::{Code, Diagnostic};
+use obert::internals::engine::oneshot::Outcome;
+use obert::internals::engine::sharing::Trial;
+use obert::internals::files::write_whole;
+use obert::internals::task::metric::Metrics;
 use serde_json::{Value, json};
 
 /// The metrics of every way to prune a model that was tried.
@@ -74,7 +74,7 @@ impl Figures {
 
     fn write(&self) -> Result<(), Diagnostic> {
         let folder = self.path.parent().unwrap_or(std::path::Path::new("."));
-        obert::files::output_folder(folder)?;
+        obert::internals::files::output_folder(folder)?;
         write_whole(&self.path, format!("{:#}\n", json!(self.known)).as_bytes())
     }
 }

@@ -18,10 +18,10 @@ mod subject;
 use std::path::PathBuf;
 
 use clap::Parser;
-use obert::diag::Diagnostic;
-use obert::engine::events::{Observer, Unwatched};
-use obert::engine::oneshot::OneShot;
-use obert::engine::sharing::Trial;
+use obert::internals::diag::Diagnostic;
+use obert::internals::engine::events::{Observer, Unwatched};
+use obert::internals::engine::oneshot::OneShot;
+use obert::internals::engine::sharing::Trial;
 
 use figures::Figures;
 use parts::Part;

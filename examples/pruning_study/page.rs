@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use obert::diag::Diagnostic;
-use obert::engine::oneshot::Outcome;
-use obert::files::{output_folder, write_whole};
-use obert::output::trials::{Trials, Way};
-use obert::schedule::ir::Criterion;
+use obert::internals::diag::Diagnostic;
+use obert::internals::engine::oneshot::Outcome;
+use obert::internals::files::{output_folder, write_whole};
+use obert::internals::output::trials::{Trials, Way};
+use obert::internals::schedule::ir::Criterion;
 
 use super::Arguments;
 use super::figures::Figures;

@@ -1,7 +1,7 @@
 //! The questions of the study: which ways to prune are compared.
 
 use clap::ValueEnum;
-use obert::schedule::ir::{Criterion, Obs, Update};
+use obert::internals::schedule::ir::{Criterion, Obs, Update};
 
 use super::Arguments;
 use super::subject::Subject;

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use obert::diag::{Diagnostic, Sources};
-use obert::engine::events::Unwatched;
-use obert::engine::oneshot::seed_of;
-use obert::engine::sharing::Trial;
-use obert::engine::{Interpreter, device};
-use obert::language::{NoFiles, Options, compile};
-use obert::output::folder;
-use obert::schedule::Schedule;
-use obert::schedule::ir::{Criterion, Data, Obs, Prune};
-use obert::task::data::cache::Making;
-use obert::task::data::squad::Need;
-use obert::task::prepare::{Places, Prepared, prepare};
-use obert::task::question_answering::QuestionAnswering;
+use obert::internals::diag::{Diagnostic, Sources};
+use obert::internals::engine::events::Unwatched;
+use obert::internals::engine::oneshot::seed_of;
+use obert::internals::engine::sharing::Trial;
+use obert::internals::engine::{Interpreter, device};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::output::folder;
+use obert::internals::schedule::Schedule;
+use obert::internals::schedule::ir::{Criterion, Data, Obs, Prune};
+use obert::internals::task::data::cache::Making;
+use obert::internals::task::data::squad::Need;
+use obert::internals::task::prepare::{Places, Prepared, prepare};
+use obert::internals::task::question_answering::QuestionAnswering;
 
 use super::Arguments;
 

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
 use super::pack::PrecisionName;
-use super::{ERRORS, FINE, Format, fail, grumble, say};
+use super::{ERRORS, FINE, Format, eprint, fail, print};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::pack::{self, random::Random};
@@ -76,7 +76,7 @@ pub fn run(args: &BenchArgs) -> i32 {
         Ok(()) => FINE,
         Err(Failure::Diagnosed(diagnostics)) => fail(&diagnostics, &sources),
         Err(Failure::Said(why)) => {
-            grumble(&format!("cannot measure: {why}\n"));
+            eprint(&format!("cannot measure: {why}\n"));
             ERRORS
         }
     }
@@ -182,9 +182,9 @@ fn headed() -> Table {
 /// What is said beside the table.
 fn note(args: &BenchArgs, text: &str) {
     if args.format == Format::Full {
-        say(&format!("{text}\n"));
+        print(&format!("{text}\n"));
     } else {
-        grumble(&format!("{text}\n"));
+        eprint(&format!("{text}\n"));
     }
 }
 
@@ -318,7 +318,7 @@ fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<
                 "mebibytes": mebibytes, "times_as_fast": base / p50,
                 "times_as_fast_as_onnxruntime_int8": small.map(|small| small / p50), "runs": times.len(),
             });
-            say(&format!("{line}\n"));
+            print(&format!("{line}\n"));
             continue;
         }
         table.add_row([
@@ -335,7 +335,7 @@ fn show(args: &BenchArgs, point: Point, measured: Vec<(String, Vec<f64>, Option<
         ]);
     }
     if args.format == Format::Full {
-        say(&format!("{table}\n"));
+        print(&format!("{table}\n"));
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::compile::{Compiler, Meaning, is_stdin, read, shown};
-use super::{ERRORS, FINE, complain, fail, files, say, warn};
+use super::compile::{Compiler, RecipeArgs, is_stdin, read, shown};
+use super::{ERRORS, FINE, eprint, fail, files, print, print_diagnostics};
 use crate::diag::render::{concise, full, github, json, sarif};
 use crate::diag::{Code, Diagnostic, Sources, fix};
 use crate::explain::page;
@@ -19,7 +19,7 @@ pub struct CheckArgs {
     #[arg(value_name = "RECIPE", required = true)]
     recipes: Vec<PathBuf>,
     #[command(flatten)]
-    meaning: Meaning,
+    recipe_args: RecipeArgs,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -65,7 +65,7 @@ struct Checked {
 }
 
 pub fn run(args: &CheckArgs) -> i32 {
-    let compiler = match Compiler::new(&args.meaning) {
+    let compiler = match Compiler::new(&args.recipe_args) {
         Ok(compiler) => compiler,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
@@ -84,13 +84,13 @@ pub fn run(args: &CheckArgs) -> i32 {
     };
     match args.format {
         Format::Full => show(&checked, args),
-        Format::Concise => say(&lines(concise::render_all)),
-        Format::Github => say(&lines(github::render_all)),
-        Format::Json => say(&json::render_all(&groups)),
-        Format::Sarif => say(&sarif::render_all(&groups)),
+        Format::Concise => print(&lines(concise::render_all)),
+        Format::Github => print(&lines(github::render_all)),
+        Format::Json => print(&json::render_all(&groups)),
+        Format::Sarif => print(&sarif::render_all(&groups)),
     }
     if args.format != Format::Full && !args.quiet {
-        warn(&mended(&checked));
+        eprint(&mended(&checked));
     }
     let errors = checked.iter().flat_map(|c| &c.diagnostics).any(Diagnostic::is_error);
     if errors { ERRORS } else { FINE }
@@ -121,7 +121,7 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
         });
         fixed = count;
         if is_stdin(path) {
-            say(&text);
+            print(&text);
         } else if fixed > 0
             && let Err(diagnostic) = crate::files::write_whole(path, text.as_bytes())
         {
@@ -158,7 +158,7 @@ fn mended(checked: &[Checked]) -> String {
 /// For people: findings to stderr, the outcome to stdout.
 fn show(checked: &[Checked], args: &CheckArgs) {
     for one in checked.iter().filter(|c| !c.diagnostics.is_empty()) {
-        complain(&one.diagnostics, &one.sources);
+        print_diagnostics(&one.diagnostics, &one.sources);
     }
     if args.quiet {
         return;
@@ -169,27 +169,27 @@ fn show(checked: &[Checked], args: &CheckArgs) {
     if args.verbose {
         for code in &codes {
             let why = page(*code).map_or("", |page| page.why);
-            warn(&format!("{code}: {}\n\n{why}\n\n", code.title()));
+            eprint(&format!("{code}: {}\n\n{why}\n\n", code.title()));
         }
     } else if let Some(first) = codes.first() {
         let others = if codes.len() > 1 { ", and so on, say" } else { " says" };
-        warn(&format!("`obertc explain {first}`{others} why\n"));
+        eprint(&format!("`obertc explain {first}`{others} why\n"));
     }
-    say(&mended(checked));
+    print(&mended(checked));
     let [one] = checked else {
         let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.diagnostics.clone()).collect();
         let found = full::count_line(&all);
         let found = if found.is_empty() { "fine\n".to_owned() } else { found };
-        say(&format!("{} recipes: {found}", checked.len()));
+        print(&format!("{} recipes: {found}", checked.len()));
         return;
     };
     let Some(compiled) = &one.compiled else { return };
     if let Some(schedule) = &compiled.schedule {
         let stages = schedule.stages.len();
         let plural = if stages == 1 { "" } else { "s" };
-        say(&format!("{}: fine ({stages} stage{plural})\n", one.name));
+        print(&format!("{}: fine ({stages} stage{plural})\n", one.name));
     } else if let Some(parts) = one.parts.as_ref().filter(|_| one.diagnostics.is_empty()) {
-        say(&format!("{}: fine ({})\n", one.name, counted(parts)));
+        print(&format!("{}: fine ({})\n", one.name, counted(parts)));
     }
 }
 

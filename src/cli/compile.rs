@@ -17,7 +17,7 @@ pub type Failure = (Vec<Diagnostic>, Sources);
 
 /// The flags that decide what a recipe means.
 #[derive(Args, Debug, Clone)]
-pub struct Meaning {
+pub struct RecipeArgs {
     /// Check against this Hugging Face model folder, and use it in place of the recipe's model; or the
     /// name of a model on the hub
     #[arg(long, value_name = "DIR")]
@@ -35,7 +35,7 @@ pub struct Compiler {
 
 impl Compiler {
     /// Reads the flags, and the shapes of the model folder if there is one.
-    pub fn new(meaning: &Meaning) -> Result<Self, Failure> {
+    pub fn new(meaning: &RecipeArgs) -> Result<Self, Failure> {
         let mut sources = Sources::new();
         let overrides = match overrides(&meaning.set, &mut sources) {
             Ok(overrides) => overrides,

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::{Cli, FINE, say};
+use super::{Cli, FINE, print};
 
 #[derive(Args, Debug)]
 pub struct CompletionsArgs {
@@ -15,6 +15,6 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> i32 {
     let mut script = Vec::new();
     generate(args.shell, &mut Cli::command(), "obertc", &mut script);
-    say(&String::from_utf8_lossy(&script));
+    print(&String::from_utf8_lossy(&script));
     FINE
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::progress::{Watcher, with_progress};
-use super::{FINE, Format, fail, model, say};
+use super::{FINE, Format, fail, model, print};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
@@ -109,15 +109,15 @@ pub fn run(args: &EvalArgs) -> i32 {
                     for (name, value) in &metrics {
                         figures[name] = (*value).into();
                     }
-                    say(&format!("{figures:#}\n"));
+                    print(&format!("{figures:#}\n"));
                 }
                 Format::Full => {
                     let titles: Vec<String> = metrics.keys().map(|name| title(name)).collect();
                     let width = titles.iter().map(String::len).max().unwrap_or(0) + 2;
                     for (title, value) in titles.iter().zip(metrics.values()) {
-                        say(&format!("{title:<width$}{value:.2}\n"));
+                        print(&format!("{title:<width$}{value:.2}\n"));
                     }
-                    say(&format!("over {examples} {name}\n"));
+                    print(&format!("over {examples} {name}\n"));
                 }
             }
             FINE

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::Args;
 
-use super::{FINE, USAGE, grumble, say};
+use super::{FINE, USAGE, eprint, print};
 use crate::explain;
 
 /// Lines of a list are at most so wide.
@@ -20,13 +20,13 @@ pub struct ExplainArgs {
 
 pub fn run(args: &ExplainArgs) -> i32 {
     let Some(topic) = &args.topic else {
-        say(&listed());
+        print(&listed());
         return FINE;
     };
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match explain::explain(topic, color) {
         Ok(text) => {
-            say(&text);
+            print(&text);
             FINE
         }
         Err(unknown) => {
@@ -34,7 +34,7 @@ pub fn run(args: &ExplainArgs) -> i32 {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`obertc explain` lists everything".to_owned(),
             };
-            grumble(&format!("error: nothing is known about `{topic}`\n  help: {help}\n"));
+            eprint(&format!("error: nothing is known about `{topic}`\n  help: {help}\n"));
             USAGE
         }
     }

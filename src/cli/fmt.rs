@@ -6,7 +6,7 @@ use clap::Args;
 use similar::TextDiff;
 
 use super::compile::{is_stdin, read, shown};
-use super::{ERRORS, FINE, fail, files, say};
+use super::{ERRORS, FINE, fail, files, print};
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::language::format;
 use crate::language::syntax::parse_file;
@@ -53,15 +53,15 @@ fn one(path: &Path, args: &FmtArgs) -> i32 {
     let changed = formatted != text;
     if args.diff && changed {
         let diff = TextDiff::from_lines(&text, &formatted);
-        say(&diff.unified_diff().context_radius(3).header(&name, &name).to_string());
+        print(&diff.unified_diff().context_radius(3).header(&name, &name).to_string());
     } else if args.check && changed {
-        say(&format!("{name} would change\n"));
+        print(&format!("{name} would change\n"));
     }
     if args.check || args.diff {
         return if changed { ERRORS } else { FINE };
     }
     if from_stdin {
-        say(&formatted);
+        print(&formatted);
     } else if changed && let Err(diagnostic) = crate::files::write_whole(path, formatted.as_bytes()) {
         return fail(&[diagnostic], &Sources::new());
     }

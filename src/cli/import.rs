@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::{local_model, overrides, read, shown};
-use super::{ERRORS, FINE, complain, fail, say};
+use super::{ERRORS, FINE, fail, print, print_diagnostics};
 use crate::diag::Sources;
 use crate::params::folder;
 use crate::yaml;
@@ -55,10 +55,10 @@ pub fn run(args: &ImportArgs) -> i32 {
         find_model: Some(&local_model),
     };
     let imported = yaml::import(&shown(&args.file), &text, options);
-    complain(&imported.compilation.diagnostics, &imported.compilation.sources);
+    print_diagnostics(&imported.compilation.diagnostics, &imported.compilation.sources);
     let Some(recipe) = imported.text else { return ERRORS };
     match &args.out {
-        None => say(&recipe),
+        None => print(&recipe),
         Some(out) => {
             if let Err(diagnostic) = crate::files::write_whole(out, recipe.as_bytes()) {
                 return fail(&[diagnostic], &Sources::new());

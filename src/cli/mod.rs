@@ -13,19 +13,23 @@ use crate::diag::{Diagnostic, Sources};
 #[cfg(feature = "infer")]
 mod bench;
 mod check;
+#[cfg(feature = "engine")]
+mod checkpointing;
 mod compile;
 mod completions;
+#[cfg(feature = "engine")]
+mod eta;
 #[cfg(feature = "engine")]
 mod eval;
 mod explain;
 mod export;
 mod files;
 mod fmt;
-#[cfg(feature = "engine")]
-mod forecast;
 mod import;
 #[cfg(feature = "engine")]
-mod keeping;
+mod inference_speed;
+#[cfg(feature = "engine")]
+mod memory_check;
 #[cfg(feature = "engine")]
 mod model;
 mod new;
@@ -41,11 +45,7 @@ mod predict;
 mod progress;
 mod report;
 #[cfg(feature = "engine")]
-mod room;
-#[cfg(feature = "engine")]
 mod run;
-#[cfg(feature = "engine")]
-mod speed;
 #[cfg(feature = "engine")]
 mod stop;
 #[cfg(feature = "engine")]
@@ -165,29 +165,24 @@ const ERRORS: i32 = 1;
 const USAGE: i32 = 2;
 
 /// Prints to stdout. A reader that has gone away, such as `head`, is no mistake.
-fn say(text: &str) {
+fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Prints to stderr what is no diagnostic of a recipe.
-fn grumble(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
 /// Prints to stderr.
-fn warn(text: &str) {
+fn eprint(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Prints diagnostics for people to stderr.
-fn complain(diagnostics: &[Diagnostic], sources: &Sources) {
+fn print_diagnostics(diagnostics: &[Diagnostic], sources: &Sources) {
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = full::render_all(diagnostics, sources, color);
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Complains and returns the exit code for errors.
+/// Prints diagnostics and returns the exit code for errors.
 fn fail(diagnostics: &[Diagnostic], sources: &Sources) -> i32 {
-    complain(diagnostics, sources);
+    print_diagnostics(diagnostics, sources);
     ERRORS
 }

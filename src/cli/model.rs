@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::warn;
+use super::eprint;
 use crate::diag::Diagnostic;
 use crate::task::model::hub;
 
@@ -22,7 +22,7 @@ pub fn find(name: &Path, offline: bool, quiet: bool) -> Result<PathBuf, Diagnost
         }
         if !std::io::stderr().is_terminal() {
             if is_new {
-                warn(&format!("fetching {file} of {}, {}\n", name.display(), size(all)));
+                eprint(&format!("fetching {file} of {}, {}\n", name.display(), size(all)));
                 bar = Some((file.to_owned(), ProgressBar::hidden()));
             }
             return;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{ERRORS, FINE, grumble, say};
+use super::{ERRORS, FINE, eprint, print};
 use crate::language::vocab::{KEYWORDS, VERBS};
 
 #[derive(Args, Debug)]
@@ -56,26 +56,26 @@ impl Starter {
 
 pub fn run(args: &NewArgs) -> i32 {
     if args.file == Path::new("-") {
-        say(args.template.text());
+        print(args.template.text());
         return FINE;
     }
     let shown = args.file.display();
     // A link that leads nowhere is there all the same.
     if args.file.symlink_metadata().is_ok() {
-        grumble(&format!(
+        eprint(&format!(
             "error: `{shown}` is already there\n  help: give another name, or `-` to print the recipe\n"
         ));
         return ERRORS;
     }
     if let Some(folder) = args.file.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
-        grumble(&format!("error: there is no folder `{}`\n  help: make it first\n", folder.display()));
+        eprint(&format!("error: there is no folder `{}`\n  help: make it first\n", folder.display()));
         return ERRORS;
     }
     let text = args.template.named(&recipe_name(&args.file));
     if let Err(diagnostic) = crate::files::write_whole(&args.file, text.as_bytes()) {
         return super::fail(&[diagnostic], &crate::diag::Sources::new());
     }
-    say(&format!("wrote {shown}; next: obertc check {shown}\n"));
+    print(&format!("wrote {shown}; next: obertc check {shown}\n"));
     FINE
 }
 

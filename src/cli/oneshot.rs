@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::fail;
-use super::trials::{Material, Subject, show};
+use super::trials::{Subject, TrialArgs, show};
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::engine::oneshot::rounding_alone;
 use crate::language::tuning::grid::{By, criteria, levels, needs_training};
@@ -19,7 +19,7 @@ use crate::schedule::ir::{Criterion, Prune};
     observed.")]
 pub struct OneshotArgs {
     #[command(flatten)]
-    material: Material,
+    trials: TrialArgs,
     /// The sparsities, as 50%,70%,90%
     #[arg(long, value_name = "LEVELS")]
     at: String,
@@ -32,18 +32,18 @@ pub struct OneshotArgs {
 }
 
 pub fn run(args: &OneshotArgs) -> i32 {
-    let mut subject = match args.material.read() {
+    let mut subject = match args.trials.read() {
         Ok(subject) => subject,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
     let rounding = rounding_alone(&subject.schedule);
     let measured = ways(args, &mut subject)
-        .and_then(|(ways, levels)| args.material.measure(&mut subject, ways, &levels, rounding.as_ref()));
+        .and_then(|(ways, levels)| args.trials.measure(&mut subject, ways, &levels, rounding.as_ref()));
     match measured {
         Err(diagnostics) => fail(&diagnostics, &subject.sources),
         Ok(trials) => {
             let (text, picture) = (trials.every_metric(), trials.curves());
-            show(&trials, &text, args.material.format, args.svg.as_deref(), picture)
+            show(&trials, &text, args.trials.format, args.svg.as_deref(), picture)
         }
     }
 }

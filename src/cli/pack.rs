@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
-use super::{FINE, USAGE, complain, fail, say};
+use super::{FINE, USAGE, fail, print, print_diagnostics};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
@@ -98,7 +98,7 @@ pub fn run(args: &PackArgs) -> i32 {
     let mut sources = Sources::new();
     let format = Format::from(args.format);
     if let Some(wrong) = without_effect(args, format) {
-        complain(&[wrong], &sources);
+        print_diagnostics(&[wrong], &sources);
         return USAGE;
     }
     let (model, _scratch) = match model(args) {
@@ -118,8 +118,8 @@ pub fn run(args: &PackArgs) -> i32 {
     };
     match export::export(&request, &mut sources) {
         Ok(exported) => {
-            complain(&exported.warnings, &sources);
-            say(&summary(&out, &exported));
+            print_diagnostics(&exported.warnings, &sources);
+            print(&summary(&out, &exported));
             FINE
         }
         Err(diagnostics) => fail(&diagnostics, &sources),

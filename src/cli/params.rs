@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{ERRORS, FINE, fail, say};
+use super::{ERRORS, FINE, fail, print};
 use crate::diag::{Code, Diagnostic, Sources, nearest};
 use crate::params::builtin::{Head, WELL_KNOWN, well_known_table};
 use crate::params::{ParameterTable, Selector, cache, folder};
@@ -57,7 +57,7 @@ pub fn run(args: &ParamsArgs) -> i32 {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
-    say(&format!("{rows}\n{} parameters, {weights} of {} weights\n", selected.len(), table.count()));
+    print(&format!("{rows}\n{} parameters, {weights} of {} weights\n", selected.len(), table.count()));
     FINE
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::compile::{Compiler, Meaning, is_stdin};
-use super::{ERRORS, FINE, complain, fail, say};
+use super::compile::{Compiler, RecipeArgs, is_stdin};
+use super::{ERRORS, FINE, fail, print, print_diagnostics};
 use crate::language::Compilation;
 use crate::plan::{chart, diff, document, svg, table};
 use crate::schedule::Schedule;
@@ -20,7 +20,7 @@ pub struct PlanArgs {
     #[arg(value_name = "OTHER", conflicts_with_all = ["svg", "format"])]
     other: Option<PathBuf>,
     #[command(flatten)]
-    meaning: Meaning,
+    recipe_args: RecipeArgs,
     /// Steps in an epoch, to show steps beside epochs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     steps_per_epoch: Option<u64>,
@@ -48,7 +48,7 @@ enum Format {
 }
 
 pub fn run(args: &PlanArgs) -> i32 {
-    let compiler = match Compiler::new(&args.meaning) {
+    let compiler = match Compiler::new(&args.recipe_args) {
         Ok(compiler) => compiler,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
@@ -58,7 +58,7 @@ pub fn run(args: &PlanArgs) -> i32 {
             Ok(compiled) => compiled,
             Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
         };
-        complain(&compiled.diagnostics, &compiled.sources);
+        print_diagnostics(&compiled.diagnostics, &compiled.sources);
         let Some(schedule) = compiled.schedule.take() else { return ERRORS };
         let steps = args.steps_per_epoch.or_else(|| known_steps(&schedule));
         plans.push(Planned { schedule, steps, compiled });
@@ -86,13 +86,13 @@ impl Planned {
 fn show(plan: &Planned, args: &PlanArgs) -> i32 {
     let parameters = plan.compiled.parameters.as_ref();
     if args.svg.as_deref().is_some_and(is_stdin) {
-        say(&svg::render(&plan.schedule, plan.steps.unwrap_or(NOMINAL)));
+        print(&svg::render(&plan.schedule, plan.steps.unwrap_or(NOMINAL)));
         return FINE;
     }
     match args.format {
-        Format::Ir => say(&json(&plan.schedule)),
-        Format::Json => say(&json(&document::document(&plan.schedule, plan.steps, parameters))),
-        Format::Full => say(&table::render(&plan.schedule, plan.steps, parameters, |stage| {
+        Format::Ir => print(&json(&plan.schedule)),
+        Format::Json => print(&json(&document::document(&plan.schedule, plan.steps, parameters))),
+        Format::Full => print(&table::render(&plan.schedule, plan.steps, parameters, |stage| {
             if args.no_chart { String::new() } else { chart::render(stage, plan.steps) }
         })),
     }
@@ -109,7 +109,7 @@ const NOMINAL: u64 = 1_000;
 
 fn show_difference(before: &Planned, after: &Planned) -> i32 {
     let text = diff::render(&before.table(), &after.table());
-    say(if text.is_empty() { "no difference\n" } else { &text });
+    print(if text.is_empty() { "no difference\n" } else { &text });
     FINE
 }
 

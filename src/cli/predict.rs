@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::pack::PrecisionName;
-use super::{ERRORS, FINE, fail, grumble};
+use super::{ERRORS, FINE, eprint, fail};
 use crate::diag::Sources;
 use crate::infer::Limits;
 use crate::infer::pack;
@@ -74,7 +74,7 @@ pub fn run(args: &PredictArgs) -> i32 {
     let mut predictor = match predictor {
         Ok(predictor) => predictor,
         Err(why) => {
-            grumble(&format!("cannot predict with `{}`: {why}\n", args.model.display()));
+            eprint(&format!("cannot predict with `{}`: {why}\n", args.model.display()));
             return ERRORS;
         }
     };

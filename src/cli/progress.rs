@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::forecast::Forecast;
+use super::eta::Eta;
 use crate::diag::Diagnostic;
 use crate::engine::events::{Event, Observer, Work};
 use crate::output::figures::{duration, metric, percent, title};
@@ -20,7 +20,7 @@ use crate::task::data::cache::Making;
 pub struct Watcher {
     log: Option<RunLog>,
     board: Option<Board>,
-    forecast: Option<Forecast>,
+    eta: Option<Eta>,
     quiet: bool,
     bar: Option<(String, ProgressBar)>,
     loss: Option<f64>,
@@ -48,7 +48,7 @@ impl Watcher {
         Watcher {
             log: None,
             board: None,
-            forecast: None,
+            eta: None,
             quiet,
             bar: None,
             loss: None,
@@ -66,8 +66,8 @@ impl Watcher {
     }
 
     /// The same that says how long the run will still take.
-    pub fn forecasting(mut self, forecast: Forecast) -> Self {
-        self.forecast = Some(forecast);
+    pub fn with_eta(mut self, eta: Eta) -> Self {
+        self.eta = Some(eta);
         self
     }
 
@@ -77,7 +77,7 @@ impl Watcher {
         self
     }
 
-    fn say(&mut self, text: &str) {
+    fn print_line(&mut self, text: &str) {
         if self.quiet {
             return;
         }
@@ -101,10 +101,10 @@ impl Watcher {
                 if self.sparsity > 0.0 {
                     parts.push(format!("sparsity {}", percent(self.sparsity)));
                 }
-                let forecast = self.forecast.as_ref();
-                let speed = forecast.and_then(|f| f.speed(stage));
+                let eta = self.eta.as_ref();
+                let speed = eta.and_then(|f| f.speed(stage));
                 parts.extend(speed.map(|s| format!("{s:.0} samples/s")));
-                parts.extend(forecast.and_then(Forecast::left).map(|l| l.words()));
+                parts.extend(eta.and_then(Eta::left).map(|l| l.words()));
                 (format!("{stage}: training"), parts.join("  "))
             }
             Work::Features => ("features".to_owned(), String::new()),
@@ -126,13 +126,13 @@ impl Watcher {
     }
 
     fn foresee(&mut self, event: &Event) {
-        let Some(forecast) = &mut self.forecast else { return };
+        let Some(eta) = &mut self.eta else { return };
         match event {
-            Event::StageStarted { stage, steps_per_epoch, .. } => forecast.begin(stage, *steps_per_epoch),
-            Event::Step { stage, step, seconds, .. } => forecast.stepped(stage, *step, *seconds),
-            Event::Pruned { stage, step, seconds, .. } => forecast.pruned(stage, *step, *seconds),
-            Event::Evaluated { stage, step, seconds, .. } => forecast.evaluated(stage, *step, *seconds),
-            Event::StageFinished { stage, .. } => forecast.finished(stage),
+            Event::StageStarted { stage, steps_per_epoch, .. } => eta.begin(stage, *steps_per_epoch),
+            Event::Step { stage, step, seconds, .. } => eta.stepped(stage, *step, *seconds),
+            Event::Pruned { stage, step, seconds, .. } => eta.pruned(stage, *step, *seconds),
+            Event::Evaluated { stage, step, seconds, .. } => eta.evaluated(stage, *step, *seconds),
+            Event::StageFinished { stage, .. } => eta.finished(stage),
             _ => {}
         }
     }
@@ -153,7 +153,7 @@ impl Observer for Watcher {
                 self.sparsity = 0.0;
                 let kind = if *branch { "branch" } else { "stage" };
                 let length = if *steps == 0 { String::new() } else { format!(", {steps} steps") };
-                self.say(&format!("{kind} {stage}{length}"));
+                self.print_line(&format!("{kind} {stage}{length}"));
             }
             Event::Step { loss, lr, .. } => {
                 // The bar shows a running mean: single batches jump.
@@ -163,7 +163,7 @@ impl Observer for Watcher {
             Event::Pruned { at, parameters, sparsity, seconds, raised_damp, .. } => {
                 self.sparsity = *sparsity;
                 let damp = raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
-                self.say(&format!(
+                self.print_line(&format!(
                     "  at {at} pruned {parameters} parameters to {:.2}% in {}{damp}",
                     sparsity * 100.0,
                     duration(*seconds)
@@ -178,23 +178,23 @@ impl Observer for Watcher {
                     0 => String::new(),
                     n => format!(", after {n} batches of calibration"),
                 };
-                self.say(&format!(
+                self.print_line(&format!(
                     "  from {at} on rounds {weights} weights to {weight_bits} bits{activations}{after}"
                 ));
             }
             Event::RangesFixed { step, tensors, .. } => {
-                self.say(&format!("  before step {step} fixed the ranges of {tensors} tensors"));
+                self.print_line(&format!("  before step {step} fixed the ranges of {tensors} tensors"));
             }
             Event::Evaluated { step, metrics, .. } => {
                 let figures: Vec<String> = metrics
                     .iter()
                     .map(|(name, value)| format!("{} {}", title(name), metric(name, *value)))
                     .collect();
-                self.say(&format!("  before step {step}: {}", figures.join(", ")));
+                self.print_line(&format!("  before step {step}: {}", figures.join(", ")));
             }
             Event::Kept { step, metric, value, .. } => {
                 let metric = metric.to_uppercase();
-                self.say(&format!("  kept as it was before step {step}: {metric} {value:.1}"));
+                self.print_line(&format!("  kept as it was before step {step}: {metric} {value:.1}"));
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::compile::is_stdin;
-use super::{FINE, Format, complain, fail, say};
+use super::{FINE, Format, fail, print, print_diagnostics};
 use crate::diag::{Diagnostic, Sources};
 use crate::files;
 use crate::output::report;
@@ -31,7 +31,7 @@ pub fn run(args: &ReportArgs) -> i32 {
     for folder in &args.folders {
         match report::read(folder) {
             Ok((record, warnings)) => {
-                complain(&warnings, &sources);
+                print_diagnostics(&warnings, &sources);
                 records.push(record);
             }
             Err(error) => errors.push(error),
@@ -46,7 +46,7 @@ pub fn run(args: &ReportArgs) -> i32 {
             all => serde_json::to_string_pretty(all),
         };
         // Plain data of strings and numbers always serialises.
-        say(&(text.unwrap_or_default() + "\n"));
+        print(&(text.unwrap_or_default() + "\n"));
         return FINE;
     }
     let (page, default) = match records.as_slice() {
@@ -55,7 +55,7 @@ pub fn run(args: &ReportArgs) -> i32 {
     };
     let path = args.out.as_deref().unwrap_or(&default);
     if is_stdin(path) {
-        say(&page);
+        print(&page);
         return FINE;
     }
     match write(path, &page) {
@@ -66,6 +66,6 @@ pub fn run(args: &ReportArgs) -> i32 {
 
 fn write(path: &Path, page: &str) -> Result<(), Diagnostic> {
     files::write_whole(path, page.as_bytes())?;
-    say(&format!("{}\n", path.display()));
+    print(&format!("{}\n", path.display()));
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::compile::{Compiler, Failure, Meaning, shown};
-use super::forecast::Forecast;
-use super::keeping::{self, Keeping, Outcome, Read, Resumed};
+use super::checkpointing::{self, CheckpointArgs, Outcome, Read, Resumed};
+use super::compile::{Compiler, Failure, RecipeArgs, shown};
+use super::eta::Eta;
 use super::progress::{Watcher, with_progress};
-use super::{ERRORS, FINE, complain, fail, model, room, say, speed, stop};
+use super::{ERRORS, FINE, fail, inference_speed, memory_check, model, print, print_diagnostics, stop};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::engine::events::{Environment, Event, Observer};
 use crate::engine::{Estimates, Interpreter, StageResult, device, machine};
@@ -36,7 +36,7 @@ pub struct RunArgs {
     #[arg(value_name = "RECIPE")]
     recipe: PathBuf,
     #[command(flatten)]
-    meaning: Meaning,
+    recipe_args: RecipeArgs,
     /// The folder of data files: train* and dev* or validation* (json for SQuAD; tsv, csv or jsonl for
     /// labels; txt or jsonl for masked text; parquet for any)
     #[arg(long, value_name = "DIR")]
@@ -78,7 +78,7 @@ pub struct RunArgs {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    keeping: Keeping,
+    checkpoints: CheckpointArgs,
 }
 
 pub fn run(args: &RunArgs) -> i32 {
@@ -90,13 +90,13 @@ pub fn run(args: &RunArgs) -> i32 {
     let found = model.as_deref();
     let recipe = compiled.sources.get(compiled.main).text.clone();
     let shortage = match args.device.as_str() {
-        "cpu" => room::check(&schedule, compiled.parameters.as_ref(), found),
+        "cpu" => memory_check::check(&schedule, compiled.parameters.as_ref(), found),
         _ => None,
     };
     let mut sources = compiled.sources;
     match shortage {
         Some(error) if error.severity == Severity::Error => return fail(&[error], &sources),
-        warning => complain(&warning.into_iter().collect::<Vec<_>>(), &sources),
+        warning => print_diagnostics(&warning.into_iter().collect::<Vec<_>>(), &sources),
     }
     let done = match &schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
@@ -113,13 +113,13 @@ pub fn run(args: &RunArgs) -> i32 {
     match done {
         Err(diagnostics) => fail(&diagnostics, &sources),
         Ok(Done::Before(folder)) => {
-            say(&format!("the run in `{}` is finished\n", folder.display()));
+            print(&format!("the run in `{}` is finished\n", folder.display()));
             FINE
         }
         Ok(Done::Now(folder, results, seconds, speed)) => {
-            say(&format!("\n{}{speed}", summary::summary(&schedule, &results, &folder, seconds)));
+            print(&format!("\n{}{speed}", summary::summary(&schedule, &results, &folder, seconds)));
             let missed = missed_expectations(&schedule, &results);
-            complain(&missed, &sources);
+            print_diagnostics(&missed, &sources);
             if missed.is_empty() { FINE } else { ERRORS }
         }
     }
@@ -128,7 +128,7 @@ pub fn run(args: &RunArgs) -> i32 {
 /// The schedule with the flags in it, and the folder of its model. A model is fetched after everything
 /// that can be checked without it.
 fn prepared(args: &RunArgs) -> Result<(Schedule, Compilation, Option<PathBuf>), Failure> {
-    let mut meaning = args.meaning.clone();
+    let mut meaning = args.recipe_args.clone();
     let given = meaning.model.take_if(|folder| !folder.exists());
     let (schedule, compiled) = compiled(args, &meaning)?;
     let named = match (&meaning.model, &schedule.model) {
@@ -138,7 +138,7 @@ fn prepared(args: &RunArgs) -> Result<(Schedule, Compilation, Option<PathBuf>), 
     let needs_data = !matches!(schedule.data, Data::BuiltinReading { .. } | Data::Own);
     let lacks_data = needs_data && !args.data.as_deref().is_some_and(Path::is_dir);
     let Some(name) = given.as_ref().or(named.as_ref()).filter(|_| !lacks_data) else {
-        complain(&compiled.diagnostics, &compiled.sources);
+        print_diagnostics(&compiled.diagnostics, &compiled.sources);
         return Ok((schedule, compiled, meaning.model));
     };
     match model::find(name, args.offline, args.quiet) {
@@ -153,7 +153,7 @@ fn prepared(args: &RunArgs) -> Result<(Schedule, Compilation, Option<PathBuf>), 
         Ok(folder) => {
             meaning.model = Some(folder);
             let (schedule, compiled) = self::compiled(args, &meaning)?;
-            complain(&compiled.diagnostics, &compiled.sources);
+            print_diagnostics(&compiled.diagnostics, &compiled.sources);
             Ok((schedule, compiled, meaning.model))
         }
     }
@@ -167,7 +167,7 @@ fn place_of(name: &Path, compiled: &Compilation) -> Option<Span> {
 }
 
 /// Compiles the recipe and puts the flags in its schedule.
-fn compiled(args: &RunArgs, meaning: &Meaning) -> Result<(Schedule, Compilation), Failure> {
+fn compiled(args: &RunArgs, meaning: &RecipeArgs) -> Result<(Schedule, Compilation), Failure> {
     let mut compiled = Compiler::new(meaning)?.file(&args.recipe)?;
     let Some(mut schedule) = compiled.schedule.take() else {
         return Err((compiled.diagnostics, compiled.sources));
@@ -271,9 +271,9 @@ fn execute<T: Prepare + 'static>(
         limit_steps: args.limit_steps,
         limit_examples: args.limit_examples,
     };
-    let resumed = match args.keeping.goes_on() {
+    let resumed = match args.checkpoints.goes_on() {
         false => None,
-        true => match args.keeping.find(args.out.as_deref(), &read)? {
+        true => match args.checkpoints.find(args.out.as_deref(), &read)? {
             Outcome::Finished(folder) => return Ok(Done::Before(folder)),
             Outcome::Going(resumed) => Some(*resumed),
         },
@@ -323,17 +323,22 @@ fn execute<T: Prepare + 'static>(
             let log = RunLog::go_on(&folder, found.header.log_bytes).map_err(one)?;
             folder::clean(&folder).map_err(one)?;
             folder::plan(&folder, schedule).map_err(one)?;
-            Checkpoints::of(&folder).go_on_from(&found.path, args.keeping.keep_checkpoints).map_err(one)?;
+            Checkpoints::of(&folder)
+                .go_on_from(&found.path, args.checkpoints.keep_checkpoints)
+                .map_err(one)?;
             (folder, lock, log, Some(found))
         }
     };
-    let settings =
-        Settings { identity, keep: args.keeping.keep_checkpoints, every: args.keeping.checkpoint_every };
+    let settings = Settings {
+        identity,
+        keep: args.checkpoints.keep_checkpoints,
+        every: args.checkpoints.checkpoint_every,
+    };
     let board = args.tensorboard.then(|| Board::create(&folder)).transpose().map_err(one)?;
     let watcher = Watcher::new(args.quiet)
         .stopping(stop::on_request("before the next step"))
         .recording(log, board)
-        .forecasting(Forecast::new(schedule, args.limit_steps));
+        .with_eta(Eta::new(schedule, args.limit_steps));
     let mut watcher = Keeper::new(watcher, &folder, settings);
     watcher.event(&Event::Environment(environment(args, recipe))).map_err(one)?;
     let interpreter = Interpreter {
@@ -364,7 +369,7 @@ fn execute<T: Prepare + 'static>(
             let failed = Event::RunFailed { code, message, seconds: before + clock.elapsed().as_secs_f64() };
             // What is told is why it failed; a record that cannot be kept is a consequence.
             let _ = watcher.event(&failed).and_then(|()| folder::report(&folder));
-            return Err(vec![keeping::with_the_way_on(error, &folder)]);
+            return Err(vec![checkpointing::with_the_way_on(error, &folder)]);
         }
     };
     drop(watcher);
@@ -379,7 +384,7 @@ fn execute<T: Prepare + 'static>(
     let last = results.iter().rev().find(|r| !r.branch);
     let speed = match last {
         Some(last) if !args.no_speed && args.device == "cpu" => {
-            speed::measured(&folder, &last.name, &prepared.task)
+            inference_speed::measured(&folder, &last.name, &prepared.task)
         }
         _ => None,
     };

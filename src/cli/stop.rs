@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::warn;
+use super::eprint;
 
 /// The exit code of a program that a second Ctrl-C ended, as shells give it.
 const INTERRUPTED: i32 = 130;
@@ -18,7 +18,7 @@ pub fn on_request(when: &'static str) -> Arc<AtomicBool> {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
         }
-        warn(&format!("stopping {when}; once more stops at once\n"));
+        eprint(&format!("stopping {when}; once more stops at once\n"));
     });
     // Without a handler, Ctrl-C does what it always does.
     if installed.is_ok() && hangup {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::compile::is_stdin;
-use super::trials::{Material, Subject, show};
-use super::{ERRORS, FINE, Format, fail, say};
+use super::trials::{Subject, TrialArgs, show};
+use super::{ERRORS, FINE, Format, fail, print};
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::language::tuning::grid::{Axis, axes, levels, points};
 use crate::language::tuning::sense::{check_levels, check_points};
@@ -22,7 +22,7 @@ use crate::yaml;
     numbers of gradients; estimates that follow each other (`recompute`) draw their own.")]
 pub struct SweepArgs {
     #[command(flatten)]
-    material: Material,
+    trials: TrialArgs,
     /// A setting and the values that it is tried with, as damp=1e-4,1e-5; several make a grid
     #[arg(long, value_name = "NAME=VALUES", required = true)]
     grid: Vec<String>,
@@ -38,7 +38,7 @@ pub struct SweepArgs {
 }
 
 pub fn run(args: &SweepArgs) -> i32 {
-    let mut subject = match args.material.read() {
+    let mut subject = match args.trials.read() {
         Ok(subject) => subject,
         Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
     };
@@ -47,12 +47,12 @@ pub fn run(args: &SweepArgs) -> i32 {
         Err(diagnostics) => return fail(&diagnostics, &subject.sources),
     };
     let ways = points(&grid.axes).iter().map(|point| way(&subject.statement, &grid, point)).collect();
-    let trials = match args.material.measure(&mut subject, ways, &grid.levels, None) {
+    let trials = match args.trials.measure(&mut subject, ways, &grid.levels, None) {
         Ok(trials) => trials,
         Err(diagnostics) => return fail(&diagnostics, &subject.sources),
     };
     let (text, picture) = (trials.one_metric(), trials.maps());
-    let code = show(&trials, &text, args.material.format, args.svg.as_deref(), picture);
+    let code = show(&trials, &text, args.trials.format, args.svg.as_deref(), picture);
     if code != FINE || !args.write {
         return code;
     }
@@ -133,7 +133,7 @@ fn changed(
         .filter(differs)
         .map(|(axis, index)| (axis.name, axis.values[*index].text.as_str()))
         .collect();
-    let path = &args.material.recipe;
+    let path = &args.trials.recipe;
     let by = match subject.by {
         Some(by) if !is_stdin(path) && !yaml::is_yaml(path) => by,
         _ => {
@@ -153,7 +153,7 @@ fn changed(
 fn write(args: &SweepArgs, subject: &Subject, grid: &Grid, trials: &Trials) -> Result<(), Diagnostic> {
     let points = points(&grid.axes);
     let Some(point) = trials.best().and_then(|best| points.get(best)) else { return Ok(()) };
-    let path = &args.material.recipe;
+    let path = &args.trials.recipe;
     let settings: Vec<String> = grid
         .axes
         .iter()
@@ -169,8 +169,8 @@ fn write(args: &SweepArgs, subject: &Subject, grid: &Grid, trials: &Trials) -> R
         }
     };
     // Programs that read the figures need not hear of it.
-    if args.material.format == Format::Full {
-        say(&said);
+    if args.trials.format == Format::Full {
+        print(&said);
     }
     Ok(())
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::compile::{Compiler, Failure, Meaning};
+use super::compile::{Compiler, Failure, RecipeArgs};
 use super::progress::{Watcher, with_progress};
 use super::run::{data_flag, data_of_a_program, set_length};
-use super::{FINE, Format, complain, fail, say, stop};
+use super::{FINE, Format, fail, print, print_diagnostics, stop};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
 use crate::engine::oneshot::{OneShot, Outcome, seed_of};
 use crate::engine::sharing::Trial;
@@ -27,12 +27,12 @@ use crate::task::question_answering::QuestionAnswering;
 
 /// What is pruned, and on what it is measured.
 #[derive(Args, Debug)]
-pub struct Material {
+pub struct TrialArgs {
     /// The recipe; `-` reads it from standard input
     #[arg(value_name = "RECIPE")]
     pub recipe: PathBuf,
     #[command(flatten)]
-    meaning: Meaning,
+    recipe_args: RecipeArgs,
     /// The folder of data files, as for `run`
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -73,14 +73,15 @@ pub struct Subject {
     notes: Vec<String>,
 }
 
-impl Material {
+impl TrialArgs {
     /// Compiles the recipe and finds the first of its `prune` statements by `obs`, else the first of all.
     pub fn read(&self) -> Result<Subject, Failure> {
-        let mut compiled = Compiler::new(&self.meaning).and_then(|compiler| compiler.file(&self.recipe))?;
+        let mut compiled =
+            Compiler::new(&self.recipe_args).and_then(|compiler| compiler.file(&self.recipe))?;
         let Some(mut schedule) = compiled.schedule.take() else {
             return Err((compiled.diagnostics, compiled.sources));
         };
-        complain(&compiled.diagnostics, &compiled.sources);
+        print_diagnostics(&compiled.diagnostics, &compiled.sources);
         let subject = self.flags(&mut schedule).and_then(|()| self.statement(&schedule, &compiled));
         let Compilation { sources, main, places, .. } = compiled;
         match subject {
@@ -142,7 +143,7 @@ impl Material {
         }
         let before = &schedule.stages[..=s];
         let own = |index: usize| index == s || before[index].branch_from.is_none();
-        if self.meaning.model.is_none() {
+        if self.recipe_args.model.is_none() {
             if matches!(schedule.model, Model::NewBert(_)) {
                 let message = "the recipe begins with a new model, whose weights are random";
                 let new = Diagnostic::unlocated(Code::StartsUntrained, message);
@@ -197,7 +198,7 @@ impl Material {
         let trains = rounding.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
         let places = Places {
             model: &schedule.model,
-            model_folder: self.meaning.model.as_deref(),
+            model_folder: self.recipe_args.model.as_deref(),
             data: &schedule.data,
             data_folder: self.data.as_deref(),
             need: if trains { Need::Both } else { Need::Dev },
@@ -235,7 +236,7 @@ impl Material {
             error => vec![Diagnostic::from(error)],
         };
         let dense_rounded = oneshot.rounded(&prepared.model, &mut watcher).map_err(|e| failed(0, e))?;
-        self.tell(&format!("as it was: {}{}", figures(&dense), rounded(dense_rounded.as_ref())));
+        self.print_line(&format!("as it was: {}{}", figures(&dense), rounded(dense_rounded.as_ref())));
         let mut ways: Vec<(Way, Prune)> = ways
             .into_iter()
             .map(|(settings, prune)| (Way { settings, outcomes: Vec::new() }, prune))
@@ -252,7 +253,7 @@ impl Material {
             let way = said(&ways[index / levels.len()].0);
             let so_far = format!("{done}/{} {way} at {:.1}%", trials.len(), outcome.sparsity * 100.0);
             let seconds = duration(outcome.seconds);
-            self.tell(&format!(
+            self.print_line(&format!(
                 "{so_far}: {}{}{} ({seconds})",
                 figures(&outcome.metrics),
                 rounded(outcome.rounded.as_ref()),
@@ -268,7 +269,7 @@ impl Material {
         Ok(Trials { recipe: schedule.name.clone(), dense, dense_rounded, levels: levels.to_vec(), ways })
     }
 
-    fn tell(&self, line: &str) {
+    fn print_line(&self, line: &str) {
         if !self.quiet {
             eprintln!("  {line}");
         }
@@ -304,8 +305,8 @@ fn stopped(done: usize, all: usize, quiet: bool) -> Diagnostic {
 /// Prints what was measured, and writes the picture if one is asked for.
 pub fn show(trials: &Trials, text: &str, format: Format, svg: Option<&Path>, picture: String) -> i32 {
     match format {
-        Format::Json => say(&format!("{:#}\n", trials.document())),
-        Format::Full => say(text),
+        Format::Json => print(&format!("{:#}\n", trials.document())),
+        Format::Full => print(text),
     }
     match svg.map(|path| crate::files::write_whole(path, picture.as_bytes())) {
         Some(Err(diagnostic)) => fail(&[diagnostic], &Sources::new()),

@@ -12,8 +12,8 @@
 //! use std::path::Path;
 //! use std::sync::Arc;
 //!
-//! use obert::diag::Sources;
-//! use obert::infer::{Limits, Precision, Sequence, Session, open};
+//! use obert::internals::diag::Sources;
+//! use obert::internals::infer::{Limits, Precision, Sequence, Session, open};
 //!
 //! // A model folder, or a file that `obertc pack --as engine` wrote.
 //! let model = open(Path::new("minilm-squad"), Some(Precision::Bytes), &mut Sources::new());
@@ -34,8 +34,8 @@
 //!
 //! ```no_run
 //! # use std::{path::Path, sync::Arc};
-//! # use obert::infer::{Limits, Model};
-//! use obert::infer::text::{Predictor, Request};
+//! # use obert::internals::infer::{Limits, Model};
+//! use obert::internals::infer::text::{Predictor, Request};
 //!
 //! let model = Model::open(Path::new("minilm-squad.obert-engine")).map_err(|d| d.message)?;
 //! let limits = Limits { sequences: 16, length: 384, ..Limits::default() };

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use obert::diag::{Code, Diagnostic};
-use obert::engine::events::Event;
-use obert::engine::{EngineError, StageResult};
-use obert::task::metric::Metrics;
-use obert::task::{Output, Task, parameters};
+use obert::internals::diag::{Code, Diagnostic};
+use obert::internals::engine::events::Event;
+use obert::internals::engine::{EngineError, StageResult};
+use obert::internals::task::metric::Metrics;
+use obert::internals::task::{Output, Task, parameters};
 
 use super::learning::{run, schedule};
 

@@ -3,12 +3,12 @@
 //! machine has one.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use obert::engine::Estimates;
-use obert::method::mask::Mask;
-use obert::method::mask::select::{Selection, select, spread};
-use obert::method::obs::device::{DeviceEstimate, inverse_diagonal, removal, score};
-use obert::method::obs::{ObsError, Roots, Scored, Settings};
-use obert::schedule::ir::{Criterion, Obs, Pattern, Rank, Update};
+use obert::internals::engine::Estimates;
+use obert::internals::method::mask::Mask;
+use obert::internals::method::mask::select::{Selection, select, spread};
+use obert::internals::method::obs::device::{DeviceEstimate, inverse_diagonal, removal, score};
+use obert::internals::method::obs::{ObsError, Roots, Scored, Settings};
+use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Rank, Update};
 use serde_json::Value;
 
 use super::golden_obs::{Run, compare, gradients, settings};
@@ -140,17 +140,19 @@ fn blocks_that_lost_their_digits_are_told_and_cured_by_their_square_roots() {
         Err(ObsError::NotFactored { block: 0, first: 0, last: 16 })
     ));
     let scored = score_cured(&mut tensors, &rows, &weights, &mask, &settings).unwrap();
-    let mut host = obert::method::obs::Estimate::new(80, 16, 64, 16);
+    let mut host = obert::internals::method::obs::Estimate::new(80, 16, 64, 16);
     rows.chunks_exact(80).for_each(|row| host.add(row));
     let mut roots = Roots::new(80, 16, &[0, 1, 2, 3, 4]);
     rows.chunks_exact(80).for_each(|row| roots.add(row));
     host.cure(roots);
     let (kept, layer) = (Mask::ones(80), Selection::Layer(0.5));
-    let on_host = obert::method::obs::surgeon::score(&host, &weights, &kept, layer, &settings).unwrap();
+    let on_host =
+        obert::internals::method::obs::surgeon::score(&host, &weights, &kept, layer, &settings).unwrap();
     assert_eq!(scored.scores, on_host.scores, "roots are the host's");
     let gone = spread(&select(&[scored.scores], layer)[0], 1, 80);
     let there = removal(&tensors, &weights, &mask, &[], gone.clone(), &settings).unwrap();
-    let here = obert::method::obs::surgeon::removal(&host, &weights, &kept, &[], gone, &settings).unwrap();
+    let here = obert::internals::method::obs::surgeon::removal(&host, &weights, &kept, &[], gone, &settings)
+        .unwrap();
     assert_eq!(there.delta, here.delta);
 }
 

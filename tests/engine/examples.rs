@@ -7,8 +7,8 @@ mod vit;
 
 use std::sync::{Mutex, PoisonError};
 
-use obert::engine::StageResult;
-use obert::task::parameters;
+use obert::internals::engine::StageResult;
+use obert::internals::task::parameters;
 
 /// The examples draw their first weights from Burn's one generator, which both seed: one after the other,
 /// so that neither draws from the other's.

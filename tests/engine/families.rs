@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use obert::diag::Sources;
-use obert::params::builtin::Head;
-use obert::params::{Family, folder};
-use obert::task::data::features::{Windows, features};
-use obert::task::data::labelled::Example;
-use obert::task::data::pairs::sequences;
-use obert::task::data::squad::{Answer, Question};
-use obert::task::data::tokenize::Tokenizer;
-use obert::task::model::checkpoint::{self, Loaded};
-use obert::task::model::kernels::Dropout;
-use obert::task::model::{
+use obert::internals::diag::Sources;
+use obert::internals::params::builtin::Head;
+use obert::internals::params::{Family, folder};
+use obert::internals::task::data::features::{Windows, features};
+use obert::internals::task::data::labelled::Example;
+use obert::internals::task::data::pairs::sequences;
+use obert::internals::task::data::squad::{Answer, Question};
+use obert::internals::task::data::tokenize::Tokenizer;
+use obert::internals::task::model::checkpoint::{self, Loaded};
+use obert::internals::task::model::kernels::Dropout;
+use obert::internals::task::model::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
 };
-use obert::task::parameters;
+use obert::internals::task::parameters;
 use serde_json::Value;
 
 use super::golden::cases;
@@ -196,9 +196,14 @@ fn texts_and_pairs_are_cut_and_joined_as_roberta_does() {
         for case in all["tokens"].as_array().unwrap() {
             let (text, pair) = (case["text"].as_str().unwrap(), case["pair"].as_str());
             let example = Example { text: text.into(), pair: pair.map(str::to_owned), label: "a".into() };
-            let made =
-                sequences(&[example], &tokenizer, 64, |_| Some(0), &obert::task::data::cache::unwatched)
-                    .unwrap();
+            let made = sequences(
+                &[example],
+                &tokenizer,
+                64,
+                |_| Some(0),
+                &obert::internals::task::data::cache::unwatched,
+            )
+            .unwrap();
             assert_eq!(made[0].ids, ids(&case["ids"]), "{folder}: {case}");
             assert!(made[0].types.iter().all(|t| *t == 0), "a RoBERTa has no second type");
             // The offsets of the last text.
@@ -346,7 +351,7 @@ recipe teacher for 1 epochs {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("OB0919"), "{said}");
     // A BERT of the same vocabulary, made from the recorded heads' sizes.
-    let shape = obert::params::BertShape {
+    let shape = obert::internals::params::BertShape {
         vocab: 90,
         hidden: 16,
         layers: 1,
@@ -355,7 +360,7 @@ recipe teacher for 1 epochs {
         positions: 32,
         types: 2,
     };
-    let mut made = obert::params::BertConfig::new(shape);
+    let mut made = obert::internals::params::BertConfig::new(shape);
     made.set_labels(&["down".to_owned(), "up".to_owned()]);
     let two = Head::Classification { labels: 2 };
     let model = BertForSequenceClassification::with_head(&made, two, 3, &Device::flex());

@@ -1,10 +1,10 @@
 //! The Optimal BERT Surgeon against a float64 reference that was checked against SparseML's own
 //! classes. `tests/golden/obs/README.md` describes the files.
 
-use obert::method::mask::select::{Selection, select};
-use obert::method::mask::{Mask, rank};
-use obert::method::obs::surgeon::inverse_diagonal;
-use obert::method::obs::{Estimate, Parameter, Settings, prune};
+use obert::internals::method::mask::select::{Selection, select};
+use obert::internals::method::mask::{Mask, rank};
+use obert::internals::method::obs::surgeon::inverse_diagonal;
+use obert::internals::method::obs::{Estimate, Parameter, Settings, prune};
 use serde_json::Value;
 
 use super::golden::cases;

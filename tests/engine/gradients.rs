@@ -2,12 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use obert::diag::{Code, Diagnostic};
-use obert::engine::Interpreter;
-use obert::engine::events::Unwatched;
-use obert::language::{NoFiles, Options, compile};
-use obert::task::metric::Metrics;
-use obert::task::{Output, Task};
+use obert::internals::diag::{Code, Diagnostic};
+use obert::internals::engine::Interpreter;
+use obert::internals::engine::events::Unwatched;
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::task::metric::Metrics;
+use obert::internals::task::{Output, Task};
 
 /// One weight, which is zero.
 #[derive(Module, Debug)]

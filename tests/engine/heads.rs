@@ -6,16 +6,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use obert::diag::{Code, Diagnostic, Sources};
-use obert::params::builtin::Head;
-use obert::params::folder;
-use obert::task::classification::Classification;
-use obert::task::data::pairs::Sequence;
-use obert::task::metric::{classification, language_model::MeanLoss};
-use obert::task::model::checkpoint::{self, Loaded};
-use obert::task::model::kernels::Dropout;
-use obert::task::model::{BertForMaskedLM, BertForSequenceClassification, BertModel, Noise, Tokens};
-use obert::task::{Task, parameters};
+use obert::internals::diag::{Code, Diagnostic, Sources};
+use obert::internals::params::builtin::Head;
+use obert::internals::params::folder;
+use obert::internals::task::classification::Classification;
+use obert::internals::task::data::pairs::Sequence;
+use obert::internals::task::metric::{classification, language_model::MeanLoss};
+use obert::internals::task::model::checkpoint::{self, Loaded};
+use obert::internals::task::model::kernels::Dropout;
+use obert::internals::task::model::{
+    BertForMaskedLM, BertForSequenceClassification, BertModel, Noise, Tokens,
+};
+use obert::internals::task::{Task, parameters};
 use serde_json::Value;
 
 use super::golden::cases;

@@ -5,19 +5,19 @@ use std::path::Path;
 
 use burn::nn::LinearConfig;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use obert::diag::{Code, Diagnostic, Sources};
-use obert::engine::events::{Event, Observer, Unwatched, Work};
-use obert::engine::{EngineError, Interpreter, StageResult, device};
-use obert::language::{NoFiles, Options, compile};
-use obert::method::distill::{kl_divergence, state_error};
-use obert::params::builtin::Head;
-use obert::schedule::Schedule;
-use obert::task::classification::Classification;
-use obert::task::data::pairs::Sequence;
-use obert::task::loss::{cross_entropy, smoothed_cross_entropy};
-use obert::task::metric::language_model::MeanLoss;
-use obert::task::model::{BertForSequenceClassification, BertModel, checkpoint};
-use obert::task::{States, Task, parameters};
+use obert::internals::diag::{Code, Diagnostic, Sources};
+use obert::internals::engine::events::{Event, Observer, Unwatched, Work};
+use obert::internals::engine::{EngineError, Interpreter, StageResult, device};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::method::distill::{kl_divergence, state_error};
+use obert::internals::params::builtin::Head;
+use obert::internals::schedule::Schedule;
+use obert::internals::task::classification::Classification;
+use obert::internals::task::data::pairs::Sequence;
+use obert::internals::task::loss::{cross_entropy, smoothed_cross_entropy};
+use obert::internals::task::metric::language_model::MeanLoss;
+use obert::internals::task::model::{BertForSequenceClassification, BertModel, checkpoint};
+use obert::internals::task::{States, Task, parameters};
 use serde_json::Value;
 
 use super::golden::cases;
@@ -253,7 +253,7 @@ fn hidden_states_that_cannot_be_matched_are_refused_before_the_first_step() {
     let fewer = states("\"bert.encoder.layer.*\", teacher: \"bert.encoder.layer.1\"");
     fails(&fewer, None, "are 3 modules of the student");
     // A teacher of another width.
-    let mut config = obert::params::BertConfig::new(obert::params::BertShape {
+    let mut config = obert::internals::params::BertConfig::new(obert::internals::params::BertShape {
         vocab: 40,
         hidden: 12,
         layers: 3,

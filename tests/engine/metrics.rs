@@ -1,6 +1,6 @@
 //! EM and F1 against recorded values of another implementation.
 
-use obert::task::metric::squad;
+use obert::internals::task::metric::squad;
 
 use super::golden::cases;
 

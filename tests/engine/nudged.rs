@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use obert::diag::Sources;
-use obert::infer::simd::Isa;
-use obert::infer::{self, Limits, Session};
-use obert::language::{NoFiles, Options, compile};
-use obert::task::data::cache::Making;
-use obert::task::data::squad::Need;
-use obert::task::model::{BertForQuestionAnswering, Noise, Tokens, checkpoint};
-use obert::task::prepare::{self, Places, Prepared};
-use obert::task::question_answering::QuestionAnswering;
-use obert::task::{Task, parameters};
+use obert::internals::diag::Sources;
+use obert::internals::infer::simd::Isa;
+use obert::internals::infer::{self, Limits, Session};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::task::data::cache::Making;
+use obert::internals::task::data::squad::Need;
+use obert::internals::task::model::{BertForQuestionAnswering, Noise, Tokens, checkpoint};
+use obert::internals::task::prepare::{self, Places, Prepared};
+use obert::internals::task::question_answering::QuestionAnswering;
+use obert::internals::task::{Task, parameters};
 
 /// What docs/inference.md says of a rounded model that is moved by a millionth, and of the runtime:
 /// `OBERT_MODEL` names its folder, `OBERT_SQUAD` a folder with SQuAD files.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use obert::diag::{Code, Diagnostic, Sources};
-use obert::schedule::ir::Columns;
-use obert::task::data::documents;
-use obert::task::data::labelled::{self, Labelled, Layout};
-use obert::task::data::squad::{self, Need, Split, Version};
+use obert::internals::diag::{Code, Diagnostic, Sources};
+use obert::internals::schedule::ir::Columns;
+use obert::internals::task::data::documents;
+use obert::internals::task::data::labelled::{self, Labelled, Layout};
+use obert::internals::task::data::squad::{self, Need, Split, Version};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet").join(name)

@@ -8,29 +8,29 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use obert::diag::{Code, Diagnostic, Sources};
-use obert::engine::events::Unwatched;
-use obert::engine::{EngineError, Interpreter};
-use obert::infer::simd::Isa;
-use obert::infer::{self, Limits, Session};
-use obert::language::{NoFiles, Options, compile};
-use obert::method::qat::quantizer::Stand;
-use obert::method::qat::{Channels, Grid, Phase, Quantizer};
-use obert::params::builtin::Head;
-use obert::params::quantization::Quantization;
-use obert::params::{BertConfig, BertShape, Family};
-use obert::schedule::{Schedule, Time};
-use obert::task::data::cache::Making;
-use obert::task::data::squad::Need;
-use obert::task::model::kernels::Dropout;
-use obert::task::model::{
+use obert::internals::diag::{Code, Diagnostic, Sources};
+use obert::internals::engine::events::Unwatched;
+use obert::internals::engine::{EngineError, Interpreter};
+use obert::internals::infer::simd::Isa;
+use obert::internals::infer::{self, Limits, Session};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::method::qat::quantizer::Stand;
+use obert::internals::method::qat::{Channels, Grid, Phase, Quantizer};
+use obert::internals::params::builtin::Head;
+use obert::internals::params::quantization::Quantization;
+use obert::internals::params::{BertConfig, BertShape, Family};
+use obert::internals::schedule::{Schedule, Time};
+use obert::internals::task::data::cache::Making;
+use obert::internals::task::data::squad::Need;
+use obert::internals::task::model::kernels::Dropout;
+use obert::internals::task::model::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
     checkpoint,
 };
-use obert::task::prepare::{self, Places, Prepared};
-use obert::task::question_answering::QuestionAnswering;
-use obert::task::rounding::{Rounding, channels};
-use obert::task::{Task, parameters};
+use obert::internals::task::prepare::{self, Places, Prepared};
+use obert::internals::task::question_answering::QuestionAnswering;
+use obert::internals::task::rounding::{Rounding, channels};
+use obert::internals::task::{Task, parameters};
 use serde_json::Value;
 
 /// Dense, then pruned in blocks of four; rounded without training and with it.

@@ -481,7 +481,7 @@ fn a_changed_recipe_goes_on_only_if_the_change_lies_ahead() {
 
 /// SQuAD's JSON of generated questions, to train on and held out, each text so many times over.
 pub fn squad(seed: u64, train: usize, repeat: usize) -> [String; 2] {
-    let split = obert::task::data::builtin::generate(train, 4, seed);
+    let split = obert::internals::task::data::builtin::generate(train, 4, seed);
     [split.train, split.dev].map(|questions| {
         let paragraphs = questions.iter().map(|q| {
             let answers = q.answers.iter().map(

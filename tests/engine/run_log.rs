@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use obert::engine::events::{Environment, Event, FORMAT};
-use obert::engine::results::LayerSparsity;
-use obert::output::report;
-use obert::output::tensorboard::{Board, Entry};
+use obert::internals::engine::events::{Environment, Event, FORMAT};
+use obert::internals::engine::results::LayerSparsity;
+use obert::internals::output::report;
+use obert::internals::output::tensorboard::{Board, Entry};
 use prost::Message;
 
 /// An event of each kind, with every field that may be left out.

@@ -203,7 +203,7 @@ fn a_saved_model_is_evaluated_as_it_was_at_the_end_of_its_run_on_squad_files() {
     let shop = Workshop::new();
     let data = shop.path("data");
     std::fs::create_dir(&data).unwrap();
-    let squad = |questions: Vec<obert::task::data::squad::Question>| {
+    let squad = |questions: Vec<obert::internals::task::data::squad::Question>| {
         let paragraphs: Vec<Value> = questions
             .iter()
             .map(|q| {
@@ -217,7 +217,7 @@ fn a_saved_model_is_evaluated_as_it_was_at_the_end_of_its_run_on_squad_files() {
             .collect();
         serde_json::json!({"version": "1.1", "data": [{"title": "t", "paragraphs": paragraphs}]}).to_string()
     };
-    let split = obert::task::data::builtin::generate(96, 24, 5);
+    let split = obert::internals::task::data::builtin::generate(96, 24, 5);
     std::fs::write(data.join("train-v1.1.json"), squad(split.train)).unwrap();
     std::fs::write(data.join("dev-v1.1.json"), squad(split.dev)).unwrap();
     assert_eq!(shop.run("start", &["--limit-steps", "3"]).status.code(), Some(0));

@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use obert::engine::events::Unwatched;
-use obert::engine::oneshot::{OneShot, seed_of};
-use obert::engine::sharing::{Trial, arrange};
-use obert::params::Selector;
-use obert::schedule::ir::{
+use obert::internals::engine::events::Unwatched;
+use obert::internals::engine::oneshot::{OneShot, seed_of};
+use obert::internals::engine::sharing::{Trial, arrange};
+use obert::internals::params::Selector;
+use obert::internals::schedule::ir::{
     Criterion, Obs, Pattern, Precision, Prune, Rank, SparsityException, Targets, Update,
 };
-use obert::task::parameters::{self, Values};
+use obert::internals::task::parameters::{self, Values};
 
 use crate::surgery::{Regression, SEED, obs, prune, pruned, run, toy};
 

@@ -6,17 +6,17 @@ use std::cell::RefCell;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use obert::diag::Diagnostic;
-use obert::engine::events::{Event, Observer, Work};
-use obert::engine::{Estimates, Interpreter};
-use obert::params::Selector;
-use obert::schedule::ir::{
+use obert::internals::diag::Diagnostic;
+use obert::internals::engine::events::{Event, Observer, Work};
+use obert::internals::engine::{Estimates, Interpreter};
+use obert::internals::params::Selector;
+use obert::internals::schedule::ir::{
     Criterion, Data, Model, Obs, Pattern, Precision, Prune, Rank, Stage, Targets, Train, Update,
 };
-use obert::schedule::{Ramp, Schedule, Shape, Window};
-use obert::task::metric::Metrics;
-use obert::task::parameters::{self, Values};
-use obert::task::{Output, Task};
+use obert::internals::schedule::{Ramp, Schedule, Shape, Window};
+use obert::internals::task::metric::Metrics;
+use obert::internals::task::parameters::{self, Values};
+use obert::internals::task::{Output, Task};
 
 pub const INPUTS: usize = 8;
 pub const HIDDEN: usize = 12;
@@ -190,7 +190,7 @@ pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, esti
         keep_best: None,
     };
     let schedule = Schedule {
-        format: obert::schedule::ir::FORMAT,
+        format: obert::internals::schedule::ir::FORMAT,
         name: "toy".into(),
         doc: String::new(),
         seed: SEED,

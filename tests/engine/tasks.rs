@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use obert::task::data::builtin;
-use obert::task::data::squad::Question;
+use obert::internals::task::data::builtin;
+use obert::internals::task::data::squad::Question;
 use serde_json::Value;
 
 pub fn obertc(arguments: &[&str]) -> Output {

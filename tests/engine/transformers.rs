@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use obert::diag::Sources;
-use obert::engine::optimizer::AdamW;
-use obert::schedule::ir::Train;
-use obert::task::data::features::Feature;
-use obert::task::data::tokenize::Tokenizer;
-use obert::task::model::checkpoint::{self, Loaded};
-use obert::task::model::{Noise, Tokens};
-use obert::task::question_answering::QuestionAnswering;
-use obert::task::{Task, parameters};
+use obert::internals::diag::Sources;
+use obert::internals::engine::optimizer::AdamW;
+use obert::internals::schedule::ir::Train;
+use obert::internals::task::data::features::Feature;
+use obert::internals::task::data::tokenize::Tokenizer;
+use obert::internals::task::model::checkpoint::{self, Loaded};
+use obert::internals::task::model::{Noise, Tokens};
+use obert::internals::task::question_answering::QuestionAnswering;
+use obert::internals::task::{Task, parameters};
 use serde_json::Value;
 
 use super::golden::cases;

@@ -1,8 +1,8 @@
 //! One head of attention in bytes against the same in doubles, with bytes at both ends of their ranges.
 
-use obert::infer::kernel::affine::Affine;
-use obert::infer::kernel::attention::{Head, Operands, Workspace, attend};
-use obert::infer::simd::{Floats, Isa, LANES, Simd, Work};
+use obert::internals::infer::kernel::affine::Affine;
+use obert::internals::infer::kernel::attention::{Head, Operands, Workspace, attend};
+use obert::internals::infer::simd::{Floats, Isa, LANES, Simd, Work};
 
 const FEATURES: usize = 6;
 const TOKENS: usize = 20;

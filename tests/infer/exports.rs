@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use obert::infer::pack::random::Random;
-use obert::params::BertShape;
+use obert::internals::infer::pack::random::Random;
+use obert::internals::params::BertShape;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};

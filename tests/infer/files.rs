@@ -1,7 +1,7 @@
 //! Hostile packed files: cut, flipped, foreign, and whole ones that lie.
 
-use obert::infer::file::layout::{Directory, HEADER, Header, hash};
-use obert::infer::{Limits, Model, Precision, Sequence, Session, pack};
+use obert::internals::infer::file::layout::{Directory, HEADER, Header, hash};
+use obert::internals::infer::{Limits, Model, Precision, Sequence, Session, pack};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use obert::diag::Sources;
-use obert::infer::simd::Isa;
-use obert::infer::{Limits, Model, Precision, Sequence, Session, open};
+use obert::internals::diag::Sources;
+use obert::internals::infer::simd::Isa;
+use obert::internals::infer::{Limits, Model, Precision, Sequence, Session, open};
 use serde_json::Value;
 
 pub fn golden(name: &str) -> PathBuf {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use half::{bf16, f16};
-use obert::diag::{Code, Diagnostic, Sources};
-use obert::params::{ParameterTable, folder, header, tensors};
+use obert::internals::diag::{Code, Diagnostic, Sources};
+use obert::internals::params::{ParameterTable, folder, header, tensors};
 use proptest::prelude::*;
 
 use super::golden::golden;

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use obert::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse};
-use obert::infer::simd::{Floats, Ints, Isa, LANES, Quads, Simd, Work};
+use obert::internals::infer::kernel::product::{
+    Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse,
+};
+use obert::internals::infer::simd::{Floats, Ints, Isa, LANES, Quads, Simd, Work};
 use proptest::prelude::*;
 
 struct Sparse<'a>(Blocks<'a>, Panel<'a, Quads>, Range<usize>, &'a mut [Ints]);

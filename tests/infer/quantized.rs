@@ -1,10 +1,10 @@
 //! Models of bytes against PyTorch's fake quantization (`tests/oracle/quantized.py` records it).
 
-use obert::infer::Precision;
-use obert::infer::file::Opened;
-use obert::infer::file::layout::Form;
-use obert::infer::pack;
-use obert::infer::simd::Isa;
+use obert::internals::infer::Precision;
+use obert::internals::infer::file::Opened;
+use obert::internals::infer::file::layout::Form;
+use obert::internals::infer::pack;
+use obert::internals::infer::simd::Isa;
 
 use super::golden::{answers, floats, golden, model, recorded, sequences, session};
 

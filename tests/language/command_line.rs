@@ -265,7 +265,7 @@ fn a_sparseml_recipe_is_checked_and_planned_like_any_other() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("fine (1 stage)"), "{}", stdout(&output));
     let output = obertc(&["plan", SPARSEML, "--format", "ir"]);
-    let schedule: obert::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
+    let schedule: obert::internals::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schedule.stages[0].prune.len(), 1);
     let output = obertc(&["check", "tests/corpus/yaml/tricky/unknown_field.yaml", "--format", "json"]);
     assert_eq!(output.status.code(), Some(1));

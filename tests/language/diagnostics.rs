@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use obert::diag::render::full;
-use obert::diag::{Code, Diagnostic};
-use obert::language::{Loader, Options, compile};
+use obert::internals::diag::render::full;
+use obert::internals::diag::{Code, Diagnostic};
+use obert::internals::language::{Loader, Options, compile};
 
 fn bad_recipes() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/bad");
@@ -19,12 +19,12 @@ fn stem(path: &Path) -> String {
 }
 
 /// A file's first line may hold flags: `#: --set target=80`.
-fn overrides(text: &str) -> Vec<obert::language::Override> {
+fn overrides(text: &str) -> Vec<obert::internals::language::Override> {
     let flags = text.lines().next().and_then(|l| l.strip_prefix("#: ")).unwrap_or("");
     flags
         .split("--set ")
         .filter_map(|set| set.trim().split_once('='))
-        .map(|(name, value)| obert::language::Override { name: name.into(), value: value.into() })
+        .map(|(name, value)| obert::internals::language::Override { name: name.into(), value: value.into() })
         .collect()
 }
 

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use obert::diag::render::full;
-use obert::diag::{Code, Diagnostic, Severity};
-use obert::language::{NoFiles, Options, compile};
+use obert::internals::diag::render::full;
+use obert::internals::diag::{Code, Diagnostic, Severity};
+use obert::internals::language::{NoFiles, Options, compile};
 
 pub fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -129,10 +129,10 @@ fn up_to_date(page: &str, expected: &str) {
 
 #[test]
 fn the_list_of_errors_is_up_to_date() {
-    up_to_date("errors.md", &obert::explain::errors::markdown());
+    up_to_date("errors.md", &obert::internals::explain::errors::markdown());
 }
 
 #[test]
 fn the_reference_is_up_to_date() {
-    up_to_date("reference.md", &obert::explain::reference::markdown());
+    up_to_date("reference.md", &obert::internals::explain::reference::markdown());
 }

@@ -1,10 +1,10 @@
 //! The pages behind codes: what they call wrong is found, what they call right is not.
 
-use obert::diag::render::full;
-use obert::diag::{Code, Diagnostic, Findings, Sources};
-use obert::explain::{explain, page, topics};
-use obert::language::syntax::parse_file;
-use obert::language::{NoFiles, Options, compile, format};
+use obert::internals::diag::render::full;
+use obert::internals::diag::{Code, Diagnostic, Findings, Sources};
+use obert::internals::explain::{explain, page, topics};
+use obert::internals::language::syntax::parse_file;
+use obert::internals::language::{NoFiles, Options, compile, format};
 
 use crate::docs::recipe;
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use obert::diag::render::{concise, full, github, json, sarif};
-use obert::language::{NoFiles, Options, compile};
+use obert::internals::diag::render::{concise, full, github, json, sarif};
+use obert::internals::language::{NoFiles, Options, compile};
 use proptest::prelude::*;
 
 const MISTAKEN: &str = "recipe r for 3 epochs {
@@ -95,7 +95,7 @@ fn fix_says_the_words_of_sparseml_and_slips_of_other_languages_as_they_are_here(
         let compiled = compile("r.obert", text, &NoFiles, Options::default());
         (compiled.main, compiled.diagnostics)
     };
-    let mend = |name: &str| obert::diag::fix::mend(&read(name), false, check).0;
+    let mend = |name: &str| obert::internals::diag::fix::mend(&read(name), false, check).0;
     let words = mend("OB0203_sparseml_words.obert");
     let said = "    by: obs(gradients: 1024, damp: 1e-7, block: 50, batch: 16)
     sparsity: 0.7 -> 0.9 cubic
@@ -107,7 +107,7 @@ fn fix_says_the_words_of_sparseml_and_slips_of_other_languages_as_they_are_here(
     assert!(slips.contains("lr { 0..30 epochs: 8e-5 -> 8e-6 linear }"), "{slips}");
     let below = mend("OB0107_block_below.obert");
     assert!(below.contains("recipe a for 2 epochs {\n"), "{below}");
-    assert!(!check(&below).1.iter().any(obert::diag::Diagnostic::is_error), "{below}");
+    assert!(!check(&below).1.iter().any(obert::internals::diag::Diagnostic::is_error), "{below}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn check_says_less_or_more_where_it_is_asked_to() {
     let (code, out, err) = obertc(root, &["check", "-q", "-"], MISTAKEN);
     assert!(code == 1 && out.is_empty() && err.starts_with("OB0") && !err.contains("explain"), "{err}");
     let (code, _, err) = obertc(root, &["check", "-v", "-"], MISTAKEN);
-    let why = obert::explain::page(obert::diag::Code::UnknownShape).unwrap().why;
+    let why = obert::internals::explain::page(obert::internals::diag::Code::UnknownShape).unwrap().why;
     assert!(code == 1 && err.contains(why), "{err}");
     assert_eq!(obertc(root, &["check", "-q", "-v", "-"], MISTAKEN).0, 2);
 }
@@ -192,8 +192,8 @@ proptest! {
             let compiled = compile("r.obert", text, &NoFiles, Options::default());
             (compiled.main, compiled.diagnostics)
         };
-        let (mended, _) = obert::diag::fix::mend(&text, false, check);
+        let (mended, _) = obert::internals::diag::fix::mend(&text, false, check);
         // Mending again finds nothing more to do.
-        prop_assert_eq!(obert::diag::fix::mend(&mended, false, check), (mended.clone(), 0));
+        prop_assert_eq!(obert::internals::diag::fix::mend(&mended, false, check), (mended.clone(), 0));
     }
 }

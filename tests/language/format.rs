@@ -1,8 +1,8 @@
 //! The formatter: it keeps what is said, every comment, and its own output.
 
-use obert::diag::{Findings, Sources};
-use obert::language::format;
-use obert::language::syntax::{Parsed, parse_file};
+use obert::internals::diag::{Findings, Sources};
+use obert::internals::language::format;
+use obert::internals::language::syntax::{Parsed, parse_file};
 use proptest::prelude::*;
 
 fn parsed(text: &str) -> Parsed {
@@ -112,7 +112,7 @@ fn value() -> impl Strategy<Value = String> {
         // Only simple operands may stand beside `..` and in arithmetic.
         .prop_filter("readable", |text| {
             let id = Sources::new().add("x", "");
-            obert::language::syntax::parse_phrase(id, text, &mut Findings::new()).is_some()
+            obert::internals::language::syntax::parse_phrase(id, text, &mut Findings::new()).is_some()
         })
     })
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use obert::diag::Code;
-use obert::diag::render::full;
-use obert::language::{Compilation, Loader, NoFiles, Options, compile};
+use obert::internals::diag::Code;
+use obert::internals::diag::render::full;
+use obert::internals::language::{Compilation, Loader, NoFiles, Options, compile};
 use proptest::prelude::*;
 
 /// Compiles, renders what was found, and asserts that it can be shown in little space.
@@ -17,7 +17,7 @@ fn findings(text: &str) -> Vec<(Code, usize)> {
 }
 
 fn places(compiled: &Compilation) -> Vec<(Code, usize)> {
-    let line = |d: &obert::diag::Diagnostic| {
+    let line = |d: &obert::internals::diag::Diagnostic| {
         d.primary.as_ref().map_or(0, |label| compiled.sources.line_column(label.span).line)
     };
     compiled.diagnostics.iter().map(|d| (d.code, line(d))).collect()

@@ -1,7 +1,7 @@
 //! Which changes of a recipe touch what a run has done so far.
 
-use obert::language::{NoFiles, Options, compile};
-use obert::schedule::past::{Reached, difference};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::schedule::past::{Reached, difference};
 
 const RECIPE: &str = "edition 2026
 use std.bert.{attention_linears, feed_forward_linears}
@@ -24,7 +24,7 @@ recipe r {
 }
 ";
 
-fn schedule(text: &str) -> obert::schedule::Schedule {
+fn schedule(text: &str) -> obert::internals::schedule::Schedule {
     let compiled = compile("r.obert", text, &NoFiles, Options::default());
     let errors: Vec<_> = compiled.diagnostics.iter().map(|d| &d.message).collect();
     compiled.schedule.unwrap_or_else(|| panic!("{errors:?}\n{text}"))
@@ -110,7 +110,7 @@ fn comments_and_parameters_of_the_same_schedule_are_no_change() {
         "third for 1 epoch { lr { 0..1 epochs: 5e-5 }",
         "third for 1 epoch { lr { 0..1 epochs: rate }",
     );
-    use obert::schedule::past::essence;
+    use obert::internals::schedule::past::essence;
     assert_eq!(essence(&schedule(RECIPE)), essence(&schedule(&changed)));
     assert_ne!(schedule(RECIPE), schedule(&changed));
 }

@@ -46,7 +46,7 @@ fn every_field_of_the_json_is_documented_and_every_documented_field_is_there() {
 #[test]
 fn the_ir_is_the_schedule_itself() {
     let output = plan(&["stdlib_recipes/quickstart.obert", "--format", "ir"]);
-    let schedule: obert::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
+    let schedule: obert::internals::schedule::Schedule = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schedule.name, "quickstart");
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use obert::diag::render::full;
-use obert::diag::{Code, Severity};
-use obert::language::{NoFiles, Options, compile};
-use obert::plan::{chart, table};
+use obert::internals::diag::render::full;
+use obert::internals::diag::{Code, Severity};
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::plan::{chart, table};
 
 /// The recipes of some folders.
 fn recipes_in(folders: &[&str]) -> Vec<PathBuf> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use obert::diag::Code;
-use obert::output::report;
+use obert::internals::diag::Code;
+use obert::internals::output::report;
 
 fn obertc(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_obertc"))
@@ -199,8 +199,8 @@ fn a_published_data_set_and_its_figures_stand_in_the_cards_front_matter() {
     run(folder.path(), "small", &log());
     let (mut record, _) = report::read(&folder.path().join("small")).unwrap();
     let schedule = record.schedule.as_mut().unwrap();
-    schedule.data = obert::schedule::ir::Data::Squad { max_length: 384, doc_stride: 128 };
-    schedule.model = obert::schedule::ir::Model::Named("bert-base-uncased".into());
+    schedule.data = obert::internals::schedule::ir::Data::Squad { max_length: 384, doc_stride: 128 };
+    schedule.model = obert::internals::schedule::ir::Model::Named("bert-base-uncased".into());
     let front = |record: &report::record::Record| -> serde_yaml::Value {
         serde_yaml::from_str(report::card(record).split("---\n").nth(1).unwrap()).unwrap()
     };
@@ -218,7 +218,7 @@ fn a_published_data_set_and_its_figures_stand_in_the_cards_front_matter() {
     environment.command.extend(["--limit-examples".to_owned(), "100".to_owned()]);
     assert!(front(&record).get("model-index").is_none());
     // A folder of this machine is no model of the hub.
-    let local = obert::schedule::ir::Model::Named("../models/mine".into());
+    let local = obert::internals::schedule::ir::Model::Named("../models/mine".into());
     record.schedule.as_mut().unwrap().model = local;
     assert!(front(&record).get("base_model").is_none());
 }

@@ -1,9 +1,9 @@
 //! Recipes against the schedules they must give.
 
-use obert::language::{NoFiles, Options, compile};
-use obert::schedule::Timeline;
+use obert::internals::language::{NoFiles, Options, compile};
+use obert::internals::schedule::Timeline;
 
-fn schedule(text: &str) -> obert::schedule::Schedule {
+fn schedule(text: &str) -> obert::internals::schedule::Schedule {
     let compiled = compile("test.obert", text, &NoFiles, Options::default());
     let errors: Vec<_> = compiled.diagnostics.iter().map(|d| &d.message).collect();
     compiled.schedule.unwrap_or_else(|| panic!("{errors:?}"))
@@ -29,7 +29,7 @@ fn a_schedule_survives_being_written_and_read() {
     {
         let schedule = schedule(text);
         let json = serde_json::to_string(&schedule).unwrap();
-        let back: obert::schedule::Schedule = serde_json::from_str(&json).unwrap();
+        let back: obert::internals::schedule::Schedule = serde_json::from_str(&json).unwrap();
         assert_eq!(back, schedule);
     }
 }
@@ -43,7 +43,7 @@ recipe r for length * 2 + 500 steps {
   data: squad
   lr { 0 epochs..length * 2 + 500 steps: 3e-5 }
 }";
-    let set = [obert::language::Override { name: "length".into(), value: "3 epochs".into() }];
+    let set = [obert::internals::language::Override { name: "length".into(), value: "3 epochs".into() }];
     let options = Options { overrides: &set, ..Options::default() };
     let compiled = compile("test.obert", text, &NoFiles, options);
     let schedule = compiled.schedule.expect("a schedule");
@@ -62,14 +62,17 @@ fn golden() -> serde_json::Value {
 }
 
 /// Our recipe of a golden name, compiled.
-fn paper(name: &str) -> (obert::schedule::Schedule, obert::params::ParameterTable) {
+fn paper(name: &str) -> (obert::internals::schedule::Schedule, obert::internals::params::ParameterTable) {
     let stem = name.trim_end_matches(".yaml");
     let path = format!("{}/stdlib_recipes/paper/{stem}.obert", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let compiled = compile(&path, &text, &NoFiles, Options::default());
     // The golden count of parameters is for 12 layers, whatever model a recipe names.
-    let base = obert::params::builtin::well_known("bert-base-uncased").unwrap();
-    let table = obert::params::builtin::bert(&base, obert::params::builtin::Head::QuestionAnswering);
+    let base = obert::internals::params::builtin::well_known("bert-base-uncased").unwrap();
+    let table = obert::internals::params::builtin::bert(
+        &base,
+        obert::internals::params::builtin::Head::QuestionAnswering,
+    );
     (compiled.schedule.unwrap_or_else(|| panic!("{path}: {:?}", compiled.diagnostics)), table)
 }
 
@@ -86,7 +89,7 @@ fn the_papers_recipes_give_the_golden_schedules() {
         assert_eq!(schedule.stages.len(), 1, "{name}");
         assert_eq!(
             stage.length,
-            obert::schedule::Time::epochs(obert::schedule::Rational::whole(
+            obert::internals::schedule::Time::epochs(obert::internals::schedule::Rational::whole(
                 expected["total_epochs"].as_i64().unwrap()
             )),
             "{name}"
@@ -119,8 +122,8 @@ fn the_papers_recipes_give_the_golden_schedules() {
     }
 }
 
-fn pruner(name: &str, stage: &obert::schedule::ir::Stage, expected: &serde_json::Value) {
-    use obert::schedule::ir::{Criterion, Pattern, Rank, Update};
+fn pruner(name: &str, stage: &obert::internals::schedule::ir::Stage, expected: &serde_json::Value) {
+    use obert::internals::schedule::ir::{Criterion, Pattern, Rank, Update};
     let Some(kind) = expected["type"].as_str() else {
         assert!(stage.prune.is_empty() && stage.hold.is_empty(), "{name}");
         return;
@@ -151,7 +154,7 @@ fn pruner(name: &str, stage: &obert::schedule::ir::Stage, expected: &serde_json:
     assert_eq!(obs.batch as u64, expected["grad_sampler_kwargs"]["batch_size"].as_u64().unwrap(), "{name}");
 }
 
-fn distillation(name: &str, stage: &obert::schedule::ir::Stage, expected: &serde_json::Value) {
+fn distillation(name: &str, stage: &obert::internals::schedule::ir::Stage, expected: &serde_json::Value) {
     let distill = stage.distill.as_ref().unwrap_or_else(|| panic!("{name} does not distill"));
     assert_eq!(distill.hardness, expected["hardness"].as_f64().unwrap(), "{name}");
     assert_eq!(distill.temperature, expected["temperature"].as_f64().unwrap(), "{name}");

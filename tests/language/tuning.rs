@@ -1,12 +1,12 @@
 //! Grids, levels and criteria as they are given to `oneshot` and `sweep`, and settings written back.
 
-use obert::diag::render::full;
-use obert::diag::{Findings, Sources};
-use obert::language::tuning::grid::{Axis, By, axes, criteria, levels, needs_training, points};
-use obert::language::tuning::sense::{check_levels, check_points};
-use obert::language::tuning::write::with_settings;
-use obert::language::{Loader, NoFiles, Options, compile};
-use obert::schedule::ir::{Criterion, Obs, Pattern, Precision, Update};
+use obert::internals::diag::render::full;
+use obert::internals::diag::{Findings, Sources};
+use obert::internals::language::tuning::grid::{Axis, By, axes, criteria, levels, needs_training, points};
+use obert::internals::language::tuning::sense::{check_levels, check_points};
+use obert::internals::language::tuning::write::with_settings;
+use obert::internals::language::{Loader, NoFiles, Options, compile};
+use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Precision, Update};
 
 fn shown(findings: Findings, sources: &Sources) -> String {
     let list = findings.into_sorted();

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use obert::diag::render::full;
-use obert::diag::{Code, Severity};
-use obert::language::{self, NoFiles, Override};
-use obert::params::builtin::{Head, bert, well_known};
-use obert::schedule::Schedule;
-use obert::schedule::ir::Stage;
-use obert::yaml::{Imported, Options, export, import};
+use obert::internals::diag::render::full;
+use obert::internals::diag::{Code, Severity};
+use obert::internals::language::{self, NoFiles, Override};
+use obert::internals::params::builtin::{Head, bert, well_known};
+use obert::internals::schedule::Schedule;
+use obert::internals::schedule::ir::Stage;
+use obert::internals::yaml::{Imported, Options, export, import};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -19,7 +19,9 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     let mut list: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
         .map(|entry| entry.unwrap().path())
-        .filter(|path| obert::yaml::is_yaml(path) && path.file_name().is_some_and(|n| n != "README.md"))
+        .filter(|path| {
+            obert::internals::yaml::is_yaml(path) && path.file_name().is_some_and(|n| n != "README.md")
+        })
         .collect();
     list.sort();
     assert!(!list.is_empty(), "{}", folder.display());
@@ -84,10 +86,10 @@ fn assert_sound(path: &Path, imported: &Imported) {
     let found = full::render_all(&compiled.diagnostics, &compiled.sources, false);
     assert!(compiled.schedule.is_some(), "{}:\n{text}\n{found}", path.display());
     assert_eq!(compiled.schedule, imported.compilation.schedule, "{}", path.display());
-    let mut sources = obert::diag::Sources::new();
-    let mut findings = obert::diag::Findings::new();
+    let mut sources = obert::internals::diag::Sources::new();
+    let mut findings = obert::internals::diag::Findings::new();
     let file = sources.add("", text.clone());
-    let parsed = obert::language::syntax::parse_file(file, text, &mut findings);
+    let parsed = obert::internals::language::syntax::parse_file(file, text, &mut findings);
     assert_eq!(language::format(text, &parsed), *text, "{} is not formatted", path.display());
 }
 

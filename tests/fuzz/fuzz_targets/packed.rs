@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use obert::infer::file::layout::{HEADER, Header, hash};
-use obert::infer::{Limits, Model, Sequence, Session};
+use obert::internals::infer::file::layout::{HEADER, Header, hash};
+use obert::internals::infer::{Limits, Model, Sequence, Session};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {

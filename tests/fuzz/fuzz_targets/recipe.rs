@@ -9,10 +9,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use obert::diag::render::{full, json};
-use obert::diag::{Findings, Sources};
-use obert::language::syntax::parse_file;
-use obert::language::{NoFiles, Options, compile, format};
+use obert::internals::diag::render::{full, json};
+use obert::internals::diag::{Findings, Sources};
+use obert::internals::language::syntax::parse_file;
+use obert::internals::language::{NoFiles, Options, compile, format};
 
 fuzz_target!(|text: &str| {
     let compiled = compile("fuzz.obert", text, &NoFiles, Options::default());

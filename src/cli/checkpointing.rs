@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{complain, warn};
+use super::{eprint, print_diagnostics};
 use crate::diag::{Code, Diagnostic, Severity, Sources};
 use crate::output::checkpoints::identity::{self, changed};
 use crate::output::checkpoints::{Checkpoints, Found, Identity};
@@ -18,7 +18,7 @@ use crate::schedule::ir::{Data, Model, Teacher};
 use crate::schedule::past::{self, Reached};
 
 #[derive(Args, Debug)]
-pub struct Keeping {
+pub struct CheckpointArgs {
     /// Go on with the run in `--out`, or with the last of runs/NAME, from its newest checkpoint
     #[arg(long)]
     resume: bool,
@@ -107,7 +107,7 @@ impl Read<'_> {
     }
 }
 
-impl Keeping {
+impl CheckpointArgs {
     /// Whether a run is to go on.
     pub fn goes_on(&self) -> bool {
         self.resume || self.resume_anyway
@@ -143,7 +143,7 @@ impl Keeping {
             let mut broken = Diagnostic::unlocated(Code::CheckpointNotUsable, message)
                 .help(format!("going on from `{}`, the one before", found.path.display()));
             broken.severity = Severity::Warning;
-            complain(&[broken], &Sources::new());
+            print_diagnostics(&[broken], &Sources::new());
         }
         Ok(Outcome::Going(Box::new(Resumed { folder, lock, found })))
     }
@@ -167,7 +167,7 @@ impl Keeping {
         if past.is_none() && self.resume_anyway {
             return Ok(());
         }
-        warn(&format!("{shown}\n"));
+        eprint(&format!("{shown}\n"));
         let folder = folder.display();
         Err(match past {
             Some(why) if self.resume_anyway => Diagnostic::unlocated(

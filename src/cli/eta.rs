@@ -7,7 +7,7 @@ use crate::schedule::ir::{Criterion, Stage};
 use crate::schedule::{Schedule, Timeline};
 
 /// Knows what is still to come, and what such things have cost.
-pub struct Forecast {
+pub struct Eta {
     stages: Vec<Ahead>,
     limit: Option<u64>,
     /// The last stage that trained, and seconds of its step for each example, a running mean.
@@ -44,7 +44,7 @@ pub struct Left {
     pub unknown: u32,
 }
 
-impl Forecast {
+impl Eta {
     /// Before a run, of which nothing is known but the plan.
     pub fn new(schedule: &Schedule, limit: Option<u64>) -> Self {
         let stages = schedule.stages.iter().map(|stage| Ahead {
@@ -54,7 +54,7 @@ impl Forecast {
             laid: None,
         });
         let stages = stages.collect();
-        Forecast { stages, limit, step: None, events: HashMap::new(), evaluations: (0.0, 0) }
+        Eta { stages, limit, step: None, events: HashMap::new(), evaluations: (0.0, 0) }
     }
 
     /// A stage begins, and says how long an epoch is; later stages see as many examples.
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::language::{NoFiles, Options, compile};
 
-    fn forecast(limit: Option<u64>) -> Forecast {
+    fn eta(limit: Option<u64>) -> Eta {
         let text = "edition 2026
 use std.bert.{encoder_linears}
 recipe r {
@@ -206,48 +206,48 @@ recipe r {
 }
 ";
         let compiled = compile("r.obert", text, &NoFiles, Options::default());
-        Forecast::new(&compiled.schedule.expect("a good recipe"), limit)
+        Eta::new(&compiled.schedule.expect("a good recipe"), limit)
     }
 
     #[test]
     fn steps_events_and_measurements_to_come_are_counted_with_what_they_cost() {
-        let mut forecast = forecast(None);
-        assert_eq!(forecast.left(), None, "nothing is known before the first step");
-        forecast.begin("a", 10);
-        forecast.stepped("a", 0, 2.0);
+        let mut eta = eta(None);
+        assert_eq!(eta.left(), None, "nothing is known before the first step");
+        eta.begin("a", 10);
+        eta.stepped("a", 0, 2.0);
         // 19 steps of 2 s, then 20 steps over twice the examples; one event of b and four of c.
-        assert_eq!(forecast.left(), Some(Left { seconds: 38.0 + 80.0, unknown: 5 }));
-        assert_eq!(forecast.speed("a"), Some(16.0));
+        assert_eq!(eta.left(), Some(Left { seconds: 38.0 + 80.0, unknown: 5 }));
+        assert_eq!(eta.speed("a"), Some(16.0));
         for step in 1..10 {
-            forecast.stepped("a", step, 2.0);
+            eta.stepped("a", step, 2.0);
         }
-        forecast.evaluated("a", 10, 3.0);
+        eta.evaluated("a", 10, 3.0);
         // Three measurements are left: at the ends of a, b and c.
-        assert_eq!(forecast.left().map(|l| l.seconds.round()), Some(20.0 + 80.0 + 9.0));
+        assert_eq!(eta.left().map(|l| l.seconds.round()), Some(20.0 + 80.0 + 9.0));
         for step in 10..20 {
-            forecast.stepped("a", step, 2.0);
+            eta.stepped("a", step, 2.0);
         }
-        forecast.evaluated("a", 20, 3.0);
-        forecast.finished("a");
-        forecast.begin("b", 10);
-        forecast.pruned("b", 0, 1.0);
-        forecast.evaluated("b", 0, 3.0);
-        forecast.finished("b");
-        forecast.begin("c", 5);
-        forecast.pruned("c", 0, 7.0);
+        eta.evaluated("a", 20, 3.0);
+        eta.finished("a");
+        eta.begin("b", 10);
+        eta.pruned("b", 0, 1.0);
+        eta.evaluated("b", 0, 3.0);
+        eta.finished("b");
+        eta.begin("c", 5);
+        eta.pruned("c", 0, 7.0);
         // 20 steps of 4 s until its own are seen, three events of 7 s, a measurement of 3 s.
-        assert_eq!(forecast.left().map(|l| l.seconds.round()), Some(80.0 + 21.0 + 3.0));
-        forecast.stepped("c", 0, 6.4);
-        assert_eq!(forecast.left().map(|l| l.seconds.round()), Some(f64::round(19.0 * 6.4 + 21.0 + 3.0)));
-        assert_eq!(forecast.left().map(|l| l.words()), Some("2m 25s left".into()));
+        assert_eq!(eta.left().map(|l| l.seconds.round()), Some(80.0 + 21.0 + 3.0));
+        eta.stepped("c", 0, 6.4);
+        assert_eq!(eta.left().map(|l| l.seconds.round()), Some(f64::round(19.0 * 6.4 + 21.0 + 3.0)));
+        assert_eq!(eta.left().map(|l| l.words()), Some("2m 25s left".into()));
     }
 
     #[test]
     fn a_limit_of_steps_shortens_what_is_still_to_come() {
-        let mut forecast = forecast(Some(8));
-        forecast.begin("a", 4);
-        forecast.stepped("a", 0, 1.0);
+        let mut eta = eta(Some(8));
+        eta.begin("a", 4);
+        eta.stepped("a", 0, 1.0);
         // Of c, 4 epochs of 2 steps.
-        assert_eq!(forecast.left().map(|l| (l.seconds, l.unknown)), Some((7.0 + 16.0, 5)));
+        assert_eq!(eta.left().map(|l| (l.seconds, l.unknown)), Some((7.0 + 16.0, 5)));
     }
 }
