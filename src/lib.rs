@@ -19,6 +19,7 @@ mod language;
 mod output;
 mod params;
 mod plan;
+pub mod runlog;
 mod schedule;
 mod yaml;
 

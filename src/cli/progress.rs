@@ -128,11 +128,11 @@ impl Watcher {
     fn foresee(&mut self, event: &Event) {
         let Some(eta) = &mut self.eta else { return };
         match event {
-            Event::StageStarted { stage, steps_per_epoch, .. } => eta.begin(stage, *steps_per_epoch),
-            Event::Step { stage, step, seconds, .. } => eta.stepped(stage, *step, *seconds),
-            Event::Pruned { stage, step, seconds, .. } => eta.pruned(stage, *step, *seconds),
-            Event::Evaluated { stage, step, seconds, .. } => eta.evaluated(stage, *step, *seconds),
-            Event::StageFinished { stage, .. } => eta.finished(stage),
+            Event::StageStarted(e) => eta.begin(&e.stage, e.steps_per_epoch),
+            Event::Step(e) => eta.stepped(&e.stage, e.step, e.seconds.unwrap_or(0.0)),
+            Event::Pruned(e) => eta.pruned(&e.stage, e.step, e.seconds),
+            Event::Evaluated(e) => eta.evaluated(&e.stage, e.step, e.seconds),
+            Event::StageFinished(e) => eta.finished(&e.stage),
             _ => {}
         }
     }
@@ -148,53 +148,69 @@ impl Observer for Watcher {
         }
         self.foresee(event);
         match event {
-            Event::StageStarted { stage, branch, steps, .. } => {
+            Event::StageStarted(started) => {
                 self.loss = None;
                 self.sparsity = 0.0;
-                let kind = if *branch { "branch" } else { "stage" };
-                let length = if *steps == 0 { String::new() } else { format!(", {steps} steps") };
-                self.print_line(&format!("{kind} {stage}{length}"));
+                let kind = if started.branch { "branch" } else { "stage" };
+                let length = match started.steps {
+                    0 => String::new(),
+                    steps => format!(", {steps} steps"),
+                };
+                self.print_line(&format!("{kind} {}{length}", started.stage));
             }
-            Event::Step { loss, lr, .. } => {
+            Event::Step(step) => {
                 // The bar shows a running mean: single batches jump.
-                self.loss = Some(self.loss.map_or(*loss, |mean| 0.95 * mean + 0.05 * loss));
-                self.lr = *lr;
+                let loss = step.loss.unwrap_or(f64::NAN);
+                self.loss = Some(self.loss.map_or(loss, |mean| 0.95 * mean + 0.05 * loss));
+                self.lr = step.lr.unwrap_or(f64::NAN);
             }
-            Event::Pruned { at, parameters, sparsity, seconds, raised_damp, .. } => {
-                self.sparsity = *sparsity;
-                let damp = raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
+            Event::Pruned(pruned) => {
+                self.sparsity = pruned.sparsity;
+                let damp =
+                    pruned.raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
                 self.print_line(&format!(
-                    "  at {at} pruned {parameters} parameters to {:.2}% in {}{damp}",
-                    sparsity * 100.0,
-                    duration(*seconds)
+                    "  at {} pruned {} parameters to {:.2}% in {}{damp}",
+                    pruned.at,
+                    pruned.parameters,
+                    pruned.sparsity * 100.0,
+                    duration(pruned.seconds)
                 ));
             }
-            Event::Quantized {
-                at, weights, weight_bits, activations, activation_bits, calibrated, ..
-            } => {
-                let activations = activation_bits
-                    .map_or(String::new(), |bits| format!(" and {activations} activations to {bits}"));
-                let after = match calibrated {
+            Event::Quantized(quantized) => {
+                let activations = quantized.activation_bits.map_or(String::new(), |bits| {
+                    format!(" and {} activations to {bits}", quantized.activations)
+                });
+                let after = match quantized.calibrated {
                     0 => String::new(),
                     n => format!(", after {n} batches of calibration"),
                 };
+                let (at, weights, bits) = (&quantized.at, quantized.weights, quantized.weight_bits);
                 self.print_line(&format!(
-                    "  from {at} on rounds {weights} weights to {weight_bits} bits{activations}{after}"
+                    "  from {at} on quantizes {weights} weights to {bits} bits{activations}{after}"
                 ));
             }
-            Event::RangesFixed { step, tensors, .. } => {
-                self.print_line(&format!("  before step {step} fixed the ranges of {tensors} tensors"));
+            Event::RangesFixed(fixed) => {
+                self.print_line(&format!(
+                    "  before step {} fixed the ranges of {} tensors",
+                    fixed.step, fixed.tensors
+                ));
             }
-            Event::Evaluated { step, metrics, .. } => {
-                let figures: Vec<String> = metrics
+            Event::Evaluated(evaluated) => {
+                let figures: Vec<String> = evaluated
+                    .metrics
                     .iter()
-                    .map(|(name, value)| format!("{} {}", title(name), metric(name, *value)))
+                    .map(|(name, value)| {
+                        format!("{} {}", title(name), metric(name, value.unwrap_or(f64::NAN)))
+                    })
                     .collect();
-                self.print_line(&format!("  before step {step}: {}", figures.join(", ")));
+                self.print_line(&format!("  before step {}: {}", evaluated.step, figures.join(", ")));
             }
-            Event::Kept { step, metric, value, .. } => {
-                let metric = metric.to_uppercase();
-                self.print_line(&format!("  kept as it was before step {step}: {metric} {value:.1}"));
+            Event::Kept(kept) => {
+                let metric = kept.metric.to_uppercase();
+                self.print_line(&format!(
+                    "  best weights: those before step {}, {metric} {:.1}",
+                    kept.step, kept.value
+                ));
             }
             _ => {}
         }

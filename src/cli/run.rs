@@ -12,7 +12,7 @@ use super::eta::Eta;
 use super::progress::{Watcher, with_progress};
 use super::{ERRORS, FINE, fail, inference_speed, memory_check, model, print, print_diagnostics, stop};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
-use crate::engine::events::{Environment, Event, Observer};
+use crate::engine::events::{Event, Observer};
 use crate::engine::{Estimates, Interpreter, StageResult, device, machine};
 use crate::language::Compilation;
 use crate::output::checkpoints::keeper::Settings;
@@ -21,6 +21,7 @@ use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::output::{folder, summary};
 use crate::params::quantization;
+use crate::runlog::{Environment, RunFailed};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model, Teacher};
 use crate::task::classification::Classification;
@@ -366,7 +367,10 @@ fn execute<T: Prepare + 'static>(
         Ok(done) => done,
         Err(error) => {
             let (code, message) = (error.code.to_string(), error.message.clone());
-            let failed = Event::RunFailed { code, message, seconds: before + clock.elapsed().as_secs_f64() };
+            let failed = {
+                let seconds = before + clock.elapsed().as_secs_f64();
+                Event::RunFailed(RunFailed { code, message, seconds })
+            };
             // What is told is why it failed; a record that cannot be kept is a consequence.
             let _ = watcher.event(&failed).and_then(|()| folder::report(&folder));
             return Err(vec![checkpointing::with_the_way_on(error, &folder)]);

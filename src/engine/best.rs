@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use burn::module::Module;
-use serde::{Deserialize, Serialize};
-
 use crate::schedule::Timeline;
 use crate::task::metric::Metrics;
 use crate::task::parameters::{self, Values};
 use crate::task::rounding::Rounding;
+use burn::module::Module;
 
 use super::EngineError;
-use super::results::figures;
+use super::results::{Kept, Measured};
 use super::snapshot::{Held, Restored};
 
 /// What its tensors are called in a checkpoint.
@@ -38,27 +36,6 @@ pub struct Rounded<'a> {
     pub now: Option<&'a Arc<Rounding>>,
     /// Whether all is rounded that is going to be.
     pub is_complete: bool,
-}
-
-/// Which weights are the best so far, and how they were measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// Which weights.
-    pub kept: Kept,
-    /// Their figures.
-    #[serde(deserialize_with = "figures")]
-    pub metrics: Metrics,
-}
-
-/// Which weights a stage ends with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The metric that decided.
-    pub metric: String,
-    /// The weights are those before this step; the stage's number of steps for its end.
-    pub step: u64,
-    /// The metric's value of them.
-    pub value: f64,
 }
 
 impl<'a> Best<'a> {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use crate::runlog::{self, RunFinished, RunStarted};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{START, Stage, Teacher};
 use crate::task::Task;
@@ -12,7 +13,7 @@ use crate::task::parameters;
 
 use super::EngineError;
 use super::estimation::Estimates;
-use super::events::{self, Event, Observer};
+use super::events::{Event, Observer};
 use super::gradients;
 use super::keeping::{Clock, Earlier};
 use super::machine;
@@ -99,14 +100,14 @@ impl<'a, T: Task> Interpreter<'a, T> {
         if restored.is_none() {
             self.tell(
                 observer,
-                &Event::RunStarted {
-                    format: events::FORMAT,
+                &Event::RunStarted(RunStarted {
+                    format: Some(runlog::FORMAT),
                     recipe: self.schedule.name.clone(),
-                    version: env!("CARGO_PKG_VERSION"),
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
                     seed: self.schedule.seed,
                     device: format!("{:?}", self.device),
                     examples: self.task.examples(),
-                },
+                }),
             )?;
         }
         for (index, stage) in self.schedule.stages.iter().enumerate() {
@@ -170,7 +171,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
             self.end_of(stage, index, finished, &mut kept, &mut carried);
         }
         let (seconds, memory) = (clock.seconds(), machine::peak_memory());
-        self.tell(observer, &Event::RunFinished { seconds, memory })?;
+        self.tell(observer, &Event::RunFinished(RunFinished { seconds, memory }))?;
         let model = carried.1.ok_or_else(|| EngineError::Missing("there is no model".into()))?;
         Ok((model.valid(), results))
     }

@@ -1,12 +1,11 @@
 //! The machine a run is on: what it is, and how much of it the process has taken.
 
-use std::collections::BTreeMap;
 use std::ffi::c_long;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use libmimalloc_sys::{mi_option_set_default, mi_option_t, mi_option_use_numa_nodes};
 
-use super::events::Environment;
+use crate::runlog::Environment;
 
 /// The version of Burn that is built in, as Cargo.lock has it.
 pub const BURN: &str = "0.22.1";
@@ -26,7 +25,10 @@ pub fn environment(command: Vec<String>, recipe_file: String, recipe_text: Strin
         processor: read("/proc/cpuinfo").and_then(|text| field(&text, "model name")),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         machine_memory: read("/proc/meminfo").and_then(|text| kilobytes(&field(&text, "MemTotal")?)),
-        versions: BTreeMap::from([("obert", env!("CARGO_PKG_VERSION")), ("burn", BURN)]),
+        versions: [("obert", env!("CARGO_PKG_VERSION")), ("burn", BURN)]
+            .into_iter()
+            .map(|(name, version)| (name.to_owned(), version.to_owned()))
+            .collect(),
         unix_time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     }
 }

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::Timeline;
 use crate::task::rounding::QuantizerRecord;
 
-use super::best::Measured;
-use super::results::{StageResult, Times};
+use super::results::{Measured, StageResult, Times};
 
 /// Where a run stands before a step: everything of a checkpoint but its tensors.
 ///

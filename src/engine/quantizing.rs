@@ -10,6 +10,7 @@ use burn::module::Module;
 
 use crate::method::qat::quantizer::Stand;
 use crate::method::qat::{Channels, Grid, Phase, Quantizer};
+use crate::runlog::{Quantized, RangesFixed};
 use crate::schedule::Timeline;
 use crate::schedule::ir::{Quantize, Scheme};
 use crate::task::Task;
@@ -162,7 +163,7 @@ impl<T: Task> StageRun<'_, T> {
         if let Some(rounding) = self.task.rounding(&model) {
             points.iter().filter_map(|p| rounding.get(&p.name)).for_each(|q| q.set_stand(Stand::Rounding));
         }
-        let event = Event::Quantized {
+        let event = Event::Quantized(Quantized {
             stage: self.stage.name.clone(),
             step,
             at: statement.start.to_string(),
@@ -173,7 +174,7 @@ impl<T: Task> StageRun<'_, T> {
             calibrated: statement.calibrate,
             seconds: clock.elapsed().as_secs_f64(),
             memory: machine::peak_memory(),
-        };
+        });
         observer.event(&event).map_err(EngineError::Observer)?;
         Ok(model)
     }
@@ -218,7 +219,8 @@ impl<T: Task> StageRun<'_, T> {
             }
         }
         let (stage, tensors) = (self.stage.name.clone(), points.len());
-        observer.event(&Event::RangesFixed { stage, step, tensors }).map_err(EngineError::Observer)
+        let event = Event::RangesFixed(RangesFixed { stage, step, tensors });
+        observer.event(&event).map_err(EngineError::Observer)
     }
 
     fn fix_one(&self, name: &str, quantizer: &Quantizer, step: u64) -> Result<(), EngineError> {

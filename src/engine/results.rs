@@ -6,11 +6,10 @@ use burn::module::Module;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::params::table::layer_of;
+use crate::runlog::LayerSparsity;
 use crate::task::metric::Metrics;
 use crate::task::parameters;
 use crate::task::rounding::Rounding;
-
-use super::best::Kept;
 
 /// What came of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,20 +35,30 @@ pub struct StageResult {
 }
 
 /// JSON knows no number that is not finite and writes `null`.
-pub(super) fn figures<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
+fn figures<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
     let read = std::collections::BTreeMap::<String, Option<f64>>::deserialize(from)?;
     Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
-/// How sparse a parameter is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LayerSparsity {
-    /// The parameter.
-    pub name: String,
-    /// Its weights.
-    pub count: usize,
-    /// Those that are zero.
-    pub zeros: usize,
+/// Which weights are the best so far, and how they were measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Which weights.
+    pub kept: Kept,
+    /// Their figures.
+    #[serde(deserialize_with = "figures")]
+    pub metrics: Metrics,
+}
+
+/// Which weights a stage ends with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The metric that decided.
+    pub metric: String,
+    /// The weights are those before this step; the stage's number of steps for its end.
+    pub step: u64,
+    /// The metric's value of them.
+    pub value: f64,
 }
 
 /// Seconds spent on each kind of work.
@@ -76,12 +85,6 @@ pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
             Some(LayerSparsity { name: (*name).to_owned(), count: weights.len(), zeros })
         })
         .collect()
-}
-
-/// The share of zeros over several parameters.
-pub fn overall(layers: &[LayerSparsity]) -> f64 {
-    let (zeros, count) = layers.iter().fold((0, 0), |(z, n), l| (z + l.zeros, n + l.count));
-    zeros as f64 / usize::max(count, 1) as f64
 }
 
 /// Bytes of the values of the encoder's layers, without the embeddings and the head: of each matrix the

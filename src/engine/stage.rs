@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::method::mask::Mask;
 use crate::method::qat::Phase;
+use crate::runlog::{self, Evaluated, LayerSparsity, Pruned, StageFinished, StageStarted, Step, number};
 use crate::schedule::ir::{Batches, Precision, Stage, Targets};
 use crate::schedule::{PruneEvent, Timeline};
 use crate::task::data::sampler::Sampler;
@@ -19,7 +20,7 @@ use super::EngineError;
 use super::best::{Best, Rounded};
 use super::device;
 use super::estimation::Estimates;
-use super::events::{Event, Observer, Work};
+use super::events::{Event, Observer, Work, logged};
 use super::gradients;
 use super::keeping::{Clock, Earlier, State};
 use super::machine;
@@ -27,7 +28,7 @@ use super::masks::Masks;
 use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::pruner;
-use super::results::{LayerSparsity, StageResult, Times, encoder_bytes, layer_sparsity, nonzero, overall};
+use super::results::{StageResult, Times, encoder_bytes, layer_sparsity, nonzero};
 use super::snapshot::Restored;
 use super::teaching::Teaching;
 
@@ -83,12 +84,12 @@ impl<T: Task> StageRun<'_, T> {
         if restored.is_none() {
             self.tell(
                 observer,
-                &Event::StageStarted {
+                Event::StageStarted(StageStarted {
                     stage: self.stage.name.clone(),
                     branch: self.stage.branch_from.is_some(),
                     steps: timeline.steps(),
                     steps_per_epoch: timeline.steps_per_epoch(),
-                },
+                }),
             )?;
         }
         let mut optimizer = AdamW::new(&self.stage.train, &model);
@@ -150,18 +151,18 @@ impl<T: Task> StageRun<'_, T> {
             times.training += seconds;
             self.tell(
                 observer,
-                &Event::Step {
+                Event::Step(Step {
                     stage: self.stage.name.clone(),
                     step,
                     epoch: timeline.epoch(step),
-                    loss,
-                    task_loss: losses.task,
-                    distill_loss: losses.distill,
-                    hidden_loss: losses.hidden,
-                    lr,
-                    gradient_norm: norm,
-                    seconds,
-                },
+                    loss: number(loss),
+                    task_loss: number(losses.task),
+                    distill_loss: losses.distill.and_then(number),
+                    hidden_loss: losses.hidden.and_then(number),
+                    lr: number(lr),
+                    gradient_norm: number(norm),
+                    seconds: Some(seconds),
+                }),
             )?;
             observer.progress(Work::Training(&self.stage.name), step + 1, timeline.steps());
         }
@@ -192,7 +193,10 @@ impl<T: Task> StageRun<'_, T> {
         self.fix_all(&model, end)?;
         if let Some(kept) = &kept {
             let (stage, metric) = (self.stage.name.clone(), kept.metric.clone());
-            self.tell(observer, &Event::Kept { stage, step: kept.step, metric, value: kept.value })?;
+            self.tell(
+                observer,
+                Event::Kept(runlog::Kept { stage, step: kept.step, metric, value: kept.value }),
+            )?;
         }
         // What this stage froze is trained again by the next.
         if end > 0 && self.frozen_at(end - 1, &timeline).contains(&true) {
@@ -203,16 +207,16 @@ impl<T: Task> StageRun<'_, T> {
         let encoder_bytes = encoder_bytes(&model, self.task.rounding(&model));
         self.tell(
             observer,
-            &Event::StageFinished {
+            Event::StageFinished(StageFinished {
                 stage: self.stage.name.clone(),
-                sparsity: overall(&sparsity),
+                sparsity: runlog::sparsity(&sparsity),
                 layers: sparsity.clone(),
-                values: nonzero.1,
-                nonzero: nonzero.0,
-                encoder_bytes,
+                values: Some(nonzero.1),
+                nonzero: Some(nonzero.0),
+                encoder_bytes: Some(encoder_bytes),
                 seconds: clock.seconds(),
                 memory: machine::peak_memory(),
-            },
+            }),
         )?;
         let result = StageResult {
             name: self.stage.name.clone(),
@@ -394,19 +398,19 @@ impl<T: Task> StageRun<'_, T> {
                 targets.iter().filter_map(|t| layer(&t.parameter.name)).collect();
             self.tell(
                 observer,
-                &Event::Pruned {
+                Event::Pruned(Pruned {
                     stage: self.stage.name.clone(),
                     step,
                     at: event.at.to_string(),
                     parameters: targets.len(),
-                    target: event.sparsity,
-                    sparsity: overall(&layers),
+                    target: number(event.sparsity),
+                    sparsity: runlog::sparsity(&layers),
                     raised_damp: pruned.raised_damp,
                     lengths: pruned.lengths,
                     layers,
                     seconds,
                     memory: machine::peak_memory(),
-                },
+                }),
             )?;
         }
         Ok(model)
@@ -523,7 +527,12 @@ impl<T: Task> StageRun<'_, T> {
         times.evaluating += seconds;
         self.tell(
             observer,
-            &Event::Evaluated { stage: self.stage.name.clone(), step, metrics: metrics.clone(), seconds },
+            Event::Evaluated(Evaluated {
+                stage: self.stage.name.clone(),
+                step,
+                metrics: logged(&metrics),
+                seconds,
+            }),
         )?;
         Ok(metrics)
     }
@@ -533,8 +542,8 @@ impl<T: Task> StageRun<'_, T> {
         draw(self.seed, self.index, purpose, step)
     }
 
-    fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
-        observer.event(event).map_err(EngineError::Observer)
+    fn tell(&self, observer: &mut dyn Observer, event: Event) -> Result<(), EngineError> {
+        observer.event(&event).map_err(EngineError::Observer)
     }
 }
 

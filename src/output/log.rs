@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
-use crate::engine::events::Event;
+use crate::runlog::Event;
 
 /// The log of a run.
 #[derive(Debug)]

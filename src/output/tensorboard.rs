@@ -14,8 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use crate::diag::{Code, Diagnostic};
-use crate::engine::events::Event;
 use crate::files;
+use crate::runlog::{Event, Number};
 
 /// A record's message.
 #[derive(Clone, PartialEq, Message)]
@@ -89,46 +89,52 @@ impl Board {
     /// A record that cannot be written.
     pub fn append(&mut self, event: &Event) -> Result<(), Diagnostic> {
         match event {
-            Event::StageStarted { stage, branch, steps, .. } => {
-                let prefix = if *branch { format!("branch {stage}/") } else { String::new() };
+            Event::StageStarted(started) => {
+                let stage = &started.stage;
+                let prefix = if started.branch { format!("branch {stage}/") } else { String::new() };
                 self.stages.insert(stage.clone(), (self.end, prefix));
-                if !*branch {
-                    self.end += steps;
+                if !started.branch {
+                    self.end += started.steps;
                 }
                 Ok(())
             }
-            Event::Step { stage, step, loss, task_loss, distill_loss, lr, gradient_norm, .. } => {
+            Event::Step(step) => {
                 let mut figures = vec![
-                    ("train/loss".to_owned(), *loss),
-                    ("train/task_loss".to_owned(), *task_loss),
-                    ("train/lr".to_owned(), *lr),
-                    ("train/gradient_norm".to_owned(), *gradient_norm),
+                    ("train/loss".to_owned(), step.loss),
+                    ("train/task_loss".to_owned(), step.task_loss),
+                    ("train/lr".to_owned(), step.lr),
+                    ("train/gradient_norm".to_owned(), step.gradient_norm),
                 ];
-                figures.extend(distill_loss.map(|loss| ("train/distill_loss".to_owned(), loss)));
-                self.figures(stage, *step, figures)
+                figures.extend(step.distill_loss.map(|loss| ("train/distill_loss".to_owned(), Some(loss))));
+                self.figures(&step.stage, step.step, figures)
             }
-            Event::Pruned { stage, step, sparsity, layers, seconds, .. } => {
-                let mut figures =
-                    vec![("prune/sparsity".to_owned(), *sparsity), ("prune/seconds".to_owned(), *seconds)];
-                for layer in layers {
-                    let share = layer.zeros as f64 / layer.count.max(1) as f64;
-                    figures.push((format!("sparsity/{}", layer.name), share));
-                }
-                self.figures(stage, *step, figures)
+            Event::Pruned(pruned) => {
+                let mut figures = vec![
+                    ("prune/sparsity".to_owned(), Some(pruned.sparsity)),
+                    ("prune/seconds".to_owned(), Some(pruned.seconds)),
+                ];
+                let layers = pruned.layers.iter();
+                figures.extend(layers.map(|layer| (format!("sparsity/{}", layer.name), Some(layer.share()))));
+                self.figures(&pruned.stage, pruned.step, figures)
             }
-            Event::Evaluated { stage, step, metrics, .. } => {
-                let figures = metrics.iter().map(|(name, value)| (format!("eval/{name}"), *value)).collect();
-                self.figures(stage, *step, figures)
+            Event::Evaluated(evaluated) => {
+                let metrics = evaluated.metrics.iter();
+                let figures = metrics.map(|(name, value)| (format!("eval/{name}"), *value)).collect();
+                self.figures(&evaluated.stage, evaluated.step, figures)
             }
             _ => Ok(()),
         }
     }
 
-    fn figures(&mut self, stage: &str, step: u64, figures: Vec<(String, f64)>) -> Result<(), Diagnostic> {
+    /// Numbers that are not finite are drawn as such.
+    fn figures(&mut self, stage: &str, step: u64, figures: Vec<(String, Number)>) -> Result<(), Diagnostic> {
         let (begin, prefix) = self.stages.get(stage).cloned().unwrap_or_default();
         let value = figures
             .into_iter()
-            .map(|(name, value)| Figure { tag: format!("{prefix}{name}"), simple_value: value as f32 })
+            .map(|(name, value)| {
+                let simple_value = value.unwrap_or(f64::NAN) as f32;
+                Figure { tag: format!("{prefix}{name}"), simple_value }
+            })
             .collect();
         let step = i64::try_from(begin + step).unwrap_or(i64::MAX);
         let summary = Some(Figures { value });

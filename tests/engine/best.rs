@@ -80,7 +80,7 @@ fn the_best_measurement_decides_and_its_weights_are_the_result() {
     let of_result = results[0].kept.clone().unwrap();
     assert_eq!((of_result.step, of_result.value), (8, 7.0));
     assert_eq!(results[0].metrics["score"], 7.0);
-    assert!(events.iter().any(|e| matches!(e, Event::Kept { step: 8, value, .. } if *value == 7.0)));
+    assert!(events.iter().any(|e| matches!(e, Event::Kept(kept) if kept.step == 8 && kept.value == 7.0)));
     // The weights are those before step 8: a run that is measured and stops there has the same.
     let (task, model) = Measured::new("score", &[3.0, 7.0, 5.0, 6.0]);
     let long = schedule("for 4 epochs", &format!("  lr {{ 0..4 epochs: 1e-2 }}\n{best}"));

@@ -179,8 +179,8 @@ fn a_student_of_two_layers_learns_from_three_as_recorded() {
     );
     let (.., events) = run(&task, &schedule, model).unwrap();
     let first = events.iter().find_map(|e| match e {
-        Event::Step { loss, task_loss, distill_loss, hidden_loss, .. } => {
-            Some([*loss, *task_loss, distill_loss.unwrap(), hidden_loss.unwrap()])
+        Event::Step(step) => {
+            Some([step.loss, step.task_loss, step.distill_loss, step.hidden_loss].map(Option::unwrap))
         }
         _ => None,
     });
@@ -219,7 +219,7 @@ fn a_teacher_may_be_given_an_earlier_stage_or_the_model_itself_and_its_states_ar
     interpreter.run(model, &mut events).unwrap();
     let losses = |wanted: &str| -> Vec<f64> {
         let of_stage = events.0.iter().filter_map(|e| match e {
-            Event::Step { stage, hidden_loss, .. } if stage == wanted => *hidden_loss,
+            Event::Step(step) if step.stage == wanted => step.hidden_loss,
             _ => None,
         });
         of_stage.collect()
@@ -246,7 +246,7 @@ fn hidden_states_that_cannot_be_matched_are_refused_before_the_first_step() {
         let diagnostic = Diagnostic::from(error);
         assert_eq!(diagnostic.code, Code::TeacherDiffers);
         assert!(diagnostic.message.contains(expected), "{}", diagnostic.message);
-        assert!(events.0.iter().all(|e| matches!(e, Event::RunStarted { .. })));
+        assert!(events.0.iter().all(|e| matches!(e, Event::RunStarted(_))));
     };
     let states = |of: &str| format!("  distill from self {{ hidden: states({of}) }}");
     fails(&states("\"bert.encoder.layers.*\""), None, "there are bert.embeddings, bert.encoder.layer.0");
@@ -276,7 +276,7 @@ fn a_stage_that_softens_its_labels_minimises_the_softened_loss() {
         let statements = format!("  lr {{ 0..1 epochs: 1e-3 }}\n{statements}");
         let (.., events) = run(&task, &schedule("for 1 epoch", &statements), model.clone()).unwrap();
         let mut losses = events.iter().filter_map(|e| match e {
-            Event::Step { loss, .. } => Some(*loss),
+            Event::Step(step) => step.loss,
             _ => None,
         });
         losses.next().unwrap()

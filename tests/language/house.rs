@@ -14,15 +14,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("explain", &["language", "diag"]),
     ("yaml", &["language", "schedule", "params", "diag"]),
     ("infer", &["files", "params", "diag"]),
+    ("runlog", &[]),
     ("method", &[]),
     ("task", &["method", "files", "schedule", "params", "diag"]),
-    ("engine", &["task", "method", "schedule", "params", "diag"]),
-    ("output", &["infer", "engine", "task", "method", "files", "plan", "schedule", "params", "diag"]),
+    ("engine", &["task", "method", "runlog", "schedule", "params", "diag"]),
+    (
+        "output",
+        &["infer", "engine", "task", "method", "files", "plan", "runlog", "schedule", "params", "diag"],
+    ),
     (
         "cli",
         &[
-            "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language", "schedule",
-            "params", "diag",
+            "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language", "runlog",
+            "schedule", "params", "diag",
         ],
     ),
 ];
@@ -43,9 +47,10 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
 const IN_EXPORT: &[&str] = &["output", "infer", "files", "params", "diag"];
 
 /// The record of a run is made from its files, without the engine that wrote them.
-const IN_REPORT: &[&str] = &["output", "plan", "schedule", "diag"];
+const IN_REPORT: &[&str] = &["output", "plan", "runlog", "schedule", "diag"];
 
-fn sources() -> Vec<(PathBuf, String)> {
+/// All files of `src` by their path in it, with their text.
+pub fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, list: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -75,7 +80,7 @@ fn room(path: &Path) -> String {
 }
 
 /// The code of a file, without comments and without its unit tests.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or("");
     text.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }

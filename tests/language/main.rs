@@ -1,5 +1,6 @@
 //! What needs no engine: the language, its diagnostics, plans, and the rules of the house.
 
+mod circles;
 mod command_line;
 mod console;
 mod diagnostics;
@@ -13,6 +14,7 @@ mod past;
 mod plans;
 mod recipes;
 mod report;
+mod run_log;
 mod schedules;
 mod tuning;
 mod yaml;

@@ -73,7 +73,7 @@ fn figures(records: &[Record], names: &[String]) -> String {
                 percent(record.sparsity()),
             ];
             for name in &metrics {
-                let value = |e: Option<&super::record::Evaluated>| {
+                let value = |e: Option<&crate::runlog::Evaluated>| {
                     or_dash(e.and_then(|e| e.metric(name)).map(|v| metric(name, v)))
                 };
                 row.push(value(record.compressed()));

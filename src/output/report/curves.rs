@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::chart::{Chart, Kind, Scale, Series, trimmed};
-use super::record::{Record, StageRecord, Step, share};
+use super::record::{Record, StageRecord};
 use crate::output::figures::title;
+use crate::runlog::{self, Step};
 
 /// A line has no more points than a screen shows.
 const MOST_POINTS: usize = 600;
@@ -132,7 +133,7 @@ pub fn sparsity_line(record: &Record) -> Vec<(f64, f64)> {
             for layer in end.layers.iter().filter(|l| relevant.contains_key(l.name.as_str())) {
                 now.insert(&layer.name, (layer.zeros, layer.count));
             }
-            level = share(end.layers.iter().filter(|l| relevant.contains_key(l.name.as_str())));
+            level = runlog::sparsity(end.layers.iter().filter(|l| relevant.contains_key(l.name.as_str())));
         }
         let last = if stage.end.is_some() { stage.steps } else { stage.curve.last().map_or(0, |s| s.step) };
         points.push(((begin + last) as f64, level));

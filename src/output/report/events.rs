@@ -1,8 +1,9 @@
 //! The pruning events of a run, with what they took, and what began to be rounded.
 
 use super::html::{escaped, table};
-use super::record::{Pruned, Record};
+use super::record::Record;
 use crate::output::figures::{bytes, duration, percent};
+use crate::runlog::Pruned;
 
 /// A table of all events, those of branches too.
 pub fn prunes(record: &Record) -> String {

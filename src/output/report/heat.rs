@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::html::{escaped, table};
-use super::record::{Layer, Record};
+use super::record::Record;
 use crate::output::figures::{percent, place};
+use crate::runlog::LayerSparsity;
 
 /// The last state: a row for each layer, a column for each of its matrices. Nothing where nothing is zero.
 pub fn last(record: &Record) -> String {
@@ -40,7 +41,7 @@ pub fn last(record: &Record) -> String {
 }
 
 /// A figure on its shade.
-fn shade(layer: &Layer) -> String {
+fn shade(layer: &LayerSparsity) -> String {
     let share = layer.share();
     let class = if depth(share) > 55.0 { "shade deep" } else { "shade" };
     format!(
@@ -62,7 +63,7 @@ fn depth(share: f64) -> f64 {
 /// Every parameter after an event.
 struct State<'a> {
     when: String,
-    layers: BTreeMap<Natural<'a>, &'a Layer>,
+    layers: BTreeMap<Natural<'a>, &'a LayerSparsity>,
 }
 
 /// A name in the order in which data walk through a model: layer 10 comes after layer 9, and within a layer
@@ -87,7 +88,7 @@ const ORDER: [&str; 6] = ["query", "key", "value", "attention out", "feed-forwar
 
 /// The states after all pruning events of carried stages, and at the ends of stages that change something.
 fn states(record: &Record) -> Vec<State<'_>> {
-    let mut now: BTreeMap<&str, &Layer> = BTreeMap::new();
+    let mut now: BTreeMap<&str, &LayerSparsity> = BTreeMap::new();
     let mut list: Vec<State> = Vec::new();
     for stage in record.carried() {
         let ends = stage.end.iter().map(|end| ("end".to_owned(), &end.layers));
@@ -128,7 +129,7 @@ pub fn changes(record: &Record) -> String {
         .collect();
     let pruned = |name: &Natural| states.iter().any(|s| s.layers.get(name).is_some_and(|l| l.zeros > 0));
     let last = &states[states.len() - 1];
-    let rows: Vec<(&Natural, &Layer)> =
+    let rows: Vec<(&Natural, &LayerSparsity)> =
         last.layers.iter().filter(|(name, _)| pruned(name)).map(|(n, l)| (n, *l)).collect();
     if rows.is_empty() {
         return String::new();

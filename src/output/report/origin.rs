@@ -1,9 +1,10 @@
 //! Where a run comes from: its recipe, its command, its machine.
 
 use super::html::{escaped, facts, table, verbatim};
-use super::record::{Environment, Record};
+use super::record::Record;
 use crate::output::figures::{bytes, date};
 use crate::plan::table as plan;
+use crate::runlog::Environment;
 
 /// The recipe word for word, its parameters, and what it says with every default filled in.
 pub fn recipe(record: &Record) -> String {

@@ -1,9 +1,10 @@
 //! How a run ended, in a few figures.
 
 use super::html::{escaped, table};
-use super::record::{Evaluated, Record, StageRecord, State};
+use super::record::{Record, StageRecord, State};
 use crate::output::figures::{bytes, count, duration, metric, percent, title};
 use crate::output::sizes::Size;
+use crate::runlog::Evaluated;
 use crate::schedule::ir::Data;
 
 /// Name, state, and what the recipe says of itself.

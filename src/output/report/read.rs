@@ -2,39 +2,12 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use crate::diag::{Code, Diagnostic};
 use crate::output::sizes;
+use crate::runlog::{self, Event};
 use crate::schedule::Schedule;
 
-use super::record::{
-    Environment, Evaluated, FORMAT, Failed, Finished, Kept, Pruned, Quantized, Record, StageFinished,
-    StageRecord, StageStarted, Started, State, Step,
-};
-
-/// The version of the log that this reader was written for.
-const LOG_FORMAT: u32 = 1;
-
-/// A line of `run.jsonl`.
-#[derive(Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
-    Environment(Environment),
-    RunStarted(Started),
-    StageStarted(StageStarted),
-    Step(Step),
-    Pruned(Pruned),
-    Quantized(Quantized),
-    Evaluated(Evaluated),
-    Kept(Kept),
-    StageFinished(StageFinished),
-    RunFinished(Finished),
-    RunFailed(Failed),
-    /// What another version tells.
-    #[serde(other)]
-    Unknown,
-}
+use super::record::{FORMAT, Record, StageRecord, State};
 
 /// Reads what a run left in its folder. With it come warnings about what had to be left out.
 ///
@@ -99,8 +72,8 @@ fn gather(text: &str, record: &mut Record, mut warn: impl FnMut(String)) -> usiz
         if line.trim().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Line>(line) {
-            Ok(Line::Unknown) => {}
+        match serde_json::from_str::<Event>(line) {
+            Ok(Event::Unknown) => {}
             Ok(event) => {
                 known += 1;
                 add(event, record);
@@ -110,8 +83,9 @@ fn gather(text: &str, record: &mut Record, mut warn: impl FnMut(String)) -> usiz
             Err(_) => unreadable.push(number),
         }
     }
-    if let Some(newer) = record.started.format.filter(|format| *format > LOG_FORMAT) {
-        warn(format!("it is of format {newer}, newer than this obertc's {LOG_FORMAT}"));
+    if let Some(newer) = record.started.format.filter(|format| *format > runlog::FORMAT) {
+        let own = runlog::FORMAT;
+        warn(format!("it is of format {newer}, newer than this obertc's {own}"));
     }
     // Where nothing can be read it is no log at all, and that is said instead.
     if known > 0 {
@@ -127,9 +101,9 @@ fn gather(text: &str, record: &mut Record, mut warn: impl FnMut(String)) -> usiz
     known
 }
 
-fn add(event: Line, record: &mut Record) {
+fn add(event: Event, record: &mut Record) {
     match event {
-        Line::Environment(environment) => match record.environment {
+        Event::Environment(environment) => match record.environment {
             None => record.environment = Some(environment),
             Some(_) => {
                 record.resumed += 1;
@@ -137,57 +111,62 @@ fn add(event: Line, record: &mut Record) {
                 record.failure = None;
             }
         },
-        Line::RunStarted(started) => record.started = started,
-        Line::StageStarted(started) => {
+        Event::RunStarted(started) => record.started = started,
+        Event::StageStarted(started) => {
             let stage = stage(record, &started.stage);
             stage.branch = started.branch;
             stage.steps = started.steps;
             stage.steps_per_epoch = started.steps_per_epoch;
         }
         // What was done again after a resume counts as it was done last.
-        Line::Step(step) => {
+        Event::Step(step) => {
             let curve = &mut stage(record, &step.stage).curve;
             curve.truncate(curve.partition_point(|s| s.step < step.step));
             curve.push(step);
         }
-        Line::Pruned(pruned) => {
+        Event::Pruned(pruned) => {
             note_memory(record, pruned.memory);
             let list = &mut stage(record, &pruned.stage).prunes;
             list.truncate(list.partition_point(|p| p.step <= pruned.step));
             list.push(pruned);
         }
-        Line::Quantized(quantized) => {
+        Event::Quantized(quantized) => {
             note_memory(record, quantized.memory);
             let list = &mut stage(record, &quantized.stage).roundings;
             list.truncate(list.partition_point(|q| q.step <= quantized.step));
             list.push(quantized);
         }
-        Line::Evaluated(evaluated) => {
+        Event::Evaluated(evaluated) => {
             let list = &mut stage(record, &evaluated.stage).evaluations;
             list.truncate(list.partition_point(|e| e.step < evaluated.step));
             list.push(evaluated);
         }
-        Line::Kept(kept) => {
+        Event::Warning(warning) => {
+            let list = &mut stage(record, &warning.stage).warnings;
+            list.retain(|known| *known != warning);
+            list.push(warning);
+        }
+        Event::Kept(kept) => {
             let name = kept.stage.clone();
             stage(record, &name).kept = Some(kept);
         }
-        Line::StageFinished(finished) => {
+        Event::StageFinished(finished) => {
             note_memory(record, finished.memory);
             let name = finished.stage.clone();
             stage(record, &name).end = Some(finished);
         }
-        Line::RunFinished(finished) => {
+        Event::RunFinished(finished) => {
             note_memory(record, finished.memory);
             record.state = State::Finished;
             record.seconds = Some(finished.seconds);
             record.failure = None;
         }
-        Line::RunFailed(failed) => {
+        Event::RunFailed(failed) => {
             record.state = State::Failed;
             record.seconds = Some(failed.seconds);
             record.failure = Some(failed);
         }
-        Line::Unknown => {}
+        Event::RangesFixed(_) | Event::Unknown => {}
     }
 }
 

@@ -1,13 +1,16 @@
 //! What is known of a run: the lines of its log, gathered by stage, and the files beside it.
 //!
-//! These types follow `docs/run-log.md`, not the engine. Every field may be missing: older and newer logs
-//! are read as far as they go. A figure that was not finite is `null` in the log and `None` here.
+//! Its events are those of [`runlog`](crate::runlog), which the engine writes.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use crate::output::sizes::Sizes;
+use crate::runlog::{
+    Environment, Evaluated, Kept, Pruned, Quantized, RunFailed, RunStarted, StageFinished, Step, Warning,
+    sparsity,
+};
 use crate::schedule::Schedule;
 use crate::schedule::ir::START;
 
@@ -24,7 +27,7 @@ pub struct Record {
     /// How it ended.
     pub state: State,
     /// What was run, and with what.
-    pub started: Started,
+    pub started: RunStarted,
     /// Where and by which command; `None` in logs of older versions.
     pub environment: Option<Environment>,
     /// How often it was taken up again.
@@ -36,7 +39,8 @@ pub struct Record {
     /// The most memory that the process held, in bytes.
     pub memory: Option<u64>,
     /// Why it failed.
-    pub failure: Option<Failed>,
+    #[serde(serialize_with = "without_time")]
+    pub failure: Option<RunFailed>,
     /// Bytes of the saved weights, if there is a model in the folder.
     pub model_bytes: Option<u64>,
     /// What the saved model takes in bytes, counted and in the files it was packed into.
@@ -59,48 +63,6 @@ pub enum State {
     Unfinished,
 }
 
-/// `run_started`: what is run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Started {
-    /// The version of the log's format.
-    pub format: Option<u32>,
-    /// The recipe's name.
-    pub recipe: String,
-    /// The version of obert.
-    pub version: String,
-    /// The seed.
-    pub seed: u64,
-    /// Where it is computed.
-    pub device: String,
-    /// Training examples.
-    pub examples: usize,
-}
-
-/// `environment`: by which command, on what machine.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Environment {
-    /// The command line, word by word.
-    pub command: Vec<String>,
-    /// The recipe's file, as it was given.
-    pub recipe_file: String,
-    /// The recipe, word for word.
-    pub recipe_text: String,
-    /// Operating system and architecture.
-    pub system: String,
-    /// The processor, if it has a name.
-    pub processor: Option<String>,
-    /// Threads that the machine offers.
-    pub threads: usize,
-    /// Memory of the machine, in bytes.
-    pub machine_memory: Option<u64>,
-    /// Versions of what computes, by name.
-    pub versions: BTreeMap<String, String>,
-    /// When it began, in seconds since 1970.
-    pub unix_time: u64,
-}
-
 /// A stage or a branch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StageRecord {
@@ -113,211 +75,48 @@ pub struct StageRecord {
     /// Steps in an epoch.
     pub steps_per_epoch: u64,
     /// Training, step by step.
+    #[serde(serialize_with = "without_stage")]
     pub curve: Vec<Step>,
     /// Pruning events.
+    #[serde(serialize_with = "without_stage")]
     pub prunes: Vec<Pruned>,
     /// What began to be rounded.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "without_stage")]
     pub roundings: Vec<Quantized>,
-    /// Measurements.
+    /// Warnings.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "without_stage")]
+    pub warnings: Vec<Warning>,
+    /// Evaluations.
+    #[serde(serialize_with = "without_stage")]
     pub evaluations: Vec<Evaluated>,
     /// Which weights it ends with, where the best are kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_stage")]
     pub kept: Option<Kept>,
-    /// What it came to, if it did.
+    /// What came of it, if it came to its end.
+    #[serde(serialize_with = "without_stage")]
     pub end: Option<StageFinished>,
 }
 
-/// `stage_started`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct StageStarted {
-    /// Its name.
-    pub stage: String,
-    /// Whether it is measured only.
-    pub branch: bool,
-    /// Its steps.
-    pub steps: u64,
-    /// Steps in an epoch.
-    pub steps_per_epoch: u64,
+/// Events as they are in the log, without the stage under whose name they are listed.
+fn without_stage<S: Serializer>(events: &impl Serialize, to: S) -> Result<S::Ok, S::Error> {
+    without(events, "stage", to)
 }
 
-/// `step`: one step of training.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Step {
-    /// The stage.
-    #[serde(skip_serializing)]
-    pub stage: String,
-    /// From 0.
-    pub step: u64,
-    /// Its place in epochs.
-    pub epoch: f64,
-    /// The loss that was minimised.
-    pub loss: Option<f64>,
-    /// The loss against the labels.
-    pub task_loss: Option<f64>,
-    /// The loss against the teacher.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distill_loss: Option<f64>,
-    /// The loss against the teacher's hidden states.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hidden_loss: Option<f64>,
-    /// The learning rate.
-    pub lr: Option<f64>,
-    /// The gradients' global norm before clipping.
-    pub gradient_norm: Option<f64>,
-    /// Time spent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<f64>,
+/// A failure without its time: the run has one.
+fn without_time<S: Serializer>(failure: &impl Serialize, to: S) -> Result<S::Ok, S::Error> {
+    without(failure, "seconds", to)
 }
 
-/// `pruned`: weights were removed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Pruned {
-    /// The stage.
-    #[serde(skip_serializing)]
-    pub stage: String,
-    /// Before this step.
-    pub step: u64,
-    /// Its nominal time.
-    pub at: String,
-    /// Parameters that took part.
-    pub parameters: usize,
-    /// The share that was to be zero.
-    pub target: Option<f64>,
-    /// The share that is.
-    pub sparsity: f64,
-    /// The damp that it took, if the recipe's had to be raised.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub raised_damp: Option<f64>,
-    /// Lengths of the exact update.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub lengths: Vec<f64>,
-    /// Each of its parameters afterwards.
-    pub layers: Vec<Layer>,
-    /// Time spent.
-    pub seconds: f64,
-    /// The most memory that the process had held so far, in bytes.
-    pub memory: Option<u64>,
-}
-
-/// `quantized`: weights and activations are rounded from a step on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Quantized {
-    /// The stage.
-    #[serde(skip_serializing)]
-    pub stage: String,
-    /// Before this step.
-    pub step: u64,
-    /// Its nominal time.
-    pub at: String,
-    /// Weights that are rounded.
-    pub weights: usize,
-    /// Bits of each of their values.
-    pub weight_bits: u32,
-    /// Activations that are rounded.
-    pub activations: usize,
-    /// Bits of each of their values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub activation_bits: Option<u32>,
-    /// Batches that were observed before.
-    pub calibrated: usize,
-    /// Time spent.
-    pub seconds: f64,
-    /// The most memory that the process had held so far, in bytes.
-    pub memory: Option<u64>,
-}
-
-/// `evaluated`: the model was measured.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Evaluated {
-    /// The stage.
-    #[serde(skip_serializing)]
-    pub stage: String,
-    /// Before this step.
-    pub step: u64,
-    /// The figures.
-    pub metrics: BTreeMap<String, Option<f64>>,
-    /// Time spent.
-    pub seconds: f64,
-}
-
-/// `kept`: a stage ends with its best weights.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Kept {
-    /// The stage.
-    #[serde(skip_serializing)]
-    pub stage: String,
-    /// They are those before this step.
-    pub step: u64,
-    /// The metric that decided.
-    pub metric: String,
-    /// Its value.
-    pub value: f64,
-}
-
-/// `stage_finished`: what a stage came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StageFinished {
-    /// The stage.
-    #[serde(skip_serializing)]
-    pub stage: String,
-    /// The share of all prunable weights that is zero.
-    pub sparsity: f64,
-    /// Every prunable parameter.
-    pub layers: Vec<Layer>,
-    /// Values of all parameters.
-    pub values: Option<usize>,
-    /// Those that are not zero.
-    pub nonzero: Option<usize>,
-    /// Bytes of the encoder's layers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoder_bytes: Option<usize>,
-    /// Time spent.
-    pub seconds: f64,
-    /// The most memory that the process had held so far, in bytes.
-    pub memory: Option<u64>,
-}
-
-/// A parameter and its zeros.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Layer {
-    /// Its name.
-    pub name: String,
-    /// Its weights.
-    pub count: usize,
-    /// Those that are zero.
-    pub zeros: usize,
-}
-
-/// `run_finished`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Finished {
-    /// Time spent.
-    pub seconds: f64,
-    /// The most memory that the process held, in bytes.
-    pub memory: Option<u64>,
-}
-
-/// `run_failed`: the error that ended the run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Failed {
-    /// Its code.
-    pub code: String,
-    /// What it says.
-    pub message: String,
-    /// Time spent.
-    #[serde(skip_serializing)]
-    pub seconds: f64,
+fn without<S: Serializer>(events: &impl Serialize, field: &str, to: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(events).map_err(serde::ser::Error::custom)?;
+    let list = match &mut value {
+        serde_json::Value::Array(list) => list.as_mut_slice(),
+        one => std::slice::from_mut(one),
+    };
+    for event in list.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+        event.shift_remove(field);
+    }
+    value.serialize(to)
 }
 
 impl Record {
@@ -394,7 +193,7 @@ impl StageRecord {
     /// The share of zeros, at its end or after its last pruning event, among parameters that have any.
     pub fn sparsity(&self) -> f64 {
         match &self.end {
-            Some(end) if !end.layers.is_empty() => share(end.layers.iter().filter(|l| l.zeros > 0)),
+            Some(end) if !end.layers.is_empty() => sparsity(end.layers.iter().filter(|l| l.zeros > 0)),
             Some(end) if self.prunes.is_empty() => end.sparsity,
             _ => self.prunes.last().map_or(0.0, |p| p.sparsity),
         }
@@ -405,24 +204,4 @@ impl StageRecord {
         let kept = self.kept.as_ref().and_then(|k| self.evaluations.iter().rfind(|e| e.step == k.step));
         kept.or(self.evaluations.last())
     }
-}
-
-impl Evaluated {
-    /// A figure by its name.
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        self.metrics.get(name).copied().flatten()
-    }
-}
-
-impl Layer {
-    /// The share that is zero.
-    pub fn share(&self) -> f64 {
-        self.zeros as f64 / self.count.max(1) as f64
-    }
-}
-
-/// The share of zeros over several parameters.
-pub fn share<'a>(layers: impl Iterator<Item = &'a Layer>) -> f64 {
-    let (zeros, count) = layers.fold((0, 0), |(z, n), l| (z + l.zeros, n + l.count));
-    zeros as f64 / usize::max(count, 1) as f64
 }
