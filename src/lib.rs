@@ -21,6 +21,7 @@ mod params;
 mod plan;
 pub mod runlog;
 mod schedule;
+mod settings;
 mod yaml;
 
 #[cfg(feature = "infer")]

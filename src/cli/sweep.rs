@@ -16,10 +16,12 @@ use crate::schedule::ir::{Criterion, Obs, Prune};
 use crate::yaml;
 
 #[derive(Args, Debug)]
-#[command(after_help = "Axes are settings of `obs`: gradients, block, damp, batch, recompute, update, \
-    precision, correlated. What the grid does not name is the recipe's, of its first `prune` statement \
-    by `obs`. One pass over the gradients serves all damps, updates and block sizes and all smaller \
-    numbers of gradients; estimates that follow each other (`recompute`) draw their own.")]
+#[command(
+    after_help = "Axes are settings of `obs` (`obertc explain obs`), without `memory`, which changes no \
+    result. What the grid does not name is the recipe's, of its first `prune` statement by `obs`. One pass \
+    over the gradients serves all damps, updates and block sizes and all smaller numbers of gradients; \
+    estimates that follow each other (`recompute`) draw their own."
+)]
 pub struct SweepArgs {
     #[command(flatten)]
     trials: TrialArgs,

@@ -134,22 +134,10 @@ impl Sink for Vec<Estimated> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::ir::Update;
 
     #[test]
     fn estimates_are_tensors_where_gradients_are_unless_the_host_serves_them_better() {
-        let obs = Obs {
-            gradients: 64,
-            block: 16,
-            damp: 1e-7,
-            batch: 1,
-            recompute: 1,
-            update: Update::Exact,
-            memory: None,
-            raise_damp: false,
-            precision: Precision::F32,
-            correlated: false,
-        };
+        let obs = Obs { gradients: 64, block: 16, batch: 1, ..Obs::default() };
         let cpu = Device::flex();
         assert!(!Estimates::WithGradients.are_tensors(&cpu, &obs));
         assert!(Estimates::AsTensors.are_tensors(&cpu, &obs));

@@ -182,21 +182,10 @@ fn bytes(shared: &Shared, trials: &[Trial], counts: &[usize]) -> u64 {
 mod tests {
     use super::*;
     use crate::params::Selector;
-    use crate::schedule::ir::{Pattern, Precision, Rank, Targets};
+    use crate::schedule::ir::{Pattern, Rank, Targets};
 
     fn trial(change: impl FnOnce(&mut Obs)) -> Trial {
-        let mut obs = Obs {
-            gradients: 256,
-            block: 50,
-            damp: 1e-7,
-            batch: 8,
-            recompute: 1,
-            update: Update::Exact,
-            memory: None,
-            raise_damp: false,
-            precision: Precision::F32,
-            correlated: false,
-        };
+        let mut obs = Obs { gradients: 256, ..Obs::default() };
         change(&mut obs);
         let prune = Prune {
             targets: Targets { selector: Selector::Glob("*".into()), expect: None },

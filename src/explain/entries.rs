@@ -1,7 +1,7 @@
 //! The vocabulary as one flat list, each entry with the way that leads to it.
 
+use crate::language::vocab::choices::{DataSets, Models, Teachers};
 use crate::language::vocab::declared::DECLARED;
-use crate::language::vocab::verbs::{DATA, MODELS, TEACHERS};
 use crate::language::vocab::{Body, Choice, KEYWORDS, Keyword, SHAPES, Setting, Type, UNITS, VERBS, Verb};
 
 /// Something of the vocabulary.
@@ -72,9 +72,9 @@ pub(crate) fn block_of(verb: &Verb) -> &'static [Setting] {
 pub(crate) fn values_of(ty: Type) -> &'static [Choice] {
     match ty {
         Type::Choice(choices) => choices,
-        Type::Data => DATA,
-        Type::Model => MODELS,
-        Type::Teacher => TEACHERS,
+        Type::Data => DataSets::CHOICES,
+        Type::Model => Models::CHOICES,
+        Type::Teacher => Teachers::CHOICES,
         Type::Sparsity | Type::Rates => SHAPES,
         _ => &[],
     }

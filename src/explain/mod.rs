@@ -4,7 +4,8 @@
 //! pages/OB0402.md ─ pages ───┐
 //! language::vocab ─ entries ─┼─▶ topic ─▶ describe ─▶ text     `obertc explain WORD`
 //! std.bert, …     ─ library ─┘
-//!                            └─▶ errors, reference             docs/*.md
+//!                            ├─▶ errors, reference             docs/*.md
+//!                            └─▶ view                          completion and hover
 //! ```
 //!
 //! A code's page is a file: why it matters, a wrong example and the right one, both tested. All else
@@ -19,6 +20,7 @@ mod pages;
 pub mod reference;
 mod text;
 mod topic;
+pub mod view;
 
 pub use pages::{Page, page};
 pub use topic::{Unknown, explain, topics};

@@ -1,7 +1,7 @@
 //! `docs/reference.md`: the whole vocabulary in tables.
 
+use crate::language::vocab::choices::{DataSets, Models, Teachers};
 use crate::language::vocab::declared::DECLARED;
-use crate::language::vocab::verbs::{DATA, MODELS, TEACHERS};
 use crate::language::vocab::{Choice, KEYWORDS, SHAPES, Setting, Type, UNITS, VERBS, Verb};
 
 use super::describe::{places, signature, special_lines};
@@ -86,9 +86,9 @@ fn named_values() -> Vec<(&'static str, &'static [Choice])> {
         ("Schemes: `weights` and `activations` of `quantize`", schemes),
         ("Zeros: `zero` of a scheme", argument(schemes, "int8", "zero")),
         ("Scales: `per` of a scheme", argument(schemes, "int8", "per")),
-        ("Data: `data` of a recipe", DATA),
-        ("Models: `model` of a recipe, besides a name or a folder in quotes", MODELS),
-        ("Teachers: `from` of `distill`, besides a stage or a folder in quotes", TEACHERS),
+        ("Data: `data` of a recipe", DataSets::CHOICES),
+        ("Models: `model` of a recipe, besides a name or a folder in quotes", Models::CHOICES),
+        ("Teachers: `from` of `distill`, besides a stage or a folder in quotes", Teachers::CHOICES),
     ]
 }
 

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Stage, Train, Update};
+use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Stage, Train};
 use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
@@ -157,10 +157,7 @@ fn how(prune: &Prune) -> String {
             obs.batch,
             obs.block,
             obs.damp,
-            match obs.update {
-                Update::Exact => "exact",
-                Update::Independent => "independent",
-            },
+            obs.update.word(),
             if obs.recompute > 1 { format!(", {} estimates an event", obs.recompute) } else { String::new() }
         ),
     };

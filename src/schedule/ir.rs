@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::params::{BertShape, Selector};
+use crate::settings::{MayRaise, Type, choices, settings};
 
 use super::{Ramp, Time, Window};
 
@@ -202,15 +203,22 @@ pub struct Train {
     pub precision: Precision,
 }
 
-/// Which examples make a batch; every epoch has each of them once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Batches {
-    /// Any.
-    #[default]
-    Shuffled,
-    /// Those of about one length, so that little is padded.
-    Bucketed,
+choices! {
+    /// Which examples make a batch; every epoch has each of them once.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Batches {
+        /// Any, in an order drawn for every epoch.
+        Shuffled = "shuffled",
+        /// Those of about one length: less padding where batches are padded.
+        Bucketed = "bucketed",
+    }
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Batches::Shuffled
+    }
 }
 
 impl Batches {
@@ -332,26 +340,30 @@ pub enum Pattern {
     Columns,
 }
 
-/// Among which weights the least important are sought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rank {
-    /// All selected parameters together.
-    Global,
-    /// Each parameter by itself.
-    Layer,
+choices! {
+    /// Among which weights the least important are sought.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Rank {
+        /// All selected parameters together.
+        Global = "global",
+        /// Each parameter by itself.
+        Layer = "layer",
+    }
 }
 
-/// How a weight's importance is measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Criterion {
-    /// Its absolute value.
-    Magnitude,
-    /// How far it moves away from zero while it is trained.
-    Movement,
-    /// The rise of the loss when it is removed, to second order (arXiv 2203.07259).
-    Obs(Obs),
+choices! {
+    /// How a weight's importance is measured.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Criterion {
+        /// The weight's absolute value.
+        Magnitude = "magnitude",
+        /// How far the weight moves away from zero while it is trained.
+        Movement = "movement",
+        /// The rise of the loss when a weight is removed, to second order: the Optimal BERT Surgeon.
+        Obs(Obs) = "obs",
+    }
 }
 
 impl Criterion {
@@ -361,44 +373,73 @@ impl Criterion {
     }
 }
 
-/// Settings of the Optimal BERT Surgeon.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Obs {
-    /// Gradients in an estimate of the Fisher matrix; each is of the mean loss of one batch.
-    pub gradients: usize,
-    /// Consecutive weights of a block of the Fisher matrix.
-    pub block: usize,
-    /// What is added to the Fisher matrix's diagonal.
-    pub damp: f64,
-    /// Examples in the batch of a gradient.
-    pub batch: usize,
-    /// Estimates in one pruning event.
-    pub recompute: usize,
-    /// How the weights that stay make up for those that go.
-    pub update: Update,
-    /// The most memory for an estimate, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<u64>,
-    /// Whether `damp` is raised, and reported, where a block cannot be factored.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub raise_damp: bool,
-    /// How gradients are stored until they are summed.
-    #[serde(default, skip_serializing_if = "Precision::is_default")]
-    pub precision: Precision,
-    /// Whether saliencies within a block are refreshed after every removal (arXiv 2210.09223).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub correlated: bool,
+settings! {
+    /// Settings of second-order pruning with OBS (arXiv 2203.07259).
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Obs, each ObsEach {
+        /// Gradients in an estimate of the Fisher matrix.
+        gradients: usize = Type::Count, default "1024" formerly ["num_grads"];
+        /// Consecutive weights of a Fisher block.
+        block: usize = Type::Count, default "50" formerly ["fisher_block_size"];
+        /// Added to the Fisher matrix's diagonal; with `or raise`, tenfold where it is too small.
+        damp: f64 = Type::Damp, default "1e-7" formerly ["dampening", "dampening_frac"];
+        /// Examples whose mean loss gives one gradient.
+        batch: usize = Type::Count, default "8" formerly ["batch_size", "grad_sampler_kwargs"];
+        /// Estimates in one pruning event.
+        recompute: usize = Type::Count, default "1" formerly ["num_recomputations"];
+        /// How the weights that stay make up for those that go.
+        update: Update = Type::Choice(Update::CHOICES), default "exact";
+        /// The most memory for an estimate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<u64> = Type::Bytes, optional;
+        /// How gradients are stored until they are summed.
+        #[serde(default, skip_serializing_if = "Precision::is_default")]
+        precision: Precision = Type::Choice(Precision::CHOICES), default "f32";
+        /// Whether saliencies are refreshed after every removal from a Fisher block.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        correlated: bool = Type::Bool, default "false";
+        derived {
+            /// Whether `damp` is raised, and reported, where a block cannot be factored.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            raise_damp: bool = damp via MayRaise;
+        }
+    }
 }
 
-/// In how many bits numbers are kept or multiplied; what is summed is float32 always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32 bits.
-    #[default]
-    F32,
-    /// 16 bits, of which 8 are of the mantissa.
-    Bf16,
+/// The defaults of the declaration; a test compares them.
+impl Default for Obs {
+    fn default() -> Self {
+        Obs {
+            gradients: 1024,
+            block: 50,
+            damp: 1e-7,
+            batch: 8,
+            recompute: 1,
+            update: Update::Exact,
+            memory: None,
+            precision: Precision::F32,
+            correlated: false,
+            raise_damp: false,
+        }
+    }
+}
+
+choices! {
+    /// In how many bits numbers are stored or multiplied; sums are float32 always.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Precision {
+        /// 32 bits.
+        F32 = "f32",
+        /// 16 bits: half the memory, enough where gradients outnumber a block's weights.
+        Bf16 = "bf16",
+    }
+}
+
+impl Default for Precision {
+    fn default() -> Self {
+        Precision::F32
+    }
 }
 
 impl Precision {
@@ -407,14 +448,16 @@ impl Precision {
     }
 }
 
-/// How the weights that stay make up for those that go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Update {
-    /// Each removed weight as if it were removed alone: the paper's and SparseML's.
-    Independent,
-    /// All weights removed from a block together.
-    Exact,
+choices! {
+    /// How the weights that stay make up for those that go.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Update {
+        /// Each removed weight as if removed alone: the paper's and SparseML's.
+        Independent = "independent",
+        /// All weights removed from a Fisher block together.
+        Exact = "exact",
+    }
 }
 
 /// The zeros of the selected parameters stay zero.

@@ -106,21 +106,9 @@ impl Prune {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::ir::Update;
 
     fn obs(memory: Option<u64>) -> Obs {
-        Obs {
-            gradients: 64,
-            block: 16,
-            damp: 1e-7,
-            batch: 1,
-            recompute: 1,
-            update: Update::Exact,
-            memory,
-            raise_damp: false,
-            precision: Precision::F32,
-            correlated: false,
-        }
+        Obs { gradients: 64, block: 16, batch: 1, memory, ..Obs::default() }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use obert::internals::engine::events::{Event, Observer, Work};
 use obert::internals::engine::{Estimates, Interpreter};
 use obert::internals::params::Selector;
 use obert::internals::schedule::ir::{
-    Criterion, Data, Model, Obs, Pattern, Precision, Prune, Rank, Stage, Targets, Train, Update,
+    Criterion, Data, Model, Obs, Pattern, Prune, Rank, Stage, Targets, Train, Update,
 };
 use obert::internals::schedule::{Ramp, Schedule, Shape, Window};
 use obert::internals::task::metric::Metrics;
@@ -115,18 +115,7 @@ impl Observer for Heard {
 }
 
 pub fn obs() -> Obs {
-    Obs {
-        gradients: 24,
-        block: 8,
-        damp: 1e-4,
-        batch: 2,
-        recompute: 1,
-        update: Update::Exact,
-        memory: None,
-        raise_damp: false,
-        precision: Precision::F32,
-        correlated: false,
-    }
+    Obs { gradients: 24, block: 8, damp: 1e-4, batch: 2, ..Obs::default() }
 }
 
 pub fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prune {

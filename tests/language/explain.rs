@@ -2,6 +2,7 @@
 
 use obert::internals::diag::render::full;
 use obert::internals::diag::{Code, Diagnostic, Findings, Sources};
+use obert::internals::explain::view::items;
 use obert::internals::explain::{explain, page, topics};
 use obert::internals::language::syntax::parse_file;
 use obert::internals::language::{NoFiles, Options, compile, format};
@@ -88,7 +89,6 @@ fn pages_read_as_recorded() {
         "prune.pattern",
         "damp",
         "batch",
-        "obs",
         "num_grads",
         "OBSPruningModifier",
         "gradual",
@@ -98,6 +98,32 @@ fn pages_read_as_recorded() {
             insta::assert_snapshot!(word.replace('.', "_"), explain(word, false).unwrap());
         });
     }
+}
+
+#[test]
+fn every_choice_lists_its_arguments_and_every_setting_its_default_as_they_are_declared() {
+    let items = items();
+    let mut arguments = 0;
+    for item in &items {
+        let word = item.path.join(".");
+        let text = explain(&word, false).unwrap_or_else(|_| panic!("{word}"));
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&text).contains(&words(&item.doc)), "{word}: {text}");
+        if let Some(default) = item.default {
+            assert!(text.contains(&format!("`{default}`")), "{word}: {text}");
+        }
+        if item.kind == "argument" {
+            let owner = explain(&item.path[..item.path.len() - 1].join("."), false).unwrap();
+            assert!(words(&owner).contains(&words(&item.doc)), "{owner}");
+            arguments += 1;
+        }
+    }
+    assert!(arguments > 40, "{arguments}");
+    let damp = items.iter().find(|i| i.path == ["prune", "by", "obs", "damp"]).unwrap();
+    assert_eq!((damp.kind, damp.default, damp.required), ("argument", Some("1e-7"), false));
+    assert_eq!(damp.aliases, ["dampening", "dampening_frac"]);
+    let json = serde_json::to_value(damp).unwrap();
+    assert_eq!(json["value"], "a damp such as `1e-7` or `1e-7 or raise`");
 }
 
 #[test]

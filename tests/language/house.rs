@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 /// Each room with the rooms it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("diag", &[]),
+    ("settings", &[]),
     ("files", &["diag"]),
     ("params", &["diag"]),
-    ("schedule", &["params", "diag"]),
+    ("schedule", &["settings", "params", "diag"]),
     ("plan", &["schedule", "params", "diag"]),
-    ("language", &["schedule", "params", "diag"]),
+    ("language", &["schedule", "settings", "params", "diag"]),
     ("explain", &["language", "diag"]),
     ("yaml", &["language", "schedule", "params", "diag"]),
     ("infer", &["files", "params", "diag"]),
@@ -34,7 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// The same inside the language: text, then names, then meaning.
 const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("syntax", &[]),
-    ("vocab", &[]),
+    ("vocab", &["syntax"]),
     ("stdlib", &[]),
     ("resolve", &["syntax", "vocab", "stdlib"]),
     ("check", &["resolve", "syntax", "vocab"]),

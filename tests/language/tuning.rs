@@ -2,11 +2,13 @@
 
 use obert::internals::diag::render::full;
 use obert::internals::diag::{Findings, Sources};
-use obert::internals::language::tuning::grid::{Axis, By, axes, criteria, levels, needs_training, points};
+use obert::internals::language::tuning::grid::{
+    Axis, By, axes, axis_settings, criteria, levels, needs_training, points,
+};
 use obert::internals::language::tuning::sense::{check_levels, check_points};
 use obert::internals::language::tuning::write::with_settings;
 use obert::internals::language::{Loader, NoFiles, Options, compile};
-use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Precision, Update};
+use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Update};
 
 fn shown(findings: Findings, sources: &Sources) -> String {
     let list = findings.into_sorted();
@@ -22,18 +24,7 @@ fn grid(given: &[&str]) -> (Vec<Axis>, String) {
 }
 
 fn obs() -> Obs {
-    Obs {
-        gradients: 64,
-        block: 16,
-        damp: 1e-7,
-        batch: 1,
-        recompute: 1,
-        update: Update::Exact,
-        memory: None,
-        raise_damp: false,
-        precision: Precision::F32,
-        correlated: false,
-    }
+    Obs { gradients: 64, block: 16, batch: 1, ..Obs::default() }
 }
 
 #[test]
@@ -62,9 +53,11 @@ fn every_setting_of_obs_but_memory_is_an_axis_of_its_own_type() {
         batch: 2,
         recompute: 16,
         correlated: true,
-        ..obs()
+        ..Obs::default()
     };
     assert_eq!(set, expected);
+    let swept: Vec<&str> = axes.iter().map(|axis| axis.name).collect();
+    assert_eq!(swept, axis_settings().map(|s| s.name).collect::<Vec<_>>());
     assert_eq!(points[0], [0; 8], "the last axis moves fastest");
     assert_eq!(points[1], [0, 0, 0, 0, 0, 0, 1, 0]);
 }

@@ -9,9 +9,7 @@ use super::value::{Evaluator, Fields, Value, is_part_of_sparsity};
 
 /// What a statement says.
 pub struct Statement {
-    /// The value right behind the verb.
-    pub operand: Option<Spanned<Value>>,
-    /// Clauses and settings by name, defaults included.
+    /// The operand, clauses and settings by name, defaults included.
     pub fields: Fields,
     /// `target PARAMS: 90%` lines of a `prune`: the selector and the value, unread.
     pub targets: Vec<Setting>,
@@ -55,7 +53,10 @@ pub fn readable(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static 
         sound = false;
     }
     sound &= evaluator.fill_defaults(verb.clauses, &mut fields, entry.head, verb.name, Some(verb.form));
-    (Statement { operand: operand.flatten(), fields, targets }, sound)
+    if let (Some(value), Some(setting)) = (operand.flatten(), verb.operand) {
+        fields.insert(setting.name, value);
+    }
+    (Statement { fields, targets }, sound)
 }
 
 /// Reads `name: value` lines into `fields`. Returns whether nothing was reported.

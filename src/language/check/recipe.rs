@@ -3,11 +3,12 @@
 use crate::diag::{Code, Findings, Sources, Span};
 use crate::language::resolve::Extension;
 use crate::language::syntax::ast::Spanned;
-use crate::params::Selector;
 use crate::schedule::ir::{
-    Criterion, Data, HiddenStates, Layers, Model, Pattern, Rank, Scheme, Teacher, Train,
+    Criterion, Data, HiddenStates, Layers, Model, ObsEach, Pattern, Rank, Scheme, Teacher, Train,
 };
 use crate::schedule::{Ramp, Time};
+
+pub use crate::language::vocab::{Instants, Targets};
 
 /// A recipe whose words all have a meaning.
 #[derive(Clone, Debug)]
@@ -93,15 +94,6 @@ impl Stage {
     }
 }
 
-/// Two instants.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Instants {
-    /// The first.
-    pub start: Time,
-    /// The last.
-    pub end: Time,
-}
-
 /// A piece of the learning rate.
 #[derive(Clone, Debug)]
 pub struct LrPiece {
@@ -111,15 +103,6 @@ pub struct LrPiece {
     pub ramp: Spanned<Ramp>,
     /// The length of a cycle.
     pub repeating: Option<Spanned<Time>>,
-}
-
-/// Parameters selected by a statement.
-#[derive(Clone, Debug)]
-pub struct Targets {
-    /// Which.
-    pub selector: Spanned<Selector>,
-    /// How many there must be.
-    pub expect: Option<Spanned<usize>>,
 }
 
 /// A `prune` statement.
@@ -141,6 +124,8 @@ pub struct Prune {
     pub rank: Spanned<Rank>,
     /// How importance is measured.
     pub by: Spanned<Criterion>,
+    /// Where the settings of `obs` are written; those that are not have the place of `by`.
+    pub obs: Option<ObsEach<Span>>,
     /// The head of the statement.
     pub head: Span,
 }

@@ -1,10 +1,10 @@
 //! Who is meant by a name.
 //!
 //! [`modules`] reads the recipe's file and all that it uses; [`names`] knows what each name stands
-//! for and where; [`expand`] finds the recipe and takes over what its templates say. The result
-//! is a [`Bound`] recipe: every statement with the [`Scope`](names::ScopeId) in which its names
-//! are to be looked up.
+//! for and where; [`expand`] finds the recipe and takes over what its templates say. The result is
+//! a [`bound`] recipe: every statement with the [`Scope`](names::ScopeId) in which its names are looked up.
 
+mod bound;
 mod expand;
 mod extension;
 mod head;
@@ -12,7 +12,7 @@ pub mod modules;
 pub mod names;
 mod placed;
 
-pub use expand::{Bound, BoundRecipe, BoundStage, StageKind};
+pub use bound::{Bound, BoundRecipe, BoundStage, StageKind};
 pub use extension::Extension;
 pub use modules::{Loader, NoFiles};
 pub use names::{Names, ScopeId, Symbol};

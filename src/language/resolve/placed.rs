@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::Entry;
 use crate::language::vocab::{Body, Place, Type, VERBS, verb};
 
-use super::expand::Bound;
+use super::bound::Bound;
 use super::names::Names;
 
 /// Keeps the statements that may stand in `place`; the others are reported.

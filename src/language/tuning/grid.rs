@@ -1,13 +1,13 @@
 //! `--grid damp=1e-4,1e-5`, `--at 50%,70%` and `--by obs,magnitude`, read by the language's own types.
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span, nearest};
-use crate::language::check::value::{Evaluator, Value};
+use crate::language::check::value::{Evaluator, Fields, Value};
 use crate::language::resolve::{Names, NoFiles, resolve};
+use crate::language::syntax::ast::Spanned;
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::{Setting, Type};
-use crate::schedule::ir::{Obs, Precision, Update};
-
-use super::obs_settings;
+use crate::schedule::ir::Obs;
+use crate::settings::Settings;
 
 /// A setting of `obs` with the values that it is tried with.
 #[derive(Clone, Debug)]
@@ -32,23 +32,8 @@ impl Axis {
     /// Gives the setting its `index`th value.
     pub fn set(&self, obs: &mut Obs, index: usize) {
         let Some(place) = self.values.get(index) else { return };
-        let count = || match &place.value {
-            Value::Number(n) => n.as_whole().and_then(|n| usize::try_from(n).ok()).unwrap_or(1),
-            _ => 1,
-        };
-        match (self.name, &place.value) {
-            ("gradients", _) => obs.gradients = count(),
-            ("block", _) => obs.block = count(),
-            ("batch", _) => obs.batch = count(),
-            ("recompute", _) => obs.recompute = count(),
-            ("damp", Value::Damp(damp, raise)) => (obs.damp, obs.raise_damp) = (*damp, *raise),
-            ("update", Value::Choice("independent", _)) => obs.update = Update::Independent,
-            ("update", _) => obs.update = Update::Exact,
-            ("precision", Value::Choice("bf16", _)) => obs.precision = Precision::Bf16,
-            ("precision", _) => obs.precision = Precision::F32,
-            ("correlated", value) => obs.correlated = *value == Value::Bool(true),
-            _ => {}
-        }
+        let values = Fields::from([(self.name, Spanned::new(place.value.clone(), place.span))]);
+        obs.set(self.name, &values);
     }
 }
 
@@ -122,11 +107,14 @@ pub fn axes(given: &[String], sources: &mut Sources, findings: &mut Findings) ->
     axes.into_iter().map(|(axis, _)| axis).filter(|axis| !axis.values.is_empty()).collect()
 }
 
+/// The settings of `obs` that may be an axis. How much memory an estimate may take changes no result.
+pub fn axis_settings() -> impl Iterator<Item = &'static Setting> {
+    Obs::TABLE.iter().filter(|s| s.name != Obs::NAMES.memory)
+}
+
 /// The setting of `obs` that an axis names.
 fn setting(name: &str, at: Span, findings: &mut Findings) -> Option<&'static Setting> {
-    let all = obs_settings();
-    // How much memory an estimate may take changes no result.
-    let settings = || all.iter().filter(|s| s.name != "memory");
+    let settings = axis_settings;
     if let Some(setting) = settings().find(|s| s.name == name) {
         return Some(setting);
     }
@@ -138,7 +126,9 @@ fn setting(name: &str, at: Span, findings: &mut Findings) -> Option<&'static Set
     let former = settings().find(|s| s.formerly.contains(&name)).map(|s| s.name);
     let near = nearest(name, settings().map(|s| s.name));
     findings.push(match (name, former, near) {
-        ("memory", ..) => diagnostic.help("how much memory an estimate may take changes no result"),
+        (name, ..) if name == Obs::NAMES.memory => {
+            diagnostic.help("how much memory an estimate may take changes no result")
+        }
         ("sparsity", ..) => diagnostic.help("give levels of sparsity with `--at 50%,70%`"),
         (_, Some(former), _) => diagnostic.help(format!("here it is `{former}`")),
         (_, _, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")),

@@ -8,15 +8,3 @@
 pub mod grid;
 pub mod sense;
 pub mod write;
-
-use crate::language::vocab::{Body, Setting, Type, verb};
-
-/// The settings of `obs`.
-fn obs_settings() -> &'static [Setting] {
-    let Some(Body::PruneSettings(settings)) = verb("prune").map(|v| v.body) else { return &[] };
-    let choices = settings.iter().filter(|s| s.name == "by").find_map(|s| match s.ty {
-        Type::Choice(choices) => Some(choices),
-        _ => None,
-    });
-    choices.unwrap_or(&[]).iter().find(|c| c.name == "obs").map_or(&[], |c| c.arguments)
-}

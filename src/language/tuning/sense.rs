@@ -66,20 +66,25 @@ fn without_sense(obs: &Obs, pattern: Pattern) -> Vec<Nonsense> {
     };
     says(
         !obs.block.is_multiple_of(group),
-        &["block"],
+        &[Obs::NAMES.block],
         format!("a Fisher block of {} does not hold whole groups of {group}", obs.block),
         format!("use a multiple of {group}, such as {}", (obs.block / group).max(1) * group),
     );
-    says(obs.damp <= 0.0, &["damp"], "`damp` must be above zero".into(), "1e-7 is the paper's".into());
+    says(
+        obs.damp <= 0.0,
+        &[Obs::NAMES.damp],
+        "`damp` must be above zero".into(),
+        "1e-7 is the paper's".into(),
+    );
     says(
         obs.correlated && obs.update == Update::Independent,
-        &["update", "correlated"],
+        &[Obs::NAMES.update, Obs::NAMES.correlated],
         "`correlated` refreshes saliencies by the exact update".into(),
         "leave `independent` out, or sweep it by itself".into(),
     );
     says(
         obs.gradients < obs.block && obs.precision == Precision::Bf16,
-        &["gradients", "precision", "block"],
+        &[Obs::NAMES.gradients, Obs::NAMES.precision, Obs::NAMES.block],
         format!("{} gradients in bf16 cannot fill a Fisher block of {}", obs.gradients, obs.block),
         format!("use at least {} gradients, or `precision: f32`", obs.block),
     );

@@ -6,8 +6,8 @@ use crate::language::format;
 use crate::language::syntax::ast::{Argument, Block, Entry, Expr, ExprKind, Item, Member};
 use crate::language::syntax::parse_file;
 use crate::language::vocab::{Setting, Type};
-
-use super::obs_settings;
+use crate::schedule::ir::Obs;
+use crate::settings::Settings;
 
 /// A setting's name and the value that it gets, as it is written.
 pub type Change<'a> = (&'a str, &'a str);
@@ -117,11 +117,10 @@ fn edits(
 
 /// Each argument with the setting that it gives: by its name, or by its place.
 fn arguments_of(arguments: &[Argument]) -> impl Iterator<Item = (&'static Setting, &Argument)> {
-    let settings = obs_settings();
-    let mut unnamed = settings.iter();
+    let mut unnamed = Obs::TABLE.iter();
     arguments.iter().filter_map(move |argument| {
         let setting = match &argument.name {
-            Some(name) => settings.iter().find(|s| s.name == name.value),
+            Some(name) => Obs::TABLE.iter().find(|s| s.name == name.value),
             None => unnamed.next(),
         };
         Some((setting?, argument))

@@ -1,7 +1,9 @@
 //! The types that `param` may declare.
 
-use super::types::Type;
-use super::verbs::{PATTERNS, UPDATES};
+use crate::schedule::ir::Update;
+use crate::settings::Type;
+
+use super::choices::Patterns;
 
 /// The types that `param` may declare, by name.
 pub const DECLARED: &[(&str, Type)] = &[
@@ -14,8 +16,8 @@ pub const DECLARED: &[(&str, Type)] = &[
     ("text", Type::Text),
     ("bool", Type::Bool),
     ("params", Type::Params),
-    ("pattern", Type::Choice(PATTERNS)),
-    ("update", Type::Choice(UPDATES)),
+    ("pattern", Type::Choice(Patterns::CHOICES)),
+    ("update", Type::Choice(Update::CHOICES)),
     ("sparsity", Type::Sparsity),
     ("names", Type::Names),
     ("model", Type::Model),

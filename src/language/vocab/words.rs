@@ -1,6 +1,6 @@
 //! Words that are neither verbs nor settings: keywords, shapes of ramps, units.
 
-use super::types::{Choice, Setting, Type};
+use crate::settings::{Choice, Setting, Type};
 
 /// A word that the grammar knows, or that joins the parts of a value.
 #[derive(Clone, Copy, Debug)]

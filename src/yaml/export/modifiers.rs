@@ -4,7 +4,7 @@ use serde_yaml::Value;
 
 use crate::params::ParameterTable;
 use crate::schedule::ir::{
-    Criterion, Distill, Hold, Layers, LrPiece, Pattern, Prune, Rank, Stage, Teacher, Update,
+    Criterion, Distill, Hold, Layers, LrPiece, Obs, Pattern, Precision, Prune, Rank, Stage, Teacher, Update,
 };
 use crate::schedule::{Rational, Shape, Time};
 
@@ -201,25 +201,43 @@ fn prune(
         ("mask_type", mask),
     ];
     if let Criterion::Obs(obs) = &prune.by {
-        if obs.update == Update::Exact {
+        let Obs {
+            gradients,
+            block,
+            damp,
+            batch,
+            recompute,
+            update,
+            memory,
+            precision,
+            correlated,
+            raise_damp,
+        } = obs;
+        if *update == Update::Exact {
             refusals.add(
                 format!("`{on}` is updated exactly"),
                 "SparseML updates as if each weight went alone: write `update: independent`",
             );
         }
-        if obs.memory.is_some() || obs.raise_damp {
+        if memory.is_some() || *raise_damp {
             refusals.add(
                 format!("`{on}` limits the memory, or raises the damp"),
                 "SparseML does neither; remove `memory:` and `or raise`",
             );
         }
+        if *correlated || *precision != Precision::F32 {
+            refusals.add(
+                format!("`{on}` refreshes saliencies, or stores gradients in bf16"),
+                "SparseML does neither; remove `correlated` and `precision`",
+            );
+        }
         list.extend([
             ("global_sparsity", Value::from(prune.rank == Rank::Global)),
-            ("num_grads", Value::from(obs.gradients as u64)),
-            ("damp", float(obs.damp)),
-            ("fisher_block_size", Value::from(obs.block as u64)),
-            ("num_recomputations", Value::from(obs.recompute as u64)),
-            ("grad_sampler_kwargs", super::text::fields([("batch_size", Value::from(obs.batch as u64))])),
+            ("num_grads", Value::from(*gradients as u64)),
+            ("damp", float(*damp)),
+            ("fisher_block_size", Value::from(*block as u64)),
+            ("num_recomputations", Value::from(*recompute as u64)),
+            ("grad_sampler_kwargs", super::text::fields([("batch_size", Value::from(*batch as u64))])),
         ]);
     }
     modifier(name, list)

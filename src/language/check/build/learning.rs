@@ -2,14 +2,15 @@
 
 use crate::diag::{Code, Diagnostic};
 use crate::language::check::fields;
-use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage};
 use crate::language::syntax::ast::Entry;
-use crate::language::vocab::{Body, verb};
-use crate::schedule::ir::{Batches, Precision, Train};
+use crate::language::vocab::{Body, Statement, verbs};
+use crate::schedule::ir::Train;
+use crate::settings::Read;
 
 use super::Builder;
-use super::take::{count, number, take};
+use super::statements::precision;
+use crate::language::check::value::Fields;
 
 impl Builder<'_> {
     pub(super) fn train(
@@ -18,8 +19,8 @@ impl Builder<'_> {
         batch: usize,
         stage: &BoundStage,
     ) -> Option<Train> {
-        let known = verb("train")?;
-        let (mut fields, sound) = match bound {
+        let known = verbs::Train::VERB;
+        let (fields, sound) = match bound {
             Some(bound) => {
                 let (said, sound) = fields::readable(&mut self.evaluator, bound, known);
                 (said.fields, sound)
@@ -27,21 +28,18 @@ impl Builder<'_> {
             None => {
                 let Body::Settings(settings) = known.body else { return None };
                 let mut fields = Fields::new();
-                self.evaluator.fill_defaults(settings, &mut fields, stage.head, "train", None);
+                self.evaluator.fill_defaults(settings, &mut fields, stage.head, known.name, None);
                 (fields, true)
             }
         };
-        let non_negative = |f: &Fields, name: &str| {
-            let value = f.get(name)?;
-            matches!(&value.value, Value::Number(n) if n.value < 0.0).then_some(value.span)
-        };
-        for name in ["weight_decay", "clip"] {
-            if let Some(span) = non_negative(&fields, name) {
+        let said = verbs::Train::read(&fields)?;
+        for (name, value) in [("weight_decay", &said.weight_decay), ("clip", &said.clip)] {
+            if value.value < 0.0 {
                 self.evaluator.findings.push(
                     Diagnostic::error(
                         Code::OutOfRange,
                         format!("`{name}` is not negative"),
-                        span,
+                        value.span,
                         "below zero",
                     )
                     .help("0 switches it off"),
@@ -51,24 +49,30 @@ impl Builder<'_> {
         if !sound {
             return None;
         }
+        let verbs::Train {
+            accumulate,
+            weight_decay,
+            beta1,
+            beta2,
+            epsilon,
+            clip,
+            dropout,
+            label_smoothing,
+            batches,
+            precision: products,
+        } = said;
         Some(Train {
             batch,
-            accumulate: count(&mut fields, "accumulate")?,
-            weight_decay: number(&mut fields, "weight_decay")?,
-            beta1: number(&mut fields, "beta1")?,
-            beta2: number(&mut fields, "beta2")?,
-            epsilon: number(&mut fields, "epsilon")?,
-            clip: number(&mut fields, "clip")?,
-            dropout: number(&mut fields, "dropout"),
-            label_smoothing: number(&mut fields, "label_smoothing")?,
-            batches: match take(&mut fields, "batches")?.value {
-                Value::Choice("bucketed", _) => Batches::Bucketed,
-                _ => Batches::Shuffled,
-            },
-            precision: match take(&mut fields, "precision")?.value {
-                Value::Choice("bf16", _) => Precision::Bf16,
-                _ => Precision::F32,
-            },
+            accumulate,
+            weight_decay: weight_decay.value,
+            beta1,
+            beta2,
+            epsilon,
+            clip: clip.value,
+            dropout,
+            label_smoothing,
+            batches,
+            precision: precision(products),
         })
     }
 }

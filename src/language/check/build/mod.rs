@@ -1,26 +1,24 @@
-//! From the bound recipe to the typed one: [`stage`] by stage, [`statements`] and [`distill`] in them,
-//! values [`take`]n out of what was read.
+//! From the bound recipe to the typed one: [`stage`] by stage, [`statements`] and [`distill`] in them.
 
 mod distill;
 mod extended;
 mod learning;
 mod stage;
 mod statements;
-mod take;
 
 use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::language::resolve::{Bound, BoundRecipe, Names, Symbol};
 use crate::language::syntax::ast::{Entry, ExprKind, Member, Spanned};
-use crate::language::vocab::{Body, Type, verb};
-use crate::schedule::ir::{Data, Model};
+use crate::language::vocab::verbs::RecipeSettings;
+use crate::language::vocab::{Type, verb};
+use crate::settings::{Read, Settings};
 
 use super::fields;
 use super::recipe::{Expectation, Recipe, Stage};
 use super::value::{Evaluator, Fields, Value};
 use statements::{data, model};
-use take::{count, take};
 
 /// Types every statement; goes on past mistakes and returns what can be judged, or `None` if it is not known
 /// what the recipe is about.
@@ -64,13 +62,13 @@ pub fn recipe(
     }
     builder.tell_at_user(bound.extends.as_ref(), None, known);
     let (complete, layers_known) = (builder.sound, builder.layers_known);
-    let settings = settings?;
+    let RecipeSettings { model: given, data: set, batch: _, seed } = settings?;
     Some(Recipe {
         name: bound.name.clone(),
         doc: bound.doc.clone(),
-        seed: settings.seed,
-        model: settings.model,
-        data: settings.data,
+        seed,
+        model: given.map(model),
+        data: set.map(data),
         stages,
         expect,
         allow,
@@ -123,13 +121,6 @@ fn within(value: &Value, least: &Value, most: &Value) -> bool {
     }
 }
 
-struct RecipeSettings {
-    model: Spanned<Model>,
-    data: Spanned<Data>,
-    batch: usize,
-    seed: u64,
-}
-
 struct Builder<'a> {
     evaluator: Evaluator<'a>,
     sound: bool,
@@ -146,20 +137,14 @@ impl Builder<'_> {
     }
 
     fn recipe_settings(&mut self, bound: &BoundRecipe) -> Option<RecipeSettings> {
-        let known = verb("recipe")?;
-        let Body::Statements(settings) = known.body else { return None };
+        let settings = RecipeSettings::TABLE;
         let mut fields = Fields::new();
         self.evaluator.attempted.clear();
         let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
         let mut sound = fields::read_settings(&mut self.evaluator, &given, settings, "recipe", &mut fields);
         sound &= self.evaluator.fill_defaults(settings, &mut fields, bound.head, "recipe", None);
         self.part(sound.then_some(()))?;
-        Some(RecipeSettings {
-            model: take(&mut fields, "model")?.map(model),
-            data: take(&mut fields, "data")?.map(data),
-            batch: count(&mut fields, "batch")?,
-            seed: count(&mut fields, "seed")? as u64,
-        })
+        RecipeSettings::read(&fields)
     }
 
     fn expect(&mut self, bound: &Bound<Entry>) -> Vec<Expectation> {
@@ -184,16 +169,120 @@ impl Builder<'_> {
     }
 }
 
-/// The vocabulary and this file must name the same verbs.
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::language::resolve::{NoFiles, resolve};
+    use crate::language::vocab::{self, Body, Statement, Verb, verbs};
+    use crate::schedule::Time;
+    use crate::schedule::ir::Obs;
+
+    /// Values of a type as they are written: of a choice each of its words, with all arguments.
+    fn samples(ty: Type) -> Vec<String> {
+        match ty {
+            Type::Choice(choices) => choices.iter().flat_map(written).collect(),
+            Type::Names => vec!["[start_logits]".into()],
+            Type::Teacher => vec!["teacher".into(), "self".into(), "\"folder\"".into()],
+            Type::NewName => vec!["f1".into()],
+            _ => vec![ty.example().split('`').nth(1).unwrap_or("").to_owned()],
+        }
+    }
+
+    fn written(choice: &vocab::Choice) -> Vec<String> {
+        if choice.arguments.is_empty() {
+            return vec![choice.name.to_owned()];
+        }
+        let all: Vec<Vec<String>> = choice.arguments.iter().map(|a| samples(a.ty)).collect();
+        let most = all.iter().map(Vec::len).max().unwrap_or(1);
+        let call = |i: usize| {
+            let arguments: Vec<String> = choice
+                .arguments
+                .iter()
+                .zip(&all)
+                .map(|(a, values)| format!("{}: {}", a.name, values[i % values.len()]))
+                .collect();
+            format!("{}({})", choice.name, arguments.join(", "))
+        };
+        (0..most).map(call).collect()
+    }
+
+    /// Statements of a verb that together give every value to every clause and setting.
+    fn statements(verb: &Verb) -> Vec<String> {
+        let block = match verb.body {
+            Body::Settings(settings) | Body::PruneSettings(settings) => settings,
+            _ => &[],
+        };
+        let most = block.iter().map(|s| samples(s.ty).len()).max().unwrap_or(1).max(3);
+        let at = |setting: &vocab::Setting, i: usize| {
+            let values = samples(setting.ty);
+            values[i % values.len()].clone()
+        };
+        (0..most)
+            .map(|i| {
+                let mut text = verb.name.to_owned();
+                text.extend(verb.operand.map(|o| format!(" {}", at(&o, i))));
+                text.extend(verb.clauses.iter().map(|c| format!(" {} {}", c.name, at(c, i))));
+                let lines: Vec<String> =
+                    block.iter().map(|s| format!("    {}: {}", s.name, at(s, i))).collect();
+                if !lines.is_empty() {
+                    text.push_str(&format!(" {{\n{}\n  }}", lines.join("\n")));
+                }
+                text
+            })
+            .collect()
+    }
+
+    /// Reads every statement of a verb; what it makes of the last one.
+    fn read<T: Statement + Read<Fields>>(tried: &mut usize) -> Option<T> {
+        let mut last = None;
+        for statement in statements(T::VERB) {
+            let text = format!(
+                "edition 2026\nuse std.bert.{{encoder_linears}}\nrecipe r for 30 epochs {{\n  {statement}\n}}\n"
+            );
+            let (mut sources, mut findings) = (Sources::new(), Findings::new());
+            let main = sources.add("recipe", text.clone());
+            let (mut names, bound) = resolve(main, &[], &NoFiles, &mut sources, &mut findings);
+            let bound = bound.unwrap();
+            let mut evaluator = Evaluator::new(&mut names, &mut sources, &mut findings);
+            evaluator.run = Some(Time::ZERO);
+            let (said, sound) = fields::readable(&mut evaluator, &bound.stages[0].entries[0], T::VERB);
+            assert!(sound, "{text}\n{findings:?}");
+            for setting in said.fields.keys() {
+                *tried += usize::from(!setting.is_empty());
+            }
+            last = T::read(&said.fields);
+            assert!(last.is_some(), "{text} cannot be read as its declared types");
+        }
+        last
+    }
+
     #[test]
-    fn every_verb_of_the_vocabulary_is_built() {
-        let built = [
-            "recipe", "template", "stage", "branch", "keep", "drop", "lr", "prune", "hold", "freeze",
-            "quantize", "distill", "train", "evaluate", "allow", "expect",
-        ];
-        let known: Vec<&str> = crate::language::vocab::VERBS.iter().map(|v| v.name).collect();
-        assert_eq!(known, built);
+    fn every_setting_can_be_read_as_the_type_that_declares_it() {
+        let mut tried = 0;
+        let mut typed = vec![verbs::Keep::VERB.name, verbs::Drop::VERB.name];
+        read::<verbs::Keep>(&mut tried).unwrap();
+        read::<verbs::Drop>(&mut tried).unwrap();
+        macro_rules! all {
+            ($($verb:ident),+) => {$(
+                read::<verbs::$verb>(&mut tried).unwrap();
+                typed.push(verbs::$verb::VERB.name);
+            )+};
+        }
+        all!(Prune, Hold, Freeze, Quantize, Distill, Train, Evaluate, Allow);
+        assert!(tried > 100, "{tried}");
+        let mut others: Vec<&str> = vocab::VERBS.iter().map(|v| v.name).collect();
+        others.retain(|name| !typed.contains(name));
+        assert_eq!(others, ["recipe", "template", "stage", "branch", "lr", "expect"]);
+    }
+
+    #[test]
+    fn the_defaults_of_obs_are_those_that_are_declared() {
+        let (mut sources, mut findings) = (Sources::new(), Findings::new());
+        let main = sources.add("recipe", "");
+        let (mut names, _) = resolve(main, &[], &NoFiles, &mut sources, &mut Findings::new());
+        let mut evaluator = Evaluator::new(&mut names, &mut sources, &mut findings);
+        let mut fields = Fields::new();
+        assert!(evaluator.fill_defaults(Obs::TABLE, &mut fields, Span::new(main, 0..0), "obs", None));
+        assert_eq!(Obs::read(&fields), Some(Obs::default()));
     }
 }

@@ -6,22 +6,15 @@ use crate::language::check::recipe::{Instants, LrPiece, Stage, Targets};
 use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
-use crate::language::vocab::{Body, Type, verb};
+use crate::language::vocab::choices::{Best, Kept};
+use crate::language::vocab::verbs::{self, StageSettings};
+use crate::language::vocab::{Statement as _, Type, verb};
 use crate::schedule::Time;
-use crate::schedule::ir::{Batches, Layers, Precision, START, Train};
+use crate::schedule::ir::{Batches, Layers, Pattern, Precision, START, Train};
+use crate::settings::{Get, Read, Settings};
 
 use super::Builder;
-use super::statements::{hold, prune, quantize};
-use super::take::{count, span, take, time};
-
-/// The metric of `keep: best(…)`.
-fn best(fields: &mut Fields) -> Option<Spanned<String>> {
-    let Value::Choice("best", mut arguments) = take(fields, "keep")?.value else { return None };
-    match take(&mut arguments, "metric")?.value {
-        Value::Names(words) => words.into_iter().next(),
-        _ => None,
-    }
-}
+use super::statements::{freeze, hold, pattern, prune, quantize};
 
 impl Builder<'_> {
     pub(super) fn stage(
@@ -129,28 +122,48 @@ impl Builder<'_> {
                 "train" => train = Some(entry),
                 word => {
                     let Some(known) = verb(word) else { continue };
-                    let (mut said, sound) = fields::readable(&mut self.evaluator, entry, known);
+                    let (said, sound) = fields::readable(&mut self.evaluator, entry, known);
                     if !sound {
                         self.sound = false;
-                        stage.unread.extend(span(&mut said.fields, "over"));
+                        // The window of every statement that has one is `over`.
+                        let over: Option<Option<Spanned<Instants>>> = said.fields.setting("over");
+                        stage.unread.extend(over.flatten());
                         continue;
                     }
                     match word {
-                        "prune" if !self.known_blocks(&said) => self.sound = false,
                         "prune" => {
+                            let read = self.part(verbs::Prune::read(&said.fields));
+                            let pattern = read.as_ref().and_then(|read| self.pattern(read));
+                            let (Some(read), Some(pattern)) = (read, self.part(pattern)) else { continue };
                             let exceptions = self.exceptions(&said, entry.scope);
-                            stage.prune.extend(prune(&mut said, exceptions, head));
+                            stage.prune.push(prune(read, pattern, exceptions, head));
                         }
-                        "hold" => stage.hold.extend(hold(&mut said, whole, head)),
-                        "freeze" => stage.freeze.extend(hold(&mut said, whole, head)),
-                        "quantize" => stage.quantize.extend(quantize(&mut said, whole, head)),
+                        "hold" => {
+                            let read = self.part(verbs::Hold::read(&said.fields));
+                            stage.hold.extend(read.map(|read| hold(read, whole, head)));
+                        }
+                        "freeze" => {
+                            let read = self.part(verbs::Freeze::read(&said.fields));
+                            stage.freeze.extend(read.map(|read| freeze(read, whole, head)));
+                        }
+                        "quantize" => {
+                            let read = self.part(verbs::Quantize::read(&said.fields));
+                            stage.quantize.extend(read.map(|read| quantize(read, whole, head)));
+                        }
                         "distill" => {
-                            let distill = self.distill(&mut said, earlier, whole, head);
+                            let read = self.part(verbs::Distill::read(&said.fields));
+                            let distill = read.and_then(|read| self.distill(read, earlier, whole, head));
                             stage.distill = self.part(distill);
                         }
                         "evaluate" => {
-                            stage.evaluate_every = time(&mut said.fields, "every");
-                            stage.keep_best = best(&mut said.fields);
+                            if let Some(read) = self.part(verbs::Evaluate::read(&said.fields)) {
+                                let verbs::Evaluate { every, keep } = read;
+                                stage.evaluate_every = Some(every);
+                                stage.keep_best = match keep {
+                                    Kept::Last => None,
+                                    Kept::Best(Best { metric }) => Some(metric),
+                                };
+                            }
                         }
                         _ => {}
                     }
@@ -201,10 +214,12 @@ impl Builder<'_> {
         let Some(known) = verb(&entry.verb.value) else { return };
         let read = fields::statement(&mut self.evaluator, bound, known);
         self.layers_known &= read.is_some();
-        let Some(mut said) = self.part(read) else { return };
-        let Some(Spanned { value: Value::Indices(list), span }) = take(&mut said.fields, "layers") else {
-            return;
+        let Some(said) = self.part(read) else { return };
+        let chosen = match known.name {
+            "keep" => verbs::Keep::read(&said.fields).map(|verbs::Keep { layers }| layers.map(Layers::Keep)),
+            _ => verbs::Drop::read(&said.fields).map(|verbs::Drop { layers }| layers.map(Layers::Drop)),
         };
+        let Some(chosen) = self.part(chosen) else { return };
         if let Some(first) = layers {
             self.evaluator.findings.push(
                 Diagnostic::error(Code::LayersTwice, "layers are chosen twice", entry.head, "again")
@@ -214,19 +229,14 @@ impl Builder<'_> {
             self.sound = false;
             return;
         }
-        let chosen = if known.name == "keep" { Layers::Keep(list) } else { Layers::Drop(list) };
-        *layers = Some(Spanned::new(chosen, span));
+        *layers = Some(chosen);
     }
 
     /// The codes of an `allow`: warnings and advice only.
     pub(super) fn allow(&mut self, bound: &Bound<Entry>) -> Vec<Code> {
-        let Some(known) = verb("allow") else { return Vec::new() };
-        let read = fields::statement(&mut self.evaluator, bound, known);
-        let Some(Statement { operand: Some(Spanned { value: Value::Names(names), .. }), .. }) =
-            self.part(read)
-        else {
-            return Vec::new();
-        };
+        let read = fields::statement(&mut self.evaluator, bound, verbs::Allow::VERB);
+        let read = read.and_then(|said| verbs::Allow::read(&said.fields));
+        let Some(verbs::Allow { codes: names }) = self.part(read) else { return Vec::new() };
         let mut codes = Vec::new();
         for name in names {
             match Code::named(&name.value) {
@@ -249,30 +259,27 @@ impl Builder<'_> {
         codes
     }
 
-    /// Reports blocks over several outputs, which no criterion knows.
-    fn known_blocks(&mut self, said: &Statement) -> bool {
-        let Some(pattern) = said.fields.get("pattern") else { return true };
-        let Value::Choice("blocks", sizes) = &pattern.value else { return true };
-        let outputs = sizes.get("outputs").map(|o| (o.span, o.value.clone()));
-        match outputs {
-            Some((span, Value::Number(n))) if n.as_whole() != Some(1) => {
+    /// The pattern; blocks over several outputs, which no criterion knows, are reported.
+    fn pattern(&mut self, said: &verbs::Prune) -> Option<Spanned<Pattern>> {
+        match pattern(&said.pattern.value) {
+            Ok(pattern) => Some(Spanned::new(pattern, said.pattern.span)),
+            Err(outputs) => {
                 self.evaluator.findings.push(
                     Diagnostic::error(
                         Code::OutOfRange,
                         "a block spans one output",
-                        span,
+                        outputs,
                         "outputs of a block",
                     )
                     .help("write `blocks(1, 4)`: four consecutive inputs of one output"),
                 );
-                false
+                None
             }
-            _ => true,
         }
     }
 
     pub(super) fn stage_batch(&mut self, bound: &BoundStage) -> Option<usize> {
-        let Body::Statements(settings) = verb("stage")?.body else { return None };
+        let settings = StageSettings::TABLE;
         let mut fields = Fields::new();
         let owner = match bound.kind {
             StageKind::Stage => "stage",
@@ -280,7 +287,8 @@ impl Builder<'_> {
         };
         let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
         self.sound &= fields::read_settings(&mut self.evaluator, &given, settings, owner, &mut fields);
-        count(&mut fields, "batch")
+        let StageSettings { batch } = StageSettings::read(&fields)?;
+        batch
     }
 
     pub(super) fn branch_from(

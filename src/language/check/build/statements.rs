@@ -1,179 +1,115 @@
-//! Single statements and the choices in them.
+//! Statements and the choices in them, from what was read to what is checked and lowered. Each is taken
+//! apart whole, so that a setting that is declared and not used here does not compile.
 
 use crate::diag::Span;
-use crate::language::check::fields::Statement;
 use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, Targets};
-use crate::language::check::value::Value;
 use crate::language::syntax::ast::Spanned;
+use crate::language::vocab::Placed;
+use crate::language::vocab::choices::{
+    BlockShape, Generated, Integers, Models, NewBert, Patterns, RunShape, Scales, Schemes, Sentences, Table,
+    Texts, Windows, Zero,
+};
+use crate::language::vocab::choices::{DataSets, Products};
+use crate::language::vocab::verbs::{self, ModelGiven};
 use crate::params::BertShape;
-use crate::schedule::ir::{Columns, Criterion, Data, Model, Obs, Pattern, Precision, Rank, Scheme, Update};
-
-use super::take::{count, flag, span, take, text, time};
+use crate::schedule::ir::{Columns, Data, Model, ObsEach, Pattern, Precision, Scheme};
 
 pub(super) fn prune(
-    said: &mut Statement,
+    said: verbs::Prune,
+    pattern: Spanned<Pattern>,
     exceptions: Vec<(Targets, Spanned<f64>)>,
     head: Span,
-) -> Option<Prune> {
-    let sparsity = take(&mut said.fields, "sparsity")?;
-    let Value::Ramp(ramp, _) = sparsity.value else { return None };
-    Some(Prune {
-        targets: targets(said)?,
-        over: span(&mut said.fields, "over"),
-        every: time(&mut said.fields, "every"),
-        sparsity: Spanned::new(ramp, sparsity.span),
-        exceptions,
-        pattern: take(&mut said.fields, "pattern")?.map(pattern),
-        rank: take(&mut said.fields, "rank")?.map(|v| match v {
-            Value::Choice("layer", _) => Rank::Layer,
-            _ => Rank::Global,
-        }),
-        by: take(&mut said.fields, "by")?.map(criterion),
+) -> Prune {
+    let verbs::Prune { params, over, every, by, sparsity, pattern: _, rank } = said;
+    let Placed { choice: by, arguments } = by;
+    let obs = ObsEach::from_names(|name| arguments.get(name).copied().or(Some(by.span)));
+    Prune { targets: params, over, every, sparsity, exceptions, pattern, rank, by, obs, head }
+}
+
+pub(super) fn hold(said: verbs::Hold, whole: Instants, head: Span) -> Hold {
+    let verbs::Hold { params, over } = said;
+    Hold { targets: params, over: over.unwrap_or(Spanned::new(whole, head)), head }
+}
+
+pub(super) fn freeze(said: verbs::Freeze, whole: Instants, head: Span) -> Hold {
+    let verbs::Freeze { params, over } = said;
+    Hold { targets: params, over: over.unwrap_or(Spanned::new(whole, head)), head }
+}
+
+pub(super) fn quantize(said: verbs::Quantize, whole: Instants, head: Span) -> Quantize {
+    let verbs::Quantize { params, over, weights, activations, freeze, calibrate, attention } = said;
+    Quantize {
+        targets: params,
+        over: over.unwrap_or(Spanned::new(whole, head)),
+        weights: weights.map(scheme),
+        activations: activations.map(scheme),
+        freeze,
+        calibrate,
+        attention,
         head,
-    })
-}
-
-pub(super) fn hold(said: &mut Statement, whole: Instants, head: Span) -> Option<Hold> {
-    Some(Hold {
-        targets: targets(said)?,
-        over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
-        head,
-    })
-}
-
-pub(super) fn quantize(said: &mut Statement, whole: Instants, head: Span) -> Option<Quantize> {
-    Some(Quantize {
-        targets: targets(said)?,
-        over: span(&mut said.fields, "over").unwrap_or(Spanned::new(whole, head)),
-        weights: take(&mut said.fields, "weights")?.map(scheme),
-        activations: take(&mut said.fields, "activations")?.map(scheme),
-        freeze: time(&mut said.fields, "freeze"),
-        calibrate: count(&mut said.fields, "calibrate")?,
-        attention: flag(&mut said.fields, "attention")?,
-        head,
-    })
-}
-
-/// `None` for `none`.
-fn scheme(value: Value) -> Option<Scheme> {
-    let Value::Choice(name, mut fields) = value else { return None };
-    let (bits, signed) = match name {
-        "int8" => (8, true),
-        "uint8" => (8, false),
-        "int4" => (4, true),
-        _ => return None,
-    };
-    let mut is = |setting: &str, word: &str| matches!(take(&mut fields, setting).map(|v| v.value), Some(Value::Choice(name, _)) if name == word);
-    Some(Scheme { bits, signed, symmetric: is("zero", "symmetric"), per_channel: is("per", "channel") })
-}
-
-pub(super) fn targets(said: &mut Statement) -> Option<Targets> {
-    let operand = said.operand.take()?;
-    match operand.value {
-        Value::Params(selector, expect) => {
-            Some(Targets { selector: Spanned::new(selector, operand.span), expect })
-        }
-        _ => None,
     }
 }
 
-pub(super) fn model(value: Value) -> Model {
-    match value {
-        Value::Choice(_, mut fields) => {
-            let mut get = |name| count(&mut fields, name);
-            let hidden = get("hidden").unwrap_or(0);
+/// `None` for `none`.
+fn scheme(scheme: Schemes) -> Option<Scheme> {
+    let (bits, signed, Integers { zero, per }) = match scheme {
+        Schemes::Int8(integers) => (8, true, integers),
+        Schemes::Uint8(integers) => (8, false, integers),
+        Schemes::Int4(integers) => (4, true, integers),
+        Schemes::None => return None,
+    };
+    let (symmetric, per_channel) = (zero == Zero::Symmetric, per == Scales::Channel);
+    Some(Scheme { bits, signed, symmetric, per_channel })
+}
+
+pub(super) fn model(model: ModelGiven) -> Model {
+    match model {
+        ModelGiven::Named(name) => Model::Named(name),
+        ModelGiven::New(Models::Bert(NewBert { layers, hidden, heads, intermediate, positions })) => {
             Model::NewBert(BertShape {
                 // The vocabulary comes with the data.
                 vocab: 0,
                 hidden,
-                layers: get("layers").unwrap_or(0),
-                heads: get("heads").unwrap_or(0),
-                intermediate: get("intermediate").unwrap_or(4 * hidden),
-                positions: get("positions").unwrap_or(0),
+                layers,
+                heads,
+                intermediate: intermediate.unwrap_or(4 * hidden),
+                positions,
                 types: 2,
             })
         }
-        Value::Text(name) => Model::Named(name),
-        _ => Model::Named(String::new()),
     }
 }
 
-pub(super) fn data(value: Value) -> Data {
-    match value {
-        Value::Choice("builtin_reading", mut fields) => Data::BuiltinReading {
-            train: count(&mut fields, "train").unwrap_or(0),
-            dev: count(&mut fields, "dev").unwrap_or(0),
-        },
-        Value::Choice(name @ ("squad" | "squad_v2"), mut fields) => {
-            let max_length = count(&mut fields, "max_length").unwrap_or(0);
-            let doc_stride = count(&mut fields, "doc_stride").unwrap_or(0);
-            match name {
-                "squad" => Data::Squad { max_length, doc_stride },
-                _ => Data::SquadV2 { max_length, doc_stride },
-            }
+pub(super) fn data(data: DataSets) -> Data {
+    match data {
+        DataSets::Squad(Windows { max_length, doc_stride }) => Data::Squad { max_length, doc_stride },
+        DataSets::SquadV2(Windows { max_length, doc_stride }) => Data::SquadV2 { max_length, doc_stride },
+        DataSets::Mnli(Sentences { max_length }) => Data::Mnli { max_length },
+        DataSets::Qqp(Sentences { max_length }) => Data::Qqp { max_length },
+        DataSets::Classify(Table { text, pair, label, labels, max_length }) => {
+            Data::Classify(Columns { text, pair, label, labels: labels.unwrap_or_default(), max_length })
         }
-        Value::Choice(name @ ("mnli" | "qqp" | "masked_text"), mut fields) => {
-            let max_length = count(&mut fields, "max_length").unwrap_or(0);
-            match name {
-                "mnli" => Data::Mnli { max_length },
-                "qqp" => Data::Qqp { max_length },
-                _ => Data::MaskedText { max_length },
-            }
-        }
-        Value::Choice("classify", mut fields) => Data::Classify(Columns {
-            text: text(&mut fields, "text").unwrap_or_default(),
-            pair: text(&mut fields, "pair"),
-            label: text(&mut fields, "label").unwrap_or_default(),
-            labels: match take(&mut fields, "labels").map(|l| l.value) {
-                Some(Value::Names(names)) => names.into_iter().map(|n| n.value).collect(),
-                _ => Vec::new(),
-            },
-            max_length: count(&mut fields, "max_length").unwrap_or(0),
-        }),
-        _ => Data::Own,
+        DataSets::MaskedText(Texts { max_length }) => Data::MaskedText { max_length },
+        DataSets::Own => Data::Own,
+        DataSets::BuiltinReading(Generated { train, dev }) => Data::BuiltinReading { train, dev },
     }
 }
 
-pub(super) fn pattern(value: Value) -> Pattern {
-    match value {
-        Value::Choice("blocks", mut fields) => Pattern::Blocks(count(&mut fields, "inputs").unwrap_or(1)),
-        Value::Choice("n_of_m", mut fields) => Pattern::NofM {
-            keep: count(&mut fields, "keep").unwrap_or(1),
-            of: count(&mut fields, "of").unwrap_or(1),
-        },
-        Value::Choice("rows", _) => Pattern::Rows,
-        Value::Choice("columns", _) => Pattern::Columns,
-        _ => Pattern::Unstructured,
-    }
+/// The pattern; the place of the outputs of a block, where they are not one.
+pub(super) fn pattern(pattern: &Patterns) -> Result<Pattern, Span> {
+    Ok(match pattern {
+        Patterns::Unstructured => Pattern::Unstructured,
+        Patterns::Blocks(BlockShape { outputs, .. }) if outputs.value != 1 => return Err(outputs.span),
+        Patterns::Blocks(BlockShape { outputs: _, inputs }) => Pattern::Blocks(*inputs),
+        Patterns::NofM(RunShape { keep, of }) => Pattern::NofM { keep: *keep, of: *of },
+        Patterns::Rows => Pattern::Rows,
+        Patterns::Columns => Pattern::Columns,
+    })
 }
 
-pub(super) fn criterion(value: Value) -> Criterion {
-    match value {
-        Value::Choice("obs", mut fields) => Criterion::Obs(Obs {
-            gradients: count(&mut fields, "gradients").unwrap_or(1),
-            block: count(&mut fields, "block").unwrap_or(1),
-            damp: match fields.get("damp").map(|d| &d.value) {
-                Some(Value::Damp(damp, _)) => *damp,
-                _ => 0.0,
-            },
-            raise_damp: matches!(fields.get("damp").map(|d| &d.value), Some(Value::Damp(_, true))),
-            memory: match fields.get("memory").map(|m| &m.value) {
-                Some(Value::Bytes(bytes)) => Some(*bytes),
-                _ => None,
-            },
-            batch: count(&mut fields, "batch").unwrap_or(1),
-            recompute: count(&mut fields, "recompute").unwrap_or(1),
-            update: match take(&mut fields, "update").map(|u| u.value) {
-                Some(Value::Choice("independent", _)) => Update::Independent,
-                _ => Update::Exact,
-            },
-            precision: match take(&mut fields, "precision").map(|p| p.value) {
-                Some(Value::Choice("bf16", _)) => Precision::Bf16,
-                _ => Precision::F32,
-            },
-            correlated: matches!(fields.get("correlated").map(|c| &c.value), Some(Value::Bool(true))),
-        }),
-        Value::Choice("movement", _) => Criterion::Movement,
-        _ => Criterion::Magnitude,
+pub(super) fn precision(products: Products) -> Precision {
+    match products {
+        Products::F32 => Precision::F32,
+        Products::Bf16 => Precision::Bf16,
     }
 }

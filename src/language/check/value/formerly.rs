@@ -3,7 +3,7 @@
 use crate::diag::{Code, Diagnostic};
 use crate::language::resolve::Bound;
 use crate::language::syntax::ast::Setting;
-use crate::language::vocab::verbs::DATA;
+use crate::language::vocab::choices::DataSets;
 use crate::language::vocab::{self, Body, Type};
 
 use super::Evaluator;
@@ -156,7 +156,8 @@ fn another_owner(word: &str, value: &str) -> Option<String> {
             }
         }
     }
-    let argument = DATA.iter().find_map(|data| Some((data.name, data.arguments.iter().find(is_it)?)));
+    let argument =
+        DataSets::CHOICES.iter().find_map(|data| Some((data.name, data.arguments.iter().find(is_it)?)));
     argument.map(|(data, s)| format!("it stands between parentheses: `data: {data}({})`", written(s)))
 }
 

@@ -3,7 +3,7 @@
 //! The type that is wanted directs the evaluation; names lead to their values wherever they are
 //! declared. [`quantity`] does arithmetic with units, [`time`] windows, [`params`] selectors,
 //! [`choice`] words with arguments, [`ramp`] values that move; [`meant`] what a value that does not fit was
-//! meant to say.
+//! meant to say, [`typed`] values as Rust types.
 
 mod choice;
 mod formerly;
@@ -12,6 +12,7 @@ mod params;
 mod quantity;
 mod ramp;
 mod time;
+mod typed;
 
 use std::collections::BTreeMap;
 
@@ -19,11 +20,11 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::resolve::{Names, ScopeId};
 use crate::language::syntax::Number;
 use crate::language::syntax::ast::{Expr, ExprKind, Spanned, Unit, Word};
-use crate::language::vocab::Type;
+use crate::language::vocab::choices::{DataSets, Models};
+use crate::language::vocab::{Instants, Type};
 use crate::params::Selector;
 use crate::schedule::{Ramp, Time};
 
-use super::recipe::Instants;
 use meant::{parses_as_number, unit_meant};
 use params::name_selector;
 
@@ -109,10 +110,10 @@ impl<'a> Evaluator<'a> {
             Type::Bool => self.bool(expr),
             Type::Params => self.params(expr, scope),
             Type::Choice(choices) => self.choice(expr, choices, ty, scope),
-            Type::Data => self.choice(expr, crate::language::vocab::verbs::DATA, ty, scope),
+            Type::Data => self.choice(expr, DataSets::CHOICES, ty, scope),
             Type::Model => match &expr.kind {
                 ExprKind::Text(text) => Some(Value::Text(text.clone())),
-                _ => self.choice(expr, crate::language::vocab::verbs::MODELS, ty, scope),
+                _ => self.choice(expr, Models::CHOICES, ty, scope),
             },
             Type::Names => self.words(expr).map(Value::Names),
             Type::Indices => self.indices(expr, scope).map(Value::Indices),
@@ -144,7 +145,7 @@ impl<'a> Evaluator<'a> {
         };
         let is_vocabulary = match ty {
             Type::Choice(choices) => choices.iter().any(|c| c.name == word.value),
-            Type::Data => crate::language::vocab::verbs::DATA.iter().any(|c| c.name == word.value),
+            Type::Data => DataSets::CHOICES.iter().any(|c| c.name == word.value),
             Type::Bool => matches!(word.value.as_str(), "true" | "false"),
             Type::Stage | Type::Teacher | Type::Template | Type::NewName => true,
             _ => false,

@@ -1,10 +1,9 @@
 //! Instants, durations and windows.
 
 use crate::diag::{Code, Diagnostic, Span};
-use crate::language::check::recipe::Instants;
 use crate::language::resolve::ScopeId;
 use crate::language::syntax::ast::{Expr, ExprKind, Unit};
-use crate::language::vocab::Type;
+use crate::language::vocab::{Instants, Type};
 use crate::schedule::{Rational, Time};
 
 use super::Evaluator;

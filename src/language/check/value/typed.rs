@@ -1,0 +1,121 @@
+//! Values as the Rust types of the settings that declare them.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Span;
+use crate::language::syntax::ast::Spanned;
+use crate::language::vocab::choices::{Models, Teachers};
+use crate::language::vocab::verbs::{ModelGiven, TeacherGiven};
+use crate::language::vocab::{Instants, Placed, Targets};
+use crate::schedule::{Ramp, Time};
+use crate::settings::{Chosen, Get, MayRaise};
+
+use super::{Fields, Value};
+
+/// A Rust type that a checked value has.
+pub trait FromValue: Sized {
+    /// The value in this type; `None` if a setting declares a Rust type that its recipe type does not have.
+    fn from_value(value: &Spanned<Value>) -> Option<Self>;
+}
+
+impl<T: FromValue> Get<T> for Fields {
+    fn setting(&self, name: &str) -> Option<T> {
+        T::from_value(self.get(name)?)
+    }
+}
+
+impl<T: FromValue> Get<Option<T>> for Fields {
+    fn setting(&self, name: &str) -> Option<Option<T>> {
+        match self.get(name) {
+            None => Some(None),
+            Some(value) => T::from_value(value).map(Some),
+        }
+    }
+}
+
+impl<T: FromValue> FromValue for Spanned<T> {
+    fn from_value(value: &Spanned<Value>) -> Option<Self> {
+        Some(Spanned::new(T::from_value(value)?, value.span))
+    }
+}
+
+impl<T: Chosen<Fields>> FromValue for T {
+    fn from_value(value: &Spanned<Value>) -> Option<Self> {
+        match &value.value {
+            Value::Choice(word, arguments) => T::chosen(word, arguments),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Chosen<Fields>> FromValue for Placed<T> {
+    fn from_value(value: &Spanned<Value>) -> Option<Self> {
+        let Value::Choice(_, fields) = &value.value else { return None };
+        let arguments: BTreeMap<&'static str, Span> = fields.iter().map(|(n, v)| (*n, v.span)).collect();
+        Some(Placed { choice: Spanned::from_value(value)?, arguments })
+    }
+}
+
+impl FromValue for ModelGiven {
+    fn from_value(value: &Spanned<Value>) -> Option<Self> {
+        match &value.value {
+            Value::Text(name) => Some(ModelGiven::Named(name.clone())),
+            _ => Models::from_value(value).map(ModelGiven::New),
+        }
+    }
+}
+
+impl FromValue for TeacherGiven {
+    fn from_value(value: &Spanned<Value>) -> Option<Self> {
+        let word = match &value.value {
+            Value::Text(name) => return Some(TeacherGiven::Named(name.clone())),
+            Value::Names(words) => &words.first()?.value,
+            _ => return None,
+        };
+        Some(match Teachers::chosen(word, &Fields::new()) {
+            Some(word) => TeacherGiven::Word(word),
+            None => TeacherGiven::Stage(word.clone()),
+        })
+    }
+}
+
+/// `impl FromValue` for types that are one variant's content.
+macro_rules! variants {
+    ($($ty:ty: $($pattern:pat => $value:expr),+;)+) => {$(
+        impl FromValue for $ty {
+            fn from_value(value: &Spanned<Value>) -> Option<Self> {
+                match &value.value {
+                    $($pattern => $value,)+
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+variants! {
+    usize: Value::Number(n) => usize::try_from(n.as_whole()?).ok();
+    u64: Value::Number(n) => u64::try_from(n.as_whole()?).ok(), Value::Bytes(n) => Some(*n);
+    f64: Value::Number(n) => Some(n.value), Value::Ratio(r) => Some(*r), Value::Damp(n, _) => Some(*n);
+    bool: Value::Bool(flag) => Some(*flag);
+    MayRaise: Value::Damp(_, raise) => Some(MayRaise(*raise));
+    Time: Value::Time(time) => Some(*time);
+    Instants: Value::Span(instants) => Some(*instants);
+    Ramp: Value::Ramp(ramp, None) => Some(*ramp);
+    Vec<usize>: Value::Indices(list) => Some(list.clone());
+    Vec<Spanned<String>>: Value::Names(words) => Some(words.clone());
+    Vec<String>: Value::Names(words) => Some(words.iter().map(|w| w.value.clone()).collect());
+    String: Value::Text(text) => Some(text.clone()), Value::Names(words) => Some(words.first()?.value.clone());
+}
+
+impl FromValue for Targets {
+    fn from_value(value: &Spanned<Value>) -> Option<Self> {
+        match &value.value {
+            Value::Params(selector, expect) => {
+                let selector = Spanned::new(selector.clone(), value.span);
+                Some(Targets { selector, expect: expect.clone() })
+            }
+            _ => None,
+        }
+    }
+}
