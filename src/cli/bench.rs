@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
 use super::pack::PrecisionName;
-use super::{ERRORS, FINE, Format, eprint, fail, print};
+use super::{ERRORS, FINE, Format, eprint, fail, model, print};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::pack::{self, random::Random};
@@ -24,9 +24,12 @@ use onnxruntime::Rival;
 /// Measure how fast a model answers: this runtime, and others beside it in turns.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// A model folder, or a file that `obertc pack --as engine` wrote
+    /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote
     #[arg(value_name = "MODEL", required_unless_present = "shape", conflicts_with = "shape")]
     model: Option<PathBuf>,
+    /// Use no network: the model is a folder or a file, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// What a model folder computes with [default: int8 if it was trained for it, else f32]
     #[arg(long, value_enum, value_name = "PRECISION", conflicts_with = "shape")]
     precision: Option<PrecisionName>,
@@ -425,7 +428,8 @@ fn saved_model(
     scratch: &Path,
     sources: &mut Sources,
 ) -> Result<(Vec<Subject>, Option<PathBuf>), Failure> {
-    let Some(path) = &args.model else { return Ok((Vec::new(), None)) };
+    let Some(given) = &args.model else { return Ok((Vec::new(), None)) };
+    let path = &model::find(given, args.offline, false).map_err(|d| vec![d])?;
     if !path.is_dir() {
         let start = Instant::now();
         let model = Arc::new(pack::open(path, None, sources)?);

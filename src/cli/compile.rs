@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::files;
+use super::{files, model};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
 use crate::language::{Compilation, Options, Override, compile};
-use crate::params::builtin::{Head, well_known_table};
-use crate::params::{ParameterTable, cache, folder};
+use crate::params::ParameterTable;
 use crate::yaml;
 
 /// What is wrong before there is anything to compile.
@@ -43,7 +42,7 @@ impl Compiler {
         };
         let parameters = match &meaning.model {
             None => None,
-            Some(path) => match given_model(path, &mut sources) {
+            Some(path) => match model::table(path, &mut sources) {
                 Ok(table) => Some(table),
                 Err(diagnostics) => return Err((diagnostics, sources)),
             },
@@ -54,9 +53,14 @@ impl Compiler {
     /// Compiles a file for a command that does something with it. Advice is left to `check`.
     pub fn file(&self, path: &Path) -> Result<Compilation, Failure> {
         let text = read(path).map_err(|d| (vec![d], Sources::new()))?;
-        let mut compiled = self.text(&shown(path), &text);
+        Ok(self.for_command(&shown(path), &text))
+    }
+
+    /// The same of a text that was read before: standard input can be read only once.
+    pub fn for_command(&self, name: &str, text: &str) -> Compilation {
+        let mut compiled = self.text(name, text);
         compiled.diagnostics.retain(|d| d.severity != Severity::Advice);
-        Ok(compiled)
+        compiled
     }
 
     /// Compiles a text: a SparseML recipe if its name says so.
@@ -65,7 +69,7 @@ impl Compiler {
             let options = yaml::Options {
                 overrides: &self.overrides,
                 parameters: self.parameters.clone(),
-                find_model: Some(&local_model),
+                find_model: Some(&model::local_table),
                 ..Default::default()
             };
             return yaml::compile(name, text, options);
@@ -73,7 +77,7 @@ impl Compiler {
         let options = Options {
             overrides: &self.overrides,
             parameters: self.parameters.clone(),
-            find_model: Some(&local_model),
+            find_model: Some(&model::local_table),
         };
         compile(name, text, &files::Disk, options)
     }
@@ -101,44 +105,6 @@ pub fn read(path: &Path) -> Result<String, Diagnostic> {
     };
     std::io::stdin().read_to_end(&mut bytes).map_err(|e| unreadable(e.to_string()))?;
     String::from_utf8(bytes).map_err(|e| unreadable(e.to_string()))
-}
-
-/// The parameters of a model that the recipe itself names, if it is on this machine.
-pub fn local_model(name: &str) -> Option<ParameterTable> {
-    let (path, sources) = (Path::new(name), &mut Sources::new());
-    match path.is_dir() {
-        true => folder::read(path, sources).ok().map(|folder| folder.table),
-        false => folder::cached(&cache::find(name)?, sources).ok(),
-    }
-}
-
-/// The parameters of the model that `--model` gives: a folder, a cached model or a well-known one. The
-/// network is not used.
-fn given_model(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
-    let name = path.to_string_lossy();
-    if path.exists() || !cache::is_hub_name(&name) {
-        return folder::read(path, sources).map(|folder| folder.table);
-    }
-    if let Some(folder) = cache::find(&name) {
-        return folder::cached(&folder, sources);
-    }
-    // A model of another task gets the head of the recipe's.
-    if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
-        return Ok(table);
-    }
-    match path.parent() {
-        // A path that goes wrong at its end.
-        Some(parent) if parent.as_os_str().is_empty() || parent.is_dir() => {
-            folder::read(path, sources).map(|folder| folder.table)
-        }
-        _ => Err(vec![
-            Diagnostic::unlocated(
-                Code::ModelOffline,
-                format!("the model `{name}` is neither a folder nor in the cache"),
-            )
-            .help("`obertc run` fetches it; `check` and `plan` never use the network"),
-        ]),
-    }
 }
 
 /// Splits `name=value`.

@@ -30,7 +30,6 @@ mod import;
 mod inference_speed;
 #[cfg(feature = "engine")]
 mod memory_check;
-#[cfg(feature = "engine")]
 mod model;
 mod new;
 #[cfg(feature = "engine")]

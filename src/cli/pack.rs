@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
-use super::{FINE, USAGE, fail, print, print_diagnostics};
+use super::{FINE, USAGE, fail, model, print, print_diagnostics};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
@@ -17,7 +17,7 @@ use crate::params::builtin::{WELL_KNOWN, well_known};
 
 #[derive(Args, Debug)]
 pub struct PackArgs {
-    /// A model folder
+    /// A model folder, or its name on the hub
     #[arg(value_name = "MODEL", required_unless_present = "shape", conflicts_with = "shape")]
     model: Option<PathBuf>,
     /// What it is for
@@ -41,6 +41,9 @@ pub struct PackArgs {
     /// Replace an export that is there already
     #[arg(long)]
     force: bool,
+    /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// Write a model of random weights with the shape of a well-known one, pruned and rounded to 8 bits, to see its size
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
@@ -101,11 +104,13 @@ pub fn run(args: &PackArgs) -> i32 {
         print_diagnostics(&[wrong], &sources);
         return USAGE;
     }
-    let (model, _scratch) = match model(args) {
+    let (model, _scratch) = match folder_of(args) {
         Ok(found) => found,
         Err(diagnostic) => return fail(&[diagnostic], &sources),
     };
-    let name = args.shape.as_deref().map_or(model.as_path(), Path::new);
+    // The folder of a cached model is called by its revision.
+    let given = args.model.as_deref().unwrap_or(&model);
+    let name = args.shape.as_deref().map_or(given, Path::new);
     let out = args.out.clone().unwrap_or_else(|| named(name, format.ending()));
     let request = Request {
         model: &model,
@@ -127,8 +132,11 @@ pub fn run(args: &PackArgs) -> i32 {
 }
 
 /// The folder of the model; of a random one, which goes with the second value.
-fn model(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
-    let Some(name) = &args.shape else { return Ok((args.model.clone().unwrap_or_default(), None)) };
+fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
+    let Some(name) = &args.shape else {
+        let given = args.model.clone().unwrap_or_default();
+        return Ok((model::find(&given, args.offline, false)?, None));
+    };
     let refused = |what: String, help: String| Err(Diagnostic::unlocated(Code::FlagValue, what).help(help));
     let Some(shape) = well_known(name) else {
         return refused(

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{ERRORS, FINE, fail, print};
+use super::{ERRORS, FINE, fail, model, print};
 use crate::diag::{Code, Diagnostic, Sources, nearest};
-use crate::params::builtin::{Head, WELL_KNOWN, well_known_table};
-use crate::params::{ParameterTable, Selector, cache, folder};
+use crate::params::Selector;
 
 #[derive(Args, Debug)]
 pub struct ParamsArgs {
@@ -22,7 +21,7 @@ pub struct ParamsArgs {
 
 pub fn run(args: &ParamsArgs) -> i32 {
     let mut sources = Sources::new();
-    let table = match table(args, &mut sources) {
+    let table = match model::table(&args.model, &mut sources) {
         Ok(table) => table,
         Err(diagnostics) => return fail(&diagnostics, &sources),
     };
@@ -59,22 +58,4 @@ pub fn run(args: &ParamsArgs) -> i32 {
     let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
     print(&format!("{rows}\n{} parameters, {weights} of {} weights\n", selected.len(), table.count()));
     FINE
-}
-
-fn table(args: &ParamsArgs, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
-    let name = args.model.to_string_lossy();
-    if !args.model.exists() {
-        if let Some(folder) = cache::find(&name) {
-            return folder::cached(&folder, sources);
-        }
-        if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
-            return Ok(table);
-        }
-    }
-    folder::read(&args.model, sources).map(|folder| folder.table).map_err(|mut diagnostics| {
-        if let (false, Some(near)) = (args.model.exists(), nearest(&name, WELL_KNOWN.iter().copied())) {
-            diagnostics[0].help = Some(format!("did you mean the well-known model `{near}`?"));
-        }
-        diagnostics
-    })
 }

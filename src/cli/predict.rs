@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::pack::PrecisionName;
-use super::{ERRORS, FINE, eprint, fail};
+use super::{ERRORS, FINE, eprint, fail, model};
 use crate::diag::Sources;
 use crate::infer::Limits;
 use crate::infer::pack;
@@ -24,9 +24,12 @@ use crate::infer::text::{Predictor, Request, Response};
     {\"text\": \"A man sleeps.\", \"pair\": \"A man is awake.\"}\n\
     A line that cannot be answered gets {\"error\": \"…\", \"line\": 3}, and the stream goes on.")]
 pub struct PredictArgs {
-    /// A model folder, or a file that `obertc pack --as engine` wrote
+    /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote
     #[arg(value_name = "MODEL")]
     model: PathBuf,
+    /// Use no network: the model is a folder or a file, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// What a model folder computes with [default: int8 if it was trained for it, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
@@ -56,7 +59,11 @@ const LARGEST_BATCH: usize = 1 << 20;
 
 pub fn run(args: &PredictArgs) -> i32 {
     let mut sources = Sources::new();
-    let model = match pack::open(&args.model, args.precision.map(Into::into), &mut sources) {
+    let found = match model::find(&args.model, args.offline, false) {
+        Ok(found) => found,
+        Err(diagnostic) => return fail(&[diagnostic], &sources),
+    };
+    let model = match pack::open(&found, args.precision.map(Into::into), &mut sources) {
         Ok(model) => Arc::new(model),
         Err(diagnostics) => return fail(&diagnostics, &sources),
     };

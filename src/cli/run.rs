@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::checkpointing::{self, CheckpointArgs, Outcome, Read, Resumed};
-use super::compile::{Compiler, Failure, RecipeArgs, shown};
+use super::compile::{self, Compiler, Failure, RecipeArgs, shown};
 use super::eta::Eta;
 use super::progress::{Watcher, with_progress};
 use super::{ERRORS, FINE, fail, inference_speed, memory_check, model, print, print_diagnostics, stop};
@@ -131,7 +131,8 @@ pub fn run(args: &RunArgs) -> i32 {
 fn prepared(args: &RunArgs) -> Result<(Schedule, Compilation, Option<PathBuf>), Failure> {
     let mut meaning = args.recipe_args.clone();
     let given = meaning.model.take_if(|folder| !folder.exists());
-    let (schedule, compiled) = compiled(args, &meaning)?;
+    let text = compile::read(&args.recipe).map_err(|d| (vec![d], Sources::new()))?;
+    let (schedule, compiled) = compiled(args, &text, &meaning)?;
     let named = match (&meaning.model, &schedule.model) {
         (None, Model::Named(name)) if !Path::new(name).is_dir() => Some(PathBuf::from(name)),
         _ => None,
@@ -153,7 +154,7 @@ fn prepared(args: &RunArgs) -> Result<(Schedule, Compilation, Option<PathBuf>), 
         }
         Ok(folder) => {
             meaning.model = Some(folder);
-            let (schedule, compiled) = self::compiled(args, &meaning)?;
+            let (schedule, compiled) = self::compiled(args, &text, &meaning)?;
             print_diagnostics(&compiled.diagnostics, &compiled.sources);
             Ok((schedule, compiled, meaning.model))
         }
@@ -168,8 +169,8 @@ fn place_of(name: &Path, compiled: &Compilation) -> Option<Span> {
 }
 
 /// Compiles the recipe and puts the flags in its schedule.
-fn compiled(args: &RunArgs, meaning: &RecipeArgs) -> Result<(Schedule, Compilation), Failure> {
-    let mut compiled = Compiler::new(meaning)?.file(&args.recipe)?;
+fn compiled(args: &RunArgs, text: &str, meaning: &RecipeArgs) -> Result<(Schedule, Compilation), Failure> {
+    let mut compiled = Compiler::new(meaning)?.for_command(&shown(&args.recipe), text);
     let Some(mut schedule) = compiled.schedule.take() else {
         return Err((compiled.diagnostics, compiled.sources));
     };

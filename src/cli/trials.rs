@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::compile::{Compiler, Failure, RecipeArgs};
+use super::compile::{self, Compiler, Failure, RecipeArgs, shown};
 use super::progress::{Watcher, with_progress};
 use super::run::{data_flag, data_of_a_program, set_length};
-use super::{FINE, Format, fail, print, print_diagnostics, stop};
+use super::{FINE, Format, fail, model, print, print_diagnostics, stop};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
 use crate::engine::oneshot::{OneShot, Outcome, seed_of};
 use crate::engine::sharing::Trial;
@@ -48,6 +48,9 @@ pub struct TrialArgs {
     /// The longest sequence in tokens, in place of the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
     max_seq_len: Option<u64>,
+    /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
+    #[arg(long)]
+    offline: bool,
     /// How the figures are printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -70,17 +73,40 @@ pub struct Subject {
     pub by: Option<Span>,
     /// Where the recipe is named, if it is known.
     pub recipe: Option<Span>,
+    /// The model's folder; `None` for a new model.
+    model: Option<PathBuf>,
     notes: Vec<String>,
 }
 
 impl TrialArgs {
     /// Compiles the recipe and finds the first of its `prune` statements by `obs`, else the first of all.
     pub fn read(&self) -> Result<Subject, Failure> {
-        let mut compiled =
-            Compiler::new(&self.recipe_args).and_then(|compiler| compiler.file(&self.recipe))?;
-        let Some(mut schedule) = compiled.schedule.take() else {
-            return Err((compiled.diagnostics, compiled.sources));
+        let text = compile::read(&self.recipe).map_err(|d| (vec![d], Sources::new()))?;
+        let compiled = |meaning: &RecipeArgs| -> Result<(Schedule, Compilation), Failure> {
+            let mut compiled = Compiler::new(meaning)?.for_command(&shown(&self.recipe), &text);
+            match compiled.schedule.take() {
+                Some(schedule) => Ok((schedule, compiled)),
+                None => Err((compiled.diagnostics, compiled.sources)),
+            }
         };
+        let mut meaning = self.recipe_args.clone();
+        let given = meaning.model.take_if(|folder| !folder.exists());
+        let (mut schedule, mut found) = compiled(&meaning)?;
+        let named = match (&meaning.model, &schedule.model) {
+            (None, Model::Named(name)) => Some(PathBuf::from(name)),
+            _ => None,
+        };
+        let needs_data = !matches!(schedule.data, Data::BuiltinReading { .. } | Data::Own);
+        let lacks_data = needs_data && !self.data.as_deref().is_some_and(Path::exists);
+        // A model is fetched after everything that can be checked without it.
+        if let Some(name) = given.or(named).filter(|_| !lacks_data) {
+            match model::find(&name, self.offline, self.quiet) {
+                Ok(folder) => meaning.model = Some(folder),
+                Err(diagnostic) => return Err((vec![diagnostic], found.sources)),
+            }
+            (schedule, found) = compiled(&meaning)?;
+        }
+        let compiled = found;
         print_diagnostics(&compiled.diagnostics, &compiled.sources);
         let subject = self.flags(&mut schedule).and_then(|()| self.statement(&schedule, &compiled));
         let Compilation { sources, main, places, .. } = compiled;
@@ -90,6 +116,7 @@ impl TrialArgs {
                 statement: schedule.stages[place.0].prune[place.1].clone(),
                 by: places.as_ref().and_then(|p| p.criteria.get(place.0)?.get(place.1).copied()),
                 recipe: places.map(|p| p.recipe),
+                model: meaning.model,
                 schedule,
                 sources,
                 main,
@@ -198,7 +225,7 @@ impl TrialArgs {
         let trains = rounding.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
         let places = Places {
             model: &schedule.model,
-            model_folder: self.recipe_args.model.as_deref(),
+            model_folder: subject.model.as_deref(),
             data: &schedule.data,
             data_folder: self.data.as_deref(),
             need: if trains { Need::Both } else { Need::Dev },

@@ -33,17 +33,51 @@ pub fn is_hub_name(name: &str) -> bool {
 /// The folder of all cached models: `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`.
 /// `None` without a home.
 pub fn root() -> Option<PathBuf> {
-    let named = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(variable);
-    named.map(PathBuf::from).or_else(|| Some(home()?.join("hub")))
+    let named = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(folder_variable);
+    named.or_else(|| Some(home()?.join("hub")))
 }
 
 /// The folder of the cache, the token and whatever else Hugging Face programs keep.
 pub fn home() -> Option<PathBuf> {
-    let cache = || match variable("XDG_CACHE_HOME") {
-        Some(cache) => Some(PathBuf::from(cache)),
+    let cache = || match folder_variable("XDG_CACHE_HOME") {
+        Some(cache) => Some(cache),
         None => Some(std::env::home_dir()?.join(".cache")),
     };
-    variable("HF_HOME").map(PathBuf::from).or_else(|| Some(cache()?.join("huggingface")))
+    folder_variable("HF_HOME").or_else(|| Some(cache()?.join("huggingface")))
+}
+
+/// The folder that an environment variable names, with `~`, `$NAME` and `${NAME}` expanded as
+/// `huggingface_hub` does (`os.path.expanduser`, then `os.path.expandvars`).
+pub fn folder_variable(name: &str) -> Option<PathBuf> {
+    Some(expand(&variable(name)?, std::env::home_dir().as_deref(), |name| std::env::var(name).ok()))
+}
+
+/// Expands a leading `~`, and variables; one that is not set stays as it is written.
+fn expand(path: &str, home: Option<&Path>, value: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let mut out = String::new();
+    let mut rest = match (path.strip_prefix('~'), home) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            out.push_str(&home.to_string_lossy());
+            rest
+        }
+        _ => path,
+    };
+    while let Some(at) = rest.find('$') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let inner = &from[1..];
+        let braced = inner.strip_prefix('{').and_then(|inner| Some((&inner[..inner.find('}')?], 3)));
+        let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
+        let (name, around) = braced.unwrap_or((&inner[..end], 1));
+        let length = name.len() + around;
+        match value(name).filter(|_| !name.is_empty()) {
+            Some(value) => out.push_str(&value),
+            None => out.push_str(&from[..length]),
+        }
+        rest = &from[length..];
+    }
+    out.push_str(rest);
+    PathBuf::from(out)
 }
 
 /// Whether the environment forbids the network: `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`.
@@ -57,7 +91,8 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// The folder of a cached model, at the revision that `main` was when it was fetched.
+/// The folder of a cached model, at the revision that `main` was when it was fetched. A cache that was
+/// copied or filled by commit has no `refs/main`: its newest revision is taken then.
 pub fn find(name: &str) -> Option<PathBuf> {
     find_in(&root()?, name)
 }
@@ -67,15 +102,42 @@ pub fn find_in(root: &Path, name: &str) -> Option<PathBuf> {
     if !is_hub_name(name) {
         return None;
     }
+    repositories(root, name).find_map(|repository| at_main(&repository).or_else(|| newest(&repository)))
+}
+
+/// The revision `main` of a cached model, and no other one.
+pub fn find_main(root: &Path, name: &str) -> Option<PathBuf> {
+    if !is_hub_name(name) {
+        return None;
+    }
+    repositories(root, name).find_map(|repository| at_main(&repository))
+}
+
+/// Where a model is cached under its name, and under the one it has today.
+fn repositories(root: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     let moved = MOVED.iter().filter(|(old, _)| *old == name).map(|(old, home)| format!("{home}/{old}"));
-    std::iter::once(name.to_owned()).chain(moved).find_map(|name| {
-        let repository = root.join(format!("models--{}", name.replace('/', "--")));
-        let commit = std::fs::read_to_string(repository.join("refs/main")).ok()?;
-        let commit = commit.trim();
-        let plain = !commit.is_empty() && commit.chars().all(|c| c.is_ascii_alphanumeric());
-        let snapshot = repository.join("snapshots").join(commit);
-        (plain && snapshot.join("config.json").exists()).then_some(snapshot)
-    })
+    let names: Vec<String> = std::iter::once(name.to_owned()).chain(moved).collect();
+    let root = root.to_owned();
+    names.into_iter().map(move |name| root.join(format!("models--{}", name.replace('/', "--"))))
+}
+
+fn at_main(repository: &Path) -> Option<PathBuf> {
+    let commit = std::fs::read_to_string(repository.join("refs/main")).ok()?;
+    let commit = commit.trim();
+    let plain = !commit.is_empty() && commit.chars().all(|c| c.is_ascii_alphanumeric());
+    let snapshot = repository.join("snapshots").join(commit);
+    (plain && snapshot.join("config.json").exists()).then_some(snapshot)
+}
+
+/// The revision that was written last, where `refs/main` is missing.
+fn newest(repository: &Path) -> Option<PathBuf> {
+    if repository.join("refs/main").exists() {
+        return None;
+    }
+    let snapshots = std::fs::read_dir(repository.join("snapshots")).ok()?;
+    let whole =
+        snapshots.flatten().map(|entry| entry.path()).filter(|path| path.join("config.json").exists());
+    whole.max_by_key(|path| (path.metadata().and_then(|m| m.modified()).ok(), path.clone()))
 }
 
 /// The folder that a model's name means without the network: itself, or a cached one.
@@ -123,6 +185,42 @@ mod tests {
         assert_eq!(find_in(dir.path(), "org/other"), None);
         let moved = cached(dir.path(), "models--google-bert--bert-base-cased", "abc123");
         assert_eq!(find_in(dir.path(), "bert-base-cased"), Some(moved));
+    }
+
+    #[test]
+    fn a_cache_without_a_ref_gives_its_newest_revision() {
+        let dir = tempfile::tempdir().unwrap();
+        let snapshot = cached(dir.path(), "models--org--copied", "abc123");
+        let repository = dir.path().join("models--org--copied");
+        std::fs::remove_dir_all(repository.join("refs")).unwrap();
+        std::fs::create_dir_all(repository.join("snapshots/zzz")).unwrap();
+        assert_eq!(find_in(dir.path(), "org/copied"), Some(snapshot.clone()), "`zzz` holds no config.json");
+        let newer = repository.join("snapshots/0newer");
+        std::fs::create_dir_all(&newer).unwrap();
+        std::fs::write(newer.join("config.json"), "{}").unwrap();
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        std::fs::File::open(&snapshot).unwrap().set_modified(old).unwrap();
+        assert_eq!(find_in(dir.path(), "org/copied"), Some(newer));
+        assert_eq!(find_main(dir.path(), "org/copied"), None);
+    }
+
+    #[test]
+    fn folders_of_the_environment_are_expanded_as_other_programs_do() {
+        let value = |name: &str| (name == "DATA").then(|| "/data".to_owned());
+        let expanded = |path: &str| expand(path, Some(Path::new("/home/me")), value);
+        for (path, expected) in [
+            ("~/x", "/home/me/x"),
+            ("~", "/home/me"),
+            ("~other/x", "~other/x"),
+            ("a~/x", "a~/x"),
+            ("$DATA/hf", "/data/hf"),
+            ("${DATA}hf", "/datahf"),
+            ("$NONE/hf/${NONE}", "$NONE/hf/${NONE}"),
+            ("a$", "a$"),
+            ("${DATA", "${DATA"),
+        ] {
+            assert_eq!(expanded(path), Path::new(expected), "{path}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::cost;
 use crate::diag::Sources;
-use crate::params::{ParameterTable, builtin, folder};
+use crate::params::{ParameterTable, builtin, cache, folder};
 use crate::schedule::ir::{Criterion, Data, Model, START, Stage, Teacher};
 use crate::schedule::{Schedule, Timeline};
 
@@ -108,7 +108,8 @@ pub fn heads(model: &Model, given: Option<&Path>) -> Option<usize> {
         (Some(path), _) => of_folder(path),
         (None, Model::NewBert(shape)) => Some(shape.heads),
         (None, Model::Named(name)) => {
-            builtin::well_known(name).map(|shape| shape.heads).or_else(|| of_folder(Path::new(name)))
+            let local = || of_folder(&cache::local(Path::new(name))?);
+            builtin::well_known(name).map(|shape| shape.heads).or_else(local)
         }
     }
 }

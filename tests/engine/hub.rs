@@ -370,3 +370,68 @@ fn mistakes_of_a_recipe_are_found_before_anything_is_fetched() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("matches none"), "{said}");
 }
+
+/// Puts a recorded model into the cache of a home folder, as a copy of a revision without `refs/main`.
+fn cached(shop: &Workshop, name: &str, from: &str) {
+    let snapshot = shop.path(&format!("me/hf/hub/models--{}/snapshots/{COMMIT}", name.replace('/', "--")));
+    std::fs::create_dir_all(&snapshot).unwrap();
+    for entry in std::fs::read_dir(golden(from)).unwrap().flatten() {
+        std::fs::copy(entry.path(), snapshot.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn every_command_finds_a_model_by_the_same_name() {
+    let shop = Workshop::new();
+    cached(&shop, "org/words", "heads/masked_lm");
+    cached(&shop, "org/labels", "heads/classifier");
+    let me = shop.path("me");
+    let environment = [("HF_HOME", "~/hf"), ("HOME", me.to_str().unwrap()), ("HF_HUB_OFFLINE", "1")];
+    shop.recipe(
+        "bert-tiny",
+        "  prune params(\"bert.encoder.**.dense.weight\") { by: obs(gradients: 2), sparsity: 50% }\n",
+    );
+    let words = ["--model", "org/words", "--data", "data"];
+    for (before, after) in [
+        (&["run", "r.obert", "-q", "--out", "out"][..], &words[..]),
+        (&["oneshot", "r.obert", "--at", "50%", "--by", "magnitude"], &words),
+        (&["sweep", "r.obert", "--at", "50%", "--grid", "damp=1e-6,1e-7"], &words),
+        (&["check", "r.obert"], &words[..2]),
+        (&["plan", "r.obert", "--steps-per-epoch", "4"], &words[..2]),
+        (&["params"], &words[..2]),
+        (&["eval", "org/words", "--max-seq-len", "8"], &words[2..]),
+        (&["predict", "org/labels", "--offline"], &[]),
+        (&["pack", "org/labels", "--as", "engine", "--out", "packed"], &[]),
+        (&["bench", "org/labels", "--seconds", "0.01", "--seq", "8", "--threads", "1"], &[]),
+    ] {
+        let (code, said) = shop.obertc(&[before, after].concat(), &environment);
+        assert_eq!(code, Some(0), "{before:?}: {said}");
+    }
+    // Without a name for the file, it is called like the model, not like the revision.
+    let (code, said) = shop.obertc(&["pack", "org/labels", "--as", "engine"], &environment);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(shop.path("labels.obert-engine").exists(), "{said}");
+    for command in ["predict", "bench", "pack"] {
+        let format: &[&str] = if command == "pack" { &["--as", "engine"] } else { &[] };
+        let (code, said) = shop.obertc(&[&[command, "org/none"][..], format].concat(), &environment);
+        assert!(code == Some(1) && said.contains("OB0972"), "{said}");
+    }
+}
+
+#[test]
+fn a_recipe_from_standard_input_is_read_once_where_its_model_is_fetched() {
+    let (shop, server) = (Workshop::new(), Server::start(tiny()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_obertc"));
+    command.args(["run", "-", "--data", "data", "--out", "out", "-q"]).current_dir(shop.folder.path());
+    command.env("HF_HOME", shop.path("home")).env("HF_ENDPOINT", &server.address).env_remove("HF_HUB_CACHE");
+    let mut child = command
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let recipe = std::fs::read(shop.path("r.obert")).unwrap();
+    child.stdin.take().unwrap().write_all(&recipe).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -141,7 +141,7 @@ fn get(
     watch: &mut Watch,
 ) -> Result<PathBuf, Diagnostic> {
     if let Some(path) =
-        cache::find_in(root, name).map(|folder| folder.join(file)).filter(|path| path.exists())
+        cache::find_main(root, name).map(|folder| folder.join(file)).filter(|path| path.exists())
     {
         return Ok(path);
     }
@@ -186,7 +186,7 @@ impl Progress for Counter<'_, '_> {
 
 /// The user's token: `HF_TOKEN`, else what `hf auth login` left.
 fn token() -> Option<String> {
-    let file = cache::variable("HF_TOKEN_PATH").map(PathBuf::from);
+    let file = cache::folder_variable("HF_TOKEN_PATH");
     let file = file.or_else(|| Some(cache::home()?.join("token")));
     let left = || std::fs::read_to_string(file?).ok();
     let token = cache::variable("HF_TOKEN").or_else(left)?.trim().to_owned();
