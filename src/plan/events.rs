@@ -25,6 +25,20 @@ pub struct Happening {
 /// Everything that happens in a stage, by time.
 pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
     let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(UNKNOWN));
+    listed(stage, &timeline, steps_per_epoch, usize::MAX)
+}
+
+/// Of more pruning events than may be listed, these many at the beginning and at the end are.
+const FIRST_AND_LAST: (usize, usize) = (20, 5);
+
+/// The same, of a stage that is laid out over steps. Of more than `most` pruning events those in the middle
+/// are one entry.
+pub fn listed(
+    stage: &Stage,
+    timeline: &Timeline,
+    steps_per_epoch: Option<u64>,
+    most: usize,
+) -> Vec<Happening> {
     let mut list: Vec<Happening> = Vec::new();
     let mut add = |at: Time, verb: &'static str, what: String, sparsity: Option<f64>| {
         let step = steps_per_epoch.map(|spe| at.first_step(spe));
@@ -74,12 +88,23 @@ pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
             add(distill.start, "distill", what, None);
         }
     }
-    for event in timeline.prunes() {
-        let prune = &stage.prune[event.prune];
-        if steps_per_epoch.is_none() && is_mixed(prune) {
+    let mixed: Vec<bool> = stage.prune.iter().map(|p| steps_per_epoch.is_none() && is_mixed(p)).collect();
+    let names: Vec<String> = stage.prune.iter().map(|p| p.targets.selector.to_string()).collect();
+    let count = timeline.prunes().iter().filter(|e| !mixed[e.prune]).count();
+    let hidden = match FIRST_AND_LAST {
+        (first, last) if count > most.max(first + last) => first..count - last,
+        _ => count..count,
+    };
+    for (index, event) in timeline.prunes().iter().filter(|e| !mixed[e.prune]).enumerate() {
+        if hidden.contains(&index) {
+            if index == hidden.start {
+                let what = format!("… and {} pruning events more …", hidden.len());
+                add(event.at, "prune", what, Some(event.sparsity));
+            }
             continue;
         }
-        let mut what = format!("prune {} to {}", prune.targets.selector, percent(event.sparsity));
+        let prune = &stage.prune[event.prune];
+        let mut what = format!("prune {} to {}", names[event.prune], percent(event.sparsity));
         for (index, exception) in prune.exceptions.iter().enumerate() {
             let sparsity = percent(prune.exception_at(index, event.share));
             what.push_str(&format!(", {} to {sparsity}", exception.targets.selector));
@@ -104,7 +129,7 @@ pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
     add(stage.length, "evaluate", end, None);
     // Nominal order does not depend on the length of an epoch wherever it is known.
     let spe = steps_per_epoch.unwrap_or(UNKNOWN);
-    list.sort_by_key(|h| h.at.in_steps(spe));
+    list.sort_by_cached_key(|h| h.at.in_steps(spe));
     list
 }
 

@@ -59,7 +59,11 @@ impl Memory {
 
 /// As people write it: `436 MB`.
 pub fn bytes(n: u64) -> String {
-    super::table::bytes(n)
+    match n {
+        0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
+    }
 }
 
 /// A BERT as its parameters and heads tell it.

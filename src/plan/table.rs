@@ -7,8 +7,8 @@ use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Stage, Train};
 use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
-use super::events::{self, Happening};
-use super::memory;
+use super::events;
+use super::memory::{self, bytes};
 
 /// Renders a schedule. Steps are shown when the number of steps in an epoch is known; selectors are
 /// counted when the model's parameters are; `chart` draws a stage below its table.
@@ -71,7 +71,7 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
     let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(events::UNKNOWN));
     let mut lines = Table::new();
     lines.load_style(presets::NOTHING);
-    for happening in shortened(events::of(stage, steps_per_epoch)) {
+    for happening in events::listed(stage, &timeline, steps_per_epoch, MOST_EVENTS) {
         let at = happening.at.to_string();
         match happening.step {
             Some(step) => lines.add_row([at, format!("step {step}"), happening.what]),
@@ -98,29 +98,6 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
 
 /// More pruning events than this are not listed one by one.
 const MOST_EVENTS: usize = 100;
-
-/// Without the pruning events in the middle, where there are too many to read.
-fn shortened(all: Vec<Happening>) -> Vec<Happening> {
-    let prunes = all.iter().filter(|h| h.verb == "prune").count();
-    if prunes <= MOST_EVENTS {
-        return all;
-    }
-    let (first, last) = (20, prunes - 5);
-    let mut seen = 0;
-    all.into_iter()
-        .filter_map(|mut happening| {
-            if happening.verb == "prune" {
-                seen += 1;
-                if seen == first + 1 {
-                    happening.what = format!("… and {} pruning events more …", last - first);
-                } else if seen > first && seen <= last {
-                    return None;
-                }
-            }
-            Some(happening)
-        })
-        .collect()
-}
 
 /// How much the selectors match that prune nothing.
 fn others(stage: &Stage, table: &ParameterTable) -> String {
@@ -214,13 +191,5 @@ fn data(data: &Data) -> String {
         Data::BuiltinReading { train, dev } => {
             format!("generated reading comprehension, {train} questions to train on and {dev} held out")
         }
-    }
-}
-
-pub(super) fn bytes(n: u64) -> String {
-    match n {
-        0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
-        _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }

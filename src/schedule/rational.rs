@@ -124,9 +124,10 @@ impl PartialOrd for Rational {
 
 impl Ord for Rational {
     fn cmp(&self, other: &Self) -> Ordering {
-        match self.minus(*other) {
-            Some(difference) => difference.numerator.cmp(&0),
-            None => self.to_f64().total_cmp(&other.to_f64()),
+        let across = |a: &Self, b: &Self| a.numerator.checked_mul(b.denominator);
+        match (across(self, other), across(other, self)) {
+            (Some(own), Some(others)) => own.cmp(&others),
+            _ => self.to_f64().total_cmp(&other.to_f64()),
         }
     }
 }
@@ -168,6 +169,13 @@ impl std::str::FromStr for Rational {
 }
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {
+    // Division of 64 bits is many times faster, and enough for almost every time.
+    if let (Ok(mut a), Ok(mut b)) = (u64::try_from(a), u64::try_from(b)) {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        return a.into();
+    }
     while b != 0 {
         (a, b) = (b, a % b);
     }

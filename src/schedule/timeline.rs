@@ -106,7 +106,8 @@ impl Timeline {
     /// be done.
     pub fn prunes_before(&self, step: u64) -> Vec<PruneEvent> {
         let mut due: Vec<PruneEvent> = Vec::new();
-        for event in self.prunes.iter().filter(|e| e.step == step) {
+        let first = self.prunes.partition_point(|e| e.step < step);
+        for event in self.prunes[first..].iter().take_while(|e| e.step == step) {
             due.retain(|d| d.prune != event.prune);
             due.push(*event);
         }

@@ -39,11 +39,16 @@ impl Window {
         let (start, end) = (position(self.start), position(self.end));
         let length = end.minus(start).unwrap_or(Rational::ZERO);
         let mut list = Vec::new();
-        let mut at = Some(self.start);
-        while let Some(now) = at.filter(|t| position(*t) < end && list.len() < MOST_INSTANTS) {
-            let gone = position(now).minus(start).and_then(|g| g.over(length));
-            list.push(Occurrence { at: now, share: gone.map_or(0.0, Rational::to_f64) });
-            at = now.plus(self.every).filter(|next| position(*next) > position(now));
+        let (mut now, mut gone) = (self.start, start);
+        while gone < end && list.len() < MOST_INSTANTS {
+            let share = gone.minus(start).and_then(|g| g.over(length));
+            list.push(Occurrence { at: now, share: share.map_or(0.0, Rational::to_f64) });
+            let Some(next) = now.plus(self.every) else { break };
+            let reached = position(next);
+            if reached <= gone {
+                break;
+            }
+            (now, gone) = (next, reached);
         }
         list.push(Occurrence { at: self.end, share: 1.0 });
         list

@@ -16,4 +16,4 @@ mod reader;
 mod recipe;
 
 pub use export::export;
-pub use import::{Imported, Options, compile, import, is_yaml};
+pub use import::{Imported, NodeOutcome, Options, Outcome, compile, import, is_yaml};

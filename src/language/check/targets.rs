@@ -1,14 +1,16 @@
 //! Selectors against the model's parameters, stage by stage: layers that are dropped are gone for the
 //! stages behind.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
-use crate::params::ParameterTable;
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
+use crate::params::{ParameterTable, Selector};
+use crate::schedule::Time;
 use crate::schedule::ir::{Criterion, Layers, Pattern};
 
 use super::names::{grouped, nearest_selection};
-use super::recipe::{Prune, Recipe, Stage, Targets};
+use super::recipe::{Hold, Instants, Prune, Recipe, Stage, Targets};
 
 /// Checks that every selector matches, what it matches can be pruned, and no parameter has two
 /// masters.
@@ -102,39 +104,81 @@ fn check_stage(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
             masters.push(&pruned[i]);
         }
     }
-    let mut conflicts =
-        |code: Code, what: &str, label: &str, help: &str, targets: &Targets, chosen: &[usize]| {
-            for (prune, selected) in &masters {
-                if let Some(shared) = shared(selected, chosen, table) {
-                    findings.push(
-                        Diagnostic::error(
-                            code,
-                            format!("{shared} are pruned and {what} in one stage"),
-                            targets.selector.span,
-                            label,
-                        )
-                        .and_at(prune.targets.selector.span, "and here their mask grows")
-                        .help(help),
-                    );
-                }
+    let mut conflicts = |code: Code, what: &str, label: &str, help: &str, held: &Hold, chosen: &[usize]| {
+        let targets = &held.targets;
+        for (prune, selected) in &masters {
+            if apart(code, held, prune, stage) {
+                continue;
             }
-        };
+            if let Some(shared) = shared(selected, chosen, table) {
+                findings.push(
+                    Diagnostic::error(
+                        code,
+                        format!("{shared} are pruned and {what} in one stage"),
+                        targets.selector.span,
+                        label,
+                    )
+                    .and_at(prune.targets.selector.span, "and here their mask grows")
+                    .help(help),
+                );
+            }
+        }
+    };
     let mut late = Findings::new();
     for hold in &stage.hold {
         let chosen = select(&hold.targets, table, &mut late);
         let help = "pruned weights stay pruned without `hold`; remove it, or use `except`";
-        conflicts(Code::PruneAndHold, "held", "their mask may not move", help, &hold.targets, &chosen);
+        conflicts(Code::PruneAndHold, "held", "their mask may not move", help, hold, &chosen);
     }
     for freeze in &stage.freeze {
         let chosen = select(&freeze.targets, table, &mut late);
         let help = "prune them in a stage of their own, or use `except`";
-        conflicts(Code::PruneAndFreeze, "frozen", "they may not move", help, &freeze.targets, &chosen);
+        conflicts(Code::PruneAndFreeze, "frozen", "they may not move", help, freeze, &chosen);
     }
     for (factor, _) in &stage.lr_factors {
         select(factor, table, &mut late);
     }
     quantized(stage, table, &mut late);
+    hidden_states(stage, table, &mut late);
     findings.extend(late);
+}
+
+/// Whether parameters are pruned outside the window in which they are held or frozen. Zeros that are held
+/// before are the first to be pruned; a `hold` behind pruning must last, because its end frees all zeros.
+fn apart(code: Code, held: &Hold, prune: &Prune, stage: &Stage) -> bool {
+    let not_after = |a: Time, b: Time| a.compare(b).is_some_and(Ordering::is_le);
+    let pruned = prune.over.as_ref().map_or(Instants { start: Time::ZERO, end: Time::ZERO }, |o| o.value);
+    let over = held.over.value;
+    let lasts = code == Code::PruneAndFreeze || not_after(stage.length.value, over.end);
+    not_after(over.end, pruned.start) || lasts && prune.over.is_some() && not_after(pruned.end, over.start)
+}
+
+/// The student's modules whose states are matched. The teacher may be another model.
+fn hidden_states(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
+    let Some(hidden) = stage.distill.as_ref().and_then(|d| d.hidden.as_ref()) else { return };
+    let pattern = &hidden.value.modules;
+    let Ok(matcher) = Selector::Glob(pattern.clone()).matcher() else { return };
+    let names: Vec<&str> = table.iter().map(|p| p.name.as_str()).collect();
+    let modules = || names.iter().flat_map(|n| n.match_indices('.').map(|(at, _)| &n[..at]));
+    if modules().any(|module| matcher.matches(module)) {
+        return;
+    }
+    let help = match nearest(pattern, modules()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => match table.layer_stem() {
+            Some(stem) => format!("name layers of the encoder, as `states(\"{stem}*\")`"),
+            None => "list the names with `obertc params --model DIR '**'`".to_owned(),
+        },
+    };
+    findings.push(
+        Diagnostic::error(
+            Code::MatchesNothing,
+            format!("`{pattern}` matches none of the model's modules"),
+            hidden.span,
+            "matches nothing",
+        )
+        .help(help),
+    );
 }
 
 fn quantized(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {

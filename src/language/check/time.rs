@@ -18,8 +18,30 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
         return;
     }
     lr(stage, findings);
+    let mut instants = 0.0;
     for prune in &stage.prune {
-        window(stage, prune, findings);
+        let own = window(stage, prune, findings);
+        instants += own;
+        let Some(every) = prune.every.as_ref().filter(|_| instants > MOST_INSTANTS as f64) else { continue };
+        if own > MOST_INSTANTS as f64 {
+            findings.push(
+                Diagnostic::error(
+                    Code::TooManyInstants,
+                    format!("more than {MOST_INSTANTS} pruning instants"),
+                    every.span,
+                    "too often",
+                )
+                .help("prune less often"),
+            );
+        } else {
+            let message = format!("more than {MOST_INSTANTS} pruning instants in all statements together");
+            findings.push(
+                Diagnostic::error(Code::TooManyInstants, message, every.span, "here it becomes too many")
+                    .help("prune less often, or several parameters in one statement"),
+            );
+        }
+        // The statements behind would only say it again.
+        instants = f64::NEG_INFINITY;
     }
     let holds = stage.hold.iter().chain(&stage.freeze).map(|h| &h.over);
     let others = stage.distill.iter().map(|d| &d.over).chain(stage.quantize.iter().map(|q| &q.over));
@@ -169,7 +191,8 @@ fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
     }
 }
 
-fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
+/// Returns the number of instants, as far as it is known.
+fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) -> f64 {
     let Some(over) = &prune.over else {
         if let Some(every) = &prune.every {
             findings.push(
@@ -182,12 +205,12 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
                 .help("say when: `over 2..26 epochs every 4 epochs`"),
             );
         }
-        return;
+        return 1.0;
     };
     inside(stage, over, findings);
     let Instants { start, end } = over.value;
     if !ordered(start, end) {
-        return;
+        return 0.0;
     }
     let Some(every) = &prune.every else {
         findings.push(
@@ -199,7 +222,7 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
             )
             .help("as `over 2..26 epochs every 4 epochs`"),
         );
-        return;
+        return 0.0;
     };
     positive(every, "the time between pruning instants", findings);
     // Where epochs and steps are mixed, an epoch has a step at least.
@@ -208,17 +231,6 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     let instants = length
         .and_then(|length| length.ratio_to(every.value))
         .or_else(|| at_least(length?).over(at_least(every.value)));
-    if instants.is_some_and(|n| n.to_f64() > MOST_INSTANTS as f64) {
-        findings.push(
-            Diagnostic::error(
-                Code::TooManyInstants,
-                format!("more than {MOST_INSTANTS} pruning instants"),
-                every.span,
-                "too often",
-            )
-            .help("prune less often"),
-        );
-    }
     if end.compare(stage.length.value) == Some(Ordering::Equal) {
         findings.push(
             Diagnostic::warning(
@@ -231,6 +243,7 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) {
             .help("let the window end earlier"),
         );
     }
+    instants.map_or(0.0, |n| n.to_f64())
 }
 
 /// A window must lie within its stage and not be empty.

@@ -22,10 +22,8 @@ pub(super) fn groups(
     let mut training =
         vec![modifier("EpochRangeModifier", [("start_epoch", number(0.0)), ("end_epoch", number(length))])];
     training.extend(stage.lr.iter().map(|piece| rate(piece, refusals)));
-    if stage.train.weight_decay != 0.01 {
-        training
-            .push(modifier("SetWeightDecayModifier", [("weight_decay", float(stage.train.weight_decay))]));
-    }
+    // The trainer's own default is another than ours.
+    training.push(modifier("SetWeightDecayModifier", [("weight_decay", float(stage.train.weight_decay))]));
     if let Some(factor) = stage.lr_factors.first() {
         refusals.add(
             format!("`lr` has a factor for `{}`", factor.targets.selector),

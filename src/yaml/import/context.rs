@@ -7,8 +7,9 @@ use crate::params::ParameterTable;
 use crate::params::builtin::{Head, well_known_table};
 use crate::yaml::recipe::{Collected, Datum, Fields};
 
-use super::Options;
 use super::draft::{Draft, Line};
+use super::metadata;
+use super::options::Options;
 
 /// What is assumed of the run around the recipe.
 #[derive(Debug)]
@@ -21,7 +22,9 @@ pub(super) struct Context {
     pub(super) table: Option<ParameterTable>,
     /// The same, where the caller gave them.
     pub(super) given: Option<ParameterTable>,
-    model: String,
+    pub(super) model: String,
+    /// Whether neither the recipe nor the caller says which model it is for.
+    pub(super) model_is_assumed: bool,
     data: String,
     batch: Option<(String, Span)>,
     seed: Option<(String, Span)>,
@@ -40,12 +43,12 @@ impl Context {
         let said_model = options
             .model
             .map(str::to_owned)
-            .or_else(|| collected.word("model", |c| !c.is_control() && c != '"' && c != '\\'));
-        let said_data = options.data.map(str::to_owned).or_else(|| {
-            collected
-                .word("data", |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')' | ':' | ',' | ' '))
-        });
+            .or_else(|| metadata::word(collected, "model", |c| !c.is_control() && c != '"' && c != '\\'));
+        let of_data = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')' | ':' | ',' | ' ');
+        let said_data =
+            options.data.map(str::to_owned).or_else(|| metadata::word(collected, "data", of_data));
         let assumed = said_model.is_none() || said_data.is_none();
+        let model_is_assumed = said_model.is_none() && options.parameters.is_none();
         let model = said_model.unwrap_or_else(|| "bert-base-uncased".to_owned());
         let data = said_data.unwrap_or_else(|| guess(&stem, fields).to_owned());
         if assumed {
@@ -68,10 +71,11 @@ impl Context {
             table,
             given,
             model,
+            model_is_assumed,
             data,
-            batch: collected.number("per_device_train_batch_size").filter(|(n, _)| n != "0"),
-            seed: collected.number("seed"),
-            metadata: metadata(collected),
+            batch: metadata::number(collected, "per_device_train_batch_size").filter(|(n, _)| n != "0"),
+            seed: metadata::number(collected, "seed"),
+            metadata: metadata::comments(collected, findings),
         }
     }
 
@@ -102,11 +106,11 @@ fn guess(stem: &str, fields: &[Fields]) -> &'static str {
     let outputs: Vec<&str> = fields
         .iter()
         .filter_map(|f| f.value("distill_output_keys"))
-        .flat_map(|v| match &v.datum {
+        .flat_map(|v| match v.peek() {
             Datum::List(items) => items.as_slice(),
             _ => &[],
         })
-        .filter_map(|item| match &item.datum {
+        .filter_map(|item| match item.peek() {
             Datum::Text(text) => Some(text.as_str()),
             _ => None,
         })
@@ -158,30 +162,6 @@ fn identifier(stem: &str) -> String {
     let (word, more) = rest.split_at(first);
     let word = if word.is_empty() { "recipe" } else { word };
     format!("{word}{number}{more}")
-}
-
-/// The metadata as comments, so that nothing is lost.
-fn metadata(collected: &Collected) -> Vec<String> {
-    let Some(entry) = &collected.metadata else { return Vec::new() };
-    // What became settings needs no comment.
-    const SAID: [&str; 4] = ["model", "data", "per_device_train_batch_size", "seed"];
-    if entry.value.entries().iter().all(|e| e.key.text().is_some_and(|k| SAID.contains(&k))) {
-        return Vec::new();
-    }
-    let mut lines = vec!["# __metadata__:".to_owned()];
-    fn below(node: &crate::yaml::reader::Node, indent: usize, lines: &mut Vec<String>) {
-        for entry in node.entries() {
-            let key = entry.key.text().unwrap_or("");
-            let value =
-                entry.value.text().map_or(String::new(), |t| format!(" {}", t.replace(['\n', '\r'], " ")));
-            lines.push(format!("# {}{key}:{value}", "  ".repeat(indent)));
-            if lines.len() < 200 {
-                below(&entry.value, indent + 1, lines);
-            }
-        }
-    }
-    below(&entry.value, 1, &mut lines);
-    lines
 }
 
 #[cfg(test)]

@@ -79,8 +79,8 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
         }
     }
     if let Some(value) = f.value("transforms").cloned() {
-        let usual = matches!(&value.datum, Datum::Text(t) if t == "softmax")
-            || matches!(&value.datum, Datum::List(items) if items.iter().all(|i| matches!(&i.datum, Datum::Text(t) if t == "softmax" || t == "log_softmax")));
+        let usual = matches!(value.datum(), Datum::Text(t) if t == "softmax")
+            || matches!(value.datum(), Datum::List(items) if items.iter().all(|i| matches!(i.datum(), Datum::Text(t) if t == "softmax" || t == "log_softmax")));
         if !usual {
             f.refuse(
                 findings,

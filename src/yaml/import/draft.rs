@@ -18,6 +18,8 @@ pub(super) struct Draft {
     /// `model`, `data`, `batch`.
     pub(super) settings: Vec<Line>,
     pub(super) statements: Vec<Statement>,
+    /// The places of the YAML's modifiers, with all their fields.
+    pub(super) modifiers: Vec<Span>,
     /// What stands behind the front matter.
     pub(super) prose: String,
     /// Metadata that is carried along, line by line.
@@ -37,10 +39,12 @@ pub(super) struct Statement {
     pub(super) order: Order,
     pub(super) head: Line,
     pub(super) body: Option<Vec<Line>>,
+    /// The parameters that it selects, where the model is known.
+    pub(super) names: Vec<String>,
 }
 
 /// The order of statements in a recipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Order {
     Layers,
     Train,
@@ -69,13 +73,19 @@ impl Draft {
             length: Epochs { count: 0, at: origin },
             settings: Vec::new(),
             statements: Vec::new(),
+            modifiers: Vec::new(),
             prose: String::new(),
             notes: Vec::new(),
         }
     }
 
     pub(super) fn add(&mut self, order: Order, head: Line, body: Option<Vec<Line>>) {
-        self.statements.push(Statement { order, head, body });
+        self.statements.push(Statement { order, head, body, names: Vec::new() });
+    }
+
+    /// Adds a statement about parameters, which the second part of its head names.
+    pub(super) fn add_for(&mut self, order: Order, head: Line, body: Option<Vec<Line>>, names: Vec<String>) {
+        self.statements.push(Statement { order, head, body, names });
     }
 }
 

@@ -5,10 +5,17 @@ use crate::yaml::recipe::numbers::Conversion;
 
 use super::distill::write;
 use super::draft::{Draft, Epochs, Line};
+use super::select::Select;
 use super::time::Timed;
 
 /// `PerLayerDistillationModifier`: its error is added to the task's loss.
-pub(super) fn states(draft: &mut Draft, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
+pub(super) fn states(
+    draft: &mut Draft,
+    timed: &mut Timed,
+    select: &Select,
+    length: Epochs,
+    findings: &mut Findings,
+) {
     let f = &mut timed.fields;
     let gain = f.number_in("gain", Conversion::Kept, |n| n > 0.0, "above 0", findings);
     let epsilon = f.number_in("epsilon", Conversion::Kept, |n| n > 0.0, "above 0", findings);
@@ -32,6 +39,19 @@ pub(super) fn states(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
             "no layer is named".into(),
             "name them: `student_layer_names: [bert.encoder.layer.0, …]`".into(),
         );
+        return;
+    }
+    for (name, at) in own.iter().filter(|(name, _)| !select.has_module(name)) {
+        f.refuse(
+            findings,
+            Code::MatchesNothing,
+            *at,
+            format!("{} has no module `{name}`", select.model()),
+            "matches nothing".into(),
+            select.missing(name, select.nearest_module(name)),
+        );
+    }
+    if f.broken {
         return;
     }
     if !others.is_empty() && others.len() != own.len() {

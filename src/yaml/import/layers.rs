@@ -72,7 +72,8 @@ pub(super) fn weight_decay(draft: &mut Draft, timed: &mut Timed, findings: &mut 
         );
     }
     f.dropped("constant_logging", "it is in the run's log", findings);
-    if f.value("param_groups").is_some() {
+    if let Some(groups) = f.value("param_groups") {
+        groups.noted();
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
@@ -85,8 +86,28 @@ pub(super) fn weight_decay(draft: &mut Draft, timed: &mut Timed, findings: &mut 
     }
     let decay = f.number_in("weight_decay", Conversion::Kept, |n| n >= 0.0, "0 or above", findings);
     let (Some(decay), false) = (decay, f.broken) else { return };
-    let line = Line::of(format!("weight_decay: {}", decay.text), f.place("weight_decay"));
+    let text = if decay.value == 0.0 { "0.0" } else { &decay.text };
+    let line = Line::of(format!("weight_decay: {text}"), f.place("weight_decay"));
     draft.add(Order::Train, Line::of("train", f.modifier.at), Some(vec![line]));
+}
+
+/// A recipe without a `SetWeightDecayModifier` trains with the trainer's own weight decay.
+pub(super) fn no_weight_decay(draft: &mut Draft, findings: &mut Findings) {
+    if draft.length.count == 0 || draft.statements.iter().any(|s| s.order == Order::Train) {
+        return;
+    }
+    findings.push(
+        Diagnostic::advice(
+            Code::Assumed,
+            "no modifier sets the weight decay: in SparseML the trainer's own is used",
+            draft.origin,
+            "0.0 is assumed, Hugging Face's default",
+        )
+        .help("add a SetWeightDecayModifier, or edit `weight_decay` in the imported recipe"),
+    );
+    let line = Line { parts: vec![("weight_decay: 0.0".to_owned(), draft.origin)], fields: Vec::new() };
+    let head = Line { parts: vec![("train".to_owned(), draft.origin)], fields: Vec::new() };
+    draft.add(Order::Train, head, Some(vec![line]));
 }
 
 /// `TrainableParamsModifier`.
@@ -101,6 +122,7 @@ pub(super) fn trainable(
     timed.fields.flag("params_strict", true, findings);
     timed.fields.dropped("params_strict", "a pattern that matches nothing is always an error here", findings);
     if trainable {
+        timed.fields.noted();
         findings.push(
             Diagnostic::advice(
                 Code::Dropped,
@@ -114,11 +136,11 @@ pub(super) fn trainable(
     }
     let selected = select.of("params", &mut timed.fields, false, draft, findings);
     let (Some(selected), false) = (selected, timed.fields.broken) else { return };
-    let mut head =
-        Line::of("freeze ", timed.fields.modifier.at).and(selected.text, timed.fields.place("params"));
+    let mut head = Line::of("freeze ", timed.fields.modifier.at)
+        .and(selected.text.clone(), timed.fields.place("params"));
     head.fields.extend([timed.start_at(), timed.end_at()]);
     if let Some(over) = timed.over(length) {
         head = head.and(over, timed.start_at().to(timed.end_at()));
     }
-    draft.add(Order::Freeze, head, None);
+    draft.add_for(Order::Freeze, head, None, selected.names);
 }

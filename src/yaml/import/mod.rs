@@ -3,8 +3,10 @@
 //! - [`time`]: when each modifier is at work, and how long the recipe is;
 //! - [`rates`]: the learning rate; [`prune`], [`distill`], [`hidden`], [`quantize`], [`layers`]: one family of
 //!   modifiers each;
+//! - [`nodes`]: the account of every node of the YAML: used, noted or refused;
 //! - [`select`]: parameters by pattern, in words that a person would use;
 //! - [`context`]: what a SparseML recipe does not say: model, data, batch;
+//! - [`merge`]: equal statements for several parameters as one; [`notes`]: equal notes as one;
 //! - [`draft`]: statements with the places they come from; [`text`]: the draft and the comments of
 //!   the YAML as text; [`places`]: from that text back to the YAML.
 
@@ -13,6 +15,11 @@ mod distill;
 mod draft;
 mod hidden;
 mod layers;
+mod merge;
+mod metadata;
+mod nodes;
+mod notes;
+mod options;
 mod places;
 mod prune;
 mod quantize;
@@ -21,37 +28,22 @@ mod select;
 mod text;
 mod time;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::diag::{Code, Diagnostic, FileId, Findings, Severity, Sources, Span, nearest};
-use crate::language::{self, Compilation, FindModel, NoFiles, Override};
-use crate::params::ParameterTable;
+use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span, nearest};
+use crate::language::{self, Compilation, NoFiles, Override};
 
 use super::reader::{self, Document, Node, Value};
 use super::recipe::registry::Family;
-use super::recipe::{Collected, Fields, collect};
+use super::recipe::{Fields, Modifier, collect, names_in};
 use context::Context;
 use draft::Draft;
 use places::Places;
 
-/// Nobody reads more findings than this at once.
-const MOST_FINDINGS: usize = 100;
-
-/// How a SparseML recipe is to be read.
-#[derive(Default)]
-pub struct Options<'a> {
-    /// Values in place of the recipe's own variables.
-    pub overrides: &'a [Override],
-    /// The model that is written into the recipe; `bert-base-uncased` if not given.
-    pub model: Option<&'a str>,
-    /// The data that is written into the recipe, in the language; guessed if not given.
-    pub data: Option<&'a str>,
-    /// The parameters of the model that will be used, if it is at hand.
-    pub parameters: Option<ParameterTable>,
-    /// Looks up the parameters of a model by name or folder.
-    pub find_model: Option<FindModel<'a>>,
-}
+pub use nodes::{NodeOutcome, Outcome};
+pub use options::Options;
 
 /// What came of a SparseML recipe.
 #[derive(Debug)]
@@ -60,6 +52,8 @@ pub struct Imported {
     pub text: Option<String>,
     /// What came of compiling that text: every finding points into the YAML.
     pub compilation: Compilation,
+    /// What became of every value of the YAML; empty if it cannot be read.
+    pub nodes: Vec<NodeOutcome>,
 }
 
 /// Whether a file is taken for a SparseML recipe, by its name.
@@ -81,10 +75,18 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     let mut sources = Sources::new();
     let mut findings = Findings::new();
     let file = sources.add(name, text);
-    let drafted = draft_of(name, file, text, &options, &mut sources, &mut findings);
-    let mut findings = without_consequences(once_per_file(findings.into_sorted()));
+    let read = document_of(name, file, text, &mut findings);
+    let drafted = read.as_ref().and_then(|(document, prose)| {
+        let drafted = draft_of(name, document, text, &options, &mut sources, &mut findings);
+        drafted.map(|(draft, context)| (Draft { prose: prose.clone(), ..draft }, document, context))
+    });
+    let failed = findings.has_errors() || drafted.is_none();
+    if let (false, Some((document, _))) = (failed, &read) {
+        nodes::report_unread(&document.root, &mut findings);
+    }
+    let nodes = read.as_ref().map_or(Vec::new(), |(d, _)| nodes::outcomes(&d.root, failed));
+    let mut findings = notes::without_consequences(notes::grouped(findings.into_sorted()));
     findings.iter_mut().for_each(|d| d.move_places(|span| first_line(span, &sources)));
-    let failed = findings.iter().any(Diagnostic::is_error);
     let Some((draft, document, context)) = drafted.filter(|_| !failed) else {
         let compilation = Compilation {
             main: file,
@@ -94,7 +96,7 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
             parameters: None,
             places: None,
         };
-        return Imported { text: None, compilation };
+        return Imported { text: None, compilation, nodes };
     };
     let (recipe, places) = text::write(&draft, &document.comments, file);
     let mut compilation = language::compile(
@@ -107,35 +109,41 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     // They are places of the translation.
     compilation.places = None;
     let text = compilation.schedule.is_some().then_some(recipe);
-    Imported { text, compilation }
+    Imported { text, compilation, nodes }
 }
 
-/// Reads the YAML and drafts the recipe.
-fn draft_of(
-    name: &str,
-    file: FileId,
-    text: &str,
-    options: &Options,
-    sources: &mut Sources,
-    findings: &mut Findings,
-) -> Option<(Draft, Document, Context)> {
+/// Reads the YAML, and the prose behind the front matter of a Markdown file.
+fn document_of(name: &str, file: FileId, text: &str, findings: &mut Findings) -> Option<(Document, String)> {
     let markdown = name.to_lowercase().ends_with(".md");
     let front = if markdown { Some(reader::front_matter(file, text, findings)?) } else { None };
     let range = front.as_ref().map_or(0..text.len(), |f| f.yaml.clone());
     let document = reader::read(file, text, range, findings)?;
+    let prose = front.map(|f| text[f.prose..].trim().to_owned()).unwrap_or_default();
+    Some((document, prose))
+}
+
+/// Drafts the recipe.
+fn draft_of(
+    name: &str,
+    document: &Document,
+    text: &str,
+    options: &Options,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Option<(Draft, Context)> {
     let overrides = overrides(options.overrides, &document.root, sources, findings);
-    let collected = collect(&document.root, &overrides, findings)?;
+    let collected = collect(&document.root, text, &overrides, findings)?;
     let fields: Vec<Fields> = collected.modifiers.iter().filter_map(|m| known(m, findings)).collect();
     let context = Context::of(name, &collected, &fields, options, findings);
     let mut draft = Draft::new(context.name.clone(), collected.first);
-    draft.prose = front.map(|f| text[f.prose..].trim().to_owned()).unwrap_or_default();
+    draft.modifiers = collected.modifiers.iter().map(|m| m.whole).collect();
     translate(&mut draft, fields, &context, findings);
     context.write(&mut draft);
-    Some((draft, document, context))
+    Some((draft, context))
 }
 
-/// The fields of a modifier; a modifier that is refused is told.
-fn known<'a>(modifier: &'a super::recipe::Modifier, findings: &mut Findings) -> Option<Fields<'a>> {
+/// The fields of a modifier; a modifier that is refused is reported.
+fn known<'a>(modifier: &'a Modifier, findings: &mut Findings) -> Option<Fields<'a>> {
     if let Some(Family::Refused(instead)) = super::recipe::registry::find(&modifier.name).map(|k| k.family) {
         findings.push(
             Diagnostic::error(
@@ -166,28 +174,34 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
             }
             Family::Constant => prune::constant(draft, modifier, &select, length, findings),
             Family::Distillation => distill::outputs(draft, modifier, length, findings),
-            Family::PerLayerDistillation => hidden::states(draft, modifier, length, findings),
+            Family::PerLayerDistillation => hidden::states(draft, modifier, &select, length, findings),
             Family::OutputDistillation => distill::scaled(draft, modifier, length, findings),
             Family::Quantization => quantize::quantize(draft, modifier, &select, length, findings),
             Family::WeightDecay => layers::weight_decay(draft, modifier, findings),
             Family::Trainable => layers::trainable(draft, modifier, &select, length, findings),
-            Family::Logging => findings.push(
-                Diagnostic::advice(
-                    Code::Dropped,
-                    "logging is no part of a recipe here",
-                    modifier.fields.modifier.at,
-                    "left out",
-                )
-                .help("a run writes its log by itself"),
-            ),
+            Family::Logging => {
+                modifier.fields.noted();
+                findings.push(
+                    Diagnostic::advice(
+                        Code::Dropped,
+                        "logging is no part of a recipe here",
+                        modifier.fields.modifier.at,
+                        "left out",
+                    )
+                    .help("a run writes its log by itself"),
+                );
+            }
             Family::EpochRange | Family::LayerPruning | Family::Refused(_) => {}
         }
     }
     draft.length = length;
+    merge::equal_statements(draft, &select);
+    layers::no_weight_decay(draft, findings);
     rates.write(draft, length, findings);
 }
 
-/// `--set` replaces variables of the recipe.
+/// `--set` replaces variables of the recipe, and defines those that its expressions need: SparseML's
+/// `recipe_args` did both.
 fn overrides(
     given: &[Override],
     root: &Node,
@@ -195,24 +209,29 @@ fn overrides(
     findings: &mut Findings,
 ) -> Vec<(String, Rc<Node>)> {
     let mut list = Vec::new();
+    let mut needed = BTreeSet::new();
+    if !given.is_empty() {
+        names_needed(root, &mut needed);
+    }
     for one in given {
         let file = sources.add(format!("--set {}", one.name), one.value.clone());
         let span = Span::new(file, 0..one.value.len());
         let scalar = |node: &Node| matches!(node.value, Value::Scalar { .. });
         let stages = root.entries().iter().map(|e| &e.value);
         let known = root.get(&one.name).is_some_and(|n| scalar(n))
-            || stages.clone().any(|s| s.get(&one.name).is_some());
+            || stages.clone().any(|s| s.get(&one.name).is_some())
+            || needed.contains(one.name.as_str());
         if known {
             let value = Value::Scalar { text: one.value.clone(), plain: true };
-            list.push((one.name.clone(), Rc::new(Node { value, span, tag: None, expanded: 1 })));
+            list.push((one.name.clone(), Rc::new(Node::new(value, span, None, 1))));
             continue;
         }
-        let names: Vec<&str> =
-            root.entries().iter().filter(|e| scalar(&e.value)).filter_map(|e| e.key.text()).collect();
+        let declared = root.entries().iter().filter(|e| scalar(&e.value)).filter_map(|e| e.key.text());
+        let names: BTreeSet<&str> = declared.chain(needed.iter().copied()).collect();
         let help = match nearest(&one.name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if names.is_empty() => "it has no variables; change the field itself".to_owned(),
-            None => format!("its variables are {}", names.join(", ")),
+            None => format!("its variables are {}", Vec::from_iter(names).join(", ")),
         };
         findings.push(
             Diagnostic::error(
@@ -227,43 +246,13 @@ fn overrides(
     list
 }
 
-/// What is only assumed or noted because something else cannot be read.
-fn without_consequences(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let failed = list.iter().any(Diagnostic::is_error);
-    // Where groups or keys are missing, what follows from the rest says nothing.
-    let unreadable =
-        |d: &Diagnostic| d.is_error() && (Code::YamlMalformed..=Code::UnknownModifier).contains(&d.code);
-    let unreadable = list.iter().any(unreadable);
-    list.retain(|d| !failed || d.is_error() || !unreadable && d.code != Code::Assumed);
-    if list.len() > MOST_FINDINGS {
-        list.truncate(MOST_FINDINGS);
-        if let Some(last) = list.last_mut() {
-            last.message = format!("{}; more is wrong behind this", last.message);
-        }
+/// The names in all expressions of a file.
+fn names_needed<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
+    match &node.value {
+        Value::Scalar { text, .. } => names.extend(names_in(text)),
+        Value::List(items) => items.iter().for_each(|item| names_needed(item, names)),
+        Value::Map(entries) => entries.iter().for_each(|e| names_needed(&e.value, names)),
     }
-    list
-}
-
-/// Numbers that SparseML converts from text by itself are worth one note, not one each.
-fn once_per_file(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let is_note = |d: &Diagnostic| d.code == Code::NumberAsText && d.severity == Severity::Advice;
-    let count = list.iter().filter(|d| is_note(d)).count();
-    let mut seen = false;
-    list.retain_mut(|d| {
-        if !is_note(d) {
-            return true;
-        }
-        if count > 1 && !seen {
-            let more = if count == 2 {
-                "one more like it".to_owned()
-            } else {
-                format!("{} more like it", count - 1)
-            };
-            d.message = format!("{}; {more}", d.message);
-        }
-        !std::mem::replace(&mut seen, true)
-    });
-    list
 }
 
 /// A list over many lines is pointed at by its first.
@@ -304,20 +293,4 @@ fn into_yaml(compilation: &mut Compilation, own: Vec<Diagnostic>, places: &Place
         findings.push(diagnostic);
     }
     compilation.diagnostics = findings.into_sorted();
-}
-
-/// What the metadata says about the run; our own export writes it there.
-impl Collected {
-    /// A whole number in the metadata.
-    fn number(&self, key: &str) -> Option<(String, Span)> {
-        let value = self.metadata.as_ref()?.value.get(key)?;
-        let number = value.text()?.parse::<u32>().ok()?;
-        Some((number.to_string(), value.span))
-    }
-
-    /// A text in the metadata of characters that `fits` takes.
-    fn word(&self, key: &str, fits: fn(char) -> bool) -> Option<String> {
-        let text = self.metadata.as_ref()?.value.get(key)?.text()?;
-        (!text.is_empty() && text.chars().all(fits)).then(|| text.to_owned())
-    }
 }

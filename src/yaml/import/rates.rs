@@ -156,15 +156,14 @@ impl Rates {
             _ => &["lr_min", "cycle_epochs"],
         };
         let Some(arguments) = keywords(timed, allowed, findings) else { return };
-        let start = timed.from();
-        let end = timed.to(length);
+        let start = timed.start.clone().unwrap_or_else(zero);
+        let end = timed.end.clone().unwrap_or_else(|| Number::computed(length.count as f64, true));
         let rates = timed.fields.place("init_lr").to(timed.fields.place("lr_kwargs"));
         let (name, window) = (timed.fields.modifier.at, timed.start_at());
-        let number = |n: f64| Number::computed(n, n.fract() == 0.0);
         if class == "CosineAnnealingWarmRestarts" {
             self.pieces.push(Piece {
-                start: number(start),
-                end: number(end),
+                start,
+                end,
                 from: init,
                 to: arguments[0].first().cloned().unwrap_or_else(zero),
                 shape: "cosine",
@@ -175,14 +174,15 @@ impl Rates {
             });
             return;
         }
-        let gamma = arguments[0].first().map_or(1.0, |g| g.value);
-        let steps: Vec<f64> = match class {
-            "MultiStepLR" => arguments[1].iter().map(|m| m.value).collect(),
+        let one = || Number::computed(1.0, true);
+        let gamma = arguments[0].first().cloned().unwrap_or_else(one);
+        let steps: Vec<Number> = match class {
+            "MultiStepLR" => arguments[1].clone(),
             _ => {
                 let size =
-                    if class == "StepLR" { arguments[1].first().map_or(1.0, |s| s.value) } else { 1.0 };
-                let count = ((end - start) / size).ceil();
-                if size <= 0.0 || count > MOST_STEPS {
+                    if class == "StepLR" { arguments[1].first().cloned().unwrap_or_else(one) } else { one() };
+                let count = ((end.value - start.value) / size.value).ceil();
+                if size.value <= 0.0 || count > MOST_STEPS {
                     let at = timed.fields.place("lr_kwargs");
                     timed.fields.refuse(
                         findings,
@@ -194,10 +194,12 @@ impl Rates {
                     );
                     return;
                 }
-                (1..count as usize).map(|i| start + i as f64 * size).collect()
+                let after = |i: usize| start.plus(&size.times(&Number::computed(i as f64, true)));
+                (1..count as usize).map(after).collect()
             }
         };
-        if steps.iter().any(|s| *s <= start || *s >= end) || !steps.is_sorted() {
+        let outside = |s: &Number| s.value <= start.value || s.value >= end.value;
+        if steps.iter().any(outside) || !steps.is_sorted_by(|a, b| a.value <= b.value) {
             let at = timed.fields.place("lr_kwargs");
             timed.fields.refuse(
                 findings,
@@ -212,8 +214,8 @@ impl Rates {
         let mut at = start;
         let mut rate = init;
         for next in steps.into_iter().chain([end]) {
-            let lower = Number::computed(rate.value * gamma, false);
-            self.pieces.push(constant(number(at), number(next), rate, name, window, rates));
+            let lower = rate.times(&gamma);
+            self.pieces.push(constant(at, next.clone(), rate, name, window, rates));
             (at, rate) = (next, lower);
         }
     }
@@ -349,7 +351,7 @@ impl Rates {
 /// The arguments of a scheduler, each as one or more numbers, in the order of `allowed`.
 fn keywords(timed: &mut Timed, allowed: &[&str], findings: &mut Findings) -> Option<Vec<Vec<Number>>> {
     let value = timed.fields.value("lr_kwargs")?.clone();
-    let Datum::Map(entries) = &value.datum else {
+    let Datum::Map(entries) = value.datum() else {
         timed.fields.refuse(
             findings,
             Code::FieldType,
@@ -374,7 +376,7 @@ fn keywords(timed: &mut Timed, allowed: &[&str], findings: &mut Findings) -> Opt
             );
             continue;
         };
-        let items = match &value.datum {
+        let items = match value.datum() {
             Datum::List(items) => items.clone(),
             _ => vec![value.clone()],
         };
@@ -429,10 +431,11 @@ fn otherwise(message: &str, at: Span, label: impl Into<String>, help: &str) -> D
 /// Groups of parameters with a rate of their own.
 fn groups(timed: &Timed, findings: &mut Findings) {
     let Some(value) = timed.fields.value("param_groups") else { return };
-    if matches!(&value.datum, Datum::List(items) if items.is_empty()) {
+    if matches!(value.datum(), Datum::List(items) if items.is_empty()) {
         timed.fields.dropped("param_groups", "an empty list means all groups", findings);
         return;
     }
+    value.noted();
     findings.push(
         Diagnostic::warning(
             Code::OtherwiseInSparseml,

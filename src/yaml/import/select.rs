@@ -16,6 +16,8 @@ use super::draft::Draft;
 pub(super) struct Select<'a> {
     /// The model's parameters, all layers counted.
     table: Option<&'a ParameterTable>,
+    /// The model's name, where nobody gave one.
+    assumed: Option<&'a str>,
     /// The new number of each layer that stays.
     kept: Option<Vec<usize>>,
     /// The named sets of `std.bert`.
@@ -43,7 +45,8 @@ impl<'a> Select<'a> {
         let kept = table
             .filter(|_| !dropped.is_empty())
             .map(|t| (0..t.layers()).filter(|l| !dropped.contains(l)).collect());
-        Select { table, kept, named: named_sets() }
+        let assumed = context.model_is_assumed.then_some(context.model.as_str());
+        Select { table, assumed, kept, named: named_sets() }
     }
 
     /// The parameters of a field such as `params`. `None` where a diagnostic was made.
@@ -56,7 +59,7 @@ impl<'a> Select<'a> {
         findings: &mut Findings,
     ) -> Option<Selected> {
         let at = fields.value_place(field);
-        let word = fields.value(field).and_then(|v| match &v.datum {
+        let word = fields.value(field).and_then(|v| match v.datum() {
             Datum::Text(word) => Some(word.to_uppercase()),
             _ => None,
         });
@@ -170,6 +173,27 @@ impl<'a> Select<'a> {
         Some(Selected { text: self.describe(&names, draft), names })
     }
 
+    /// The model as messages name it.
+    pub(super) fn model(&self) -> String {
+        match self.assumed {
+            Some(name) => format!("`{name}`, which is assumed,"),
+            None => "the model".to_owned(),
+        }
+    }
+
+    /// What to do about a name that the model does not have: give the right model if this one is assumed,
+    /// unless a name of it is meant.
+    pub(super) fn missing(&self, written: &str, otherwise: String) -> String {
+        const GIVE: &str = "give the model that the recipe is for with `--model NAME`";
+        let start = |name: &str| name.split(['.', '\\']).next().map(str::to_owned);
+        let own = self.table.into_iter().flat_map(|t| t.iter()).any(|p| start(&p.name) == start(written));
+        match self.assumed {
+            Some(_) if own => format!("{otherwise}; or {GIVE}"),
+            Some(_) => GIVE.to_owned(),
+            None => otherwise,
+        }
+    }
+
     /// One name or pattern. It must match something, and should match no more than it seems to.
     fn one(&self, text: &str, span: Span, fields: &mut Fields, findings: &mut Findings) -> Option<Selector> {
         let Some(pattern) = text.strip_prefix("re:") else {
@@ -185,9 +209,9 @@ impl<'a> Select<'a> {
                     findings,
                     Code::MatchesNothing,
                     span,
-                    format!("no parameter is named `{text}`"),
+                    format!("{} has no parameter `{text}`", self.model()),
                     "matches nothing".into(),
-                    help,
+                    self.missing(text, help),
                 );
                 return None;
             }
@@ -226,9 +250,11 @@ impl<'a> Select<'a> {
                 findings,
                 Code::MatchesNothing,
                 span,
-                format!("`{text}` matches none of the model's {} parameters", table.len()),
+                format!("`{text}` matches none of the {} parameters of {}", table.len(), self.model())
+                    .trim_end_matches(',')
+                    .to_owned(),
                 "matches nothing".into(),
-                nearest_name(&pattern, table),
+                self.missing(&pattern, nearest_name(&pattern, table)),
             );
             return None;
         }
@@ -252,6 +278,22 @@ impl<'a> Select<'a> {
     /// The names of the model's parameters that fit, in order.
     pub(super) fn names(&self, fits: impl Fn(&str) -> bool) -> Vec<String> {
         self.table.into_iter().flat_map(|t| t.iter()).map(|p| p.name.clone()).filter(|n| fits(n)).collect()
+    }
+
+    /// Whether the model has a module of this name; `true` where it is not known.
+    pub(super) fn has_module(&self, name: &str) -> bool {
+        let within = |p: &str| p.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.table.is_none_or(|t| t.iter().any(|p| within(&p.name)))
+    }
+
+    /// The module that is nearest to a name, as a help.
+    pub(super) fn nearest_module(&self, written: &str) -> String {
+        let names = self.names(|_| true);
+        let modules = names.iter().flat_map(|n| n.match_indices('.').map(|(at, _)| &n[..at]));
+        match nearest(written, modules) {
+            Some(near) => format!("the nearest module is `{near}`"),
+            None => "name a module such as `bert.encoder`, or a class such as `Linear`".to_owned(),
+        }
     }
 
     /// The model's parameters.

@@ -69,8 +69,21 @@ impl Kept {
             let at = comment.span.start;
             let text = format!("# {}", comment.text.trim()).trim_end().to_owned();
             let place = anchors.partition_point(|a| *a <= at);
-            let next = anchors.get(place).copied();
-            let before = place.checked_sub(1).map(|p| anchors[p]);
+            let mut next = anchors.get(place).copied();
+            let mut before = place.checked_sub(1).map(|p| anchors[p]);
+            // A comment within a modifier stays with it, if anything came of it.
+            if let Some(modifier) = draft.modifiers.iter().find(|m| m.start <= at && at < m.end) {
+                let own = |a: &u32| modifier.start <= *a && *a < modifier.end;
+                let (inside, above) = (before.filter(own), next.filter(own));
+                match (inside, above) {
+                    (None, None) => {}
+                    (Some(inside), None) if !comment.trailing => {
+                        kept.above.entry(inside).or_default().push(text);
+                        continue;
+                    }
+                    (inside, above) => (before, next) = (inside, above),
+                }
+            }
             match (comment.trailing, before, next) {
                 (false, ..) if at < draft.origin.start => kept.header.push(text),
                 (true, Some(before), _) if !kept.behind.contains_key(&before) => {

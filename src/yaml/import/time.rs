@@ -143,8 +143,9 @@ pub(super) fn length(timed: &[Timed], context: &Context, findings: &mut Findings
         }
     }
     let Some((count, at)) = longest.filter(|(count, _)| *count > 0.0) else {
-        let once = |t: &Timed| t.fields.modifier.untagged && t.fields.known.family == Family::Quantization;
-        if !timed.is_empty() && timed.iter().all(once) {
+        let families: Vec<Family> = timed.iter().map(|t| t.fields.known.family).collect();
+        let once = |f: &Family| matches!(f, Family::Quantization | Family::Logging | Family::LayerPruning);
+        if families.contains(&Family::Quantization) && families.iter().all(once) {
             // Nothing is trained: the model is quantized at once.
             return Some(Epochs { count: 0, at: context.first });
         }

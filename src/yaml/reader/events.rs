@@ -58,12 +58,8 @@ pub(crate) fn read(
             return None;
         }
     }
-    let empty = Node {
-        value: Value::Scalar { text: String::new(), plain: true },
-        span: Span::new(file, range.start..range.start),
-        tag: None,
-        expanded: 1,
-    };
+    let nothing = Value::Scalar { text: String::new(), plain: true };
+    let empty = Node::new(nothing, Span::new(file, range.start..range.start), None, 1);
     Some(Document { root: builder.root.unwrap_or_else(|| Rc::new(empty)), comments: builder.comments })
 }
 
@@ -109,7 +105,7 @@ impl Builder<'_> {
                 let nothing = plain && span.start == span.end;
                 let text = if nothing { String::new() } else { text.into_owned() };
                 let tag = self.tag(tag.as_deref(), at);
-                self.add(Node { value: Value::Scalar { text, plain }, span, tag, expanded: 1 }, anchor);
+                self.add(Node::new(Value::Scalar { text, plain }, span, tag, 1), anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.begin(false, anchor, self.tag(tag.as_deref(), at), span)
@@ -159,14 +155,15 @@ impl Builder<'_> {
     fn end(&mut self, span: Span, findings: &mut Findings) {
         let Some(open) = self.open.pop() else { return };
         let expanded = open.items.iter().fold(1u64, |sum, n| sum.saturating_add(n.expanded));
-        let end = open
-            .items
-            .last()
-            .map_or(span, |last| Span { end: span.end.min(last.span.end.max(span.start)), ..last.span });
-        let whole = Span { end: end.end.max(open.span.end), ..open.span };
+        // In block style nothing stands at the end: the parser is at the next token there.
+        let bracket =
+            (span.start as usize).checked_sub(self.base).and_then(|at| self.text.as_bytes().get(at));
+        let closes = span.start < span.end && matches!(bracket, Some(b']' | b'}'));
+        let end = open.items.last().filter(|_| !closes).map_or(span.end, |last| last.place.end);
+        let whole = Span { end: end.max(open.span.end), ..open.span };
         let value =
             if open.map { Value::Map(self.entries(&open.items, findings)) } else { Value::List(open.items) };
-        self.add(Node { value, span: whole, tag: open.tag, expanded }, open.anchor);
+        self.add(Node::new(value, whole, open.tag, expanded), open.anchor);
     }
 
     fn add(&mut self, node: Node, anchor: usize) {
@@ -207,12 +204,12 @@ impl Builder<'_> {
                     span,
                     "here it becomes too much",
                 )
-                .and_at(Span { end: node.span.start.saturating_add(1), ..node.span }, "what it stands for")
+                .and_at(Span { end: node.span.start.saturating_add(1), ..node.span }, "its anchor")
                 .help("write out what is meant"),
             );
             return;
         }
-        self.attach(node);
+        self.attach(Rc::new(node.aliased(span)));
     }
 
     /// Keys and values by turns to entries; `<<` takes over what the mapping does not say itself.
@@ -255,6 +252,7 @@ impl Builder<'_> {
             entries.push(entry);
         }
         for merge in merges {
+            merge.value.mark.used();
             for source in merged(&merge.value) {
                 for entry in source.entries() {
                     self.merged += 1;

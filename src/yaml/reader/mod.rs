@@ -14,4 +14,4 @@ pub(crate) mod tree;
 
 pub(crate) use events::read;
 pub(crate) use front_matter::front_matter;
-pub(crate) use tree::{Comment, Document, Entry, Node, Value};
+pub(crate) use tree::{Comment, Document, Entry, Handling, Mark, Node, Value};

@@ -1,5 +1,6 @@
 //! The tree of a YAML document: every node with its place.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::diag::Span;
@@ -20,18 +21,70 @@ pub(crate) struct Comment {
     pub(crate) trailing: bool,
 }
 
-/// A value. An alias is the node of its anchor itself, so that diagnostics point to where the value
-/// is written.
+/// A value. An alias has the value and the span of its anchor, so that diagnostics point to where the
+/// value is written, and a place of its own.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) value: Value,
+    /// Where the value is written.
     pub(crate) span: Span,
+    /// Where the node is in the document: the span, or the alias.
+    pub(crate) place: Span,
     pub(crate) tag: Option<Tag>,
     /// How many nodes this would be with every alias copied out.
     pub(crate) expanded: u64,
+    /// What the import has done with it.
+    pub(crate) mark: Mark,
 }
 
-#[derive(Debug)]
+/// What the import has done with a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Handling {
+    /// It has not been looked at.
+    #[default]
+    Unread,
+    /// A finding says that it is left out.
+    Noted,
+    /// It has been read.
+    Used,
+}
+
+/// The [`Handling`] of a node, shared by everything that reads it. Using an alias uses its anchor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mark {
+    handling: Rc<Cell<Handling>>,
+    anchor: Option<Rc<Mark>>,
+}
+
+impl Mark {
+    /// The mark of an alias of a node with this mark.
+    pub(crate) fn aliased(&self) -> Mark {
+        Mark { handling: Rc::default(), anchor: Some(Rc::new(self.clone())) }
+    }
+
+    pub(crate) fn get(&self) -> Handling {
+        self.handling.get()
+    }
+
+    /// Records that the node was read.
+    pub(crate) fn used(&self) {
+        self.raise(Handling::Used);
+    }
+
+    /// Records that a finding says that the node is left out.
+    pub(crate) fn noted(&self) {
+        self.raise(Handling::Noted);
+    }
+
+    fn raise(&self, handling: Handling) {
+        self.handling.set(self.handling.get().max(handling));
+        if let Some(anchor) = &self.anchor {
+            anchor.raise(handling);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     Scalar {
         text: String,
@@ -58,6 +111,43 @@ pub(crate) struct Tag {
 }
 
 impl Node {
+    /// A node that is written where it is.
+    pub(crate) fn new(value: Value, span: Span, tag: Option<Tag>, expanded: u64) -> Self {
+        Node { value, span, place: span, tag, expanded, mark: Mark::default() }
+    }
+
+    /// The same value at the place of an alias.
+    pub(crate) fn aliased(&self, place: Span) -> Self {
+        Node {
+            value: self.value.clone(),
+            span: self.span,
+            place,
+            tag: self.tag.clone(),
+            expanded: self.expanded,
+            mark: self.mark.aliased(),
+        }
+    }
+
+    /// Records that a finding says that this and everything in it is left out.
+    pub(crate) fn noted(&self) {
+        self.mark.noted();
+        match &self.value {
+            Value::Scalar { .. } => {}
+            Value::List(items) => items.iter().for_each(|item| item.noted()),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.value.noted()),
+        }
+    }
+
+    /// Records that this and everything in it was read.
+    pub(crate) fn used(&self) {
+        self.mark.used();
+        match &self.value {
+            Value::Scalar { .. } => {}
+            Value::List(items) => items.iter().for_each(|item| item.used()),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.value.used()),
+        }
+    }
+
     /// The text of a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {

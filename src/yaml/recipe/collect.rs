@@ -7,9 +7,10 @@
 use std::rc::Rc;
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
-use crate::yaml::reader::{Entry, Node, Value};
+use crate::yaml::reader::{Entry, Handling, Node, Value};
 
-use super::registry;
+use super::block;
+use super::registry::{self, group_of};
 use super::variables::Variables;
 
 /// A recipe has a dozen modifiers; far more are an attack or an accident.
@@ -21,6 +22,8 @@ pub(crate) struct Modifier {
     pub(crate) name: String,
     /// Where the name is written.
     pub(crate) at: Span,
+    /// The name and all fields.
+    pub(crate) whole: Span,
     pub(crate) fields: Vec<Entry>,
     /// Whether it is `Type: {…}` in a group, and not a tag.
     pub(crate) untagged: bool,
@@ -31,15 +34,48 @@ pub(crate) struct Modifier {
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) modifiers: Vec<Modifier>,
-    /// Entries that are not modifiers: `version`, `__metadata__`, variables.
-    pub(crate) metadata: Option<Entry>,
+    /// `__metadata__` of the recipe and of its stages.
+    pub(crate) metadata: Vec<Entry>,
     /// Where the first group stands.
     pub(crate) first: Span,
 }
 
-/// Finds all modifiers. `overrides` replace variables.
+/// What an entry of a recipe or of a stage is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Role {
+    /// `pruning_modifiers: …`
+    Group,
+    /// A mapping with groups.
+    Stage,
+    /// `stages:`, a mapping of stages.
+    Stages,
+    Metadata,
+    /// Modifiers where SparseML reads none.
+    Misplaced,
+    Variable,
+}
+
+impl Role {
+    fn of(entry: &Entry) -> Self {
+        let groups = |node: &Node| node.entries().iter().any(|inner| is_group_key(key(inner)));
+        match key(entry) {
+            "__metadata__" => Role::Metadata,
+            name if is_group_key(name) => Role::Group,
+            "stages" if matches!(entry.value.value, Value::Map(_)) => Role::Stages,
+            _ if groups(&entry.value) => Role::Stage,
+            name if is_modifier_name(name) || holds_modifiers(&entry.value) => Role::Misplaced,
+            _ => Role::Variable,
+        }
+    }
+}
+
+/// Finds all modifiers. `overrides` replace variables; `text` is the file's.
+///
+/// Every entry is a group, a stage, metadata or a variable; modifiers anywhere else are reported, because
+/// SparseML and llm-compressor pass over them without a word.
 pub(crate) fn collect(
     root: &Node,
+    text: &str,
     overrides: &[(String, Rc<Node>)],
     findings: &mut Findings,
 ) -> Option<Collected> {
@@ -55,74 +91,57 @@ pub(crate) fn collect(
         );
         return None;
     };
+    root.mark.used();
     let mut variables = declared(entries, Variables::default());
     for (name, value) in overrides {
         let at = variables.place(name).unwrap_or(value.span);
         variables.declare(name, at, value.clone());
     }
     let variables = Rc::new(variables);
-    let mut collector = Collector { modifiers: Vec::new(), findings };
-    let (groups, rest): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|e| is_group_key(key(e)));
-    let stages: Vec<&Entry> = rest
-        .iter()
-        .copied()
-        .filter(|e| e.value.entries().iter().any(|inner| is_group_key(key(inner))))
-        .collect();
+    let of_role = |role: Role| entries.iter().filter(move |e| Role::of(e) == role);
+    let mut collector = Collector { modifiers: Vec::new(), metadata: Vec::new(), text, findings };
+    collector.metadata.extend(of_role(Role::Metadata).cloned());
     variables.check(collector.findings);
-    let mut first = None;
-    if let Some(group) = groups.first() {
-        for stage in stages {
-            collector.findings.push(
-                Diagnostic::error(
-                    Code::MisplacedModifier,
-                    format!("the stage `{}` stands beside a group", key(stage)),
-                    stage.key.span,
-                    "SparseML ignores the whole stage",
-                )
-                .and_at(group.key.span, "because of this group")
-                .help("put the group into a stage too, or the stage's groups beside it"),
-            );
-        }
-        first = Some(group.key.span);
-        for group in &groups {
-            collector.group(group, &variables);
-        }
-    } else {
-        let nested =
-            rest.iter().find(|e| key(e) == "stages").map(|e| e.value.entries().iter().collect::<Vec<_>>());
-        let stages = nested.unwrap_or(stages);
-        if let [first, second, ..] = stages.as_slice() {
-            collector.findings.push(
-                Diagnostic::advice(
-                    Code::OtherwiseInSparseml,
-                    format!("{} stages share one time axis, as in SparseML", stages.len()),
-                    second.key.span,
-                    "its epochs count from the beginning of the recipe",
-                )
-                .and_at(first.key.span, "the first stage")
-                .help("they become one recipe; in the language, each stage could have its own axis and name"),
-            );
-        }
-        for stage in stages {
-            let mut own = declared(stage.value.entries(), Variables::within(&variables));
-            for (name, value) in overrides {
-                if let Some(at) = own.place(name) {
-                    own.declare(name, at, value.clone());
-                }
-            }
-            let own = Rc::new(own);
-            own.check(collector.findings);
-            for group in stage.value.entries().iter().filter(|e| is_group_key(key(e))) {
-                first.get_or_insert(group.key.span);
-                collector.group(group, &own);
-            }
-        }
+    let nested: Vec<&Entry> = of_role(Role::Stages).flat_map(|e| e.value.entries()).collect();
+    let stages: Vec<&Entry> = of_role(Role::Stage).collect();
+    let mut first = of_role(Role::Group).next().map(|group| group.key.span);
+    for group in of_role(Role::Group) {
+        collector.group(group, &variables);
     }
-    let modifiers = collector.modifiers;
+    match (of_role(Role::Group).next(), of_role(Role::Stages).next()) {
+        (Some(group), _) => {
+            for stage in of_role(Role::Stages).chain(of_role(Role::Stage)) {
+                collector.stage_beside(stage, group, entries);
+            }
+        }
+        (None, Some(all)) => {
+            for stage in &stages {
+                collector.findings.push(
+                    Diagnostic::error(
+                        Code::MisplacedModifier,
+                        format!("the stage `{}` stands beside `stages`", key(stage)),
+                        stage.key.span,
+                        "SparseML reads the stages below `stages` alone",
+                    )
+                    .and_at(all.key.span, "because of this")
+                    .help(format!("move `{}` below `stages`", key(stage))),
+                );
+            }
+            all.value.mark.used();
+            collector.stages(&nested, &variables, overrides, &mut first);
+        }
+        (None, None) => collector.stages(&stages, &variables, overrides, &mut first),
+    }
+    let misplaced: Vec<&Entry> = of_role(Role::Misplaced).filter(|e| is_unread(&e.value)).collect();
     let Some(first) = first else {
-        findings.push(no_groups(root, entries));
+        match misplaced.as_slice() {
+            [] => collector.findings.push(no_groups(root, entries)),
+            some => collector.misplaced(some, Code::NoModifiers),
+        }
         return None;
     };
+    collector.misplaced(&misplaced, Code::MisplacedModifier);
+    let Collector { modifiers, metadata, .. } = collector;
     if let Some(beyond) = modifiers.get(MOST_MODIFIERS) {
         findings.push(
             Diagnostic::error(
@@ -135,7 +154,6 @@ pub(crate) fn collect(
         );
         return None;
     }
-    let metadata = entries.iter().find(|e| key(e) == "__metadata__").cloned();
     if modifiers.is_empty() && !findings.has_errors() {
         findings.push(
             Diagnostic::error(Code::NoModifiers, "this recipe is empty", first, "a group without modifiers")
@@ -153,6 +171,34 @@ fn is_group_key(key: &str) -> bool {
     key.contains("modifiers")
 }
 
+/// Whether a key is the type of a modifier, known or not.
+fn is_modifier_name(key: &str) -> bool {
+    registry::find(key).is_some() || key.len() > "Modifier".len() && key.ends_with("Modifier")
+}
+
+/// Whether there are modifiers anywhere in a node: tagged items, or keys that are their types.
+fn holds_modifiers(node: &Node) -> bool {
+    let tagged = node.tag.as_ref().is_some_and(|t| is_modifier_name(t.name.rsplit('.').next().unwrap_or("")));
+    tagged
+        || match &node.value {
+            Value::Scalar { .. } => false,
+            Value::List(items) => items.iter().any(|item| holds_modifiers(item)),
+            Value::Map(entries) => {
+                entries.iter().any(|e| is_modifier_name(key(e)) || holds_modifiers(&e.value))
+            }
+        }
+}
+
+/// Whether nothing in a node was read, such as through an alias.
+fn is_unread(node: &Node) -> bool {
+    node.mark.get() == Handling::Unread
+        && match &node.value {
+            Value::Scalar { .. } => true,
+            Value::List(items) => items.iter().all(|item| is_unread(item)),
+            Value::Map(entries) => entries.iter().all(|e| is_unread(&e.value)),
+        }
+}
+
 /// A place on one line for a node that may go over many.
 fn first_place(node: &Node) -> Span {
     Span { end: node.span.end.min(node.span.start.saturating_add(1)), ..node.span }
@@ -160,45 +206,165 @@ fn first_place(node: &Node) -> Span {
 
 /// Declares what is neither group nor stage.
 fn declared(entries: &[Entry], mut own: Variables) -> Variables {
-    for entry in entries.iter().filter(|e| !is_group_key(key(e))) {
-        // A stage is no variable.
-        let stage = entry.value.entries().iter().any(|inner| is_group_key(key(inner)));
-        if !stage && key(entry) != "__metadata__" {
-            own.declare(key(entry), entry.key.span, entry.value.clone());
-        }
+    for entry in entries.iter().filter(|e| matches!(Role::of(e), Role::Variable | Role::Misplaced)) {
+        own.declare(key(entry), entry.key.span, entry.value.clone());
+    }
+    // SparseML's own recipes say which version of the format they are in.
+    if let Some(version) = entries.iter().find(|e| key(e) == "version") {
+        version.value.used();
     }
     own
 }
 
 fn no_groups(root: &Node, entries: &[Entry]) -> Diagnostic {
-    let tagged =
-        |node: &Node| matches!(&node.value, Value::List(items) if items.iter().any(|i| i.tag.is_some()));
-    match entries.iter().find(|e| tagged(&e.value)) {
-        Some(group) => Diagnostic::error(
-            Code::NoModifiers,
-            format!("`{}` lists modifiers, but SparseML does not look there", key(group)),
-            group.key.span,
-            "`modifiers` must be in its name",
-        )
-        .help(format!("did you mean `{}_modifiers`?", key(group)))
-        .fix(group.key.span, format!("{}_modifiers", key(group))),
-        None => Diagnostic::error(
-            Code::NoModifiers,
-            "this file holds no modifiers",
-            entries.first().map_or(first_place(root), |e| e.key.span),
-            "no key with `modifiers` in its name",
-        )
-        .help("list them under `modifiers:`, as `- !EpochRangeModifier`"),
-    }
+    Diagnostic::error(
+        Code::NoModifiers,
+        "this file holds no modifiers",
+        entries.first().map_or(first_place(root), |e| e.key.span),
+        "no key with `modifiers` in its name",
+    )
+    .help("list them under `modifiers:`, as `- !EpochRangeModifier`")
 }
 
 struct Collector<'a> {
     modifiers: Vec<Modifier>,
+    metadata: Vec<Entry>,
+    text: &'a str,
     findings: &'a mut Findings,
 }
 
 impl Collector<'_> {
+    /// Reads stages, which are one list: in all dialects their times count from the recipe's beginning.
+    fn stages(
+        &mut self,
+        stages: &[&Entry],
+        variables: &Rc<Variables>,
+        overrides: &[(String, Rc<Node>)],
+        first: &mut Option<Span>,
+    ) {
+        if let [first, second, ..] = stages {
+            self.findings.push(
+                Diagnostic::advice(
+                    Code::OtherwiseInSparseml,
+                    format!("{} stages share one time axis, as in SparseML", stages.len()),
+                    second.key.span,
+                    "its epochs count from the beginning of the recipe",
+                )
+                .and_at(first.key.span, "the first stage")
+                .help("they become one recipe; in the language, each stage could have its own axis and name"),
+            );
+        }
+        for stage in stages {
+            stage.value.mark.used();
+            let entries = stage.value.entries();
+            let mut own = declared(entries, Variables::within(variables));
+            for (name, value) in overrides {
+                if let Some(at) = own.place(name) {
+                    own.declare(name, at, value.clone());
+                }
+            }
+            let own = Rc::new(own);
+            own.check(self.findings);
+            self.metadata.extend(entries.iter().filter(|e| Role::of(e) == Role::Metadata).cloned());
+            for group in entries.iter().filter(|e| Role::of(e) == Role::Group) {
+                first.get_or_insert(group.key.span);
+                self.group(group, &own);
+            }
+            let inner = |e: &&Entry| matches!(Role::of(e), Role::Stage | Role::Stages | Role::Misplaced);
+            let misplaced: Vec<&Entry> =
+                entries.iter().filter(inner).filter(|e| is_unread(&e.value)).collect();
+            self.misplaced(&misplaced, Code::MisplacedModifier);
+        }
+    }
+
+    /// A stage where groups stand: SparseML reads the groups alone.
+    fn stage_beside(&mut self, stage: &Entry, group: &Entry, entries: &[Entry]) {
+        let inner = stage.value.entries();
+        let taken = |e: &Entry| entries.iter().any(|other| key(other) == key(e));
+        let moves = inner.iter().all(|e| Role::of(e) == Role::Group && !taken(e));
+        let names: Vec<String> = inner.iter().map(|e| format!("`{}`", key(e))).collect();
+        let help = if moves {
+            format!("let {} stand beside `{}`, without `{}`", names.join(" and "), key(group), key(stage))
+        } else {
+            format!("put `{}` into a stage too", key(group))
+        };
+        let mut diagnostic = Diagnostic::error(
+            Code::MisplacedModifier,
+            format!("the stage `{}` stands beside a group", key(stage)),
+            stage.key.span,
+            "SparseML ignores the whole stage",
+        )
+        .and_at(group.key.span, "because of this group")
+        .help(help);
+        let whole = stage.key.span.to(stage.value.place);
+        if let Some(moved) = moves.then(|| block::moved_out(self.text, whole, stage.value.span)).flatten() {
+            diagnostic = diagnostic.fix(whole, moved);
+        }
+        self.findings.push(diagnostic);
+    }
+
+    /// Modifiers that are in no group, or in one whose name SparseML does not look for.
+    fn misplaced(&mut self, all: &[&Entry], code: Code) {
+        for entry in all {
+            let at = entry.key.span;
+            let modifiers: Vec<&Entry> =
+                entry.value.entries().iter().filter(|e| is_modifier_name(key(e))).collect();
+            let listed = matches!(&entry.value.value, Value::List(_));
+            let diagnostic = if listed || entry.value.tag.is_some() && !is_modifier_name(key(entry)) {
+                let name = format!("{}_modifiers", key(entry));
+                Diagnostic::error(
+                    code,
+                    format!("`{}` lists modifiers, but SparseML does not look there", key(entry)),
+                    at,
+                    "`modifiers` must be in its name",
+                )
+                .help(format!("did you mean `{name}`?"))
+                .fix(at, name)
+            } else {
+                let (whole, first) = match modifiers.first() {
+                    _ if is_modifier_name(key(entry)) => (at.to(entry.value.place), key(entry)),
+                    Some(first) => (entry.value.span, key(first)),
+                    None => (at, key(entry)),
+                };
+                let group = group_of(first);
+                let alone = match modifiers.len() {
+                    0 => all.len() == 1,
+                    some => some == entry.value.entries().len() && !is_modifier_name(key(entry)),
+                };
+                let diagnostic = Diagnostic::error(
+                    code,
+                    format!("`{}` is in no group of modifiers", first),
+                    if is_modifier_name(key(entry)) {
+                        at
+                    } else {
+                        modifiers.first().map_or(at, |m| m.key.span)
+                    },
+                    "SparseML passes over it without a word",
+                )
+                .help(format!("write `{group}:` above it, and what belongs to it further in"));
+                match alone.then(|| block::wrapped(self.text, whole, group)).flatten() {
+                    Some(wrapped) => diagnostic.fix(whole, wrapped),
+                    None => diagnostic,
+                }
+            };
+            self.findings.push(diagnostic);
+        }
+    }
+
     fn group(&mut self, group: &Entry, variables: &Rc<Variables>) {
+        group.value.mark.used();
+        if let Some(tag) = group.value.tag.as_ref().filter(|t| !t.name.starts_with("!!")) {
+            self.findings.push(
+                Diagnostic::error(
+                    Code::MisplacedModifier,
+                    format!("the group `{}` is a modifier itself", key(group)),
+                    tag.span,
+                    "a group lists modifiers",
+                )
+                .help(format!("write it as an item of a list: `- !{}`", tag.name)),
+            );
+            return;
+        }
         match &group.value.value {
             Value::List(items) => {
                 for item in items {
@@ -216,7 +382,16 @@ impl Collector<'_> {
                     self.typed(entry, &untagged);
                 }
             }
-            Value::Scalar { .. } => self.empty(group),
+            Value::Scalar { .. } if group.value.is_null() => self.empty(group),
+            Value::Scalar { .. } => self.findings.push(
+                Diagnostic::warning(
+                    Code::NoModifiers,
+                    format!("`{}` is a single value and no list of modifiers", key(group)),
+                    group.key.span,
+                    "lists nothing",
+                )
+                .help("give a variable a name without `modifiers`"),
+            ),
         }
     }
 
@@ -285,7 +460,8 @@ impl Collector<'_> {
         if !tag.name.starts_with("!!") && tag.name.contains('.') && !tag.name.starts_with("pytorch.") {
             name = tag.name.clone();
         }
-        self.push(name, tag.span, item.entries().to_vec(), false, variables);
+        item.mark.used();
+        self.push(name, tag.span, tag.span.to(item.place), item.entries().to_vec(), false, variables);
     }
 
     /// An entry of a group that maps types to fields.
@@ -302,13 +478,17 @@ impl Collector<'_> {
             );
             return;
         }
-        self.push(key(entry).to_owned(), entry.key.span, entry.value.entries().to_vec(), true, variables);
+        entry.value.mark.used();
+        let whole = entry.key.span.to(entry.value.place);
+        let fields = entry.value.entries().to_vec();
+        self.push(key(entry).to_owned(), entry.key.span, whole, fields, true, variables);
     }
 
     fn push(
         &mut self,
         name: String,
         at: Span,
+        whole: Span,
         fields: Vec<Entry>,
         untagged: bool,
         variables: &Rc<Variables>,
@@ -327,6 +507,6 @@ impl Collector<'_> {
             self.findings.push(diagnostic);
             return;
         }
-        self.modifiers.push(Modifier { name, at, fields, untagged, variables: variables.clone() });
+        self.modifiers.push(Modifier { name, at, whole, fields, untagged, variables: variables.clone() });
     }
 }

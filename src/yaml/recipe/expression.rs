@@ -100,7 +100,7 @@ impl Parser<'_> {
         let mut left = self.product()?;
         while let Some(sign) = self.sign(&["+", "-"]) {
             let right = self.product()?;
-            left = number(&left, &right, if sign == "+" { |a, b| a + b } else { |a, b| a - b })?;
+            left = finite_number(if sign == "+" { left.plus(&right) } else { left.minus(&right) })?;
         }
         Ok(left)
     }
@@ -113,8 +113,8 @@ impl Parser<'_> {
                 return Err("division by zero".into());
             }
             left = match sign {
-                "*" => number(&left, &right, |a, b| a * b)?,
-                "/" => finite(left.value / right.value, false)?,
+                "*" => finite_number(left.times(&right))?,
+                "/" => finite_number(left.over(&right))?,
                 "//" => number(&left, &right, |a, b| (a / b).floor())?,
                 _ => number(&left, &right, |a, b| a - b * (a / b).floor())?,
             };
@@ -130,7 +130,7 @@ impl Parser<'_> {
         let value = match self.sign(&["-", "+"]) {
             Some("-") => {
                 let inner = self.unary()?;
-                finite(-inner.value, inner.whole)
+                finite_number(Number::computed(0.0, true).minus(&inner))
             }
             Some(_) => self.unary(),
             None => self.power(),
@@ -202,6 +202,10 @@ fn number(a: &Number, b: &Number, apply: fn(f64, f64) -> f64) -> Result<Number, 
     finite(apply(a.value, b.value), a.whole && b.whole)
 }
 
+fn finite_number(number: Number) -> Result<Number, String> {
+    if number.value.is_finite() { Ok(number) } else { finite(number.value, number.whole) }
+}
+
 fn finite(value: f64, whole: bool) -> Result<Number, String> {
     if value.is_finite() {
         Ok(Number::computed(value, whole))
@@ -238,6 +242,19 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(value(text), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn results_are_written_as_the_decimals_that_they_are() {
+        let text = |text: &str| {
+            let known = |name: &str| Err(format!("unknown name `{name}`"));
+            evaluate(text, &mut { known }).map(|n| (n.value, n.text))
+        };
+        assert_eq!(text("0.1 * 3"), Ok((0.30000000000000004, "0.3".into())));
+        assert_eq!(text("1e-4 * 0.7"), Ok((7.000000000000001e-5, "7e-5".into())));
+        assert_eq!(text("-0.3 + 0.1"), Ok((-0.3 + 0.1, "-0.2".into())));
+        assert_eq!(text("1 / 3"), Ok((1.0 / 3.0, "0.3333333333333333".into())));
+        assert_eq!(text("int(0.29 * 100)"), Ok((28.0, "28".into())), "Python's double decides");
     }
 
     #[test]

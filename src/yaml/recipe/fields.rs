@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use super::collect::Modifier;
 use super::datum::{Datum, Located, Number, Trap};
 use super::numbers::{Conversion, number};
-use super::registry::{self, Known};
+use super::registry::{self, Family, Known};
 
 /// The fields of a modifier, evaluated once.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ impl<'a> Fields<'a> {
         for entry in &modifier.fields {
             let value = modifier.variables.read(&entry.value, findings);
             fields.broken |= value.is_none();
-            let end = value.as_ref().map_or(entry.value.span, |v| v.span);
             let name = entry.key.text().unwrap_or("").to_owned();
-            fields.list.push(Given { name, at: entry.key.span, whole: entry.key.span.to(end), value });
+            let whole = entry.key.span.to(entry.value.place);
+            fields.list.push(Given { name, at: entry.key.span, whole, value });
         }
         fields.compare_with_registry(findings);
         Some(fields)
@@ -64,18 +64,29 @@ impl<'a> Fields<'a> {
                 continue;
             }
             if given.name == "log_types" {
+                if let Some(value) = &given.value {
+                    value.noted();
+                }
                 findings.push(
                     Diagnostic::advice(
                         Code::Dropped,
                         "`log_types` does nothing in SparseML",
-                        given.at,
+                        given.whole,
                         "left out",
                     )
-                    .help("remove it"),
+                    .help("nothing needs to be done"),
                 );
                 continue;
             }
-            let near = nearest(&given.name, table.iter().map(|(field, _)| *field));
+            if given.name == "global_sparsity"
+                && let Family::Magnitude { global } = self.known.family
+            {
+                findings.push(always_ranked(self.modifier, given, global));
+                self.broken = true;
+                continue;
+            }
+            let near = nearest(&given.name, table.iter().map(|(field, _)| *field))
+                .filter(|near| !self.list.iter().any(|g| g.name == *near));
             let renamed = [
                 ("update_frequency", "update"),
                 ("start_epoch", "start"),
@@ -109,7 +120,7 @@ impl<'a> Fields<'a> {
         }
         for (field, required) in table {
             // No parameters at all are told where parameters are chosen.
-            let empty = |g: &Given| matches!(g.value.as_ref().map(|v| &v.datum), Some(Datum::Null));
+            let empty = |g: &Given| matches!(g.value.as_ref().map(Located::peek), Some(Datum::Null));
             if let Some(given) =
                 self.list.iter().find(|g| *required && g.name == *field && empty(g) && *field != "params")
             {
@@ -150,7 +161,20 @@ impl<'a> Fields<'a> {
 
     /// The value of a field; `None` if it is not given or nothing stands behind it.
     pub(crate) fn value(&self, field: &str) -> Option<&Located> {
-        self.given(field)?.value.as_ref().filter(|v| !matches!(v.datum, Datum::Null))
+        self.given(field)?.value.as_ref().filter(|v| !v.is_null())
+    }
+
+    /// The value of a field, which is going to be read elsewhere.
+    pub(crate) fn peek(&self, field: &str) -> Option<&Located> {
+        self.given(field)?.value.as_ref().filter(|v| !matches!(v.peek(), Datum::Null))
+    }
+
+    /// A flag that is going to be read elsewhere.
+    pub(crate) fn peeked_flag(&self, field: &str, default: bool) -> bool {
+        match self.peek(field).map(Located::peek) {
+            Some(Datum::Bool(flag)) => *flag,
+            _ => default,
+        }
     }
 
     /// Name and value of a field, or the modifier's name where it is not given.
@@ -239,7 +263,7 @@ impl<'a> Fields<'a> {
     /// `true` or `false`. Other words for them, and texts, are told.
     pub(crate) fn flag(&mut self, field: &str, default: bool, findings: &mut Findings) -> bool {
         let Some(value) = self.value(field).cloned() else { return default };
-        match (&value.datum, &value.trap) {
+        match (value.datum(), &value.trap) {
             (Datum::Bool(flag), None) => *flag,
             // Python takes these two for the same, and SparseML's own recipes write them.
             (Datum::Number(number), None) if number.whole && [0.0, 1.0].contains(&number.value) => {
@@ -288,8 +312,8 @@ impl<'a> Fields<'a> {
     /// A word or text.
     pub(crate) fn text(&mut self, field: &str, findings: &mut Findings) -> Option<(String, Span)> {
         let value = self.value(field)?.clone();
-        match value.datum {
-            Datum::Text(text) => Some((text, value.span)),
+        match value.datum() {
+            Datum::Text(text) => Some((text.clone(), value.span)),
             other => {
                 let message = format!("`{field}` is a text, not {}", other.described());
                 self.refuse(
@@ -336,11 +360,11 @@ impl<'a> Fields<'a> {
     /// A list of texts; a single text is told to be none.
     pub(crate) fn texts(&mut self, field: &str, findings: &mut Findings) -> Option<Vec<(String, Span)>> {
         let value = self.value(field)?.clone();
-        let items = match value.datum {
+        let items = match value.datum() {
             Datum::List(items) => items,
             other => {
                 let message = format!("`{field}` is a list, not {}", other.described());
-                let help = match &other {
+                let help = match other {
                     Datum::Text(text) => format!("write `{field}: [\"{text}\"]`"),
                     _ => format!("write `{field}: [\"…\"]`"),
                 };
@@ -350,8 +374,8 @@ impl<'a> Fields<'a> {
         };
         let mut texts = Vec::new();
         for item in items {
-            match item.datum {
-                Datum::Text(text) => texts.push((text, item.span)),
+            match item.datum() {
+                Datum::Text(text) => texts.push((text.clone(), item.span)),
                 other => {
                     let message = format!("`{field}` lists texts, not {}", other.described());
                     self.refuse(
@@ -368,9 +392,17 @@ impl<'a> Fields<'a> {
         Some(texts)
     }
 
+    /// Records that a finding says that the whole modifier is left out.
+    pub(crate) fn noted(&self) {
+        self.list.iter().filter_map(|given| given.value.as_ref()).for_each(Located::noted);
+    }
+
     /// Says that a field has no effect here.
     pub(crate) fn dropped(&self, field: &str, why: &str, findings: &mut Findings) {
         if let Some(given) = self.given(field) {
+            if let Some(value) = &given.value {
+                value.noted();
+            }
             findings.push(
                 Diagnostic::advice(
                     Code::Dropped,
@@ -381,5 +413,24 @@ impl<'a> Fields<'a> {
                 .help("nothing needs to be done"),
             );
         }
+    }
+}
+
+/// `global_sparsity` of a modifier whose name says it already.
+fn always_ranked(modifier: &Modifier, given: &Given, global: bool) -> Diagnostic {
+    let (how, other) = match global {
+        true => ("globally", "MagnitudePruningModifier"),
+        false => ("each parameter by itself", "GlobalMagnitudePruningModifier"),
+    };
+    let message = format!("`{}` has no field `global_sparsity`: it always ranks {how}", modifier.name);
+    let diagnostic = Diagnostic::error(Code::UnknownField, message, given.whole, "SparseML refuses it");
+    match given.value.as_ref().map(Located::peek) {
+        Some(Datum::Bool(wished)) if *wished != global => {
+            let mark = if modifier.untagged { "" } else { "!" };
+            diagnostic
+                .help(format!("use `{other}`, and remove this"))
+                .fix(modifier.at, format!("{mark}{other}"))
+        }
+        _ => diagnostic.help("remove it").fix(given.whole, ""),
     }
 }

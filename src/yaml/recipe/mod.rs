@@ -1,6 +1,7 @@
 //! What a SparseML recipe holds, in whichever dialect it is written.
 //!
 //! - [`collect`]: groups and stages to one list of [`Modifier`]s;
+//! - [`block`]: blocks of YAML that move, for proposed replacements;
 //! - [`registry`]: every modifier by name, with its fields, or what to use instead;
 //! - [`datum`]: values as PyYAML reads them and as they are meant;
 //! - [`expression`]: `eval(…)` over the recipe's variables;
@@ -9,6 +10,7 @@
 //!
 //! Nothing here knows what a recipe becomes.
 
+mod block;
 mod collect;
 pub(crate) mod datum;
 mod expression;
@@ -20,3 +22,4 @@ mod variables;
 pub(crate) use collect::{Collected, Modifier, collect};
 pub(crate) use datum::{Datum, Located, Number};
 pub(crate) use fields::Fields;
+pub(crate) use variables::names_in;

@@ -36,7 +36,7 @@ pub(crate) fn number(
         .help(format!("write `{form}`, which every reader takes for a number"));
         findings.push(Diagnostic { severity, ..diagnostic });
     };
-    match (&value.datum, &value.trap) {
+    match (value.datum(), &value.trap) {
         (Datum::Number(number), Some(Trap::Sexagesimal)) => {
             findings.push(
                 Diagnostic::error(

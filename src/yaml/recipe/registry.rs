@@ -131,17 +131,29 @@ const QUANTIZATION: &[Field] = &[
     ("weight_qconfig_kwargs", NO),
 ];
 
+/// The fields of three classes: SparseML's two quantizers and llm-compressor's, which share a name.
 const UNTAGGED_QUANTIZATION: &[Field] = &[
     ("start", NO),
     ("end", NO),
+    ("update", NO),
     ("config_groups", NO),
     ("scheme", NO),
     ("scheme_overrides", NO),
     ("targets", NO),
     ("ignore", NO),
     ("disable_quantization_observer_epoch", NO),
+    ("freeze_bn_stats_epoch", NO),
+    ("model_fuse_fn_name", NO),
+    ("model_fuse_fn_kwargs", NO),
     ("num_calibration_steps", NO),
+    ("post_oneshot_calibration", NO),
+    ("strict", NO),
     ("kv_cache_scheme", NO),
+    ("weight_observer", NO),
+    ("input_observer", NO),
+    ("output_observer", NO),
+    ("observer", NO),
+    ("bypass_divisibility_checks", NO),
 ];
 
 const UNTAGGED_MAGNITUDE: &[Field] = &[
@@ -366,6 +378,16 @@ pub(crate) const MODIFIERS: &[Known] = &[
     refused("REAPModifier", "there are no mixtures of experts here"),
     refused("REAPPruningModifier", "there are no mixtures of experts here"),
 ];
+
+/// A usual name for the group of a modifier.
+pub(crate) fn group_of(modifier: &str) -> &'static str {
+    let groups = [
+        ("Distillation", "distillation_modifiers"),
+        ("Quantization", "quantization_modifiers"),
+        ("Pruning", "pruning_modifiers"),
+    ];
+    groups.iter().find(|(word, _)| modifier.contains(word)).map_or("training_modifiers", |(_, group)| group)
+}
 
 /// The modifier of a name.
 pub(crate) fn find(name: &str) -> Option<&'static Known> {

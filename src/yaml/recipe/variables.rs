@@ -34,7 +34,9 @@ impl Variables {
 
     /// Declares a variable, in place of one of the same name.
     pub(crate) fn declare(&mut self, name: &str, at: Span, value: Rc<Node>) {
-        self.nodes.insert(name.to_owned(), (at, value));
+        if let Some((_, replaced)) = self.nodes.insert(name.to_owned(), (at, value)) {
+            replaced.used();
+        }
     }
 
     /// The names, for suggestions.
@@ -68,8 +70,19 @@ impl Variables {
     }
 
     fn read_within(&self, node: &Node, open: &mut Open, findings: &mut Findings) -> Option<Located> {
+        let plain_by_tag = match node.tag.as_ref().map(|t| t.name.as_str()) {
+            Some("!!str") => Some(false),
+            Some("!!int" | "!!float" | "!!bool" | "!!null") => Some(true),
+            None | Some("!!seq" | "!!map") => None,
+            Some(name) => {
+                findings.push(misplaced_tag(node, name));
+                return None;
+            }
+        };
         let datum = match &node.value {
-            Value::Scalar { text, plain } => return self.scalar(text, *plain, node.span, open, findings),
+            Value::Scalar { text, plain } => {
+                return self.scalar(text, plain_by_tag.unwrap_or(*plain), node, open, findings);
+            }
             Value::List(items) => {
                 let list: Vec<_> = items.iter().map(|i| self.read_within(i, open, findings)).collect();
                 Datum::List(list.into_iter().collect::<Option<_>>()?)
@@ -83,40 +96,44 @@ impl Variables {
                 Datum::Map(map)
             }
         };
-        Some(Located { datum, span: node.span, trap: None })
+        Some(Located::of(node, datum))
     }
 
     fn scalar(
         &self,
         text: &str,
         plain: bool,
-        span: Span,
+        node: &Node,
         open: &mut Open,
         findings: &mut Findings,
     ) -> Option<Located> {
+        let span = node.span;
         let Some(inside) = expression_in(text) else {
             if text.contains("eval(") {
                 findings.push(not_interpolated(span, self.embedded));
             }
-            return Some(datum::scalar(text, plain, span));
+            return Some(datum::scalar(text, plain, span).of_node(node));
         };
         // The bare name of a variable stands for its value, whatever that is.
-        if let Some((at, node)) = self.find(inside) {
-            let value = self.follow(inside, *at, node, span, open, findings)?;
-            return Some(Located { span, ..value });
+        if let Some((at, variable)) = self.find(inside) {
+            let value = self.follow(inside, *at, variable, span, open, findings)?;
+            return Some(value.instead_of(node));
         }
         let mut reported = false;
         let result = expression::evaluate(inside, &mut |name| {
-            let Some((at, node)) = self.find(name) else {
+            let Some((at, variable)) = self.find(name) else {
                 let near = nearest(name, self.names());
                 return Err(match near {
                     Some(near) => format!("unknown variable `{name}`; did you mean `{near}`?"),
-                    None => format!("unknown variable `{name}`"),
+                    None => {
+                        format!("unknown variable `{name}`: add `{name}:`, or give it with `--set {name}=…`")
+                    }
                 });
             };
-            match self.follow(name, *at, node, span, open, findings).map(|v| v.datum) {
-                Some(Datum::Number(number)) => Ok(number),
-                Some(Datum::Bool(value)) => Ok(Number::computed(f64::from(u8::from(value)), true)),
+            let value = self.follow(name, *at, variable, span, open, findings);
+            match value.as_ref().map(Located::datum) {
+                Some(Datum::Number(number)) => Ok(number.clone()),
+                Some(Datum::Bool(value)) => Ok(Number::computed(f64::from(u8::from(*value)), true)),
                 Some(other) => Err(format!("`{name}` is {}, not a number", other.described())),
                 None => {
                     reported = true;
@@ -125,7 +142,7 @@ impl Variables {
             }
         });
         match result {
-            Ok(number) => Some(Located { datum: Datum::Number(number), span, trap: None }),
+            Ok(number) => Some(Located::of(node, Datum::Number(number))),
             Err(_) if reported => None,
             Err(why) => {
                 findings.push(
@@ -190,6 +207,21 @@ impl Variables {
         open.pop();
         value
     }
+}
+
+/// A tag on a value that is neither a modifier nor one of YAML's own types.
+fn misplaced_tag(node: &Node, name: &str) -> Diagnostic {
+    let at = node.tag.as_ref().map_or(node.place, |t| t.span);
+    let mark = if name.starts_with("!!") { "" } else { "!" };
+    Diagnostic::error(Code::MisplacedModifier, format!("a value has the tag `{mark}{name}`"), at, "not here")
+        .help("remove the tag; a modifier is an item of a list in a group, as `- !EpochRangeModifier`")
+}
+
+/// The names in the expressions of a text: those that `eval(…)` needs.
+pub(crate) fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    let inside = expression_in(text).or_else(|| text.split_once("eval(").map(|(_, rest)| rest)).unwrap_or("");
+    let words = inside.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.filter(|w| w.starts_with(|c: char| c.is_alphabetic() || c == '_') && !FUNCTIONS.contains(w))
 }
 
 /// The inside of a text that is `eval(…)` as a whole.

@@ -7,7 +7,7 @@ use crate::yaml::import::time::Timed;
 use crate::yaml::recipe::datum::Trap;
 use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::registry::Family;
-use crate::yaml::recipe::{Datum, Number};
+use crate::yaml::recipe::{Datum, Located, Number};
 
 use super::sparsity::Exception;
 
@@ -18,7 +18,7 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
     let Some(value) = f.value(field).cloned() else { return Some("unstructured".into()) };
     let at = value.span;
     let help = "it is `unstructured`, `block4`, or `\"2:4\"` in quotes";
-    match &value.datum {
+    match value.datum() {
         Datum::Text(text) => match text.as_str() {
             "unstructured" | "0:0" => return Some("unstructured".into()),
             "block4" => return Some("blocks(1, 4)".into()),
@@ -68,10 +68,9 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
             );
         }
         Datum::List(items) => {
-            let sizes: Vec<f64> = items
-                .iter()
-                .filter_map(|i| if let Datum::Number(n) = &i.datum { Some(n.value) } else { None })
-                .collect();
+            // What is no number fits no pattern below.
+            let size = |i: &Located| if let Datum::Number(n) = i.datum() { n.value } else { f64::NAN };
+            let sizes: Vec<f64> = items.iter().map(size).collect();
             match sizes.as_slice() {
                 [1.0, inputs, rest @ ..]
                     if *inputs >= 1.0 && inputs.fract() == 0.0 && rest.iter().all(|r| *r == 1.0) =>
@@ -238,7 +237,7 @@ pub(super) fn criterion(
 /// The batch of the gradient sampler.
 fn sampler(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)> {
     let value = timed.fields.value("grad_sampler_kwargs")?.clone();
-    let Datum::Map(entries) = value.datum else {
+    let Datum::Map(entries) = value.datum() else {
         timed.fields.refuse(
             findings,
             Code::FieldType,
@@ -250,8 +249,9 @@ fn sampler(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)>
         return None;
     };
     let mut batch = None;
-    for (key, at, value) in entries {
+    for (key, at, value) in entries.clone() {
         if key != "batch_size" {
+            value.noted();
             findings.push(
                 Diagnostic::advice(
                     Code::Dropped,
@@ -265,7 +265,7 @@ fn sampler(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)>
         }
         let number = numbers::number(&value, "batch_size", Conversion::Kept, findings);
         match number.filter(|n| n.value >= 1.0 && n.value.fract() == 0.0 && n.value < 1e6) {
-            Some(number) => batch = Some((Number::computed(number.value, true).text, at.to(value.span))),
+            Some(number) => batch = Some((Number::computed(number.value, true).text, at.to(value.place))),
             None => timed.fields.refuse(
                 findings,
                 Code::FieldRange,

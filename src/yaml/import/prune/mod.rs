@@ -55,7 +55,7 @@ pub(super) fn gradual(
     let end = timed.end.as_ref().map_or(length.count.to_string(), epochs);
     let start = timed.start.as_ref().map_or("0".to_owned(), epochs);
     let head = Line::of("prune ", f.modifier.at)
-        .and(selected.text, f.place(params))
+        .and(selected.text.clone(), f.place(params))
         .and(" over ", f.modifier.at)
         .and(format!("{start}.."), timed.start_at())
         .and(format!("{end} epochs"), timed.end_at())
@@ -75,7 +75,7 @@ pub(super) fn gradual(
             exception.at,
         ));
     }
-    draft.add(Order::Prune, head, Some(body));
+    draft.add_for(Order::Prune, head, Some(body), selected.names);
 }
 
 /// The shape of the rise.
@@ -212,10 +212,11 @@ pub(super) fn constant(
     timed.fields.dropped("update_frequency", "SparseML does not ask for it", findings);
     timed.fields.dropped("update", "SparseML does not ask for it", findings);
     let (Some(selected), false) = (selected, timed.fields.broken) else { return };
-    let mut head = Line::of("hold ", timed.fields.modifier.at).and(selected.text, timed.fields.place(params));
+    let mut head =
+        Line::of("hold ", timed.fields.modifier.at).and(selected.text.clone(), timed.fields.place(params));
     head.fields.extend([timed.start_at(), timed.end_at()]);
     if let Some(over) = timed.over(length) {
         head = head.and(over, timed.start_at().to(timed.end_at()));
     }
-    draft.add(Order::Hold, head, None);
+    draft.add_for(Order::Hold, head, None, selected.names);
 }

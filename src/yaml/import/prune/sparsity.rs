@@ -6,7 +6,7 @@ use crate::yaml::import::draft::Draft;
 use crate::yaml::import::select::{Select, Selected};
 use crate::yaml::import::time::Timed;
 use crate::yaml::recipe::numbers::{self, Conversion};
-use crate::yaml::recipe::{Datum, Number, datum};
+use crate::yaml::recipe::{Datum, Located, Number, datum};
 
 /// A final sparsity of its own for some parameters.
 pub(super) struct Exception {
@@ -18,7 +18,7 @@ pub(super) struct Exception {
 /// The first and the last sparsity; the last is `None` where there is a mapping of several.
 pub(super) fn sparsities(timed: &mut Timed, findings: &mut Findings) -> Option<(Number, Option<Number>)> {
     let f = &mut timed.fields;
-    if let Some(Datum::Text(word)) = f.value("init_sparsity").map(|v| &v.datum)
+    if let Some(Datum::Text(word)) = f.value("init_sparsity").map(|v| v.datum())
         && word == "__FROM_PARAM__"
     {
         let at = f.value_place("init_sparsity");
@@ -31,8 +31,8 @@ pub(super) fn sparsities(timed: &mut Timed, findings: &mut Findings) -> Option<(
             "write the sparsity that the model has, such as `0.0` for a dense one".into(),
         );
     }
-    let several = matches!(f.value("final_sparsity").map(|v| &v.datum), Some(Datum::Map(_)));
-    let word = f.broken && matches!(f.value("init_sparsity").map(|v| &v.datum), Some(Datum::Text(_)));
+    let several = matches!(f.value("final_sparsity").map(|v| v.datum()), Some(Datum::Map(_)));
+    let word = f.broken && matches!(f.value("init_sparsity").map(|v| v.datum()), Some(Datum::Text(_)));
     let from = if word {
         None
     } else {
@@ -59,7 +59,7 @@ pub(super) fn exceptions(
     draft: &mut Draft,
     findings: &mut Findings,
 ) -> Option<Vec<Exception>> {
-    let Some(Datum::Map(entries)) = timed.fields.value("final_sparsity").map(|v| v.datum.clone()) else {
+    let Some(Datum::Map(entries)) = timed.fields.value("final_sparsity").map(|v| v.datum().clone()) else {
         return Some(Vec::new());
     };
     let mut list = Vec::new();
@@ -77,26 +77,25 @@ pub(super) fn exceptions(
             );
             continue;
         };
-        let patterns: Vec<(String, Span)> = match &value.datum {
-            Datum::List(items) => items
-                .iter()
-                .filter_map(|i| if let Datum::Text(t) = &i.datum { Some((t.clone(), i.span)) } else { None })
-                .collect(),
-            _ => Vec::new(),
+        let text =
+            |i: &Located| if let Datum::Text(t) = i.datum() { Some((t.clone(), i.span)) } else { None };
+        let patterns: Option<Vec<(String, Span)>> = match value.datum() {
+            Datum::List(items) => items.iter().map(text).collect(),
+            _ => None,
         };
-        if patterns.is_empty() {
+        let Some(patterns) = patterns.filter(|p| !p.is_empty()) else {
             timed.fields.refuse(
                 findings,
                 Code::FieldType,
                 value.span,
                 "a sparsity needs a list of parameters".into(),
-                "no list".into(),
+                "no list of names and patterns".into(),
                 "as `0.8: [\"re:…\"]`".into(),
             );
             continue;
-        }
+        };
         let selected = select.of_list(&patterns, value.span, &mut timed.fields, true, draft, findings)?;
-        list.push(Exception { selected, sparsity, at: at.to(value.span) });
+        list.push(Exception { selected, sparsity, at: at.to(value.place) });
     }
     list.sort_by(|a, b| b.sparsity.value.total_cmp(&a.sparsity.value));
     for (i, high) in list.iter().enumerate() {
@@ -126,7 +125,7 @@ pub(super) fn every(
     params: &str,
     findings: &mut Findings,
 ) -> Option<Selected> {
-    if let Some(Datum::List(items)) = timed.fields.value(params).map(|v| &v.datum)
+    if let Some(Datum::List(items)) = timed.fields.value(params).map(|v| v.datum())
         && !items.is_empty()
     {
         let at = timed.fields.place(params);

@@ -4,9 +4,9 @@ use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::params::Selector;
 use crate::yaml::import::select::{Select, is_embedding};
 use crate::yaml::import::time::Timed;
-use crate::yaml::recipe::{Datum, Fields};
+use crate::yaml::recipe::{Datum, Fields, Located};
 
-use super::scheme::{Part, Scheme, scheme};
+use super::scheme::{Part, Scheme, named, scheme};
 
 /// Layers that are rounded alike.
 #[derive(Debug)]
@@ -70,15 +70,14 @@ pub(super) fn newer(timed: &mut Timed, select: &Select, findings: &mut Findings)
     };
     let base_at = if given.is_some() { f.place("scheme") } else { f.modifier.at };
     let ignored = f.texts("ignore", findings).unwrap_or_default();
+    let strict = f.peeked_flag("strict", true);
     for (entry, at) in &ignored {
-        exists(entry, *at, "ignore", f, select, findings);
+        ignores(entry, *at, strict, f, select, findings);
     }
     let mut overrides = Vec::new();
-    if let Some(Datum::Map(entries)) = f.value("scheme_overrides").map(|v| v.datum.clone()) {
-        for (key, at, value) in entries {
-            exists(&key, at, "scheme_overrides", f, select, findings);
-            overrides.push((key, scheme(&value, f, findings)?, at.to(value.span)));
-        }
+    for (key, at, value) in entries_of("scheme_overrides", f, findings)? {
+        exists(&key, at, "scheme_overrides", f, select, findings);
+        overrides.push((key, scheme(&value, f, findings)?, at.to(value.place)));
     }
     if f.broken {
         return None;
@@ -131,12 +130,12 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
     let submodules = f.texts("submodules", findings);
     for (entry, at) in submodules.iter().flatten() {
         if select.names(|n| within(n, entry)).is_empty() {
-            let help = nearest_module(entry, select);
+            let help = select.missing(entry, select.nearest_module(entry));
             f.refuse(
                 findings,
                 Code::MatchesNothing,
                 *at,
-                format!("the model has no module `{entry}`"),
+                format!("{} has no module `{entry}`", select.model()),
                 "matches nothing".into(),
                 help,
             );
@@ -204,54 +203,111 @@ pub(super) fn older(timed: &mut Timed, select: &Select, findings: &mut Findings)
     joined(list, !excluded.iter().any(|(e, _)| e == "QATMatMul"), f, findings)
 }
 
+/// Whether the fields are llm-compressor's: groups, targets or its presets.
+pub(super) fn is_grouped(f: &Fields) -> bool {
+    let preset = |value: &Located| match value.peek() {
+        Datum::Text(name) => !["default", "deepsparse", "tensorrt"].contains(&name.to_lowercase().as_str()),
+        _ => is_of_presets(value),
+    };
+    f.has("config_groups") || f.has("targets") || f.peek("scheme").is_some_and(preset)
+}
+
+/// Whether a scheme maps presets to their targets, as `{W8A8: [Linear]}`.
+fn is_of_presets(value: &Located) -> bool {
+    matches!(value.peek(), Datum::Map(entries)
+        if !entries.is_empty() && entries.iter().all(|(_, _, v)| matches!(v.peek(), Datum::List(_) | Datum::Text(_))))
+}
+
+/// Names, classes and patterns; a single text is one of them.
+fn targets_in(value: &Located, f: &mut Fields, findings: &mut Findings) -> Option<Vec<(String, Span)>> {
+    let text = |v: &Located| if let Datum::Text(t) = v.datum() { Some((t.clone(), v.span)) } else { None };
+    let listed = match value.datum() {
+        Datum::List(items) => items.iter().map(text).collect(),
+        _ => text(value).map(|one| vec![one]),
+    };
+    if listed.is_none() {
+        f.refuse(
+            findings,
+            Code::FieldType,
+            value.span,
+            "targets are a list of classes, names or patterns".into(),
+            "here".into(),
+            "as `[Linear]`".into(),
+        );
+    }
+    listed
+}
+
+/// The entries of a field that is a mapping; none if it is not given. `None` where a diagnostic was made.
+fn entries_of(
+    field: &'static str,
+    f: &mut Fields,
+    findings: &mut Findings,
+) -> Option<Vec<(String, Span, Located)>> {
+    let Some(value) = f.value(field).cloned() else { return Some(Vec::new()) };
+    match value.datum() {
+        Datum::Map(entries) => Some(entries.clone()),
+        other => {
+            f.refuse(
+                findings,
+                Code::FieldType,
+                value.span,
+                format!("`{field}` is a mapping, not {}", other.described()),
+                "here".into(),
+                "as `Linear: {weights: {num_bits: 8}}`".into(),
+            );
+            None
+        }
+    }
+}
+
 /// Groups and presets: targets by class, name or pattern.
 pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Findings) -> Option<Chosen> {
     let f = &mut timed.fields;
     let ignored = f.texts("ignore", findings).unwrap_or_default();
     let mut groups = Vec::new();
-    match f.value("config_groups").map(|v| (v.datum.clone(), v.span)) {
-        Some((Datum::Map(entries), _)) => {
-            for (_, at, value) in entries {
-                let Datum::Map(parts) = &value.datum else { continue };
-                let targets = parts.iter().find(|(k, ..)| k == "targets").map(|(_, _, v)| v.clone());
-                let listed = match targets.map(|t| t.datum) {
-                    Some(Datum::List(items)) => items
-                        .iter()
-                        .filter_map(|i| {
-                            if let Datum::Text(t) = &i.datum { Some((t.clone(), i.span)) } else { None }
-                        })
-                        .collect(),
-                    _ => vec![(LINEAR.to_owned(), at)],
-                };
-                let mut own = scheme(&value, f, findings)?;
-                // A part that is left out is not rounded in a group.
-                let has = |part: &str| parts.iter().any(|(k, ..)| k == part);
-                own.inputs = own.inputs.filter(|_| has("input_activations"));
-                own.weights = own.weights.filter(|_| has("weights"));
-                groups.push((listed, own, at));
-            }
-        }
-        Some((other, at)) => {
-            f.refuse(
-                findings,
-                Code::FieldType,
-                at,
-                format!("`config_groups` is a mapping, not {}", other.described()),
-                "here".into(),
-                "as `group_0: {targets: [Linear], weights: {num_bits: 8}}`".into(),
-            );
-            return None;
-        }
-        None => {
-            let value = f.value("scheme").cloned();
-            let own = match &value {
-                Some(value) => scheme(value, f, findings)?,
-                None => Scheme::DEFAULT,
+    if f.value("config_groups").is_some() {
+        for (name, at, value) in entries_of("config_groups", f, findings)? {
+            let Datum::Map(parts) = value.datum() else {
+                f.refuse(
+                    findings,
+                    Code::FieldType,
+                    at,
+                    format!("the group `{name}` is a mapping, not {}", value.datum().described()),
+                    "here".into(),
+                    "as `{targets: [Linear], weights: {num_bits: 8}}`".into(),
+                );
+                return None;
             };
-            let listed =
-                f.texts("targets", findings).unwrap_or_else(|| vec![(LINEAR.to_owned(), f.modifier.at)]);
-            groups.push((listed, own, f.place("scheme")));
+            let listed = match parts.iter().find(|(k, ..)| k == "targets") {
+                Some((_, _, targets)) if !targets.is_null() => targets_in(targets, f, findings)?,
+                _ => vec![(LINEAR.to_owned(), at)],
+            };
+            let mut own = scheme(&value, f, findings)?;
+            // A part that is left out is not rounded in a group.
+            let has = |part: &str| parts.iter().any(|(k, ..)| k == part);
+            own.inputs = own.inputs.filter(|_| has("input_activations"));
+            own.weights = own.weights.filter(|_| has("weights"));
+            groups.push((listed, own, at));
         }
+    } else if let Some(Datum::Map(presets)) =
+        f.value("scheme").filter(|v| is_of_presets(v)).map(|v| v.datum().clone())
+    {
+        // A preset for each list of targets.
+        for (preset, at, targets) in presets {
+            let listed = targets_in(&targets, f, findings)?;
+            groups.push((listed, named(&preset, at, f, findings)?, at.to(targets.place)));
+        }
+    } else {
+        let own = match f.value("scheme").cloned() {
+            Some(value) => scheme(&value, f, findings)?,
+            None => Scheme::DEFAULT,
+        };
+        let listed = match f.value("targets").cloned() {
+            Some(targets) => targets_in(&targets, f, findings)?,
+            None => vec![(LINEAR.to_owned(), f.modifier.at)],
+        };
+        groups.push((listed, own, f.place("scheme")));
     }
     if f.broken {
         return None;
@@ -261,19 +317,20 @@ pub(super) fn grouped(timed: &mut Timed, select: &Select, findings: &mut Finding
         None => entry == class || within(name, entry),
     };
     let all = candidates(select);
-    for (entry, at) in groups.iter().flat_map(|(listed, ..)| listed).chain(&ignored) {
-        let known = CLASSES.contains(&entry.as_str()) || all.iter().any(|(n, c)| matches(n, c, entry));
-        if !known {
-            let help = nearest_module(entry, select);
-            f.refuse(
-                findings,
-                Code::MatchesNothing,
-                *at,
-                format!("`{entry}` matches no layer of the model"),
-                "matches nothing".into(),
-                help,
-            );
-        }
+    let known =
+        |entry: &String| CLASSES.contains(&entry.as_str()) || all.iter().any(|(n, c)| matches(n, c, entry));
+    for (entry, at) in groups.iter().flat_map(|(listed, ..)| listed).filter(|(entry, _)| !known(entry)) {
+        f.refuse(
+            findings,
+            Code::MatchesNothing,
+            *at,
+            format!("{} has no layer `{entry}`", select.model()),
+            "matches nothing".into(),
+            select.missing(entry, select.nearest_module(entry)),
+        );
+    }
+    for (entry, at) in ignored.iter().filter(|(entry, _)| !known(entry)) {
+        findings.push(nothing_to_ignore(entry, *at, select));
     }
     let mut list = Vec::new();
     for (name, class) in all {
@@ -344,6 +401,33 @@ fn within(name: &str, module: &str) -> bool {
     name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
 }
 
+/// What is ignored should exist. The quantizer is `strict` about it in SparseML; a name that is far from all
+/// of the model's, such as a language model's `lm_head`, has nothing to be mistaken for.
+fn ignores(entry: &str, at: Span, strict: bool, f: &mut Fields, select: &Select, findings: &mut Findings) {
+    let names = select.names(|_| true);
+    let near = nearest(entry, CLASSES).or_else(|| nearest(entry, modules(&names)));
+    if strict && near.is_some() {
+        exists(entry, at, "ignore", f, select, findings);
+    } else if !CLASSES.contains(&entry) && !names.iter().any(|n| n.starts_with(entry)) {
+        findings.push(nothing_to_ignore(entry, at, select));
+    }
+}
+
+fn nothing_to_ignore(entry: &str, at: Span, select: &Select) -> Diagnostic {
+    let names = select.names(|_| true);
+    let help = match nearest(entry, CLASSES).or_else(|| nearest(entry, modules(&names))) {
+        Some(near) => format!("did you mean `{near}`? If not, remove it"),
+        None => "remove it".to_owned(),
+    };
+    let message = format!("{} has no `{entry}` that could be ignored", select.model());
+    Diagnostic::warning(Code::MatchesNothing, message, at, "ignores nothing").help(help)
+}
+
+/// The modules of parameters.
+fn modules(names: &[String]) -> Vec<&str> {
+    names.iter().filter_map(|n| n.rsplit_once('.').map(|(m, _)| m)).collect()
+}
+
 /// An entry must be the beginning of a name or a class.
 fn exists(entry: &str, at: Span, field: &str, f: &mut Fields, select: &Select, findings: &mut Findings) {
     if CLASSES.contains(&entry) || !select.names(|n| n.starts_with(entry)).is_empty() {
@@ -351,23 +435,14 @@ fn exists(entry: &str, at: Span, field: &str, f: &mut Fields, select: &Select, f
     }
     let help = match nearest(entry, CLASSES) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => nearest_module(entry, select),
+        None => select.missing(entry, select.nearest_module(entry)),
     };
     f.refuse(
         findings,
         Code::MatchesNothing,
         at,
-        format!("`{entry}` in `{field}` is no class and no module of the model"),
-        "matches nothing".into(),
+        format!("{} has no class and no module `{entry}`", select.model()),
+        format!("`{field}` names it"),
         help,
     );
-}
-
-fn nearest_module(entry: &str, select: &Select) -> String {
-    let names = select.names(|_| true);
-    let modules: Vec<&str> = names.iter().filter_map(|n| n.rsplit_once('.').map(|(m, _)| m)).collect();
-    match nearest(entry, modules) {
-        Some(near) => format!("the nearest module is `{near}`"),
-        None => "name a module such as `bert.encoder`, or a class such as `Linear`".to_owned(),
-    }
 }

@@ -9,6 +9,7 @@ mod chosen;
 mod scheme;
 
 use crate::diag::{Code, Diagnostic, Findings};
+use crate::yaml::recipe::Number;
 use crate::yaml::recipe::numbers::Conversion;
 use crate::yaml::recipe::registry::LEGACY_QUANTIZATION;
 
@@ -43,8 +44,7 @@ pub(super) fn quantize(
         return;
     }
     let legacy = LEGACY_QUANTIZATION.iter().copied().find(|f| timed.fields.has(f));
-    let grouped =
-        timed.fields.has("config_groups") || timed.fields.has("targets") && timed.fields.modifier.untagged;
+    let grouped = timed.fields.modifier.untagged && chosen::is_grouped(&timed.fields);
     let chosen = match legacy {
         Some(field) => {
             if let Some(newer) =
@@ -106,10 +106,7 @@ fn times(timed: &mut Timed, findings: &mut Findings) {
                 at,
                 format!("stops at {}", freeze.text),
             )
-            .and_at(
-                start_at,
-                format!("starts at {}", epochs(&crate::yaml::recipe::Number::computed(start, false))),
-            )
+            .and_at(start_at, format!("starts at {}", epochs(&Number::computed(start, false))))
             .help("let them observe for an epoch or more"),
         );
     }
@@ -122,13 +119,20 @@ fn shared_fields(timed: &mut Timed, findings: &mut Findings) {
     f.dropped("quantize_conv_activations", "a BERT has no convolutions", findings);
     f.dropped("model_fuse_fn_name", "nothing is fused here", findings);
     f.dropped("model_fuse_fn_kwargs", "nothing is fused here", findings);
-    f.dropped("strict", "a name that matches nothing is always an error here", findings);
+    f.dropped("strict", "names are compared with the model's before the run", findings);
     f.dropped(
         "custom_quantizable_module_types",
         "only linear layers and embedding tables are rounded",
         findings,
     );
     f.dropped("reduce_range", "the runtime here uses all 8 bits", findings);
+    f.dropped("update", "SparseML does not ask for it", findings);
+    for field in ["observer", "weight_observer", "input_observer", "output_observer"] {
+        f.dropped(field, "ranges are observed as a moving average of minimum and maximum", findings);
+    }
+    f.dropped("bypass_divisibility_checks", "there are no groups of weights here", findings);
+    f.flag("post_oneshot_calibration", false, findings);
+    f.dropped("post_oneshot_calibration", "ranges are observed once, after pruning", findings);
     for field in ["activation_qconfig_kwargs", "weight_qconfig_kwargs", "kv_cache_scheme"] {
         if f.value(field).is_some() {
             let at = f.place(field);
@@ -183,7 +187,8 @@ fn write(
             Line::of(format!("activations: {}", rounding.activations), rounding.at),
         ];
         if let Some(freeze) = &freeze {
-            let after = crate::yaml::recipe::Number::computed(freeze.value - start, true);
+            let zero = Number::computed(0.0, true);
+            let after = freeze.minus(timed.start.as_ref().unwrap_or(&zero));
             let plural = if after.value == 1.0 { "" } else { "s" };
             body.push(Line::of(
                 format!("freeze: after {} epoch{plural}", epochs(&after)),

@@ -43,7 +43,7 @@ impl Part {
 
 /// A scheme by name or in full. `None` where a diagnostic was made.
 pub(super) fn scheme(value: &Located, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
-    match &value.datum {
+    match value.datum() {
         Datum::Null => Some(Scheme { weights: None, inputs: None }),
         Datum::Text(name) => named(name, value.span, fields, findings),
         Datum::Map(entries) => in_full(entries, fields, findings),
@@ -62,7 +62,8 @@ pub(super) fn scheme(value: &Located, fields: &mut Fields, findings: &mut Findin
     }
 }
 
-fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
+/// A scheme by the name of a preset.
+pub(super) fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
     let channel = Part { channel: true, ..EIGHT };
     match name.to_uppercase().as_str() {
         "DEFAULT" | "DEEPSPARSE" => Some(Scheme::DEFAULT),
@@ -105,8 +106,8 @@ fn in_full(
     fields: &mut Fields,
     findings: &mut Findings,
 ) -> Option<Scheme> {
-    const PARTS: [&str; 5] =
-        ["weights", "input_activations", "output_activations", "target_hardware", "targets"];
+    const PARTS: [&str; 6] =
+        ["weights", "input_activations", "output_activations", "target_hardware", "targets", "format"];
     let mut scheme = Scheme::DEFAULT;
     for (key, at, value) in entries {
         match key.as_str() {
@@ -117,14 +118,29 @@ fn in_full(
                 fields.refuse(
                     findings,
                     Code::FieldRefused,
-                    at.to(value.span),
+                    at.to(value.place),
                     message,
                     "cannot be followed".into(),
                     "remove it: the next layer rounds its input".into(),
                 );
                 return None;
             }
-            "output_activations" | "target_hardware" | "targets" => {}
+            // Those of a group were read with it.
+            "targets" if fields.modifier.untagged => {}
+            "output_activations" | "target_hardware" | "targets" | "format" => {
+                if !value.is_null() {
+                    value.noted();
+                    findings.push(
+                        Diagnostic::advice(
+                            Code::Dropped,
+                            format!("`{key}` is left out"),
+                            at.to(value.place),
+                            "a scheme here is about weights and inputs",
+                        )
+                        .help("nothing needs to be done"),
+                    );
+                }
+            }
             _ => {
                 let near = nearest(key, PARTS);
                 let help = near
@@ -146,14 +162,19 @@ fn in_full(
     Some(scheme)
 }
 
+/// Whether there is no value, or a word for none; if so, it counts as read.
 fn is_null(value: &Located) -> bool {
-    matches!(&value.datum, Datum::Null)
-        || matches!(&value.datum, Datum::Text(t) if ["null", "None", "none"].contains(&t.as_str()))
+    let null = matches!(value.peek(), Datum::Null)
+        || matches!(value.peek(), Datum::Text(t) if ["null", "None", "none"].contains(&t.as_str()));
+    if null {
+        value.used();
+    }
+    null
 }
 
 /// One part of a scheme.
 fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findings) -> Option<Option<Part>> {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 13] = [
         "num_bits",
         "symmetric",
         "strategy",
@@ -161,14 +182,18 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
         "type",
         "dynamic",
         "group_size",
+        "block_structure",
+        "actorder",
         "observer",
         "observer_kwargs",
+        "scale_dtype",
+        "zp_dtype",
     ];
     if is_null(value) {
         return Some(None);
     }
-    let Datum::Map(entries) = &value.datum else {
-        let message = format!("a part of a scheme is a mapping, not {}", value.datum.described());
+    let Datum::Map(entries) = value.datum() else {
+        let message = format!("a part of a scheme is a mapping, not {}", value.datum().described());
         fields.refuse(
             findings,
             Code::FieldType,
@@ -182,70 +207,87 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
     let untagged = fields.modifier.untagged;
     // Left out, `symmetric` is false in SparseML and true in llm-compressor.
     let mut part = Part { bits: 8, symmetric: untagged, channel: false, signed: true };
-    let mut said = false;
+    let (mut said, mut is_dynamic) = (false, false);
     for (key, at, value) in entries {
-        let whole = at.to(value.span);
-        let word = match &value.datum {
-            Datum::Text(text) => text.as_str(),
-            _ => "",
+        let whole = at.to(value.place);
+        let word = match value.peek() {
+            Datum::Text(text) => text.to_lowercase(),
+            Datum::Bool(flag) => flag.to_string(),
+            Datum::Number(number) => number.text.clone(),
+            _ => String::new(),
         };
-        match key.as_str() {
-            "num_bits" => match numbers::number(value, key, Conversion::Kept, findings)?.value {
+        let refuse =
+            |fields: &mut Fields, findings: &mut Findings, message: String, label: &str, help: &str| {
+                fields.refuse(findings, Code::FieldRefused, whole, message, label.into(), help.into());
+            };
+        match (key.as_str(), word.as_str()) {
+            (known, _) if KEYS.contains(&known) && is_null(value) => {}
+            ("num_bits", _) => match numbers::number(value, key, Conversion::Kept, findings)?.value {
                 8.0 => part.bits = 8,
                 4.0 => part.bits = 4,
                 other => {
-                    fields.refuse(
-                        findings,
-                        Code::FieldRefused,
-                        value.span,
-                        format!("{other} bits are not supported"),
-                        "4 or 8".into(),
-                        "write `num_bits: 8`".into(),
-                    );
+                    let message = format!("{other} bits are not supported");
+                    refuse(fields, findings, message, "4 or 8", "write `num_bits: 8`");
                     return None;
                 }
             },
-            "symmetric" => {
+            ("symmetric", "true" | "false") if matches!(value.datum(), Datum::Bool(_)) => {
                 said = true;
-                part.symmetric = matches!(value.datum, Datum::Bool(true));
+                part.symmetric = word == "true";
             }
-            "strategy" if word == "channel" && !inputs => part.channel = true,
-            "strategy" if word == "tensor" || is_null(value) => {}
-            "strategy" if word == "token" && inputs => dynamic(whole, findings),
-            "type" if word == "int" => {}
-            "dynamic" if inputs && matches!(value.datum, Datum::Bool(true)) => dynamic(whole, findings),
-            "strategy" | "type" => {
-                fields.refuse(
+            ("symmetric", _) => {
+                let message = "`symmetric` is true or false".into();
+                refuse(fields, findings, message, "neither", "write `symmetric: true`");
+                return None;
+            }
+            ("strategy", "channel") if !inputs => {
+                value.used();
+                part.channel = true;
+            }
+            // A group as wide as a row is a row.
+            ("group_size", "-1") if !inputs => {
+                value.used();
+                part.channel = true;
+            }
+            ("strategy", "tensor") | ("type", "int") | ("dynamic" | "actorder", "false") => value.used(),
+            ("strategy", "token") | ("dynamic", "true") if inputs => {
+                value.used();
+                if !std::mem::replace(&mut is_dynamic, true) {
+                    dynamic(whole, findings);
+                }
+            }
+            ("strategy" | "type" | "dynamic", _) => {
+                refuse(
+                    fields,
                     findings,
-                    Code::FieldRefused,
-                    whole,
                     format!("`{key}: {word}` has no counterpart"),
-                    "integers for a whole tensor or its outputs only".into(),
-                    "write `strategy: channel` for weights, `tensor` for inputs".into(),
+                    "integers for a whole tensor or its outputs only",
+                    "write `strategy: channel` for weights, `tensor` for inputs",
                 );
                 return None;
             }
-            "group_size" if !is_null(value) => {
-                fields.refuse(
+            ("group_size" | "block_structure" | "actorder", _) => {
+                refuse(
+                    fields,
                     findings,
-                    Code::FieldRefused,
-                    whole,
                     "groups of weights have no scale of their own here".into(),
-                    "cannot be followed".into(),
-                    "write `strategy: channel`".into(),
+                    "cannot be followed",
+                    "write `strategy: channel`",
                 );
                 return None;
             }
-            "kwargs" | "observer" | "observer_kwargs" if !is_null(value) => findings.push(
-                Diagnostic::advice(
-                    Code::Dropped,
-                    format!("`{key}` is left out"),
-                    whole,
-                    "the observer is a moving average of least and greatest",
-                )
-                .help("nothing needs to be done"),
-            ),
-            _ if KEYS.contains(&key.as_str()) => {}
+            (known, _) if KEYS.contains(&known) => {
+                value.noted();
+                findings.push(
+                    Diagnostic::advice(
+                        Code::Dropped,
+                        format!("`{key}` is left out"),
+                        whole,
+                        "the observer is a moving average of minimum and maximum",
+                    )
+                    .help("nothing needs to be done"),
+                );
+            }
             _ => {
                 let help = nearest(key, KEYS)
                     .map_or("it has num_bits, symmetric and strategy".to_owned(), |n| {
