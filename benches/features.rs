@@ -15,9 +15,10 @@ use std::time::Instant;
 use obert::internals::diag::Sources;
 use obert::internals::task::data::builtin;
 use obert::internals::task::data::cache::{Making, unwatched};
-use obert::internals::task::data::features::{Feature, Windows, features, features_told, key};
+use obert::internals::task::data::features::{Feature, Questions};
 use obert::internals::task::data::squad::{self, Question, Version};
-use obert::internals::task::data::tokenize::Tokenizer;
+use obert::internals::text::Tokenizer;
+use obert::internals::text::windows::Windows;
 
 /// What the binary uses.
 #[global_allocator]
@@ -30,13 +31,14 @@ fn main() {
     let scratch = tempfile::tempdir().expect("a folder for temporary files");
     let (file, folder) = places(scratch.path());
     let questions = squad::read_file(&file, Version::Two, &mut Sources::new()).expect("a SQuAD file");
-    let tokenizer = Tokenizer::from_folder(&folder).expect("a tokenizer");
+    let tokenizer = Tokenizer::from_folder(&folder, &mut Sources::new()).expect("a tokenizer");
     println!("{} questions, {} threads", questions.len(), rayon::current_num_threads());
     let mut theirs = Theirs::start(&file, &folder);
     let mut ratios = Vec::new();
+    let inputs = Questions { questions: &questions, tokenizer: &tokenizer, windows: WINDOWS };
     for round in 0..ROUNDS {
         let start = Instant::now();
-        let list = features(&questions, &tokenizer, WINDOWS).expect("features");
+        let list = inputs.make(&unwatched).expect("features");
         let own = start.elapsed().as_secs_f64();
         let sum = sum(&list);
         print!("round {round}: ours {own:.2} s for {} windows of {} tokens", list.len(), sum.0);
@@ -54,10 +56,9 @@ fn main() {
     let kept = |make: bool| {
         let start = Instant::now();
         let mut making = Making::new(Some(cache.clone()), &unwatched);
-        let list = making.features(key(&questions, &tokenizer, WINDOWS), |progress| {
-            assert!(make, "the features were kept");
-            features_told(&questions, &tokenizer, WINDOWS, progress)
-        });
+        let stored = std::fs::read_dir(&cache).is_ok_and(|mut files| files.next().is_some());
+        assert_ne!(stored, make, "the features were stored");
+        let list = making.features(&inputs);
         (start.elapsed().as_secs_f64(), list.expect("features"))
     };
     let (made, first) = kept(true);
@@ -76,8 +77,8 @@ type Sum = (u64, u64, u64);
 
 fn sum(features: &[Feature]) -> Sum {
     features.iter().fold((0, 0, 0), |(tokens, entries, answers), f| {
-        let own: u64 = f.ids.iter().map(|id| u64::from(*id)).sum();
-        (tokens + f.ids.len() as u64, entries + own, answers + (f.answer.0 + f.answer.1) as u64)
+        let own: u64 = f.window.ids.iter().map(|id| u64::from(*id)).sum();
+        (tokens + f.window.ids.len() as u64, entries + own, answers + (f.answer.0 + f.answer.1) as u64)
     })
 }
 

@@ -19,6 +19,7 @@ use obert::internals::task::Task;
 use obert::internals::task::data::features::Feature;
 use obert::internals::task::model::BertForQuestionAnswering;
 use obert::internals::task::question_answering::QuestionAnswering;
+use obert::internals::text::windows::Window;
 
 /// What the binary uses.
 #[global_allocator]
@@ -105,10 +106,12 @@ impl Ours {
         let train = (0..BATCH)
             .map(|i| Feature {
                 question: 0,
-                ids: (0..LENGTH).map(|t| ((i * 977 + t * 131) % 30000) as u32 + 100).collect(),
-                types: (0..LENGTH).map(|t| u32::from(t > 20)).collect(),
-                context_start: 21,
-                offsets: vec![(0, 0); LENGTH - 22],
+                window: Window {
+                    ids: (0..LENGTH).map(|t| ((i * 977 + t * 131) % 30000) as u32 + 100).collect(),
+                    types: (0..LENGTH).map(|t| u32::from(t > 20)).collect(),
+                    context_start: 21,
+                    offsets: vec![(0, 0); LENGTH - 22],
+                },
                 answer: (30 + i, 32 + i),
             })
             .collect();

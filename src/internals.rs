@@ -26,5 +26,6 @@ open! {
     plan,
     schedule,
     #[cfg(feature = "engine")] task,
+    #[cfg(feature = "infer")] text,
     yaml,
 }

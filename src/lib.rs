@@ -26,6 +26,8 @@ mod yaml;
 
 #[cfg(feature = "infer")]
 mod infer;
+#[cfg(feature = "infer")]
+mod text;
 
 #[cfg(feature = "engine")]
 mod engine;

@@ -63,7 +63,7 @@ type Tokens<'a> = (&'a [u32], &'a [u32]);
 /// The held-out sequences of a task that the runtime has a head for.
 fn windows_of(task: &dyn Any) -> Vec<Tokens<'_>> {
     if let Some(task) = task.downcast_ref::<QuestionAnswering>() {
-        return task.dev.iter().map(|w| (w.ids.as_slice(), w.types.as_slice())).collect();
+        return task.dev.iter().map(|w| (w.window.ids.as_slice(), w.window.types.as_slice())).collect();
     }
     let Some(task) = task.downcast_ref::<Classification>() else { return Vec::new() };
     let all = task.dev.iter().flat_map(|(_, set)| set);

@@ -11,10 +11,9 @@ use serde_json::{Map, Value, json};
 use super::pack::PrecisionName;
 use super::{ERRORS, FINE, eprint, fail, model};
 use crate::diag::Sources;
-use crate::infer::Limits;
 use crate::infer::pack;
 use crate::infer::simd::Isa;
-use crate::infer::text::{Predictor, Request, Response};
+use crate::infer::{Answering, Limits, Predictor, Request, Response};
 
 /// Answer questions or label texts, line by line: requests as JSON on standard input, one in a line, and
 /// answers on standard output.
@@ -39,6 +38,9 @@ pub struct PredictArgs {
     /// How far neighbouring windows of a long context overlap, in tokens
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
     doc_stride: u64,
+    /// Label texts that are longer than that by their beginning; otherwise they are refused
+    #[arg(long)]
+    truncate: bool,
     /// At most so many requests are answered together, if that many are waiting
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
     batch: u64,
@@ -76,8 +78,12 @@ pub fn run(args: &PredictArgs) -> i32 {
         threads: args.threads.map_or(Limits::default().threads, |n| n as usize),
         isa: Isa::best(),
     };
-    let overlap = (args.doc_stride as usize).min(length / 2);
-    let predictor = Predictor::new(model, limits, overlap, args.top as usize);
+    let answering = Answering {
+        doc_stride: (args.doc_stride as usize).min(length / 2),
+        top: args.top as usize,
+        truncate: args.truncate,
+    };
+    let predictor = Predictor::new(model, limits, answering);
     let mut predictor = match predictor {
         Ok(predictor) => predictor,
         Err(why) => {
@@ -256,7 +262,7 @@ fn parse(line: Line) -> Option<Asked> {
 fn show(response: Response, object: &mut Map<String, Value>) {
     match response {
         Response::Answers { answers, no_answer } => {
-            let fields = |answer: &crate::infer::text::predictor::Answer| {
+            let fields = |answer: &crate::infer::predictor::Answer| {
                 let Value::Object(fields) = json!({
                     "answer": answer.text, "score": rounded(answer.score),
                     "start": answer.start, "end": answer.end,
@@ -275,13 +281,16 @@ fn show(response: Response, object: &mut Map<String, Value>) {
                 object.insert("others".into(), others.collect());
             }
         }
-        Response::Labels(labels) => {
+        Response::Labels { labels, truncated } => {
             if let Some((label, probability)) = labels.first() {
                 object.insert("label".into(), label.clone().into());
                 object.insert("score".into(), rounded(*probability));
             }
             let all = labels.into_iter().map(|(name, p)| (name, rounded(p)));
             object.insert("labels".into(), Value::Object(all.collect()));
+            if truncated {
+                object.insert("truncated".into(), true.into());
+            }
         }
     }
 }

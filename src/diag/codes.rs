@@ -195,6 +195,7 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    TokenizerSetting = 929, "a tokenizer has a setting that obert does not follow";
     MetricMissing = 930, "the best is kept by a metric that is not measured";
     FolderBusy = 935, "another run is at work in the folder";
     NothingToResume = 936, "there is nothing to go on from";

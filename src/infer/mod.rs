@@ -1,7 +1,7 @@
 //! The runtime: BERT-like encoders with sparse weights and products of bytes, on CPUs.
 //!
 //! ```text
-//!  model folder ─ pack ─▶ file (one packed file, mapped) ─ model ─▶ Session ─▶ logits ─ text ─▶ answers
+//!  model folder ─ pack ─▶ file (one packed file, mapped) ─ model ─▶ Session ─▶ logits ─ predictor ─▶ answers
 //!                                                            │
 //!                                                         kernel ─ simd
 //! ```
@@ -35,11 +35,12 @@
 //! ```no_run
 //! # use std::{path::Path, sync::Arc};
 //! # use obert::internals::infer::{Limits, Model};
-//! use obert::internals::infer::text::{Predictor, Request};
+//! use obert::internals::infer::{Answering, Predictor, Request};
 //!
 //! let model = Model::open(Path::new("minilm-squad.obert-engine")).map_err(|d| d.message)?;
 //! let limits = Limits { sequences: 16, length: 384, ..Limits::default() };
-//! let mut predictor = Predictor::new(Arc::new(model), limits, 128, 3)?;
+//! let answering = Answering { doc_stride: 128, top: 3, truncate: false };
+//! let mut predictor = Predictor::new(Arc::new(model), limits, answering)?;
 //! let question = "Who wrote it?".to_owned();
 //! let context = "Ada wrote it.".to_owned();
 //! let answers = predictor.answer(&[Request::Question { question, context }]);
@@ -53,14 +54,15 @@
 //! - [`model`]: the forward pass, with memory planned once;
 //! - [`kernel`]: its arithmetic, written once for all instruction sets;
 //! - [`simd`]: sixteen lanes on AVX-512 VNNI, AVX-VNNI, AVX2, NEON and in plain Rust;
-//! - [`text`]: from questions to answers, from texts to labels.
+//! - [`predictor`]: from questions to answers, from texts to labels, by [`crate::text`].
 
 pub mod file;
 pub mod kernel;
 pub mod model;
 pub mod pack;
+pub mod predictor;
 pub mod simd;
-pub mod text;
 
 pub use model::{Limits, Model, Refusal, Sequence, Session};
 pub use pack::{Precision, open};
+pub use predictor::{Answering, Predictor, Request, Response};

@@ -7,8 +7,8 @@ use crate::files;
 use crate::output::report;
 use crate::params::BertConfig;
 use crate::schedule::Schedule;
-use crate::task::data::tokenize::Tokenizer;
 use crate::task::model::{BertModel, checkpoint};
+use crate::text::Tokenizer;
 
 use super::lock::Lock;
 use super::log;
@@ -110,5 +110,5 @@ pub fn finish<M: BertModel>(
     tokenizer: &Tokenizer,
 ) -> Result<(), Diagnostic> {
     checkpoint::save(model, config, folder)?;
-    tokenizer.save(folder)
+    tokenizer.save(folder, config.longest())
 }

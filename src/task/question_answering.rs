@@ -11,6 +11,7 @@ use super::metric::{Metrics, squad, squad::Guess};
 use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
 use super::rounding::{Product, Rounding};
 use super::{Output, States, Task};
+use crate::text::spans::{self, LONGEST_ANSWER, Span};
 
 /// Question answering on windows of texts.
 #[derive(Debug)]
@@ -101,7 +102,7 @@ impl Task for QuestionAnswering {
     }
 
     fn length(&self, example: usize) -> usize {
-        self.train[example].ids.len()
+        self.train[example].window.ids.len()
     }
 
     fn rounding<'m>(&self, model: &'m BertForQuestionAnswering) -> Option<&'m Arc<Rounding>> {
@@ -164,7 +165,7 @@ impl QuestionAnswering {
         let mut done = 0;
         // Windows of one length together: where batches are padded, little is.
         let mut order: Vec<usize> = (0..self.dev.len()).collect();
-        order.sort_by_key(|i| self.dev[*i].ids.len());
+        order.sort_by_key(|i| self.dev[*i].window.ids.len());
         for part in order.chunks(EVALUATION_BATCH) {
             let windows: Vec<&Feature> = part.iter().map(|i| &self.dev[*i]).collect();
             let batch = Batch::arrange(&windows, device);
@@ -176,7 +177,8 @@ impl QuestionAnswering {
             for (i, (window, place)) in windows.iter().zip(part).enumerate() {
                 let row = i * batch.length..(i + 1) * batch.length;
                 let nothing = start[row.start] + end[row.start];
-                found[*place] = (nothing, best_span(window, &start[row.clone()], &end[row]));
+                found[*place] =
+                    (nothing, spans::best(&window.window, &start[row.clone()], &end[row], LONGEST_ANSWER));
             }
             done += windows.len();
             progress(done, self.dev.len());
@@ -187,8 +189,9 @@ impl QuestionAnswering {
     /// The metrics of start and end logits that another runtime computed for the windows of `dev`.
     pub fn metrics_of(&self, logits: impl Iterator<Item = (Vec<f32>, Vec<f32>)>) -> Metrics {
         let windows = self.dev.iter().zip(logits);
-        let found =
-            windows.map(|(window, (start, end))| (start[0] + end[0], best_span(window, &start, &end)));
+        let found = windows.map(|(window, (start, end))| {
+            (start[0] + end[0], spans::best(&window.window, &start, &end, LONGEST_ANSWER))
+        });
         self.score(self.answers(found.collect()))
     }
 
@@ -212,7 +215,7 @@ impl QuestionAnswering {
         for (window, (of_nothing, span)) in self.dev.iter().zip(found) {
             let least = &mut nothing[window.question];
             *least = least.min(of_nothing);
-            let Some((score, from, to)) = span else { continue };
+            let Some(Span { score, from, to }) = span else { continue };
             let context: &str = &self.dev_questions[window.question].context;
             let entry = &mut best[window.question];
             if score > entry.0 {
@@ -227,41 +230,12 @@ impl QuestionAnswering {
     }
 }
 
-/// An answer's score, and where it begins and ends in the bytes of the context.
-type Span = (f32, usize, usize);
-
-/// The best answer among the 20 best starts and ends, at most 30 tokens long.
-fn best_span(window: &Feature, start: &[f32], end: &[f32]) -> Option<Span> {
-    const BEST: usize = 20;
-    const LONGEST: usize = 30;
-    let context = window.context_start..window.context_start + window.offsets.len();
-    let top = |logits: &[f32]| {
-        let mut places: Vec<usize> = (0..window.ids.len()).collect();
-        places.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
-        places.truncate(BEST);
-        places.retain(|p| context.contains(p));
-        places
-    };
-    let (starts, ends) = (top(start), top(end));
-    let mut best: Option<Span> = None;
-    for s in &starts {
-        for e in ends.iter().filter(|e| *e >= s && **e - *s < LONGEST) {
-            let score = start[*s] + end[*e];
-            if best.is_none_or(|(most, ..)| score > most) {
-                let offset = |place: usize| window.offsets[place - window.context_start];
-                best = Some((score, offset(*s).0, offset(*e).1));
-            }
-        }
-    }
-    best
-}
-
 impl Batch {
     fn arrange(windows: &[&Feature], device: &Device) -> Self {
         let sequences: Vec<(&[u32], &[u32])> =
-            windows.iter().map(|w| (w.ids.as_slice(), w.types.as_slice())).collect();
+            windows.iter().map(|w| (w.window.ids.as_slice(), w.window.types.as_slice())).collect();
         let tokens = Tokens::arrange(&sequences, device);
-        let length = windows.iter().map(|w| w.ids.len()).max().unwrap_or(1);
+        let length = windows.iter().map(|w| w.window.ids.len()).max().unwrap_or(1);
         let count = windows.len();
         let mut rows = Vec::with_capacity(count * length);
         let mut padding = Vec::with_capacity(count * length);
@@ -285,39 +259,5 @@ impl Batch {
             windows: count,
             length,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn window(tokens: usize) -> Feature {
-        Feature {
-            question: 0,
-            ids: vec![1; tokens + 3],
-            types: vec![0; tokens + 3],
-            context_start: 2,
-            offsets: (0..tokens).map(|i| (2 * i, 2 * i + 1)).collect(),
-            answer: (0, 0),
-        }
-    }
-
-    #[test]
-    fn an_answer_lies_in_the_context_ends_behind_its_start_and_is_not_long() {
-        let w = window(40);
-        let mut start = vec![0.0; 43];
-        let mut end = vec![0.0; 43];
-        start[0] = 9.0; // [CLS] is no answer
-        start[12] = 5.0;
-        end[5] = 8.0; // before the start
-        end[14] = 4.0;
-        end[42] = 7.0; // the last [SEP]
-        start[2] = 4.5;
-        end[41] = 4.6; // 39 tokens from place 2
-        let (score, from, to) = best_span(&w, &start, &end).unwrap();
-        assert_eq!((score, from, to), (12.5, 0, 7), "start at 2 with the end at 5 is the best");
-        end[5] = 0.0;
-        assert_eq!(best_span(&w, &start, &end).unwrap(), (9.6, 20, 79));
     }
 }

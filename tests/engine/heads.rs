@@ -67,6 +67,7 @@ fn task(recorded: &Value) -> Classification {
         ids: ids(&recorded["ids"][i]),
         types: ids(&recorded["types"][i]),
         label,
+        truncated: false,
     };
     Classification {
         train: vec![sequence(0, 2), sequence(1, 0)],

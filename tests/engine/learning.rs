@@ -149,6 +149,7 @@ fn classifier() -> (Classification, BertForSequenceClassification) {
         ids: ids(&recorded["ids"][i]),
         types: ids(&recorded["types"][i]),
         label,
+        truncated: false,
     };
     let task = Classification {
         train: vec![sequence(0, 2), sequence(1, 0)],
@@ -310,7 +311,8 @@ fn batches_by_length_train_on_every_example_of_an_epoch_and_repeat_with_the_seed
     task.train = (0..12)
         .map(|i| {
             let length = 4 + (i * 5) % 11;
-            Sequence { ids: long.ids[..length].to_vec(), types: long.types[..length].to_vec(), label: i % 3 }
+            let (ids, types) = (long.ids[..length].to_vec(), long.types[..length].to_vec());
+            Sequence { ids, types, label: i % 3, truncated: false }
         })
         .collect();
     let weights = |batches: &str| {
@@ -334,7 +336,8 @@ fn measuring_does_not_depend_on_the_order_of_what_is_held_out() {
         let own = task.train[i % 2].clone();
         let length = 5 + i * 7 % 9;
         let ids: Vec<u32> = own.ids.iter().map(|id| (id + i as u32) % 40).take(length).collect();
-        sequences.push(Sequence { types: own.types[..ids.len()].to_vec(), ids, label: i % 3 });
+        let types = own.types[..ids.len()].to_vec();
+        sequences.push(Sequence { types, ids, label: i % 3, truncated: false });
     }
     // A bias that makes each label the best of some.
     task.train = sequences.clone();

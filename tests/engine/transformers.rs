@@ -8,11 +8,12 @@ use obert::internals::diag::Sources;
 use obert::internals::engine::optimizer::AdamW;
 use obert::internals::schedule::ir::Train;
 use obert::internals::task::data::features::Feature;
-use obert::internals::task::data::tokenize::Tokenizer;
 use obert::internals::task::model::checkpoint::{self, Loaded};
 use obert::internals::task::model::{Noise, Tokens};
 use obert::internals::task::question_answering::QuestionAnswering;
 use obert::internals::task::{Task, parameters};
+use obert::internals::text::Tokenizer;
+use obert::internals::text::windows::Window;
 use serde_json::Value;
 
 use super::golden::cases;
@@ -79,11 +80,13 @@ fn five_training_steps_equal_those_of_pytorch() {
             let ids = ids(&recorded["ids"][i]);
             Feature {
                 question: 0,
-                types: super::transformers::ids(&recorded["types"][i]),
-                context_start: 4,
-                offsets: vec![(0, 0); ids.len() - 5],
                 answer: (place(0), place(1)),
-                ids,
+                window: Window {
+                    types: super::transformers::ids(&recorded["types"][i]),
+                    context_start: 4,
+                    offsets: vec![(0, 0); ids.len() - 5],
+                    ids,
+                },
             }
         })
         .collect();
@@ -152,7 +155,7 @@ fn hidden_states_of_minilm_equal_those_of_transformers() {
     let (_, recorded) = cases("minilm").into_iter().next().unwrap();
     let device = Device::flex();
     let loaded = load(&folder, &device);
-    let tokenizer = Tokenizer::from_folder(&folder).unwrap();
+    let tokenizer = Tokenizer::from_folder(&folder, &mut Sources::new()).unwrap();
     for case in recorded.as_array().unwrap() {
         let mut own = vec![tokenizer.cls()];
         own.extend(tokenizer.encode(case["text"].as_str().unwrap()).unwrap().ids);

@@ -8,3 +8,4 @@ mod golden;
 mod pickles;
 mod products;
 mod quantized;
+mod tokenizers;

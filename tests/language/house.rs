@@ -14,14 +14,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("language", &["schedule", "settings", "params", "diag"]),
     ("explain", &["language", "diag"]),
     ("yaml", &["language", "schedule", "params", "diag"]),
-    ("infer", &["files", "params", "diag"]),
+    ("text", &["files", "params", "diag"]),
+    ("infer", &["text", "files", "params", "diag"]),
     ("runlog", &[]),
     ("method", &[]),
-    ("task", &["method", "files", "schedule", "params", "diag"]),
+    ("task", &["method", "text", "files", "schedule", "params", "diag"]),
     ("engine", &["task", "method", "runlog", "schedule", "params", "diag"]),
     (
         "output",
-        &["infer", "engine", "task", "method", "files", "plan", "runlog", "schedule", "params", "diag"],
+        &[
+            "infer", "engine", "task", "method", "text", "files", "plan", "runlog", "schedule", "params",
+            "diag",
+        ],
     ),
     (
         "cli",
@@ -45,7 +49,7 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
 ];
 
 /// What leaves the house is made from files and asked through the runtime, without the engine.
-const IN_EXPORT: &[&str] = &["output", "infer", "files", "params", "diag"];
+const IN_EXPORT: &[&str] = &["output", "infer", "text", "files", "params", "diag"];
 
 /// The record of a run is made from its files, without the engine that wrote them.
 const IN_REPORT: &[&str] = &["output", "plan", "runlog", "schedule", "diag"];

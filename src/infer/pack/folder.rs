@@ -8,9 +8,9 @@ use super::build::{Plan, build};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
-use crate::infer::text::tokenizer;
 use crate::params::quantization::{self, Quantization};
 use crate::params::{folder, naming, tensors};
+use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
 /// and any other one in floats.
@@ -43,7 +43,11 @@ pub fn pack(
         let take = |name: &str, tensor| values.extend(known(name).map(|known| (known, tensor)));
         tensors::read(file, |name| known(name).is_some(), take).map_err(one)?;
     }
-    let tokenizer = tokenizer::json_of(path).map_err(one)?;
+    // A folder without a tokenizer gives a packed model that reads token ids alone.
+    let tokenizer = match text::FILES.iter().any(|name| path.join(name).is_file()) {
+        true => Some(Tokenizer::from_folder(path, sources).map_err(one)?.json()),
+        false => None,
+    };
     let tensor = |name: &str| {
         values.get(name).cloned().ok_or_else(|| {
             Diagnostic::unlocated(
@@ -53,7 +57,7 @@ pub fn pack(
             .help("does config.json belong to this file?")
         })
     };
-    build(&model.config, head, tokenizer.as_deref(), &plan, &tensor).map_err(one)
+    build(&model.config, head, tokenizer.as_deref().map(str::as_bytes), &plan, &tensor).map_err(one)
 }
 
 fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {

@@ -6,17 +6,7 @@ use tempfile::TempDir;
 
 use crate::diag::{Code, Diagnostic};
 use crate::files;
-
-/// The names of files that belong to a model and are taken along.
-const COMPANIONS: &[&str] = &[
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-];
+use crate::text::FILES;
 
 /// Something that is written aside.
 #[derive(Debug)]
@@ -65,7 +55,7 @@ impl Aside {
     /// # Errors
     /// A file that cannot be copied.
     pub fn take_along(&self, model: &Path) -> Result<(), Diagnostic> {
-        for name in COMPANIONS.iter().filter(|name| model.join(name).is_file()) {
+        for name in FILES.iter().filter(|name| model.join(name).is_file()) {
             self.copy(&model.join(name), name)?;
         }
         Ok(())

@@ -264,8 +264,8 @@ fn fact(kind: usize, person: &str, rng: &mut ChaCha8Rng) -> Fact {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokenize::Tokenizer;
     use super::*;
+    use crate::text::Tokenizer;
 
     #[test]
     fn the_same_seed_gives_the_same_questions_and_the_halves_differ() {

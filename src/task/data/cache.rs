@@ -1,9 +1,10 @@
 //! Features on disk, so that a text is tokenized once.
 //!
-//! A file's name is a hash of all that its features are made of: the texts as they were read, the tokenizer,
-//! the lengths, and the version of this format. So nothing in it can be out of date. It ends with a hash of
-//! its content; whatever is damaged is made anew.
+//! A file's name is a hash of all that its features are made of: one struct, [`Inputs`], which the code that
+//! makes them gets and nothing else, and that code itself. So nothing in it can be out of date. It holds a
+//! hash of its content; a damaged file is replaced.
 
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,10 +13,32 @@ use twox_hash::XxHash3_128;
 use crate::diag::Diagnostic;
 use crate::files;
 
-use super::tokenize::Tokenizer;
+/// The first bytes of a file.
+const MAGIC: &[u8; 8] = b"obfeat02";
 
-/// The version of the format and of how features are made.
-const MAGIC: &[u8; 8] = b"obfeat01";
+/// The code that makes features and writes them: features of other code are not read.
+const CODE: u64 = {
+    let files: [&[u8]; 7] = [
+        include_bytes!("cache.rs"),
+        include_bytes!("documents.rs"),
+        include_bytes!("features.rs"),
+        include_bytes!("pairs.rs"),
+        include_bytes!("../../text/template.rs"),
+        include_bytes!("../../text/tokenizer.rs"),
+        include_bytes!("../../text/windows.rs"),
+    ];
+    // FNV-1a, which can run while this is compiled.
+    let (mut hash, mut file) = (0xCBF2_9CE4_8422_2325u64, 0);
+    while file < files.len() {
+        let mut at = 0;
+        while at < files[file].len() {
+            hash = (hash ^ files[file][at] as u64).wrapping_mul(0x0000_0100_0000_01B3);
+            at += 1;
+        }
+        file += 1;
+    }
+    hash
+};
 
 /// Where features are kept: `features` in `$OBERT_CACHE`, or in `obert` in the folder that the platform has
 /// for such files. `None` if there is no such folder.
@@ -60,65 +83,79 @@ impl<'a> Making<'a> {
         Making::new(None, &unwatched)
     }
 
-    /// The features of a key: read, or made and kept. A folder that cannot be written to is told, and no
-    /// mistake.
+    /// The features of these inputs: read from the cache, or made and stored there. A folder that cannot be
+    /// written is noted, and no error.
     ///
     /// # Errors
     /// Whatever goes wrong while they are made.
-    pub fn features<T: Kept>(
-        &mut self,
-        key: Key,
-        make: impl FnOnce(&Progress) -> Result<Vec<T>, Diagnostic>,
-    ) -> Result<Vec<T>, Diagnostic> {
-        let Some(folder) = self.folder.clone() else { return make(self.progress) };
-        let key = key.0.finish_128();
+    pub fn features<I: Inputs>(&mut self, inputs: &I) -> Result<Vec<I::Feature>, Diagnostic> {
+        let Some(folder) = self.folder.clone() else { return inputs.make(self.progress) };
+        let key = key(inputs);
         let path = folder.join(format!("{key:032x}.bin"));
         match read(&path, key) {
             Found::Whole(list) => return Ok(list),
-            Found::Damaged => self.notes.push(format!("`{}` was damaged and is made anew", path.display())),
+            Found::Damaged => self.notes.push(format!("`{}` was damaged and is replaced", path.display())),
             Found::Nothing => {}
         }
-        let list = make(self.progress)?;
-        // Of a half that is not needed nothing is kept.
+        let list = inputs.make(self.progress)?;
+        // Of a split that is not needed nothing is stored.
         if list.is_empty() {
             return Ok(list);
         }
-        if let Err(diagnostic) = keep(&folder, &path, key, &list) {
-            self.notes.push(format!("features are not kept: {}", diagnostic.message));
+        if let Err(diagnostic) = store(&folder, &path, key, &list) {
+            self.notes.push(format!("features are not stored: {}", diagnostic.message));
         }
         Ok(list)
     }
-}
 
-/// A hash of all that features are made of.
-pub struct Key(XxHash3_128);
-
-impl Key {
-    /// The beginning of a key of features of one kind, made by a tokenizer.
-    pub fn new(kind: &str, tokenizer: &Tokenizer) -> Self {
-        let mut key = Key(XxHash3_128::new());
-        key.0.write(MAGIC);
-        key.text(env!("CARGO_PKG_VERSION"));
-        key.text(kind);
-        key.text(&tokenizer.description());
-        key
-    }
-
-    /// Adds a text.
-    pub fn text(&mut self, text: &str) {
-        self.number(text.len());
-        self.0.write(text.as_bytes());
-    }
-
-    /// Adds a number.
-    pub fn number(&mut self, number: usize) {
-        self.0.write(&(number as u64).to_le_bytes());
+    /// The same without the cache, for inputs that are never the same again.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn fresh<I: Inputs>(&self, inputs: &I) -> Result<Vec<I::Feature>, Diagnostic> {
+        inputs.make(self.progress)
     }
 }
 
-/// Something that can be kept: as a few whole numbers.
-pub trait Kept: Sized {
-    /// Its numbers.
+/// Everything that features of one kind are made of. The key of the cache is its hash, and [`Self::make`]
+/// sees nothing else: what features depend on cannot be missing from the key.
+pub trait Inputs: Hash + Sync {
+    /// What is made.
+    type Feature: Stored;
+
+    /// A name of this kind of features.
+    const KIND: &'static str;
+
+    /// Makes the features, reporting how many examples are done.
+    ///
+    /// # Errors
+    /// Inputs of which no features can be made.
+    fn make(&self, progress: &Progress) -> Result<Vec<Self::Feature>, Diagnostic>;
+}
+
+fn key<I: Inputs>(inputs: &I) -> u128 {
+    let mut key = KeyHasher(XxHash3_128::new());
+    (MAGIC, CODE, env!("CARGO_PKG_VERSION"), I::KIND).hash(&mut key);
+    inputs.hash(&mut key);
+    key.0.finish_128()
+}
+
+/// XXH3 with all of its 128 bits.
+struct KeyHasher(XxHash3_128);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish_128() as u64
+    }
+}
+
+/// A feature as whole numbers; reading what was written gives an equal one.
+pub trait Stored: Sized {
+    /// Appends all of its fields.
     fn write(&self, out: &mut Numbers);
 
     /// The same from its numbers. `None` if they are not those of one.
@@ -143,6 +180,16 @@ impl Numbers {
     pub fn list(&mut self, list: &[u32]) {
         self.push(list.len());
         list.iter().for_each(|n| self.push(*n as usize));
+    }
+
+    /// Appends a list of few different values, such as token types, as runs of equal ones.
+    pub fn runs(&mut self, list: &[u32]) {
+        let runs: Vec<&[u32]> = list.chunk_by(|a, b| a == b).collect();
+        self.push(runs.len());
+        for run in runs {
+            self.push(run[0] as usize);
+            self.push(run.len());
+        }
     }
 }
 
@@ -174,7 +221,22 @@ impl Reader<'_> {
         let count = self.count()?;
         (0..count).map(|_| u32::try_from(self.number()?).ok()).collect()
     }
+
+    /// The next list of runs.
+    pub fn runs(&mut self) -> Option<Vec<u32>> {
+        let count = self.count()?;
+        let mut list = Vec::new();
+        for _ in 0..count {
+            let value = u32::try_from(self.number()?).ok()?;
+            // As many as one sequence may have, so that a damaged file asks for no more memory.
+            let length = self.number().filter(|length| *length <= LONGEST_RUN)?;
+            list.resize(list.len() + length, value);
+        }
+        Some(list)
+    }
 }
+
+const LONGEST_RUN: usize = 1 << 24;
 
 enum Found<T> {
     Whole(Vec<T>),
@@ -185,7 +247,7 @@ enum Found<T> {
 /// Magic, key, hash of the rest; then how many there are, and their numbers.
 const HEAD: usize = 8 + 16 + 16;
 
-fn read<T: Kept>(path: &Path, key: u128) -> Found<T> {
+fn read<T: Stored>(path: &Path, key: u128) -> Found<T> {
     let Ok(bytes) = std::fs::read(path) else { return Found::Nothing };
     let whole = || {
         let (head, rest) = bytes.split_at_checked(HEAD)?;
@@ -201,7 +263,7 @@ fn read<T: Kept>(path: &Path, key: u128) -> Found<T> {
     whole().map_or(Found::Damaged, Found::Whole)
 }
 
-fn keep<T: Kept>(folder: &Path, path: &Path, key: u128, list: &[T]) -> Result<(), Diagnostic> {
+fn store<T: Stored>(folder: &Path, path: &Path, key: u128, list: &[T]) -> Result<(), Diagnostic> {
     files::output_folder(folder)?;
     let mut numbers = Numbers::default();
     numbers.push(list.len());
@@ -236,7 +298,7 @@ impl<'a> Counter<'a> {
     }
 }
 
-impl Kept for Vec<u32> {
+impl Stored for Vec<u32> {
     fn write(&self, out: &mut Numbers) {
         out.list(self);
     }
@@ -250,36 +312,44 @@ impl Kept for Vec<u32> {
 mod tests {
     use super::*;
 
-    fn tokenizer(last: &str) -> Tokenizer {
-        let words = format!("[PAD] [UNK] [CLS] [SEP] [MASK] a {last}");
-        Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), true).unwrap()
+    /// Lists that are made of a text.
+    #[derive(Hash)]
+    struct Lists<'a> {
+        text: &'a str,
+        list: &'a [Vec<u32>],
+        #[allow(dead_code)]
+        length: usize,
     }
 
-    fn key(last: &str, text: &str) -> Key {
-        let mut key = Key::new("test", &tokenizer(last));
-        key.text(text);
-        key
+    thread_local! {
+        static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    impl Inputs for Lists<'_> {
+        type Feature = Vec<u32>;
+        const KIND: &'static str = "test";
+
+        fn make(&self, _: &Progress) -> Result<Vec<Vec<u32>>, Diagnostic> {
+            MADE.set(MADE.get() + 1);
+            Ok(self.list.to_vec())
+        }
     }
 
     #[test]
-    fn what_is_kept_is_read_again_and_what_is_damaged_or_made_of_something_else_is_not() {
+    fn what_is_stored_is_read_again_and_what_is_damaged_or_made_of_something_else_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("features");
         let list: Vec<Vec<u32>> = vec![vec![0, 127, 128, 30_521, u32::MAX], vec![], vec![7; 300]];
-        let made = std::cell::Cell::new(0);
-        let get = |key: Key| {
+        let get = |text: &str, length: usize| {
             let mut making = Making::new(Some(folder.clone()), &unwatched);
-            let got = making.features(key, |_| {
-                made.set(made.get() + 1);
-                Ok(list.clone())
-            });
+            let got = making.features(&Lists { text, list: &list, length });
             assert_eq!(got.unwrap(), list);
-            (made.get(), making.notes.len())
+            (MADE.get(), making.notes.len())
         };
-        assert_eq!(get(key("b", "x")), (1, 0));
-        assert_eq!(get(key("b", "x")), (1, 0), "read again");
-        assert_eq!(get(key("c", "x")), (2, 0), "another tokenizer");
-        assert_eq!(get(key("b", "y")), (3, 0), "another text");
+        assert_eq!(get("x", 1), (1, 0));
+        assert_eq!(get("x", 1), (1, 0), "read again");
+        assert_eq!(get("x", 2), (2, 0), "another length");
+        assert_eq!(get("y", 1), (3, 0), "another text");
         let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
         let bytes = std::fs::read(&file).unwrap();
         let kept = std::fs::read_dir(&folder).unwrap().count();
@@ -303,10 +373,10 @@ mod tests {
             std::fs::write(&file, harm).unwrap();
             assert!(matches!(read::<Vec<u32>>(&file, key_of(&file)), Found::Damaged));
         }
-        for (text, last) in [("x", "b"), ("x", "c"), ("y", "b")] {
-            get(key(last, text));
+        for (text, length) in [("x", 1), ("x", 2), ("y", 1)] {
+            get(text, length);
         }
-        assert_eq!(made.get(), 4, "only the damaged one is made anew");
+        assert_eq!(MADE.get(), 4, "only the damaged one is made again");
         assert!(matches!(read::<Vec<u32>>(&file, key_of(&file)), Found::Whole(_)));
     }
 
@@ -316,8 +386,8 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
         let mut making = Making::new(Some(file), &unwatched);
-        let got = making.features(key("b", "x"), |_| Ok(vec![vec![1u32]])).unwrap();
-        assert_eq!(got, [[1]]);
+        let inputs = Lists { text: "x", list: &[vec![1u32]], length: 1 };
+        assert_eq!(making.features(&inputs).unwrap(), [[1]]);
         assert_eq!(making.notes.len(), 1);
     }
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::diag::{Code, Diagnostic, Sources};
+use crate::text::Tokenizer;
 
-use super::cache::{Counter, Key, Progress};
+use super::cache::{Counter, Inputs, Progress};
 use super::files::{self, DEV, TRAIN};
 use super::rows::Table;
 use super::squad::Need;
-use super::tokenize::Tokenizer;
 
 /// The extensions of texts: plain, or JSON lines or rows of a Parquet file with a `text` each.
 const EXTENSIONS: &[&str] = &["txt", "jsonl", "parquet"];
@@ -74,54 +74,58 @@ fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<String>, Diagnost
     Ok(documents)
 }
 
-/// `[CLS] tokens [SEP]` sequences of at most `max_length` tokens: documents one behind the other
-/// with `[SEP]` between them, so that only the last sequence may be shorter.
-///
-/// # Errors
-/// A tokenizer that fails.
-pub fn pack(
-    documents: &[String],
-    tokenizer: &Tokenizer,
-    max_length: usize,
-    progress: &Progress,
-) -> Result<Vec<Vec<u32>>, Diagnostic> {
-    let counter = Counter::new(documents.len(), progress);
-    let each: Result<Vec<Vec<u32>>, String> = documents
-        .par_iter()
-        .map(|text| {
-            let ids = tokenizer.encode(text)?.ids;
-            counter.one();
-            Ok(ids)
-        })
-        .collect();
-    let each = each.map_err(|why| {
-        Diagnostic::unlocated(Code::TokenizerNotReadable, format!("a text cannot be tokenized: {why}"))
-            .help("is the tokenizer the model's own?")
-    })?;
-    let mut stream: Vec<u32> = Vec::new();
-    for ids in each.iter().filter(|ids| !ids.is_empty()) {
-        if !stream.is_empty() {
-            stream.push(tokenizer.sep());
-        }
-        stream.extend(ids);
-    }
-    let room = max_length.saturating_sub(2).max(1);
-    let wrap = |part: &[u32]| {
-        let mut ids = Vec::with_capacity(part.len() + 2);
-        ids.push(tokenizer.cls());
-        ids.extend(part);
-        ids.push(tokenizer.sep());
-        ids
-    };
-    Ok(stream.chunks(room).map(wrap).collect())
+/// What sequences of a language model are made of.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Texts<'a> {
+    /// The documents, in order.
+    pub documents: &'a [String],
+    /// The tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
 }
 
-/// The key of the sequences of these documents.
-pub fn key(documents: &[String], tokenizer: &Tokenizer, max_length: usize) -> Key {
-    let mut key = Key::new("masked language modelling", tokenizer);
-    key.number(max_length);
-    documents.iter().for_each(|text| key.text(text));
-    key
+impl Inputs for Texts<'_> {
+    type Feature = Vec<u32>;
+    const KIND: &'static str = "masked language modelling";
+
+    /// `[CLS] tokens [SEP]` sequences of at most `max_length` tokens: the documents are concatenated with
+    /// `[SEP]` between them, so that only the last sequence may be shorter.
+    ///
+    /// # Errors
+    /// A tokenizer that fails.
+    fn make(&self, progress: &Progress) -> Result<Vec<Vec<u32>>, Diagnostic> {
+        let Texts { documents, tokenizer, max_length } = *self;
+        let counter = Counter::new(documents.len(), progress);
+        let each: Result<Vec<Vec<u32>>, String> = documents
+            .par_iter()
+            .map(|text| {
+                let ids = tokenizer.encode(text)?.ids;
+                counter.one();
+                Ok(ids)
+            })
+            .collect();
+        let each = each.map_err(|why| {
+            Diagnostic::unlocated(Code::TokenizerNotReadable, format!("a text cannot be tokenized: {why}"))
+                .help("is the tokenizer the model's own?")
+        })?;
+        let mut stream: Vec<u32> = Vec::new();
+        for ids in each.iter().filter(|ids| !ids.is_empty()) {
+            if !stream.is_empty() {
+                stream.push(tokenizer.sep());
+            }
+            stream.extend(ids);
+        }
+        let room = max_length.saturating_sub(2).max(1);
+        let wrap = |part: &[u32]| {
+            let mut ids = Vec::with_capacity(part.len() + 2);
+            ids.push(tokenizer.cls());
+            ids.extend(part);
+            ids.push(tokenizer.sep());
+            ids
+        };
+        Ok(stream.chunks(room).map(wrap).collect())
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +152,8 @@ mod tests {
         let words = "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e";
         let tokenizer = Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), true).unwrap();
         let documents = ["a b c", "d e", "a"].map(str::to_owned);
-        let packed = pack(&documents, &tokenizer, 6, &unwatched).unwrap();
+        let texts = Texts { documents: &documents, tokenizer: &tokenizer, max_length: 6 };
+        let packed = texts.make(&unwatched).unwrap();
         // a b c [SEP] | d e [SEP] a
         assert_eq!(packed, [vec![2, 5, 6, 7, 3, 3], vec![2, 8, 9, 3, 5, 3]]);
     }

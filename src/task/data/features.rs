@@ -1,176 +1,111 @@
-//! Long contexts cut into overlapping windows of tokens.
+//! Questions with windows of their contexts, and where the answers are.
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::diag::{Code, Diagnostic};
+use crate::text::windows::{NoRoom, Window, Windows};
+use crate::text::{Encoded, Tokenizer};
 
-use super::cache::{Counter, Kept, Key, Numbers, Progress, Reader, unwatched};
+use super::cache::{Counter, Inputs, Numbers, Progress, Reader, Stored};
 use super::squad::Question;
-use super::tokenize::{Encoded, Tokenizer};
 
-/// One window: `[CLS] question [SEP] part of the context [SEP]`, or as the tokenizer has it.
+/// One window of one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// Which question.
+    /// The index of the question.
     pub question: usize,
-    /// Vocabulary entries.
-    pub ids: Vec<u32>,
-    /// 0 for the question's half, 1 for the context's.
-    pub types: Vec<u32>,
-    /// The first token of the context.
-    pub context_start: usize,
-    /// The context's bytes of each token from `context_start` on.
-    pub offsets: Vec<(usize, usize)>,
-    /// First and last token of the answer; `[CLS]` twice if it is not in this window.
+    /// The sequence.
+    pub window: Window,
+    /// First and last token of the answer in the sequence; `[CLS]` twice if it is not in this window.
     pub answer: (usize, usize),
 }
 
-/// How contexts are cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Windows {
-    /// The longest sequence, in tokens.
-    pub max_length: usize,
-    /// How far neighbouring windows overlap, in tokens.
-    pub doc_stride: usize,
+/// What the features of a data set are made of.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Questions<'a> {
+    /// The questions with their contexts and answers.
+    pub questions: &'a [Question],
+    /// The tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// The lengths of windows.
+    pub windows: Windows,
 }
 
-/// Cuts every question's context into windows, in order.
-///
-/// # Errors
-/// A question too long for any window, or a tokenizer that fails.
-pub fn features(
-    questions: &[Question],
-    tokenizer: &Tokenizer,
-    windows: Windows,
-) -> Result<Vec<Feature>, Diagnostic> {
-    features_told(questions, tokenizer, windows, &unwatched)
+impl Inputs for Questions<'_> {
+    type Feature = Feature;
+    const KIND: &'static str = "question answering";
+
+    /// Cuts every question's context into windows, in order.
+    ///
+    /// # Errors
+    /// A question too long for any window, or a tokenizer that fails.
+    fn make(&self, progress: &Progress) -> Result<Vec<Feature>, Diagnostic> {
+        let counter = Counter::new(self.questions.len(), progress);
+        // Questions about one text are neighbours: it is tokenized once.
+        let same = |a: &Question, b: &Question| Arc::ptr_eq(&a.context, &b.context);
+        let groups: Vec<&[Question]> = self.questions.chunk_by(same).collect();
+        let mut first = 0;
+        let starts: Vec<usize> = groups
+            .iter()
+            .map(|group| {
+                first += group.len();
+                first - group.len()
+            })
+            .collect();
+        let each: Result<Vec<Vec<Feature>>, Diagnostic> = groups
+            .par_iter()
+            .zip(starts)
+            .map(|(group, start)| {
+                let context = self.encode(&group[0], &group[0].context)?;
+                let mut list = Vec::new();
+                for (i, question) in group.iter().enumerate() {
+                    list.extend(self.cut(start + i, question, &context)?);
+                    counter.one();
+                }
+                Ok(list)
+            })
+            .collect();
+        Ok(each?.into_iter().flatten().collect())
+    }
 }
 
-/// The same, telling how many questions are done.
-///
-/// # Errors
-/// The same.
-pub fn features_told(
-    questions: &[Question],
-    tokenizer: &Tokenizer,
-    windows: Windows,
-    progress: &Progress,
-) -> Result<Vec<Feature>, Diagnostic> {
-    let counter = Counter::new(questions.len(), progress);
-    // Questions about one text stand together: it is tokenized once.
-    let same = |a: &Question, b: &Question| Arc::ptr_eq(&a.context, &b.context);
-    let groups: Vec<&[Question]> = questions.chunk_by(same).collect();
-    let mut first = 0;
-    let starts: Vec<usize> = groups
-        .iter()
-        .map(|group| {
-            first += group.len();
-            first - group.len()
+impl Questions<'_> {
+    fn encode(&self, question: &Question, text: &str) -> Result<Encoded, Diagnostic> {
+        self.tokenizer.encode(text).map_err(|why| {
+            Diagnostic::unlocated(
+                Code::TokenizerNotReadable,
+                format!("question `{}` cannot be tokenized: {why}", question.id),
+            )
+            .help("is the tokenizer the model's own?")
         })
-        .collect();
-    let each: Result<Vec<Vec<Feature>>, Diagnostic> = groups
-        .par_iter()
-        .zip(starts)
-        .map(|(group, start)| {
-            let context = encode(&group[0], &group[0].context, tokenizer)?;
-            let mut list = Vec::new();
-            for (i, question) in group.iter().enumerate() {
-                list.extend(cut(start + i, question, &context, tokenizer, windows)?);
-                counter.one();
-            }
-            Ok(list)
-        })
-        .collect();
-    Ok(each?.into_iter().flatten().collect())
-}
-
-/// The key of the windows of these questions.
-pub fn key(questions: &[Question], tokenizer: &Tokenizer, windows: Windows) -> Key {
-    let mut key = Key::new("question answering", tokenizer);
-    key.number(windows.max_length);
-    key.number(windows.doc_stride);
-    for question in questions {
-        key.text(&question.question);
-        key.text(&question.context);
-        // Only the first answer is trained on.
-        match question.answers.first() {
-            None => key.number(0),
-            Some(answer) => {
-                key.number(1 + answer.start);
-                key.number(answer.text.len());
-            }
-        }
     }
-    key
-}
 
-fn encode(question: &Question, text: &str, tokenizer: &Tokenizer) -> Result<Encoded, Diagnostic> {
-    tokenizer.encode(text).map_err(|why| {
-        Diagnostic::unlocated(
-            Code::TokenizerNotReadable,
-            format!("question `{}` cannot be tokenized: {why}", question.id),
-        )
-        .help("is the tokenizer the model's own?")
-    })
-}
-
-fn cut(
-    index: usize,
-    question: &Question,
-    context: &Encoded,
-    tokenizer: &Tokenizer,
-    windows: Windows,
-) -> Result<Vec<Feature>, Diagnostic> {
-    let asked = encode(question, question.question.trim_start(), tokenizer)?;
-    let room = windows.max_length.saturating_sub(asked.ids.len() + 2 + tokenizer.between());
-    // Windows must move on by at least one token.
-    if room <= windows.doc_stride && context.ids.len() > room {
-        return Err(Diagnostic::unlocated(
-            Code::FlagValue,
-            format!(
-                "question `{}` has {} tokens and leaves {room} of {} for its context, no more than the overlap of {}",
-                question.id,
-                asked.ids.len(),
-                windows.max_length,
-                windows.doc_stride
-            ),
-        )
-        .help("raise `max_length` or lower `doc_stride` in `train`"));
-    }
-    let mut list = Vec::new();
-    let mut first = 0;
-    loop {
-        let last = (first + room).min(context.ids.len());
-        list.push(window(index, question, tokenizer, &asked, context, first..last));
-        if last == context.ids.len() {
-            return Ok(list);
-        }
-        first += room - windows.doc_stride;
+    fn cut(&self, index: usize, question: &Question, context: &Encoded) -> Result<Vec<Feature>, Diagnostic> {
+        let asked = self.encode(question, question.question.trim_start())?;
+        let windows = self.windows.cut(&asked, context, self.tokenizer);
+        let windows = windows.map_err(|no_room| too_long(question, no_room))?;
+        let feature = |window: Window| {
+            let answer = answer_tokens(question, &window.offsets);
+            let moved = |place: usize| window.context_start + place;
+            let answer = answer.map_or((0, 0), |(first, last)| (moved(first), moved(last)));
+            Feature { question: index, window, answer }
+        };
+        Ok(windows.into_iter().map(feature).collect())
     }
 }
 
-fn window(
-    index: usize,
-    question: &Question,
-    tokenizer: &Tokenizer,
-    asked: &Encoded,
-    context: &Encoded,
-    part: std::ops::Range<usize>,
-) -> Feature {
-    let mut ids = vec![tokenizer.cls()];
-    ids.extend(&asked.ids);
-    ids.resize(ids.len() + tokenizer.between(), tokenizer.sep());
-    let context_start = ids.len();
-    let mut types = vec![0; context_start];
-    ids.extend(&context.ids[part.clone()]);
-    ids.push(tokenizer.sep());
-    types.resize(ids.len(), tokenizer.second_type());
-    let offsets = context.offsets[part].to_vec();
-    let answer =
-        answer_tokens(question, &offsets).map_or((0, 0), |(a, b)| (context_start + a, context_start + b));
-    Feature { question: index, ids, types, context_start, offsets, answer }
+fn too_long(question: &Question, no_room: NoRoom) -> Diagnostic {
+    let NoRoom { question: tokens, room, windows } = no_room;
+    Diagnostic::unlocated(
+        Code::FlagValue,
+        format!(
+            "question `{}` has {tokens} tokens and leaves {room} of {} for its context, no more than the overlap of {}",
+            question.id, windows.max_length, windows.doc_stride
+        ),
+    )
+    .help("raise `max_length` or lower `doc_stride`: `--max-seq-len N`, `--doc-stride N`")
 }
 
 /// The tokens of a window that hold the whole first answer.
@@ -186,30 +121,29 @@ fn answer_tokens(question: &Question, offsets: &[(usize, usize)]) -> Option<(usi
     (first <= last).then_some((first, last))
 }
 
-/// Types follow from where the context begins; each token's bytes are told from where the last one's end.
-impl Kept for Feature {
+impl Stored for Feature {
     fn write(&self, out: &mut Numbers) {
-        out.push(self.question);
-        out.list(&self.ids);
-        out.push(self.context_start);
-        out.push(self.offsets.len());
+        let Feature { question, window: Window { ids, types, context_start, offsets }, answer } = self;
+        out.push(*question);
+        out.list(ids);
+        out.runs(types);
+        out.push(*context_start);
+        out.push(offsets.len());
         let mut at = 0;
-        for (from, to) in &self.offsets {
-            // Bytes of tokens rise; whatever does not is told by a number that cannot be.
+        for (from, to) in offsets {
+            // Offsets rise, so that differences are short; others wrap around.
             out.push(from.wrapping_sub(at));
             out.push(to.wrapping_sub(*from));
             at = *to;
         }
-        out.push(self.answer.0);
-        out.push(self.answer.1);
+        out.push(answer.0);
+        out.push(answer.1);
     }
 
     fn read(numbers: &mut Reader) -> Option<Self> {
         let question = numbers.number()?;
-        let ids = numbers.list()?;
-        let context_start = numbers.number().filter(|start| *start <= ids.len())?;
-        let mut types = vec![0; context_start];
-        types.resize(ids.len(), 1);
+        let (ids, types) = (numbers.list()?, numbers.runs()?);
+        let context_start = numbers.number()?;
         let count = numbers.count()?;
         let mut offsets = Vec::with_capacity(count);
         let mut at = 0usize;
@@ -219,19 +153,27 @@ impl Kept for Feature {
             offsets.push((from, at));
         }
         let answer = (numbers.number()?, numbers.number()?);
-        Some(Feature { question, ids, types, context_start, offsets, answer })
+        Some(Feature { question, window: Window { ids, types, context_start, offsets }, answer })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::Making;
+    use super::super::cache::{Making, unwatched};
     use super::super::squad::Answer;
     use super::*;
 
     fn tokenizer() -> Tokenizer {
         let words = "[PAD] [UNK] [CLS] [SEP] [MASK] who ? a b c d e f g h i j";
         Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), true).unwrap()
+    }
+
+    fn features(
+        questions: &[Question],
+        tokenizer: &Tokenizer,
+        windows: Windows,
+    ) -> Result<Vec<Feature>, Diagnostic> {
+        Questions { questions, tokenizer, windows }.make(&unwatched)
     }
 
     fn question(context: &str, answer: &str) -> Question {
@@ -248,12 +190,12 @@ mod tests {
         let q = [question("a b c d e f g h i j", "e f")];
         let windows = Windows { max_length: 10, doc_stride: 2 };
         let list = features(&q, &tokenizer(), windows).unwrap();
-        let contexts: Vec<usize> = list.iter().map(|f| f.offsets[0].0 / 2).collect();
+        let contexts: Vec<usize> = list.iter().map(|f| f.window.offsets[0].0 / 2).collect();
         assert_eq!(contexts, [0, 3, 6], "five tokens of context, two of them shared");
         assert_eq!(list[0].answer, (0, 0), "`f` is not in the first window");
         assert_eq!(list[1].answer, (5, 6));
         assert_eq!(list[2].answer, (0, 0));
-        assert_eq!(list[0].types, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(list[0].window.types, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
     }
 
     #[test]
@@ -274,13 +216,12 @@ mod tests {
         assert_eq!(list.iter().map(|f| f.question).collect::<Vec<_>>(), [0, 0, 0, 1, 1, 1, 2]);
         assert_eq!(list[5].answer, (5, 5), "each has its own answer");
         let dir = tempfile::tempdir().unwrap();
-        for round in 0..2 {
+        let tokenizer = tokenizer();
+        let inputs = Questions { questions: &questions, tokenizer: &tokenizer, windows };
+        for kept in 0..2 {
             let mut making = Making::new(Some(dir.path().to_owned()), &unwatched);
-            let got = making.features(key(&questions, &tokenizer(), windows), |_| match round {
-                0 => Ok(list.clone()),
-                _ => panic!("it was kept"),
-            });
-            assert_eq!(got.unwrap(), list);
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), kept);
+            assert_eq!(making.features(&inputs).unwrap(), list);
         }
     }
 }

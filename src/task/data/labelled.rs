@@ -30,7 +30,7 @@ pub struct Layout {
 }
 
 /// A text with its label as it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Example {
     /// The text.
     pub text: String,

@@ -4,7 +4,6 @@
 //! - [`squad`]: questions and answers from SQuAD's JSON; `squad_rows`: the same from Parquet;
 //! - [`builtin`]: generated reading comprehension in the same shape, for a bare machine;
 //! - [`parquet`]: columns of Parquet files;
-//! - [`tokenize`]: WordPiece or byte-level BPE of a model folder, or made for the built-in data;
 //! - [`features`]: long contexts cut into windows of tokens;
 //! - [`rows`] and [`labelled`]: texts with labels from tables; [`pairs`]: the same in tokens;
 //! - [`documents`]: texts packed into sequences; [`masking`]: which tokens are hidden;
@@ -24,4 +23,3 @@ pub mod rows;
 pub mod sampler;
 pub mod squad;
 mod squad_rows;
-pub mod tokenize;

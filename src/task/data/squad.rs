@@ -14,7 +14,7 @@ use super::squad_rows;
 const EXTENSIONS: &[&str] = &["json", "parquet"];
 
 /// A question about a text, with its reference answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The data set's identity of it.
     pub id: String,
@@ -27,7 +27,7 @@ pub struct Question {
 }
 
 /// A reference answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Answer {
     /// Its text.
     pub text: String,

@@ -9,10 +9,10 @@ use crate::schedule::ir::Data;
 use crate::task::classification::Classification;
 use crate::task::data::cache::Making;
 use crate::task::data::labelled::{self, Example, Labelled, Layout};
-use crate::task::data::pairs;
-use crate::task::data::tokenize::Tokenizer;
+use crate::task::data::pairs::Examples;
 use crate::task::model::BertForSequenceClassification;
 use crate::task::parameters;
+use crate::text::Tokenizer;
 
 use super::{Places, Prepare, check_length, data_folder};
 
@@ -86,14 +86,22 @@ impl Prepare for Classification {
         config.set_labels(&labels);
         let number = |label: &str| raw.layout.number(label, &labels);
         let mut sequences_of = |examples: &[Example]| {
-            making.features(pairs::key(examples, tokenizer, max_length, number), |progress| {
-                pairs::sequences(examples, tokenizer, max_length, number, progress)
-            })
+            let numbers: Vec<Option<usize>> = examples.iter().map(|e| number(&e.label)).collect();
+            making.features(&Examples { examples, numbers: &numbers, tokenizer, max_length })
         };
         let train = sequences_of(&raw.train)?;
         let mut dev = Vec::new();
         for set in &raw.dev {
             dev.push((set.suffix, sequences_of(&set.examples)?));
+        }
+        let all = || train.iter().chain(dev.iter().flat_map(|(_, set)| set));
+        let truncated = all().filter(|s| s.truncated).count();
+        if truncated > 0 {
+            making.notes.push(format!(
+                "{truncated} of {} texts are longer than {max_length} tokens and are truncated, as transformers \
+                 does with `truncation=True`; `--max-seq-len N` reads more of them",
+                all().count()
+            ));
         }
         let positive = known.get(1).and_then(|name| raw.layout.number(name, &labels)).unwrap_or(1);
         let dropout = |own: f64| places.dropout.unwrap_or(own);

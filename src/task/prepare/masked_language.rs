@@ -5,11 +5,11 @@ use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::data::cache::Making;
-use crate::task::data::documents::{self, Documents, pack};
+use crate::task::data::documents::{self, Documents, Texts};
 use crate::task::data::masking::Masking;
 use crate::task::data::squad::Need;
-use crate::task::data::tokenize::Tokenizer;
 use crate::task::masked_language::MaskedLanguage;
+use crate::text::Tokenizer;
 
 use super::{Places, Prepare, check_length, data_folder};
 
@@ -49,9 +49,7 @@ impl Prepare for MaskedLanguage {
             .help("masked-language modelling needs [MASK] or <mask>; use the model's own tokenizer"));
         };
         let mut packed = |texts: &[String]| {
-            let key = documents::key(texts, tokenizer, max_length);
-            let mut sequences =
-                making.features(key, |progress| pack(texts, tokenizer, max_length, progress))?;
+            let mut sequences = making.features(&Texts { documents: texts, tokenizer, max_length })?;
             sequences.truncate(places.limit_examples.unwrap_or(usize::MAX));
             Ok::<_, Diagnostic>(sequences)
         };

@@ -16,11 +16,11 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::builtin::Head;
 use crate::params::{BertConfig, BertShape, cache, folder};
 use crate::schedule::ir;
+use crate::text::Tokenizer;
 
 use super::Task;
 use super::data::cache::Making;
 use super::data::squad::Need;
-use super::data::tokenize::Tokenizer;
 use super::model::{BertModel, checkpoint};
 
 /// What a run needs.
@@ -192,7 +192,9 @@ pub fn teacher<T: Prepare>(
         return Err(differs(why, &format!("give a model that was fine-tuned for {}", T::TRAINED_FOR)));
     }
     // A vocabulary of the same size may hold other words. A folder without one is believed.
-    let other = Tokenizer::from_folder(folder).ok().and_then(|own| prepared.tokenizer.differs_from(&own));
+    let other = Tokenizer::from_folder(folder, &mut Sources::new())
+        .ok()
+        .and_then(|own| prepared.tokenizer.differs_from(&own));
     if let Some(token) = other {
         let why = format!("has another vocabulary: `{token}` is not the same token in both");
         return Err(differs(why, "a teacher must read the same tokens as its student"));
@@ -225,7 +227,7 @@ fn read_model<T: Prepare>(
     sources: &mut Sources,
     notes: &mut Vec<String>,
 ) -> Result<ModelParts<T>, Vec<Diagnostic>> {
-    let tokenizer = Tokenizer::from_folder(path);
+    let tokenizer = Tokenizer::from_folder(path, sources);
     // A folder without a configuration is reported below, with everything else that is wrong.
     let config = folder::read_config(path, &mut Sources::new()).ok();
     let head = T::head(raw, config.as_ref());
@@ -237,7 +239,8 @@ fn read_model<T: Prepare>(
     if !loaded.unused.is_empty() {
         notes.push(format!("not used: {}", loaded.unused.join(", ")));
     }
-    let tokenizer = tokenizer.map_err(|d| vec![d])?.of_family(loaded.config.family());
+    let tokenizer = tokenizer.map_err(|d| vec![d])?;
+    notes.extend(tokenizer.notes().iter().cloned());
     Ok(ModelParts { model: loaded.model, config: loaded.config, tokenizer, head, new_head })
 }
 

@@ -6,10 +6,11 @@ use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::data::builtin;
 use crate::task::data::cache::Making;
-use crate::task::data::features::{self, Windows};
+use crate::task::data::features::Questions;
 use crate::task::data::squad::{self, Question, Split, Version};
-use crate::task::data::tokenize::Tokenizer;
 use crate::task::question_answering::QuestionAnswering;
+use crate::text::Tokenizer;
+use crate::text::windows::Windows;
 
 use super::{Places, Prepare, check_length, data_folder};
 
@@ -61,12 +62,13 @@ impl Prepare for QuestionAnswering {
             _ => Windows { max_length: 128.min(config.longest()), doc_stride: 32 },
         };
         check_length(windows.max_length, config)?;
-        let mut windows_of = |questions: &[Question]| match places.data {
-            // Generated texts differ from seed to seed: they are not worth keeping.
-            Data::BuiltinReading { .. } => features::features(questions, tokenizer, windows),
-            _ => making.features(features::key(questions, tokenizer, windows), |progress| {
-                features::features_told(questions, tokenizer, windows, progress)
-            }),
+        let mut windows_of = |questions: &[Question]| {
+            let inputs = Questions { questions, tokenizer, windows };
+            match places.data {
+                // Generated texts differ from seed to seed: they are not worth storing.
+                Data::BuiltinReading { .. } => making.fresh(&inputs),
+                _ => making.features(&inputs),
+            }
         };
         let train = windows_of(&raw.train)?;
         let dev = windows_of(&raw.dev)?;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::spans::{Span, spans};
-use super::tokenizer::Tokenizer;
-use super::windows::{Window, cut, join};
-use crate::infer::model::{Limits, Model, Sequence, Session};
+use super::model::{Limits, Model, Sequence, Session};
+use crate::text::Tokenizer;
+use crate::text::spans::{LONGEST_ANSWER, Span, spans};
+use crate::text::windows::{Joined, Window, Windows, join};
 
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,13 @@ pub enum Response {
         /// The least score of `[CLS]` over the windows.
         no_answer: f32,
     },
-    /// All labels with their probabilities, the most probable first.
-    Labels(Vec<(String, f32)>),
+    /// The labels of a text.
+    Labels {
+        /// All labels with their probabilities, the most probable first.
+        labels: Vec<(String, f32)>,
+        /// Whether the text was longer than the model reads, and its end was left out.
+        truncated: bool,
+    },
 }
 
 /// An answer to a question.
@@ -53,31 +58,41 @@ pub struct Answer {
     pub end: usize,
 }
 
+/// How requests are answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Answering {
+    /// How far neighbouring windows of a long context overlap, in tokens.
+    pub doc_stride: usize,
+    /// Answers for each question.
+    pub top: usize,
+    /// Whether texts that are longer than the model reads are truncated; otherwise they are refused.
+    pub truncate: bool,
+}
+
 /// A session with a tokenizer.
 #[derive(Debug)]
 pub struct Predictor {
     session: Session,
     tokenizer: Tokenizer,
-    overlap: usize,
-    top: usize,
+    answering: Answering,
 }
 
 /// A request in tokens.
 enum Prepared {
     Windows(Vec<Window>),
-    Joined(Vec<u32>, Vec<u32>),
+    Joined(Joined),
 }
 
 impl Predictor {
-    /// Plans a session; windows of long contexts overlap by `overlap` tokens, and `top` answers are given.
+    /// Plans a session.
     ///
     /// # Errors
     /// One sentence if the model was packed without a tokenizer, or threads cannot be started.
-    pub fn new(model: Arc<Model>, limits: Limits, overlap: usize, top: usize) -> Result<Self, String> {
+    pub fn new(model: Arc<Model>, limits: Limits, answering: Answering) -> Result<Self, String> {
         let json = model.tokenizer().ok_or("the model was packed without a tokenizer")?;
         let tokenizer = Tokenizer::from_json(json)?;
         let session = Session::new(model, limits).map_err(|e| e.to_string())?;
-        Ok(Predictor { session, tokenizer, overlap, top })
+        Ok(Predictor { session, tokenizer, answering })
     }
 
     /// Answers some requests together, in their order; what cannot be answered gets one sentence.
@@ -87,7 +102,9 @@ impl Predictor {
         for (i, prepared) in prepared.iter().enumerate() {
             match prepared {
                 Err(_) => {}
-                Ok(Prepared::Joined(ids, types)) => sequences.push((i, Sequence { ids, types })),
+                Ok(Prepared::Joined(Joined { ids, types, .. })) => {
+                    sequences.push((i, Sequence { ids, types }))
+                }
                 Ok(Prepared::Windows(windows)) => {
                     sequences.extend(windows.iter().map(|w| (i, Sequence { ids: &w.ids, types: &w.types })))
                 }
@@ -110,7 +127,7 @@ impl Predictor {
                                 let (start, end) = logits.answer(place);
                                 let window = &windows[windows_seen[*i]];
                                 windows_seen[*i] += 1;
-                                found[*i].spans.extend(spans(window, start, end));
+                                found[*i].spans.extend(spans(window, start, end, LONGEST_ANSWER));
                                 found[*i].nothing = found[*i].nothing.min(start[0] + end[0]);
                             }
                             _ => found[*i].logits = logits.labels(place).collect(),
@@ -123,11 +140,13 @@ impl Predictor {
         let labels = self.session.model().labels().map(<[String]>::to_vec);
         let said = requests.iter().zip(prepared).zip(found);
         said.map(|((request, prepared), found)| {
-            prepared?;
+            let truncated = matches!(prepared?, Prepared::Joined(joined) if joined.is_truncated());
             match (found.refused.clone(), request, &labels) {
                 (Some(why), ..) => Err(why),
-                (None, Request::Question { context, .. }, _) => Ok(found.answers(context, self.top)),
-                (None, _, labels) => Ok(found.labels(labels.as_deref().unwrap_or(&[]))),
+                (None, Request::Question { context, .. }, _) => {
+                    Ok(found.answers(context, self.answering.top))
+                }
+                (None, _, labels) => Ok(found.labels(labels.as_deref().unwrap_or(&[]), truncated)),
             }
         })
         .collect()
@@ -146,16 +165,27 @@ impl Predictor {
                 if context.ids.is_empty() {
                     return Err("the context is empty".into());
                 }
-                cut(&asked, &context, &self.tokenizer, most, self.overlap).map(Prepared::Windows)
+                let windows = Windows { max_length: most, doc_stride: self.answering.doc_stride };
+                let cut = windows.cut(&asked, &context, &self.tokenizer).map_err(|no| {
+                    format!(
+                        "the question has {} tokens and leaves {} of {most} for its context; windows overlap by \
+                         {}: raise `--max-seq-len`, or lower `--doc-stride`",
+                        no.question, no.room, no.windows.doc_stride
+                    )
+                })?;
+                Ok(Prepared::Windows(cut))
             }
             Request::Text { text, pair } if !finds_answers => {
-                let text = self.tokenizer.encode(text)?;
-                let pair = pair.as_ref().map(|pair| self.tokenizer.encode(pair)).transpose()?;
-                let (ids, types) = join(&text, pair.as_ref(), &self.tokenizer);
-                if ids.len() > most {
-                    return Err(format!("the text has {} tokens; the most is {most}", ids.len()));
+                let encode = |text: &String| self.tokenizer.encode(text).map(|encoded| encoded.ids);
+                let joined =
+                    join(encode(text)?, pair.as_ref().map(encode).transpose()?, &self.tokenizer, most);
+                if joined.is_truncated() && !self.answering.truncate {
+                    return Err(format!(
+                        "the text has {} tokens, and at most {most} are read; `--truncate` leaves the rest out",
+                        joined.length
+                    ));
                 }
-                Ok(Prepared::Joined(ids, types))
+                Ok(Prepared::Joined(joined))
             }
             Request::Question { .. } => Err("the model gives labels; ask with `text` and `pair`".into()),
             Request::Text { .. } => {
@@ -200,13 +230,13 @@ impl Found {
         Response::Answers { answers, no_answer: self.nothing }
     }
 
-    fn labels(self, names: &[String]) -> Response {
+    fn labels(self, names: &[String], truncated: bool) -> Response {
         let most = self.logits.iter().copied().fold(f32::MIN, f32::max);
         let parts: Vec<f32> = self.logits.iter().map(|l| (l - most).exp()).collect();
         let total: f32 = parts.iter().sum();
         let mut list: Vec<(String, f32)> =
             names.iter().cloned().zip(parts.iter().map(|p| p / total)).collect();
         list.sort_by(|a, b| b.1.total_cmp(&a.1));
-        Response::Labels(list)
+        Response::Labels { labels: list, truncated }
     }
 }

@@ -1,0 +1,473 @@
+//! The settings beside a vocabulary: `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json`.
+//!
+//! Every key that changes token ids is computed here or in [`super::folder`], or refused by its name. All
+//! other keys (`chat_template`, `padding_side`, `clean_up_tokenization_spaces`, …) change nothing that is
+//! computed and are only saved again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
+use crate::params::folder::offset_of;
+
+use super::error::unreadable;
+
+/// Named special tokens, in the order in which `transformers` adds them to a vocabulary.
+const ROLES: &[&str] =
+    &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// Classes whose tokenizer is WordPiece with `BertNormalizer`, made anew from `do_lower_case`,
+/// `strip_accents` and `tokenize_chinese_chars`.
+const BERT: &[&str] = &[
+    "BertTokenizer",
+    "ConvBertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MobileBertTokenizer",
+    "SqueezeBertTokenizer",
+];
+
+/// Classes whose tokenizer is byte-level BPE, made anew from `add_prefix_space` and `trim_offsets`.
+const ROBERTA: &[&str] = &["BartTokenizer", "LongformerTokenizer", "RobertaTokenizer"];
+
+/// Classes of SentencePiece Unigram models with RoBERTa's special tokens and no token types.
+const XLM_ROBERTA: &[&str] = &["CamembertTokenizer", "XLMRobertaTokenizer"];
+
+/// Classes that follow tokenizer.json alone.
+const GENERIC: &[&str] = &["PreTrainedTokenizer", "TokenizersBackend"];
+
+/// Classes that run Python code which no tokenizer.json describes.
+const PYTHON: &[&str] = &[
+    "BertJapaneseTokenizer",
+    "BertweetTokenizer",
+    "ByT5Tokenizer",
+    "CanineTokenizer",
+    "FlaubertTokenizer",
+    "PhobertTokenizer",
+    "TapasTokenizer",
+    "XLMTokenizer",
+];
+
+/// Which code of `transformers` reads the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// WordPiece with `BertNormalizer`.
+    Bert,
+    /// Byte-level BPE.
+    Roberta,
+    /// Unigram with RoBERTa's special tokens.
+    XlmRoberta,
+    /// Whatever tokenizer.json says.
+    Generic,
+}
+
+impl Class {
+    /// The special tokens that the class has if no file names them, by role.
+    fn special(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Class::Bert => &[
+                ("unk_token", "[UNK]"),
+                ("sep_token", "[SEP]"),
+                ("pad_token", "[PAD]"),
+                ("cls_token", "[CLS]"),
+                ("mask_token", "[MASK]"),
+            ],
+            Class::Roberta | Class::XlmRoberta => &[
+                ("bos_token", "<s>"),
+                ("eos_token", "</s>"),
+                ("unk_token", "<unk>"),
+                ("sep_token", "</s>"),
+                ("pad_token", "<pad>"),
+                ("cls_token", "<s>"),
+                ("mask_token", "<mask>"),
+            ],
+            Class::Generic => &[],
+        }
+    }
+
+    /// Whether the class gives a model no token types.
+    pub fn has_no_types(self) -> bool {
+        matches!(self, Class::Roberta | Class::XlmRoberta)
+    }
+}
+
+/// A JSON file beside the vocabulary.
+#[derive(Clone, Debug)]
+struct File {
+    id: FileId,
+    text: String,
+    map: Map<String, Value>,
+}
+
+/// What the files beside a vocabulary say.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `tokenizer_config.json`.
+    pub map: Map<String, Value>,
+    config: Option<File>,
+    special: Option<File>,
+    added: Option<File>,
+    model_type: Option<String>,
+    class: Option<String>,
+}
+
+/// Whether a value is supported.
+type Accepts = fn(&Value) -> bool;
+
+/// Keys that change token ids and are supported for some values alone: which, why not the rest, and what to do.
+const RESTRICTED: &[(&str, Accepts, &str, &str)] = &[
+    ("word_tokenizer_type", |v| v == "basic", "obert runs no morphological analyzer", OTHER_MODEL),
+    ("subword_tokenizer_type", |v| v == "wordpiece", "obert splits words by WordPiece", OTHER_MODEL),
+    ("do_word_tokenize", |v| *v == true, "obert splits texts into words", OTHER_MODEL),
+    ("do_subword_tokenize", |v| *v == true, "obert splits words into subwords", OTHER_MODEL),
+    (
+        "do_basic_tokenize",
+        |v| *v == true,
+        "obert splits at spaces and punctuation",
+        "remove the key if the model was trained with `AutoTokenizer`, which ignores it",
+    ),
+    (
+        "never_split",
+        is_empty_or_special,
+        "obert splits every word that is no added token",
+        "list these words in `added_tokens_decoder`, or remove the key if the model was trained with \
+         `AutoTokenizer`, which ignores it",
+    ),
+    (
+        "split_special_tokens",
+        |v| *v == false,
+        "obert does not split special tokens",
+        "set it to false if your texts contain no special tokens",
+    ),
+    (
+        "truncation_side",
+        |v| v == "right",
+        "obert truncates texts on the right",
+        "set it to \"right\", or shorten the texts yourself",
+    ),
+    (
+        "sp_model_kwargs",
+        is_empty_or_special,
+        "obert does not sample segmentations",
+        "remove the key: tokenizer.json holds the SentencePiece model",
+    ),
+    (
+        "init_inputs",
+        is_empty_or_special,
+        "obert knows no positional arguments of a tokenizer class",
+        "write them as keys, such as `do_lower_case`",
+    ),
+];
+
+const OTHER_MODEL: &str = "choose a model whose tokenizer is WordPiece, byte-level BPE or Unigram, such as \
+                           `bert-base-multilingual-cased` or `xlm-roberta-base`";
+
+/// An empty list or object, or special tokens, which are not split in any case.
+fn is_empty_or_special(value: &Value) -> bool {
+    match value {
+        Value::Array(list) => list.iter().all(|v| v.as_str().is_some_and(|t| t.starts_with('['))),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+impl Settings {
+    /// Reads the files of a folder; each may be missing.
+    ///
+    /// # Errors
+    /// A file that is no JSON object, and a key whose value is not supported, at its place.
+    pub fn read(folder: &Path, sources: &mut Sources) -> Result<Settings, Diagnostic> {
+        let config = File::read(&folder.join("tokenizer_config.json"), sources)?;
+        let map = config.as_ref().map(|f| f.map.clone()).unwrap_or_default();
+        // As transformers: tokens with their ids in tokenizer_config.json replace the two older files.
+        let (mut special, mut added) = (None, None);
+        if !map.contains_key("added_tokens_decoder") {
+            special = File::read(&folder.join("special_tokens_map.json"), sources)?;
+            added = File::read(&folder.join("added_tokens.json"), sources)?;
+        }
+        // What is wrong with config.json is reported where the model is read.
+        let model = std::fs::read(folder.join("config.json")).unwrap_or_default();
+        let model: Value = serde_json::from_slice(&model).unwrap_or_default();
+        let of_model = |key: &str| Some(model.get(key)?.as_str()?.to_owned());
+        let class = map.get("tokenizer_class").and_then(Value::as_str).map(str::to_owned);
+        let settings = Settings {
+            class: class.or_else(|| of_model("tokenizer_class")),
+            model_type: of_model("model_type"),
+            map,
+            config,
+            special,
+            added,
+        };
+        for (key, accepts, why, help) in RESTRICTED {
+            match settings.map.get(*key) {
+                None | Some(Value::Null) => {}
+                Some(value) if accepts(value) => {}
+                Some(_) => return Err(settings.refuse(key, why, help)),
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The class that `AutoTokenizer` takes.
+    ///
+    /// # Errors
+    /// A class that runs Python code of its own.
+    pub fn class(&self) -> Result<Class, Diagnostic> {
+        let Some(name) = &self.class else {
+            return Ok(match self.model_type.as_deref() {
+                Some("roberta" | "bart" | "longformer") => Class::Roberta,
+                Some("xlm-roberta" | "camembert") => Class::XlmRoberta,
+                _ => Class::Bert,
+            });
+        };
+        let name = name.strip_suffix("Fast").unwrap_or(name);
+        if PYTHON.contains(&name) {
+            let how = match name {
+                "BertJapaneseTokenizer" => "splits Japanese words with MeCab or another analyzer",
+                _ => "runs Python code that no tokenizer.json describes",
+            };
+            let why = format!("`{name}` {how}, which obert does not run");
+            return Err(self.refuse("tokenizer_class", &why, OTHER_MODEL));
+        }
+        let known = [(BERT, Class::Bert), (ROBERTA, Class::Roberta), (XLM_ROBERTA, Class::XlmRoberta)];
+        let found = known.iter().find(|(names, _)| names.contains(&name));
+        Ok(found.map_or(Class::Generic, |(_, class)| *class))
+    }
+
+    /// A class that is not known by name: tokenizer.json is followed, which a user should know.
+    pub fn unknown_class(&self) -> Option<&str> {
+        let name = self.class.as_deref()?;
+        let bare = name.strip_suffix("Fast").unwrap_or(name);
+        let known = [BERT, ROBERTA, XLM_ROBERTA, GENERIC].iter().any(|names| names.contains(&bare));
+        (!known).then_some(name)
+    }
+
+    /// The class to write where the source names none.
+    pub fn default_class(&self, class: Class) -> &'static str {
+        match class {
+            Class::Bert if self.model_type.as_deref() == Some("distilbert") => "DistilBertTokenizer",
+            Class::Bert => "BertTokenizer",
+            Class::Roberta => "RobertaTokenizer",
+            Class::XlmRoberta => "XLMRobertaTokenizer",
+            Class::Generic => "PreTrainedTokenizerFast",
+        }
+    }
+
+    /// A key that is true or false; `None` where it is missing or null.
+    ///
+    /// # Errors
+    /// Another value, at its place.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, Diagnostic> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(self.refuse(key, "it is neither true nor false", "write `true` or `false`")),
+        }
+    }
+
+    /// The special token of a role such as `cls_token`, if a file names it.
+    pub fn special(&self, role: &str) -> Option<AddedToken> {
+        let older = self.special.as_ref().and_then(|file| file.map.get(role));
+        let token = token(older.or_else(|| self.map.get(role))?, true)?;
+        // A token that is listed with its id has the properties it has there.
+        let listed = self.added().ok()?.into_values().find(|added| added.content == token.content);
+        Some(listed.unwrap_or(token))
+    }
+
+    /// The same, or the one that the class has.
+    pub fn special_of(&self, class: Class, role: &str) -> Option<AddedToken> {
+        let usual = || class.special().iter().find(|(name, _)| *name == role);
+        self.special(role).or_else(|| usual().map(|(_, token)| AddedToken::from(*token, true)))
+    }
+
+    /// Special tokens without an id, in the order in which they are added to a vocabulary.
+    pub fn all_special(&self, class: Class) -> Vec<AddedToken> {
+        let mut list: Vec<AddedToken> =
+            ROLES.iter().filter_map(|role| self.special_of(class, role)).collect();
+        for key in ["additional_special_tokens", "extra_special_tokens"] {
+            let older = self.special.as_ref().and_then(|file| file.map.get(key));
+            match older.or_else(|| self.map.get(key)) {
+                Some(Value::Array(tokens)) => list.extend(tokens.iter().filter_map(|t| token(t, true))),
+                Some(Value::Object(tokens)) => list.extend(tokens.values().filter_map(|t| token(t, true))),
+                _ => {}
+            }
+        }
+        list.iter_mut().for_each(|token| token.special = true);
+        list
+    }
+
+    /// Added tokens by their ids: `added_tokens_decoder`, or `added_tokens.json`.
+    ///
+    /// # Errors
+    /// An entry that is no token.
+    pub fn added(&self) -> Result<BTreeMap<u32, AddedToken>, Diagnostic> {
+        if let Some(Value::Object(decoder)) = self.map.get("added_tokens_decoder") {
+            let read = |(id, value): (&String, &Value)| Some((id.parse().ok()?, token(value, false)?));
+            let all: Option<BTreeMap<_, _>> = decoder.iter().map(read).collect();
+            let why = "it does not map ids to tokens";
+            let help = "each entry is an id with a token: \"30522\": {\"content\": \"<new>\", …}";
+            return all.ok_or_else(|| self.refuse("added_tokens_decoder", why, help));
+        }
+        let Some(file) = &self.added else { return Ok(BTreeMap::new()) };
+        let named: Vec<String> = ROLES
+            .iter()
+            .filter_map(|role| {
+                let older = self.special.as_ref().and_then(|file| file.map.get(*role));
+                token(older.or_else(|| self.map.get(*role))?, true)
+            })
+            .map(|token| token.content)
+            .collect();
+        let mut all = BTreeMap::new();
+        for (content, id) in &file.map {
+            let Some(id) = id.as_u64().and_then(|id| u32::try_from(id).ok()) else {
+                let help = "each entry is a token with its id: \"<new>\": 30522";
+                return Err(file.refuse(content, "its id is no whole number", help));
+            };
+            all.insert(id, AddedToken::from(content.clone(), named.contains(content)));
+        }
+        Ok(all)
+    }
+
+    /// Whether `model_input_names` leaves token types out.
+    pub fn omits_types(&self) -> bool {
+        let names = self.map.get("model_input_names").and_then(Value::as_array);
+        names.is_some_and(|names| !names.iter().any(|name| name == "token_type_ids"))
+    }
+
+    /// A key of `tokenizer_config.json` with a value that is not supported.
+    pub fn refuse(&self, key: &str, why: &str, help: &str) -> Diagnostic {
+        match &self.config {
+            Some(file) if file.map.contains_key(key) => file.refuse(key, why, help),
+            // The class may be named by config.json.
+            _ => Diagnostic::unlocated(Code::TokenizerSetting, format!("the tokenizer's `{key}`: {why}"))
+                .help(help),
+        }
+    }
+
+    /// An added token that would get another id than the files say.
+    pub fn refuse_added(&self, token: &str, says: u32, becomes: Option<u32>) -> Diagnostic {
+        let becomes = becomes.map_or("none".to_owned(), |id| id.to_string());
+        let why = format!("`{token}` has the id {says} here; behind this vocabulary it gets {becomes}");
+        let help = "does the file belong to this vocabulary? added tokens continue it without gaps";
+        match &self.added {
+            Some(file) if file.map.contains_key(token) => file.refuse(token, &why, help),
+            _ => self.refuse("added_tokens_decoder", &why, help),
+        }
+    }
+}
+
+impl File {
+    fn read(path: &Path, sources: &mut Sources) -> Result<Option<File>, Diagnostic> {
+        let shown = path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(unreadable(path, &e.to_string())),
+        };
+        let id = sources.add(shown, text.clone());
+        match serde_json::from_str::<Value>(&text) {
+            Ok(Value::Object(map)) => Ok(Some(File { id, text, map })),
+            Ok(_) => Err(unreadable(path, "it is no JSON object")),
+            Err(e) => {
+                let at = offset_of(&text, e.line(), e.column());
+                let message = format!("cannot use `{}`", path.display());
+                let span = Span::new(id, at..at + 1);
+                Err(Diagnostic::error(Code::TokenizerNotReadable, message, span, e.to_string())
+                    .help("download the file again, or compare it with the original"))
+            }
+        }
+    }
+
+    fn refuse(&self, key: &str, why: &str, help: &str) -> Diagnostic {
+        let message = format!("the tokenizer's `{key}` is not supported");
+        let place = key_of(&self.text, key).unwrap_or(0..self.text.len().min(1));
+        Diagnostic::error(Code::TokenizerSetting, message, Span::new(self.id, place), why).help(help)
+    }
+}
+
+/// A token as a string, or as an object with its properties.
+fn token(value: &Value, special: bool) -> Option<AddedToken> {
+    match value {
+        Value::String(content) => Some(AddedToken::from(content.clone(), special)),
+        Value::Object(map) => {
+            let flag = |key: &str| map.get(key).and_then(Value::as_bool);
+            let special = special || flag("special").unwrap_or(false);
+            let token = AddedToken::from(map.get("content")?.as_str()?, special)
+                .single_word(flag("single_word").unwrap_or(false))
+                .lstrip(flag("lstrip").unwrap_or(false))
+                .rstrip(flag("rstrip").unwrap_or(false));
+            Some(token.normalized(flag("normalized").unwrap_or(!special)))
+        }
+        _ => None,
+    }
+}
+
+/// Where a key is in the outermost object of a JSON text, quotes included.
+fn key_of(text: &str, key: &str) -> Option<std::ops::Range<usize>> {
+    let written = serde_json::to_string(key).ok()?;
+    let (mut depth, mut at) = (0usize, 0);
+    let bytes = text.as_bytes();
+    while at < bytes.len() {
+        match bytes[at] {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let mut end = at + 1;
+                while end < bytes.len() && bytes[end] != b'"' {
+                    end += if bytes[end] == b'\\' { 2 } else { 1 };
+                }
+                let end = (end + 1).min(bytes.len());
+                let is_key = text.get(end..).is_some_and(|rest| rest.trim_start().starts_with(':'));
+                if depth == 1 && is_key && text.get(at..end) == Some(written.as_str()) {
+                    return Some(at..end);
+                }
+                at = end - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_the_outermost_object_alone() {
+        let text = r#"{"a": {"b": "\"b\": 1"}, "b" : [1], "c": "b"}"#;
+        let at = key_of(text, "b").unwrap();
+        assert_eq!(&text[at.clone()], "\"b\"");
+        assert_eq!(at.start, text.find("\"b\" :").unwrap());
+        assert_eq!(key_of(text, "d"), None);
+        assert_eq!(key_of("{\"a", "a"), None);
+    }
+
+    #[test]
+    fn a_setting_that_is_not_supported_is_refused_at_its_place() {
+        let refused = |config: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("tokenizer_config.json"), config).unwrap();
+            let mut sources = Sources::new();
+            let settings = Settings::read(dir.path(), &mut sources);
+            let error = settings.and_then(|s| s.class().map(|_| ())).unwrap_err();
+            let at = error.primary.as_ref().map(|label| sources.slice(label.span).to_owned());
+            (error.code, at.unwrap_or_default())
+        };
+        for (config, key) in [
+            (r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#, "tokenizer_class"),
+            (r#"{"do_lower_case": false, "word_tokenizer_type": "mecab"}"#, "word_tokenizer_type"),
+            (r#"{"do_basic_tokenize": false}"#, "do_basic_tokenize"),
+            (r#"{"never_split": ["foo"]}"#, "never_split"),
+            (r#"{"truncation_side": "left"}"#, "truncation_side"),
+            (r#"{"split_special_tokens": true}"#, "split_special_tokens"),
+        ] {
+            assert_eq!(refused(config), (Code::TokenizerSetting, format!("\"{key}\"")), "{config}");
+        }
+        assert_eq!(refused("{").0, Code::TokenizerNotReadable);
+    }
+}

@@ -1,0 +1,190 @@
+//! Token ids, offsets and special tokens of a text.
+
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+
+use tokenizers::Tokenizer as HuggingFace;
+
+use crate::diag::Diagnostic;
+
+use super::saved::{self, Saved};
+use super::settings::Settings;
+use super::template::Template;
+
+/// A tokenizer whose sequences are `[CLS] text [SEP]` and `[CLS] text [SEP] pair [SEP]`, or the same with
+/// RoBERTa's `<s>` and `</s>` and two separators between the texts.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    inner: HuggingFace,
+    template: Template,
+    pad: Option<u32>,
+    mask: Option<u32>,
+    saved: Saved,
+    notes: Vec<String>,
+}
+
+/// A text in tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// The bytes of the text that each token stands for.
+    pub offsets: Vec<(usize, usize)>,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json` that says everything by itself, as [`Self::json`] writes it.
+    ///
+    /// # Errors
+    /// One sentence if it is no tokenizer, or places special tokens in another way.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        let inner = HuggingFace::from_bytes(json).map_err(|e| e.to_string())?;
+        Self::new(inner, &Settings::default(), Saved::default(), Vec::new())
+    }
+
+    pub(super) fn new(
+        mut inner: HuggingFace,
+        settings: &Settings,
+        saved: Saved,
+        notes: Vec<String>,
+    ) -> Result<Self, String> {
+        // A saved tokenizer may truncate or pad by itself; sequences are cut by `windows`.
+        inner.with_truncation(None).map_err(|e| e.to_string())?;
+        inner.with_padding(None);
+        let template = Template::of(&inner)?;
+        let named = |role: &str, usual: [&str; 2]| {
+            let names = settings.special(role).map(|t| t.content).into_iter();
+            names.chain(usual.map(str::to_owned)).find_map(|name| inner.token_to_id(&name))
+        };
+        let pad = named("pad_token", ["[PAD]", "<pad>"]);
+        let mask = named("mask_token", ["[MASK]", "<mask>"]);
+        Ok(Tokenizer { inner, template, pad, mask, saved, notes })
+    }
+
+    /// The tokens of a text, without special tokens.
+    ///
+    /// # Errors
+    /// One sentence if the tokenizer fails.
+    pub fn encode(&self, text: &str) -> Result<Encoded, String> {
+        let encoding = self.inner.encode(text, false).map_err(|e| e.to_string())?;
+        Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
+    }
+
+    /// `tokenizer.json` with everything that decides how texts are tokenized, without truncation and padding.
+    pub fn json(&self) -> String {
+        self.inner.to_string(false).unwrap_or_default()
+    }
+
+    /// What a user should know of how the files were read.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The token that begins a sequence.
+    pub fn cls(&self) -> u32 {
+        self.template.cls
+    }
+
+    /// The token that ends a text.
+    pub fn sep(&self) -> u32 {
+        self.template.sep
+    }
+
+    /// How many tokens [`Self::sep`] are between two texts.
+    pub fn between(&self) -> usize {
+        self.template.between
+    }
+
+    /// The token type of the second text; the first has type 0.
+    pub fn second_type(&self) -> u32 {
+        self.template.second_type
+    }
+
+    /// The mask token, if there is one.
+    pub fn mask(&self) -> Option<u32> {
+        self.mask
+    }
+
+    /// Special tokens that stand for no text: padding, `[CLS]`, `[SEP]` and the mask.
+    pub fn special(&self) -> Vec<u32> {
+        [self.pad, Some(self.cls()), Some(self.sep()), self.mask].into_iter().flatten().collect()
+    }
+
+    /// The first token, by id, that has another id in the other tokenizer or is missing there.
+    pub fn differs_from(&self, other: &Tokenizer) -> Option<String> {
+        let (own, others) = (self.inner.get_vocab(true), other.inner.get_vocab(true));
+        let differing = own.iter().filter(|(token, id)| others.get(*token) != Some(id));
+        let first = differing.min_by_key(|(_, id)| **id).map(|(token, _)| token.clone());
+        first.or_else(|| others.into_keys().find(|token| !own.contains_key(token)))
+    }
+
+    /// Entries of the vocabulary, added tokens included.
+    pub fn vocabulary_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// Writes the tokenizer's files into a folder: those that it was read from, and what they lack for
+    /// `transformers` to read the same tokenizer. `longest` is the model's longest sequence in tokens.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, folder: &Path, longest: usize) -> Result<(), Diagnostic> {
+        saved::write(&self.saved, &self.inner, folder, longest)
+    }
+}
+
+/// Equal for tokenizers that give every text the same ids, offsets and special tokens.
+impl Hash for Tokenizer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Exhaustive, so that a new field is hashed or left out on purpose.
+        let Tokenizer { inner: _, template, pad, mask, saved: _, notes: _ } = self;
+        self.json().hash(state);
+        (template, pad, mask).hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Sources;
+
+    fn roberta() -> Tokenizer {
+        let dir = tempfile::tempdir().unwrap();
+        let words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a", "b", "\u{120}", "\u{120}a", "ab"];
+        let vocab: serde_json::Map<String, serde_json::Value> =
+            words.iter().enumerate().map(|(i, word)| ((*word).to_owned(), i.into())).collect();
+        std::fs::write(dir.path().join("vocab.json"), serde_json::to_string(&vocab).unwrap()).unwrap();
+        std::fs::write(dir.path().join("merges.txt"), "#version: 0.2\n\u{120} a\na b\n").unwrap();
+        Tokenizer::from_folder(dir.path(), &mut Sources::new()).unwrap()
+    }
+
+    #[test]
+    fn bytes_are_merged_and_a_space_belongs_to_the_word_behind_it() {
+        let tokenizer = roberta();
+        let encoded = tokenizer.encode("ab a<mask>").unwrap();
+        assert_eq!(encoded.ids, [9, 8, 4]);
+        assert_eq!(encoded.offsets[1], (3, 4), "without its space");
+        assert_eq!((tokenizer.cls(), tokenizer.sep(), tokenizer.mask()), (0, 2, Some(4)));
+        assert_eq!((tokenizer.between(), tokenizer.second_type()), (2, 0));
+        assert_eq!(tokenizer.special(), [1, 0, 2, 4]);
+    }
+
+    #[test]
+    fn vocabularies_of_one_size_are_told_apart() {
+        let of = |words: &str| Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), true).unwrap();
+        let own = of("[PAD] [UNK] [CLS] [SEP] [MASK] a b c");
+        assert_eq!(own.differs_from(&own), None);
+        let other = of("[PAD] [UNK] [CLS] [SEP] [MASK] a c b");
+        assert_eq!(own.differs_from(&other).as_deref(), Some("b"));
+        let more = of("[PAD] [UNK] [CLS] [SEP] [MASK] a b c d");
+        assert_eq!(own.differs_from(&more).as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn the_json_alone_gives_the_same_tokenizer() {
+        let own = roberta();
+        let again = Tokenizer::from_json(own.json().as_bytes()).unwrap();
+        assert_eq!((again.template, again.pad, again.mask), (own.template, own.pad, own.mask));
+        assert_eq!(again.encode("ab a<mask> b").unwrap(), own.encode("ab a<mask> b").unwrap());
+    }
+}
