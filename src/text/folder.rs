@@ -134,7 +134,7 @@ fn wordpiece(vocab: &[u8], settings: &Settings) -> Result<Result<HuggingFace, St
         inner.with_pre_tokenizer(Some(BertPreTokenizer));
         inner.with_decoder(Some(tokenizers::decoders::wordpiece::WordPiece::default()));
         inner.add_tokens(added.into_values())?;
-        inner.add_tokens(settings.all_special(class))?;
+        inner.add_tokens(settings.unlisted_special(class))?;
         let template = bert_template(&inner, settings)?;
         inner.with_post_processor(Some(template));
         Ok(inner)
@@ -158,7 +158,7 @@ fn byte_level_bpe(
         inner.with_pre_tokenizer(Some(ByteLevel::new(prefix, true, true)));
         inner.with_decoder(Some(ByteLevel::new(false, true, true)));
         inner.add_tokens(added.into_values())?;
-        let mut special = settings.all_special(class);
+        let mut special = settings.unlisted_special(class);
         // As RobertaTokenizer does unless told otherwise: the mask takes the space before it.
         if settings.special("mask_token").is_none() {
             special.iter_mut().filter(|t| t.content == "<mask>").for_each(|t| t.lstrip = true);
@@ -365,7 +365,7 @@ impl Reading<'_> {
         let listed: Vec<AddedToken> =
             listed.into_iter().filter(|(id, token)| known.get(id) != Some(token)).map(|(_, t)| t).collect();
         let special: Vec<AddedToken> =
-            settings.all_special(self.class).into_iter().filter(|token| !has(token)).collect();
+            settings.unlisted_special(self.class).into_iter().filter(|token| !has(token)).collect();
         for tokens in [listed, special] {
             self.changed |= self.inner.add_tokens(tokens).map_err(|e| e.to_string())? > 0;
         }

@@ -283,8 +283,9 @@ impl Settings {
         self.special(role).or_else(|| usual().map(|(_, token)| AddedToken::from(*token, true)))
     }
 
-    /// Special tokens without an id, in the order in which they are added to a vocabulary.
-    pub fn all_special(&self, class: Class) -> Vec<AddedToken> {
+    /// Special tokens that are not listed by [`Self::added`], in the order in which `transformers` adds them to
+    /// a vocabulary.
+    pub fn unlisted_special(&self, class: Class) -> Vec<AddedToken> {
         let mut list: Vec<AddedToken> =
             ROLES.iter().filter_map(|role| self.special_of(class, role)).collect();
         for key in ["additional_special_tokens", "extra_special_tokens"] {
@@ -295,6 +296,8 @@ impl Settings {
                 _ => {}
             }
         }
+        let listed = self.added().unwrap_or_default();
+        list.retain(|token| listed.values().all(|own| own.content != token.content));
         list.iter_mut().for_each(|token| token.special = true);
         list
     }

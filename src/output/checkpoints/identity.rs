@@ -11,6 +11,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::params::files::weights;
 use crate::schedule::Schedule;
 use crate::task::data::files::{DEV, TRAIN};
+use crate::text::FILES;
 
 /// Everything that decides what a run computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,8 +74,8 @@ impl FileIdentity {
 /// # Errors
 /// A folder without weights, or a file that cannot be read.
 pub fn model(role: &str, folder: &Path) -> Result<Vec<FileIdentity>, Diagnostic> {
-    let beside = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"];
-    let beside = beside.iter().map(|name| folder.join(name)).filter(|path| path.is_file());
+    let beside =
+        ["config.json"].iter().chain(FILES).map(|name| folder.join(name)).filter(|path| path.is_file());
     beside.chain(weights(folder)?).map(|path| FileIdentity::of(role, &path)).collect()
 }
 

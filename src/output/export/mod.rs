@@ -147,6 +147,9 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
         aside.place_folder().map_err(one)?;
     } else {
         aside.place_file().map_err(one)?;
+        if request.format == Format::Onnx {
+            place::place_tokenizer(request.model, request.out).map_err(one)?;
+        }
         sizes.write(&beside(request.out)).map_err(one)?;
     }
     Ok(Exported { sizes, verified, warnings, directory })

@@ -66,11 +66,7 @@ impl Aside {
     /// # Errors
     /// A file that cannot be copied.
     pub fn copy(&self, from: &Path, name: &str) -> Result<(), Diagnostic> {
-        let bytes = std::fs::read(from).map_err(|e| {
-            Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {e}", from.display()))
-                .help("may you read it?")
-        })?;
-        files::write_whole(&self.folder().join(name), &bytes)
+        files::write_whole(&self.folder().join(name), &read(from)?)
     }
 
     /// Puts the file in place.
@@ -108,6 +104,41 @@ impl Aside {
             failed(e)
         })
     }
+}
+
+/// Where the tokenizer of a model in one file is, for formats that hold none.
+pub fn tokenizer_of(file: &Path) -> PathBuf {
+    let name = file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    file.with_file_name(format!("{name}.tokenizer"))
+}
+
+/// Copies the tokenizer's files, and the config.json that names their class, into the folder of
+/// [`tokenizer_of`]. Files of another tokenizer that are there are removed.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn place_tokenizer(model: &Path, file: &Path) -> Result<(), Diagnostic> {
+    if !FILES.iter().any(|name| model.join(name).is_file()) {
+        return Ok(());
+    }
+    let folder = tokenizer_of(file);
+    files::output_folder(&folder)?;
+    for name in FILES.iter().chain(&["config.json"]) {
+        let (from, to) = (model.join(name), folder.join(name));
+        if from.is_file() {
+            files::write_whole(&to, &read(&from)?)?;
+        } else if to.is_file() {
+            std::fs::remove_file(&to).map_err(|e| refused(&to, e.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    std::fs::read(path).map_err(|e| {
+        Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {e}", path.display()))
+            .help("may you read it?")
+    })
 }
 
 fn refused(out: &Path, why: String) -> Diagnostic {

@@ -310,7 +310,17 @@ impl Stored for Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::super::documents::Texts;
+    use super::super::features::{Feature, Questions};
+    use super::super::labelled::Example;
+    use super::super::pairs::{Examples, Sequence};
+    use super::super::squad::{Answer, Question};
     use super::*;
+    use crate::text::Tokenizer;
+    use crate::text::windows::{Window, Windows};
 
     /// Lists that are made of a text.
     #[derive(Hash)]
@@ -378,6 +388,109 @@ mod tests {
         }
         assert_eq!(MADE.get(), 4, "only the damaged one is made again");
         assert!(matches!(read::<Vec<u32>>(&file, key_of(&file)), Found::Whole(_)));
+    }
+
+    fn ids() -> impl Strategy<Value = Vec<u32>> {
+        vec(prop_oneof![0u32..4, any::<u32>()], 0..40)
+    }
+
+    fn feature() -> impl Strategy<Value = Feature> {
+        let number = || prop_oneof![0usize..600, any::<usize>()];
+        let offsets = vec((number(), number()), 0..40);
+        let window = (ids(), ids(), number(), offsets);
+        let window = window.prop_map(|(ids, types, context_start, offsets)| Window {
+            ids,
+            types,
+            context_start,
+            offsets,
+        });
+        (number(), window, (number(), number())).prop_map(|(question, window, answer)| Feature {
+            question,
+            window,
+            answer,
+        })
+    }
+
+    fn sequence() -> impl Strategy<Value = Sequence> {
+        (ids(), ids(), any::<usize>(), any::<bool>()).prop_map(|(ids, types, label, truncated)| Sequence {
+            ids,
+            types,
+            label,
+            truncated,
+        })
+    }
+
+    /// Stores a list and reads it again.
+    fn again<T: Stored>(list: &[T]) -> Vec<T> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.bin");
+        store(dir.path(), &path, 7, list).unwrap();
+        match read(&path, 7) {
+            Found::Whole(list) => list,
+            Found::Damaged | Found::Nothing => panic!("it was not read"),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+        // Every type that implements `Stored`, with any values in its fields.
+        #[test]
+        fn what_is_read_equals_what_was_written(
+            features in vec(feature(), 0..6),
+            sequences in vec(sequence(), 0..6),
+            lists in vec(ids(), 0..6),
+        ) {
+            prop_assert_eq!(again(&features), features);
+            prop_assert_eq!(again(&sequences), sequences);
+            prop_assert_eq!(again(&lists), lists);
+        }
+    }
+
+    #[test]
+    fn every_dependency_of_a_feature_is_in_its_key() {
+        let tokenizer = |words: &str, lower: bool| {
+            Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), lower).unwrap()
+        };
+        const WORDS: &str = "[PAD] [UNK] [CLS] [SEP] [MASK] a b";
+        let (own, cased, other) = (
+            tokenizer(WORDS, true),
+            tokenizer(WORDS, false),
+            tokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] b a", true),
+        );
+        let question = |answer: &str, start: usize| Question {
+            id: "q".into(),
+            question: "a".into(),
+            context: "a b".into(),
+            answers: vec![Answer { text: answer.into(), start }],
+        };
+        let list = [question("a", 0)];
+        let windows = Windows { max_length: 16, doc_stride: 4 };
+        let inputs = Questions { questions: &list, tokenizer: &own, windows };
+        let example = |text: &str| [Example { text: text.into(), pair: None, label: "x".into() }];
+        let (one, two) = (example("a"), example("b"));
+        let examples = Examples { examples: &one, numbers: &[Some(0)], tokenizer: &own, max_length: 16 };
+        let documents = ["a".to_owned()];
+        let texts = Texts { documents: &documents, tokenizer: &own, max_length: 16 };
+        let keys = [
+            key(&inputs),
+            key(&Questions { tokenizer: &cased, ..inputs }),
+            key(&Questions { tokenizer: &other, ..inputs }),
+            key(&Questions { questions: &[question("b", 2)], ..inputs }),
+            key(&Questions { windows: Windows { max_length: 17, ..windows }, ..inputs }),
+            key(&Questions { windows: Windows { doc_stride: 5, ..windows }, ..inputs }),
+            key(&examples),
+            key(&Examples { examples: &two, ..examples }),
+            key(&Examples { numbers: &[Some(1)], ..examples }),
+            key(&Examples { tokenizer: &cased, ..examples }),
+            key(&Examples { max_length: 17, ..examples }),
+            key(&texts),
+            key(&Texts { documents: &["b".to_owned()], ..texts }),
+            key(&Texts { max_length: 17, ..texts }),
+        ];
+        let different: std::collections::HashSet<u128> = keys.iter().copied().collect();
+        assert_eq!(different.len(), keys.len());
+        assert_eq!(key(&inputs), keys[0]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use hf_hub::{Cache, Repo};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::params::builtin::WELL_KNOWN;
 use crate::params::{cache, files};
+use crate::text::FILES;
 
 /// Hears which file is fetched, and how many of its bytes there are: done, then all.
 pub type Watch<'a> = dyn FnMut(&str, u64, u64) + 'a;
@@ -111,11 +112,13 @@ fn needed<'a>(name: &str, there: &BTreeSet<&'a str>) -> Result<Vec<&'a str>, Dia
     // Safetensors rather than pickles.
     let weights = files::NAMES.iter().flatten().find_map(|file| one(file));
     files.push(weights.ok_or_else(|| lacking(name, "model.safetensors"))?);
-    let pair = || Some(vec![one("vocab.json")?, one("merges.txt")?]);
-    let words = || one("vocab.txt").map(|file| vec![file]);
-    let tokenizer = one("tokenizer.json").map(|file| vec![file]).or_else(words).or_else(pair);
-    files.extend(tokenizer.ok_or_else(|| lacking(name, "tokenizer.json"))?);
-    files.extend(one("tokenizer_config.json"));
+    let pair = || one("vocab.json").and(one("merges.txt"));
+    one("tokenizer.json")
+        .or(one("vocab.txt"))
+        .or_else(pair)
+        .ok_or_else(|| lacking(name, "tokenizer.json"))?;
+    // All of the tokenizer: what is saved later has every file of its source.
+    files.extend(FILES.iter().filter_map(|file| one(file)));
     // Weights last: whatever else is wrong is found before the large download.
     files.sort_by_key(|file| weights == Some(file));
     Ok(files)
