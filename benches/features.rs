@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use obert::internals::diag::Sources;
 use obert::internals::task::data::builtin;
-use obert::internals::task::data::cache::{Making, unwatched};
+use obert::internals::task::data::cache::{Inputs, Making, unwatched};
 use obert::internals::task::data::features::{Feature, Questions};
 use obert::internals::task::data::squad::{self, Question, Version};
 use obert::internals::text::Tokenizer;

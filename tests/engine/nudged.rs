@@ -65,11 +65,13 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
         sum.1 += a.len();
     };
     for window in ready.task.dev.iter().take(400) {
-        let tokens = Tokens::arrange(&[(window.ids.as_slice(), window.types.as_slice())], &device);
+        let tokens =
+            Tokens::arrange(&[(window.window.ids.as_slice(), window.window.types.as_slice())], &device);
         let logits = |model: &BertForQuestionAnswering| -> Vec<f32> {
             model.forward(&tokens, Noise::NONE).into_data().try_to_vec().unwrap()
         };
-        let answers = session.run(&[infer::Sequence { ids: &window.ids, types: &window.types }]).unwrap();
+        let answers =
+            session.run(&[infer::Sequence { ids: &window.window.ids, types: &window.window.types }]).unwrap();
         let (start, end) = answers.answer(0);
         let bytes: Vec<f32> = start.iter().zip(end).flat_map(|(s, e)| [*s, *e]).collect();
         let own = logits(&model);

@@ -170,7 +170,7 @@ fn a_pruned_model_is_rounded_and_its_folder_is_what_was_measured_for_everyone_wh
 
     // The runtime of bytes says what the fake-quantized model says.
     let windows: Vec<(Vec<u32>, Vec<u32>)> =
-        again.task.dev.iter().take(8).map(|w| (w.ids.clone(), w.types.clone())).collect();
+        again.task.dev.iter().take(8).map(|w| (w.window.ids.clone(), w.window.types.clone())).collect();
     let borrowed: Vec<(&[u32], &[u32])> = windows.iter().map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
     let tokens = Tokens::arrange(&borrowed, &Device::flex());
     let logits = |model: &BertForQuestionAnswering| -> Vec<f32> {

@@ -182,6 +182,27 @@ fn classifiers_give_labels_with_probabilities() {
 }
 
 #[test]
+fn texts_longer_than_a_model_reads_are_refused_or_truncated_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = golden("heads/classifier").display().to_string();
+    let text = |words: usize| format!("{{\"text\": \"{}\"}}\n", vec!["w1"; words].join(" "));
+    let (input, cut) = (text(900), text(18));
+    let (code, said, _) = run(&["predict", &model, "--max-seq-len", "20"], folder.path(), input.as_bytes());
+    let refused = lines(&said).remove(0);
+    let why = refused["error"].as_str().unwrap();
+    assert!(
+        why.contains("902 tokens") && why.contains("at most 20") && why.contains("`--truncate`"),
+        "{why}"
+    );
+    assert_eq!((code, &refused["line"]), (Some(0), &1.into()));
+    let truncating = ["predict", &model, "--max-seq-len", "20", "--truncate"];
+    let (_, said, _) = run(&truncating, folder.path(), (input + &cut).as_bytes());
+    let mut said = lines(&said);
+    assert_eq!(said[0].as_object_mut().unwrap().remove("truncated"), Some(true.into()));
+    assert_eq!(said[0], said[1], "the beginning is read");
+}
+
+#[test]
 fn files_that_are_no_packed_models_are_refused_with_a_code() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("x"), "nothing").unwrap();
