@@ -121,6 +121,7 @@ impl Ours {
             dev: vec![],
             hidden_dropout: 0.1,
             attention_dropout: 0.1,
+            head_dropout: 0.1,
         };
         let settings = Train {
             accumulate: 1,

@@ -69,6 +69,7 @@ impl Subject {
             need: Need::Both,
             limit_examples: None,
             dropout: Some(0.0),
+            may_have_new_head: true,
             distills: false,
             seed: schedule.seed,
         };

@@ -52,6 +52,9 @@ pub struct EvalArgs {
     /// At most so many examples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
+    /// Evaluate a model that lacks the task's head: with a new one, whose weights are random
+    #[arg(long)]
+    new_head: bool,
     /// Tokenize all texts anew, and keep nothing of it in the cache
     #[arg(long)]
     no_cache: bool,
@@ -102,12 +105,15 @@ pub fn run(args: &EvalArgs) -> i32 {
     });
     match measured {
         Err(diagnostics) => fail(&diagnostics, &sources),
-        Ok((metrics, examples, name)) => {
+        Ok(Measured { metrics, examples, name, new_head }) => {
             match args.format {
                 Format::Json => {
                     let mut figures = serde_json::json!({ name: examples });
                     for (name, value) in &metrics {
                         figures[name] = (*value).into();
+                    }
+                    if new_head {
+                        figures["new_head"] = true.into();
                     }
                     print(&format!("{figures:#}\n"));
                 }
@@ -118,6 +124,9 @@ pub fn run(args: &EvalArgs) -> i32 {
                         print(&format!("{title:<width$}{value:.2}\n"));
                     }
                     print(&format!("over {examples} {name}\n"));
+                    if new_head {
+                        print("with a new head, whose weights are random\n");
+                    }
                 }
             }
             FINE
@@ -195,7 +204,15 @@ fn made_for(args: &EvalArgs) -> Result<Data, Vec<Diagnostic>> {
     named(task, args).map_err(|d| vec![d])
 }
 
-type Measured = (Metrics, usize, &'static str);
+/// The metrics of a model.
+struct Measured {
+    metrics: Metrics,
+    examples: usize,
+    /// What examples are called.
+    name: &'static str,
+    /// Whether its head is new, with random weights.
+    new_head: bool,
+}
 
 fn measure<T: Prepare>(
     args: &EvalArgs,
@@ -211,12 +228,14 @@ fn measure<T: Prepare>(
         need: Need::Dev,
         limit_examples: args.limit_examples.map(|n| n as usize),
         dropout: None,
+        may_have_new_head: args.new_head,
         distills: false,
         seed: 0,
     };
     let cache = if args.no_cache { None } else { cache::folder() };
     let prepared =
-        with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))?;
+        with_progress(cache, args.quiet, |making| prepare::prepare::<T>(&places, &device, sources, making))
+            .map_err(with_the_flag)?;
     if !args.quiet {
         for note in &prepared.notes {
             eprintln!("note: {note}");
@@ -228,5 +247,19 @@ fn measure<T: Prepare>(
     let metrics = prepared.task.evaluate(&model, &device, &mut |done, total| {
         watcher.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });
-    Ok((metrics, prepared.task.held_out(), T::EXAMPLES))
+    Ok(Measured {
+        metrics,
+        examples: prepared.task.held_out(),
+        name: T::EXAMPLES,
+        new_head: !prepared.new_head.is_empty(),
+    })
+}
+
+/// Adds the flag that evaluates a model without a head all the same.
+fn with_the_flag(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    for diagnostic in diagnostics.iter_mut().filter(|d| d.code == Code::HeadMissing) {
+        diagnostic.help =
+            diagnostic.help.take().map(|help| format!("{help}; `--new-head` evaluates a random one"));
+    }
+    diagnostics
 }

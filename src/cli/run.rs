@@ -28,7 +28,7 @@ use crate::task::classification::Classification;
 use crate::task::data::cache;
 use crate::task::data::squad::Need;
 use crate::task::masked_language::MaskedLanguage;
-use crate::task::prepare::{self, Places, Prepare};
+use crate::task::prepare::{self, FittedTeacher, Places, Prepare};
 use crate::task::question_answering::QuestionAnswering;
 
 #[derive(Args, Debug)]
@@ -291,6 +291,7 @@ fn execute<T: Prepare + 'static>(
         need: if trains || estimates || calibrates { Need::Both } else { Need::Dev },
         limit_examples: args.limit_examples.map(|n| n as usize),
         dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
+        may_have_new_head: true,
         distills: schedule.stages.iter().any(|s| s.distill.is_some()),
         seed: schedule.seed,
     };
@@ -307,7 +308,18 @@ fn execute<T: Prepare + 'static>(
             eprintln!("note: {note}");
         }
     }
-    let mut load_teacher = |folder: &Path| prepare::teacher(folder, &prepared, &device, sources);
+    // Also when it is quiet: what is trained then is not what was given.
+    if !prepared.new_head.is_empty() {
+        let lost = prepared.new_head.join(", ");
+        eprintln!("note: the model has no head for {}; new, with random weights: {lost}", T::TRAINED_FOR);
+    }
+    let mut load_teacher = |folder: &Path| {
+        let FittedTeacher { model, notes } = prepare::teacher(folder, &prepared, &device, sources)?;
+        if !args.quiet {
+            notes.iter().for_each(|note| eprintln!("note: {note}"));
+        }
+        Ok::<_, Vec<Diagnostic>>(model)
+    };
     let teacher = teacher_folder.as_deref().map(&mut load_teacher).transpose()?;
     let mut named_teachers = HashMap::new();
     for (name, folder) in &teacher_folders {

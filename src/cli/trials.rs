@@ -231,6 +231,7 @@ impl TrialArgs {
             need: if trains { Need::Both } else { Need::Dev },
             limit_examples: self.limit_examples.map(|n| n as usize),
             dropout: None,
+            may_have_new_head: false,
             distills: false,
             seed: schedule.seed,
         };

@@ -190,7 +190,7 @@ codes! {
     FlagValue = 920, "a flag's value is out of range";
     Stopped = 921, "a run was stopped";
     BadSetArgument = 922, "`--set` is not of the form name=value";
-    NotYet = 923, "not built yet";
+    NotOfThisTask = 923, "a task does not have what a statement asks for";
     ColumnMissing = 924, "a table lacks a column";
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
@@ -210,6 +210,10 @@ codes! {
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
     NotRoundable = 950, "a model that cannot be rounded";
+    ConfigUnsupported = 951, "config.json asks for something that obert does not compute";
+    ConfigMalformed = 952, "a key of config.json holds what no model can have";
+    HeadMissing = 953, "a model was not trained for the task that it is evaluated on";
+    VocabularyTooLarge = 954, "a tokenizer has more entries than its model";
     PackedForeign = 960, "a file is no packed model";
     PackedTruncated = 961, "a packed model is truncated";
     PackedDamaged = 962, "a packed model is damaged";

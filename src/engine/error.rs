@@ -179,9 +179,9 @@ impl From<EngineError> for Diagnostic {
                 .help("a teacher needs the same outputs as its student"),
             EngineError::MetricMissing { .. } => Diagnostic::unlocated(Code::MetricMissing, message)
                 .help("keep the best by one of those: `evaluate every 1 epoch { keep: best(f1) }`"),
-            EngineError::NoSmoothing { .. } => Diagnostic::unlocated(Code::NotYet, message)
+            EngineError::NoSmoothing { .. } => Diagnostic::unlocated(Code::NotOfThisTask, message)
                 .help("remove it, or give the task a `smoothed_loss`"),
-            EngineError::NoAutocast { .. } => Diagnostic::unlocated(Code::NotYet, message)
+            EngineError::NoAutocast { .. } => Diagnostic::unlocated(Code::NotOfThisTask, message)
                 .help("remove it, or let the model multiply by `task::autocast::matmul`"),
             EngineError::NotRoundable { .. } => Diagnostic::unlocated(Code::NotRoundable, message)
                 .help("remove it, or let the task's model round: `Task::set_rounding`"),

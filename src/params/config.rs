@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use super::family::{DISTILLED_SETTINGS, Family};
 
+/// More encoder layers than any BERT has: a file that asks for more was not meant so.
+pub const MOST_LAYERS: usize = 1000;
+
 /// The sizes that determine a BERT's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BertShape {
@@ -180,6 +183,14 @@ impl BertConfig {
         }
     }
 
+    /// Dropout before the answer's logits, while training; DistilBERT alone has it.
+    pub fn answer_dropout(&self) -> f64 {
+        match self.family() {
+            Family::DistilBert => self.rest.get("qa_dropout").and_then(Value::as_f64).unwrap_or(0.1),
+            _ => 0.0,
+        }
+    }
+
     /// The sizes alone.
     pub fn shape(&self) -> BertShape {
         BertShape {
@@ -240,13 +251,18 @@ impl BertShape {
         let sizes = [
             ("vocabulary", self.vocab),
             ("hidden size", self.hidden),
-            ("number of layers", self.layers),
             ("number of heads", self.heads),
             ("intermediate size", self.intermediate),
             ("number of positions", self.positions),
             // A DistilBERT has none.
             ("number of token types", self.types.max(1)),
         ];
+        if self.layers == 0 || self.layers > MOST_LAYERS {
+            return Some(format!(
+                "the number of layers is {}; it must lie in 1..={MOST_LAYERS}",
+                self.layers
+            ));
+        }
         let most = 1 << 24;
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > most) {
             return Some(format!("the {name} is {size}; it must lie in 1..{most}"));

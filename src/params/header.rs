@@ -70,8 +70,29 @@ pub fn read(path: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
                 "`{name}` should end at byte {end} of the data, but there are {data}; the file is truncated"
             )));
         }
+        let claimed = bytes_of(&entry.dtype, &entry.shape);
+        if claimed.is_some_and(|claimed| claimed != u128::from(end - start)) {
+            return Err(unreadable(format!(
+                "`{name}` of shape {:?} and type {} does not take the {} bytes that it has",
+                entry.shape,
+                entry.dtype,
+                end - start
+            )));
+        }
         tensors.push((start, TensorHeader { name, dtype: entry.dtype, shape: entry.shape }));
     }
     tensors.sort_by_key(|(start, _)| *start);
     Ok(tensors.into_iter().map(|(_, tensor)| tensor).collect())
+}
+
+/// The bytes that a tensor takes; `None` for a type that is refused anyway.
+fn bytes_of(dtype: &str, shape: &[usize]) -> Option<u128> {
+    let size: u128 = match dtype {
+        "F64" | "I64" | "U64" => 8,
+        "F32" | "I32" | "U32" => 4,
+        "F16" | "BF16" | "I16" | "U16" => 2,
+        "I8" | "U8" | "BOOL" => 1,
+        _ => return None,
+    };
+    shape.iter().try_fold(size, |product, dim| product.checked_mul(*dim as u128)).or(Some(u128::MAX))
 }

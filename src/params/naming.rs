@@ -38,9 +38,95 @@ pub fn canonical_in(family: Family, name: &str) -> Option<String> {
     })
 }
 
+/// How the tensors of a checkpoint are called: by a family's names, perhaps behind a prefix that they all
+/// have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    family: Family,
+    prefix: String,
+}
+
+/// Modules that hold a whole model: those of PyTorch's `DataParallel`, `torch.compile` and FSDP, of
+/// sentence-transformers, and usual names of training programs. A number is a place in a `Sequential`.
+const WRAPPERS: &[&str] = &[
+    "module",
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_forward_module",
+    "auto_model",
+    "base_model",
+    "model",
+    "net",
+    "backbone",
+];
+
+/// The tensor that every encoder has, without its family's prefix.
+const WORDS: &str = "embeddings.word_embeddings.weight";
+
+impl Names {
+    /// Finds the prefix of a checkpoint that was saved from within another module, such as `module.`. Two
+    /// encoders in one file have no common one.
+    pub fn of<'a>(family: Family, names: impl IntoIterator<Item = &'a str>) -> Names {
+        let own = format!("{}.", family.model_type());
+        let before = |name: &'a str| {
+            let before = name.strip_suffix(WORDS)?;
+            Some(before.strip_suffix(own.as_str()).unwrap_or(before))
+        };
+        let mut found: Vec<&str> = names.into_iter().filter_map(before).collect();
+        found.sort_unstable();
+        found.dedup();
+        let wraps = |segment: &str| WRAPPERS.contains(&segment) || segment.parse::<u32>().is_ok();
+        let is_wrapper = |prefix: &str| prefix.strip_suffix('.').is_some_and(|p| p.split('.').all(wraps));
+        let prefix = match found[..] {
+            [one] if is_wrapper(one) => one.to_owned(),
+            _ => String::new(),
+        };
+        Names { family, prefix }
+    }
+
+    /// What stands before the names, if anything does.
+    pub fn prefix(&self) -> Option<&str> {
+        (!self.prefix.is_empty()).then_some(self.prefix.as_str())
+    }
+
+    /// The name under which a tensor is known here; `None` for buffers that are no parameters.
+    pub fn canonical(&self, name: &str) -> Option<String> {
+        canonical_in(self.family, name.strip_prefix(self.prefix.as_str()).unwrap_or(name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Family, canonical, canonical_in};
+    use super::{Family, Names, canonical, canonical_in};
+
+    #[test]
+    fn a_common_prefix_is_found_and_left_out() {
+        let of = |family, names: &[&'static str]| Names::of(family, names.iter().copied());
+        let words = "embeddings.word_embeddings.weight";
+        for prefix in ["module.", "model.", "_orig_mod.", "module._orig_mod.", "0.auto_model."] {
+            let whole = format!("{prefix}bert.{words}");
+            let bare = format!("{prefix}{words}");
+            for name in [whole.as_str(), bare.as_str()] {
+                let names = Names::of(Family::Bert, [name, "classifier.weight"]);
+                assert_eq!(names.prefix(), Some(prefix));
+                assert_eq!(names.canonical(name).unwrap(), format!("bert.{words}"));
+                assert_eq!(names.canonical(&format!("{prefix}qa_outputs.bias")).unwrap(), "qa_outputs.bias");
+                assert_eq!(names.canonical("classifier.weight").unwrap(), "classifier.weight");
+                let positions = format!("{prefix}bert.embeddings.position_ids");
+                assert_eq!(names.canonical(&positions), None);
+            }
+        }
+        assert_eq!(of(Family::Bert, &["bert.embeddings.word_embeddings.weight"]).prefix(), None);
+        assert_eq!(of(Family::Bert, &["embeddings.word_embeddings.weight"]).prefix(), None);
+        let two = ["a.embeddings.word_embeddings.weight", "b.embeddings.word_embeddings.weight"];
+        assert_eq!(of(Family::Bert, &two).prefix(), None, "two encoders");
+        let other = ["bert.embeddings.word_embeddings.weight"];
+        assert_eq!(of(Family::Roberta, &other).prefix(), None, "another family's name is no prefix");
+        let distilled = ["backbone.distilbert.embeddings.word_embeddings.weight"];
+        assert_eq!(of(Family::DistilBert, &distilled).prefix(), Some("backbone."));
+        let electra = ["electra.embeddings.word_embeddings.weight"];
+        assert_eq!(of(Family::Bert, &electra).prefix(), None, "another architecture");
+    }
 
     #[test]
     fn old_and_bare_names_become_the_present_ones() {

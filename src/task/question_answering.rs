@@ -26,6 +26,8 @@ pub struct QuestionAnswering {
     pub hidden_dropout: f64,
     /// Dropout of attention weights while training.
     pub attention_dropout: f64,
+    /// Dropout of what a DistilBERT's head reads while training.
+    pub head_dropout: f64,
 }
 
 /// Windows arranged for a device.
@@ -73,6 +75,7 @@ impl Task for QuestionAnswering {
         states: &mut States,
     ) -> Vec<Output> {
         let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
+        let noise = noise.with_head(self.head_dropout);
         let logits = model.forward_with(&batch.tokens, noise, states).select(0, batch.rows.clone());
         let logits = logits.reshape([batch.windows, batch.length, 2]);
         ["start_logits", "end_logits"]

@@ -138,7 +138,7 @@ fn what_a_task_does_not_measure_or_cannot_do_is_refused() {
     assert_eq!(diagnostic.code, Code::MetricMissing);
     assert!(diagnostic.message.contains("there are score"), "{}", diagnostic.message);
     let error = kept("score", &[1.0; 4], "  train { label_smoothing: 10% }").unwrap_err();
-    assert_eq!(Diagnostic::from(error).code, Code::NotYet);
+    assert_eq!(Diagnostic::from(error).code, Code::NotOfThisTask);
     let error = kept("score", &[1.0; 4], "  train { precision: bf16 }").unwrap_err();
-    assert_eq!(Diagnostic::from(error).code, Code::NotYet);
+    assert_eq!(Diagnostic::from(error).code, Code::NotOfThisTask);
 }

@@ -13,6 +13,7 @@ mod keeping;
 mod learning;
 mod memory;
 mod metrics;
+mod models;
 mod nudged;
 mod parquet;
 mod quantizing;

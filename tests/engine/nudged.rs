@@ -34,6 +34,7 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
         need: Need::Dev,
         limit_examples: None,
         dropout: None,
+        may_have_new_head: true,
         distills: false,
         seed: 1,
     };

@@ -101,6 +101,7 @@ fn prepared(schedule: &Schedule, model: Option<&Path>) -> Prepared<QuestionAnswe
         need: Need::Both,
         limit_examples: None,
         dropout: None,
+        may_have_new_head: true,
         distills: false,
         seed: schedule.seed,
     };

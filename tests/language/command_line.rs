@@ -157,7 +157,7 @@ fn broken_model_folders_are_errors_before_anything_else() {
     std::fs::write(model.join("config.json"), "{ \"model_type\": \"bert\", ").unwrap();
     assert!(check().contains("not JSON"));
     std::fs::write(model.join("config.json"), "{ \"model_type\": \"gpt2\" }").unwrap();
-    assert!(check().contains("not a BERT"));
+    assert!(check().contains("`model_type` is `gpt2`"));
     let config = r#"{ "model_type": "bert", "vocab_size": 10, "hidden_size": 4, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 16 }"#;
     std::fs::write(model.join("config.json"), config).unwrap();
@@ -171,8 +171,10 @@ fn broken_model_folders_are_errors_before_anything_else() {
     bytes.extend([0; 48]);
     std::fs::write(model.join("model.safetensors"), bytes).unwrap();
     let text = check();
-    assert!(text.contains("[3, 4]; config.json asks for [10, 4]"), "{text}");
-    assert!(text.contains("lacks the tensor"), "{text}");
+    assert!(text.contains("`vocab_size` is 10") && text.contains("has the shape [3, 4]"), "{text}");
+    std::fs::write(model.join("config.json"), config.replace(": 10", ": 3")).unwrap();
+    let text = check();
+    assert!(text.contains("lacks 20 tensors: bert.embeddings.position_embeddings.weight"), "{text}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod findings;
 mod format;
 mod hostile;
 mod house;
+mod models;
 mod past;
 mod plans;
 mod recipes;

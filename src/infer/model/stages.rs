@@ -49,7 +49,8 @@ impl Work for Embed<'_> {
                     let sequence = &sequences[index];
                     model.tables[0].add_row(sequence.ids[place] as usize, row);
                     model.tables[1].add_row(place, row);
-                    model.tables[2].add_row(sequence.types[place] as usize, row);
+                    let of_type = if model.config.type_vocab_size == 1 { 0 } else { sequence.types[place] };
+                    model.tables[2].add_row(of_type as usize, row);
                 }
             }
             for (feature, to) in scratch.tile.iter_mut().skip(g).step_by(count).take(width).enumerate() {

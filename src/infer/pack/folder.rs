@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{folder, naming, tensors};
+use crate::params::{folder, tensors};
 use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
@@ -38,7 +38,7 @@ pub fn pack(
     }
     let head = head_of(&model).map_err(one)?;
     let mut values: HashMap<String, Vec<f32>> = HashMap::new();
-    let known = |name: &str| naming::canonical(name).filter(|known| model.table.find(known).is_some());
+    let known = |name: &str| model.names.canonical(name).filter(|known| model.table.find(known).is_some());
     for file in &model.files {
         let take = |name: &str, tensor| values.extend(known(name).map(|known| (known, tensor)));
         tensors::read(file, |name| known(name).is_some(), take).map_err(one)?;
@@ -65,6 +65,9 @@ fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
         let message = format!("the runtime cannot run `{}`: {why}", model.path.display());
         Err(Diagnostic::unlocated(Code::PackedUnsupported, message).help(help))
     };
+    if let Some(unusable) = &model.unusable_head {
+        return Err(unusable.clone());
+    }
     let help = "it runs models that answer questions and models that classify texts";
     if let Some(lost) = model.missing_head.first() {
         return refused(format!("it has no head: `{lost}` is missing"), help);

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::bitmask;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::Head;
+use crate::params::naming::Names;
 use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
-use crate::params::{BertConfig, Family, ParameterTable, folder, naming, tensors};
+use crate::params::{BertConfig, Family, ParameterTable, folder, tensors};
 
 /// A model folder, read whole.
 #[derive(Clone, Debug)]
@@ -87,7 +88,7 @@ impl Source {
             let model = folder::read(path, sources)?;
             let mut tensors = BTreeMap::new();
             for file in &model.files {
-                read_floats(file, model.config.family(), &mut tensors).map_err(one)?;
+                read_floats(file, &model.names, &mut tensors).map_err(one)?;
             }
             tensors.retain(|name, _| model.table.find(name).is_some());
             (model.config, model.table, model.files, model.missing_head, tensors)
@@ -176,10 +177,10 @@ fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
 /// Reads all tensors of a weight file as floats, under their present names.
 fn read_floats(
     file: &Path,
-    family: Family,
+    names: &Names,
     values_of: &mut BTreeMap<String, Vec<f32>>,
 ) -> Result<(), Diagnostic> {
-    let known = |name: &str| naming::canonical_in(family, name);
+    let known = |name: &str| names.canonical(name);
     tensors::read(
         file,
         |name| known(name).is_some(),

@@ -43,18 +43,28 @@ pub struct Noise {
     pub hidden: Dropout,
     /// Dropout of attention weights.
     pub attention: Dropout,
+    /// Dropout of what a head reads, where its family has one of its own.
+    pub head: Dropout,
 }
+
+/// The place of a head's own dropout, behind all layers.
+pub(super) const HEAD: u32 = u32::MAX;
 
 impl Noise {
     /// No dropout: evaluation, teachers, and gradients for pruning.
-    pub const NONE: Noise = Noise { hidden: Dropout::NONE, attention: Dropout::NONE };
+    pub const NONE: Noise = Noise { hidden: Dropout::NONE, attention: Dropout::NONE, head: Dropout::NONE };
 
     /// These shares of hidden states and attention weights, drawn from a seed; no dropout without one.
     pub fn of(hidden: f64, attention: f64, seed: Option<u64>) -> Noise {
-        seed.map_or(Noise::NONE, |seed| Noise {
-            hidden: Dropout::drawn(hidden, seed, 1),
-            attention: Dropout::drawn(attention, seed, 2),
+        seed.map_or(Noise::NONE, |seed| {
+            let hidden = Dropout::drawn(hidden, seed, 1);
+            Noise { hidden, attention: Dropout::drawn(attention, seed, 2), head: hidden.place(HEAD) }
         })
+    }
+
+    /// The same with another share in the head.
+    pub fn with_head(self, share: f64) -> Noise {
+        Noise { head: self.head.with_share(share), ..self }
     }
 }
 
@@ -308,7 +318,7 @@ impl Bert {
     /// The last hidden states, `[tokens, hidden]`; into `states` the outputs of the embeddings and of every
     /// layer, under the names of Hugging Face.
     pub(super) fn forward(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
-        let types = self.family.has_types();
+        let types = self.family.has_types() && self.embeddings.types() > 1;
         let rounded = self.rounded();
         let mut hidden =
             self.embeddings.forward(tokens, self.first_position, types, noise.hidden.place(0), rounded);
@@ -322,6 +332,7 @@ impl Bert {
                     _ => place(noise.hidden, k),
                 },
                 attention: place(noise.attention, k),
+                head: Dropout::NONE,
             };
             hidden = match rounded {
                 None => layer.forward(hidden, self.heads, &tokens.sequences, noise),
@@ -337,6 +348,11 @@ impl Bert {
 }
 
 impl Embeddings {
+    /// How many token types there are. With one, texts of a pair are not told apart.
+    fn types(&self) -> usize {
+        self.token_type_embeddings.as_ref().map_or(0, |table| table.weight.val().dims()[0])
+    }
+
     /// `typed` says whether the types of tokens count; all have the first one otherwise.
     fn forward(
         &self,

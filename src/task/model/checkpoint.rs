@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::files;
 use crate::params::builtin::Head;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{BertConfig, folder, header, naming, tensors};
+use crate::params::{BertConfig, folder, header, tensors};
 use crate::task::parameters::{self, Values};
 use crate::task::rounding::Rounding;
 
@@ -27,6 +27,8 @@ pub struct Loaded<M = BertForQuestionAnswering> {
     pub new_parameters: Vec<String>,
     /// Tensors of the file that the model has no use for.
     pub unused: Vec<String>,
+    /// What a user should know of how its files were read.
+    pub notes: Vec<String>,
 }
 
 /// Reads a model folder for question answering. `seed` draws what the file lacks.
@@ -54,30 +56,20 @@ pub fn load_with_head<M: BertModel>(
     sources: &mut Sources,
 ) -> Result<Loaded<M>, Vec<Diagnostic>> {
     let folder = folder::read_with_head(path, Some(head), sources)?;
-    let tied = folder.config.rest.get("tie_word_embeddings").and_then(|v| v.as_bool()).unwrap_or(true);
-    if head == Head::MaskedLanguageModel && !tied {
-        return Err(vec![
-            Diagnostic::unlocated(
-                Code::NotABert,
-                format!("the language model `{}` has a matrix of its own for its outputs", path.display()),
-            )
-            .help("only heads that share the word embeddings are known: `tie_word_embeddings: true`"),
-        ]);
-    }
     let model = M::with_head(&folder.config, head, seed, device);
-    let family = folder.config.family();
-    let used = |name: &str| naming::canonical_in(family, name).filter(|n| folder.table.find(n).is_some());
+    let used = |name: &str| folder.names.canonical(name).filter(|n| folder.table.find(n).is_some());
     let (mut values, mut unused) = (Values::new(), Vec::new());
     for file in &folder.files {
         let names = header::read(file).map_err(|d| vec![d])?.into_iter().map(|tensor| tensor.name);
-        unused.extend(names.filter(|n| naming::canonical_in(family, n).is_some() && used(n).is_none()));
+        unused.extend(names.filter(|n| folder.names.canonical(n).is_some() && used(n).is_none()));
         let take = |name: &str, value| {
             values.extend(used(name).map(|known| (known, value)));
         };
         tensors::read(file, |name| used(name).is_some(), take).map_err(|d| vec![d])?;
     }
     let model = parameters::write(model, values);
-    Ok(Loaded { model, config: folder.config, new_parameters: folder.missing_head, unused })
+    let (config, new_parameters, notes) = (folder.config, folder.missing_head, folder.notes);
+    Ok(Loaded { model, config, new_parameters, unused, notes })
 }
 
 /// The model of a folder that was trained with rounded values, rounded likewise; any other model as it is.

@@ -14,7 +14,7 @@ use crate::params::{BertConfig, Family};
 use crate::task::States;
 use crate::task::rounding::{Product, Rounding};
 
-use super::bert::{Bert, LayerNorm, Noise, Tokens};
+use super::bert::{Bert, HEAD, LayerNorm, Noise, Tokens};
 use super::init::Init;
 use super::kernels::{Dropout, add_norm, gelu, linear, norm};
 
@@ -46,9 +46,6 @@ pub trait BertModel: Module + Clone {
         Self::ARCHITECTURE.replacen(Family::Bert.class(), config.family().class(), 1)
     }
 }
-
-/// The place of a head's own dropout, behind all layers.
-const HEAD: u32 = u32::MAX;
 
 /// BERT with two logits for each token: start and end of the answer.
 #[derive(Module, Debug)]
@@ -137,9 +134,9 @@ impl BertForQuestionAnswering {
     /// The same, and the encoder's states.
     pub fn forward_with(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, noise, states);
-        // DistilBERT alone drops some of what its head reads.
+        // DistilBERT alone drops some of what its head reads (`qa_dropout`).
         let hidden = match self.bert.family() {
-            Family::DistilBert => norm::dropout(hidden, noise.hidden.place(HEAD)),
+            Family::DistilBert => norm::dropout(hidden, noise.head),
             _ => hidden,
         };
         self.bert.apply("qa_outputs", &self.qa_outputs, hidden)

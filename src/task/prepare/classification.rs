@@ -14,7 +14,7 @@ use crate::task::model::BertForSequenceClassification;
 use crate::task::parameters;
 use crate::text::Tokenizer;
 
-use super::{Places, Prepare, check_length, data_folder};
+use super::{FittedTeacher, Places, Prepare, check_length, data_folder};
 
 impl Prepare for Classification {
     type Raw = Labelled;
@@ -121,15 +121,23 @@ impl Prepare for Classification {
         &self,
         teacher: BertForSequenceClassification,
         config: &BertConfig,
-    ) -> Result<BertForSequenceClassification, String> {
-        // Placeholders tell nothing: the order is taken to be the same.
-        let Some(labels) = config.labels() else { return Ok(teacher) };
+    ) -> Result<FittedTeacher<BertForSequenceClassification>, String> {
+        let own = self.labels.join(", ");
+        let labels = match config.labels() {
+            Some(labels) if same(&labels, &self.labels) || !are_numbers(&self.labels) => labels,
+            named => {
+                let why = match named {
+                    None => "the teacher's labels are placeholders".to_owned(),
+                    Some(names) => {
+                        format!("the student's labels are numbers, the teacher's {}", names.join(", "))
+                    }
+                };
+                let note = format!("{why}: its outputs are taken to be in the student's order, {own}");
+                return Ok(FittedTeacher { model: teacher, notes: vec![note] });
+            }
+        };
         if !same(&labels, &self.labels) {
-            return Err(format!(
-                "has the labels {}, the student {}",
-                labels.join(", "),
-                self.labels.join(", ")
-            ));
+            return Err(format!("has the labels {}, the student {own}", labels.join(", "),));
         }
         let place = |label: &String| labels.iter().position(|l| l.eq_ignore_ascii_case(label));
         let order: Vec<usize> = self.labels.iter().filter_map(place).collect();
@@ -140,12 +148,22 @@ impl Prepare for Classification {
             let width = rows.len() / order.len().max(1);
             *rows = order.iter().flat_map(|i| rows[i * width..(i + 1) * width].to_vec()).collect();
         }
-        Ok(parameters::write(teacher, values))
+        let reordered = order.iter().enumerate().any(|(i, place)| i != *place);
+        let note = reordered.then(|| {
+            format!("the teacher's outputs are matched by name: {} become {own}", labels.join(", "))
+        });
+        Ok(FittedTeacher { model: parameters::write(teacher, values), notes: note.into_iter().collect() })
     }
 
     fn held_out(&self) -> usize {
         Classification::held_out(self)
     }
+}
+
+/// Whether labels are the numbers of outputs, or their placeholders.
+fn are_numbers(labels: &[String]) -> bool {
+    let number = |label: &str, i: usize| label.strip_prefix("LABEL_").unwrap_or(label).parse() == Ok(i);
+    labels.iter().enumerate().all(|(i, label)| number(label, i))
 }
 
 /// Whether two lists have the same names, in any order and case.

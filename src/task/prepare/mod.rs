@@ -14,6 +14,7 @@ use burn::tensor::Device;
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::builtin::Head;
+use crate::params::config_file::few;
 use crate::params::{BertConfig, BertShape, cache, folder};
 use crate::schedule::ir;
 use crate::text::Tokenizer;
@@ -36,7 +37,18 @@ pub struct Prepared<T: Task> {
     pub head: Head,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// Parameters of a head that the model's files lack: new, with random weights.
+    pub new_head: Vec<String>,
     /// What a user should know of how it was read.
+    pub notes: Vec<String>,
+}
+
+/// A teacher whose outputs have the order of its student's.
+#[derive(Debug)]
+pub struct FittedTeacher<M> {
+    /// The model.
+    pub model: M,
+    /// What a user should know of how it was matched.
     pub notes: Vec<String>,
 }
 
@@ -57,6 +69,8 @@ pub struct Places<'a> {
     pub limit_examples: Option<usize>,
     /// Dropout in place of the model's own.
     pub dropout: Option<f64>,
+    /// Whether a model without the task's head may get a new one, which is random until it is trained.
+    pub may_have_new_head: bool,
     /// Whether a teacher's outputs are matched.
     pub distills: bool,
     /// The seed of new weights and generated data.
@@ -107,8 +121,12 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     ///
     /// # Errors
     /// One sentence if they cannot be matched.
-    fn fit_teacher(&self, teacher: Self::Model, _: &BertConfig) -> Result<Self::Model, String> {
-        Ok(teacher)
+    fn fit_teacher(
+        &self,
+        teacher: Self::Model,
+        _: &BertConfig,
+    ) -> Result<FittedTeacher<Self::Model>, String> {
+        Ok(FittedTeacher { model: teacher, notes: Vec::new() })
     }
 
     /// How many examples are held out.
@@ -128,9 +146,9 @@ pub fn prepare<T: Prepare>(
     let one = |d: Diagnostic| vec![d];
     let mut notes = Vec::new();
     let raw = T::read(places, sources, &mut notes).map_err(one)?;
-    let ModelParts { model, mut config, tokenizer, head, new_head } =
+    let ModelParts { model, mut config, tokenizer, head, new_head, random_head } =
         match (places.model_folder, places.model) {
-            (Some(folder), _) => read_model::<T>(folder, &raw, places.seed, device, sources, &mut notes)?,
+            (Some(folder), _) => read_model::<T>(folder, &raw, places, device, sources, &mut notes)?,
             (None, ir::Model::NewBert(shape)) => new_model::<T>(shape, &raw, places, device).map_err(one)?,
             (None, ir::Model::Named(name)) => {
                 let Some(folder) = &cache::local(Path::new(name)) else {
@@ -142,15 +160,15 @@ pub fn prepare<T: Prepare>(
                         .help("download its folder and give it with `--model DIR`"),
                     ]);
                 };
-                read_model::<T>(folder, &raw, places.seed, device, sources, &mut notes)?
+                read_model::<T>(folder, &raw, places, device, sources, &mut notes)?
             }
         };
     if tokenizer.vocabulary_size() > config.vocab_size {
         return Err(vec![
             Diagnostic::unlocated(
-                Code::TokenizerNotReadable,
+                Code::VocabularyTooLarge,
                 format!(
-                    "the tokenizer has {} entries, the model's table {}",
+                    "the tokenizer has {} entries, the model's word embeddings {}",
                     tokenizer.vocabulary_size(),
                     config.vocab_size
                 ),
@@ -160,7 +178,7 @@ pub fn prepare<T: Prepare>(
     }
     let task = T::assemble(raw, &tokenizer, &mut config, new_head, places, making).map_err(one)?;
     notes.append(&mut making.notes);
-    Ok(Prepared { task, model, config, head, tokenizer, notes })
+    Ok(Prepared { task, model, config, head, tokenizer, new_head: random_head, notes })
 }
 
 /// Reads a teacher and checks that its outputs can be matched with the student's.
@@ -173,7 +191,7 @@ pub fn teacher<T: Prepare>(
     prepared: &Prepared<T>,
     device: &Device,
     sources: &mut Sources,
-) -> Result<T::Model, Vec<Diagnostic>> {
+) -> Result<FittedTeacher<T::Model>, Vec<Diagnostic>> {
     let student = &prepared.config;
     let loaded = checkpoint::load_with_head::<T::Model>(folder, prepared.head, 0, device, sources)?;
     let shown = folder.display();
@@ -217,12 +235,14 @@ struct ModelParts<T: Task> {
     head: Head,
     /// Whether the head, or a part of it, was not in the files.
     new_head: bool,
+    /// The parameters of a head that a model's files lack.
+    random_head: Vec<String>,
 }
 
 fn read_model<T: Prepare>(
     path: &Path,
     raw: &T::Raw,
-    seed: u64,
+    places: &Places,
     device: &Device,
     sources: &mut Sources,
     notes: &mut Vec<String>,
@@ -231,17 +251,29 @@ fn read_model<T: Prepare>(
     // A folder without a configuration is reported below, with everything else that is wrong.
     let config = folder::read_config(path, &mut Sources::new()).ok();
     let head = T::head(raw, config.as_ref());
-    let loaded = checkpoint::load_with_head::<T::Model>(path, head, seed, device, sources)?;
+    let loaded = checkpoint::load_with_head::<T::Model>(path, head, places.seed, device, sources)?;
     let new_head = !loaded.new_parameters.is_empty();
-    if new_head {
-        notes.push(format!("new, with random weights: {}", loaded.new_parameters.join(", ")));
+    if let (Some(lost), false) = (loaded.new_parameters.first(), places.may_have_new_head) {
+        return Err(vec![
+            Diagnostic::unlocated(
+                Code::HeadMissing,
+                format!(
+                    "the model `{}` has no head for {}: it lacks `{lost}`",
+                    path.display(),
+                    T::TRAINED_FOR
+                ),
+            )
+            .help("train it first: `obertc run` gives it a head"),
+        ]);
     }
+    notes.extend(loaded.notes);
     if !loaded.unused.is_empty() {
-        notes.push(format!("not used: {}", loaded.unused.join(", ")));
+        notes.push(format!("not used: {}", few(&loaded.unused)));
     }
     let tokenizer = tokenizer.map_err(|d| vec![d])?;
     notes.extend(tokenizer.notes().iter().cloned());
-    Ok(ModelParts { model: loaded.model, config: loaded.config, tokenizer, head, new_head })
+    let (config, random_head) = (loaded.config, loaded.new_parameters);
+    Ok(ModelParts { model: loaded.model, config, tokenizer, head, new_head, random_head })
 }
 
 fn new_model<T: Prepare>(
@@ -261,7 +293,7 @@ fn new_model<T: Prepare>(
     let config = BertConfig::new(BertShape { vocab: tokenizer.vocabulary_size(), ..*shape });
     let head = T::head(raw, Some(&config));
     let model = T::Model::with_head(&config, head, places.seed, device);
-    Ok(ModelParts { model, config, tokenizer, head, new_head: true })
+    Ok(ModelParts { model, config, tokenizer, head, new_head: true, random_head: Vec::new() })
 }
 
 /// The folder of data files, which this data needs.

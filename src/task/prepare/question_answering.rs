@@ -78,6 +78,7 @@ impl Prepare for QuestionAnswering {
             dev,
             hidden_dropout: places.dropout.unwrap_or(config.hidden_dropout_prob),
             attention_dropout: places.dropout.unwrap_or(config.attention_probs_dropout_prob),
+            head_dropout: places.dropout.unwrap_or(config.answer_dropout()),
         })
     }
 

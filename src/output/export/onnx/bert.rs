@@ -73,7 +73,14 @@ impl Bert<'_> {
         let length = self.builder.op("Gather", &[&shape, &one], &[Set::Int("axis", 0)]);
         let places = self.builder.op("Slice", &[&positions, &zero, &length, &zero], &[]);
         let words = self.table("word", "input_ids");
-        let types = self.table("token_type", "token_type_ids");
+        // With one type, whatever a tokenizer gives as types is the first.
+        let types = match self.source.config.type_vocab_size {
+            1 => {
+                let first = self.builder.longs("first_type", &[], &[0]);
+                self.table("token_type", &first)
+            }
+            _ => self.table("token_type", "token_type_ids"),
+        };
         let places = self.table("position", &places);
         let sum = self.builder.op("Add", &[&words, &types], &[]);
         let sum = self.builder.op("Add", &[&sum, &places], &[]);

@@ -26,6 +26,11 @@ impl Dropout {
         Dropout { seed: mix(self.seed ^ place.wrapping_mul(0x9E37_79B9)), ..self }
     }
 
+    /// The same elements' dropout with another share; [`Dropout::NONE`] stays as it is.
+    pub fn with_share(self, share: f64) -> Dropout {
+        if self == Dropout::NONE { self } else { Dropout { share: share as f32, ..self } }
+    }
+
     /// Whether anything is dropped.
     pub fn is_active(self) -> bool {
         self.share > 0.0

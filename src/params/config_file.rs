@@ -1,0 +1,423 @@
+//! `config.json` of a model folder, key by key: what is computed, what is left out, and what is refused at its
+//! place in the file. The rules are those of [`super::config_keys`].
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
+
+use super::config_keys::{self, Kind, Treatment};
+use super::family::DISTILLED_SETTINGS;
+use super::json_places::{Entry, entries, offset_of};
+use super::{BertConfig, Family};
+
+/// A configuration with the places of its keys.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// The configuration.
+    pub config: BertConfig,
+    /// What a user should know of how it was read.
+    pub notes: Vec<String>,
+    file: FileId,
+    entries: Vec<Entry>,
+}
+
+/// The greatest size that is accepted, as [`super::BertShape::impossible`] has it.
+const LARGEST: u64 = 1 << 24;
+
+/// Sizes of a model whose file leaves them out, as the configuration classes of `transformers` have them:
+/// BERT, RoBERTa, DistilBERT.
+const DEFAULTS: &[(&str, [u64; 3])] = &[
+    ("vocab_size", [30522, 50265, 30522]),
+    ("hidden_size", [768, 768, 768]),
+    ("num_hidden_layers", [12, 12, 6]),
+    ("num_attention_heads", [12, 12, 12]),
+    ("intermediate_size", [3072, 3072, 3072]),
+    ("max_position_embeddings", [512, 512, 512]),
+];
+
+/// Keys for which `null` means that they are not set.
+const NULLABLE: &[&str] = &[
+    "architectures",
+    "classifier_dropout",
+    "id2label",
+    "label2id",
+    "num_labels",
+    "pad_token_id",
+    "position_embedding_type",
+    "problem_type",
+    "tie_word_embeddings",
+    "compression_config",
+];
+
+impl ConfigFile {
+    /// Reads and checks `config.json`. `guess` is asked which family the weights are of if the file does not
+    /// say it.
+    ///
+    /// # Errors
+    /// A file that is missing or not JSON; otherwise one diagnostic for each key that cannot be followed, at
+    /// its place.
+    pub fn read(
+        folder: &Path,
+        sources: &mut Sources,
+        guess: impl FnOnce() -> Option<Family>,
+    ) -> Result<ConfigFile, Vec<Diagnostic>> {
+        let path = folder.join("config.json");
+        let shown = path.display().to_string();
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| {
+                vec![Diagnostic::unlocated(Code::ModelNotFound, format!("cannot read `{shown}`: {e}")).help(
+                    "a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt",
+                )]
+            })?;
+        let file = sources.add(shown, text.clone());
+        let value: Value = serde_json::from_str(&text).map_err(|e| {
+            let at = offset_of(&text, e.line(), e.column());
+            let span = Span::new(file, at..(at + 1).min(text.len()));
+            vec![
+                Diagnostic::error(Code::ModelNotReadable, "config.json is not JSON", span, e.to_string())
+                    .help("download the file again, or compare it with the original"),
+            ]
+        })?;
+        let places = Places { file, entries: entries(&text) };
+        let Value::Object(map) = value else {
+            return Err(vec![
+                Diagnostic::error(
+                    Code::ConfigMalformed,
+                    "config.json holds no configuration",
+                    places.start(),
+                    "an object of keys is expected",
+                )
+                .help("download the file again, or compare it with the original"),
+            ]);
+        };
+        check(map, places, guess)
+    }
+
+    /// The place of a value, by BERT's name of its key; the first character if the file leaves it out.
+    pub fn at(&self, key: &str) -> Span {
+        let own = own_name(key, self.config.family());
+        let entry = self.entries.iter().rfind(|e| e.key == own);
+        entry.map_or(Span::new(self.file, 0..1), |e| Span::new(self.file, e.value.clone()))
+    }
+
+    /// Whether the file has a key that is not `null`, by BERT's name.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|e| e.key == own_name(key, self.config.family()))
+            && self.config.rest.get(key).is_none_or(|value| !value.is_null())
+    }
+
+    /// What the file of its family calls a key of BERT's.
+    pub fn name<'a>(&self, key: &'a str) -> &'a str {
+        own_name(key, self.config.family())
+    }
+}
+
+/// What a family calls a setting of BERT's.
+fn own_name(key: &str, family: Family) -> &str {
+    let own = DISTILLED_SETTINGS.iter().find(|(bert, _)| *bert == key && family == Family::DistilBert);
+    own.map_or(key, |(_, own)| own)
+}
+
+struct Places {
+    file: FileId,
+    entries: Vec<Entry>,
+}
+
+impl Places {
+    fn start(&self) -> Span {
+        Span::new(self.file, 0..1)
+    }
+
+    fn value(&self, key: &str) -> Span {
+        let entry = self.entries.iter().rfind(|e| e.key == key);
+        entry.map_or(self.start(), |e| Span::new(self.file, e.value.clone()))
+    }
+
+    fn key(&self, key: &str) -> Span {
+        let entry = self.entries.iter().rfind(|e| e.key == key);
+        entry.map_or(self.start(), |e| Span::new(self.file, e.at.clone()))
+    }
+}
+
+fn check(
+    mut map: Map<String, Value>,
+    places: Places,
+    guess: impl FnOnce() -> Option<Family>,
+) -> Result<ConfigFile, Vec<Diagnostic>> {
+    let family = family_of(&map, &places, guess).map_err(|d| vec![d])?;
+    let mut wrong = Vec::new();
+    let mut unknown = Vec::new();
+    for (name, value) in &map {
+        match config_keys::find(name, family).map(|key| key.treatment) {
+            Some(Treatment::WithoutEffect(_)) => {}
+            Some(Treatment::Refused(why)) => {
+                wrong.extend((!is_off(value)).then(|| refused(name, value, why, &places)));
+            }
+            Some(Treatment::Computed(kind, _)) => wrong.extend(fault(name, value, kind, family, &places)),
+            None => match other_name(name, family) {
+                Some(own) => wrong.push(
+                    Diagnostic::error(
+                        Code::ConfigMalformed,
+                        format!("`{name}` is no key of a `{}`", family.model_type()),
+                        places.key(name),
+                        format!("this family calls it `{own}`"),
+                    )
+                    .help(format!("write `\"{own}\": {value}`")),
+                ),
+                None => unknown.push(format!("`{name}`")),
+            },
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut notes = Vec::new();
+    if !unknown.is_empty() {
+        notes.push(format!("config.json: unknown keys have no effect: {}", few(&unknown)));
+    }
+    if map.get("sinusoidal_pos_embds") == Some(&Value::Bool(true)) {
+        notes.push(
+            "config.json: `sinusoidal_pos_embds` keeps `transformers` from training the position embeddings; \
+             here they are trained unless the recipe freezes them"
+                .to_owned(),
+        );
+    }
+    map.retain(|name, value| {
+        !value.is_null() || name == "classifier_dropout" || !NULLABLE.contains(&&**name)
+    });
+    // Only RoBERTa computes with it. Some files hold -1.
+    if map.get("pad_token_id").is_some_and(|token| token.as_u64().is_none()) {
+        map.shift_remove("pad_token_id");
+    }
+    let mut assumed = Vec::new();
+    for (bert, values) in DEFAULTS {
+        let (own, value) = (own_name(bert, family), values[family as usize]);
+        if !map.contains_key(own) {
+            map.insert(own.to_owned(), value.into());
+            assumed.push(format!("`{own}` {value}"));
+        }
+    }
+    if !assumed.is_empty() {
+        notes.push(format!("config.json leaves out what `transformers` assumes: {}", assumed.join(", ")));
+    }
+    let malformed = |e: serde_json::Error| {
+        let what = "config.json cannot be understood";
+        vec![
+            Diagnostic::error(Code::ConfigMalformed, what, places.start(), e.to_string())
+                .help("compare the file with the original"),
+        ]
+    };
+    let config: BertConfig = serde_json::from_value(Value::Object(map)).map_err(malformed)?;
+    let Places { file, entries } = places;
+    let read = ConfigFile { config, notes, file, entries };
+    match contradiction(&read) {
+        Some(wrong) => Err(vec![wrong]),
+        None => Ok(read),
+    }
+}
+
+fn family_of(
+    map: &Map<String, Value>,
+    places: &Places,
+    guess: impl FnOnce() -> Option<Family>,
+) -> Result<Family, Diagnostic> {
+    let families = "obert compresses models whose `model_type` is `bert`, `roberta` or `distilbert`";
+    match map.get("model_type") {
+        Some(Value::String(name)) => Family::named(name).ok_or_else(|| {
+            Diagnostic::error(
+                Code::NotABert,
+                format!("`model_type` is `{name}`"),
+                places.value("model_type"),
+                "another architecture",
+            )
+            .help(families)
+        }),
+        Some(Value::Null) | None => {
+            let missing = Diagnostic::error(
+                Code::NotABert,
+                "config.json does not say which architecture the model has",
+                places.start(),
+                "`model_type` is missing",
+            );
+            let guess = guess_of_keys(map).or_else(guess);
+            Err(missing.help(match guess {
+                Some(family) => format!(
+                    "add `\"model_type\": \"{}\"`: its classes, tensors or files are named so",
+                    family.model_type()
+                ),
+                None => families.to_owned(),
+            }))
+        }
+        Some(other) => Err(Diagnostic::error(
+            Code::NotABert,
+            format!("`model_type` is {other}"),
+            places.value("model_type"),
+            "a name is expected",
+        )
+        .help(families)),
+    }
+}
+
+/// The family that the class of a model or the names of its keys give away.
+fn guess_of_keys(map: &Map<String, Value>) -> Option<Family> {
+    let class = map.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str).unwrap_or("");
+    let of_class = |family: &Family| {
+        class.starts_with(&format!("{}For", family.class())) || class == format!("{}Model", family.class())
+    };
+    let by_class = Family::ALL.into_iter().find(of_class);
+    by_class
+        .or_else(|| (map.contains_key("dim") && map.contains_key("n_layers")).then_some(Family::DistilBert))
+}
+
+/// Whether a value says that something is not there.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !on,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.iter().all(is_off),
+        Value::Object(map) => map.values().all(is_off),
+    }
+}
+
+fn refused(name: &str, value: &Value, why: &str, places: &Places) -> Diagnostic {
+    let (shown, off) = match value {
+        Value::Object(_) => ("an object".to_owned(), "{}"),
+        Value::Array(_) => ("a list".to_owned(), "[]"),
+        Value::Bool(_) => (value.to_string(), "false"),
+        _ => (value.to_string(), "null"),
+    };
+    Diagnostic::error(
+        Code::ConfigUnsupported,
+        format!("`{name}` is {shown}, which obert does not compute"),
+        places.value(name),
+        why,
+    )
+    .help(format!("give a model without it; if its weights were not made with it, write `\"{name}\": {off}`"))
+}
+
+/// What is wrong with the value of a key that is computed.
+fn fault(name: &str, value: &Value, kind: Kind, family: Family, places: &Places) -> Option<Diagnostic> {
+    if value.is_null() && NULLABLE.contains(&name) {
+        return None;
+    }
+    let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
+    let number = value.as_f64();
+    let expected = match kind {
+        Kind::Size if !whole(LARGEST) => format!("a whole number in 1..={LARGEST} is expected"),
+        Kind::Count(most) if !whole(most as u64) => format!("a whole number in 1..={most} is expected"),
+        Kind::Token
+            if value.as_u64().is_none_or(|n| n >= LARGEST)
+                && (family == Family::Roberta || value.as_i64().is_none()) =>
+        {
+            "the number of a token is expected".to_owned()
+        }
+        Kind::Dropout | Kind::MaybeDropout if number.is_none_or(|n| !(0.0..1.0).contains(&n)) => {
+            "a probability in 0..1 is expected".to_owned()
+        }
+        Kind::Number if number.is_none_or(|n| !n.is_finite() || n < 0.0) => {
+            "a number that is not negative is expected".to_owned()
+        }
+        Kind::Truth if !value.is_boolean() => "`true` or `false` is expected".to_owned(),
+        Kind::Classes if value.as_array().is_none_or(|list| !list.iter().all(Value::is_string)) => {
+            "a list of class names is expected".to_owned()
+        }
+        Kind::Names | Kind::Numbers | Kind::Own if !value.is_object() => "an object is expected".to_owned(),
+        Kind::Problem if !PROBLEMS.iter().any(|problem| value == problem) => {
+            format!("one of {} is expected", PROBLEMS.map(|p| format!("`{p}`")).join(", "))
+        }
+        Kind::OneOf(values) => match value.as_str() {
+            Some(text) if values.contains(&text) => return None,
+            Some(text) => {
+                return Some(
+                    Diagnostic::error(
+                        Code::ConfigUnsupported,
+                        format!("`{name}` is `{text}`, which obert does not compute"),
+                        places.value(name),
+                        format!(
+                            "only {} is computed",
+                            values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or ")
+                        ),
+                    )
+                    .help("give another model: the weights of this one were trained with it"),
+                );
+            }
+            None => "a name is expected".to_owned(),
+        },
+        _ => return None,
+    };
+    let shown = match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        other => other.to_string(),
+    };
+    let wrong = Diagnostic::error(
+        Code::ConfigMalformed,
+        format!("`{name}` is {shown}"),
+        places.value(name),
+        expected,
+    );
+    Some(wrong.help("compare config.json with the original, or with that of a model of the same kind"))
+}
+
+/// Kinds of classification, as `transformers` names them; the first is the one that is computed.
+pub const PROBLEMS: [&str; 3] = ["single_label_classification", "multi_label_classification", "regression"];
+
+/// Two keys that no model can have together.
+fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
+    let config = &read.config;
+    let (width, heads) = (read.name("hidden_size"), read.name("num_attention_heads"));
+    if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
+        let message = format!(
+            "`{heads}` {} does not divide `{width}` {}",
+            config.num_attention_heads, config.hidden_size
+        );
+        return Some(
+            Diagnostic::error(
+                Code::ConfigMalformed,
+                message,
+                read.at("num_attention_heads"),
+                "so many heads",
+            )
+            .and_at(read.at("hidden_size"), "so wide together")
+            .help("each head has the same width: compare config.json with the original"),
+        );
+    }
+    if config.longest() == 0 {
+        let message = format!("{} positions hold no token", config.max_position_embeddings);
+        return Some(
+            Diagnostic::error(
+                Code::ConfigMalformed,
+                message,
+                read.at("max_position_embeddings"),
+                "so few rows",
+            )
+            .help("a RoBERTa's positions begin behind `pad_token_id`: compare config.json with the original"),
+        );
+    }
+    None
+}
+
+/// The name of a setting in the other families' files, if this one has another for it.
+fn other_name(name: &str, family: Family) -> Option<&'static str> {
+    let distilled = family == Family::DistilBert;
+    DISTILLED_SETTINGS.iter().find_map(|(bert, own)| match distilled {
+        true => (*bert == name).then_some(*own),
+        // A BERT may well have a key called `dropout`, which means nothing.
+        false => {
+            (*own == name && matches!(name, "dim" | "n_layers" | "n_heads" | "hidden_dim")).then_some(*bert)
+        }
+    })
+}
+
+/// The first few of a list, and how many there are beside them.
+pub fn few(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0..=SHOWN => names.join(", "),
+        all => format!("{} and {} more", names[..SHOWN].join(", "), all - SHOWN),
+    }
+}

@@ -1,0 +1,305 @@
+//! Every key that `transformers` 5 reads in `config.json` of a BERT, a RoBERTa or a DistilBERT, and what is done
+//! with it here: computed, without effect, or refused by its name.
+//!
+//! The keys are those of `BertConfig`, `RobertaConfig`, `DistilBertConfig` and `PreTrainedConfig`
+//! (`configuration_*.py`), those that their models read (`modeling_*.py`), and those of older versions that
+//! files on the hub still have. [`super::config_file`] reads a file by this table, and
+//! `docs/models-and-data.md` prints it.
+
+use super::Family::{self, Bert, DistilBert, Roberta};
+use super::config::MOST_LAYERS;
+
+/// A key of `config.json`.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// The families that have it.
+    pub families: &'static [Family],
+    /// What is done with it.
+    pub treatment: Treatment,
+}
+
+/// What is done with a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Treatment {
+    /// It changes what is computed, and is followed; what it means.
+    Computed(Kind, &'static str),
+    /// It cannot change what is computed here; why.
+    WithoutEffect(&'static str),
+    /// It is accepted while it is off (`false`, `null`, `0` or empty) and refused otherwise; why.
+    Refused(&'static str),
+}
+
+/// The values that a key may have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A whole number of at least one.
+    Size,
+    /// A whole number of at least one, and at most so many.
+    Count(usize),
+    /// A token of the vocabulary, or `null`.
+    Token,
+    /// A probability of dropout in 0..1.
+    Dropout,
+    /// The same, or `null` for another key's.
+    MaybeDropout,
+    /// A number that is not negative.
+    Number,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+    /// `true` or `false`.
+    Truth,
+    /// A list of class names.
+    Classes,
+    /// Names by their number.
+    Names,
+    /// Numbers by their name.
+    Numbers,
+    /// A kind of classification, or `null`.
+    Problem,
+    /// A format of this program.
+    Own,
+}
+
+const ALL: &[Family] = &[Bert, Roberta, DistilBert];
+const WITH_TYPES: &[Family] = &[Bert, Roberta];
+const DISTILLED: &[Family] = &[DistilBert];
+
+/// What `hidden_act` may be: the exact GELU, `x Φ(x)`.
+const ACTIVATIONS: Kind = Kind::OneOf(&["gelu", "gelu_python"]);
+
+const GENERATION: &str = "for generating text, which an encoder does not do";
+const OUTPUTS: &str = "what a call returns beside the logits";
+const TRAINING: &str = "how `transformers` trains: results are the same";
+const RECORD: &str = "a record of where the file comes from";
+const UNREAD: &str = "no version of `transformers` for PyTorch reads it";
+const TOKENIZER: &str = "the tokenizer's files say it";
+const DECODER: &str = "a decoder reads only earlier tokens, or another text; computed are encoders";
+
+const fn key(name: &'static str, families: &'static [Family], treatment: Treatment) -> Key {
+    Key { name, families, treatment }
+}
+
+const fn computed(name: &'static str, families: &'static [Family], kind: Kind, what: &'static str) -> Key {
+    key(name, families, Treatment::Computed(kind, what))
+}
+
+const fn without_effect(name: &'static str, families: &'static [Family], why: &'static str) -> Key {
+    key(name, families, Treatment::WithoutEffect(why))
+}
+
+const fn refused(name: &'static str, why: &'static str) -> Key {
+    key(name, ALL, Treatment::Refused(why))
+}
+
+/// All keys, those that are computed first.
+pub const KEYS: &[Key] = &[
+    computed("model_type", ALL, Kind::OneOf(&["bert", "roberta", "distilbert"]), "the family"),
+    computed("architectures", ALL, Kind::Classes, "which head the weights hold"),
+    computed("vocab_size", ALL, Kind::Size, "rows of the word embeddings"),
+    computed("hidden_size", WITH_TYPES, Kind::Size, "width of the hidden states; heads must divide it"),
+    computed("dim", DISTILLED, Kind::Size, "width of the hidden states; heads must divide it"),
+    computed("num_hidden_layers", WITH_TYPES, Kind::Count(MOST_LAYERS), "encoder layers"),
+    computed("n_layers", DISTILLED, Kind::Count(MOST_LAYERS), "encoder layers"),
+    computed("num_attention_heads", WITH_TYPES, Kind::Size, "attention heads of a layer"),
+    computed("n_heads", DISTILLED, Kind::Size, "attention heads of a layer"),
+    computed("intermediate_size", WITH_TYPES, Kind::Size, "width of the feed-forward layer"),
+    computed("hidden_dim", DISTILLED, Kind::Size, "width of the feed-forward layer"),
+    computed("max_position_embeddings", ALL, Kind::Size, "rows of the position embeddings"),
+    computed(
+        "type_vocab_size",
+        WITH_TYPES,
+        Kind::Size,
+        "token types; with one, texts of a pair are not told apart",
+    ),
+    computed("hidden_act", WITH_TYPES, ACTIVATIONS, "the activation: the exact GELU"),
+    computed("activation", DISTILLED, ACTIVATIONS, "the activation: the exact GELU"),
+    computed("position_embedding_type", ALL, Kind::OneOf(&["absolute"]), "learned absolute positions"),
+    computed("hidden_dropout_prob", WITH_TYPES, Kind::Dropout, "dropout of hidden states"),
+    computed("dropout", DISTILLED, Kind::Dropout, "dropout of hidden states"),
+    computed("attention_probs_dropout_prob", WITH_TYPES, Kind::Dropout, "dropout of attention weights"),
+    computed("attention_dropout", DISTILLED, Kind::Dropout, "dropout of attention weights"),
+    computed("classifier_dropout", WITH_TYPES, Kind::MaybeDropout, "dropout before a classifier"),
+    computed("seq_classif_dropout", DISTILLED, Kind::Dropout, "dropout before a classifier"),
+    computed("qa_dropout", DISTILLED, Kind::Dropout, "dropout before the answer's logits"),
+    computed("layer_norm_eps", WITH_TYPES, Kind::Number, "the epsilon of every layer normalization"),
+    computed("initializer_range", ALL, Kind::Number, "standard deviation of new weights"),
+    computed("pad_token_id", ALL, Kind::Token, "a RoBERTa's positions begin behind it"),
+    computed("tie_word_embeddings", ALL, Kind::Truth, "a masked language model must share its last matrix"),
+    computed("id2label", ALL, Kind::Names, "the names of a classifier's outputs"),
+    computed("label2id", ALL, Kind::Numbers, "the same the other way round; both must agree"),
+    computed("num_labels", ALL, Kind::Size, "a classifier's outputs, where `id2label` is missing"),
+    computed(
+        "problem_type",
+        ALL,
+        Kind::Problem,
+        "a classifier gives one label of several; others are refused",
+    ),
+    computed("compression_config", ALL, Kind::Own, "bitmasks that `pack --as sparse-bitmask` wrote"),
+    refused("is_decoder", DECODER),
+    refused("add_cross_attention", DECODER),
+    refused("is_encoder_decoder", DECODER),
+    refused("cross_attention_hidden_size", DECODER),
+    refused("pruned_heads", "heads were taken out of the matrices, whose shapes differ from layer to layer"),
+    refused("per_layer_config", "layers differ from each other"),
+    refused("quantization_config", "the weights are stored in another number format"),
+    without_effect("chunk_size_feed_forward", ALL, "the same sums in parts, to save memory"),
+    without_effect(
+        "sinusoidal_pos_embds",
+        DISTILLED,
+        "the table is in the weights; `transformers` does not train it, here `freeze` decides",
+    ),
+    without_effect("dtype", ALL, "weights are read as float32, whatever they are stored as"),
+    without_effect("torch_dtype", ALL, "weights are read as float32, whatever they are stored as"),
+    without_effect("use_bfloat16", ALL, "weights are read as float32, whatever they are stored as"),
+    without_effect("auto_map", ALL, "code that comes with a model is not run, here as in `transformers`"),
+    without_effect("attn_implementation", ALL, "the same attention, computed in another way"),
+    without_effect("_attn_implementation", ALL, "the same attention, computed in another way"),
+    without_effect("_attn_implementation_autoset", ALL, "the same attention, computed in another way"),
+    without_effect("output_hidden_states", ALL, OUTPUTS),
+    without_effect("output_attentions", ALL, OUTPUTS),
+    without_effect("return_dict", ALL, OUTPUTS),
+    without_effect("use_return_dict", ALL, OUTPUTS),
+    without_effect("tie_last_hidden_states", ALL, OUTPUTS),
+    without_effect("output_past", ALL, OUTPUTS),
+    without_effect("torchscript", ALL, OUTPUTS),
+    without_effect("gradient_checkpointing", ALL, TRAINING),
+    without_effect("gradient_checkpointing_kwargs", ALL, TRAINING),
+    without_effect("use_cache", ALL, DECODER_CACHE),
+    without_effect("tie_encoder_decoder", ALL, DECODER_CACHE),
+    without_effect("tie_weights_", DISTILLED, "`tie_word_embeddings` is read in its place"),
+    without_effect("transformers_version", ALL, RECORD),
+    without_effect("_name_or_path", ALL, RECORD),
+    without_effect("name_or_path", ALL, RECORD),
+    without_effect("_commit_hash", ALL, RECORD),
+    without_effect("finetuning_task", ALL, RECORD),
+    without_effect("task_specific_params", ALL, RECORD),
+    without_effect("language", ALL, RECORD),
+    without_effect("tokenizer_class", ALL, TOKENIZER),
+    without_effect("bos_token_id", ALL, TOKENIZER),
+    without_effect("eos_token_id", ALL, TOKENIZER),
+    without_effect("sep_token_id", ALL, TOKENIZER),
+    without_effect("cls_token_id", ALL, TOKENIZER),
+    without_effect("mask_token_id", ALL, TOKENIZER),
+    without_effect("unk_token_id", ALL, TOKENIZER),
+    without_effect("model_max_length", ALL, TOKENIZER),
+    without_effect("do_lower_case", ALL, TOKENIZER),
+    without_effect("decoder_start_token_id", ALL, GENERATION),
+    without_effect("prefix", ALL, GENERATION),
+    without_effect("max_length", ALL, GENERATION),
+    without_effect("min_length", ALL, GENERATION),
+    without_effect("do_sample", ALL, GENERATION),
+    without_effect("early_stopping", ALL, GENERATION),
+    without_effect("num_beams", ALL, GENERATION),
+    without_effect("num_beam_groups", ALL, GENERATION),
+    without_effect("diversity_penalty", ALL, GENERATION),
+    without_effect("temperature", ALL, GENERATION),
+    without_effect("top_k", ALL, GENERATION),
+    without_effect("top_p", ALL, GENERATION),
+    without_effect("typical_p", ALL, GENERATION),
+    without_effect("epsilon_cutoff", ALL, GENERATION),
+    without_effect("eta_cutoff", ALL, GENERATION),
+    without_effect("repetition_penalty", ALL, GENERATION),
+    without_effect("encoder_repetition_penalty", ALL, GENERATION),
+    without_effect("length_penalty", ALL, GENERATION),
+    without_effect("no_repeat_ngram_size", ALL, GENERATION),
+    without_effect("encoder_no_repeat_ngram_size", ALL, GENERATION),
+    without_effect("bad_words_ids", ALL, GENERATION),
+    without_effect("num_return_sequences", ALL, GENERATION),
+    without_effect("output_scores", ALL, GENERATION),
+    without_effect("return_dict_in_generate", ALL, GENERATION),
+    without_effect("forced_bos_token_id", ALL, GENERATION),
+    without_effect("forced_eos_token_id", ALL, GENERATION),
+    without_effect("remove_invalid_values", ALL, GENERATION),
+    without_effect("exponential_decay_length_penalty", ALL, GENERATION),
+    without_effect("suppress_tokens", ALL, GENERATION),
+    without_effect("begin_suppress_tokens", ALL, GENERATION),
+    without_effect("num_assistant_tokens", ALL, GENERATION),
+    without_effect("num_assistant_tokens_schedule", ALL, GENERATION),
+    without_effect("assistant_confidence_threshold", ALL, GENERATION),
+    without_effect("assistant_lookbehind", ALL, GENERATION),
+    without_effect("target_lookbehind", ALL, GENERATION),
+    without_effect("directionality", ALL, UNREAD),
+    without_effect("pooler_fc_size", ALL, UNREAD),
+    without_effect("pooler_num_attention_heads", ALL, UNREAD),
+    without_effect("pooler_num_fc_layers", ALL, UNREAD),
+    without_effect("pooler_size_per_head", ALL, UNREAD),
+    without_effect("pooler_type", ALL, UNREAD),
+    without_effect("tf_legacy_loss", ALL, UNREAD),
+    without_effect("xla_device", ALL, UNREAD),
+];
+
+const DECODER_CACHE: &str = "for decoders, which are refused";
+
+/// The row of a key of a family; `None` for a key that `transformers` does not read.
+pub fn find(name: &str, family: Family) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name && key.families.contains(&family))
+}
+
+/// The table as Markdown: keys that are computed, keys that are refused, and of the others the reasons.
+pub fn markdown() -> String {
+    let family = |key: &Key| match key.families.len() {
+        3 => "all".to_owned(),
+        _ => key.families.iter().map(|f| format!("`{}`", f.model_type())).collect::<Vec<_>>().join(", "),
+    };
+    let mut out = String::from("| key | families | what is done |\n|---|---|---|\n");
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for key in KEYS {
+        let name = key.name;
+        match key.treatment {
+            Treatment::Computed(kind, what) => {
+                let values = kind.values().map_or(String::new(), |values| format!("; {values}"));
+                out.push_str(&format!("| `{name}` | {} | computed: {what}{values} |\n", family(key)));
+            }
+            Treatment::Refused(why) => {
+                out.push_str(&format!("| `{name}` | {} | refused unless it is off: {why} |\n", family(key)));
+            }
+            Treatment::WithoutEffect(why) => match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, names)) => names.push(name),
+                None => reasons.push((why, vec![name])),
+            },
+        }
+    }
+    out.push_str("\n| keys without effect | why |\n|---|---|\n");
+    for (why, names) in reasons {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        out.push_str(&format!("| {} | {why} |\n", names.join(", ")));
+    }
+    out
+}
+
+impl Kind {
+    /// The values that are accepted, where a reader of the table needs them.
+    fn values(self) -> Option<String> {
+        match self {
+            Kind::Count(most) => Some(format!("at most {most}")),
+            Kind::OneOf(values) => {
+                Some(values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or "))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_one_row_for_each_family() {
+        for (i, key) in KEYS.iter().enumerate() {
+            for family in key.families {
+                let rows = KEYS.iter().filter(|k| k.name == key.name && k.families.contains(family)).count();
+                assert_eq!(rows, 1, "{} of {family:?}, row {i}", key.name);
+            }
+            assert!(!key.families.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_settings_of_each_family_are_among_them() {
+        assert!(find("hidden_size", Bert).is_some() && find("hidden_size", DistilBert).is_none());
+        assert!(find("qa_dropout", DistilBert).is_some() && find("qa_dropout", Roberta).is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! The places of keys and values in a JSON object.
+
+use std::ops::Range;
+
+/// One key of an object with its byte ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key, without quotes and escapes.
+    pub key: String,
+    /// The key with its quotes.
+    pub at: Range<usize>,
+    /// The value.
+    pub value: Range<usize>,
+}
+
+/// The keys of the outermost object, in order. `text` was read as JSON before, so that only strings and
+/// brackets have to be told apart; of anything else than an object there are none.
+pub fn entries(text: &str) -> Vec<Entry> {
+    let bytes = text.as_bytes();
+    let skip = |mut at: usize, what: &[u8]| {
+        while bytes.get(at).is_some_and(|b| b.is_ascii_whitespace() || what.contains(b)) {
+            at += 1;
+        }
+        at
+    };
+    let mut list = Vec::new();
+    let mut at = skip(0, b"");
+    if bytes.get(at) != Some(&b'{') {
+        return list;
+    }
+    at = skip(at + 1, b"");
+    while bytes.get(at) == Some(&b'"') {
+        let key = at..end_of_string(bytes, at);
+        let start = skip(key.end, b":");
+        let end = end_of_value(bytes, start);
+        let name = text.get(key.clone()).and_then(|quoted| serde_json::from_str(quoted).ok());
+        list.extend(name.map(|name| Entry { key: name, at: key, value: start..end }));
+        at = skip(end, b",");
+    }
+    list
+}
+
+/// The place behind a string that begins at `at`.
+fn end_of_string(bytes: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// The place behind a value that begins at `at`.
+fn end_of_value(bytes: &[u8], at: usize) -> usize {
+    let (mut at, mut depth, mut end) = (at, 0usize, at);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at) - 1,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' | b',' if depth == 0 => break,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if !bytes[at - 1].is_ascii_whitespace() {
+            end = at;
+        }
+    }
+    end
+}
+
+/// The byte offset of serde_json's line and column.
+pub(crate) fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (start + column.saturating_sub(1)).min(text.len().saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str) -> Vec<(String, &str, &str)> {
+        let entry = |e: Entry| (e.key, &text[e.at], &text[e.value]);
+        entries(text).into_iter().map(entry).collect()
+    }
+
+    #[test]
+    fn keys_and_values_are_found_whatever_is_in_them() {
+        let text = r#" { "a" : 1 , "b\"}":{"a":[1,{"x":"}"}]}, "ü":"\\", "c":[ ],"d":null }"#;
+        assert_eq!(
+            texts(text),
+            [
+                ("a".to_owned(), "\"a\"", "1"),
+                ("b\"}".to_owned(), r#""b\"}""#, r#"{"a":[1,{"x":"}"}]}"#),
+                ("ü".to_owned(), "\"ü\"", r#""\\""#),
+                ("c".to_owned(), "\"c\"", "[ ]"),
+                ("d".to_owned(), "\"d\"", "null"),
+            ]
+        );
+        assert_eq!(texts("{}"), []);
+        assert_eq!(texts("[1, {\"a\": 2}]"), []);
+        assert_eq!(texts(""), []);
+    }
+}

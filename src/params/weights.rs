@@ -1,0 +1,258 @@
+//! The tensors of a model folder against its configuration.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::diag::{Code, Diagnostic};
+
+use super::builtin::Head;
+use super::config_file::{ConfigFile, PROBLEMS, few};
+use super::header::TensorHeader;
+use super::table::layer_of;
+use super::{Family, Parameter};
+
+/// Tensors by their present names, with the files that hold them.
+pub(super) type Found<'a> = HashMap<String, (&'a Path, TensorHeader)>;
+
+/// A task's head that a folder holds.
+pub(super) struct HeadFound {
+    /// Which, if it is one that is known.
+    pub head: Option<Head>,
+    /// Why it cannot be used.
+    pub unusable: Option<Diagnostic>,
+}
+
+/// Tasks whose heads look like a sequence classifier's, by the ends of their classes.
+const OTHER_TASKS: &[(&str, &str)] = &[
+    ("ForTokenClassification", "a label for each token"),
+    ("ForMultipleChoice", "a choice between several texts"),
+    ("ForNextSentencePrediction", "whether one sentence follows another"),
+];
+
+/// As many diagnostics of one kind as are listed.
+const LISTED: usize = 3;
+
+/// Finds the head whose parameters are there.
+pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
+    let family = file.config.family();
+    let tensor = |bert: &str| found.get(&family.name(bert)).map(|(_, tensor)| tensor);
+    if tensor("qa_outputs.weight").is_some() {
+        return HeadFound { head: Some(Head::QuestionAnswering), unusable: None };
+    }
+    let class = file.config.architectures.first().map_or("", String::as_str);
+    let other = OTHER_TASKS.iter().find(|(end, _)| class.ends_with(end));
+    if let Some((_, what)) = other {
+        let unusable = Diagnostic::error(
+            Code::ConfigUnsupported,
+            format!("`architectures` is `{class}`, whose head obert does not have"),
+            file.at("architectures"),
+            *what,
+        )
+        .help("heads are those of question answering, sequence classification and masked language models");
+        return HeadFound { head: None, unusable: Some(unusable) };
+    }
+    if let Some(classifier) = tensor("classifier.weight") {
+        let labels = classifier.shape.first().copied().unwrap_or(0);
+        if tensor("bert.pooler.dense.weight").is_none() {
+            let (own, first) = (family.name("classifier.weight"), family.name("bert.pooler.dense.weight"));
+            let unusable = Diagnostic::error(
+                Code::ConfigUnsupported,
+                format!("the weights hold `{own}` without `{first}`"),
+                file.at("architectures"),
+                "a classifier of tokens, or half a classifier of texts",
+            )
+            .help(
+                "heads are those of question answering, sequence classification and masked language models",
+            );
+            return HeadFound { head: None, unusable: Some(unusable) };
+        }
+        let unusable = labels_fault(file, labels);
+        return HeadFound { head: Some(Head::Classification { labels }), unusable };
+    }
+    match tensor("cls.predictions.bias") {
+        Some(_) => HeadFound { head: Some(Head::MaskedLanguageModel), unusable: untied(file) },
+        None => HeadFound { head: None, unusable: None },
+    }
+}
+
+/// Why a language model of this configuration cannot be computed.
+pub(super) fn untied(file: &ConfigFile) -> Option<Diagnostic> {
+    let tied = file.config.rest.get("tie_word_embeddings").and_then(|v| v.as_bool()).unwrap_or(true);
+    (!tied).then(|| {
+        Diagnostic::error(
+            Code::ConfigUnsupported,
+            "the language model has a last matrix apart from its word embeddings",
+            file.at("tie_word_embeddings"),
+            "only `true` is computed",
+        )
+        .help("give a language model that shares them, or use this one for another task")
+    })
+}
+
+/// What is wrong with what a configuration says of a classifier with so many outputs.
+fn labels_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
+    let rest = &file.config.rest;
+    let problem = rest.get("problem_type").and_then(|v| v.as_str());
+    if let Some(problem) = problem.filter(|problem| *problem != PROBLEMS[0]) {
+        let what = if problem == PROBLEMS[1] { "each label for itself" } else { "a number on a scale" };
+        return Some(
+            Diagnostic::error(
+                Code::ConfigUnsupported,
+                format!("`problem_type` is `{problem}`, which obert does not compute"),
+                file.at("problem_type"),
+                what,
+            )
+            .help(
+                "a classifier gives one label of several; for another task, give a model without this head",
+            ),
+        );
+    }
+    let named = ["num_labels", "id2label", "problem_type", "architectures"].into_iter().find(|k| file.has(k));
+    let at = file.at(named.unwrap_or("architectures"));
+    if outputs == 1 {
+        return Some(
+            Diagnostic::error(
+                Code::ConfigUnsupported,
+                "the classifier has one output, which is regression",
+                at,
+                "a number on a scale, to `transformers` as well",
+            )
+            .help("a classifier gives one label of several: two labels take two outputs"),
+        );
+    }
+    let malformed = |message: String, key: &str, label: String| {
+        Diagnostic::error(Code::ConfigMalformed, message, file.at(key), label)
+            .help("compare config.json with the original: wrong names would be given to the outputs")
+    };
+    let Some(names) = rest.get("id2label").and_then(|v| v.as_object()) else {
+        let said = rest.get("num_labels").and_then(|v| v.as_u64()).filter(|said| *said != outputs as u64);
+        return said.map(|said| {
+            let message = format!("`num_labels` is {said}; the classifier has {outputs} outputs");
+            malformed(message, "num_labels", format!("{outputs} is expected"))
+        });
+    };
+    if names.len() != outputs {
+        let message =
+            format!("`id2label` names {} labels; the classifier has {outputs} outputs", names.len());
+        return Some(malformed(message, "id2label", format!("{outputs} names are expected")));
+    }
+    if let Some(lost) = (0..outputs).find(|i| names.get(&i.to_string()).is_none_or(|name| !name.is_string()))
+    {
+        let message = format!("`id2label` gives no name to output {lost}");
+        return Some(malformed(message, "id2label", format!("numbers from 0 to {}", outputs - 1)));
+    }
+    let numbers = rest.get("label2id").and_then(|v| v.as_object())?;
+    let number = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    names.iter().find_map(|(id, name)| {
+        let said = numbers.get(name.as_str()?)?;
+        (number(said) != id.parse().ok()).then(|| {
+            let message = format!("`id2label` gives {name} to output {id}, `label2id` to output {said}");
+            malformed(message, "label2id", "the other way round it is different".to_owned())
+                .and_at(file.at("id2label"), "here")
+        })
+    })
+}
+
+/// Sizes that the configuration says otherwise than the tensors, each once and at its place.
+pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
+    let config = &file.config;
+    let family = config.family();
+    let table = |name: &str| format!("bert.embeddings.{name}_embeddings.weight");
+    let up = "bert.encoder.layer.0.intermediate.dense.weight".to_owned();
+    let mut wrong = Vec::new();
+    for (key, said, name, axis) in [
+        ("vocab_size", config.vocab_size, table("word"), 0),
+        ("hidden_size", config.hidden_size, table("word"), 1),
+        ("max_position_embeddings", config.max_position_embeddings, table("position"), 0),
+        ("type_vocab_size", config.type_vocab_size, table("token_type"), 0),
+        ("intermediate_size", config.intermediate_size, up, 0),
+    ] {
+        let name = family.name(&name);
+        let Some((_, tensor)) = found.get(&name) else { continue };
+        let (own, real) = (file.name(key), tensor.shape.get(axis).copied().unwrap_or(0));
+        if tensor.shape.len() != 2 || real == said {
+            continue;
+        }
+        let message = format!("`{own}` is {said}; `{name}` has the shape {:?}", tensor.shape);
+        let label = if file.has(key) { "config.json says" } else { "config.json leaves it out" };
+        wrong
+            .push(Diagnostic::error(Code::TensorShape, message, file.at(key), label).help(format!(
+                "does config.json belong to this file? if it does, write `\"{own}\": {real}`"
+            )));
+    }
+    let layers = found.keys().filter(|name| family.is_encoder(name)).filter_map(|name| layer_of(name));
+    let layers = layers.map(|(_, layer, _)| layer.saturating_add(1)).max().unwrap_or(0);
+    if layers > 0 && layers < config.num_hidden_layers {
+        let own = file.name("num_hidden_layers");
+        let message = format!("`{own}` is {}; the weights hold {layers} layers", config.num_hidden_layers);
+        wrong.push(
+            Diagnostic::error(Code::TensorMissing, message, file.at("num_hidden_layers"), "config.json says")
+                .help(format!(
+                    "does config.json belong to this file? if it does, write `\"{own}\": {layers}`"
+                )),
+        );
+    }
+    wrong
+}
+
+/// Parameters of the encoder that no file holds, in one diagnostic.
+pub(super) fn missing(folder: &Path, names: &[String], found: &Found) -> Option<Diagnostic> {
+    let message = match names {
+        [] => return None,
+        [one] => format!("the model `{}` lacks the tensor `{one}`", folder.display()),
+        many => format!("the model `{}` lacks {} tensors: {}", folder.display(), many.len(), few(names)),
+    };
+    let mut others: Vec<String> = found.keys().map(|name| format!("`{name}`")).collect();
+    others.sort();
+    others.truncate(LISTED);
+    let foreign = !found.keys().any(|name| Family::ALL.iter().any(|family| family.is_encoder(name)));
+    Some(Diagnostic::unlocated(Code::TensorMissing, message).help(match foreign && !others.is_empty() {
+        true => format!("the files hold {}: are they of this architecture?", others.join(", ")),
+        false => "does config.json belong to this file? compare both with the original".to_owned(),
+    }))
+}
+
+/// What is wrong with the shape or the type of a tensor.
+pub(super) fn mismatch(file: &Path, parameter: &Parameter, tensor: &TensorHeader) -> Option<Diagnostic> {
+    if tensor.shape != parameter.shape {
+        let message = format!(
+            "`{}` in `{}` has the shape {:?}; config.json asks for {:?}",
+            tensor.name,
+            file.display(),
+            tensor.shape,
+            parameter.shape
+        );
+        return Some(
+            Diagnostic::unlocated(Code::TensorShape, message).help("does config.json belong to this file?"),
+        );
+    }
+    (!matches!(tensor.dtype.as_str(), "F32" | "F16" | "BF16")).then(|| {
+        Diagnostic::unlocated(
+            Code::TensorType,
+            format!("`{}` in `{}` has the type {}", tensor.name, file.display(), tensor.dtype),
+        )
+        .help("weights must be F32, F16 or BF16")
+    })
+}
+
+/// The first diagnostics of each code, the last of them with the number of the others.
+pub(super) fn first_of_each(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<(Diagnostic, usize)> = Vec::new();
+    for diagnostic in list {
+        let alike = kept.iter().filter(|(d, _)| d.code == diagnostic.code).count();
+        match kept.iter_mut().rev().find(|(d, _)| d.code == diagnostic.code) {
+            Some((_, more)) if alike == LISTED => *more += 1,
+            _ => kept.push((diagnostic, 0)),
+        }
+    }
+    let finish = |(mut diagnostic, more): (Diagnostic, usize)| {
+        if more > 0 {
+            diagnostic.message.push_str(&format!("; {more} other tensors likewise"));
+        }
+        diagnostic
+    };
+    kept.into_iter().map(finish).collect()
+}
