@@ -311,7 +311,7 @@ fn execute<T: Prepare + 'static>(
     // Also when it is quiet: what is trained then is not what was given.
     if !prepared.new_head.is_empty() {
         let lost = prepared.new_head.join(", ");
-        eprintln!("note: the model has no head for {}; new, with random weights: {lost}", T::TRAINED_FOR);
+        eprintln!("note: the model has no head for {}; new, with random weights: {lost}", T::TASK);
     }
     let mut load_teacher = |folder: &Path| {
         let FittedTeacher { model, notes } = prepare::teacher(folder, &prepared, &device, sources)?;

@@ -96,6 +96,7 @@ fn five_training_steps_equal_those_of_pytorch() {
         dev: vec![],
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
+        head_dropout: 0.0,
     };
     let settings = Train {
         accumulate: 1,

@@ -124,7 +124,15 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
     if request.round_weights && source.quantization.is_none() {
         source.round_weights();
     }
+    // A language model's own last matrix has no place in the table of parameters: no format would hold it.
+    let bias = source.config.family().name("cls.predictions.bias");
+    if let (Some(unusable), Some(_)) = (&source.unusable_head, source.table.find(&bias)) {
+        return Err(one(unusable.clone()));
+    }
     if let Some(lost) = source.table.iter().find(|p| source.values(&p.name).is_empty()) {
+        if let Some(unusable) = &source.unusable_head {
+            return Err(one(unusable.clone()));
+        }
         return Err(one(unsupported(
             &source,
             request.format,
@@ -198,6 +206,9 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     /// The head, for formats that depend on it.
     fn head(&self) -> Result<&'a Head, Diagnostic> {
+        if let Some(unusable) = &self.source.unusable_head {
+            return Err(unusable.clone());
+        }
         let family = self.source.config.family();
         let why = match family {
             crate::params::Family::Bert => "it predicts masked tokens".to_owned(),

@@ -31,6 +31,8 @@ pub struct Source {
     pub files: Vec<PathBuf>,
     /// What the model answers; `None` for a head that the runtime does not run.
     pub head: Option<Head>,
+    /// Why the head that the folder holds cannot be used, such as one for regression.
+    pub unusable_head: Option<Diagnostic>,
 }
 
 /// A weight in whole numbers: `scale · q`.
@@ -80,25 +82,36 @@ impl Source {
             // invariant: it was read as a configuration just before.
             serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default()
         };
-        let (config, table, files, missing_head, tensors) = if path.join(bitmask::FILE).exists() {
-            let config = folder::read_config(path, sources).map_err(one)?;
-            let (table, tensors) = bitmask::read(path, &config).map_err(one)?;
-            (config, table, Vec::new(), Vec::new(), tensors)
-        } else {
-            let model = folder::read(path, sources)?;
-            let mut tensors = BTreeMap::new();
-            for file in &model.files {
-                read_floats(file, &model.names, &mut tensors).map_err(one)?;
-            }
-            tensors.retain(|name, _| model.table.find(name).is_some());
-            (model.config, model.table, model.files, model.missing_head, tensors)
-        };
+        let (config, table, files, missing_head, unusable_head, tensors) =
+            if path.join(bitmask::FILE).exists() {
+                let config = folder::read_config(path, sources).map_err(one)?;
+                let (table, tensors) = bitmask::read(path, &config).map_err(one)?;
+                (config, table, Vec::new(), Vec::new(), None, tensors)
+            } else {
+                let model = folder::read(path, sources)?;
+                let mut tensors = BTreeMap::new();
+                for file in &model.files {
+                    read_floats(file, &model.names, &mut tensors).map_err(one)?;
+                }
+                tensors.retain(|name, _| model.table.find(name).is_some());
+                (model.config, model.table, model.files, model.missing_head, model.unusable_head, tensors)
+            };
         let mut written = written(path);
         written.shift_remove(bitmask::CONFIG);
         let quantization = Quantization::read(path).map_err(one)?;
-        let head = if missing_head.is_empty() { head_of(&config, &table) } else { None };
-        let source =
-            Source { path: path.to_owned(), config, written, table, tensors, quantization, files, head };
+        let usable = missing_head.is_empty() && unusable_head.is_none();
+        let head = if usable { head_of(&config, &table) } else { None };
+        let source = Source {
+            path: path.to_owned(),
+            config,
+            written,
+            table,
+            tensors,
+            quantization,
+            files,
+            head,
+            unusable_head,
+        };
         source.check_scales().map_err(one)?;
         Ok(source)
     }

@@ -19,6 +19,7 @@ use super::{FittedTeacher, Places, Prepare, check_length, data_folder};
 impl Prepare for Classification {
     type Raw = Labelled;
 
+    const TASK: &'static str = "classification";
     const TRAINED_FOR: &'static str = "classification with the same labels";
     const EXAMPLES: &'static str = "examples";
 

@@ -16,6 +16,7 @@ use super::{Places, Prepare, check_length, data_folder};
 impl Prepare for MaskedLanguage {
     type Raw = Documents;
 
+    const TASK: &'static str = "masked-language modelling";
     const TRAINED_FOR: &'static str = "masked-language modelling";
     const EXAMPLES: &'static str = "sequences";
 

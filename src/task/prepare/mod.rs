@@ -82,6 +82,9 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     /// What is read before the model is.
     type Raw;
 
+    /// What a head is for, for messages.
+    const TASK: &'static str;
+
     /// What a teacher must have been trained for, for messages.
     const TRAINED_FOR: &'static str;
 
@@ -257,11 +260,7 @@ fn read_model<T: Prepare>(
         return Err(vec![
             Diagnostic::unlocated(
                 Code::HeadMissing,
-                format!(
-                    "the model `{}` has no head for {}: it lacks `{lost}`",
-                    path.display(),
-                    T::TRAINED_FOR
-                ),
+                format!("the model `{}` has no head for {}: it lacks `{lost}`", path.display(), T::TASK),
             )
             .help("train it first: `obertc run` gives it a head"),
         ]);

@@ -17,6 +17,7 @@ use super::{Places, Prepare, check_length, data_folder};
 impl Prepare for QuestionAnswering {
     type Raw = Split;
 
+    const TASK: &'static str = "question answering";
     const TRAINED_FOR: &'static str = "question answering";
     const EXAMPLES: &'static str = "questions";
 
