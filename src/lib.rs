@@ -11,6 +11,7 @@
 // The derived parser names it.
 extern crate alloc;
 
+mod api;
 mod cli;
 mod diag;
 mod explain;
@@ -38,3 +39,9 @@ mod task;
 
 #[doc(hidden)]
 pub mod internals;
+
+pub use api::{CheckReport, Error, Plan, Recipe, RecipeOptions, RunError, check, plan};
+#[cfg(feature = "engine")]
+pub use api::{CheckpointConfig, EvalConfig, EvalReport, Resume, RunConfig, RunReport, eval, run};
+#[cfg(feature = "infer")]
+pub use api::{PredictConfig, predict};

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
 use super::pack::PrecisionName;
-use super::{ERRORS, FINE, Format, eprint, fail, model, print};
+use super::{ERRORS, FINE, Format, eprint, fail, fetching, print};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::pack::{self, random::Random};
@@ -429,7 +429,7 @@ fn saved_model(
     sources: &mut Sources,
 ) -> Result<(Vec<Subject>, Option<PathBuf>), Failure> {
     let Some(given) = &args.model else { return Ok((Vec::new(), None)) };
-    let path = &model::find(given, args.offline, false).map_err(|d| vec![d])?;
+    let path = &fetching::find(given, args.offline, false).map_err(|d| vec![d])?;
     if !path.is_dir() {
         let start = Instant::now();
         let model = Arc::new(pack::open(path, None, sources)?);

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::compile::{Compiler, RecipeArgs, is_stdin, read, shown};
-use super::{ERRORS, FINE, eprint, fail, files, print, print_diagnostics};
+use super::recipe::{RecipeArgs, is_stdin, read, shown};
+use super::{ERRORS, FINE, eprint, fail, fail_with, print, print_diagnostics};
+use crate::api::check::check_text;
+use crate::api::recipe::Compiler;
+use crate::api::{CheckReport, files};
 use crate::diag::render::{concise, full, github, json, sarif};
 use crate::diag::{Code, Diagnostic, Sources, fix};
 use crate::explain::page;
-use crate::language::Compilation;
-use crate::language::library::{self, Parts};
-use crate::yaml;
+use crate::language::library::Parts;
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -56,18 +57,14 @@ enum Format {
 /// What was found in one recipe.
 struct Checked {
     name: String,
-    /// What it holds, if it is a file of parts for others.
-    parts: Option<Parts>,
-    diagnostics: Vec<Diagnostic>,
-    sources: Sources,
-    compiled: Option<Compilation>,
+    report: CheckReport,
     fixed: usize,
 }
 
 pub fn run(args: &CheckArgs) -> i32 {
-    let compiler = match Compiler::new(&args.recipe_args) {
+    let compiler = match Compiler::new(&args.recipe_args.options()) {
         Ok(compiler) => compiler,
-        Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+        Err(error) => return fail_with(&error),
     };
     let mut recipes = Vec::new();
     for path in &args.recipes {
@@ -78,7 +75,7 @@ pub fn run(args: &CheckArgs) -> i32 {
     }
     let checked: Vec<Checked> = recipes.iter().map(|path| check(path, &compiler, args)).collect();
     let groups: Vec<(&[Diagnostic], &Sources)> =
-        checked.iter().map(|c| (c.diagnostics.as_slice(), &c.sources)).collect();
+        checked.iter().map(|c| (c.report.diagnostics.as_slice(), &c.report.sources)).collect();
     let lines = |render: fn(&[Diagnostic], &Sources) -> String| -> String {
         groups.iter().map(|(list, sources)| render(list, sources)).collect()
     };
@@ -92,58 +89,35 @@ pub fn run(args: &CheckArgs) -> i32 {
     if args.format != Format::Full && !args.quiet {
         eprint(&mended(&checked));
     }
-    let errors = checked.iter().flat_map(|c| &c.diagnostics).any(Diagnostic::is_error);
-    if errors { ERRORS } else { FINE }
+    if checked.iter().any(|c| c.report.has_errors()) { ERRORS } else { FINE }
 }
 
 /// Checks one recipe, and mends it if asked to.
 fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
     let name = shown(path);
-    let none = |diagnostics, sources| Checked {
-        name: name.clone(),
-        parts: None,
-        diagnostics,
-        sources,
-        compiled: None,
-        fixed: 0,
-    };
+    let failed =
+        |diagnostic| Checked { name: name.clone(), report: CheckReport::failed(diagnostic), fixed: 0 };
     let text = match read(path) {
         Ok(text) => text,
-        Err(diagnostic) => return none(vec![diagnostic], Sources::new()),
+        Err(diagnostic) => return failed(diagnostic),
     };
-    let mut compiled = compiler.text(&name, &text);
-    let mut fixed = 0;
-    if args.fix {
-        let own = compiled.sources.get(compiled.main).text.clone();
-        let (text, count) = fix::mend(&own, args.unsafe_fixes, |text| {
-            let compiled = compiler.text(&name, text);
-            (compiled.main, compiled.diagnostics)
-        });
-        fixed = count;
-        if is_stdin(path) {
-            print(&text);
-        } else if fixed > 0
-            && let Err(diagnostic) = crate::files::write_whole(path, text.as_bytes())
-        {
-            return none(vec![diagnostic], Sources::new());
-        }
-        compiled = compiler.text(&name, &text);
+    if !args.fix {
+        return Checked { report: check_text(compiler, &name, &text), name, fixed: 0 };
     }
+    let compiled = compiler.text(&name, &text);
     let own = compiled.sources.get(compiled.main).text.clone();
-    // What compiled to a recipe is not read again to see whether it is something else.
-    let is_recipe = compiled.places.is_some() || yaml::is_yaml(path);
-    let parts = if is_recipe { None } else { library::parts(&own) };
-    if let Some(parts) = &parts {
-        compiled = library::check(&name, &own, parts, &files::Disk);
+    let (text, fixed) = fix::mend(&own, args.unsafe_fixes, |text| {
+        let compiled = compiler.text(&name, text);
+        (compiled.main, compiled.diagnostics)
+    });
+    if is_stdin(path) {
+        print(&text);
+    } else if fixed > 0
+        && let Err(diagnostic) = crate::files::write_whole(path, text.as_bytes())
+    {
+        return failed(diagnostic);
     }
-    Checked {
-        name,
-        parts,
-        diagnostics: std::mem::take(&mut compiled.diagnostics),
-        sources: std::mem::take(&mut compiled.sources),
-        compiled: Some(compiled),
-        fixed,
-    }
+    Checked { report: check_text(compiler, &name, &text), name, fixed }
 }
 
 /// How much `--fix` mended; nothing if it did nothing.
@@ -157,13 +131,14 @@ fn mended(checked: &[Checked]) -> String {
 
 /// For people: findings to stderr, the outcome to stdout.
 fn show(checked: &[Checked], args: &CheckArgs) {
-    for one in checked.iter().filter(|c| !c.diagnostics.is_empty()) {
-        print_diagnostics(&one.diagnostics, &one.sources);
+    for report in checked.iter().map(|c| &c.report).filter(|report| !report.diagnostics.is_empty()) {
+        print_diagnostics(&report.diagnostics, &report.sources);
     }
     if args.quiet {
         return;
     }
-    let mut codes: Vec<Code> = checked.iter().flat_map(|c| c.diagnostics.iter().map(|d| d.code)).collect();
+    let mut codes: Vec<Code> =
+        checked.iter().flat_map(|c| c.report.diagnostics.iter().map(|d| d.code)).collect();
     codes.sort();
     codes.dedup();
     if args.verbose {
@@ -177,18 +152,17 @@ fn show(checked: &[Checked], args: &CheckArgs) {
     }
     print(&mended(checked));
     let [one] = checked else {
-        let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.diagnostics.clone()).collect();
+        let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.report.diagnostics.clone()).collect();
         let found = full::count_line(&all);
         let found = if found.is_empty() { "fine\n".to_owned() } else { found };
         print(&format!("{} recipes: {found}", checked.len()));
         return;
     };
-    let Some(compiled) = &one.compiled else { return };
-    if let Some(schedule) = &compiled.schedule {
+    if let Some(schedule) = &one.report.schedule {
         let stages = schedule.stages.len();
         let plural = if stages == 1 { "" } else { "s" };
         print(&format!("{}: fine ({stages} stage{plural})\n", one.name));
-    } else if let Some(parts) = one.parts.as_ref().filter(|_| one.diagnostics.is_empty()) {
+    } else if let Some(parts) = one.report.parts.as_ref().filter(|_| one.report.diagnostics.is_empty()) {
         print(&format!("{}: fine ({})\n", one.name, counted(parts)));
     }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::compile::{Compiler, RecipeArgs};
-use super::{ERRORS, FINE, fail, print, print_diagnostics};
+use super::recipe::{RecipeArgs, recipe};
+use super::{ERRORS, FINE, fail, fail_with, print, print_diagnostics};
+use crate::api::recipe::Compiler;
 use crate::diag::Sources;
 use crate::yaml;
 
@@ -23,9 +24,13 @@ pub struct ExportArgs {
 }
 
 pub fn run(args: &ExportArgs) -> i32 {
-    let compiled = match Compiler::new(&args.recipe_args).and_then(|compiler| compiler.file(&args.recipe)) {
+    let recipe = match recipe(&args.recipe) {
+        Ok(recipe) => recipe,
+        Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
+    };
+    let compiled = match Compiler::new(&args.recipe_args.options()).and_then(|c| c.recipe(&recipe)) {
         Ok(compiled) => compiled,
-        Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+        Err(error) => return fail_with(&error),
     };
     print_diagnostics(&compiled.diagnostics, &compiled.sources);
     let Some(schedule) = &compiled.schedule else { return ERRORS };

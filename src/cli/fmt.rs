@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use similar::TextDiff;
 
-use super::compile::{is_stdin, read, shown};
-use super::{ERRORS, FINE, fail, files, print};
+use super::recipe::{is_stdin, read, shown};
+use super::{ERRORS, FINE, fail, print};
+use crate::api::files;
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::language::format;
 use crate::language::syntax::parse_file;

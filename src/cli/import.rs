@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::compile::{overrides, read, shown};
-use super::{ERRORS, FINE, fail, model, print, print_diagnostics};
+use super::recipe::{read, shown};
+use super::{ERRORS, FINE, fail, print, print_diagnostics};
+use crate::api::models::local_table;
+use crate::api::recipe::overrides;
 use crate::diag::Sources;
 use crate::params::folder;
 use crate::yaml;
@@ -52,7 +54,7 @@ pub fn run(args: &ImportArgs) -> i32 {
         model: args.model.as_deref(),
         data: args.data.as_deref(),
         parameters,
-        find_model: Some(&model::local_table),
+        find_model: Some(&local_table),
     };
     let imported = yaml::import(&shown(&args.file), &text, options);
     print_diagnostics(&imported.compilation.diagnostics, &imported.compilation.sources);

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::api::Error;
 use crate::diag::render::full;
 use crate::diag::{Diagnostic, Sources};
 
@@ -15,7 +16,6 @@ mod bench;
 mod check;
 #[cfg(feature = "engine")]
 mod checkpointing;
-mod compile;
 mod completions;
 #[cfg(feature = "engine")]
 mod eta;
@@ -23,14 +23,10 @@ mod eta;
 mod eval;
 mod explain;
 mod export;
-mod files;
+#[cfg(feature = "infer")]
+mod fetching;
 mod fmt;
 mod import;
-#[cfg(feature = "engine")]
-mod inference_speed;
-#[cfg(feature = "engine")]
-mod memory_check;
-mod model;
 mod new;
 #[cfg(feature = "engine")]
 mod oneshot;
@@ -42,6 +38,7 @@ mod plan;
 mod predict;
 #[cfg(feature = "engine")]
 mod progress;
+mod recipe;
 mod report;
 #[cfg(feature = "engine")]
 mod run;
@@ -184,4 +181,12 @@ fn print_diagnostics(diagnostics: &[Diagnostic], sources: &Sources) {
 fn fail(diagnostics: &[Diagnostic], sources: &Sources) -> i32 {
     print_diagnostics(diagnostics, sources);
     ERRORS
+}
+
+/// Prints the diagnostics of an error and returns the exit code.
+fn fail_with(error: &Error) -> i32 {
+    if !error.details().is_empty() {
+        eprint(&format!("{}\n", error.details()));
+    }
+    fail(error.diagnostics(), error.sources())
 }

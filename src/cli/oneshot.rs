@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::fail;
 use super::trials::{Subject, TrialArgs, show};
+use super::{fail, fail_with};
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::engine::oneshot::rounding_alone;
 use crate::language::tuning::grid::{By, criteria, levels, needs_training};
@@ -34,7 +34,7 @@ pub struct OneshotArgs {
 pub fn run(args: &OneshotArgs) -> i32 {
     let mut subject = match args.trials.read() {
         Ok(subject) => subject,
-        Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+        Err(error) => return fail_with(&error),
     };
     let rounding = rounding_alone(&subject.schedule);
     let measured = ways(args, &mut subject)

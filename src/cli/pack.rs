@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
-use super::{FINE, USAGE, fail, model, print, print_diagnostics};
+use super::{FINE, USAGE, fail, fetching, print, print_diagnostics};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
@@ -135,7 +135,7 @@ pub fn run(args: &PackArgs) -> i32 {
 fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
     let Some(name) = &args.shape else {
         let given = args.model.clone().unwrap_or_default();
-        return Ok((model::find(&given, args.offline, false)?, None));
+        return Ok((fetching::find(&given, args.offline, false)?, None));
     };
     let refused = |what: String, help: String| Err(Diagnostic::unlocated(Code::FlagValue, what).help(help));
     let Some(shape) = well_known(name) else {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{ERRORS, FINE, fail, model, print};
+use super::{ERRORS, FINE, fail, print};
+use crate::api::models;
 use crate::diag::{Code, Diagnostic, Sources, nearest};
 use crate::params::Selector;
 
@@ -21,7 +22,7 @@ pub struct ParamsArgs {
 
 pub fn run(args: &ParamsArgs) -> i32 {
     let mut sources = Sources::new();
-    let table = match model::table(&args.model, &mut sources) {
+    let table = match models::table(&args.model, &mut sources) {
         Ok(table) => table,
         Err(diagnostics) => return fail(&diagnostics, &sources),
     };

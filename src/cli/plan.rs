@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::compile::{Compiler, RecipeArgs, is_stdin};
-use super::{ERRORS, FINE, fail, print, print_diagnostics};
-use crate::language::Compilation;
-use crate::plan::{chart, diff, document, svg, table};
-use crate::schedule::Schedule;
-use crate::schedule::ir::Data;
+use super::recipe::{RecipeArgs, is_stdin, recipe};
+use super::{FINE, fail, fail_with, print, print_diagnostics};
+use crate::api::recipe::Compiler;
+use crate::api::{Plan, plan_with};
+use crate::diag::Sources;
+use crate::plan::diff;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -48,20 +48,23 @@ enum Format {
 }
 
 pub fn run(args: &PlanArgs) -> i32 {
-    let compiler = match Compiler::new(&args.recipe_args) {
+    let compiler = match Compiler::new(&args.recipe_args.options()) {
         Ok(compiler) => compiler,
-        Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+        Err(error) => return fail_with(&error),
     };
     let mut plans = Vec::new();
     for path in std::iter::once(&args.recipe).chain(&args.other) {
-        let mut compiled = match compiler.file(path) {
-            Ok(compiled) => compiled,
-            Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+        let recipe = match recipe(path) {
+            Ok(recipe) => recipe,
+            Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
         };
-        print_diagnostics(&compiled.diagnostics, &compiled.sources);
-        let Some(schedule) = compiled.schedule.take() else { return ERRORS };
-        let steps = args.steps_per_epoch.or_else(|| known_steps(&schedule));
-        plans.push(Planned { schedule, steps, compiled });
+        match plan_with(&compiler, &recipe, args.steps_per_epoch) {
+            Err(error) => return fail_with(&error),
+            Ok(plan) => {
+                print_diagnostics(&plan.warnings, &plan.sources);
+                plans.push(plan);
+            }
+        }
     }
     match plans.as_slice() {
         [before, after] => show_difference(before, after),
@@ -70,45 +73,25 @@ pub fn run(args: &PlanArgs) -> i32 {
     }
 }
 
-/// A recipe ready to be shown.
-struct Planned {
-    schedule: Schedule,
-    steps: Option<u64>,
-    compiled: Compilation,
-}
-
-impl Planned {
-    fn table(&self) -> String {
-        table::render(&self.schedule, self.steps, self.compiled.parameters.as_ref(), |_| String::new())
-    }
-}
-
-fn show(plan: &Planned, args: &PlanArgs) -> i32 {
-    let parameters = plan.compiled.parameters.as_ref();
+fn show(plan: &Plan, args: &PlanArgs) -> i32 {
     if args.svg.as_deref().is_some_and(is_stdin) {
-        print(&svg::render(&plan.schedule, plan.steps.unwrap_or(NOMINAL)));
+        print(&plan.svg());
         return FINE;
     }
     match args.format {
         Format::Ir => print(&json(&plan.schedule)),
-        Format::Json => print(&json(&document::document(&plan.schedule, plan.steps, parameters))),
-        Format::Full => print(&table::render(&plan.schedule, plan.steps, parameters, |stage| {
-            if args.no_chart { String::new() } else { chart::render(stage, plan.steps) }
-        })),
+        Format::Json => print(&json(&plan.json())),
+        Format::Full => print(&plan.table(!args.no_chart)),
     }
     let Some(path) = &args.svg else { return FINE };
-    let picture = svg::render(&plan.schedule, plan.steps.unwrap_or(NOMINAL));
-    match crate::files::write_whole(path, picture.as_bytes()) {
+    match crate::files::write_whole(path, plan.svg().as_bytes()) {
         Ok(()) => FINE,
-        Err(diagnostic) => fail(&[diagnostic], &crate::diag::Sources::new()),
+        Err(diagnostic) => fail(&[diagnostic], &Sources::new()),
     }
 }
 
-/// Steps in an epoch of a picture where nobody said how many.
-const NOMINAL: u64 = 1_000;
-
-fn show_difference(before: &Planned, after: &Planned) -> i32 {
-    let text = diff::render(&before.table(), &after.table());
+fn show_difference(before: &Plan, after: &Plan) -> i32 {
+    let text = diff::render(&before.table(false), &after.table(false));
     print(if text.is_empty() { "no difference\n" } else { &text });
     FINE
 }
@@ -116,11 +99,4 @@ fn show_difference(before: &Planned, after: &Planned) -> i32 {
 fn json(value: &impl serde::Serialize) -> String {
     // Plain data of strings and numbers always serialises.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
-/// The steps in an epoch where the recipe itself says how many examples there are.
-fn known_steps(schedule: &Schedule) -> Option<u64> {
-    let Data::BuiltinReading { train, .. } = schedule.data else { return None };
-    let batch = schedule.stages.iter().map(|s| s.train.batch * s.train.accumulate).max()?;
-    Some(train.div_ceil(batch) as u64)
 }

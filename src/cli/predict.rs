@@ -9,11 +9,10 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::pack::PrecisionName;
-use super::{ERRORS, FINE, eprint, fail, model};
+use super::{FINE, fail, fail_with, fetching};
+use crate::api::{self, PredictConfig};
 use crate::diag::Sources;
-use crate::infer::pack;
-use crate::infer::simd::Isa;
-use crate::infer::{Answering, Limits, Predictor, Request, Response};
+use crate::infer::{Predictor, Request, Response};
 
 /// Answer questions or label texts, line by line: requests as JSON on standard input, one in a line, and
 /// answers on standard output.
@@ -60,36 +59,21 @@ const MOST_WAITING: usize = 16 << 20;
 const LARGEST_BATCH: usize = 1 << 20;
 
 pub fn run(args: &PredictArgs) -> i32 {
-    let mut sources = Sources::new();
-    let found = match model::find(&args.model, args.offline, false) {
-        Ok(found) => found,
-        Err(diagnostic) => return fail(&[diagnostic], &sources),
+    let model = match fetching::find(&args.model, args.offline, false) {
+        Ok(model) => model,
+        Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
     };
-    let model = match pack::open(&found, args.precision.map(Into::into), &mut sources) {
-        Ok(model) => Arc::new(model),
-        Err(diagnostics) => return fail(&diagnostics, &sources),
-    };
-    let positions = model.config().max_position_embeddings;
-    let own = if model.labels().is_none() { positions.min(384) } else { positions };
-    let length = args.max_seq_len.map_or(own, |n| (n as usize).min(positions));
-    let limits = Limits {
-        sequences: args.batch as usize,
-        length,
-        threads: args.threads.map_or(Limits::default().threads, |n| n as usize),
-        isa: Isa::best(),
-    };
-    let answering = Answering {
-        doc_stride: (args.doc_stride as usize).min(length / 2),
-        top: args.top as usize,
-        truncate: args.truncate,
-    };
-    let predictor = Predictor::new(model, limits, answering);
-    let mut predictor = match predictor {
+    let mut config = PredictConfig::new(model);
+    config.precision = args.precision.map(Into::into);
+    config.settings.max_length = args.max_seq_len.map(|n| n as usize);
+    config.settings.doc_stride = Some(args.doc_stride as usize);
+    config.truncate = args.truncate;
+    config.batch = args.batch as usize;
+    config.top = args.top as usize;
+    config.threads = args.threads.map(|n| n as usize);
+    let mut predictor = match api::predict(&config) {
         Ok(predictor) => predictor,
-        Err(why) => {
-            eprint(&format!("cannot predict with `{}`: {why}\n", args.model.display()));
-            return ERRORS;
-        }
+        Err(error) => return fail_with(&error),
     };
     let lines = read_lines();
     let mut out = std::io::stdout().lock();

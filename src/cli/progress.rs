@@ -1,25 +1,25 @@
 //! Bars on a terminal, lines elsewhere.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::eta::Eta;
-use crate::diag::Diagnostic;
+use super::fetching::Fetching;
+use super::{eprint, print_diagnostics, stop};
+use crate::diag::{Diagnostic, Sources};
 use crate::engine::events::{Event, Observer, Work};
 use crate::output::figures::{duration, metric, percent, title};
-use crate::output::log::RunLog;
-use crate::output::tensorboard::Board;
-use crate::task::data::cache::Making;
+use crate::schedule::Schedule;
 
-/// Shows a run while it goes and writes its log.
+/// Shows a run while it goes.
 pub struct Watcher {
-    log: Option<RunLog>,
-    board: Option<Board>,
+    fetching: Fetching,
+    /// Whether the remaining time of a run is estimated.
+    estimates: bool,
     eta: Option<Eta>,
     quiet: bool,
     bar: Option<(String, ProgressBar)>,
@@ -27,6 +27,8 @@ pub struct Watcher {
     lr: f64,
     sparsity: f64,
     line: Line,
+    /// When a run stops that is asked to, if it does.
+    stops: Option<&'static str>,
     stop: Option<Arc<AtomicBool>>,
 }
 
@@ -46,8 +48,8 @@ impl Watcher {
     pub fn new(quiet: bool) -> Self {
         let line = Line { at: Instant::now(), hundredth: 0 };
         Watcher {
-            log: None,
-            board: None,
+            fetching: Fetching::default(),
+            estimates: false,
             eta: None,
             quiet,
             bar: None,
@@ -55,26 +57,26 @@ impl Watcher {
             lr: 0.0,
             sparsity: 0.0,
             line,
+            stops: None,
             stop: None,
         }
     }
 
-    /// The same that writes a log, and TensorBoard's files if there is a board.
-    pub fn recording(mut self, log: RunLog, board: Option<Board>) -> Self {
-        (self.log, self.board) = (Some(log), board);
+    /// The same that shows how long a run will still take.
+    pub fn estimating(mut self) -> Self {
+        self.estimates = true;
         self
     }
 
-    /// The same that says how long the run will still take.
-    pub fn with_eta(mut self, eta: Eta) -> Self {
-        self.eta = Some(eta);
+    /// The same that lets a run stop when the program is asked to: `when` is printed then.
+    pub fn stopping(mut self, when: &'static str) -> Self {
+        self.stops = Some(when);
         self
     }
 
-    /// The same that wants to stop once a flag is set.
-    pub fn stopping(mut self, stop: Arc<AtomicBool>) -> Self {
-        self.stop = Some(stop);
-        self
+    /// Handles Ctrl-C from now on, if it is to.
+    pub fn handle_stop(&mut self) {
+        self.stop = self.stops.map(stop::on_request);
     }
 
     fn print_line(&mut self, text: &str) {
@@ -86,6 +88,7 @@ impl Watcher {
     }
 
     fn close(&mut self) {
+        self.fetching.close();
         if let Some((_, bar)) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -107,6 +110,7 @@ impl Watcher {
                 parts.extend(eta.and_then(Eta::left).map(|l| l.words()));
                 (format!("{stage}: training"), parts.join("  "))
             }
+            Work::Fetching { file, .. } => (file.to_owned(), String::new()),
             Work::Features => ("features".to_owned(), String::new()),
             Work::Gradients(stage) => (format!("{stage}: gradients"), String::new()),
             Work::Calibrating(stage) => (format!("{stage}: calibrating"), String::new()),
@@ -140,12 +144,6 @@ impl Watcher {
 
 impl Observer for Watcher {
     fn event(&mut self, event: &Event) -> Result<(), Diagnostic> {
-        if let Some(log) = &mut self.log {
-            log.append(event)?;
-        }
-        if let Some(board) = &mut self.board {
-            board.append(event)?;
-        }
         self.foresee(event);
         match event {
             Event::StageStarted(started) => {
@@ -217,6 +215,27 @@ impl Observer for Watcher {
         Ok(())
     }
 
+    fn planned(&mut self, schedule: &Schedule, limit_steps: Option<u64>) {
+        self.eta = self.estimates.then(|| Eta::new(schedule, limit_steps));
+        self.handle_stop();
+    }
+
+    fn note(&mut self, text: &str) {
+        self.print_line(&format!("note: {text}"));
+    }
+
+    fn important_note(&mut self, text: &str) {
+        self.close();
+        eprint(&format!("note: {text}\n"));
+    }
+
+    fn warnings(&mut self, warnings: &[Diagnostic], sources: &Sources) {
+        if !warnings.is_empty() {
+            self.close();
+            print_diagnostics(warnings, sources);
+        }
+    }
+
     fn wants_to_stop(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::SeqCst))
     }
@@ -224,6 +243,9 @@ impl Observer for Watcher {
     fn progress(&mut self, work: Work, done: u64, total: u64) {
         if self.quiet {
             return;
+        }
+        if let Work::Fetching { file, model } = work {
+            return self.fetching.show(file, model, done, total);
         }
         if !std::io::stderr().is_terminal() {
             if self.line_is_due(done, total) {
@@ -251,18 +273,6 @@ impl Observer for Watcher {
             }
         }
     }
-}
-
-/// Makes features while a bar shows how far it is.
-pub fn with_progress<R>(cache: Option<PathBuf>, quiet: bool, make: impl FnOnce(&mut Making) -> R) -> R {
-    let watcher = Mutex::new(Watcher::new(quiet));
-    let progress = |done: usize, total: usize| {
-        // Whoever finds the bar in use has nothing newer to tell.
-        if let Ok(mut watcher) = watcher.try_lock() {
-            watcher.progress(Work::Features, done as u64, total as u64);
-        }
-    };
-    make(&mut Making::new(cache, &progress))
 }
 
 impl Drop for Watcher {

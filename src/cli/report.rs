@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::compile::is_stdin;
+use super::recipe::is_stdin;
 use super::{FINE, Format, fail, print, print_diagnostics};
 use crate::diag::{Diagnostic, Sources};
 use crate::files;

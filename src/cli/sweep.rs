@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::compile::is_stdin;
+use super::recipe::is_stdin;
 use super::trials::{Subject, TrialArgs, show};
-use super::{ERRORS, FINE, Format, fail, print};
+use super::{ERRORS, FINE, Format, fail, fail_with, print};
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::language::tuning::grid::{Axis, axes, levels, points};
 use crate::language::tuning::sense::{check_levels, check_points};
@@ -42,7 +42,7 @@ pub struct SweepArgs {
 pub fn run(args: &SweepArgs) -> i32 {
     let mut subject = match args.trials.read() {
         Ok(subject) => subject,
-        Err((diagnostics, sources)) => return fail(&diagnostics, &sources),
+        Err(error) => return fail_with(&error),
     };
     let grid = match grid(args, &mut subject) {
         Ok(grid) => grid,

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::compile::{self, Compiler, Failure, RecipeArgs, shown};
-use super::progress::{Watcher, with_progress};
-use super::run::{data_flag, data_of_a_program, set_length};
-use super::{FINE, Format, fail, model, print, print_diagnostics, stop};
+use super::progress::Watcher;
+use super::recipe::{RecipeArgs, recipe};
+use super::{FINE, Format, fail, fetching, print, print_diagnostics};
+use crate::api::flags::{data_flag, data_of_a_program, set_length};
+use crate::api::models::with_features;
+use crate::api::recipe::Compiler;
+use crate::api::{Error, RecipeOptions};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
 use crate::engine::oneshot::{OneShot, Outcome, seed_of};
 use crate::engine::sharing::Trial;
@@ -80,19 +83,19 @@ pub struct Subject {
 
 impl TrialArgs {
     /// Compiles the recipe and finds the first of its `prune` statements by `obs`, else the first of all.
-    pub fn read(&self) -> Result<Subject, Failure> {
-        let text = compile::read(&self.recipe).map_err(|d| (vec![d], Sources::new()))?;
-        let compiled = |meaning: &RecipeArgs| -> Result<(Schedule, Compilation), Failure> {
-            let mut compiled = Compiler::new(meaning)?.for_command(&shown(&self.recipe), &text);
+    pub fn read(&self) -> Result<Subject, Error> {
+        let recipe = recipe(&self.recipe).map_err(Error::unlocated)?;
+        let compiled = |options: &RecipeOptions| -> Result<(Schedule, Compilation), Error> {
+            let mut compiled = Compiler::new(options)?.recipe(&recipe)?;
             match compiled.schedule.take() {
                 Some(schedule) => Ok((schedule, compiled)),
-                None => Err((compiled.diagnostics, compiled.sources)),
+                None => Err(Error::new(compiled.diagnostics, compiled.sources)),
             }
         };
-        let mut meaning = self.recipe_args.clone();
-        let given = meaning.model.take_if(|folder| !folder.exists());
-        let (mut schedule, mut found) = compiled(&meaning)?;
-        let named = match (&meaning.model, &schedule.model) {
+        let mut options = self.recipe_args.options();
+        let given = options.model.take_if(|folder| !folder.exists());
+        let (mut schedule, mut found) = compiled(&options)?;
+        let named = match (&options.model, &schedule.model) {
             (None, Model::Named(name)) => Some(PathBuf::from(name)),
             _ => None,
         };
@@ -100,23 +103,23 @@ impl TrialArgs {
         let lacks_data = needs_data && !self.data.as_deref().is_some_and(Path::exists);
         // A model is fetched after everything that can be checked without it.
         if let Some(name) = given.or(named).filter(|_| !lacks_data) {
-            match model::find(&name, self.offline, self.quiet) {
-                Ok(folder) => meaning.model = Some(folder),
-                Err(diagnostic) => return Err((vec![diagnostic], found.sources)),
+            match fetching::find(&name, self.offline, self.quiet) {
+                Ok(folder) => options.model = Some(folder),
+                Err(diagnostic) => return Err(Error::new(vec![diagnostic], found.sources)),
             }
-            (schedule, found) = compiled(&meaning)?;
+            (schedule, found) = compiled(&options)?;
         }
         let compiled = found;
         print_diagnostics(&compiled.diagnostics, &compiled.sources);
         let subject = self.flags(&mut schedule).and_then(|()| self.statement(&schedule, &compiled));
         let Compilation { sources, main, places, .. } = compiled;
         match subject {
-            Err(diagnostic) => Err((vec![diagnostic], sources)),
+            Err(diagnostic) => Err(Error::new(vec![diagnostic], sources)),
             Ok((place, notes)) => Ok(Subject {
                 statement: schedule.stages[place.0].prune[place.1].clone(),
                 by: places.as_ref().and_then(|p| p.criteria.get(place.0)?.get(place.1).copied()),
                 recipe: places.map(|p| p.recipe),
-                model: meaning.model,
+                model: options.model,
                 schedule,
                 sources,
                 main,
@@ -236,7 +239,8 @@ impl TrialArgs {
             seed: schedule.seed,
         };
         let sources = &mut subject.sources;
-        let prepared = with_progress(cache::folder(), self.quiet, |making| {
+        let mut watcher = Watcher::new(self.quiet).stopping("before the next trial");
+        let prepared = with_features(cache::folder(), &mut watcher, |making| {
             prepare::prepare::<T>(&places, &device, sources, making)
         })?;
         if !self.quiet {
@@ -255,8 +259,7 @@ impl TrialArgs {
             seed: seed_of(schedule.seed, stage, statement),
             rounding,
         };
-        let stop = stop::on_request("before the next trial");
-        let mut watcher = Watcher::new(self.quiet).stopping(stop);
+        watcher.handle_stop();
         let dense = oneshot.evaluate(&prepared.model, &mut watcher);
         let all = ways.len() * levels.len();
         let failed = |done, error| match error {

@@ -15,6 +15,7 @@
 //! - [`naming`]: one set of names for checkpoints old and new;
 //! - [`folder`]: all of that for a model folder; `weights`: its tensors against its configuration;
 //! - [`cache`]: models by name in the cache that all Hugging Face programs share;
+//! - [`settings`]: what a model was made with, saved beside it;
 //! - [`selector`]: globs, regular expressions, unions and exclusions over names.
 
 pub mod builtin;
@@ -32,6 +33,7 @@ pub mod naming;
 pub mod pickle;
 pub mod quantization;
 pub mod selector;
+pub mod settings;
 pub mod table;
 #[cfg(feature = "infer")]
 pub mod tensors;
@@ -40,4 +42,5 @@ mod weights;
 pub use config::{BertConfig, BertShape};
 pub use family::Family;
 pub use selector::{Matcher, Selector, SelectorError};
+pub use settings::Settings;
 pub use table::{Parameter, ParameterTable};

@@ -22,6 +22,8 @@ pub struct Classification {
     pub dev: Vec<(&'static str, Vec<Sequence>)>,
     /// The labels in the order of the model's outputs.
     pub labels: Vec<String>,
+    /// The same labels in the order of the data, of which the second is the positive class of F1.
+    pub data_labels: Vec<String>,
     /// Whether F1 is measured: of this label, or of all if there are more than two.
     pub f1: Option<usize>,
     /// Dropout of hidden states while training.

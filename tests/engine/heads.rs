@@ -73,6 +73,7 @@ fn task(recorded: &Value) -> Classification {
         train: vec![sequence(0, 2), sequence(1, 0)],
         dev: vec![("", vec![sequence(0, 2), sequence(1, 0)]), ("_mm", vec![sequence(1, 2)])],
         labels: ["entailment", "neutral", "contradiction"].map(str::to_owned).to_vec(),
+        data_labels: Vec::new(),
         f1: None,
         hidden_dropout: 0.1,
         attention_dropout: 0.1,

@@ -155,6 +155,7 @@ fn classifier() -> (Classification, BertForSequenceClassification) {
         train: vec![sequence(0, 2), sequence(1, 0)],
         dev: vec![("", vec![sequence(0, 2), sequence(1, 0)]), ("_mm", vec![sequence(1, 0), sequence(1, 1)])],
         labels: ["entailment", "neutral", "contradiction"].map(str::to_owned).to_vec(),
+        data_labels: Vec::new(),
         f1: None,
         hidden_dropout: 0.0,
         attention_dropout: 0.0,

@@ -249,6 +249,7 @@ fn task(labels: &[&str]) -> Classification {
         train: Vec::new(),
         dev: Vec::new(),
         labels: labels.iter().map(|l| (*l).to_owned()).collect(),
+        data_labels: Vec::new(),
         f1: None,
         hidden_dropout: 0.0,
         attention_dropout: 0.0,

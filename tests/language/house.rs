@@ -8,8 +8,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("diag", &[]),
     ("settings", &[]),
     ("files", &["diag"]),
-    ("params", &["diag"]),
-    ("schedule", &["settings", "params", "diag"]),
+    ("params", &["files", "diag"]),
+    ("schedule", &["params", "diag"]),
     ("plan", &["schedule", "params", "diag"]),
     ("language", &["schedule", "settings", "params", "diag"]),
     ("explain", &["language", "diag"]),
@@ -28,10 +28,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "api",
+        &[
+            "output", "infer", "engine", "task", "files", "plan", "yaml", "language", "runlog", "schedule",
+            "params", "diag",
+        ],
+    ),
+    (
         "cli",
         &[
-            "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language", "runlog",
-            "schedule", "params", "diag",
+            "api", "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language",
+            "runlog", "schedule", "params", "diag",
         ],
     ),
 ];

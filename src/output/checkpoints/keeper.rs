@@ -4,10 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::events::{Event, Observer, Work};
 use crate::engine::position::Occasion;
 use crate::engine::snapshot::Snapshot;
+use crate::schedule::Schedule;
 
 use super::file::{FORMAT, Header};
 use super::{Checkpoints, Identity};
@@ -56,6 +57,22 @@ impl<O: Observer> Observer for Keeper<O> {
 
     fn progress(&mut self, work: Work, done: u64, total: u64) {
         self.inner.progress(work, done, total);
+    }
+
+    fn planned(&mut self, schedule: &Schedule, limit_steps: Option<u64>) {
+        self.inner.planned(schedule, limit_steps);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.inner.note(text);
+    }
+
+    fn important_note(&mut self, text: &str) {
+        self.inner.important_note(text);
+    }
+
+    fn warnings(&mut self, warnings: &[Diagnostic], sources: &Sources) {
+        self.inner.warnings(warnings, sources);
     }
 
     fn wants_to_stop(&self) -> bool {

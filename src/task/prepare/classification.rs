@@ -111,6 +111,7 @@ impl Prepare for Classification {
             dev,
             f1: (!matches!(places.data, Data::Mnli { .. })).then_some(positive),
             labels,
+            data_labels: known,
             hidden_dropout: dropout(config.hidden_dropout_prob),
             attention_dropout: dropout(config.attention_probs_dropout_prob),
             pooled_dropout: dropout(config.classifier_dropout()),
@@ -154,6 +155,10 @@ impl Prepare for Classification {
             format!("the teacher's outputs are matched by name: {} become {own}", labels.join(", "))
         });
         Ok(FittedTeacher { model: parameters::write(teacher, values), notes: note.into_iter().collect() })
+    }
+
+    fn data_labels(&self) -> Option<&[String]> {
+        Some(&self.data_labels)
     }
 
     fn held_out(&self) -> usize {

@@ -132,6 +132,11 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         Ok(FittedTeacher { model: teacher, notes: Vec::new() })
     }
 
+    /// The labels in the order of the data, if there are labels.
+    fn data_labels(&self) -> Option<&[String]> {
+        None
+    }
+
     /// How many examples are held out.
     fn held_out(&self) -> usize;
 }

@@ -16,7 +16,7 @@ struct Room {
 
 /// A warning if a stage may need more memory than is free, an error if its weights and moments alone need
 /// more than there is.
-pub fn check(
+pub(super) fn check(
     schedule: &Schedule,
     table: Option<&ParameterTable>,
     model: Option<&Path>,

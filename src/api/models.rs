@@ -1,23 +1,25 @@
-//! What a model's name means: the one place where every command finds a folder, a cached model or one on
-//! the hub.
+//! What a model's name means: the one place where every entry point finds a folder, a cached model or one on the hub.
 
 use std::path::Path;
 #[cfg(feature = "infer")]
 use std::path::PathBuf;
-
 #[cfg(feature = "engine")]
-use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Mutex;
 
 use crate::diag::{Code, Diagnostic, Sources, nearest};
+#[cfg(feature = "engine")]
+use crate::engine::events::{Observer, Work};
 use crate::params::builtin::{Head, WELL_KNOWN, well_known_table};
 use crate::params::{ParameterTable, cache, folder};
+#[cfg(feature = "engine")]
+use crate::task::data::cache::Making;
 
 /// The parameters of a model for commands that use no network: of a folder, of a cached model, or of a
 /// well-known one.
 ///
 /// # Errors
 /// A model that is in none of these places; everything that is wrong with its folder.
-pub fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
+pub(crate) fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
     let name = path.to_string_lossy();
     let of_folder = |sources: &mut Sources| folder::read(path, sources).map(|folder| folder.table);
     if path.exists() || !cache::is_hub_name(&name) {
@@ -49,7 +51,7 @@ pub fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<D
 }
 
 /// The parameters of a model that a recipe names, if it is on this machine.
-pub fn local_table(name: &str) -> Option<ParameterTable> {
+pub(crate) fn local_table(name: &str) -> Option<ParameterTable> {
     let sources = &mut Sources::new();
     match Path::new(name).is_dir() {
         true => folder::read(Path::new(name), sources).ok().map(|folder| folder.table),
@@ -62,7 +64,11 @@ pub fn local_table(name: &str) -> Option<ParameterTable> {
 /// # Errors
 /// A model that is neither a folder nor in the cache.
 #[cfg(all(feature = "infer", not(feature = "engine")))]
-pub fn find(name: &Path, _offline: bool, _quiet: bool) -> Result<PathBuf, Diagnostic> {
+pub(crate) fn find(
+    name: &Path,
+    _offline: bool,
+    _progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<PathBuf, Diagnostic> {
     if name.exists() {
         return Ok(name.to_owned());
     }
@@ -73,57 +79,45 @@ pub fn find(name: &Path, _offline: bool, _quiet: bool) -> Result<PathBuf, Diagno
     })
 }
 
-/// Finds a model on this machine, or fetches it and shows how that goes.
+/// Finds a model on this machine, or fetches it; `progress` receives a file, and how many of its bytes are here.
 ///
 /// # Errors
 /// A model that is nowhere, or cannot be fetched.
 #[cfg(feature = "engine")]
-pub fn find(name: &Path, offline: bool, quiet: bool) -> Result<PathBuf, Diagnostic> {
-    use std::io::IsTerminal;
-
-    use super::eprint;
-    use crate::task::model::hub;
-
-    let mut bar: Option<(String, ProgressBar)> = None;
-    let mut watch = |file: &str, done: u64, all: u64| {
-        let is_new = bar.as_ref().is_none_or(|(shown, _)| shown != file);
-        if quiet || (is_new && done == all) {
-            return;
-        }
-        if !std::io::stderr().is_terminal() {
-            if is_new {
-                eprint(&format!("fetching {file} of {}, {}\n", name.display(), size(all)));
-                bar = Some((file.to_owned(), ProgressBar::hidden()));
-            }
-            return;
-        }
-        if is_new {
-            let shown = ProgressBar::new(all);
-            if let Ok(style) =
-                ProgressStyle::with_template("  {prefix:28} {bar:30} {bytes}/{total_bytes}  {eta} left")
-            {
-                shown.set_style(style.progress_chars("━╸ "));
-            }
-            shown.set_prefix(file.to_owned());
-            if let Some((_, last)) = bar.replace((file.to_owned(), shown)) {
-                last.finish_and_clear();
-            }
-        }
-        if let Some((_, bar)) = &bar {
-            bar.set_position(done);
-        }
-    };
-    let found = hub::resolve(name, offline, &mut watch);
-    if let Some((_, last)) = bar {
-        last.finish_and_clear();
-    }
-    found
+pub(crate) fn find(
+    name: &Path,
+    offline: bool,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<PathBuf, Diagnostic> {
+    crate::task::model::hub::resolve(name, offline, progress)
 }
 
+/// The same while an observer watches.
 #[cfg(feature = "engine")]
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
-        _ => format!("{:.1} MB", bytes as f64 / 1e6),
-    }
+pub(super) fn find_model(
+    name: &Path,
+    offline: bool,
+    observer: &mut dyn Observer,
+) -> Result<PathBuf, Diagnostic> {
+    let model = name.display().to_string();
+    find(name, offline, &mut |file, done, all| {
+        observer.progress(Work::Fetching { file, model: &model }, done, all);
+    })
+}
+
+/// Makes features while an observer receives how many are done.
+#[cfg(feature = "engine")]
+pub(crate) fn with_features<R>(
+    cache: Option<PathBuf>,
+    observer: &mut (impl Observer + Send),
+    make: impl FnOnce(&mut Making) -> R,
+) -> R {
+    let shared = Mutex::new(observer);
+    let progress = |done: usize, total: usize| {
+        // A thread that finds the observer in use has nothing newer to report.
+        if let Ok(mut observer) = shared.try_lock() {
+            observer.progress(Work::Features, done as u64, total as u64);
+        }
+    };
+    make(&mut Making::new(cache, &progress))
 }

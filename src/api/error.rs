@@ -1,0 +1,98 @@
+//! What an entry point returns when it cannot do what it was asked.
+
+use std::fmt;
+
+use crate::diag::render::full;
+use crate::diag::{Diagnostic, Sources};
+
+/// Why an entry point failed: one diagnostic or more, and the texts that they point into.
+///
+/// [`Display`](fmt::Display) gives the first error in one line; [`Error::render`] gives all of them with the
+/// source lines, as `obertc` prints them.
+#[derive(Clone, Debug)]
+pub struct Error {
+    diagnostics: Vec<Diagnostic>,
+    sources: Sources,
+    details: String,
+}
+
+/// The error of [`run`](crate::run).
+pub type RunError = Error;
+
+impl Error {
+    pub(crate) fn new(diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
+        Error { diagnostics, sources, details: String::new() }
+    }
+
+    /// One diagnostic without a place in a text.
+    pub(crate) fn unlocated(diagnostic: Diagnostic) -> Self {
+        Error::new(vec![diagnostic], Sources::new())
+    }
+
+    /// The same, after some lines that say more than a diagnostic holds.
+    #[cfg(feature = "engine")]
+    pub(crate) fn with_details(mut self, details: String) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Lines that say more than a diagnostic holds, such as what differs from the run that is to go on.
+    pub(crate) fn details(&self) -> &str {
+        &self.details
+    }
+
+    /// The diagnostics, in reading order. Warnings found on the way to the error are among them.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// The texts into which the diagnostics point.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// All diagnostics with their source lines and help, for a terminal; with ANSI colours if `color`.
+    pub fn render(&self, color: bool) -> String {
+        let details = if self.details.is_empty() { String::new() } else { format!("{}\n", self.details) };
+        details + &full::render_all(&self.diagnostics, &self.sources, color)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut errors = self.diagnostics.iter().filter(|d| d.is_error());
+        let Some(first) = errors.next().or(self.diagnostics.first()) else { return write!(f, "failed") };
+        if let Some(label) = &first.primary {
+            let at = self.sources.line_column(label.span);
+            write!(f, "{}:{}:{}: ", self.sources.get(label.span.file).name, at.line, at.column)?;
+        }
+        write!(f, "{}: {}", first.code, first.message)?;
+        match errors.count() {
+            0 => Ok(()),
+            1 => write!(f, " (and 1 more error)"),
+            more => write!(f, " (and {more} more errors)"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{Code, Span};
+
+    #[test]
+    fn an_error_says_in_one_line_where_its_first_mistake_is_and_how_many_follow() {
+        let mut sources = Sources::new();
+        let file = sources.add("a.obert", "edition 2026\nrecipe");
+        let first =
+            Diagnostic::error(Code::UnknownSetting, "no such setting", Span::new(file, 13..19), "here");
+        let second = Diagnostic::unlocated(Code::FlagMissing, "no data");
+        let error = Error::new(vec![first, second], sources);
+        let boxed: Box<dyn std::error::Error> = Box::new(error.clone());
+        assert_eq!(boxed.to_string(), "a.obert:2:1: OB0203: no such setting (and 1 more error)");
+        let rendered = error.render(false);
+        assert!(rendered.contains("a.obert:2:1") && rendered.contains("no data"), "{rendered}");
+    }
+}

@@ -1,0 +1,279 @@
+//! A compiled recipe is executed: model, data and teachers are read, the engine runs, the folder is written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::inference_speed;
+use super::models::{find_model, with_features};
+use super::recorder::Recorder;
+use super::resume::{self, Outcome, Read, Resumed};
+use super::run_config::{Resume, RunConfig};
+use super::run_report::RunReport;
+use super::settings;
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::engine::events::{Event, Observer};
+use crate::engine::{Estimates, Interpreter, StageResult, device, machine};
+use crate::output::checkpoints::keeper::Settings;
+use crate::output::checkpoints::{Checkpoints, Keeper};
+use crate::output::folder;
+use crate::output::log::RunLog;
+use crate::output::tensorboard::Board;
+use crate::params::quantization;
+use crate::runlog::{Environment, RunFailed};
+use crate::schedule::Schedule;
+use crate::schedule::ir::{Model, Teacher};
+use crate::task::data::cache;
+use crate::task::data::squad::Need;
+use crate::task::prepare::{self, FittedTeacher, Places, Prepare, Prepared};
+
+/// A run before anything but its recipe is read.
+pub(super) struct Start<'a> {
+    pub(super) config: &'a RunConfig,
+    pub(super) begin: Instant,
+    pub(super) schedule: Schedule,
+    /// The text of the recipe.
+    pub(super) recipe: String,
+    /// The folder of the model, if it is not the recipe's own.
+    pub(super) model: Option<PathBuf>,
+}
+
+/// Why a run was refused or stopped.
+pub(super) struct Refused {
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// Lines to read before the diagnostics.
+    pub(super) details: String,
+}
+
+impl From<Diagnostic> for Refused {
+    fn from(diagnostic: Diagnostic) -> Self {
+        vec![diagnostic].into()
+    }
+}
+
+impl From<Vec<Diagnostic>> for Refused {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Refused { diagnostics, details: String::new() }
+    }
+}
+
+impl From<resume::Refused> for Refused {
+    fn from(refused: resume::Refused) -> Self {
+        Refused { diagnostics: vec![refused.diagnostic], details: refused.changes }
+    }
+}
+
+/// Runs a schedule for one kind of task.
+pub(super) fn execute<T: Prepare + 'static>(
+    start: &Start,
+    sources: &mut Sources,
+    observer: &mut (impl Observer + Send),
+) -> Result<RunReport, Refused> {
+    let Start { config, schedule, .. } = start;
+    let device = device::open(&config.device)?;
+    let teachers = Teachers::find(start, observer)?;
+    let read = Read {
+        schedule,
+        model: start.model.as_deref(),
+        data: config.data.as_deref(),
+        teacher: teachers.flag.as_deref(),
+        named_teachers: &teachers.named,
+        device: &config.device,
+        limit_steps: config.limit_steps,
+        limit_examples: config.limit_examples.map(|n| n as u64),
+    };
+    let out = config.out.as_deref();
+    let resumed = match config.checkpoints.resume {
+        Resume::No => None,
+        Resume::Same | Resume::Anyway => match config.checkpoints.find(out, &read, observer)? {
+            Outcome::Finished(folder) => return Ok(finished_before(folder, schedule)),
+            Outcome::Going(resumed) => Some(*resumed),
+        },
+    };
+    let places = places(start);
+    let cache = if config.cache { cache::folder() } else { None };
+    let prepared: Prepared<T> =
+        with_features(cache, observer, |making| prepare::prepare(&places, &device, sources, making))?;
+    let scales = scales_left(schedule, start.model.as_deref());
+    for note in prepared.notes.iter().chain(&scales).chain(&device::full_precision(schedule, &device)) {
+        observer.note(note);
+    }
+    // Also where notes are not shown: what is trained then is not what was given.
+    if !prepared.new_head.is_empty() {
+        let lost = prepared.new_head.join(", ");
+        let task = T::TASK;
+        let text = format!("the model has no head for {task}; new, with random weights: {lost}");
+        observer.important_note(&text);
+    }
+    let mut load_teacher = |folder: &Path| {
+        let FittedTeacher { model, notes } = prepare::teacher(folder, &prepared, &device, sources)?;
+        notes.iter().for_each(|note| observer.note(note));
+        Ok::<_, Vec<Diagnostic>>(model)
+    };
+    let teacher = teachers.flag.as_deref().map(&mut load_teacher).transpose()?;
+    let mut named_teachers = HashMap::new();
+    for (name, folder) in &teachers.named {
+        named_teachers.insert(name.clone(), load_teacher(folder)?);
+    }
+    let identity = read.identity()?;
+    let keep = config.checkpoints.keep;
+    let (folder, lock, log, found) = match resumed {
+        None => {
+            let (folder, lock) = folder::begin(out, &schedule.name)?;
+            folder::plan(&folder, schedule)?;
+            let log = RunLog::create(&folder)?;
+            (folder, lock, log, None)
+        }
+        Some(Resumed { folder, lock, found }) => {
+            let log = RunLog::go_on(&folder, found.header.log_bytes)?;
+            folder::clean(&folder)?;
+            folder::plan(&folder, schedule)?;
+            Checkpoints::of(&folder).go_on_from(&found.path, keep)?;
+            (folder, lock, log, Some(found))
+        }
+    };
+    let board = config.tensorboard.then(|| Board::create(&folder)).transpose()?;
+    observer.planned(schedule, config.limit_steps);
+    if let Some(position) = found.as_ref().map(|found| &found.header.position) {
+        observer.note(&format!("going on before step {} of `{}`", position.step, position.name));
+    }
+    let keeping = Settings { identity, keep, every: config.checkpoints.every };
+    let mut recorder = Keeper::new(Recorder::new(log, board, observer), &folder, keeping);
+    recorder.event(&Event::Environment(environment(start)))?;
+    let interpreter = Interpreter {
+        task: &prepared.task,
+        schedule,
+        device,
+        teacher,
+        named_teachers,
+        limit_steps: config.limit_steps,
+        estimates: Estimates::default(),
+    };
+    let clock = Instant::now();
+    let before = found.as_ref().map_or(0.0, |found| found.header.position.seconds);
+    let ran = match found {
+        None => interpreter.run(prepared.model, &mut recorder),
+        Some(found) => interpreter.resume(prepared.model, found.restored, &mut recorder),
+    };
+    let (model, stages) = match ran.map_err(Diagnostic::from) {
+        Ok(done) => done,
+        Err(error) => {
+            let (code, message) = (error.code.to_string(), error.message.clone());
+            let seconds = before + clock.elapsed().as_secs_f64();
+            let failed = Event::RunFailed(RunFailed { code, message, seconds });
+            // What is reported is why it failed; a record that cannot be written is a consequence.
+            let _ = recorder.event(&failed).and_then(|()| folder::report(&folder));
+            return Err(resume::with_the_way_on(error, &folder).into());
+        }
+    };
+    drop(recorder);
+    // A recipe of branches alone changes nothing: there is no model to save.
+    if schedule.carried().next().is_some() {
+        let labels = prepared.task.data_labels().map(<[String]>::to_vec);
+        settings::of_run(&schedule.data, schedule.seed, &prepared.config, labels).write(&folder)?;
+        folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer)?;
+        folder::card(&folder)?;
+    }
+    folder::report(&folder)?;
+    drop(lock);
+    let seconds = before + start.begin.elapsed().as_secs_f64();
+    let last = stages.iter().rev().find(|r| !r.branch);
+    let speed = last
+        .filter(|_| config.measure_speed && config.device == "cpu")
+        .and_then(|last| inference_speed::measured(&folder, &last.name, &prepared.task));
+    let missed = missed_expectations(schedule, &stages);
+    let schedule = schedule.clone();
+    Ok(RunReport { folder, stages, seconds, speed, missed, was_finished: false, schedule })
+}
+
+/// The folders of the models that the recipe distills from.
+struct Teachers {
+    /// That of `--teacher`.
+    flag: Option<PathBuf>,
+    /// Those that the recipe names.
+    named: BTreeMap<String, PathBuf>,
+}
+
+impl Teachers {
+    fn find(start: &Start, observer: &mut dyn Observer) -> Result<Teachers, Diagnostic> {
+        let mut find = |name: &Path| find_model(name, start.config.offline, observer);
+        let flag = start.config.teacher.as_deref().map(&mut find).transpose()?;
+        let mut named = BTreeMap::new();
+        for stage in &start.schedule.stages {
+            if let Some(Teacher::Named(name)) = stage.distill.as_ref().map(|d| &d.from) {
+                named.insert(name.clone(), find(Path::new(name))?);
+            }
+        }
+        Ok(Teachers { flag, named })
+    }
+}
+
+/// Where model and data come from, and which halves of the data are read.
+fn places<'a>(start: &'a Start) -> Places<'a> {
+    let Start { config, schedule, .. } = start;
+    let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
+    let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
+    let calibrates = schedule.stages.iter().flat_map(|s| &s.quantize).any(|q| q.calibrate > 0);
+    Places {
+        model: &schedule.model,
+        model_folder: start.model.as_deref(),
+        data: &schedule.data,
+        data_folder: config.data.as_deref(),
+        need: if trains || estimates || calibrates { Need::Both } else { Need::Dev },
+        limit_examples: config.limit_examples,
+        dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
+        may_have_new_head: true,
+        distills: schedule.stages.iter().any(|s| s.distill.is_some()),
+        seed: schedule.seed,
+    }
+}
+
+/// A run that was over before.
+fn finished_before(folder: PathBuf, schedule: &Schedule) -> RunReport {
+    RunReport {
+        folder,
+        stages: Vec::new(),
+        seconds: 0.0,
+        speed: None,
+        missed: Vec::new(),
+        was_finished: true,
+        schedule: schedule.clone(),
+    }
+}
+
+/// What becomes of the scales of a model that was trained with quantization.
+fn scales_left(schedule: &Schedule, model: Option<&Path>) -> Option<String> {
+    let named = match &schedule.model {
+        Model::Named(name) => Some(Path::new(name.as_str())),
+        Model::NewBert(_) => None,
+    };
+    let folder = model.or(named).filter(|folder| folder.join(quantization::FILE).exists())?;
+    Some(format!(
+        "the weights in `{}` are quantized; the run begins with their values, not with their scales",
+        folder.display()
+    ))
+}
+
+/// The machine, the command and the text of the recipe.
+fn environment(start: &Start) -> Environment {
+    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    machine::environment(command, start.config.recipe.name(), start.recipe.clone())
+}
+
+/// The metrics of the last carried stage that miss their range.
+fn missed_expectations(schedule: &Schedule, results: &[StageResult]) -> Vec<Diagnostic> {
+    let Some(last) = results.iter().rev().find(|r| !r.branch) else { return Vec::new() };
+    schedule
+        .expect
+        .iter()
+        .filter_map(|expected| {
+            let value = last.metrics.get(&expected.metric).copied().unwrap_or(f64::NAN);
+            let reached = expected.least <= value && value <= expected.most;
+            (!reached).then(|| {
+                let range = format!("{}..{}", expected.least, expected.most);
+                let message = format!("{} is {value:.2}, expected in {range}", expected.metric);
+                Diagnostic::unlocated(Code::ExpectFailed, message).help("the model was saved all the same")
+            })
+        })
+        .collect()
+}

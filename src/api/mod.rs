@@ -1,0 +1,55 @@
+//! The library's entry points: what `obertc` does, as functions.
+//!
+//! Each takes a plain struct of what a command line would say and returns a report or an [`Error`]. Nothing here
+//! prints: an [`Observer`](crate::Observer) receives what happens.
+//!
+//! - [`check`] and [`plan`]: a recipe without running it;
+//! - [`run`]: a recipe, from its text to the folder of its model;
+//! - [`eval`]: a saved model on data; [`predict`]: its answers.
+
+pub(crate) mod check;
+mod error;
+#[cfg(feature = "engine")]
+mod eval;
+#[cfg(feature = "engine")]
+mod execute;
+pub(crate) mod files;
+#[cfg(feature = "engine")]
+pub(crate) mod flags;
+#[cfg(feature = "engine")]
+mod inference_speed;
+#[cfg(feature = "engine")]
+mod memory_check;
+pub(crate) mod models;
+mod plan;
+#[cfg(feature = "infer")]
+mod predict;
+pub(crate) mod recipe;
+#[cfg(feature = "engine")]
+mod recorder;
+#[cfg(feature = "engine")]
+mod resume;
+#[cfg(feature = "engine")]
+mod run;
+#[cfg(feature = "engine")]
+mod run_config;
+#[cfg(feature = "engine")]
+mod run_report;
+#[cfg(feature = "engine")]
+mod settings;
+
+pub use check::{CheckReport, check};
+pub use error::{Error, RunError};
+#[cfg(feature = "engine")]
+pub use eval::{EvalConfig, EvalReport, eval};
+pub(crate) use plan::plan_with;
+pub use plan::{Plan, plan};
+#[cfg(feature = "infer")]
+pub use predict::{PredictConfig, predict};
+pub use recipe::{Recipe, RecipeOptions};
+#[cfg(feature = "engine")]
+pub use run::run;
+#[cfg(feature = "engine")]
+pub use run_config::{CheckpointConfig, Resume, RunConfig};
+#[cfg(feature = "engine")]
+pub use run_report::RunReport;

@@ -1,0 +1,84 @@
+//! What a recipe does, and when.
+
+use super::error::Error;
+use super::recipe::{Compiler, Recipe, RecipeOptions};
+use crate::diag::{Diagnostic, Sources};
+use crate::params::ParameterTable;
+use crate::plan::{chart, document, svg, table};
+use crate::schedule::Schedule;
+use crate::schedule::ir::Data;
+
+/// Steps in an epoch of a picture where no one said how many.
+const NOMINAL: u64 = 1_000;
+
+/// The plan of a recipe.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// What is done, in exact times.
+    pub schedule: Schedule,
+    /// Steps in an epoch, if they are known.
+    pub steps_per_epoch: Option<u64>,
+    /// Warnings about the recipe.
+    pub warnings: Vec<Diagnostic>,
+    /// The texts into which they point.
+    pub sources: Sources,
+    parameters: Option<ParameterTable>,
+}
+
+/// Compiles a recipe and lays it out over epochs and steps. `steps_per_epoch` is known without being given where
+/// the recipe generates its data.
+///
+/// # Errors
+/// A recipe that cannot be read or has errors.
+pub fn plan(recipe: &Recipe, options: &RecipeOptions, steps_per_epoch: Option<u64>) -> Result<Plan, Error> {
+    plan_with(&Compiler::new(options)?, recipe, steps_per_epoch)
+}
+
+/// The same for one of several recipes.
+pub(crate) fn plan_with(
+    compiler: &Compiler,
+    recipe: &Recipe,
+    steps_per_epoch: Option<u64>,
+) -> Result<Plan, Error> {
+    let compiled = compiler.recipe(recipe)?;
+    match compiled.schedule {
+        None => Err(Error::new(compiled.diagnostics, compiled.sources)),
+        Some(schedule) => Ok(Plan {
+            steps_per_epoch: steps_per_epoch.or_else(|| known_steps(&schedule)),
+            schedule,
+            warnings: compiled.diagnostics,
+            sources: compiled.sources,
+            parameters: compiled.parameters,
+        }),
+    }
+}
+
+impl Plan {
+    /// Tables of stages and events, for people; with curves of sparsity and learning rate if `curves`.
+    pub fn table(&self, curves: bool) -> String {
+        table::render(&self.schedule, self.steps_per_epoch, self.parameters.as_ref(), |stage| match curves {
+            true => chart::render(stage, self.steps_per_epoch),
+            false => String::new(),
+        })
+    }
+
+    /// Curves of sparsity and learning rate as an SVG image.
+    pub fn svg(&self) -> String {
+        svg::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))
+    }
+
+    /// The plan for programs, with events and costs: `docs/plan-format.md` describes its fields.
+    pub fn json(&self) -> serde_json::Value {
+        let document = document::document(&self.schedule, self.steps_per_epoch, self.parameters.as_ref());
+        // Plain data of strings and numbers always serialises.
+        serde_json::to_value(document).unwrap_or_default()
+    }
+}
+
+/// The steps in an epoch where the recipe itself says how many examples there are.
+fn known_steps(schedule: &Schedule) -> Option<u64> {
+    let Data::BuiltinReading { train, .. } = schedule.data else { return None };
+    let batch = schedule.stages.iter().map(|s| s.train.batch * s.train.accumulate).max()?;
+    Some(train.div_ceil(batch) as u64)
+}

@@ -1,0 +1,79 @@
+//! Answering questions and classifying texts with a saved model.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::models;
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::infer::{Answering, Limits, Precision, Predictor, pack};
+use crate::params::Settings;
+
+/// Which model answers, and how. Every field is a flag of `obertc predict`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PredictConfig {
+    /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote.
+    pub model: PathBuf,
+    /// Whether the network is forbidden.
+    pub offline: bool,
+    /// What a model folder is computed in; INT8 if it was trained for it, else float32, if `None`.
+    pub precision: Option<Precision>,
+    /// `max_length`, `doc_stride` and `max_answer_length`, in place of those that are saved with the model.
+    pub settings: Settings,
+    /// Whether texts that are longer than `max_length` are truncated; otherwise they are refused.
+    pub truncate: bool,
+    /// The greatest number of sequences that are computed together.
+    pub batch: usize,
+    /// The number of answers for each question.
+    pub top: usize,
+    /// Threads; as many as there are cores, if `None`.
+    pub threads: Option<usize>,
+}
+
+impl PredictConfig {
+    /// The best answer of a model, with the settings that are saved with it.
+    pub fn new(model: impl Into<PathBuf>) -> Self {
+        PredictConfig {
+            model: model.into(),
+            offline: false,
+            precision: None,
+            settings: Settings::default(),
+            truncate: false,
+            batch: 16,
+            top: 1,
+            threads: None,
+        }
+    }
+}
+
+/// Opens a model to answer requests: see [`Predictor::answer`].
+///
+/// # Errors
+/// A model that cannot be read, or that the runtime cannot run.
+pub fn predict(config: &PredictConfig) -> Result<Predictor, Error> {
+    let mut sources = Sources::new();
+    let found = models::find(&config.model, config.offline, &mut |_, _, _| {}).map_err(Error::unlocated)?;
+    let model = match pack::open(&found, config.precision, &mut sources) {
+        Ok(model) => Arc::new(model),
+        Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
+    };
+    let positions = model.config().max_position_embeddings;
+    let own = if model.labels().is_none() { positions.min(384) } else { positions };
+    let length = config.settings.max_length.map_or(own, |n| n.min(positions));
+    let limits = Limits {
+        sequences: config.batch,
+        length,
+        threads: config.threads.unwrap_or(Limits::default().threads),
+        ..Limits::default()
+    };
+    let doc_stride = config.settings.doc_stride.unwrap_or(128).min(length / 2);
+    let answering = Answering { doc_stride, top: config.top, truncate: config.truncate };
+    Predictor::new(model, limits, answering).map_err(|why| {
+        let message = format!("cannot predict with `{}`: {why}", config.model.display());
+        Error::unlocated(
+            Diagnostic::unlocated(Code::PackedUnsupported, message)
+                .help("pack the model again from a folder that holds its tokenizer"),
+        )
+    })
+}

@@ -1,0 +1,135 @@
+//! From a recipe to its schedule, as every entry point does it.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::{files, models};
+use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
+use crate::language::{Compilation, Override, compile};
+use crate::params::ParameterTable;
+use crate::{language, yaml};
+
+/// A recipe: an `.obert` file, a SparseML recipe in YAML or Markdown, or a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// A file. It is read as a SparseML recipe if it ends in `.yaml`, `.yml` or `.md`.
+    File(PathBuf),
+    /// A text.
+    Text {
+        /// The name by which diagnostics call it, and what `use "…"` is relative to. It decides the language
+        /// as the name of a file does.
+        name: String,
+        /// The text.
+        text: String,
+    },
+}
+
+impl Recipe {
+    /// A recipe in a file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Recipe::File(path.into())
+    }
+
+    /// A recipe in memory.
+    pub fn text(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Recipe::Text { name: name.into(), text: text.into() }
+    }
+
+    /// The name by which diagnostics call it.
+    pub fn name(&self) -> String {
+        match self {
+            Recipe::File(path) => path.display().to_string(),
+            Recipe::Text { name, .. } => name.clone(),
+        }
+    }
+
+    pub(crate) fn read(&self) -> Result<String, Diagnostic> {
+        match self {
+            Recipe::File(path) => files::read_recipe(path),
+            Recipe::Text { text, .. } => Ok(text.clone()),
+        }
+    }
+}
+
+/// What decides the meaning of a recipe besides its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecipeOptions {
+    /// The model in place of the recipe's: a Hugging Face folder, or a name on the hub. Selectors are checked
+    /// against its parameters.
+    pub model: Option<PathBuf>,
+    /// Values of the recipe's parameters, each as `name=value`.
+    pub set: Vec<String>,
+}
+
+/// Compiles recipes under the same options.
+pub(crate) struct Compiler {
+    overrides: Vec<Override>,
+    parameters: Option<ParameterTable>,
+}
+
+impl Compiler {
+    /// Reads the options, and the shapes of the model folder if there is one.
+    pub(crate) fn new(options: &RecipeOptions) -> Result<Self, Error> {
+        let mut sources = Sources::new();
+        let overrides = match overrides(&options.set, &mut sources) {
+            Ok(overrides) => overrides,
+            Err(diagnostic) => return Err(Error::new(vec![diagnostic], sources)),
+        };
+        let parameters = match &options.model {
+            None => None,
+            Some(path) => match models::table(path, &mut sources) {
+                Ok(table) => Some(table),
+                Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
+            },
+        };
+        Ok(Compiler { overrides, parameters })
+    }
+
+    /// Compiles a recipe for an entry point that does something with it. Advice is left to `check`.
+    pub(crate) fn recipe(&self, recipe: &Recipe) -> Result<Compilation, Error> {
+        let text = recipe.read().map_err(Error::unlocated)?;
+        let mut compiled = self.text(&recipe.name(), &text);
+        compiled.diagnostics.retain(|d| d.severity != Severity::Advice);
+        Ok(compiled)
+    }
+
+    /// Compiles a text: a SparseML recipe if its name says so.
+    pub(crate) fn text(&self, name: &str, text: &str) -> Compilation {
+        if yaml::is_yaml(Path::new(name)) {
+            let options = yaml::Options {
+                overrides: &self.overrides,
+                parameters: self.parameters.clone(),
+                find_model: Some(&models::local_table),
+                ..Default::default()
+            };
+            return yaml::compile(name, text, options);
+        }
+        let options = language::Options {
+            overrides: &self.overrides,
+            parameters: self.parameters.clone(),
+            find_model: Some(&models::local_table),
+        };
+        compile(name, text, &files::Disk, options)
+    }
+}
+
+/// Splits `name=value`.
+pub(crate) fn overrides(set: &[String], sources: &mut Sources) -> Result<Vec<Override>, Diagnostic> {
+    set.iter()
+        .map(|given| match given.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+                Ok(Override { name: name.trim().to_owned(), value: value.trim().to_owned() })
+            }
+            _ => {
+                let file = sources.add("--set", given.clone());
+                Err(Diagnostic::error(
+                    Code::BadSetArgument,
+                    "`--set` takes name=value",
+                    Span::new(file, 0..given.len()),
+                    "not of that form",
+                )
+                .help("as `--set target=97%`"))
+            }
+        })
+        .collect()
+}

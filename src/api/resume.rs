@@ -1,0 +1,250 @@
+//! Runs that go on: where from, and whether it is still the same run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::run_config::{CheckpointConfig, Resume};
+use crate::diag::{Code, Diagnostic, Severity, Sources};
+use crate::engine::events::Observer;
+use crate::output::checkpoints::identity::{self, changed};
+use crate::output::checkpoints::{Checkpoints, Found, Identity};
+use crate::output::folder;
+use crate::output::lock::Lock;
+use crate::plan::{diff, table};
+use crate::schedule::Schedule;
+use crate::schedule::ir::{Data, Model, Teacher};
+use crate::schedule::past::{self, Reached};
+
+/// Why no run goes on.
+pub(crate) struct Refused {
+    pub(crate) diagnostic: Diagnostic,
+    /// What differs from the run as it began, line by line; empty if nothing does.
+    pub(crate) changes: String,
+}
+
+impl From<Diagnostic> for Refused {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Refused { diagnostic, changes: String::new() }
+    }
+}
+
+/// A run that goes on.
+pub(crate) struct Resumed {
+    pub(crate) folder: PathBuf,
+    pub(crate) lock: Lock,
+    pub(crate) found: Found,
+}
+
+/// What `--resume` finds.
+pub(crate) enum Outcome {
+    /// A run that is over.
+    Finished(PathBuf),
+    /// One that goes on.
+    Going(Box<Resumed>),
+}
+
+/// The files that a run reads, and everything else that decides what it computes.
+pub(crate) struct Read<'a> {
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) model: Option<&'a Path>,
+    pub(crate) data: Option<&'a Path>,
+    pub(crate) teacher: Option<&'a Path>,
+    /// The folders of the teachers that the recipe names.
+    pub(crate) named_teachers: &'a BTreeMap<String, PathBuf>,
+    pub(crate) device: &'a str,
+    pub(crate) limit_steps: Option<u64>,
+    pub(crate) limit_examples: Option<u64>,
+}
+
+impl Read<'_> {
+    /// What the run is, with what its files hold now.
+    pub(crate) fn identity(&self) -> Result<Identity, Diagnostic> {
+        let named = match &self.schedule.model {
+            Model::Named(name) => Some(Path::new(name.as_str())),
+            Model::NewBert(_) => None,
+        };
+        let mut files = Vec::new();
+        if let Some(folder) = self.model.or(named) {
+            files.extend(identity::model("model", folder)?);
+        }
+        if let Some(folder) = self.data.filter(|_| !matches!(self.schedule.data, Data::BuiltinReading { .. }))
+        {
+            files.extend(identity::data(folder)?);
+        }
+        if let Some(folder) = self.teacher {
+            files.extend(identity::model("teacher", folder)?);
+        }
+        for (name, folder) in self.named_teachers {
+            files.extend(identity::model(&format!("teacher {name}"), folder)?);
+        }
+        Ok(Identity {
+            schedule: self.schedule.clone(),
+            device: self.device.to_owned(),
+            limit_steps: self.limit_steps,
+            limit_examples: self.limit_examples,
+            files,
+        })
+    }
+}
+
+impl CheckpointConfig {
+    /// The run that goes on, if it is still the same.
+    ///
+    /// # Errors
+    /// There is none, it cannot be read, or it is another run.
+    pub(crate) fn find(
+        &self,
+        out: Option<&Path>,
+        read: &Read,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, Refused> {
+        let one = Refused::from;
+        let nothing =
+            |why: String, help: &str| one(Diagnostic::unlocated(Code::NothingToResume, why).help(help));
+        let folder = folder::latest(out, &read.schedule.name);
+        if !folder.join("run.jsonl").exists() {
+            let why = format!("there is no run in `{}`", folder.display());
+            return Err(nothing(why, "leave `--resume` out to begin one"));
+        }
+        let lock = Lock::take(&folder).map_err(one)?;
+        let identity = read.identity().map_err(one)?;
+        let newest = Checkpoints::of(&folder).newest();
+        if folder::is_finished(&folder, read.schedule.carried().next().is_some()) {
+            let same = |found: &Found| Change::all(&found.header.identity, &identity).is_empty();
+            if newest.as_ref().ok().and_then(Option::as_ref).is_none_or(same) {
+                return Ok(Outcome::Finished(folder));
+            }
+        }
+        let found = newest.map_err(one)?;
+        let found = found.ok_or_else(|| {
+            let why = format!("the run in `{}` has no checkpoint", folder.display());
+            nothing(why, "remove the folder, or give another with `--out DIR`, and begin again")
+        })?;
+        self.compare(&folder, &found, &identity)?;
+        for (path, why) in &found.broken {
+            let message = format!("`{}` cannot be used: {why}", path.display());
+            let mut broken = Diagnostic::unlocated(Code::CheckpointNotUsable, message)
+                .help(format!("going on from `{}`, the one before", found.path.display()));
+            broken.severity = Severity::Warning;
+            observer.warnings(&[broken], &Sources::new());
+        }
+        Ok(Outcome::Going(Box::new(Resumed { folder, lock, found })))
+    }
+
+    /// Refuses a run that would go on as another.
+    fn compare(&self, folder: &Path, found: &Found, now: &Identity) -> Result<(), Refused> {
+        let (before, position) = (&found.header.identity, &found.header.position);
+        let changes = Change::all(before, now);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let shown: String = changes.iter().map(|change| format!("{}\n", change.shown)).collect();
+        let what: Vec<&str> = changes.iter().map(|change| change.what.as_str()).collect();
+        let reached = Reached {
+            stage: position.stage,
+            step: position.step,
+            steps_per_epoch: position.steps_per_epoch,
+            limit: before.limit_steps,
+        };
+        let past = changes.iter().find_map(|change| change.touches_the_past(before, now, reached));
+        if past.is_none() && self.resume == Resume::Anyway {
+            return Ok(());
+        }
+        let folder = folder.display();
+        let diagnostic = match past {
+            Some(why) if self.resume == Resume::Anyway => Diagnostic::unlocated(
+                Code::PastDiffers,
+                format!("`{folder}` cannot go on: {why}"),
+            )
+            .help("take back the change, or begin a new run"),
+            Some(why) => Diagnostic::unlocated(
+                Code::RunDiffers,
+                format!("`{folder}` was begun with another {}: {why}", what.join(", ")),
+            )
+            .help("take back the change, or begin a new run with another `--out`"),
+            None => Diagnostic::unlocated(
+                Code::RunDiffers,
+                format!("`{folder}` was begun with another {}", what.join(", ")),
+            )
+            .help("take back the change; or go on with it, as it touches only what is to come: `--resume-anyway`"),
+        };
+        Err(Refused { diagnostic, changes: shown })
+    }
+}
+
+/// Something that is not as it was when the run began.
+struct Change {
+    /// In a word.
+    what: String,
+    /// How it was and is.
+    shown: String,
+}
+
+impl Change {
+    fn all(before: &Identity, now: &Identity) -> Vec<Change> {
+        let mut list = Vec::new();
+        let (old, new) = (past::essence(&before.schedule), past::essence(&now.schedule));
+        if old != new {
+            let plan = |schedule| table::render(schedule, None, None, |_| String::new());
+            let json = |schedule| serde_json::to_string_pretty(schedule).unwrap_or_default();
+            let plans = diff::render(&plan(&old), &plan(&new));
+            let shown = if plans.is_empty() { diff::render(&json(&old), &json(&new)) } else { plans };
+            list.push(Change { what: "recipe".into(), shown: shown.trim_end().to_owned() });
+        }
+        let number = |n: Option<u64>| n.map_or("not given".to_owned(), |n| n.to_string());
+        let flags = [
+            ("device", before.device.clone(), now.device.clone()),
+            ("limit-steps", number(before.limit_steps), number(now.limit_steps)),
+            ("limit-examples", number(before.limit_examples), number(now.limit_examples)),
+        ];
+        for (flag, was, is) in flags.into_iter().filter(|(_, was, is)| was != is) {
+            let shown = format!("`--{flag}` was {was}, and is {is}");
+            list.push(Change { what: flag.to_owned(), shown });
+        }
+        for (role, line) in changed(&before.files, &now.files) {
+            list.push(Change { what: role, shown: line });
+        }
+        list
+    }
+
+    /// Why the run would have come to something else already; `None` if it would not.
+    fn touches_the_past(&self, before: &Identity, now: &Identity, reached: Reached) -> Option<String> {
+        let taught = |wanted: &Teacher| {
+            let stages = before.schedule.stages.iter().take(reached.stage + 1);
+            let mut teachers = stages.filter_map(|s| s.distill.as_ref());
+            teachers
+                .any(|d| d.from == *wanted)
+                .then(|| "it has learned from the teacher as it was".to_owned())
+        };
+        match self.what.as_str() {
+            "recipe" => past::difference(&before.schedule, &now.schedule, reached),
+            "device" => None,
+            "teacher" => taught(&Teacher::Flag),
+            "model" => Some("it began with the model as it was".into()),
+            "data" | "limit-examples" => Some("it has learned from the data as it was".into()),
+            other => match other.strip_prefix("teacher ") {
+                Some(name) => taught(&Teacher::Named(name.to_owned())),
+                None => Some("its steps are counted by that".into()),
+            },
+        }
+    }
+}
+
+/// An error of a run, with the way on from its last checkpoint.
+pub(crate) fn with_the_way_on(mut diagnostic: Diagnostic, folder: &Path) -> Diagnostic {
+    let Some((stage, step)) = Checkpoints::of(folder).newest_position() else { return diagnostic };
+    let place = format!("before step {step} of `{stage}`");
+    let way = match diagnostic.code {
+        Code::Stopped => format!("go on {place} with `--resume`"),
+        Code::LossNotFinite | Code::GradientNotFinite => format!(
+            "the last checkpoint is from {place}: change what comes after it and go on with `--resume-anyway`"
+        ),
+        _ => format!("the last checkpoint is from {place}: go on with `--resume`"),
+    };
+    diagnostic.help = Some(match diagnostic.help.take().filter(|_| diagnostic.code != Code::Stopped) {
+        Some(help) if help.ends_with('?') => format!("{help} {way}"),
+        Some(help) => format!("{help}; {way}"),
+        None => way,
+    });
+    diagnostic
+}

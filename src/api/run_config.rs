@@ -1,0 +1,98 @@
+//! What a run is given.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::recipe::{Recipe, RecipeOptions};
+use crate::params::Settings;
+
+/// What is run, on what, and where its results go. Every field is a flag of `obertc run`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunConfig {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The model in place of the recipe's, and values of its parameters.
+    pub options: RecipeOptions,
+    /// The folder of data files; none where the recipe generates its data.
+    pub data: Option<PathBuf>,
+    /// The folder for the model, the log and the report; `runs/NAME`, or the next free `runs/NAME-2`, if `None`.
+    pub out: Option<PathBuf>,
+    /// The model of `distill from teacher`: its folder or its name on the hub.
+    pub teacher: Option<PathBuf>,
+    /// Whether tokenized texts are read from the cache and saved in it.
+    pub cache: bool,
+    /// Whether the network is forbidden.
+    pub offline: bool,
+    /// `cpu`, `wgpu` or `cuda`, the latter two in a build with that feature.
+    pub device: String,
+    /// The seed in place of the recipe's.
+    pub seed: Option<u64>,
+    /// The greatest number of steps in a stage: epochs are shortened, so that every event still happens.
+    pub limit_steps: Option<u64>,
+    /// The greatest number of examples to train on, and to evaluate on.
+    pub limit_examples: Option<usize>,
+    /// `max_length` and `doc_stride` in place of the recipe's.
+    pub settings: Settings,
+    /// Whether event files for TensorBoard are written too.
+    pub tensorboard: bool,
+    /// Whether the speed of the model in the CPU runtime is measured at the end.
+    pub measure_speed: bool,
+    /// When checkpoints are written, and whether a run goes on from one.
+    pub checkpoints: CheckpointConfig,
+}
+
+/// When checkpoints are written, and whether a run goes on from one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CheckpointConfig {
+    /// Whether an interrupted run goes on.
+    pub resume: Resume,
+    /// The time between two checkpoints, besides those at epochs and before pruning events; zero for one before
+    /// every step.
+    pub every: Duration,
+    /// The number of checkpoints in the run's folder; none are written if zero.
+    pub keep: usize,
+}
+
+/// Whether a run goes on from its newest checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// A new run begins.
+    #[default]
+    No,
+    /// The run goes on if recipe, data and model are what it began with.
+    Same,
+    /// The run goes on also with changes, if they touch only what is still to come.
+    Anyway,
+}
+
+impl Default for CheckpointConfig {
+    /// Two checkpoints, one every ten minutes at least.
+    fn default() -> Self {
+        CheckpointConfig { resume: Resume::No, every: Duration::from_secs(600), keep: 2 }
+    }
+}
+
+impl RunConfig {
+    /// A run of a recipe as `obertc run RECIPE` does it.
+    pub fn new(recipe: Recipe) -> Self {
+        RunConfig {
+            recipe,
+            options: RecipeOptions::default(),
+            data: None,
+            out: None,
+            teacher: None,
+            cache: true,
+            offline: false,
+            device: "cpu".to_owned(),
+            seed: None,
+            limit_steps: None,
+            limit_examples: None,
+            settings: Settings::default(),
+            tensorboard: false,
+            measure_speed: true,
+            checkpoints: CheckpointConfig::default(),
+        }
+    }
+}
