@@ -62,14 +62,11 @@ pub(super) fn weight_decay(draft: &mut Draft, timed: &mut Timed, findings: &mut 
     let later = (timed.from() > 0.0 || timed.end.is_some()).then(|| timed.start_at());
     let f = &mut timed.fields;
     if let Some(at) = later {
-        f.refuse(
-            findings,
-            Code::FieldRefused,
-            at,
-            "weight decay is the same over a whole stage".into(),
-            "begins later, or ends".into(),
-            "write `start_epoch: -1`; to change it later, use two stages in the language".into(),
-        );
+        let message = "weight decay is the same over a whole stage";
+        let error = Diagnostic::error(Code::FieldRefused, message, at, "begins later, or ends")
+            .help("write `start_epoch: -1`; to change it later, use two stages in the language")
+            .fix(f.value_place("start_epoch"), "-1");
+        f.report(findings, error);
     }
     f.dropped("constant_logging", "it is in the run's log", findings);
     if let Some(groups) = f.value("param_groups") {

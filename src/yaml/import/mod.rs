@@ -86,7 +86,12 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     }
     let nodes = read.as_ref().map_or(Vec::new(), |(d, _)| nodes::outcomes(&d.root, failed));
     let mut findings = notes::without_consequences(notes::grouped(findings.into_sorted()));
-    findings.iter_mut().for_each(|d| d.move_places(|span| first_line(span, &sources)));
+    for diagnostic in &mut findings {
+        // A replacement keeps its place: it may be a whole block.
+        let fix = diagnostic.fix.take();
+        diagnostic.move_places(|span| first_line(span, &sources));
+        diagnostic.fix = fix;
+    }
     let Some((draft, document, context)) = drafted.filter(|_| !failed) else {
         let compilation = Compilation {
             main: file,

@@ -75,12 +75,15 @@ impl Rates {
             return;
         };
         if timed.start.is_none() && shape != "linear" {
-            findings.push(otherwise(
-                "SparseML counts from epoch -1 here",
-                timed.start_at(),
-                "taken as 0",
-                "write `start_epoch: 0`",
-            ));
+            findings.push(
+                otherwise(
+                    "SparseML counts from epoch -1 here",
+                    timed.start_at(),
+                    "taken as 0",
+                    "write `start_epoch: 0`",
+                )
+                .fix(timed.fields.value_place("start_epoch"), "0"),
+            );
         }
         let constant = from.value == to.value && shape != "cosine";
         self.pieces.push(Piece {

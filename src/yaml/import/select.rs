@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::{NoFiles, Options, compile};
 use crate::params::selector::Matcher;
-use crate::params::{ParameterTable, Selector};
-use crate::yaml::recipe::{Datum, Fields};
+use crate::params::{Parameter, ParameterTable, Selector};
+use crate::yaml::recipe::{Datum, Fields, quoted};
 
 use super::context::Context;
 use super::draft::Draft;
@@ -89,14 +89,12 @@ impl<'a> Select<'a> {
         }
         if let Some((word, at)) = listed.iter().find(|(t, _)| t.to_uppercase() == "__ALL__") {
             if prunes {
-                fields.refuse(
-                    findings,
-                    Code::FieldRefused,
-                    *at,
-                    format!("`{word}` is every parameter, biases and normalisations too"),
-                    "only linear weights can be pruned".into(),
-                    "write `__ALL_PRUNABLE__`, or patterns that end in `.weight`".into(),
-                );
+                let message = format!("`{word}` is every parameter, biases and normalisations too");
+                let error =
+                    Diagnostic::error(Code::FieldRefused, message, *at, "only linear weights can be pruned")
+                        .help("write `__ALL_PRUNABLE__`, or patterns that end in `.weight`")
+                        .fix(*at, "__ALL_PRUNABLE__");
+                fields.report(findings, error);
                 return None;
             }
             return Some(Selected { text: "params(\"**\")".into(), names: self.names(|_| true) });
@@ -123,10 +121,13 @@ impl<'a> Select<'a> {
         }
         let mut selectors = Vec::new();
         for (text, span) in listed {
-            selectors.push(self.one(text, *span, fields, findings)?);
+            selectors.push(self.one(text, *span, prunes, fields, findings)?);
         }
         let matchers: Vec<Matcher> = selectors.iter().filter_map(|s| s.matcher().ok()).collect();
         let names = self.names(|name| matchers.iter().any(|m| m.matches(name)));
+        if prunes && self.beyond_linear(listed, &matchers, fields, findings) {
+            return None;
+        }
         let text = match self.set(&names, draft) {
             Some(text) => text,
             // Numbers of layers in a pattern are those of the whole model.
@@ -136,6 +137,34 @@ impl<'a> Select<'a> {
             None => Selector::Union(selectors).to_string(),
         };
         Some(Selected { text, names })
+    }
+
+    /// Refuses a pattern that also selects what cannot be pruned, and proposes one that does not.
+    fn beyond_linear(
+        &self,
+        listed: &[(String, Span)],
+        matchers: &[Matcher],
+        fields: &mut Fields,
+        findings: &mut Findings,
+    ) -> bool {
+        let Some(table) = self.table else { return false };
+        for ((text, span), matcher) in listed.iter().zip(matchers) {
+            let own = || table.iter().filter(|p| matcher.matches(&p.name));
+            let Some(other) = own().find(|p| !p.is_prunable()) else { continue };
+            let message = format!("`{text}` also selects `{}`, which is no linear weight", other.name);
+            let error =
+                Diagnostic::error(Code::NotPrunable, message, *span, "only linear weights can be pruned");
+            let linear: Vec<&str> = own().filter(|p| p.is_prunable()).map(|p| p.name.as_str()).collect();
+            let error = match exactly(&linear) {
+                None => error.help("name linear weights, such as `re:bert.encoder.layer.*.dense.weight`"),
+                Some(pattern) => error
+                    .help(format!("write `{pattern}` for the {} linear weights among them", linear.len()))
+                    .fix(*span, quoted(&pattern)),
+            };
+            fields.report(findings, error);
+            return true;
+        }
+        false
     }
 
     /// Linear weights, and for SparseML embedding tables.
@@ -195,23 +224,38 @@ impl<'a> Select<'a> {
     }
 
     /// One name or pattern. It must match something, and should match no more than it seems to.
-    fn one(&self, text: &str, span: Span, fields: &mut Fields, findings: &mut Findings) -> Option<Selector> {
+    fn one(
+        &self,
+        text: &str,
+        span: Span,
+        prunes: bool,
+        fields: &mut Fields,
+        findings: &mut Findings,
+    ) -> Option<Selector> {
         let Some(pattern) = text.strip_prefix("re:") else {
             if let Some(table) = self.table.filter(|t| t.find(text).is_none()) {
                 let looks = text.contains(['*', '\\', '|', '(', '[']);
-                let near = nearest(text, table.iter().map(|p| p.name.as_str()));
-                let help = match near {
-                    _ if looks => format!("it looks like a pattern: write `re:{text}`"),
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "write the whole name, or a pattern that begins with `re:`".to_owned(),
+                let fits = |p: &&Parameter| !prunes || p.is_prunable();
+                let near = nearest(text, table.iter().filter(fits).map(|p| p.name.as_str()));
+                let as_pattern = Selector::Regex(format!("{text}.*")).select(table).unwrap_or_default();
+                let (help, meant) = match near {
+                    _ if looks && !as_pattern.is_empty() => {
+                        (format!("it looks like a pattern: write `re:{text}`"), Some(format!("re:{text}")))
+                    }
+                    Some(near) => (format!("did you mean `{near}`?"), Some(near.to_owned())),
+                    None => ("write the whole name, or a pattern that begins with `re:`".to_owned(), None),
                 };
-                fields.refuse(
+                let message = format!("{} has no parameter `{text}`", self.model());
+                let help = self.missing(text, help);
+                let proposed = meant.filter(|meant| help.contains(&format!("`{meant}`")));
+                let error =
+                    Diagnostic::error(Code::MatchesNothing, message, span, "matches nothing").help(help);
+                fields.report(
                     findings,
-                    Code::MatchesNothing,
-                    span,
-                    format!("{} has no parameter `{text}`", self.model()),
-                    "matches nothing".into(),
-                    self.missing(text, help),
+                    match proposed {
+                        Some(meant) => error.fix(span, quoted(&meant)),
+                        None => error,
+                    },
                 );
                 return None;
             }
@@ -413,6 +457,25 @@ fn as_glob(pattern: &str) -> Option<Selector> {
         }
     }
     (depth == 0).then_some(Selector::Glob(glob))
+}
+
+/// A pattern of SparseML's for these names and no others, the layers of one kind joined.
+fn exactly(names: &[&str]) -> Option<String> {
+    let mut kinds: Vec<String> = Vec::new();
+    for name in names {
+        let kind = match split_layer(name) {
+            Some((before, _, after)) => format!("{before}[0-9]+{after}"),
+            None => (*name).to_owned(),
+        };
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    match kinds.as_slice() {
+        [] => None,
+        [one] => Some(format!("re:{one}$")),
+        several => Some(format!("re:(?:{})$", several.join("|"))),
+    }
 }
 
 /// Splits a name around the number of its layer.

@@ -78,15 +78,12 @@ fn window<'a>(mut fields: Fields<'a>, findings: &mut Findings) -> Timed<'a> {
     }
     let trains = !matches!(fields.known.family, Family::Quantization);
     if fields.modifier.untagged && trains && start.is_none() && !fields.broken {
+        let message = format!("`{name}` has no `start`");
         let at = fields.modifier.at;
-        fields.refuse(
-            findings,
-            Code::MissingField,
-            at,
-            format!("`{name}` has no `start`"),
-            "without one it never starts".into(),
-            "add `start: 0`".into(),
-        );
+        let error = Diagnostic::error(Code::MissingField, message, at, "without one it never starts")
+            .help("add `start: 0`");
+        let error = fields.modifier.adds(error, "start: 0");
+        fields.report(findings, error);
     }
     let end = fields.number(end_field, Conversion::Converted, findings);
     if end.as_ref().is_some_and(|e| e.value < 0.0 && e.value != -1.0) {
@@ -224,7 +221,8 @@ fn range(modifier: &Timed, findings: &mut Findings) {
                 modifier.start_at(),
                 "no effect",
             )
-            .help("write `start_epoch: 0`; training starts at 0 whatever stands here"),
+            .help("write `start_epoch: 0`; training starts at 0 whatever stands here")
+            .fix(modifier.fields.value_place("start_epoch"), "0"),
         );
     }
 }

@@ -25,9 +25,32 @@ pub(crate) struct Modifier {
     /// The name and all fields.
     pub(crate) whole: Span,
     pub(crate) fields: Vec<Entry>,
+    /// How a field is added before the first one; `None` if that is not simple.
+    insertion: Option<Insertion>,
     /// Whether it is `Type: {…}` in a group, and not a tag.
     pub(crate) untagged: bool,
     pub(crate) variables: Rc<Variables>,
+}
+
+/// How the fields of a modifier are written.
+#[derive(Clone, Copy, Debug)]
+enum Insertion {
+    /// One on a line, so far in.
+    Lines(usize),
+    /// In braces.
+    Braces,
+}
+
+impl Modifier {
+    /// Adds a replacement that gives the modifier one more field, such as `start: 0`.
+    pub(crate) fn adds(&self, diagnostic: Diagnostic, field: &str) -> Diagnostic {
+        let (Some(how), Some(first)) = (self.insertion, self.fields.first()) else { return diagnostic };
+        let at = Span { end: first.key.span.start, ..first.key.span };
+        match how {
+            Insertion::Lines(indent) => diagnostic.fix(at, format!("{field}\n{}", " ".repeat(indent))),
+            Insertion::Braces => diagnostic.fix(at, format!("{field}, ")),
+        }
+    }
 }
 
 /// A whole recipe.
@@ -420,15 +443,22 @@ impl Collector<'_> {
                     first_place(item),
                 ),
             };
-            self.findings.push(
-                Diagnostic::error(
-                    Code::MisplacedModifier,
-                    "a modifier needs a tag",
-                    at,
-                    "no `!` before this",
-                )
-                .help(help),
-            );
+            let error = Diagnostic::error(
+                Code::MisplacedModifier,
+                "a modifier needs a tag",
+                at,
+                "no `!` before this",
+            )
+            .help(help);
+            let colon = self.text.get(at.range().end..).is_some_and(|rest| rest.starts_with(":\n"));
+            let name = self.text.get(at.range()).filter(|name| colon && registry::find(name).is_some());
+            let error = match name {
+                Some(name) if item.entries().len() == 1 => {
+                    error.fix(Span { end: at.end + 1, ..at }, format!("!{name}"))
+                }
+                _ => error,
+            };
+            self.findings.push(error);
             return;
         };
         let mut name = tag.name.rsplit('.').next().unwrap_or("").to_owned();
@@ -507,6 +537,14 @@ impl Collector<'_> {
             self.findings.push(diagnostic);
             return;
         }
-        self.modifiers.push(Modifier { name, at, whole, fields, untagged, variables: variables.clone() });
+        let insertion = fields.first().and_then(|first| {
+            let before = self.text.get(whole.start as usize..first.key.span.start as usize)?;
+            match block::indent_of(self.text, first.key.span) {
+                Some(indent) => Some(Insertion::Lines(indent)),
+                None => before.trim_end().ends_with('{').then_some(Insertion::Braces),
+            }
+        });
+        let variables = variables.clone();
+        self.modifiers.push(Modifier { name, at, whole, fields, insertion, untagged, variables });
     }
 }

@@ -101,6 +101,8 @@ impl<'a> Fields<'a> {
                 .find(|(a, b)| *a == given.name && table.iter().any(|(f, _)| f == b))
                 .map(|(_, b)| *b)
                 .or(near);
+            let taken = near.filter(|near| self.list.iter().any(|g| g.name == *near));
+            let near = near.filter(|_| taken.is_none());
             let mut diagnostic = Diagnostic::error(
                 Code::UnknownField,
                 format!("`{name}` has no field `{}`", given.name),
@@ -111,6 +113,9 @@ impl<'a> Fields<'a> {
                 format!("its fields are {}", table.iter().map(|(f, _)| *f).collect::<Vec<_>>().join(", ")),
                 |n| format!("did you mean `{n}`?"),
             ));
+            if let Some(taken) = taken {
+                diagnostic = diagnostic.help(format!("remove it: `{taken}` is given")).fix(given.whole, "");
+            }
             if let Some(near) = near {
                 misspelt.push(near);
                 diagnostic = diagnostic.fix(given.at, near);
@@ -202,8 +207,13 @@ impl<'a> Fields<'a> {
         label: String,
         help: String,
     ) {
+        self.report(findings, Diagnostic::error(code, message, at, label).help(help));
+    }
+
+    /// Reports an error about this modifier.
+    pub(crate) fn report(&mut self, findings: &mut Findings, error: Diagnostic) {
         self.broken = true;
-        findings.push(Diagnostic::error(code, message, at, label).help(help));
+        findings.push(error);
     }
 
     /// A number. What PyYAML reads otherwise is told.
@@ -277,7 +287,8 @@ impl<'a> Fields<'a> {
                         value.span,
                         format!("taken as `{flag}`"),
                     )
-                    .help(format!("write `{flag}`")),
+                    .help(format!("write `{flag}`"))
+                    .fix(value.span, flag.to_string()),
                 );
                 *flag
             }
@@ -290,7 +301,8 @@ impl<'a> Fields<'a> {
                         value.span,
                         format!("taken as `{meant}`"),
                     )
-                    .help(format!("write `{meant}` without quotes")),
+                    .help(format!("write `{meant}` without quotes"))
+                    .fix(value.span, meant.to_string()),
                 );
                 meant
             }
@@ -344,16 +356,17 @@ impl<'a> Fields<'a> {
         if let Some(word) = words.iter().find(|w| **w == text) {
             return Some(word);
         }
-        let help = nearest(&text, words.iter().copied())
-            .map_or(format!("it is one of {}", words.join(", ")), |n| format!("did you mean `{n}`?"));
-        self.refuse(
-            findings,
+        let error = Diagnostic::error(
             Code::FieldRange,
-            span,
             format!("`{field}` cannot be `{text}`"),
+            span,
             format!("not one of {}", words.join(", ")),
-            help,
         );
+        let error = match nearest(&text, words.iter().copied()) {
+            Some(near) => error.help(format!("did you mean `{near}`?")).fix(span, near),
+            None => error.help(format!("it is one of {}", words.join(", "))),
+        };
+        self.report(findings, error);
         None
     }
 
@@ -364,11 +377,15 @@ impl<'a> Fields<'a> {
             Datum::List(items) => items,
             other => {
                 let message = format!("`{field}` is a list, not {}", other.described());
-                let help = match other {
-                    Datum::Text(text) => format!("write `{field}: [\"{text}\"]`"),
-                    _ => format!("write `{field}: [\"…\"]`"),
+                let error = Diagnostic::error(Code::FieldType, message, value.span, "here");
+                let error = match other {
+                    Datum::Text(text) => {
+                        let list = format!("[{}]", quoted(text));
+                        error.help(format!("write `{field}: {list}`")).fix(value.span, list)
+                    }
+                    _ => error.help(format!("write `{field}: [\"…\"]`")),
                 };
-                self.refuse(findings, Code::FieldType, value.span, message, "here".into(), help);
+                self.report(findings, error);
                 return None;
             }
         };
@@ -414,6 +431,11 @@ impl<'a> Fields<'a> {
             );
         }
     }
+}
+
+/// A text in quotes that need no escapes, where it has none of them.
+pub(crate) fn quoted(text: &str) -> String {
+    if text.contains(['"', '\\']) { format!("'{}'", text.replace('\'', "''")) } else { format!("\"{text}\"") }
 }
 
 /// `global_sparsity` of a modifier whose name says it already.

@@ -21,5 +21,5 @@ mod variables;
 
 pub(crate) use collect::{Collected, Modifier, collect};
 pub(crate) use datum::{Datum, Located, Number};
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, quoted};
 pub(crate) use variables::names_in;

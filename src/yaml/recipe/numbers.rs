@@ -33,7 +33,8 @@ pub(crate) fn number(
             value.span,
             format!("taken as the number {}", number.text),
         )
-        .help(format!("write `{form}`, which every reader takes for a number"));
+        .help(format!("write `{form}`, which every reader takes for a number"))
+        .fix(value.span, form);
         findings.push(Diagnostic { severity, ..diagnostic });
     };
     match (value.datum(), &value.trap) {

@@ -58,14 +58,17 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
                 }
                 _ => format!("`{field}` is a word, not the number {}", number.text),
             };
-            f.refuse(
+            let (keep, of) = ((number.value / 60.0).trunc(), number.value % 60.0);
+            let ratio = format!("\"{keep}:{of}\"");
+            f.report(
                 findings,
-                Code::SurprisingScalar,
-                at,
-                why,
-                "a colon between digits makes it base 60".into(),
-                "put it in quotes: `\"2:4\"`".into(),
+                Diagnostic::error(Code::SurprisingScalar, why, at, "a colon between digits makes it base 60")
+                    .help(format!("put it in quotes: `{ratio}`"))
+                    .fix(at, ratio),
             );
+            if value.trap == Some(Trap::Sexagesimal) && 0.0 < keep && keep < of {
+                return Some(format!("n_of_m({keep}, {of})"));
+            }
         }
         Datum::List(items) => {
             // What is no number fits no pattern below.
@@ -95,6 +98,26 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
     None
 }
 
+/// Some of each run of weights is one sparsity, and no other can be asked for.
+pub(super) fn fits_sparsity(timed: &mut Timed, pattern: Option<&str>, findings: &mut Findings) {
+    let ratio = pattern.and_then(|p| p.strip_prefix("n_of_m(")?.strip_suffix(')')?.split_once(", "));
+    let numbers = ratio.and_then(|(keep, of)| Some((keep.parse::<f64>().ok()?, of.parse::<f64>().ok()?)));
+    let (Some((keep, of)), Some(Datum::Number(last))) =
+        (numbers, timed.fields.peek("final_sparsity").map(Located::peek))
+    else {
+        return;
+    };
+    let sparsity = 1.0 - keep / of;
+    if (last.value - sparsity).abs() > 1e-9 {
+        let message = format!("{keep} of {of} is a sparsity of {sparsity}, not {}", last.text);
+        let at = timed.fields.value_place("final_sparsity");
+        let error = Diagnostic::error(Code::PatternDoesNotFit, message, at, "another sparsity")
+            .help(format!("write `final_sparsity: {sparsity}`"))
+            .fix(at, sparsity.to_string());
+        timed.fields.report(findings, error);
+    }
+}
+
 /// Whether all parameters are ranked together.
 pub(super) fn rank(
     timed: &mut Timed,
@@ -118,14 +141,14 @@ pub(super) fn rank(
     }
     if global && exceptions.as_ref().is_some_and(|e| e.len() > 1) {
         let at = timed.fields.place("final_sparsity");
-        timed.fields.refuse(
-            findings,
-            Code::FieldRefused,
-            at,
-            "several sparsities cannot be reached by one ranking of all parameters".into(),
-            "more than one".into(),
-            "add `global_sparsity: false`, or give all the same sparsity".into(),
-        );
+        let message = "several sparsities cannot be reached by one ranking of all parameters";
+        let error = Diagnostic::error(Code::FieldRefused, message, at, "more than one")
+            .help("write `global_sparsity: false`, or give all the same sparsity");
+        let error = match timed.fields.has(field) {
+            true => error.fix(timed.fields.value_place(field), "false"),
+            false => timed.fields.modifier.adds(error, "global_sparsity: false"),
+        };
+        timed.fields.report(findings, error);
     }
     if global { "global" } else { "layer" }
 }

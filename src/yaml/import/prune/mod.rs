@@ -9,7 +9,7 @@ use crate::yaml::recipe::numbers::Conversion;
 
 pub(super) use sparsity::percent;
 
-use method::{criterion, pattern, rank};
+use method::{criterion, fits_sparsity, pattern, rank};
 use sparsity::{every, exceptions, sparsities};
 
 use super::draft::{Draft, Epochs, Line, Order};
@@ -35,6 +35,7 @@ pub(super) fn gradual(
         _ => select.of(params, &mut timed.fields, true, draft, findings),
     };
     let pattern = pattern(timed, findings);
+    fits_sparsity(timed, pattern.as_deref(), findings);
     let rank = rank(timed, &exceptions, findings);
     let by = criterion(timed, select, selected.as_ref(), pattern.as_deref(), findings);
     let shape = shape(timed, findings);
@@ -179,7 +180,8 @@ fn common(timed: &mut Timed, findings: &mut Findings) {
                 timed.start_at(),
                 "so it begins above `init_sparsity`; here it begins at `init_sparsity`",
             )
-            .help("write `start_epoch: 0`"),
+            .help("write `start_epoch: 0`")
+            .fix(timed.fields.value_place(timed.fields.named(&["start_epoch", "start"])), "0"),
         );
     }
 }

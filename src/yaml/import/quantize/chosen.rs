@@ -97,15 +97,13 @@ pub(super) fn newer(timed: &mut Timed, select: &Select, findings: &mut Findings)
         list.push((name, class, scheme.clone(), at));
     }
     if ids_rounded {
-        findings.push(
-            Diagnostic::warning(
-                Code::OtherwiseInSparseml,
-                "SparseML rounds the ids that go into embeddings, and fails in the next step",
-                f.modifier.at,
-                "only their tables are rounded here",
-            )
-            .help("write `scheme_overrides: {Embedding: {input_activations: null}}`, or ignore `Embedding`"),
-        );
+        let message = "SparseML quantizes the ids that go into embeddings, and fails in the next step";
+        let at = f.modifier.at;
+        let label = "only their tables are quantized here";
+        let warning = Diagnostic::warning(Code::OtherwiseInSparseml, message, at, label)
+            .help("write `scheme_overrides: {Embedding: {input_activations: null}}`, or ignore `Embedding`");
+        let all = "scheme_overrides: {Embedding: {input_activations: null}}";
+        findings.push(if f.has("scheme_overrides") { warning } else { f.modifier.adds(warning, all) });
     }
     if !ignored.iter().any(|(entry, _)| entry == "LayerNorm") {
         findings.push(
@@ -433,16 +431,11 @@ fn exists(entry: &str, at: Span, field: &str, f: &mut Fields, select: &Select, f
     if CLASSES.contains(&entry) || !select.names(|n| n.starts_with(entry)).is_empty() {
         return;
     }
-    let help = match nearest(entry, CLASSES) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => select.missing(entry, select.nearest_module(entry)),
+    let message = format!("{} has no class and no module `{entry}`", select.model());
+    let error = Diagnostic::error(Code::MatchesNothing, message, at, format!("`{field}` names it"));
+    let error = match nearest(entry, CLASSES) {
+        Some(near) => error.help(format!("did you mean `{near}`?")).fix(at, near),
+        None => error.help(select.missing(entry, select.nearest_module(entry))),
     };
-    f.refuse(
-        findings,
-        Code::MatchesNothing,
-        at,
-        format!("{} has no class and no module `{entry}`", select.model()),
-        format!("`{field}` names it"),
-        help,
-    );
+    f.report(findings, error);
 }

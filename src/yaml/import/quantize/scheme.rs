@@ -142,19 +142,15 @@ fn in_full(
                 }
             }
             _ => {
-                let near = nearest(key, PARTS);
-                let help = near
-                    .map_or("it has weights, input_activations and output_activations".to_owned(), |n| {
-                        format!("did you mean `{n}`?")
-                    });
-                fields.refuse(
-                    findings,
-                    Code::UnknownField,
-                    *at,
-                    format!("a scheme has no part `{key}`"),
-                    "SparseML ignores it, and takes the default".into(),
-                    help,
-                );
+                let message = format!("a scheme has no part `{key}`");
+                let label = "SparseML ignores it, and takes the default";
+                let error = Diagnostic::error(Code::UnknownField, message, *at, label);
+                let given = |name: &str| entries.iter().any(|(k, ..)| k == name);
+                let error = match nearest(key, PARTS).filter(|near| !given(near)) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")).fix(*at, near),
+                    None => error.help("it has weights, input_activations and output_activations"),
+                };
+                fields.report(findings, error);
                 return None;
             }
         }
@@ -289,18 +285,14 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 );
             }
             _ => {
-                let help = nearest(key, KEYS)
-                    .map_or("it has num_bits, symmetric and strategy".to_owned(), |n| {
-                        format!("did you mean `{n}`?")
-                    });
-                fields.refuse(
-                    findings,
-                    Code::UnknownField,
-                    *at,
-                    format!("a part of a scheme has no `{key}`"),
-                    "unknown".into(),
-                    help,
-                );
+                let message = format!("a part of a scheme has no `{key}`");
+                let error = Diagnostic::error(Code::UnknownField, message, *at, "unknown");
+                let given = |name: &str| entries.iter().any(|(k, ..)| k == name);
+                let error = match nearest(key, KEYS).filter(|near| !given(near)) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")).fix(*at, near),
+                    None => error.help("it has num_bits, symmetric and strategy"),
+                };
+                fields.report(findings, error);
                 return None;
             }
         }
