@@ -351,3 +351,40 @@ fn onnxruntime_and_transformers_say_what_the_fake_quantized_model_says() {
         }
     }
 }
+
+#[test]
+fn every_tokenizer_file_of_the_source_goes_with_an_export() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    copy(&golden("heads/classifier"), &source);
+    let beside = [
+        ("tokenizer_config.json", r#"{"do_lower_case": false, "model_max_length": 20, "x": [1]}"#),
+        ("special_tokens_map.json", r#"{"cls_token": "[CLS]"}"#),
+        ("added_tokens.json", "{}"),
+    ];
+    for (name, text) in beside {
+        std::fs::write(source.join(name), text).unwrap();
+    }
+    let names = beside.iter().map(|(name, _)| *name).chain(["vocab.txt", "config.json"]);
+    let check = |folder: &Path| {
+        for name in names.clone().filter(|name| *name != "config.json") {
+            let bytes = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+            assert_eq!(bytes(folder), bytes(&source), "{name} in {}", folder.display());
+        }
+        assert!(folder.join("config.json").is_file());
+    };
+    for (format, more) in [("dense", &[] as &[&str]), ("compressed-tensors", &["--round-weights"])] {
+        let out = dir.path().join(format);
+        let (code, _, complaint) = pack(&source, format, &out, more);
+        assert_eq!(code, Some(0), "{format}: {complaint}");
+        check(&out);
+    }
+    let out = dir.path().join("x.onnx");
+    packed(&source, "onnx", &out);
+    check(&dir.path().join("x.onnx.tokenizer"));
+    // Another model in its place leaves nothing of the first.
+    std::fs::remove_file(source.join("added_tokens.json")).unwrap();
+    let (code, _, complaint) = pack(&source, "onnx", &out, &["--force"]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(!dir.path().join("x.onnx.tokenizer/added_tokens.json").exists());
+}
