@@ -10,7 +10,8 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
 use crate::infer::pack::random::Random;
-use crate::output::export::{self, Exported, Format, Request};
+use crate::output::export::format::Format;
+use crate::output::export::{self, Exported, Request};
 use crate::output::figures::bytes;
 use crate::output::sizes::{Size, Sizes};
 use crate::params::builtin::{WELL_KNOWN, well_known};
@@ -20,34 +21,34 @@ pub struct PackArgs {
     /// A model folder, or its name on the hub
     #[arg(value_name = "MODEL", required_unless_present = "shape", conflicts_with = "shape")]
     model: Option<PathBuf>,
-    /// What it is for
+    /// The format
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
     format: PackFormat,
     /// Where it is written: a file, or a folder [default: the model's name with the format's ending]
     #[arg(long, short, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// What it computes with, for `--as engine` [default: int8 if it was trained for it, else f32]
+    /// The precision of the runtime, for `--as engine` [default: int8 if it was trained for it, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
-    /// Round the encoder's weights of a model that was not trained for it, for `--as compressed-tensors`
+    /// Quantize the encoder's weights of a model without scales to INT8, for `--as compressed-tensors`
     #[arg(long)]
-    round_weights: bool,
-    /// Read what was written again and compare its weights and answers with the model's; on by default
+    quantize_weights: bool,
+    /// Read the output from the disk and compare it with the model; on by default
     #[arg(long, overrides_with = "no_verify")]
     verify: bool,
-    /// Put it in place unread
+    /// Do not compare the output with the model
     #[arg(long)]
     no_verify: bool,
-    /// Replace an export that is there already
+    /// Replace an existing export
     #[arg(long)]
     force: bool,
     /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
     #[arg(long)]
     offline: bool,
-    /// Write a model of random weights with the shape of a well-known one, pruned and rounded to 8 bits, to see its size
+    /// Write a model of random weights with the shape of a well-known one, pruned and quantized to 8 bits, to see its size
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
-    /// Which share of the random model's blocks of four weights is zero
+    /// The sparsity of the random model, in blocks of four weights
     #[arg(long, requires = "shape", value_name = "SHARE", default_value_t = 0.9)]
     sparsity: f64,
 }
@@ -61,9 +62,7 @@ enum PackFormat {
     Dense,
     /// A Hugging Face folder in INT8, for vLLM and transformers
     CompressedTensors,
-    /// A folder with one bit for each weight of a pruned matrix, and the weights that are not zero
-    SparseBitmask,
-    /// A file for ONNX Runtime, quantized layers between QuantizeLinear and DequantizeLinear
+    /// A file for ONNX Runtime, quantized layers with QuantizeLinear and DequantizeLinear
     Onnx,
 }
 
@@ -73,7 +72,6 @@ impl From<PackFormat> for Format {
             PackFormat::Engine => Format::Engine,
             PackFormat::Dense => Format::Dense,
             PackFormat::CompressedTensors => Format::CompressedTensors,
-            PackFormat::SparseBitmask => Format::SparseBitmask,
             PackFormat::Onnx => Format::Onnx,
         }
     }
@@ -117,7 +115,7 @@ pub fn run(args: &PackArgs) -> i32 {
         format,
         out: &out,
         precision: args.precision.map(Precision::from),
-        round_weights: args.round_weights,
+        quantize_weights: args.quantize_weights,
         verify: !args.no_verify,
         force: args.force,
     };
@@ -131,7 +129,7 @@ pub fn run(args: &PackArgs) -> i32 {
     }
 }
 
-/// The folder of the model; of a random one, which goes with the second value.
+/// The folder of the model; of a random one, which is removed with the second value.
 fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
     let Some(name) = &args.shape else {
         let given = args.model.clone().unwrap_or_default();
@@ -162,14 +160,14 @@ fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> 
 fn without_effect(args: &PackArgs, format: Format) -> Option<Diagnostic> {
     let flag = if args.precision.is_some() && format != Format::Engine {
         "--precision"
-    } else if args.round_weights && format != Format::CompressedTensors {
-        "--round-weights"
+    } else if args.quantize_weights && format != Format::CompressedTensors {
+        "--quantize-weights"
     } else {
         return None;
     };
     let only = if flag == "--precision" { Format::Engine } else { Format::CompressedTensors };
     let message = format!("`{flag}` has no effect on `--as {}`", format.name());
-    let help = format!("leave it away; it is for `--as {}`", only.name());
+    let help = format!("leave it out; it is for `--as {}`", only.name());
     Some(Diagnostic::unlocated(Code::FlagHasNoEffect, message).help(help))
 }
 
@@ -183,11 +181,11 @@ fn summary(out: &Path, exported: &Exported) -> String {
         Some(verified) => text.push_str(&format!("  verified: {verified}\n")),
         None => text.push_str("  not verified\n"),
     }
-    text.push_str(&format!("  {:<22}{:>10}{:>10}{:>12}{:>10}\n", "", "bytes", "zstd", "encoder", "zstd"));
+    text.push_str(&format!("  {:<23}{:>10}{:>10}{:>12}{:>10}\n", "", "bytes", "zstd", "encoder", "zstd"));
     let mut row = |name: &str, size: &Size| {
         let or_dash = |n: Option<u64>| n.map_or("–".to_owned(), |n| bytes(n as usize));
         text.push_str(&format!(
-            "  {name:<22}{:>10}{:>10}{:>12}{:>10}{}\n",
+            "  {name:<23}{:>10}{:>10}{:>12}{:>10}{}\n",
             bytes(size.bytes as usize),
             or_dash(size.zstd),
             bytes(size.encoder_bytes as usize),
@@ -196,7 +194,7 @@ fn summary(out: &Path, exported: &Exported) -> String {
         ));
     };
     row("dense float32", dense);
-    row("counted", counted);
+    row("if zeros took one bit", counted);
     for file in files {
         row(&file.format, &file.size);
     }
@@ -215,7 +213,7 @@ pub(super) fn forms(directory: &Directory) -> String {
     format!("linear layers: {}", parts.collect::<Vec<_>>().join(", "))
 }
 
-/// The folder's name with an ending, in the present folder.
+/// The folder's name with an ending, in the current folder.
 fn named(model: &Path, ending: &str) -> PathBuf {
     let whole = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_owned());
     let name = whole.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());

@@ -1,12 +1,12 @@
-//! `--as compressed-tensors`: whole numbers and scales as vLLM and `transformers` read them.
+//! `--as compressed-tensors`: INT8 weights and scales as vLLM and `transformers` read them.
 //!
 //! A linear layer `NAME` that has scales becomes `NAME.weight` (I8), `NAME.weight_scale` (F32, `[1]` or
-//! `[out, 1]`) and, if its input is rounded too, `NAME.input_scale` (F32, `[1]`) and, for a scheme with a zero
+//! `[out, 1]`) and, if its input is quantized too, `NAME.input_scale` (F32, `[1]`) and, for a scheme with a zero
 //! point, `NAME.input_zero_point` (I8, `[1]`). Inputs there are signed, so that a zero point of ours moves by half
-//! the range. `quantization_config` in `config.json` puts layers that are rounded alike into groups.
+//! the range. `quantization_config` in `config.json` groups layers of the same scheme.
 //!
-//! The layout has no place for the products of attention of a BERT, which stay floats there; embeddings are written
-//! as floats that are rounded already.
+//! The format has no scales for the matrix products of attention, which stay float32; embeddings are written as
+//! dequantized float32.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,20 +25,20 @@ pub const FILE: &str = "model.safetensors";
 /// The key of `config.json` under which the scheme is described.
 pub const CONFIG: &str = "quantization_config";
 
-/// What the layout can say of a model: its tensors, its scheme, and the scales that are left.
+/// A model in this format: its tensors, its scheme, and the scales that it keeps.
 #[derive(Debug)]
 pub struct Written {
-    /// What is written.
+    /// The tensors of the file.
     pub tensors: BTreeMap<String, Raw>,
     /// `quantization_config`.
     pub scheme: Value,
-    /// The scales of the same model without what the layout leaves out.
+    /// The scales of the model without those that the format leaves out.
     pub kept: Quantization,
-    /// Weights of fewer bits than they take there.
+    /// Weights of fewer than 8 bits.
     pub widened: Vec<String>,
 }
 
-/// How the layers of a group are rounded.
+/// The quantization scheme of a group of layers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     per_row: bool,
@@ -48,15 +48,15 @@ struct Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Input {
     Floats,
-    Measured,
+    Dynamic,
     Fixed { bits: u32, symmetric: bool },
 }
 
-/// Writes a model in this layout. With `measured`, inputs without scales are rounded by what each token holds.
+/// Writes a model in this format. With `dynamic`, inputs without scales are quantized per token at run time.
 ///
 /// # Errors
 /// A model without scales.
-pub fn tensors(source: &Source, measured: bool) -> Result<Written, Diagnostic> {
+pub fn tensors(source: &Source, dynamic: bool) -> Result<Written, Diagnostic> {
     let quantization = source.quantization.as_ref().ok_or_else(|| not_quantized(&source.path))?;
     let mut all = BTreeMap::new();
     let mut groups: BTreeMap<Group, Vec<String>> = BTreeMap::new();
@@ -85,7 +85,7 @@ pub fn tensors(source: &Source, measured: bool) -> Result<Written, Diagnostic> {
         all.insert(format!("{module}.weight_scale"), Raw::floats(shape, &rounded.scales));
         let operand = format!("{module}.input");
         let input = match quantization.activations.get(&operand) {
-            None if measured => Input::Measured,
+            None if dynamic => Input::Dynamic,
             None => Input::Floats,
             Some(scale) => {
                 activations.insert(operand, *scale);
@@ -113,16 +113,16 @@ fn linear(parameter: &Parameter) -> Option<&str> {
 }
 
 fn not_quantized(path: &Path) -> Diagnostic {
-    let message = format!("`{}` has no scales: its layers were not trained for few bits", path.display());
+    let message = format!("`{}` has no scales: it was not quantized in training", path.display());
     Diagnostic::unlocated(Code::NotQuantized, message).help(
-        "train it with `quantize`, or give `--round-weights`: weights are rounded as they are, a scale for each row, \
-         and inputs when the model runs",
+        "train it with `quantize`, or give `--quantize-weights`: weights are quantized with a scale for each row, and \
+         inputs when the model runs",
     )
 }
 
 fn described(groups: BTreeMap<Group, Vec<String>>, ignore: Vec<String>) -> Value {
-    // The greatest group is named by its class, as these files are mostly written; the others by their layers,
-    // which a reader looks at first.
+    // The largest group targets the class `Linear`, as is usual in these files; the others name their layers,
+    // which take precedence.
     let most = groups.values().map(Vec::len).max().unwrap_or(0);
     let mut by_class = false;
     let mut config_groups = serde_json::Map::new();
@@ -141,7 +141,7 @@ fn described(groups: BTreeMap<Group, Vec<String>>, ignore: Vec<String>) -> Value
         };
         let input = match group.input {
             Input::Floats => Value::Null,
-            Input::Measured => args(8, true, "token", true),
+            Input::Dynamic => args(8, true, "token", true),
             Input::Fixed { bits, symmetric } => args(bits, symmetric, "tensor", false),
         };
         let described = json!({
@@ -164,7 +164,7 @@ fn described(groups: BTreeMap<Group, Vec<String>>, ignore: Vec<String>) -> Value
     })
 }
 
-/// Reads such a folder's weights anew: floats, and the scales that the file holds, by the names of `expected`.
+/// Reads the weights of such a folder, dequantized, and its scales, by the names of `expected`.
 ///
 /// # Errors
 /// Tensors that are missing or have another type or shape.
@@ -178,7 +178,7 @@ pub fn read(
     let config: Value = serde_json::from_str(&text).unwrap_or_default();
     let wrong = |why: String| {
         Diagnostic::unlocated(Code::ExportNotReadable, format!("cannot use `{}`: {why}", path.display()))
-            .help("write it anew: `obertc pack MODEL --as compressed-tensors`")
+            .help("write it again: `obertc pack MODEL --as compressed-tensors`")
     };
     let mut values = BTreeMap::new();
     let (mut weights, mut activations) = (BTreeMap::new(), BTreeMap::new());
@@ -204,12 +204,12 @@ pub fn read(
         weights.insert(name.clone(), scales);
         if let Some(scale) = take(&format!("{module}.input_scale")) {
             let scale = scale.as_floats().and_then(|s| s.first().copied());
-            let scale = scale.ok_or_else(|| wrong(format!("`{module}.input_scale` is no float")))?;
+            let scale = scale.ok_or_else(|| wrong(format!("`{module}.input_scale` is not a float")))?;
             let zero = match take(&format!("{module}.input_zero_point")) {
                 None => None,
                 Some(raw) => {
                     let zero = raw.as_signed().and_then(|z| z.first().copied());
-                    Some(zero.ok_or_else(|| wrong(format!("`{module}.input_zero_point` is no byte")))?)
+                    Some(zero.ok_or_else(|| wrong(format!("`{module}.input_zero_point` is not a byte")))?)
                 }
             };
             let bits = input_bits(&config, module)
@@ -221,7 +221,7 @@ pub fn read(
         }
     }
     if let Some(stray) = all.keys().next() {
-        return Err(wrong(format!("it has `{stray}`, which belongs to no layer")));
+        return Err(wrong(format!("it has `{stray}`, which does not belong to a layer")));
     }
     Ok((values, Quantization::new(weights, activations)))
 }

@@ -1,18 +1,20 @@
-//! What an export takes in bytes, as it is and compressed.
+//! The bytes of an export, as it is and compressed with zstd.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use prost::Message;
 
+use super::format::Format;
 use super::onnx::proto;
-use super::source::{Source, is_layer};
-use super::{Format, bitmask, compressed, tensors};
+use super::source::Source;
+use super::{compressed, tensors};
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::Opened;
-use crate::output::sizes::{Size, of_tensor};
+use crate::output::sizes::Size;
+use crate::params::storage::{Quantized, Storage, is_encoder_layer, zeros};
 
-/// The level of zstd: its own default.
+/// The default level of zstd.
 const LEVEL: i32 = 3;
 
 /// Counts what comes out of the compressor.
@@ -55,7 +57,7 @@ pub fn pieces<'a>(all: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, [u8]>
     for (name, bytes) in all {
         size.bytes += bytes.len() as u64;
         whole.add(&bytes)?;
-        if is_layer(name) {
+        if is_encoder_layer(name) {
             size.encoder_bytes += bytes.len() as u64;
             layers.add(&bytes)?;
         }
@@ -75,27 +77,22 @@ pub fn dense(source: &Source) -> Result<Size, Diagnostic> {
     pieces(all).map_err(|e| failed(&source.path, &e))
 }
 
-/// The model as counted.
+/// The model with zeros at one bit.
 pub fn counted(source: &Source) -> Size {
-    let mut size = Size::default();
+    let mut storage = Storage::default();
     for parameter in source.table.iter() {
         let values = source.values(&parameter.name);
+        let is_matrix = parameter.shape.len() == 2;
+        let columns = parameter.shape.last().copied().unwrap_or(1);
         let scales = source.quantization.as_ref().and_then(|q| q.weights.get(&parameter.name));
-        let zeros = match source.rounded(&parameter.name) {
-            Some(rounded) => rounded.bytes.iter().filter(|b| **b == 0).count(),
-            None => values.iter().filter(|v| **v == 0.0).count(),
-        };
-        let rounded = scales.map(|s| (s.bits, s.scales.len()));
-        let bytes = of_tensor(values.len() as u64, zeros as u64, rounded, parameter.shape.len() == 2);
-        size.bytes += bytes;
-        if is_layer(&parameter.name) {
-            size.encoder_bytes += bytes;
-        }
+        let zeros = zeros(values, columns, scales.map(|s| s.scales.as_slice()));
+        let quantized = scales.map(|s| Quantized { bits: s.bits, scales: s.scales.len() });
+        storage.add(&parameter.name, values.len(), zeros, is_matrix, quantized);
     }
-    size
+    storage.counted
 }
 
-/// The file or the folder of an export, as it lies on the disk.
+/// The file or the folder of an export on the disk.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -122,15 +119,14 @@ pub fn written(format: Format, path: &Path) -> Result<Size, Diagnostic> {
                 .map(|t| (t.name.as_deref().unwrap_or(""), t.raw_data.as_deref().unwrap_or(&[]).into()));
             (path.to_owned(), pieces(all).map_err(io)?)
         }
-        Format::Dense | Format::CompressedTensors | Format::SparseBitmask => {
-            let name = if format == Format::SparseBitmask { bitmask::FILE } else { compressed::FILE };
-            let file = path.join(name);
+        Format::Dense | Format::CompressedTensors => {
+            let file = path.join(compressed::FILE);
             let all = tensors::read(&file)?;
             let all = all.iter().map(|(name, raw)| (name.as_str(), raw.bytes.as_slice().into()));
             (file, pieces(all).map_err(io)?)
         }
     };
-    // Of the whole, the file as it lies there.
+    // The size as a whole is that of the file.
     let bytes = std::fs::read(&file).map_err(io)?;
     size.bytes = bytes.len() as u64;
     size.zstd = Some(pieces([("", bytes.into())].into_iter()).map_err(io)?.zstd.unwrap_or(0));
@@ -138,6 +134,9 @@ pub fn written(format: Format, path: &Path) -> Result<Size, Diagnostic> {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Diagnostic {
-    Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot measure `{}`: {error}", path.display()))
-        .help("does the file still lie there?")
+    Diagnostic::unlocated(
+        Code::ModelNotReadable,
+        format!("cannot read the size of `{}`: {error}", path.display()),
+    )
+    .help("is the file still there?")
 }

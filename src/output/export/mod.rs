@@ -1,19 +1,19 @@
-//! What leaves the house: a model in the formats of other programs.
+//! Export of a model to the formats of other programs.
 //!
 //! ```text
-//!  model folder ─ source ─▶ engine │ compressed │ bitmask │ onnx │ dense ─▶ aside ─ verify ─▶ in place ─ measure ─▶ sizes
+//!  model folder ─ source ─▶ engine │ compressed │ onnx │ dense ─▶ aside ─ verify ─▶ in place ─ measure ─▶ sizes
 //! ```
 //!
-//! - [`source`]: the model with its scales;
-//! - [`compressed`]: INT8 as vLLM and `transformers` read it; [`bitmask`]: pruned matrices as bits and what is left;
-//!   [`onnx`]: a graph with its roundings; beside them the dense folder, and the file of [`crate::infer`];
+//! - [`format`]: the formats; [`source`]: the model with its scales;
+//! - [`compressed`]: INT8 as vLLM and `transformers` read it; [`onnx`]: a graph for ONNX Runtime; beside them the
+//!   dense folder, and the file of [`crate::infer`];
 //! - [`tensors`]: safetensors files;
-//! - [`verify`]: what was written is read from the disk, by other code, and must say what the model says;
-//! - [`place`]: only then it gets the name that was asked for;
-//! - [`measure`]: its bytes, beside those of the dense model; [`random`] makes models to measure.
+//! - [`verify`]: what was written is read from the disk and compared with the model;
+//! - [`place`]: temporary files, renamed after that;
+//! - [`measure`]: the bytes of an export and of the dense model; [`random`]: models of random weights.
 
-pub mod bitmask;
 pub mod compressed;
+pub mod format;
 pub mod measure;
 pub mod onnx;
 pub mod place;
@@ -33,96 +33,53 @@ use crate::infer::file::layout::{Directory, Head};
 use crate::infer::pack::{self, Precision};
 use crate::output::sizes::{self, Packed, Sizes};
 
+use format::Format;
 use place::Aside;
 use source::Source;
-use verify::{Tolerance, answers, apart, differs, evaluated, questions};
+use verify::{answers, apart, differs, questions, same};
 
-/// A format that a model is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One file for this program's own runtime.
-    Engine,
-    /// A Hugging Face folder with 32-bit floats.
-    Dense,
-    /// INT8 in a Hugging Face folder.
-    CompressedTensors,
-    /// A folder with bitmasks.
-    SparseBitmask,
-    /// One file for ONNX Runtime.
-    Onnx,
-}
-
-impl Format {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Engine => "engine",
-            Format::Dense => "dense",
-            Format::CompressedTensors => "compressed-tensors",
-            Format::SparseBitmask => "sparse-bitmask",
-            Format::Onnx => "onnx",
-        }
-    }
-
-    /// What the name of its file or folder ends with.
-    pub fn ending(self) -> &'static str {
-        match self {
-            Format::Engine => ".obert-engine",
-            Format::Dense => "-dense",
-            Format::CompressedTensors => "-compressed-tensors",
-            Format::SparseBitmask => "-sparse-bitmask",
-            Format::Onnx => ".onnx",
-        }
-    }
-
-    /// Whether it is a folder.
-    pub fn is_folder(self) -> bool {
-        !matches!(self, Format::Engine | Format::Onnx)
-    }
-}
-
-/// What is written, and how.
+/// The settings of an export.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The model's folder.
     pub model: &'a Path,
     /// The format.
     pub format: Format,
-    /// Where to.
+    /// The output file or folder.
     pub out: &'a Path,
-    /// What the engine computes with.
+    /// The precision of the runtime, for an engine file.
     pub precision: Option<Precision>,
-    /// Whether weights that have no scales are rounded.
-    pub round_weights: bool,
-    /// Whether what was written is read and asked before it is put in place.
+    /// Whether weights without scales are quantized.
+    pub quantize_weights: bool,
+    /// Whether the output is read and compared before it is renamed into place.
     pub verify: bool,
-    /// Whether an export that is there already is replaced.
+    /// Whether an existing export is replaced.
     pub force: bool,
 }
 
-/// What was written.
+/// The result of an export.
 #[derive(Debug)]
 pub struct Exported {
-    /// Its bytes, with those of the dense model.
+    /// Its sizes, with those of the dense model.
     pub sizes: Sizes,
-    /// What was found to agree, in a sentence; `None` if nothing was asked.
+    /// What was compared, in a sentence; `None` if nothing was.
     pub verified: Option<String>,
     /// What the format leaves out.
     pub warnings: Vec<Diagnostic>,
-    /// What an engine file holds.
+    /// The directory of an engine file.
     pub directory: Option<Directory>,
 }
 
-/// Writes a model in a format: aside first, then read again and compared, then put in place.
+/// Writes a model in a format to a temporary place, reads and compares it, and renames it.
 ///
 /// # Errors
-/// A folder that is no model, a model that the format cannot hold, a place that cannot be written, or a file that
-/// does not say what the model says.
+/// A folder that is not a model, a model that the format cannot hold, an output that cannot be written, or a file that
+/// differs from the model.
 pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let mut source = Source::read(request.model, sources)?;
-    if request.round_weights && source.quantization.is_none() {
-        source.round_weights();
+    if request.quantize_weights && source.quantization.is_none() {
+        source.quantize_weights();
     }
     // A language model's own last matrix has no place in the table of parameters: no format would hold it.
     let bias = source.config.family().name("cls.predictions.bias");
@@ -133,11 +90,9 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
         if let Some(unusable) = &source.unusable_head {
             return Err(one(unusable.clone()));
         }
-        return Err(one(unsupported(
-            &source,
-            request.format,
-            &format!("it has no head: `{}` is missing", lost.name),
-        )));
+        let why = format!("it has no head: `{}` is missing", lost.name);
+        return Err(one(unsupported(&source, request.format, &why)
+            .help("train a head with `obertc run`, and pack the folder of that run")));
     }
     let aside = Aside::begin(request.out, request.force).map_err(one)?;
     let mut work = Work { request, source: &source, aside: &aside, warnings: Vec::new(), directory: None };
@@ -145,7 +100,6 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
         Format::Engine => work.engine(sources)?,
         Format::Dense => work.dense().map_err(one)?,
         Format::CompressedTensors => work.compressed().map_err(one)?,
-        Format::SparseBitmask => work.bitmask(sources)?,
         Format::Onnx => work.onnx().map_err(one)?,
     };
     let (warnings, directory) = (work.warnings, work.directory);
@@ -169,7 +123,7 @@ pub fn beside(file: &Path) -> PathBuf {
     file.with_file_name(format!("{name}.{}", sizes::FILE))
 }
 
-/// The sizes of what lies aside. A run's folder gets to know them too, for its report.
+/// The sizes of the export. They are also written into a run's folder, for its report.
 fn measured(request: &Request, source: &Source, aside: &Aside) -> Result<Sizes, Diagnostic> {
     let written = if request.format.is_folder() { aside.folder().to_owned() } else { aside.file() };
     let size = measure::written(request.format, &written)?;
@@ -178,7 +132,7 @@ fn measured(request: &Request, source: &Source, aside: &Aside) -> Result<Sizes, 
     let mut sizes = Sizes::new(measure::dense(source)?, measure::counted(source));
     sizes.add(packed.clone());
     if request.model.join("run.jsonl").is_file() {
-        // Older rows stay; a file of another version is written anew.
+        // Rows of other formats stay; a file of another version is replaced.
         let mut known = sizes::of_folder(request.model).ok().flatten().unwrap_or_else(|| sizes.clone());
         (known.dense, known.counted) = (sizes.dense, sizes.counted);
         known.add(packed);
@@ -187,14 +141,16 @@ fn measured(request: &Request, source: &Source, aside: &Aside) -> Result<Sizes, 
     Ok(sizes)
 }
 
-/// A model that a format cannot hold.
+/// A model that the format cannot hold.
 fn unsupported(source: &Source, format: Format, why: &str) -> Diagnostic {
     let message = format!("`{}` cannot be written as {}: {why}", source.path.display(), format.name());
-    Diagnostic::unlocated(Code::ExportUnsupported, message)
-        .help("BERTs that answer questions or label texts leave in every format; other models as `--as dense` or `--as sparse-bitmask`")
+    Diagnostic::unlocated(Code::ExportUnsupported, message).help(
+        "BERTs for extractive question answering or sequence classification are written in every format; write other \
+         models with `--as dense`",
+    )
 }
 
-/// One export at work.
+/// An export in progress.
 struct Work<'a> {
     request: &'a Request<'a>,
     source: &'a Source,
@@ -219,9 +175,7 @@ impl<'a> Work<'a> {
 
     fn config(&self, key: Option<(&str, Value)>) -> Result<(), Diagnostic> {
         let mut config: Map<String, Value> = self.source.written.clone();
-        for stale in [compressed::CONFIG, bitmask::CONFIG] {
-            config.shift_remove(stale);
-        }
+        config.shift_remove(compressed::CONFIG);
         // Weights are written as 32-bit floats, of whatever type they were.
         for name in ["dtype", "torch_dtype"] {
             if let Some(kind) = config.get_mut(name) {
@@ -237,13 +191,7 @@ impl<'a> Work<'a> {
 
     fn engine(&mut self, sources: &mut Sources) -> Result<Option<String>, Vec<Diagnostic>> {
         let one = |d: Diagnostic| vec![d];
-        let image = match self.source.files.is_empty() {
-            false => pack::pack(self.request.model, self.request.precision, sources)?,
-            true => {
-                return Err(one(unsupported(self.source, Format::Engine, "it is a folder of bitmasks")
-                    .help("write it `--as dense` first, and pack that")));
-            }
-        };
+        let image = pack::pack(self.request.model, self.request.precision, sources)?;
         image.save(&self.aside.file()).map_err(one)?;
         self.directory = Some(image.directory().clone());
         if !self.request.verify {
@@ -259,7 +207,12 @@ impl<'a> Work<'a> {
 
     fn dense(&mut self) -> Result<Option<String>, Diagnostic> {
         let to = self.aside.folder().join(compressed::FILE);
-        let verbatim = self.source.quantization.is_none() && self.source.files.len() == 1;
+        let verbatim = match &self.source.files[..] {
+            [file] if self.source.quantization.is_none() => {
+                file.extension().is_some_and(|e| e == "safetensors")
+            }
+            _ => false,
+        };
         if verbatim {
             self.aside.copy(&self.source.files[0], compressed::FILE)?;
             self.aside.copy(&self.source.path.join("config.json"), "config.json")?;
@@ -284,37 +237,10 @@ impl<'a> Work<'a> {
         equal_logits(&got, &expected).map(Some)
     }
 
-    fn bitmask(&mut self, sources: &mut Sources) -> Result<Option<String>, Vec<Diagnostic>> {
-        let one = |d: Diagnostic| vec![d];
-        let to = self.aside.folder().join(bitmask::FILE);
-        tensors::write(&to, &bitmask::tensors(self.source)).map_err(one)?;
-        self.config(Some((bitmask::CONFIG, bitmask::described(self.source)))).map_err(one)?;
-        self.aside.take_along(self.request.model).map_err(one)?;
-        let scales = crate::params::quantization::FILE;
-        if let Some(quantization) = &self.source.quantization {
-            let text = serde_json::to_string(quantization).unwrap_or_default();
-            let path = self.aside.folder().join(scales);
-            files::write_whole(&path, format!("{text}\n").as_bytes()).map_err(one)?;
-        }
-        if !self.request.verify {
-            return Ok(None);
-        }
-        let again = Source::read(self.aside.folder(), sources)?;
-        self.equal_floats(|name| again.values(name).to_vec(), |name| self.source.values(name).to_vec())
-            .map_err(one)?;
-        let Some(head) = &self.source.head else { return Ok(Some(WEIGHTS.to_owned())) };
-        let asked = questions(&self.source.config);
-        let logits = |source: &Source| {
-            let scales = source.quantization.as_ref();
-            answers(verify::model(source, head, scales, &|name| source.values(name).to_vec())?, &asked)
-        };
-        equal_logits(&logits(&again).map_err(one)?, &logits(self.source).map_err(one)?).map(Some).map_err(one)
-    }
-
     fn compressed(&mut self) -> Result<Option<String>, Diagnostic> {
         let head = self.head()?;
-        let written = compressed::tensors(self.source, self.request.round_weights)?;
-        // Scales that fit each other: what the runtime refuses, no other should get.
+        let written = compressed::tensors(self.source, self.request.quantize_weights)?;
+        // Scales that do not fit each other are refused by the runtime, and so here.
         let scales = self.source.quantization.as_ref();
         let whole = verify::model(self.source, head, scales, &|name| self.source.values(name).to_vec())?;
         let kept = verify::model(self.source, head, Some(&written.kept), &|name| self.source.seen(name))?;
@@ -322,11 +248,7 @@ impl<'a> Work<'a> {
             let count = written.widened.len();
             let others = if count == 1 { String::new() } else { format!(" and {} others", count - 1) };
             let message = format!("`{name}`{others} of fewer than 8 bits: a weight takes 8 there");
-            self.warn(
-                Code::BitsWidened,
-                message,
-                "their values are the same; an engine file or a bitmask is smaller",
-            );
+            self.warn(Code::BitsWidened, message, "their values are the same; an engine file is smaller");
         }
         let asked = questions(&self.source.config);
         let expected = answers(kept, &asked)?;
@@ -334,10 +256,9 @@ impl<'a> Work<'a> {
         let left_out = scales.is_some_and(|s| s.activations.len() > written.kept.activations.len());
         if left_out {
             let message = format!(
-                "the products of attention stay floats there: logits lie up to {most:.2e} from the trained model's"
+                "the matrix products of attention stay float32 there: logits differ by up to {most:.2e} from the trained model's"
             );
-            let help =
-                "the layout knows the inputs of linear layers alone; `--as onnx` and `--as engine` keep all";
+            let help = "the format has scales for the inputs of linear layers only; `--as onnx` and `--as engine` quantize all";
             self.warn(Code::PartsLeftOut, message, help);
         }
         tensors::write(&self.aside.folder().join(compressed::FILE), &written.tensors)?;
@@ -356,7 +277,8 @@ impl<'a> Work<'a> {
     fn onnx(&mut self) -> Result<Option<String>, Diagnostic> {
         let head = self.head()?;
         let scales = self.source.quantization.as_ref();
-        let whole = verify::model(self.source, head, scales, &|name| self.source.values(name).to_vec())?;
+        // Scales that do not fit each other are refused by the runtime, and so here.
+        verify::model(self.source, head, scales, &|name| self.source.values(name).to_vec())?;
         let bytes = onnx::bytes(self.source, head, self.request.out)?;
         files::write_whole(&self.aside.file(), &bytes)?;
         drop(bytes);
@@ -364,34 +286,7 @@ impl<'a> Work<'a> {
             return Ok(None);
         }
         verify::constants(&self.aside.file(), self.source)?;
-        let asked = questions(&self.source.config);
-        let expected = answers(whole, &asked)?;
-        let tolerance = match scales {
-            None => Tolerance::of_floats(&expected),
-            Some(_) => {
-                let floats = verify::model(self.source, head, None, &|name| self.source.seen(name))?;
-                Tolerance::of_steps(&expected, &answers(floats, &asked)?)
-            }
-        };
-        let mut worst = (0.0f32, 0.0f32);
-        for together in [false, true] {
-            let (most, mean) = apart(&evaluated(&self.aside.file(), &asked, together)?, &expected);
-            if most > tolerance.most || mean > tolerance.mean {
-                let how = if together { "padded " } else { "" };
-                return Err(differs(format!(
-                    "the {how}logits of the ONNX file lie {most:.2e} from the model's, {mean:.2e} in the mean; \
-                     {:.2e} and {:.2e} are allowed",
-                    tolerance.most, tolerance.mean
-                )));
-            }
-            worst = (worst.0.max(most), worst.1.max(mean));
-        }
-        Ok(Some(format!(
-            "its weights and scales are the model's; {} logits computed from it lie up to {:.1e} from the model's, {:.1e} in the mean",
-            expected.len(),
-            worst.0,
-            worst.1
-        )))
+        Ok(Some("its weights and scales, read from the disk, are the model's, bit for bit".to_owned()))
     }
 
     fn warn(&mut self, code: Code, message: String, help: &str) {
@@ -402,15 +297,7 @@ impl<'a> Work<'a> {
 
     /// Whether all weights that were read are those that the quantized model sees.
     fn equal_weights(&self, read: impl Fn(&str) -> Vec<f32>) -> Result<(), Diagnostic> {
-        self.equal_floats(read, |name| self.source.seen(name))
-    }
-
-    fn equal_floats(
-        &self,
-        read: impl Fn(&str) -> Vec<f32>,
-        expected: impl Fn(&str) -> Vec<f32>,
-    ) -> Result<(), Diagnostic> {
-        let other = self.source.table.iter().find(|p| !bitmask::same(&read(&p.name), &expected(&p.name)));
+        let other = self.source.table.iter().find(|p| !same(&read(&p.name), &self.source.seen(&p.name)));
         match other {
             None => Ok(()),
             Some(p) => Err(differs(format!("`{}` came back from the disk with other weights", p.name))),
@@ -423,9 +310,7 @@ const WEIGHTS: &str = "all weights read from the disk are the model's";
 fn equal_logits(got: &[f32], expected: &[f32]) -> Result<String, Diagnostic> {
     if got.len() != expected.len() || got.iter().zip(expected).any(|(a, b)| a.to_bits() != b.to_bits()) {
         let (most, _) = apart(got, expected);
-        return Err(differs(format!(
-            "what was read from the disk gives other logits, {most:.2e} from the model's"
-        )));
+        return Err(differs(format!("the file on the disk gives other logits, {most:.2e} from the model's")));
     }
     Ok(format!("read from the disk, its {} logits are the model's, bit for bit", got.len()))
 }

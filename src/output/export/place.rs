@@ -1,4 +1,4 @@
-//! From a place aside to the place that was asked for, only when everything is well.
+//! Temporary output, renamed to its final place after it was checked.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::files;
 use crate::text::FILES;
 
-/// Something that is written aside.
+/// Output in a temporary folder beside its final place.
 #[derive(Debug)]
 pub struct Aside {
     folder: TempDir,
@@ -16,22 +16,22 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// Begins to write what will stand at `out`.
+    /// Creates the temporary folder for an output at `out`.
     ///
     /// # Errors
-    /// A place that is taken, or where nothing can be written.
+    /// An output that exists already, or a folder that cannot be written.
     pub fn begin(out: &Path, force: bool) -> Result<Aside, Diagnostic> {
         let taken = std::fs::symlink_metadata(out).is_ok();
         let ours = out.is_file() || out.join(crate::output::sizes::FILE).is_file();
         if taken && !(force && ours) {
             let help = match (force, out.is_dir()) {
-                (false, _) => "give another place with `--out`, or `--force` to replace an export",
+                (false, _) => "give another output with `--out`, or `--force` to replace an export",
                 (true, true) => {
                     "`--force` replaces an export, and this folder holds none; remove it, or give another"
                 }
-                (true, false) => "`--force` replaces files and exports; give another place with `--out`",
+                (true, false) => "`--force` replaces files and exports; give another output with `--out`",
             };
-            return Err(refused(out, "it is there already".into()).help(help));
+            return Err(refused(out, "it exists already".into()).help(help));
         }
         let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent).map_err(|e| refused(out, e.to_string()))?;
@@ -40,12 +40,12 @@ impl Aside {
         Ok(Aside { folder, out: out.to_owned() })
     }
 
-    /// The folder aside.
+    /// The temporary folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The file aside, for what is one file.
+    /// The temporary file, for a format that is one file.
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("file")
     }
@@ -69,7 +69,7 @@ impl Aside {
         files::write_whole(&self.folder().join(name), &read(from)?)
     }
 
-    /// Puts the file in place.
+    /// Renames the file to its final place.
     ///
     /// # Errors
     /// A file that cannot be renamed.
@@ -77,7 +77,7 @@ impl Aside {
         std::fs::rename(self.file(), &self.out).map_err(|e| refused(&self.out, e.to_string()))
     }
 
-    /// Puts the folder in place.
+    /// Renames the folder to its final place.
     ///
     /// # Errors
     /// A folder that cannot be renamed.
@@ -85,7 +85,7 @@ impl Aside {
         let failed = |e: std::io::Error| refused(&self.out, e.to_string());
         #[cfg(unix)]
         {
-            // A temporary folder is its owner's only; the finished one is like any other.
+            // A temporary folder is readable by its owner only.
             use std::os::unix::fs::PermissionsExt;
             let open = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(self.folder(), open).map_err(failed)?;
@@ -93,8 +93,8 @@ impl Aside {
         if !self.out.is_dir() {
             return std::fs::rename(self.folder(), &self.out).map_err(failed);
         }
-        // `begin` saw to it that what stands there is an export that shall be replaced. It goes aside first, and
-        // comes back if the new one cannot take its place.
+        // `begin` has checked that this is an export to be replaced. It is renamed first, and restored if the new
+        // one cannot be renamed.
         let parent = self.folder().parent().unwrap_or(Path::new("."));
         let old = tempfile::Builder::new().prefix(files::ASIDE).tempdir_in(parent).map_err(failed)?;
         let kept = old.path().join("old");
@@ -143,5 +143,5 @@ fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
 
 fn refused(out: &Path, why: String) -> Diagnostic {
     Diagnostic::unlocated(Code::OutputNotUsable, format!("cannot write `{}`: {why}", out.display()))
-        .help("give another place with `--out`")
+        .help("give another output with `--out`")
 }

@@ -1,5 +1,4 @@
-//! A folder of a random model, as after training with pruning and quantization: for figures of sizes, which depend on
-//! a model's shape and zeros alone.
+//! A folder with a pruned and quantized model of random weights, for its sizes, which depend on shape and zeros alone.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use crate::files;
 use crate::infer::pack::random::Random;
 use crate::params::{Parameter, quantization};
 
-/// Writes the folder: its weights, rounded as training leaves them, and the scales that they are rounded by.
+/// Writes the folder: dequantized weights, and their scales.
 ///
 /// # Errors
 /// A file that cannot be written.

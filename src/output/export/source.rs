@@ -1,25 +1,26 @@
-//! The model that leaves: a folder's weights as floats, with the scales they are rounded by.
+//! The model to export: a folder's weights as floats, with the scales they are quantized by.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::bitmask;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::Head;
+use crate::params::folder::{self, ModelFolder};
 use crate::params::naming::Names;
 use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
-use crate::params::{BertConfig, Family, ParameterTable, folder, tensors};
+use crate::params::storage::is_encoder_layer;
+use crate::params::{BertConfig, Family, ParameterTable, tensors};
 
-/// A model folder, read whole.
+/// A model folder with its weights.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The folder.
     pub path: PathBuf,
     /// Its configuration.
     pub config: BertConfig,
-    /// The same as it stands in `config.json`.
+    /// `config.json` as JSON.
     pub written: Map<String, Value>,
     /// Its parameters in order.
     pub table: ParameterTable,
@@ -27,15 +28,15 @@ pub struct Source {
     pub tensors: BTreeMap<String, Vec<f32>>,
     /// Its scales, if it was trained with quantization.
     pub quantization: Option<Quantization>,
-    /// The files that hold the weights; empty for a folder of bitmasks.
+    /// The files that hold the weights.
     pub files: Vec<PathBuf>,
-    /// What the model answers; `None` for a head that the runtime does not run.
+    /// The head of the model; `None` for one that the runtime does not run.
     pub head: Option<Head>,
     /// Why the head that the folder holds cannot be used, such as one for regression.
     pub unusable_head: Option<Diagnostic>,
 }
 
-/// A weight in whole numbers: `scale · q`.
+/// A quantized weight: `scale · q`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rounded {
     /// `q`, in the layout of the weight.
@@ -47,7 +48,7 @@ pub struct Rounded {
 }
 
 impl Rounded {
-    /// Rounds a weight by its scales, to the nearest whole number and to the even one of two.
+    /// Quantizes a weight by its scales: `q = round(w / scale)`, half to even, clamped to the bits.
     pub fn of(values: &[f32], columns: usize, scales: &WeightScales) -> Rounded {
         let most = ((1u32 << (scales.bits - 1)) - 1) as f32;
         let rows = values.chunks(columns.max(1)).enumerate();
@@ -63,7 +64,7 @@ impl Rounded {
         self.scales[if self.scales.len() == 1 { 0 } else { row }]
     }
 
-    /// The floats that the numbers stand for.
+    /// The dequantized weight, `scale · q`.
     pub fn floats(&self) -> Vec<f32> {
         let rows = self.bytes.chunks(self.columns.max(1)).enumerate();
         rows.flat_map(|(row, bytes)| bytes.iter().map(move |b| f32::from(*b) * self.scale(row))).collect()
@@ -71,7 +72,7 @@ impl Rounded {
 }
 
 impl Source {
-    /// Reads a model folder, or a folder that `--as sparse-bitmask` wrote.
+    /// Reads a model folder.
     ///
     /// # Errors
     /// Everything that is wrong with the folder.
@@ -82,22 +83,14 @@ impl Source {
             // invariant: it was read as a configuration just before.
             serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default()
         };
-        let (config, table, files, missing_head, unusable_head, tensors) =
-            if path.join(bitmask::FILE).exists() {
-                let config = folder::read_config(path, sources).map_err(one)?;
-                let (table, tensors) = bitmask::read(path, &config).map_err(one)?;
-                (config, table, Vec::new(), Vec::new(), None, tensors)
-            } else {
-                let model = folder::read(path, sources)?;
-                let mut tensors = BTreeMap::new();
-                for file in &model.files {
-                    read_floats(file, &model.names, &mut tensors).map_err(one)?;
-                }
-                tensors.retain(|name, _| model.table.find(name).is_some());
-                (model.config, model.table, model.files, model.missing_head, model.unusable_head, tensors)
-            };
-        let mut written = written(path);
-        written.shift_remove(bitmask::CONFIG);
+        let ModelFolder { config, table, files, missing_head, unusable_head, names, .. } =
+            folder::read(path, sources)?;
+        let mut tensors = BTreeMap::new();
+        for file in &files {
+            read_floats(file, &names, &mut tensors).map_err(one)?;
+        }
+        tensors.retain(|name, _| table.find(name).is_some());
+        let written = written(path);
         let quantization = Quantization::read(path).map_err(one)?;
         let usable = missing_head.is_empty() && unusable_head.is_none();
         let head = if usable { head_of(&config, &table) } else { None };
@@ -122,7 +115,7 @@ impl Source {
         let wrong = |why: String| quantization::unreadable(&self.path.join(quantization::FILE), &why);
         for (name, scales) in &quantization.weights {
             let Some(parameter) = self.table.find(name).filter(|p| p.shape.len() == 2) else {
-                return Err(wrong(format!("it has scales for `{name}`, which is no matrix of the model")));
+                return Err(wrong(format!("it has scales for `{name}`, which is not a matrix of the model")));
             };
             let (rows, count) = (parameter.shape[0], scales.scales.len());
             if count != 1 && count != rows {
@@ -142,22 +135,22 @@ impl Source {
         self.quantization.as_ref().is_some_and(|q| q.weights.contains_key(name))
     }
 
-    /// The whole numbers of a weight that has scales.
+    /// A weight with scales, quantized.
     pub fn rounded(&self, name: &str) -> Option<Rounded> {
         let scales = self.quantization.as_ref()?.weights.get(name)?;
         let columns = self.table.find(name)?.inputs();
         Some(Rounded::of(self.values(name), columns, scales))
     }
 
-    /// The values as the quantized model sees them.
+    /// The values of the quantized model: dequantized where there are scales.
     pub fn seen(&self, name: &str) -> Vec<f32> {
         self.rounded(name).map_or_else(|| self.values(name).to_vec(), |r| r.floats())
     }
 
-    /// Gives weights of the encoder that have no scales one for each row, by the greatest weight of the row.
-    pub fn round_weights(&mut self) {
+    /// Gives the encoder's matrices INT8 scales, one for each row: `s = max|w| / 127`.
+    pub fn quantize_weights(&mut self) {
         let mut weights = BTreeMap::new();
-        for parameter in self.table.iter().filter(|p| p.is_prunable() && is_layer(&p.name)) {
+        for parameter in self.table.iter().filter(|p| p.is_prunable() && is_encoder_layer(&p.name)) {
             let rows = self.values(&parameter.name).chunks(parameter.inputs());
             let scales = rows.map(|row| {
                 let scale = row.iter().fold(0.0f32, |most, v| most.max(v.abs())) / 127.0;
@@ -168,11 +161,6 @@ impl Source {
         }
         self.quantization = Some(Quantization::new(weights, BTreeMap::new()));
     }
-}
-
-/// Whether a parameter belongs to a layer of the encoder: neither embeddings nor head.
-pub fn is_layer(name: &str) -> bool {
-    name.contains(".layer.")
 }
 
 fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
@@ -187,7 +175,7 @@ fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
     Some(Head::Labels(named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect())))
 }
 
-/// Reads all tensors of a weight file as floats, under their present names.
+/// Reads all tensors of a weight file as float32, under their canonical names.
 fn read_floats(
     file: &Path,
     names: &Names,

@@ -32,17 +32,6 @@ impl Raw {
         Raw { dtype: Dtype::I8, shape: shape.to_vec(), bytes: values.iter().map(|v| *v as u8).collect() }
     }
 
-    /// Unsigned bytes.
-    pub fn unsigned(shape: &[usize], values: &[u8]) -> Raw {
-        Raw { dtype: Dtype::U8, shape: shape.to_vec(), bytes: values.to_vec() }
-    }
-
-    /// Whole numbers of 64 bits.
-    pub fn longs(shape: &[usize], values: &[i64]) -> Raw {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        Raw { dtype: Dtype::I64, shape: shape.to_vec(), bytes }
-    }
-
     /// The values, if they are floats of 32 bits.
     pub fn as_floats(&self) -> Option<Vec<f32>> {
         let values = self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
@@ -52,12 +41,6 @@ impl Raw {
     /// The values, if they are signed bytes.
     pub fn as_signed(&self) -> Option<Vec<i8>> {
         (self.dtype == Dtype::I8).then(|| self.bytes.iter().map(|b| *b as i8).collect())
-    }
-
-    /// The values, if they are whole numbers of 64 bits.
-    pub fn as_longs(&self) -> Option<Vec<i64>> {
-        let values = self.bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b));
-        (self.dtype == Dtype::I64).then(|| values.collect())
     }
 }
 
@@ -75,7 +58,7 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Raw>) -> Result<(), Diagnos
         let view = TensorView::new(raw.dtype, raw.shape.clone(), &raw.bytes);
         views.push((name.as_str(), view.map_err(|e| failed(format!("`{name}`: {e}")))?));
     }
-    // What transformers writes, and asks for when it reads.
+    // transformers writes this key, and requires it.
     let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = safetensors::serialize(views, Some(about)).map_err(|e| failed(e.to_string()))?;
     files::write_whole(path, &bytes)
@@ -84,7 +67,7 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Raw>) -> Result<(), Diagnos
 /// Reads a whole safetensors file.
 ///
 /// # Errors
-/// A file that is missing, truncated or no safetensors file.
+/// A file that is missing, truncated or not a safetensors file.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Raw>, Diagnostic> {
     let bytes = std::fs::read(path).map_err(|e| not_readable(path, &e.to_string()))?;
     let all = SafeTensors::deserialize(&bytes).map_err(|e| not_readable(path, &e.to_string()))?;

@@ -1,15 +1,14 @@
-//! What was written, read again from the disk and asked the same questions as the model it was made from.
+//! What was written is read from the disk and compared with the model it was made from.
 //!
-//! The questions are a few fixed sequences of tokens. A file that holds the model's own numbers must answer them
-//! bit for bit as the runtime does with the model; an ONNX file is computed by an evaluator of its own, whose sums
-//! are of another order, and may differ by [`Tolerance`].
+//! A format that the runtime runs must give the model's logits on a few fixed sequences of tokens, bit for bit. Of an
+//! ONNX file, weights and scales are compared; that its graph computes the model is a matter of tests, which run it
+//! in ONNX Runtime (tests/oracle/exported.py).
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::onnx::evaluate::Evaluator;
-use super::onnx::value::Value;
+use super::onnx::constants::Constants;
 use super::source::Source;
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::layout::Head;
@@ -39,7 +38,7 @@ pub fn questions(config: &BertConfig) -> Vec<Tokens> {
         .to_vec()
 }
 
-/// All logits of a model, question by question.
+/// All logits of a model, sequence by sequence.
 ///
 /// # Errors
 /// A session that cannot be planned.
@@ -79,46 +78,19 @@ pub fn model(
     Model::from_bytes(&image.bytes(), &source.path.display().to_string())
 }
 
-/// How far an evaluator's logits may lie from the runtime's.
-#[derive(Clone, Copy, Debug)]
-pub struct Tolerance {
-    /// The furthest logit.
-    pub most: f32,
-    /// The mean of all.
-    pub mean: f32,
-}
-
-impl Tolerance {
-    /// For floats: 1e-4 of the greatest logit, at least 1e-4.
-    pub fn of_floats(logits: &[f32]) -> Tolerance {
-        let size = logits.iter().fold(1.0f32, |m, v| m.max(v.abs()));
-        Tolerance { most: 1e-4 * size, mean: 1e-4 * size }
-    }
-
-    /// For rounded activations: sums of another order round a few values the other way, each by one step, and
-    /// through the layers these become many. Two roundings of one model that fall differently lie no further apart
-    /// than each lies from the model without, added: twice what rounding does, which is measured. `floats` are the
-    /// logits of the same weights with no activation rounded. That no rounding is missing, [`constants`] sees.
-    pub fn of_steps(logits: &[f32], floats: &[f32]) -> Tolerance {
-        let (most, mean) = apart(logits, floats);
-        let of_floats = Tolerance::of_floats(logits);
-        Tolerance { most: (2.0 * most).max(of_floats.most), mean: (2.0 * mean).max(of_floats.mean) }
-    }
-}
-
-/// The greatest and the mean distance of logits. Not finite if they are not as many, or not numbers.
+/// The greatest and the mean difference of logits. Not finite if their counts differ, or one is not a number.
 pub fn apart(a: &[f32], b: &[f32]) -> (f32, f32) {
     if a.len() != b.len() {
         return (f32::INFINITY, f32::INFINITY);
     }
     let distances = || a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    // A maximum passes over what is not a number; a sum does not.
+    // `f32::max` ignores NaN; a sum does not.
     let sum: f32 = distances().sum();
     let most = if sum.is_finite() { distances().fold(0.0, f32::max) } else { f32::INFINITY };
     (most, sum / a.len().max(1) as f32)
 }
 
-/// Whether an ONNX file holds the weights that the quantized model sees, bit for bit, and rounds activations by its
+/// Whether an ONNX file holds the weights of the quantized model, bit for bit, and quantizes activations by its
 /// scales, all of them and no others.
 ///
 /// # Errors
@@ -126,7 +98,7 @@ pub fn apart(a: &[f32], b: &[f32]) -> (f32, f32) {
 pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|e| differs(format!("`{shown}` cannot be read: {e}")))?;
-    let file = Evaluator::read(&bytes).map_err(|why| differs(format!("`{shown}` cannot be read: {why}")))?;
+    let file = Constants::read(&bytes).map_err(|why| differs(format!("`{shown}` cannot be read: {why}")))?;
     for parameter in source.table.iter() {
         let name = &parameter.name;
         let found = file
@@ -139,7 +111,7 @@ pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
                 .map(|(r, c)| expected[r * columns + c])
                 .collect();
         }
-        if !super::bitmask::same(&found, &expected) {
+        if !same(&found, &expected) {
             return Err(differs(format!("`{name}` has other weights in the ONNX file")));
         }
     }
@@ -147,52 +119,18 @@ pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
     let expected: BTreeSet<(u32, u8)> = scales
         .map(|a| (a.scale.to_bits(), if a.scheme == Scheme::Symmetric { 128 } else { a.zero_point as u8 }))
         .collect();
-    let found =
-        file.roundings().map_err(|why| differs(format!("the ONNX file rounds without a scale: {why}")))?;
+    let found = file
+        .activation_scales()
+        .map_err(|why| differs(format!("a QuantizeLinear of the ONNX file: {why}")))?;
     if found != expected {
-        return Err(differs("the ONNX file rounds activations by other scales".to_owned()));
+        return Err(differs("the ONNX file quantizes activations by other scales".to_owned()));
     }
     Ok(())
 }
 
-/// The logits of an ONNX file, question by question, by the evaluator. The second time all questions are one
-/// call, filled up with padding, which must change nothing.
-///
-/// # Errors
-/// A file that cannot be read or computed.
-pub fn evaluated(path: &Path, questions: &[Tokens], together: bool) -> Result<Vec<f32>, Diagnostic> {
-    let wrong = |why: String| differs(format!("`{}` cannot be computed: {why}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    let file = Evaluator::read(&bytes).map_err(wrong)?;
-    drop(bytes);
-    let mut all = Vec::new();
-    let calls: Vec<&[Tokens]> = if together { vec![questions] } else { questions.chunks(1).collect() };
-    for call in calls {
-        let length = call.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
-        let filled = |of: &dyn Fn(&Tokens, usize) -> i64| {
-            let rows = call.iter().flat_map(|t| (0..length).map(move |i| of(t, i)));
-            Value::longs(vec![call.len(), length], rows.collect())
-        };
-        let at = |list: &[u32], i: usize| list.get(i).map_or(0, |v| i64::from(*v));
-        let outputs = file
-            .run(vec![
-                ("input_ids", filled(&|t, i| at(&t.0, i))),
-                ("attention_mask", filled(&|t, i| i64::from(i < t.0.len()))),
-                ("token_type_ids", filled(&|t, i| at(&t.1, i))),
-            ])
-            .map_err(wrong)?;
-        for (row, (ids, _)) in call.iter().enumerate() {
-            for output in &outputs {
-                let values = output.as_floats().map_err(wrong)?;
-                let width = output.dims.last().copied().unwrap_or(0);
-                let of_row = values.get(row * width..(row + 1) * width).unwrap_or(&[]);
-                // One for each token, or one for each label.
-                let kept = if outputs.len() == 2 { ids.len() } else { width };
-                all.extend_from_slice(&of_row[..kept.min(of_row.len())]);
-            }
-        }
-    }
-    Ok(all)
+/// Whether floats are equal; zeros of either sign are.
+pub fn same(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 /// An export that does not say what its model says.

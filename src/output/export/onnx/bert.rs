@@ -5,12 +5,12 @@ use super::proto::{Graph, Model, Opset, Property, kind};
 use crate::infer::file::layout::Head;
 use crate::output::export::source::Source;
 
-/// The version of the operators: the first with layer normalisation as one of them.
+/// The first opset with `LayerNormalization`.
 const OPSET: i64 = 17;
-/// The version of the messages that came with them.
+/// The IR version of that opset.
 const IR_VERSION: i64 = 8;
 
-/// The model of a folder that answers questions or labels texts.
+/// The model of a folder with a head for question answering or classification.
 pub fn model(source: &Source, head: &Head) -> Model {
     let about = |key: &str, value: String| Property { key: Some(key.to_owned()), value: Some(value) };
     let mut metadata_props = Vec::new();
@@ -87,7 +87,7 @@ impl Bert<'_> {
         self.norm("bert.embeddings.LayerNorm", &sum)
     }
 
-    /// Rows of a table of embeddings: of a rounded one the bytes, which become floats then.
+    /// Looks up rows of an embedding; of a quantized one the bytes, which are then dequantized.
     fn table(&mut self, which: &str, rows: &str) -> String {
         let name = format!("bert.embeddings.{which}_embeddings.weight");
         let width = self.source.config.hidden_size;
@@ -112,7 +112,7 @@ impl Bert<'_> {
         self.builder.op("Mul", &[&floats, &scales], &[])
     }
 
-    /// What is added to scores: nothing, or so much that a padding token gets no share.
+    /// The attention mask, added to the scores: 0, or the least float32 for padding.
     fn mask(&mut self) -> String {
         let one = self.builder.floats("kept", &[], &[1.0]);
         let far = self.builder.floats("hidden", &[], &[f32::MIN]);
@@ -158,7 +158,7 @@ impl Bert<'_> {
         self.builder.op("Add", &[&product, &bias], &[])
     }
 
-    /// A value as the quantized model sees it.
+    /// An operand, quantized and dequantized if it has a scale.
     fn rounded(&mut self, operand: &str, x: &str) -> String {
         let scales = self.source.quantization.as_ref();
         match scales.and_then(|q| q.activations.get(operand)) {
@@ -205,7 +205,7 @@ impl Bert<'_> {
         self.builder.op("Reshape", &[&context, &joined], &[])
     }
 
-    /// x · ½ (1 + erf(x / √2)): opset 17 has no GELU of its own, and runtimes know this form.
+    /// x · ½ (1 + erf(x / √2)): opset 17 has no GELU, and runtimes fuse this form.
     fn gelu(&mut self, x: &str) -> String {
         let root = self.builder.floats("root_of_two", &[], &[std::f32::consts::SQRT_2]);
         let one = self.builder.floats("kept", &[], &[1.0]);
@@ -218,7 +218,7 @@ impl Bert<'_> {
     }
 }
 
-/// A matrix `[rows, columns]` with its axes exchanged.
+/// The transpose of a matrix `[rows, columns]`.
 fn turned<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
 }

@@ -1,4 +1,4 @@
-//! A graph as it grows: operators and constants under names of their own.
+//! A builder of graphs: nodes and initializers with unique names.
 
 use std::collections::HashMap;
 
@@ -15,12 +15,12 @@ pub enum Set<'a> {
     Ints(&'static str, &'a [i64]),
 }
 
-/// A graph as it grows.
+/// A graph under construction.
 #[derive(Default)]
 pub struct Builder {
     graph: Graph,
     taken: HashMap<String, usize>,
-    /// What was rounded by which scale: a value that goes into several layers is rounded once.
+    /// Quantized values by value and scale: an input of several layers is quantized once.
     rounded: HashMap<(String, String), String>,
 }
 
@@ -90,7 +90,7 @@ impl Builder {
         self.constant(name, kind::INT8, dims, values.iter().map(|v| *v as u8).collect())
     }
 
-    /// Rounds a value to unsigned bytes and back. A scheme of fewer than eight bits is clamped before.
+    /// Quantizes a value to UINT8 and back. A scheme of fewer than eight bits is clipped before.
     pub fn round(&mut self, name: &str, value: &str, by: &ActivationScale) -> String {
         let half = 1i32 << (by.bits - 1);
         let (zero, low, high) = match by.scheme {
@@ -126,7 +126,7 @@ impl Builder {
         Place { name: Some(name.to_owned()), r#type: Some(Type { tensor_type: Some(tensor_type) }) }
     }
 
-    /// Gives a value the name of an output: the operator that makes it is renamed.
+    /// Makes a value an output of this name: the output of its node is renamed.
     pub fn output(&mut self, value: &str, name: &str, dims: &[&str]) {
         if let Some(node) = self.graph.node.iter_mut().find(|n| n.output[0] == value) {
             node.output[0] = name.to_owned();

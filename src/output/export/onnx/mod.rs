@@ -1,18 +1,18 @@
-//! `--as onnx`: one file for ONNX Runtime and its kin.
+//! `--as onnx`: one file for ONNX Runtime.
 //!
 //! - [`proto`]: the messages of the file;
-//! - [`graph`]: a graph as it grows, and [`bert`]: a BERT with its head as one;
-//! - [`evaluate`]: what the file says, computed anew from its bytes, on tensors of [`value`].
+//! - [`graph`]: a builder of graphs, and [`bert`]: the graph of a BERT with its head;
+//! - [`constants`]: the weights and scales of a file that was written.
 //!
-//! Rounded weights stand in the file as bytes with a `DequantizeLinear` behind them; rounded activations go
-//! through `QuantizeLinear` and `DequantizeLinear`. So a runtime sees which products it may do in bytes, and one that
-//! does not look computes the same in floats.
+//! Quantized weights are INT8 initializers with a `DequantizeLinear` behind them; quantized activations go through
+//! `QuantizeLinear` and `DequantizeLinear` (the QDQ format), which a runtime may fuse into INT8 products.
 
 pub mod bert;
-pub mod evaluate;
+pub mod constants;
 pub mod graph;
 pub mod proto;
-pub mod value;
+#[cfg(test)]
+mod recorded;
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use super::source::Source;
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::layout::Head;
 
-/// No more fits into one message.
+/// The largest protobuf message.
 const MOST: usize = i32::MAX as usize;
 
 /// The bytes of a model's file.
@@ -51,7 +51,7 @@ fn too_large(out: &Path, size: usize) -> Diagnostic {
     let gib = size as f64 / f64::from(1 << 30);
     let message = format!("`{}` would take {gib:.1} GiB; an ONNX file holds at most 2", out.display());
     Diagnostic::unlocated(Code::ExportTooLarge, message)
-        .help("quantize the model, or write it `--as engine` or `--as compressed-tensors`, which know no such limit")
+        .help("quantize the model, or write it `--as engine` or `--as compressed-tensors`, which have no such limit")
 }
 
 #[cfg(test)]

@@ -1,0 +1,34 @@
+"""The logits that ONNX Runtime computes from a file of `obertc pack --as onnx`.
+
+    python onnx_logits.py MODEL.onnx SEQUENCES.json
+
+SEQUENCES is a list of [ids, types]. Prints the version and, for each sequence, its logits, output after output: of
+each sequence alone, and of one batch in which the shorter are padded.
+"""
+
+import json
+import sys
+
+import numpy
+import onnxruntime
+
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+sequences = json.load(open(sys.argv[2]))
+
+
+def run(batch):
+    longest = max(len(ids) for ids, _ in batch)
+    pad = lambda rows: numpy.array([row + [0] * (longest - len(row)) for row in rows], numpy.int64)
+    feed = {
+        "input_ids": pad([ids for ids, _ in batch]),
+        "token_type_ids": pad([types for _, types in batch]),
+        "attention_mask": pad([[1] * len(ids) for ids, _ in batch]),
+    }
+    outputs = session.run(None, feed)
+    # One logit for each token, or one for each label.
+    width = lambda i, out: len(batch[i][0]) if len(outputs) == 2 else out.shape[1]
+    return [[float(v) for out in outputs for v in out[i][: width(i, out)]] for i in range(len(batch))]
+
+
+alone = [run([sequence])[0] for sequence in sequences]
+print(json.dumps({"onnxruntime": onnxruntime.__version__, "alone": alone, "padded": run(sequences)}))
