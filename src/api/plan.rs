@@ -4,7 +4,7 @@ use super::error::Error;
 use super::recipe::{Compiler, Recipe, RecipeOptions};
 use crate::diag::{Diagnostic, Sources};
 use crate::params::ParameterTable;
-use crate::plan::{chart, document, svg, table};
+use crate::plan::{chart, document, picture, table};
 use crate::schedule::Schedule;
 use crate::schedule::ir::Data;
 
@@ -65,7 +65,7 @@ impl Plan {
 
     /// Curves of sparsity and learning rate as an SVG image.
     pub fn svg(&self) -> String {
-        svg::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))
+        picture::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))
     }
 
     /// The plan for programs, with events and costs: `docs/plan-format.md` describes its fields.

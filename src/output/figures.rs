@@ -1,6 +1,8 @@
-//! How figures and names are written for people, in summaries, reports and model cards alike.
+//! How numbers and names are written in summaries, reports and model cards.
 
-/// A metric's name as people write it: `EM`, `F1`, `Accuracy`, `Accuracy mm`.
+use time::OffsetDateTime;
+
+/// A metric's name in a title: `EM`, `F1`, `Accuracy`, `Accuracy mm`.
 pub fn title(metric: &str) -> String {
     if metric.len() <= 2 {
         return metric.to_uppercase();
@@ -10,7 +12,12 @@ pub fn title(metric: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A metric's value: a loss moves in its decimals.
+/// Whether a metric is in percent, from 0 to 100.
+pub fn is_percentage(metric: &str) -> bool {
+    ["em", "f1", "accuracy", "precision", "recall"].iter().any(|known| metric.starts_with(known))
+}
+
+/// A metric's value: a loss with three decimals, any other with one.
 pub fn metric(name: &str, value: f64) -> String {
     let digits = if name == "loss" { 3 } else { 1 };
     format!("{value:.digits$}")
@@ -34,7 +41,7 @@ pub fn place(name: &str) -> (String, String) {
     (format!("layer {layer}"), column)
 }
 
-/// A share between 0 and 1 as `87.5%`.
+/// A fraction between 0 and 1 as `87.5%`.
 pub fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
@@ -72,18 +79,10 @@ pub fn duration(seconds: f64) -> String {
 
 /// Seconds since 1970 as `2026-11-23 02:54 UTC`.
 pub fn date(unix_time: u64) -> String {
-    let (days, rest) = (unix_time / 86_400, unix_time % 86_400);
-    // Years are counted from March, so that the leap day is a year's last: days_from_civil's inverse
-    // (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3600, rest / 60 % 60)
+    let date = i64::try_from(unix_time).ok().and_then(|t| OffsetDateTime::from_unix_timestamp(t).ok());
+    let Some(date) = date else { return format!("{unix_time} s after 1970") };
+    let (month, day) = (u8::from(date.month()), date.day());
+    format!("{}-{month:02}-{day:02} {:02}:{:02} UTC", date.year(), date.hour(), date.minute())
 }
 
 #[cfg(test)]

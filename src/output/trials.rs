@@ -1,4 +1,4 @@
-//! What came of pruning at once in many ways: tables, documents for programs, and pictures.
+//! The results of one-shot pruning with several settings: tables, JSON, and charts.
 
 use serde_json::{Value, json};
 
@@ -6,35 +6,35 @@ use crate::engine::oneshot::Outcome;
 use crate::task::metric::Metrics;
 
 use super::figures::{percent, title};
-use super::picture::{Frame, Heat, Line, heat_maps, lines};
 use super::summary::{plain_table, right_align};
+use super::trial_charts::{Frame, Heat, Line, heat_maps, lines};
 
-/// A model that was pruned at once to several levels in one way.
+/// One-shot pruning to several levels of sparsity with one choice of settings.
 #[derive(Clone, Debug)]
 pub struct Way {
     /// Its settings: names and values as they are written.
     pub settings: Vec<(String, String)>,
-    /// What came of each level, in their order.
+    /// The outcome at each level, in their order.
     pub outcomes: Vec<Outcome>,
 }
 
-/// Everything that was measured.
+/// All results.
 #[derive(Clone, Debug)]
 pub struct Trials {
     /// The recipe's name.
     pub recipe: String,
-    /// The model as it was.
+    /// The metrics of the dense model.
     pub dense: Metrics,
-    /// The model as it was, rounded, where what is pruned is rounded too.
+    /// The metrics of the dense model after post-training quantization, if the trials are quantized too.
     pub dense_rounded: Option<Metrics>,
     /// The levels of sparsity.
     pub levels: Vec<f64>,
-    /// The ways, each to every level.
+    /// The trials, each at every level.
     pub ways: Vec<Way>,
 }
 
 impl Trials {
-    /// The figure that ways are compared by, and whether less of it is better: F1, accuracy, or what there
+    /// The metric that trials are compared by, and whether less is better: F1, accuracy, or the first there
     /// is.
     pub fn metric(&self) -> (&str, bool) {
         let known = ["f1", "accuracy", "em", "loss"];
@@ -50,7 +50,7 @@ impl Trials {
             / way.outcomes.len().max(1) as f64
     }
 
-    /// The way of the best mean over the levels; of equal ones the first.
+    /// The trial with the best mean over the levels; of equal ones the first.
     pub fn best(&self) -> Option<usize> {
         let better = |a: f64, b: f64| if self.metric().1 { a < b } else { a > b };
         let mut best: Option<(usize, f64)> = None;
@@ -63,7 +63,7 @@ impl Trials {
         best.map(|(index, _)| index)
     }
 
-    /// One row for each way and level, with every metric.
+    /// One row for each trial and level, with every metric.
     pub fn every_metric(&self) -> String {
         let mut table = plain_table();
         let names: Vec<&str> = self.dense.keys().map(String::as_str).collect();
@@ -72,14 +72,14 @@ impl Trials {
         let cells =
             |metrics: &Metrics| names.iter().map(|n| shown(figure(metrics, n), n)).collect::<Vec<_>>();
         let mut row = |way: &str, sparsity: String, metrics: &Metrics, rounded: &Option<Metrics>| {
-            let kinds = [(way.to_owned(), Some(metrics)), (format!("{way}, rounded"), rounded.as_ref())];
+            let kinds = [(way.to_owned(), Some(metrics)), (format!("{way}, quantized"), rounded.as_ref())];
             for (way, metrics) in kinds {
                 if let Some(metrics) = metrics {
                     table.add_row([way, sparsity.clone()].into_iter().chain(cells(metrics)));
                 }
             }
         };
-        row("(as it was)", "-".to_owned(), &self.dense, &self.dense_rounded);
+        row("(dense)", "-".to_owned(), &self.dense, &self.dense_rounded);
         for way in &self.ways {
             for outcome in &way.outcomes {
                 row(&said(way), percent(outcome.sparsity), &outcome.metrics, &outcome.rounded);
@@ -89,7 +89,7 @@ impl Trials {
         format!("{table}\n")
     }
 
-    /// One row for each way: its settings, the metric at every level and the mean; the best has a star.
+    /// One row for each trial: its settings, the metric at every level and the mean; the best has a star.
     pub fn one_metric(&self) -> String {
         let (metric, _) = self.metric();
         let mut table = plain_table();
@@ -109,10 +109,10 @@ impl Trials {
         right_align(&mut table, 0..names.len() + self.levels.len() + 1);
         let dense = shown(figure(&self.dense, metric), metric);
         let better = if self.metric().1 { "lowest" } else { "highest" };
-        format!("{table}\n{} as it was {dense}; * {better} mean over the levels\n", title(metric))
+        format!("{table}\n{} of the dense model {dense}; * {better} mean over the levels\n", title(metric))
     }
 
-    /// Everything, for programs.
+    /// All results as JSON.
     pub fn document(&self) -> Value {
         let (metric, _) = self.metric();
         let ways: Vec<Value> = self
@@ -138,7 +138,7 @@ impl Trials {
         document
     }
 
-    /// The metric against sparsity, a line for each way.
+    /// The metric over sparsity, a line for each trial.
     pub fn curves(&self) -> String {
         let (metric, _) = self.metric();
         let drawn: Vec<Line> = self
@@ -155,13 +155,13 @@ impl Trials {
                 Line { name: said(way), points }
             })
             .collect();
-        let heading = format!("{}, pruned at once", self.recipe);
-        let level = Some(("as it was", figure(&self.dense, metric)));
-        lines(&Frame { title: &heading, metric: &title(metric), level }, &drawn)
+        let heading = format!("{}, one-shot pruning", self.recipe);
+        let level = Some(("dense", figure(&self.dense, metric)));
+        lines(&Frame { title: &heading, metric: (metric, &title(metric)), level }, &drawn)
     }
 
-    /// A map of the metric for each level and pair of settings that vary; a cell shows the best over the
-    /// settings that are not in its pair. Of a single setting the map has one row.
+    /// A heat map of the metric for each level and pair of settings that vary; a cell shows the best over the
+    /// other settings. With a single setting the map has one row.
     pub fn maps(&self) -> String {
         let (metric, lower) = self.metric();
         let count = self.ways.first().map_or(0, |w| w.settings.len());
@@ -179,7 +179,7 @@ impl Trials {
                 maps.push(self.map(row, column, index, *level));
             }
         }
-        let heading = format!("{}: {} of a model pruned at once", self.recipe, title(metric));
+        let heading = format!("{}: {} after one-shot pruning", self.recipe, title(metric));
         heat_maps(&heading, &maps, self.levels.len(), lower)
     }
 
@@ -218,7 +218,7 @@ impl Trials {
     }
 }
 
-/// A way in a few words: the values of its settings, with their names where there are several.
+/// The name of a trial: the values of its settings, with their names if there are several.
 pub fn said(way: &Way) -> String {
     match way.settings.as_slice() {
         [(_, value)] => value.clone(),
@@ -226,7 +226,7 @@ pub fn said(way: &Way) -> String {
     }
 }
 
-/// What came of a level, for programs.
+/// The outcome at a level as JSON.
 fn level((level, outcome): (&f64, &Outcome)) -> Value {
     let mut document = json!({
         "sparsity": level,
@@ -249,7 +249,7 @@ fn figure(metrics: &Metrics, name: &str) -> f64 {
     metrics.get(name).copied().unwrap_or(f64::NAN)
 }
 
-/// A loss moves in its decimals.
+/// A loss with three decimals, any other metric with one.
 fn shown(value: f64, metric: &str) -> String {
     if metric == "loss" { format!("{value:.3}") } else { format!("{value:.1}") }
 }

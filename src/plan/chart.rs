@@ -2,6 +2,7 @@
 
 use super::curves::Curves;
 use super::events::{percent, rate};
+use super::svg::trimmed;
 use crate::schedule::ir::Stage;
 
 /// Columns of a curve.
@@ -65,24 +66,21 @@ fn area(name: &str, label: &str, values: &[f64], top: f64) -> String {
     text
 }
 
-/// The axis of time: epochs where the stage is that long, steps otherwise.
+/// The axis of time: steps where the recipe gives the stage's length in them, or it is shorter than an epoch; else
+/// epochs.
 fn axis(curves: &Curves) -> String {
     let epochs = curves.epoch(curves.steps);
-    let (length, unit) = if epochs >= 1.0 { (epochs, "epochs") } else { (curves.steps as f64, "steps") };
+    let in_steps = curves.in_steps || epochs < 1.0;
+    let (length, unit) = if in_steps { (curves.steps as f64, "steps") } else { (epochs, "epochs") };
     let mut marks = vec!['─'; WIDTH];
     let mut labels = String::new();
     for quarter in 0..4 {
         let column = quarter * WIDTH / 4;
         marks[column] = '┴';
-        let label = short(length * quarter as f64 / 4.0);
+        let label = trimmed(length * quarter as f64 / 4.0, 2);
         labels.push_str(&format!("{label:<width$}", width = WIDTH / 4));
     }
     let marks: String = marks.into_iter().collect();
     let blank = " ".repeat(MARGIN);
-    format!("{blank} └{marks}\n{blank}  {labels}{} {unit}\n", short(length))
-}
-
-fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    format!("{blank} └{marks}\n{blank}  {labels}{} {unit}\n", trimmed(length, 2))
 }

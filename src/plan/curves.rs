@@ -11,6 +11,8 @@ pub struct Curves {
     pub steps: u64,
     /// Steps in an epoch.
     pub steps_per_epoch: u64,
+    /// Whether the recipe gives its length in steps.
+    pub in_steps: bool,
     /// The sparsity of each `prune` statement after its events: (step, sparsity), by step.
     pub sparsity: Vec<Track>,
     /// Windows: what it is, its first step and one past its last.
@@ -59,7 +61,8 @@ impl Curves {
         // A rate has its peaks at the first steps of pieces and cycles, which sampling would miss.
         let ends = stage.lr.iter().map(|p| p.ramp.from.max(p.ramp.to));
         let peak = ends.fold(0.0, f64::max);
-        Some(Curves { name: stage.name.clone(), steps, steps_per_epoch, sparsity, bands, peak, timeline })
+        let (name, in_steps) = (stage.name.clone(), stage.length.is_in_steps());
+        Some(Curves { name, steps, steps_per_epoch, in_steps, sparsity, bands, peak, timeline })
     }
 
     /// The learning rate of a step.

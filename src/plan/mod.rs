@@ -1,11 +1,11 @@
-//! The schedule for eyes and for programs.
+//! The schedule for people and for programs.
 //!
 //! - [`events`]: what happens when, in words;
 //! - [`cost`]: what pruning asks of the machine;
 //! - [`memory`]: how much memory a stage takes;
 //! - [`table`]: both as text, stage by stage;
-//! - [`curves`]: sparsity and learning rate as numbers, drawn by [`chart`] in the terminal and by [`svg`] as
-//!   a picture;
+//! - [`curves`]: sparsity and learning rate as numbers, drawn by [`chart`] in the terminal and by [`picture`] as
+//!   SVG; [`svg`]: the elements and scales of all pictures;
 //! - [`document`]: everything as JSON;
 //! - [`diff`]: what differs between two plans.
 
@@ -16,5 +16,6 @@ pub mod diff;
 pub mod document;
 pub mod events;
 pub mod memory;
+pub mod picture;
 pub mod svg;
 pub mod table;

@@ -1,197 +1,50 @@
-//! The curves of a whole recipe as a picture.
+//! SVG: elements, the scale of an axis, and the plot area that charts of plans, runs and trials share.
+//!
+//! Elements have classes; their look is given by the style sheet of the picture, or of the page around it.
 
 use std::fmt::Write;
 
-use super::curves::Curves;
-use super::events::{percent, rate};
-use crate::schedule::Schedule;
-
-const WIDTH: f64 = 960.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 72.0;
-const TOP: f64 = 80.0;
-const HEIGHT: f64 = 260.0;
-const BAND: f64 = 20.0;
-
-/// The carried stages side by side on one axis of steps, with sparsity on the left scale, the
-/// learning rate on the right one, and windows as bands below.
-pub fn render(schedule: &Schedule, steps_per_epoch: u64) -> String {
-    let stages: Vec<Curves> = schedule.carried().filter_map(|s| Curves::new(s, steps_per_epoch)).collect();
-    let total = stages.iter().map(|s| s.steps).sum::<u64>().max(1) as f64;
-    let peak = stages.iter().map(|s| s.peak).fold(0.0, f64::max);
-    let mut kinds: Vec<&str> = stages.iter().flat_map(|s| s.bands.iter().map(|b| b.0)).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let width = WIDTH - LEFT - RIGHT;
-    let bottom = TOP + HEIGHT;
-    let full = bottom + 52.0 + kinds.len() as f64 * (BAND + 6.0);
-    let mut svg = Svg::new(WIDTH, full);
-    svg.text(LEFT, 26.0, "title", "start", &schedule.name);
-    svg.text(LEFT, 50.0, "sparsity", "start", "sparsity");
-    svg.text(WIDTH - RIGHT, 50.0, "lr", "end", "learning rate");
-    for quarter in 0..=4 {
-        let share = f64::from(quarter) / 4.0;
-        let y = bottom - share * HEIGHT;
-        svg.line(LEFT, y, WIDTH - RIGHT, y, "grid");
-        svg.text(LEFT - 8.0, y + 4.0, "sparsity", "end", &percent(share));
-        svg.text(WIDTH - RIGHT + 8.0, y + 4.0, "lr", "start", &rate_label(peak * share));
-    }
-    let mut begin = 0.0;
-    let mut reached = 0.0;
-    for (index, stage) in stages.iter().enumerate() {
-        let x = |step: f64| LEFT + (begin + step) / total * width;
-        // What was pruned before stays so only where it is held.
-        let held = if stage.bands.iter().any(|b| b.0 == "hold") { reached } else { 0.0 };
-        reached = draw(&mut svg, stage, &x, peak, held);
-        svg.line(x(0.0), TOP - 4.0, x(0.0), bottom, "edge");
-        if stages.len() > 1 {
-            svg.text(x(0.0) + 4.0, TOP - 8.0, "label", "start", &stage.name);
-        }
-        ticks(&mut svg, stage, &x, index + 1 == stages.len());
-        for (kind, start, end) in &stage.bands {
-            let row = kinds.iter().position(|k| k == kind).unwrap_or(0) as f64;
-            let y = bottom + 40.0 + row * (BAND + 6.0);
-            svg.band(x(*start as f64), y, x(*end as f64), kind);
-        }
-        begin += stage.steps as f64;
-    }
-    svg.line(WIDTH - RIGHT, TOP - 4.0, WIDTH - RIGHT, bottom, "edge");
-    for (row, kind) in kinds.iter().enumerate() {
-        let y = bottom + 40.0 + row as f64 * (BAND + 6.0) + BAND - 6.0;
-        svg.text(LEFT - 8.0, y, "label", "end", kind);
-    }
-    svg.finish()
-}
-
-/// Both curves of a stage that starts with the sparsity `held`; returns the sparsity at its end.
-fn draw(svg: &mut Svg, stage: &Curves, x: &dyn Fn(f64) -> f64, peak: f64, held: f64) -> f64 {
-    let bottom = TOP + HEIGHT;
-    let y = |share: f64| bottom - share * HEIGHT;
-    if peak > 0.0 {
-        // Enough points for every cycle, and both sides of every jump.
-        let points = stage.steps.min(4_000);
-        let at = |i: u64| i * (stage.steps - 1).max(1) / points.max(1);
-        let line: Vec<(f64, f64)> =
-            (0..=points).map(|i| (x(at(i) as f64), y(stage.lr(at(i)) / peak))).collect();
-        svg.path(&line, "lr curve");
-    }
-    let end = x(stage.steps as f64);
-    if stage.sparsity.is_empty() && held > 0.0 {
-        svg.path(&[(x(0.0), y(held)), (end, y(held))], "sparsity curve");
-    }
-    let mut reached = held;
-    for track in &stage.sparsity {
-        let mut level = held;
-        let mut line = vec![(x(0.0), y(level))];
-        for (step, sparsity) in &track.events {
-            line.push((x(*step as f64), y(level)));
-            line.push((x(*step as f64), y(*sparsity)));
-            level = *sparsity;
-        }
-        line.push((end, y(level)));
-        reached = reached.max(level);
-        svg.path(&line, "sparsity curve");
-        for (step, sparsity) in &track.events {
-            let title = format!("{} to {} at step {step}", track.targets, percent(*sparsity));
-            svg.dot(x(*step as f64), y(*sparsity), &title);
-        }
-    }
-    reached
-}
-
-/// Epochs below the axis, at most ten of them. Where another stage follows, its zero stands at the end.
-fn ticks(svg: &mut Svg, stage: &Curves, x: &dyn Fn(f64) -> f64, is_last: bool) {
-    let bottom = TOP + HEIGHT;
-    let epochs = stage.epoch(stage.steps);
-    let room = (x(stage.steps as f64) - x(0.0)) / 80.0;
-    let step = [0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
-        .into_iter()
-        .find(|step| epochs / step <= room.clamp(1.0, 10.0))
-        .unwrap_or(epochs.max(1.0));
-    let mut at = 0.0;
-    while at <= epochs + 1e-9 {
-        let place = x(at * stage.steps_per_epoch as f64);
-        svg.line(place, bottom, place, bottom + 5.0, "edge");
-        if is_last || at + step / 2.0 < epochs {
-            svg.text(place, bottom + 20.0, "label", "middle", &trim(at));
-        }
-        at += step;
-    }
-    if is_last {
-        svg.text(WIDTH - RIGHT + 24.0, bottom + 20.0, "label", "start", "epochs");
-    }
-}
-
-fn trim(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn rate_label(value: f64) -> String {
-    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    rate(rounded)
-}
-
-/// Selectors with what they look like.
-type Rules = [(&'static str, &'static str)];
-
-const LIGHT: &Rules = &[
-    ("text", "font:12px system-ui,sans-serif;fill:#444"),
-    (".title", "font-size:16px;font-weight:600;fill:#111"),
-    (".ground", "fill:#fff"),
-    (".grid", "stroke:#e4e4e4"),
-    (".edge", "stroke:#999"),
-    (".curve", "fill:none;stroke-width:2;stroke-linejoin:round"),
-    ("path.sparsity", "stroke:#1f6feb"),
-    ("path.lr", "stroke:#d9822b;stroke-width:1.5"),
-    ("text.sparsity", "fill:#1f6feb"),
-    ("text.lr", "fill:#b3611a"),
-    (".dot", "fill:#1f6feb"),
-    (".distill", "fill:#cfe8d5"),
-    (".quantize", "fill:#f5d9ec"),
-    (".hold", "fill:#d6def5"),
-    (".freeze", "fill:#dfeef2"),
-];
-
-const DARK: &Rules = &[
-    ("text", "fill:#b4bec9"),
-    (".title", "fill:#e6edf3"),
-    (".ground", "fill:#161b22"),
-    (".grid", "stroke:#2b323b"),
-    (".edge", "stroke:#6e7781"),
-    ("path.sparsity", "stroke:#6cb0ff"),
-    ("path.lr", "stroke:#f0a35e"),
-    ("text.sparsity", "fill:#6cb0ff"),
-    ("text.lr", "fill:#f0a35e"),
-    (".dot", "fill:#6cb0ff"),
-    (".distill", "fill:#1e4a33"),
-    (".quantize", "fill:#4f2a47"),
-    (".hold", "fill:#2b3863"),
-    (".freeze", "fill:#1f4650"),
-];
-
-/// Rules that hold within a plan's picture alone: it also stands in pages with rules of their own.
-fn style() -> String {
-    let scoped = |rules: &Rules| -> String {
-        rules.iter().map(|(selector, look)| format!(".obert-plan {selector}{{{look}}}")).collect()
-    };
-    format!("{}@media (prefers-color-scheme:dark){{{}}}", scoped(LIGHT), scoped(DARK))
-}
-
-/// A picture in the making.
-struct Svg {
+/// A picture, written element by element.
+pub struct Svg {
     text: String,
 }
 
+/// Where a text is relative to its point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anchor {
+    /// It begins there.
+    Start,
+    /// It is centred there.
+    Middle,
+    /// It ends there.
+    End,
+}
+
 impl Svg {
-    fn new(width: f64, height: f64) -> Self {
-        let style = style();
+    /// A picture that is a file: with namespace, style sheet and a background of class `ground`.
+    pub fn file(width: f64, height: f64, class: &str, style: &str) -> Self {
         let text = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"obert-plan\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" role=\"img\">\n<style>{style}</style>\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+             width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\">\n<style>{style}</style>\n\
              <rect width=\"100%\" height=\"100%\" class=\"ground\"/>\n"
         );
         Svg { text }
+    }
+
+    /// A picture within a page, whose style sheet it uses; `label` is its text for screen readers.
+    pub fn inline(width: f64, height: f64, class: &str, label: &str) -> Self {
+        let label = escaped(label);
+        let text = format!(
+            "<svg class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+             height=\"{height:.0}\" role=\"img\" aria-label=\"{label}\">\n"
+        );
+        Svg { text }
+    }
+
+    /// The whole picture.
+    pub fn finish(mut self) -> String {
+        self.text.push_str("</svg>\n");
+        self.text
     }
 
     fn add(&mut self, line: std::fmt::Arguments) {
@@ -200,20 +53,28 @@ impl Svg {
         self.text.push('\n');
     }
 
-    fn text(&mut self, x: f64, y: f64, class: &str, anchor: &str, text: &str) {
+    /// A text on one line.
+    pub fn text(&mut self, (x, y): (f64, f64), class: &str, anchor: Anchor, text: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
         let text = escaped(text);
         self.add(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\" text-anchor=\"{anchor}\">{text}</text>"
         ));
     }
 
-    fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, class: &str) {
+    /// A straight line.
+    pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str) {
         self.add(format_args!(
             "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" class=\"{class}\"/>"
         ));
     }
 
-    fn path(&mut self, points: &[(f64, f64)], class: &str) {
+    /// A line from point to point.
+    pub fn path(&mut self, points: &[(f64, f64)], class: &str) {
         let mut d = String::new();
         for (i, (x, y)) in points.iter().enumerate() {
             let _ = write!(d, "{}{x:.1} {y:.1}", if i == 0 { "M" } else { "L" });
@@ -221,26 +82,230 @@ impl Svg {
         self.add(format_args!("<path d=\"{d}\" class=\"{class}\"/>"));
     }
 
-    fn dot(&mut self, x: f64, y: f64, title: &str) {
+    /// A dot with a tooltip.
+    pub fn dot(&mut self, (x, y): (f64, f64), class: &str, title: &str) {
         let title = escaped(title);
         self.add(format_args!(
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" class=\"dot\"><title>{title}</title></circle>"
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" class=\"{class}\"><title>{title}</title></circle>"
         ));
     }
 
-    fn band(&mut self, x1: f64, y: f64, x2: f64, kind: &str) {
-        let width = (x2 - x1).max(1.0);
+    /// A rectangle from its upper left corner, with a style of its own and a tooltip.
+    pub fn rect(
+        &mut self,
+        (x, y): (f64, f64),
+        (width, height): (f64, f64),
+        class: &str,
+        style: &str,
+        title: &str,
+    ) {
+        let style = if style.is_empty() { String::new() } else { format!(" style=\"{style}\"") };
+        let title =
+            if title.is_empty() { String::new() } else { format!("<title>{}</title>", escaped(title)) };
         self.add(format_args!(
-            "<rect x=\"{x1:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAND}\" rx=\"3\" class=\"{kind}\"/>"
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" class=\"{class}\"{style}>\
+             {title}</rect>"
         ));
-    }
-
-    fn finish(mut self) -> String {
-        self.text.push_str("</svg>\n");
-        self.text
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// What part of the numbers an axis shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// From 0 to a little above the greatest value.
+    FromZero,
+    /// A little more than the values take.
+    Around,
+    /// From 0 to 100.
+    Percent,
+    /// A little more than the values take, within 0 and 100.
+    AroundPercent,
+    /// As [`Range::Around`] in powers of ten; the values are positive.
+    Log,
+}
+
+/// The scale of an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale {
+    /// The ends; of the logarithms on a logarithmic scale.
+    low: f64,
+    high: f64,
+    log: bool,
+}
+
+impl Scale {
+    /// A linear scale between two values.
+    pub fn between(low: f64, high: f64) -> Self {
+        Scale { low, high: if high > low { high } else { low + 1.0 }, log: false }
+    }
+
+    /// The scale that shows all of these finite values, of which there is at least one.
+    pub fn of(range: Range, values: &[f64]) -> Self {
+        let log = range == Range::Log;
+        let laid = |v: &f64| if log { v.log10() } else { *v };
+        let least = values.iter().map(laid).fold(f64::INFINITY, f64::min);
+        let most = values.iter().map(laid).fold(f64::NEG_INFINITY, f64::max);
+        let margin = if most > least { (most - least) * 0.06 } else { (most.abs() * 0.1).max(1e-9) };
+        let (low, high) = (least - margin, most + margin);
+        let (low, high) = match range {
+            Range::Percent => (0.0, 100.0),
+            Range::FromZero => (least.min(0.0), high),
+            Range::AroundPercent => (low.max(0.0f64.min(least)), high.min(100.0f64.max(most))),
+            Range::Around | Range::Log => (low, high),
+        };
+        Scale { low, high: if high > low { high } else { low + 1.0 }, log }
+    }
+
+    /// Where a value is: 0 at the lower end, 1 at the upper.
+    pub fn share(&self, value: f64) -> f64 {
+        let value = if self.log { value.log10() } else { value };
+        (value - self.low) / (self.high - self.low)
+    }
+
+    /// About `count` round values within the scale; powers of ten on a logarithmic one.
+    pub fn ticks(&self, count: u32) -> Vec<f64> {
+        if self.log {
+            let decades = (self.low.floor() as i32)..=(self.high.ceil() as i32);
+            let parts: &[f64] = if self.high - self.low > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+            let all = decades.flat_map(|d| parts.iter().map(move |p| p * 10f64.powi(d)));
+            return all.filter(|v| (self.low..=self.high).contains(&v.log10())).collect();
+        }
+        let step = nice((self.high - self.low) / f64::from(count));
+        let first = (self.low / step).ceil() as i64;
+        // Multiplied, not added up, so that zero is exact.
+        (first..).map(|n| n as f64 * step).take_while(|v| *v <= self.high + step * 1e-9).take(16).collect()
+    }
+}
+
+/// The least of 1, 2, 5, 10, 20, … (and their fractions) that is not below a value.
+pub fn nice(value: f64) -> f64 {
+    let decade = 10f64.powf(value.log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|n| n * decade).find(|n| *n >= value * 0.999).unwrap_or(10.0 * decade)
+}
+
+/// The area of a chart in which its lines are, with both scales.
+#[derive(Clone, Copy, Debug)]
+pub struct Plot {
+    /// Its upper left corner.
+    pub at: (f64, f64),
+    /// Its width and height.
+    pub size: (f64, f64),
+    /// The scale from left to right.
+    pub x: Scale,
+    /// The scale upwards.
+    pub y: Scale,
+}
+
+impl Plot {
+    /// The place of a value from left to right.
+    pub fn x(&self, value: f64) -> f64 {
+        self.at.0 + self.x.share(value) * self.size.0
+    }
+
+    /// The place of a value upwards.
+    pub fn y(&self, value: f64) -> f64 {
+        self.bottom() - self.y.share(value) * self.size.1
+    }
+
+    /// Both.
+    pub fn point(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        (self.x(x), self.y(y))
+    }
+
+    /// The right end.
+    pub fn right(&self) -> f64 {
+        self.at.0 + self.size.0
+    }
+
+    /// The lower end.
+    pub fn bottom(&self) -> f64 {
+        self.at.1 + self.size.1
+    }
+
+    /// Grid lines at values of the y axis, each with its text on the left.
+    pub fn grid(&self, svg: &mut Svg, ticks: &[f64], label: impl Fn(f64) -> String, class: &str) {
+        for value in ticks {
+            let y = self.y(*value);
+            svg.line((self.at.0, y), (self.right(), y), "grid");
+            svg.text((self.at.0 - 8.0, y + 4.0), class, Anchor::End, &label(*value));
+        }
+    }
+
+    /// A tick of the x axis with its text below.
+    pub fn tick(&self, svg: &mut Svg, value: f64, label: &str) {
+        let (x, bottom) = (self.x(value), self.bottom());
+        svg.line((x, bottom), (x, bottom + 5.0), "edge");
+        svg.text((x, bottom + 19.0), "tick", Anchor::Middle, label);
+    }
+
+    /// The name of the x axis, below its ticks.
+    pub fn x_label(&self, svg: &mut Svg, label: &str) {
+        let middle = self.at.0 + self.size.0 / 2.0;
+        svg.text((middle, self.bottom() + 37.0), "tick", Anchor::Middle, label);
+    }
+
+    /// A value that stays until it jumps: the points of the line, in values.
+    pub fn steps(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+        let mut line: Vec<(f64, f64)> = Vec::with_capacity(2 * points.len());
+        for (x, y) in points {
+            if let Some((_, before)) = line.last().copied() {
+                line.push((*x, before));
+            }
+            line.push((*x, *y));
+        }
+        line
+    }
+}
+
+/// A number without zeros at its end: `0.5`, `12`.
+pub fn trimmed(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// Text between tags or within quotes. Control characters, which XML does not allow, become U+FFFD.
+pub fn escaped(text: &str) -> String {
+    let allowed = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    let clean: String = text.chars().map(allowed).collect();
+    let mut escaped = String::with_capacity(clean.len());
+    // Writing into a String cannot fail.
+    let _ = pulldown_cmark_escape::escape_html(&mut escaped, &clean);
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_within_the_scale() {
+        let of = |range, values: &[f64]| {
+            let ticks = Scale::of(range, values).ticks(5);
+            ticks.into_iter().map(|tick| trimmed(tick, 3)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(Range::FromZero, &[0.2, 0.8]), "0 0.2 0.4 0.6 0.8");
+        assert_eq!(of(Range::FromZero, &[0.0, 80.0]), "0 20 40 60 80");
+        assert_eq!(of(Range::Around, &[40.0, 90.0]), "40 60 80");
+        assert_eq!(of(Range::Around, &[3.0]), "2.8 3 3.2");
+        assert_eq!(of(Range::Log, &[0.01, 10.0]), "0.01 0.1 1 10");
+    }
+
+    #[test]
+    fn axes_of_percentages_end_at_100() {
+        let ends = |range, values: &[f64]| {
+            let scale = Scale::of(range, values);
+            (scale.low, scale.high)
+        };
+        assert_eq!(ends(Range::Percent, &[3.0]), (0.0, 100.0));
+        assert_eq!(Scale::of(Range::Percent, &[80.0]).ticks(5), [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
+        assert_eq!(ends(Range::AroundPercent, &[1.0, 99.0]), (0.0, 100.0));
+        assert_eq!(ends(Range::AroundPercent, &[100.0]), (90.0, 100.0));
+        assert_eq!(ends(Range::AroundPercent, &[40.0, 50.0]), (39.4, 50.6));
+        assert_eq!(ends(Range::AroundPercent, &[0.0]).0, 0.0);
+    }
+
+    #[test]
+    fn text_is_escaped_for_elements_and_attributes() {
+        assert_eq!(escaped("a<b> & \"c\"\u{7}"), "a&lt;b&gt; &amp; &quot;c&quot;\u{fffd}");
+    }
 }

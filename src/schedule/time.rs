@@ -82,6 +82,11 @@ impl Time {
         self.epochs.is_zero() && self.steps.is_zero()
     }
 
+    /// Whether it is given in steps alone.
+    pub fn is_in_steps(self) -> bool {
+        self.epochs.is_zero() && !self.steps.is_zero()
+    }
+
     /// Whether it is given in epochs and in steps at once.
     pub fn is_mixed(self) -> bool {
         !self.epochs.is_zero() && !self.steps.is_zero()

@@ -142,7 +142,7 @@ fn oneshot_prints_a_table_and_draws_a_line_for_each_criterion() {
     let (table, progress) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(table.lines().filter(|l| l.contains(" magnitude ")).count(), 3, "{table}");
     assert_eq!(table.lines().filter(|l| l.contains(" obs ")).count(), 3, "{table}");
-    for part in ["Criterion", "Sparsity", "EM", "F1", "(as it was)", "30.0%", "70.0%"] {
+    for part in ["Criterion", "Sparsity", "EM", "F1", "(dense)", "30.0%", "70.0%"] {
         assert!(table.contains(part), "{part}:\n{table}");
     }
     assert!(
@@ -150,7 +150,7 @@ fn oneshot_prints_a_table_and_draws_a_line_for_each_criterion() {
     );
     assert!(progress.contains("6/6 obs at 70.0%"), "{progress}");
     let svg = std::fs::read_to_string(shop().join("once.svg")).unwrap();
-    assert_eq!(svg.matches("class=\"line\"").count(), 2);
+    assert_eq!(svg.matches("class=\"line c").count(), 2);
     assert_eq!(svg.matches("<circle").count(), 6);
 }
 
@@ -214,7 +214,7 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
         let own = recipe(name, &text);
         let complaint = complaint(&["sweep", &own, "--grid", "gradients=6", "--at", "50%", "--write"]);
         assert!(complaint.contains("OB0988") && complaint.contains(expected), "{complaint}");
-        assert!(!complaint.contains("as it was"), "nothing was measured: {complaint}");
+        assert!(!complaint.contains("(dense)"), "nothing was measured: {complaint}");
         assert_eq!(std::fs::read_to_string(shop().join(&own)).unwrap(), text);
         said(&["sweep", &own, "--grid", "gradients=6", "--at", "50%"]);
     }
@@ -294,7 +294,7 @@ fn oneshot_measures_again_what_the_recipe_rounds() {
         assert!(level["rounded"]["f1"].is_f64() && level["metrics"]["f1"].is_f64(), "{level}");
     }
     let table = said(&["oneshot", &tried, "--at", "60%"]);
-    assert!(table.contains("(as it was), rounded") && table.contains("magnitude, rounded"), "{table}");
+    assert!(table.contains("(dense), quantized") && table.contains("magnitude, quantized"), "{table}");
 }
 
 #[cfg(unix)]

@@ -1,14 +1,15 @@
 //! Several runs on one page.
 
-use super::chart::{Chart, Kind, Scale, Series};
+use super::chart::{Chart, Kind, Series};
 use super::curves::{loss_line, metric_line, percents, plain, sparsity_line};
 use super::html::{escaped, page, section, table};
 use super::origin;
 use super::record::{Record, State};
-use crate::output::figures::{bytes, count, duration, metric, percent, title};
+use crate::output::figures::{bytes, count, duration, is_percentage, metric, percent, title};
+use crate::plan::svg::Range;
 use crate::plan::{diff, table as plan};
 
-/// The page that sets runs side by side. Each differs from the first.
+/// The page that compares runs, each with the first.
 pub fn compare(records: &[Record]) -> String {
     let names = names(records);
     let mut body = format!("<header><h1>{} runs compared</h1></header>\n", records.len());
@@ -18,7 +19,7 @@ pub fn compare(records: &[Record]) -> String {
         let charts = format!("<div class=\"charts\">\n{charts}</div>\n");
         body.push_str(&section("curves", "Training", &charts));
     }
-    body.push_str(&section("differences", "What was planned otherwise", &differences(records, &names)));
+    body.push_str(&section("differences", "Differences of the plans", &differences(records, &names)));
     body.push_str(&section("reproduce", "Commands", &commands(records, &names)));
     page("runs compared", &body)
 }
@@ -55,7 +56,7 @@ fn figures(records: &[Record], names: &[String]) -> String {
         titles.push(escaped(title(name)));
         titles.push(format!("{} dense", escaped(title(name))));
     }
-    titles.extend(["Not zero", "Steps", "Time", "Memory"].map(String::from));
+    titles.extend(["Nonzero", "Steps", "Time", "Memory"].map(String::from));
     let or_dash = |text: Option<String>| text.unwrap_or("–".into());
     let rows: Vec<Vec<String>> = records
         .iter()
@@ -100,22 +101,23 @@ fn charts(records: &[Record], names: &[String]) -> Vec<Chart> {
             .filter(|s| !s.points.is_empty())
             .collect()
     };
-    let chart = |title: String, scale: Scale, series: Vec<Series>, label: fn(f64) -> String| Chart {
+    let chart = |title: String, range: Range, series: Vec<Series>, label: fn(f64) -> String| Chart {
         title,
-        scale,
+        range,
         series,
         edges: Vec::new(),
         label,
     };
     let hundredfold = |r: &Record| sparsity_line(r).into_iter().map(|(x, y)| (x, y * 100.0)).collect();
     let mut list = vec![
-        chart("Loss, smoothed".into(), Scale::Log, series(Kind::Line, &loss_line), plain),
-        chart("Sparsity".into(), Scale::FromZero, series(Kind::Steps, &hundredfold), percents),
+        chart("Total loss, running mean".into(), Range::Log, series(Kind::Line, &loss_line), plain),
+        chart("Sparsity".into(), Range::Percent, series(Kind::Steps, &hundredfold), percents),
     ];
     for name in all_metrics(records) {
         let line = |r: &Record| metric_line(r, name);
-        let heading = format!("{} on held-out data", title(name));
-        list.push(chart(heading, Scale::Around, series(Kind::Dotted, &line), plain));
+        let heading = format!("{} on the dev set", title(name));
+        let range = if is_percentage(name) { Range::AroundPercent } else { Range::Around };
+        list.push(chart(heading, range, series(Kind::Dotted, &line), plain));
     }
     list
 }
@@ -123,7 +125,7 @@ fn charts(records: &[Record], names: &[String]) -> Vec<Chart> {
 /// The lines of each plan that differ from the first run's.
 fn differences(records: &[Record], names: &[String]) -> String {
     let planned = |record: &Record| {
-        // In epochs alone: where epochs differ in length, every step would be a difference.
+        // In epochs alone: in steps, epochs of different length would make every line differ.
         Some(plan::render(record.schedule.as_ref()?, None, None, |_| String::new()))
     };
     let Some(first) = records.first().and_then(planned) else { return String::new() };

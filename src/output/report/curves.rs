@@ -1,21 +1,22 @@
-//! Which lines a run is drawn by: losses, learning rate, sparsity, metrics, gradients.
+//! The charts of a run: losses, sparsity, metrics, learning rate, gradient norm.
 
 use std::collections::BTreeMap;
 
-use super::chart::{Chart, Kind, Scale, Series, trimmed};
+use super::chart::{Chart, Kind, Series};
 use super::record::{Record, StageRecord};
-use crate::output::figures::title;
+use crate::output::figures::{is_percentage, title};
+use crate::plan::svg::{Range, trimmed};
 use crate::runlog::{self, Step};
 
-/// A line has no more points than a screen shows.
+/// The most points of a line, about as many as a screen shows.
 const MOST_POINTS: usize = 600;
 
 /// All charts of a run.
 pub fn charts(record: &Record) -> Vec<Chart> {
     let mut list = vec![losses(record), sparsity(record)];
     list.extend(metrics(record));
-    list.push(one(record, "Learning rate", Scale::FromZero, Kind::Line, rate, |s| s.lr));
-    list.push(one(record, "Norm of the gradients", Scale::Log, Kind::Faint, plain, |s| s.gradient_norm));
+    list.push(one(record, "Learning rate", Range::FromZero, Kind::Line, rate, |s| s.lr));
+    list.push(one(record, "Gradient norm", Range::Log, Kind::Faint, plain, |s| s.gradient_norm));
     list
 }
 
@@ -39,36 +40,36 @@ fn losses(record: &Record) -> Chart {
         points: total.iter().flat_map(|line| thinned(line)).collect(),
     }];
     let mut add = |name: &str, color: usize, lines: &[Vec<(f64, f64)>]| {
-        // A mean begins anew with each stage, where the loss may be another one.
+        // Each stage has a running mean of its own: its loss may be another one.
         for (i, line) in lines.iter().filter(|l| !l.is_empty()).enumerate() {
             let name = if i == 0 { name.to_owned() } else { String::new() };
             series.push(Series { name, color, kind: Kind::Line, points: thinned(&smoothed(line)) });
         }
     };
     if differs(|s| s.distill_loss) {
-        add("against the teacher", 2, &carried(|s| s.distill_loss));
+        add("distillation loss", 2, &carried(|s| s.distill_loss));
     }
     if differs(|s| s.hidden_loss) {
-        add("against hidden states", 4, &carried(|s| s.hidden_loss));
+        add("hidden-state loss", 4, &carried(|s| s.hidden_loss));
     }
     if differs(|s| s.task_loss) {
-        add("against the labels", 1, &carried(|s| s.task_loss));
+        add("task loss", 1, &carried(|s| s.task_loss));
     }
-    add("what is minimised", 0, &total);
+    add("total loss", 0, &total);
     for (begin, branch) in record.laid_out().into_iter().filter(|(_, s)| s.branch) {
         let line = line(begin, &branch.curve, |s| s.loss);
         add(&format!("{} (branch)", branch.name), 3, &[line]);
     }
     let values = || series.iter().flat_map(|s| &s.points).map(|p| p.1);
     let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
-    let scale = if least > 0.0 && most / least > 30.0 { Scale::Log } else { Scale::FromZero };
-    Chart { title: "Loss".into(), scale, series, edges: edges(record), label: plain }
+    let range = if least > 0.0 && most / least > 30.0 { Range::Log } else { Range::FromZero };
+    Chart { title: "Loss".into(), range, series, edges: edges(record), label: plain }
 }
 
 fn one(
     record: &Record,
     title: &str,
-    scale: Scale,
+    range: Range,
     kind: Kind,
     label: fn(f64) -> String,
     value: fn(&Step) -> Option<f64>,
@@ -80,10 +81,10 @@ fn one(
         series.push(Series { name: String::new(), color: 0, kind: Kind::Line, points });
     }
     series.insert(0, Series { name: String::new(), color: 0, kind, points });
-    Chart { title: title.into(), scale, series, edges: edges(record), label }
+    Chart { title: title.into(), range, series, edges: edges(record), label }
 }
 
-/// The share of zeros over all parameters that the run prunes.
+/// The sparsity over all parameters that the run prunes.
 fn sparsity(record: &Record) -> Chart {
     let mut series = vec![Series {
         name: "the run".into(),
@@ -99,10 +100,10 @@ fn sparsity(record: &Record) -> Chart {
         .collect();
     series.push(Series { name: "branch".into(), color: 5, kind: Kind::Dots, points: branches });
     series.retain(|s| !s.points.is_empty());
-    Chart { title: "Sparsity".into(), scale: Scale::FromZero, series, edges: edges(record), label: percents }
+    Chart { title: "Sparsity".into(), range: Range::Percent, series, edges: edges(record), label: percents }
 }
 
-/// (step, share of zeros) after each pruning event and at each stage's end. Empty if nothing is ever zero.
+/// (step, sparsity from 0 to 1) after each pruning event and at each stage's end. Empty if nothing is pruned.
 pub fn sparsity_line(record: &Record) -> Vec<(f64, f64)> {
     let pruned: Vec<&str> =
         record.carried().flat_map(|s| &s.prunes).flat_map(|p| &p.layers).map(|l| l.name.as_str()).collect();
@@ -142,22 +143,21 @@ pub fn sparsity_line(record: &Record) -> Vec<(f64, f64)> {
     if points.iter().all(|p| p.1 == 0.0) { Vec::new() } else { points }
 }
 
-/// A chart for scores out of a hundred, and one for each other figure.
+/// One chart of all metrics in percent, and one for each other metric.
 fn metrics(record: &Record) -> Vec<Chart> {
-    let apart = |name: &str| matches!(name, "loss" | "perplexity");
-    let names = record.metric_names();
-    let scores: Vec<&str> = names.iter().copied().filter(|n| !apart(n)).collect();
+    let (scores, others): (Vec<&str>, Vec<&str>) =
+        record.metric_names().into_iter().partition(|name| is_percentage(name));
     let mut list = Vec::new();
     if !scores.is_empty() {
-        list.push(("Metrics on held-out data".to_owned(), Scale::Around, scores));
+        list.push(("Metrics on the dev set".to_owned(), Range::AroundPercent, scores));
     }
-    for name in names.into_iter().filter(|n| apart(n)) {
-        list.push((format!("{} on held-out data", title(name)), Scale::Around, vec![name]));
+    for name in others {
+        list.push((format!("{} on the dev set", title(name)), Range::Around, vec![name]));
     }
     list.into_iter()
-        .map(|(heading, scale, names)| {
+        .map(|(heading, range, names)| {
             let series = names.iter().enumerate().flat_map(|(i, name)| metric(record, name, i)).collect();
-            Chart { title: heading, scale, series, edges: edges(record), label: plain }
+            Chart { title: heading, range, series, edges: edges(record), label: plain }
         })
         .collect()
 }
@@ -174,7 +174,7 @@ fn metric(record: &Record, name: &str, color: usize) -> Vec<Series> {
     series
 }
 
-/// (step, figure) of a metric through the carried stages.
+/// (step, value) of a metric through the carried stages.
 pub fn metric_line(record: &Record, name: &str) -> Vec<(f64, f64)> {
     let carried = record.laid_out().into_iter().filter(|(_, s)| !s.branch);
     carried.flat_map(|(begin, stage)| of_evaluations(begin, stage, name)).collect()
@@ -212,7 +212,7 @@ fn smoothed(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The line with the least and the greatest value of each stretch, so that no peak is lost.
+/// The least and the greatest value of each stretch of a line, so that no peak is lost.
 fn thinned(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if line.len() <= MOST_POINTS {
         return line.to_vec();
@@ -228,7 +228,7 @@ fn thinned(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
             points.push(*second);
         }
     }
-    // The ends are what is read off first.
+    // The ends are read first.
     if let (Some(first), Some(last)) = (line.first(), line.last()) {
         points.insert(0, *first);
         points.push(*last);

@@ -1,14 +1,14 @@
-//! How sparse each parameter is, at the end and after each pruning event, as shades.
+//! The sparsity of each parameter, at the end and after each pruning event, as shades.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use super::html::{escaped, table};
 use super::record::Record;
 use crate::output::figures::{percent, place};
+use crate::plan::svg::{Anchor, Svg};
 use crate::runlog::LayerSparsity;
 
-/// The last state: a row for each layer, a column for each of its matrices. Nothing where nothing is zero.
+/// The last state: a row for each layer, a column for each of its matrices. Empty if nothing is zero.
 pub fn last(record: &Record) -> String {
     let Some(layers) = states(record).pop().map(|s| s.layers) else { return String::new() };
     let mut columns: Vec<String> = Vec::new();
@@ -40,7 +40,7 @@ pub fn last(record: &Record) -> String {
     format!("<div class=\"heat\">{}</div>\n", table(&titles, &rows, 1))
 }
 
-/// A figure on its shade.
+/// A sparsity on its shade.
 fn shade(layer: &LayerSparsity) -> String {
     let share = layer.share();
     let class = if depth(share) > 55.0 { "shade deep" } else { "shade" };
@@ -54,8 +54,8 @@ fn shade(layer: &LayerSparsity) -> String {
     )
 }
 
-/// How deep a share of zeros is shaded, of a hundred: by its square, since what differs between pruned
-/// parameters lies between a half and all.
+/// The depth of the shade of a sparsity, from 0 to 100: its square, since pruned parameters differ between a half
+/// and all.
 fn depth(share: f64) -> f64 {
     share * share * 100.0
 }
@@ -66,7 +66,7 @@ struct State<'a> {
     layers: BTreeMap<Natural<'a>, &'a LayerSparsity>,
 }
 
-/// A name in the order in which data walk through a model: layer 10 comes after layer 9, and within a layer
+/// A name, ordered as in the forward pass: layer 10 comes after layer 9, and within a layer
 /// attention before feed-forward. Numbers are compared as numbers.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Natural<'a>(Vec<(usize, &'a str)>, usize, &'a str);
@@ -109,12 +109,12 @@ fn states(record: &Record) -> Vec<State<'_>> {
     list
 }
 
-/// More events than this are not shown one by one.
+/// The most columns; of more events only some are shown.
 const MOST_COLUMNS: usize = 60;
 const CELL: f64 = 16.0;
 const NAMES: f64 = 190.0;
 
-/// A row for each parameter, a column for each event. Nothing where there are no two states to compare.
+/// A row for each parameter, a column for each event. Empty if there are less than two states.
 pub fn changes(record: &Record) -> String {
     let states = states(record);
     if states.len() < 2 {
@@ -136,37 +136,19 @@ pub fn changes(record: &Record) -> String {
     }
     let wide = (480.0 / shown.len() as f64).clamp(CELL * 0.75, CELL * 3.0);
     let (width, height) = (NAMES + wide * shown.len() as f64, CELL * rows.len() as f64 + 4.0);
-    let mut svg = format!(
-        "<div class=\"scroll\"><svg class=\"change\" viewBox=\"0 0 {width:.0} {height:.0}\" \
-         style=\"width:{width:.0}px\" role=\"img\" aria-label=\"Zeros of each parameter after each event\">\n"
-    );
+    let mut svg = Svg::inline(width, height, "change", "Sparsity of each parameter after each event");
     for (row, (name, layer)) in rows.iter().enumerate() {
         let y = row as f64 * CELL;
         let (block, matrix) = place(&layer.name);
-        let _ = writeln!(
-            svg,
-            "<text class=\"tick\" x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>",
-            NAMES - 8.0,
-            y + 12.0,
-            escaped(format!("{block} {matrix}"))
-        );
+        svg.text((NAMES - 8.0, y + 12.0), "tick", Anchor::End, &format!("{block} {matrix}"));
         for (column, state) in shown.iter().enumerate() {
             let share = state.layers.get(*name).map_or(0.0, |l| l.share());
-            let _ = writeln!(
-                svg,
-                "<rect class=\"cell\" style=\"--s:{:.0}%\" x=\"{:.1}\" y=\"{y:.0}\" width=\"{:.1}\" height=\"{}\">\
-                 <title>{}: {} after {}</title></rect>",
-                depth(share),
-                NAMES + column as f64 * wide,
-                wide - 1.0,
-                CELL - 1.0,
-                escaped(format!("{block} {matrix}")),
-                percent(share),
-                escaped(&state.when)
-            );
+            let title = format!("{block} {matrix}: {} after {}", percent(share), state.when);
+            let at = (NAMES + column as f64 * wide, y);
+            svg.rect(at, (wide - 1.0, CELL - 1.0), "cell", &format!("--s:{:.0}%", depth(share)), &title);
         }
     }
-    svg.push_str("</svg></div>\n");
+    let svg = format!("<div class=\"scroll\">{}</div>\n", svg.finish());
     let left = match every {
         1 => String::new(),
         _ => format!(" ({} of {} states)", shown.len(), states.len()),
@@ -174,7 +156,7 @@ pub fn changes(record: &Record) -> String {
     let first = shown.first().map_or("", |s| s.when.as_str());
     format!(
         "<h3>Event by event</h3>\n{svg}<p class=\"note\">From left to right: {} to {}{left}. The palest shade \
-         is no zero, the deepest all zeros.</p>\n",
+         is a sparsity of 0%, the deepest of 100%.</p>\n",
         escaped(first),
         escaped(&last.when)
     )
@@ -185,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_stand_in_the_order_in_which_data_walk_through_them() {
+    fn parameters_are_in_the_order_of_the_forward_pass() {
         let mut names = [
             "bert.encoder.layer.10.attention.self.query.weight",
             "qa_outputs.weight",

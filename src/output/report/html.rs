@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-/// Looks in light and dark, on wide screens and on phones.
+use crate::plan::svg;
+
+/// For light and dark, wide screens and phones.
 const STYLE: &str = include_str!("page.css");
 
 /// A whole page. Elements are closed as in XML, so that a test can read it.
@@ -26,8 +28,8 @@ pub fn section(id: &str, heading: &str, content: &str) -> String {
     format!("<section id=\"{id}\">\n<h2>{heading}</h2>\n{content}</section>\n", heading = escaped(heading))
 }
 
-/// A table that scrolls by itself where it is wider than the screen. The first column names the row; the
-/// columns from `figures` on hold figures and stand to the right. Cells are HTML.
+/// A table that scrolls where it is wider than the screen. The first column names the row; the columns from
+/// `figures` on hold numbers and are right-aligned. Cells are HTML.
 pub fn table(titles: &[String], rows: &[Vec<String>], figures: usize) -> String {
     let mut text = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
     let class = |i: usize| if i >= figures { " class=\"figure\"" } else { "" };
@@ -58,25 +60,12 @@ pub fn facts(rows: &[(&str, String)]) -> String {
     text
 }
 
-/// Text as it stands, in a box that scrolls.
+/// Preformatted text in a box that scrolls.
 pub fn verbatim(text: &str) -> String {
     format!("<pre>{}</pre>\n", escaped(text))
 }
 
 /// Text between tags and within quotes.
 pub fn escaped(text: impl Display) -> String {
-    let text = text.to_string();
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // Control characters are not allowed in a page, whatever file they came from.
-            c if c.is_control() && c != '\n' && c != '\t' => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    svg::escaped(&text.to_string())
 }
