@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::params::table::layer_of;
+use crate::params::storage::{Quantized, Storage, is_encoder_layer, zeros};
 use crate::runlog::LayerSparsity;
 use crate::task::metric::Metrics;
 use crate::task::parameters;
@@ -27,7 +27,7 @@ pub struct StageResult {
     pub sparsity: Vec<LayerSparsity>,
     /// Non-zero values and all values of all parameters.
     pub nonzero: (usize, usize),
-    /// Bytes of the encoder's layers: see [`encoder_bytes`].
+    /// Bytes of the encoder's layers with zeros at one bit: see [`encoder_bytes`].
     #[serde(default)]
     pub encoder_bytes: usize,
     /// Where the time went.
@@ -87,25 +87,20 @@ pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
         .collect()
 }
 
-/// Bytes of the values of the encoder's layers, without the embeddings and the head: of each matrix the
-/// weights that are not zero, at the bits that they are rounded to or 32, and its scales; four bytes of every
-/// other value. Where the weights stand that are not zero is not counted.
+/// Bytes of the encoder's layers with zeros at one bit: see [`crate::params::storage`].
 pub fn encoder_bytes<M: Module>(model: &M, rounding: Option<&Arc<Rounding>>) -> usize {
     let table = parameters::table(model);
-    let values = parameters::read(model, |name| layer_of(name).is_some());
-    let bits = |(name, values): (&String, &Vec<f32>)| {
-        let is_matrix = table.find(name).is_some_and(|p| p.shape.len() == 2);
-        let rounder = rounding.and_then(|rounding| rounding.get(name)?.rounder());
-        match (is_matrix, rounder) {
-            (false, _) => 32 * values.len(),
-            (true, rounder) => {
-                let nonzero = values.iter().filter(|w| **w != 0.0).count();
-                let (each, scales) = rounder.map_or((32, 0), |r| (r.grid.bits as usize, r.scales.len()));
-                nonzero * each + 32 * scales
-            }
-        }
-    };
-    values.iter().map(bits).sum::<usize>().div_ceil(8)
+    let mut storage = Storage::default();
+    for (name, values) in parameters::read(model, is_encoder_layer) {
+        let shape = table.find(&name).map_or(&[][..], |p| &p.shape);
+        let rounder = rounding.and_then(|rounding| rounding.get(&name)?.rounder());
+        let rounder = rounder.filter(|_| shape.len() == 2);
+        let columns = shape.last().copied().unwrap_or(1);
+        let zeros = zeros(&values, columns, rounder.as_ref().map(|r| r.scales.as_slice()));
+        let quantized = rounder.map(|r| Quantized { bits: u32::from(r.grid.bits), scales: r.scales.len() });
+        storage.add(&name, values.len(), zeros, shape.len() == 2, quantized);
+    }
+    storage.counted.encoder_bytes as usize
 }
 
 /// Non-zero values and all values of all parameters.

@@ -1,4 +1,4 @@
-//! The folder of a finished run: a Hugging Face model, with what it came from beside it.
+//! The folder of a run: a Hugging Face model with the files that document the run.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,12 @@ use crate::text::Tokenizer;
 use super::lock::Lock;
 use super::log;
 
-/// Chooses and makes the folder of a run before it begins, for this process alone.
+/// Creates and locks the folder of a new run.
 ///
-/// Without a wish it is `runs/NAME`, or the next free `runs/NAME-2`, `-3`, …
+/// Without `--out` it is `runs/NAME`, or the next free `runs/NAME-2`, `-3`, …
 ///
 /// # Errors
-/// A folder that cannot be made or written, that another run is at work in, or that already holds a run.
+/// A folder that cannot be made or written, that another run has locked, or that already holds a run.
 pub fn begin(wish: Option<&Path>, recipe: &str) -> Result<(PathBuf, Lock), Diagnostic> {
     let folder = match wish {
         Some(folder) => folder.to_owned(),
@@ -31,12 +31,12 @@ pub fn begin(wish: Option<&Path>, recipe: &str) -> Result<(PathBuf, Lock), Diagn
             Code::OutputNotUsable,
             format!("`{}` already holds a run", folder.display()),
         )
-        .help("go on with it: `--resume`; or give another folder with `--out DIR`"));
+        .help("continue it with `--resume`, or give another folder with `--out DIR`"));
     }
     Ok((folder, lock))
 }
 
-/// The folder of the run that would go on: the wish, or the last of `runs/NAME`, `runs/NAME-2`, …
+/// The folder of the run to resume: that of `--out`, or the last of `runs/NAME`, `runs/NAME-2`, …
 pub fn latest(wish: Option<&Path>, recipe: &str) -> PathBuf {
     let last = || numbered(recipe).take_while(|folder| folder.exists()).last();
     wish.map(Path::to_owned).or_else(last).unwrap_or_else(|| PathBuf::from("runs").join(recipe))
@@ -49,13 +49,13 @@ fn numbered(recipe: &str) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// Whether a run came to its end: its log says so, and its model is there if it makes one.
+/// Whether a run is finished: its log ends with `run_finished`, and its files are there if it makes a model.
 pub fn is_finished(folder: &Path, makes_model: bool) -> bool {
     let has_ended = log::last_line(folder).is_some_and(|line| line.contains("\"event\":\"run_finished\""));
     has_ended && (!makes_model || folder.join("schedule.json").exists())
 }
 
-/// Removes files that an interrupted run left half-written.
+/// Removes temporary files of an interrupted run.
 ///
 /// # Errors
 /// A file that cannot be removed.
@@ -72,7 +72,7 @@ pub fn clean(folder: &Path) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// Writes what is going to be done, before it is: a run that fails has a record too.
+/// Writes `schedule.json` before the run, so that a failed run has it too.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -81,7 +81,7 @@ pub fn plan(folder: &Path, schedule: &Schedule) -> Result<(), Diagnostic> {
     files::write_whole(&folder.join("schedule.json"), format!("{text}\n").as_bytes())
 }
 
-/// Writes the page of a run from the files that are in its folder by now.
+/// Writes `report.html` from the files in the folder.
 ///
 /// # Errors
 /// A file that cannot be read or written.
@@ -90,7 +90,7 @@ pub fn report(folder: &Path) -> Result<(), Diagnostic> {
     files::write_whole(&folder.join(report::FILE), report::render(&record).as_bytes())
 }
 
-/// Writes the model's README from the same files.
+/// Writes the model card, `README.md`, from the files in the folder.
 ///
 /// # Errors
 /// A file that cannot be read or written.

@@ -1,7 +1,7 @@
-//! One run in one folder: `run.lock` holds the number of the process that is at work there.
+//! One run per folder: `run.lock` holds the id of the process that writes there.
 //!
-//! The lock is the operating system's and ends with the process, however that ends. A file that is
-//! left behind is taken over.
+//! The lock is the operating system's and ends with the process, even when it is killed. A file that is
+//! left behind is locked again.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
 
-/// The folder of a run, for this process alone until it is dropped.
+/// A lock on the folder of a run, released when it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -17,10 +17,10 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the folder of a run.
+    /// Locks the folder of a run.
     ///
     /// # Errors
-    /// Another process that is at work there, or a folder that cannot be written.
+    /// Another process has locked it, or it cannot be written.
     pub fn take(folder: &Path) -> Result<Self, Diagnostic> {
         let path = folder.join("run.lock");
         let unusable = |e: std::io::Error| {
@@ -36,12 +36,12 @@ impl Lock {
             let mut file = file.map_err(unusable)?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => return Err(busy(folder, &mut file)),
-                // A file system without locks: `run.jsonl` alone guards the folder there.
+                // A file system without locks: there only the existing `run.jsonl` is a guard.
                 Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {}
                 Err(TryLockError::Error(e)) => return Err(unusable(e)),
                 Ok(()) => {}
             }
-            // Whoever had it may have removed the file since it was opened.
+            // The process that had it may have removed the file since it was opened.
             if !is_at(&file, &path) {
                 continue;
             }
@@ -63,7 +63,7 @@ fn busy(folder: &Path, file: &mut File) -> Diagnostic {
         Ok(_) if !pid.trim().is_empty() => format!("process {}", pid.trim()),
         _ => "another process".to_owned(),
     };
-    Diagnostic::unlocated(Code::FolderBusy, format!("{process} is at work in `{}`", folder.display()))
+    Diagnostic::unlocated(Code::FolderBusy, format!("{process} is running in `{}`", folder.display()))
         .help("wait for it, stop it, or give another folder with `--out DIR`")
 }
 
@@ -81,7 +81,7 @@ fn is_at(_: &File, _: &Path) -> bool {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is still locked, so that nobody takes it in between.
+        // Removed while it is still locked, so that no process locks it in between.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }

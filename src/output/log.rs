@@ -15,7 +15,7 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Begins the log of a run in its folder.
+    /// Creates the log of a run in its folder.
     ///
     /// # Errors
     /// A file that cannot be made.
@@ -28,8 +28,8 @@ impl RunLog {
         }
     }
 
-    /// Goes on with the log of a run from its first `bytes` bytes on: what was written after the
-    /// checkpoint will be written again.
+    /// Continues the log of a run after its first `bytes` bytes: events after the checkpoint are written
+    /// again.
     ///
     /// # Errors
     /// A file that cannot be opened or is shorter.
@@ -43,7 +43,7 @@ impl RunLog {
                 Code::CheckpointNotUsable,
                 format!("`{}` has {length} bytes; it had {bytes} at the checkpoint", path.display()),
             )
-            .help("put the whole log back, or begin again in another folder"));
+            .help("restore the whole log, or start again in another folder"));
         }
         file.set_len(bytes).map_err(|e| failed(&e))?;
         file.seek(SeekFrom::End(0)).map_err(|e| failed(&e))?;

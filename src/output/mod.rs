@@ -1,15 +1,14 @@
-//! What a run leaves behind, and what leaves the house.
+//! The files that a run writes, and models exported for other programs.
 //!
-//! - [`folder`]: the model's folder; while a run goes it keeps [`checkpoints`] and a [`lock`] there;
+//! - [`folder`]: the folder of a run, with its [`checkpoints`] and its [`lock`] while it runs;
 //! - [`log`]: `run.jsonl`, the events as they happen, and [`tensorboard`], the same for TensorBoard;
-//! - [`summary`]: the end of a run for the terminal, in [`figures`];
-//! - [`trials`]: a table of models pruned at once, and its [`picture`];
-//! - [`report`]: the record of a run as a page for any browser, and the model card;
-//! - [`export`]: a model in the formats of other programs, and [`sizes`]: what it takes in bytes.
+//! - [`summary`]: a run's results for the terminal; [`figures`]: how numbers and names are written;
+//! - [`trials`]: tables of one-shot pruning, and their charts in [`trial_charts`];
+//! - [`report`]: a run as one HTML page, and the model card;
+//! - [`export`]: a model in the formats of other programs, and [`sizes`]: its bytes.
 //!
-//! Those who write while a run goes belong to the engine and are built with it. The [`report`] is made from
-//! the files of a folder alone, by what `docs/run-log.md` says of them: it knows no engine, and is built and
-//! tested without Burn, so that the record of a run can be read on a machine that could not have run it.
+//! What is written during a run needs the engine. The [`report`] is made from the files of a folder alone, as
+//! `docs/run-log.md` describes them: it is built and tested without Burn.
 
 pub mod figures;
 pub mod report;
@@ -27,10 +26,10 @@ pub mod lock;
 #[cfg(feature = "engine")]
 pub mod log;
 #[cfg(feature = "engine")]
-pub mod picture;
-#[cfg(feature = "engine")]
 pub mod summary;
 #[cfg(feature = "engine")]
 pub mod tensorboard;
+#[cfg(feature = "engine")]
+pub mod trial_charts;
 #[cfg(feature = "engine")]
 pub mod trials;

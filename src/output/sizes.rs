@@ -1,9 +1,7 @@
-//! How many bytes a model takes: dense, counted, and in the files it was written as.
+//! How many bytes a model takes: in dense float32, with zeros at one bit, and in the files it was packed into.
 //!
-//! Dense are all parameters as 32-bit floats. Counted is what has to be kept at least without coding it further: of a
-//! matrix with zeros one bit for each weight and the weights that are not zero, in as many bits as they were rounded
-//! to; scales; everything else as floats. The encoder is its layers alone, without embeddings and head, which no
-//! recipe of the paper prunes.
+//! [`crate::params::storage`] defines the first two. They are read from `sizes.json`, where `obertc pack` has written
+//! one, or else counted from the folder's weights.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -14,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::diag::{Code, Diagnostic};
 use crate::files;
 use crate::params::quantization::Quantization;
+use crate::params::storage::{self, Quantized};
+
+pub use crate::params::storage::{Size, Storage};
 
 /// Its name in a folder.
 pub const FILE: &str = "sizes.json";
@@ -26,28 +27,13 @@ const VERSION: u32 = 1;
 pub struct Sizes {
     format: String,
     version: u32,
-    /// As 32-bit floats.
+    /// In dense float32.
     pub dense: Size,
-    /// As counted.
+    /// With zeros at one bit.
     pub counted: Size,
-    /// As files, the last one of each format.
+    /// The files it was packed into, the last of each format.
     #[serde(default)]
     pub files: Vec<Packed>,
-}
-
-/// Bytes, all and of the encoder's layers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Size {
-    /// Bytes.
-    pub bytes: u64,
-    /// Bytes of the encoder's layers.
-    pub encoder_bytes: u64,
-    /// Bytes, compressed with zstd.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zstd: Option<u64>,
-    /// Bytes of the encoder's layers, compressed with zstd.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encoder_zstd: Option<u64>,
 }
 
 /// A file that a model was written as.
@@ -63,17 +49,30 @@ pub struct Packed {
     pub size: Size,
 }
 
-impl Size {
-    /// How many times as small as another.
-    pub fn ratio(&self, dense: &Size) -> f64 {
-        dense.bytes as f64 / self.bytes.max(1) as f64
-    }
-}
-
 impl Sizes {
     /// Sizes without files.
     pub fn new(dense: Size, counted: Size) -> Sizes {
         Sizes { format: FORMAT.to_owned(), version: VERSION, dense, counted, files: Vec::new() }
+    }
+
+    /// What people are shown: the name of each size, the bytes of the dense model and its own. With zeros at one bit
+    /// only where that is less.
+    pub fn rows(&self) -> Vec<(String, u64, u64)> {
+        let (dense, counted) = (&self.dense, &self.counted);
+        let mut rows = Vec::new();
+        if counted.bytes < dense.bytes {
+            rows.push(("Size, if zeros took one bit".to_owned(), dense.bytes, counted.bytes));
+            if dense.encoder_bytes > 0 {
+                rows.push((
+                    "Encoder, if zeros took one bit".to_owned(),
+                    dense.encoder_bytes,
+                    counted.encoder_bytes,
+                ));
+            }
+        }
+        let files = self.files.iter().map(|f| (format!("Size as {}", f.format), dense.bytes, f.size.bytes));
+        rows.extend(files);
+        rows
     }
 
     /// Adds a file in place of one of the same format.
@@ -92,7 +91,7 @@ impl Sizes {
     }
 }
 
-/// What the folder of a model says, and else what can be counted of its weights; `None` if it has none.
+/// The sizes in a model's folder, or else those counted from its weights; `None` if it has none.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -115,8 +114,8 @@ pub fn of_folder(folder: &Path) -> Result<Option<Sizes>, Diagnostic> {
         return Ok(None);
     }
     let scales = Quantization::read(folder)?;
-    let (dense, counted) = count(&path, scales.as_ref()).map_err(|e| unreadable(&path, e.to_string()))?;
-    Ok(Some(Sizes::new(dense, counted)))
+    let counted = count(&path, scales.as_ref()).map_err(|e| unreadable(&path, e.to_string()))?;
+    Ok(Some(Sizes::new(counted.dense, counted.counted)))
 }
 
 #[derive(Deserialize)]
@@ -126,8 +125,8 @@ struct Entry {
     data_offsets: [u64; 2],
 }
 
-/// Dense and counted bytes of a safetensors file, read piece by piece.
-fn count(path: &Path, scales: Option<&Quantization>) -> std::io::Result<(Size, Size)> {
+/// The sizes of the parameters in a safetensors file, read tensor by tensor.
+fn count(path: &Path, scales: Option<&Quantization>) -> std::io::Result<Storage> {
     let wrong = |why: &str| std::io::Error::other(why.to_owned());
     let file = File::open(path)?;
     let total = file.metadata()?.len();
@@ -141,57 +140,39 @@ fn count(path: &Path, scales: Option<&Quantization>) -> std::io::Result<(Size, S
     let mut header = vec![0; length as usize];
     file.read_exact(&mut header)?;
     let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&header)?;
-    let (mut dense, mut counted) = (Size::default(), Size::default());
+    let mut storage = Storage::default();
     for (name, value) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
         let entry: Entry = serde_json::from_value(value)?;
         let [start, end] = entry.data_offsets;
-        let width = match entry.dtype.as_str() {
-            "F32" => 4,
-            "F16" | "BF16" => 2,
-            // Numbers of positions, which old files hold, are no parameters.
-            _ => continue,
-        };
+        // Integers are position ids, which old files hold; they are not parameters.
+        let Some(decode) = floats(&entry.dtype) else { continue };
         if start > end || end > total - 8 - length {
             return Err(wrong("it is truncated"));
         }
         file.seek(SeekFrom::Start(8 + length + start))?;
-        let values = (end - start) / width;
-        let zeros = zeros(&mut (&mut file).take(end - start), width as usize)?;
-        let known = scales.and_then(|s| s.weights.get(&name)).filter(|_| entry.shape.len() == 2);
-        let bytes = of_tensor(values, zeros, known.map(|k| (k.bits, k.scales.len())), entry.shape.len() == 2);
-        dense.bytes += 4 * values;
-        counted.bytes += bytes;
-        if name.contains(".layer.") {
-            dense.encoder_bytes += 4 * values;
-            counted.encoder_bytes += bytes;
-        }
+        let mut bytes = vec![0; (end - start) as usize];
+        file.read_exact(&mut bytes)?;
+        let values = decode(&bytes);
+        let columns = entry.shape.last().map_or(1, |c| *c as usize);
+        let is_matrix = entry.shape.len() == 2;
+        let scales = scales.and_then(|s| s.weights.get(&name)).filter(|_| is_matrix);
+        let zeros = storage::zeros(&values, columns, scales.map(|s| s.scales.as_slice()));
+        let quantized = scales.map(|s| Quantized { bits: s.bits, scales: s.scales.len() });
+        storage.add(&name, values.len(), zeros, is_matrix, quantized);
     }
-    Ok((dense, counted))
+    Ok(storage)
 }
 
-/// The counted bytes of a tensor; with bits and how many scales, if it is rounded.
-pub fn of_tensor(values: u64, zeros: u64, rounded: Option<(u32, usize)>, is_matrix: bool) -> u64 {
-    let (bits, scales) = rounded.map_or((32, 0), |(bits, scales)| (u64::from(bits), 4 * scales as u64));
-    let whole = (bits * values).div_ceil(8);
-    let masked = values.div_ceil(8) + (bits * (values - zeros)).div_ceil(8);
-    scales + if is_matrix { whole.min(masked) } else { whole }
-}
-
-/// How many floats of so many bytes are zero: all bits but that of the sign.
-fn zeros(from: &mut impl Read, width: usize) -> std::io::Result<u64> {
-    let mut block = vec![0; 1 << 16];
-    let (mut zeros, mut filled) = (0, 0);
-    loop {
-        let read = from.read(&mut block[filled..])?;
-        filled += read;
-        let whole = filled / width * width;
-        let zero = |v: &[u8]| v[width - 1] & 0x7f == 0 && v[..width - 1].iter().all(|b| *b == 0);
-        zeros += block[..whole].chunks_exact(width).filter(|v| zero(v)).count() as u64;
-        block.copy_within(whole..filled, 0);
-        filled -= whole;
-        if read == 0 {
-            return Ok(zeros);
-        }
+/// How the bytes of a type become floats; `None` for integers. Half precision is read as the sign and size of the
+/// value alone: it is only asked whether it is zero, since quantized weights are float32.
+fn floats(dtype: &str) -> Option<fn(&[u8]) -> Vec<f32>> {
+    match dtype {
+        "F32" => Some(|bytes| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+        "F16" | "BF16" => Some(|bytes| {
+            let zero = |b: &[u8; 2]| u16::from_le_bytes(*b) & 0x7fff == 0;
+            bytes.as_chunks().0.iter().map(|b| if zero(b) { 0.0 } else { 1.0 }).collect()
+        }),
+        _ => None,
     }
 }
 
@@ -200,21 +181,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zeros_are_counted_with_either_sign_across_blocks() {
-        let mut values = vec![0.0f32, -0.0, 1.0, f32::MIN_POSITIVE];
-        values.extend(std::iter::repeat_n(0.0, 40_000));
+    fn zeros_of_each_type_are_counted_with_either_sign() {
+        let values = [0.0f32, -0.0, 1.0, f32::MIN_POSITIVE];
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert_eq!(zeros(&mut &bytes[..], 4).unwrap(), 40_002);
-        assert_eq!(zeros(&mut &[0u8, 0x80, 0, 0x3f, 0, 0][..], 2).unwrap(), 2);
-    }
-
-    #[test]
-    fn a_rounded_and_pruned_matrix_takes_a_bit_for_each_weight_and_its_bytes() {
-        // 800 weights, 720 of them zero: 100 bytes of bits, 80 of weights, 40 of scales.
-        assert_eq!(of_tensor(800, 720, Some((8, 10)), true), 220);
-        assert_eq!(of_tensor(800, 720, None, true), 100 + 320);
-        // Without zeros no bits are worth it.
-        assert_eq!(of_tensor(800, 0, Some((4, 1)), true), 404);
-        assert_eq!(of_tensor(10, 10, None, false), 40);
+        let zeros = |dtype, bytes: &[u8]| storage::zeros(&floats(dtype).unwrap()(bytes), 2, None);
+        assert_eq!(zeros("F32", &bytes), 2);
+        assert_eq!(zeros("BF16", &[0u8, 0x80, 0, 0x3f, 0, 0]), 2);
+        assert!(floats("I64").is_none());
     }
 }

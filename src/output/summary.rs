@@ -1,4 +1,4 @@
-//! The end of a run in words and tables.
+//! The summary of a run for the terminal.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,8 +9,9 @@ use crate::engine::StageResult;
 use crate::schedule::Schedule;
 
 use super::figures::{bytes, count, duration, metric, percent, place, title};
+use super::sizes;
 
-/// Everything a person wants to know when a run is done. `seconds` is the whole run's wall time.
+/// The metrics, sparsity, sizes and times of a run; `seconds` is its wall time.
 pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seconds: f64) -> String {
     let mut text = String::new();
     text.push_str(&models(results));
@@ -19,7 +20,7 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
             let (name, metric) = (&result.name, title(&kept.metric));
             let (step, value) = (kept.step, kept.value);
             text.push_str(&format!(
-                "Kept    {name} as it was before step {step}, where {metric} was best: {value:.1}\n"
+                "Best    {name} ends with the weights before step {step}, where {metric} was best: {value:.1}\n"
             ));
         }
     }
@@ -27,11 +28,11 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
         text.push('\n');
         text.push_str(&layers(last));
         text.push('\n');
-        text.push_str(&size(last));
+        text.push_str(&size(last, folder));
     }
     text.push_str(&times(results, seconds));
     if matches!(schedule.data, crate::schedule::ir::Data::BuiltinReading { .. }) {
-        text.push_str("Data    generated texts, a stand-in: these figures say nothing about other data\n");
+        text.push_str("Data    generated texts, a stand-in: these metrics say nothing about other data\n");
     }
     let what = if schedule.carried().next().is_some() { "Model" } else { "Log" };
     text.push_str(&format!("{what:<8}{}\n", folder.display()));
@@ -51,12 +52,10 @@ fn models(results: &[StageResult]) -> String {
         table.add_row(own.into_iter().chain(names.iter().map(cell)));
     }
     right_align(&mut table, 1..3 + names.len());
-    format!(
-        "{table}\nEncoder: its layers' weights that are not zero, at their bits, with scales; not where they stand\n"
-    )
+    format!("{table}\nEncoder: bytes of its layers, if zeros took one bit; without embeddings and head\n")
 }
 
-/// The share of zeros in each pruned parameter, a row for each layer.
+/// The sparsity of each pruned parameter, a row for each layer.
 fn layers(result: &StageResult) -> String {
     let pruned: Vec<_> = result.sparsity.iter().filter(|l| l.zeros > 0).collect();
     if pruned.is_empty() {
@@ -76,7 +75,7 @@ fn layers(result: &StageResult) -> String {
         }
     }
     let mut table = plain_table();
-    table.set_header(std::iter::once("Zeros in").chain(columns.iter().map(String::as_str)));
+    table.set_header(std::iter::once("Sparsity").chain(columns.iter().map(String::as_str)));
     for (name, cells) in rows {
         let value = |column: &String| {
             cells.iter().find(|(c, _)| c == column).map_or(String::new(), |(_, v)| v.clone())
@@ -87,18 +86,16 @@ fn layers(result: &StageResult) -> String {
     format!("{table}\n")
 }
 
-/// Bytes of the dense file, and what a bit for each weight and the non-zero values would take.
-fn size(result: &StageResult) -> String {
+/// The parameters of the model in the folder, and its sizes as the report and `pack` say them.
+fn size(result: &StageResult, folder: &Path) -> String {
     let (nonzero, all) = result.nonzero;
-    let masked: usize = result.sparsity.iter().filter(|l| l.zeros > 0).map(|l| l.count).sum();
-    let packed = nonzero * 4 + masked / 8;
-    format!(
-        "Size    {} parameters, {} not zero; {} as saved (dense float32), {} if zeros took one bit\n",
-        count(all),
-        count(nonzero),
-        bytes(all * 4),
-        bytes(packed)
-    )
+    let mut text = format!("Size    {} parameters, {} nonzero", count(all), count(nonzero));
+    // What cannot be read here is reported where the folder is.
+    if let Ok(Some(sizes)) = sizes::of_folder(folder) {
+        let (dense, counted) = (bytes(sizes.dense.bytes as usize), bytes(sizes.counted.bytes as usize));
+        text.push_str(&format!("; {dense} as saved (dense float32), {counted} if zeros took one bit"));
+    }
+    text + "\n"
 }
 
 fn times(results: &[StageResult], seconds: f64) -> String {
@@ -107,7 +104,7 @@ fn times(results: &[StageResult], seconds: f64) -> String {
         (sum(|r| r.times.training), sum(|r| r.times.pruning), sum(|r| r.times.evaluating));
     let rest = (seconds - training - pruning - evaluating).max(0.0);
     format!(
-        "Time    {}: training {}, pruning {}, evaluating {}, the rest {}\n",
+        "Time    {}: training {}, pruning {}, evaluation {}, other {}\n",
         duration(seconds),
         duration(training),
         duration(pruning),

@@ -29,12 +29,12 @@ pub struct Entry {
     /// In the first record alone.
     #[prost(string, optional, tag = "3")]
     pub file_version: Option<String>,
-    /// The figures.
+    /// The scalars.
     #[prost(message, optional, tag = "5")]
     pub summary: Option<Figures>,
 }
 
-/// Figures of one step.
+/// Scalars of one step.
 #[derive(Clone, PartialEq, Message)]
 pub struct Figures {
     /// Each with its name.
@@ -42,10 +42,10 @@ pub struct Figures {
     pub value: Vec<Figure>,
 }
 
-/// A figure with its name.
+/// A scalar with its name.
 #[derive(Clone, PartialEq, Message)]
 pub struct Figure {
-    /// Its name; what stands before a `/` groups charts.
+    /// Its name; the part before a `/` groups charts.
     #[prost(string, tag = "1")]
     pub tag: String,
     /// Its value.
@@ -53,8 +53,8 @@ pub struct Figure {
     pub simple_value: f32,
 }
 
-/// Writes the figures of a run. Steps of carried stages go on from stage to stage; a branch counts from
-/// where it leaves, and its names begin with its own.
+/// Writes the scalars of a run. Steps are counted through all carried stages; a branch counts from the step
+/// that it starts from, and its name is a prefix of its scalars'.
 #[derive(Debug)]
 pub struct Board {
     path: PathBuf,
@@ -66,8 +66,8 @@ pub struct Board {
 }
 
 impl Board {
-    /// Begins a file in the run's folder. TensorBoard reads all files of a folder as one run, so that
-    /// another one is begun when a run is taken up again.
+    /// Creates a file in the run's folder. TensorBoard reads all files of a folder as one run, so a resumed
+    /// run creates another.
     ///
     /// # Errors
     /// A file that cannot be made.
@@ -83,7 +83,7 @@ impl Board {
         Ok(board)
     }
 
-    /// Adds what an event has to show.
+    /// Adds the scalars of an event.
     ///
     /// # Errors
     /// A record that cannot be written.

@@ -16,6 +16,7 @@
 //! - [`folder`]: all of that for a model folder; `weights`: its tensors against its configuration;
 //! - [`cache`]: models by name in the cache that all Hugging Face programs share;
 //! - [`settings`]: what a model was made with, saved beside it;
+//! - [`storage`]: the bytes of parameters, dense and with zeros at one bit;
 //! - [`selector`]: globs, regular expressions, unions and exclusions over names.
 
 pub mod builtin;
@@ -34,6 +35,7 @@ pub mod pickle;
 pub mod quantization;
 pub mod selector;
 pub mod settings;
+pub mod storage;
 pub mod table;
 #[cfg(feature = "infer")]
 pub mod tensors;

@@ -165,9 +165,17 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
     assert!(dense.iter().all(|w| *w != 0.0), "branches leave the run alone");
 
     let text = stdout(&output);
-    for part in
-        ["dense", "magnitude (branch)", "surgeon (branch)", "EM", "F1", "Zeros in", "Size", "Time", "Model"]
-    {
+    for part in [
+        "dense",
+        "magnitude (branch)",
+        "surgeon (branch)",
+        "EM",
+        "F1",
+        "feed-forward in",
+        "Size",
+        "Time",
+        "Model",
+    ] {
         assert!(text.contains(part), "the summary lacks {part}:\n{text}");
     }
     let speed =

@@ -97,11 +97,15 @@ fn log() -> String {
 
 /// A folder with a run of this log in `name`.
 fn run(folder: &Path, name: &str, log: &str) {
+    run_of(folder, name, log, RECIPE);
+}
+
+fn run_of(folder: &Path, name: &str, log: &str, recipe_text: &str) {
     let run = folder.join(name);
     std::fs::create_dir(&run).unwrap();
     std::fs::write(run.join("run.jsonl"), log).unwrap();
     let recipe = folder.join("small.obert");
-    std::fs::write(&recipe, RECIPE).unwrap();
+    std::fs::write(&recipe, recipe_text).unwrap();
     let planned = obertc(folder, &["plan", recipe.to_str().unwrap(), "--format", "ir"]);
     assert_eq!(planned.status.code(), Some(0), "{}", text(&planned.stderr));
     std::fs::write(run.join("schedule.json"), planned.stdout).unwrap();
@@ -162,7 +166,7 @@ fn the_page_is_one_file_that_fetches_nothing_and_holds_everything() {
     for id in ["models", "size", "schedule", "curves", "layers", "events", "recipe", "reproduce"] {
         assert!(page.contains(&format!("<section id=\"{id}\">")), "no section {id}");
     }
-    for title in ["Loss", "Sparsity", "Metrics on held-out data", "Learning rate", "Norm of the gradients"] {
+    for title in ["Loss", "Sparsity", "Metrics on the dev set", "Learning rate", "Gradient norm"] {
         assert!(page.contains(&format!("aria-label=\"{title}\"")), "no chart {title}");
     }
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("name=\"viewport\""));
@@ -194,7 +198,7 @@ fn the_card_of_a_small_run_reads_as_recorded() {
 }
 
 #[test]
-fn a_published_data_set_and_its_figures_stand_in_the_cards_front_matter() {
+fn the_cards_front_matter_names_what_came_from_the_hub_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), "small", &log());
     let (mut record, _) = report::read(&folder.path().join("small")).unwrap();
@@ -204,8 +208,20 @@ fn a_published_data_set_and_its_figures_stand_in_the_cards_front_matter() {
     let front = |record: &report::record::Record| -> serde_yaml::Value {
         serde_yaml::from_str(report::card(record).split("---\n").nth(1).unwrap()).unwrap()
     };
-    let whole = front(&record);
-    assert_eq!(whole["base_model"], "bert-base-uncased");
+    let with = |record: &report::record::Record, words: &[&str]| {
+        let mut record = record.clone();
+        let environment = record.environment.as_mut().unwrap();
+        environment.command.extend(words.iter().map(|w| (*w).to_owned()));
+        record
+    };
+    // A folder of files in SQuAD's format is not SQuAD.
+    let local = front(&with(&record, &["--data", "data/squad"]));
+    assert_eq!(local["base_model"], "bert-base-uncased");
+    assert!(local.get("datasets").is_none() && local.get("model-index").is_none(), "{local:?}");
+    assert_eq!(local["metrics"], serde_yaml::from_str::<serde_yaml::Value>("[exact_match, f1]").unwrap());
+
+    let cached = with(&record, &["--data", "/hub/datasets--rajpurkar--squad/snapshots/7b6d/plain_text"]);
+    let whole = front(&cached);
     assert_eq!(whole["datasets"][0], "rajpurkar/squad");
     let result = &whole["model-index"][0]["results"][0];
     assert_eq!(result["dataset"]["type"], "rajpurkar/squad");
@@ -214,13 +230,69 @@ fn a_published_data_set_and_its_figures_stand_in_the_cards_front_matter() {
         (&"exact_match".into(), &78.5.into())
     );
     // Of a part of the data it is no result.
-    let environment = record.environment.as_mut().unwrap();
-    environment.command.extend(["--limit-examples".to_owned(), "100".to_owned()]);
-    assert!(front(&record).get("model-index").is_none());
-    // A folder of this machine is no model of the hub.
-    let local = obert::internals::schedule::ir::Model::Named("../models/mine".into());
-    record.schedule.as_mut().unwrap().model = local;
-    assert!(front(&record).get("base_model").is_none());
+    assert!(front(&with(&cached, &["--limit-examples", "100"])).get("model-index").is_none());
+    // `--model` takes the place of the recipe's model; a folder of this machine is no model of the hub.
+    assert_eq!(front(&with(&record, &["--model", "roberta-base"]))["base_model"], "roberta-base");
+    for words in [&["--model", "../models/mine"][..], &["--model=/tmp/bert-base-uncased"]] {
+        let other = with(&record, words);
+        assert!(front(&other).get("base_model").is_none());
+        assert!(report::card(&other).contains("Made from a local model by obert"));
+    }
+}
+
+#[test]
+fn the_front_matter_follows_the_rules_of_the_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "small", &log().replace("\"em\":", "\"loss\":"));
+    let (mut record, _) = report::read(&folder.path().join("small")).unwrap();
+    use obert::internals::schedule::ir::Data;
+    let cases = [
+        (Data::Squad { max_length: 384, doc_stride: 128 }, Some("question-answering")),
+        (Data::Mnli { max_length: 128 }, Some("text-classification")),
+        (Data::MaskedText { max_length: 128 }, Some("fill-mask")),
+        (Data::Own, None),
+    ];
+    for (data, pipeline) in cases {
+        record.schedule.as_mut().unwrap().data = data;
+        let card = report::card(&record);
+        let front: serde_yaml::Value = serde_yaml::from_str(card.split("---\n").nth(1).unwrap()).unwrap();
+        // https://github.com/huggingface/hub-docs/blob/main/modelcard.md
+        let known =
+            ["library_name", "pipeline_tag", "base_model", "datasets", "metrics", "tags", "model-index"];
+        for (key, value) in front.as_mapping().unwrap() {
+            assert!(known.contains(&key.as_str().unwrap()), "{key:?}");
+            assert!(!value.is_null(), "{key:?} is empty");
+        }
+        assert_eq!(front.get("pipeline_tag").and_then(|p| p.as_str()), pipeline);
+        // `loss` is no metric of the hub.
+        assert_eq!(front["metrics"], serde_yaml::from_str::<serde_yaml::Value>("[f1]").unwrap());
+    }
+}
+
+#[test]
+fn the_dense_metrics_are_those_of_a_branch_from_start_where_no_stage_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = RECIPE.replace("at_once from dense", "dense_too from start").replace(
+        "{ prune encoder_linears { by: magnitude, sparsity: target } }\n  stage gradual",
+        "{}\n  stage gradual",
+    );
+    let lines: Vec<String> = log()
+        .lines()
+        .filter(|line| !line.contains("\"stage\":\"dense\"") || !line.contains("\"event\":\"evaluated\""))
+        .filter(|line| !(line.contains("\"at_once\"") && line.contains("\"event\":\"pruned\"")))
+        .map(|line| line.replace("at_once", "dense_too"))
+        .collect();
+    run_of(folder.path(), "small", &(lines.join("\n") + "\n"), &recipe);
+    let (mut record, _) = report::read(&folder.path().join("small")).unwrap();
+    assert_eq!(record.dense().and_then(|e| e.metric("f1")), Some(40.0));
+    assert!(report::card(&record).contains("| F1 | 40.0 | 78.5 |"), "{}", report::card(&record));
+    let page = report::render(&record);
+    assert!(page.contains("dense 40.0") && !page.contains("was not evaluated"));
+    // A branch that prunes is not dense.
+    let branch = record.stages.iter_mut().find(|s| s.name == "dense_too").unwrap();
+    branch.prunes.push(report::record::Pruned::default());
+    assert!(record.dense().is_none());
+    assert!(report::render(&record).contains("The dense model was not evaluated"));
 }
 
 #[test]
@@ -286,7 +358,7 @@ fn what_a_model_takes_in_each_format_stands_on_the_page_and_broken_sizes_are_tol
     let page = text(&report().stdout);
     elements(&page);
     for row in
-        ["Size, if a zero took one bit", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"]
+        ["Size, if zeros took one bit", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"]
     {
         assert!(page.contains(row), "{row} is missing");
     }
@@ -294,7 +366,7 @@ fn what_a_model_takes_in_each_format_stands_on_the_page_and_broken_sizes_are_tol
     let mut larger = document.clone();
     larger["counted"] = size(90_000_000);
     std::fs::write(&sizes, larger.to_string()).unwrap();
-    assert!(!text(&report().stdout).contains("if a zero took one bit"));
+    assert!(!text(&report().stdout).contains("if zeros took one bit"));
     for (broken, why) in
         [("{", "EOF"), (&document.to_string().replace("\"version\":1", "\"version\":7"), "version 7")]
     {
@@ -343,7 +415,7 @@ fn several_runs_stand_side_by_side_with_what_was_planned_otherwise() {
     elements(&page);
     assert!(page.contains(">one</th>") && page.contains(">two</th>"), "a row each");
     assert!(page.contains("<del>-") && page.contains("<ins>+") && page.contains("for 25% of the loss"));
-    assert!(page.contains("aria-label=\"F1 on held-out data\""));
+    assert!(page.contains("aria-label=\"F1 on the dev set\""));
 
     let output = obertc(folder.path(), &["report", "one", "two", "--format", "json"]);
     let records: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

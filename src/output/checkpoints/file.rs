@@ -1,6 +1,6 @@
 //! One checkpoint: a safetensors file that any reader of that format opens.
 //!
-//! What is no tensor stands as JSON under `obert` in the metadata. The last tensor, `checksum`, is the
+//! Everything but tensors is JSON under `obert` in the metadata. The last tensor, `checksum`, is the
 //! XXH3 (128 bits, as little-endian bytes) of everything before it. Masks are `U8`, all else `F32`.
 
 use std::borrow::Cow;
@@ -20,25 +20,25 @@ use crate::files;
 
 use super::Identity;
 
-/// The version of what stands under `obert`.
+/// The version of the JSON under `obert`.
 pub const FORMAT: u32 = 1;
 
 /// Bytes of the checksum.
 const CHECKSUM: usize = 16;
 
-/// More than this is no header of ours.
+/// A longer header is not one of ours.
 const LONGEST_HEADER: u64 = 1 << 30;
 
-/// What a checkpoint says of itself.
+/// The metadata of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// [`FORMAT`].
     pub format: u32,
     /// The version of obert that wrote it.
     pub version: String,
-    /// What the run was begun with.
+    /// The inputs of the run.
     pub identity: Identity,
-    /// Where it stood.
+    /// The position of the run.
     pub position: Position,
     /// Bytes of `run.jsonl` so far.
     pub log_bytes: u64,
@@ -52,10 +52,10 @@ struct Entry {
     data_offsets: [usize; 2],
 }
 
-/// Writes a checkpoint: aside, with its checksum, renamed when it is whole and on the disk.
+/// Writes a checkpoint with its checksum to a temporary file, flushes it to the disk and renames it.
 ///
 /// # Errors
-/// A file that cannot be written; what was there before is untouched.
+/// A file that cannot be written; earlier checkpoints are untouched.
 pub fn write(path: &Path, header: &Header, snapshot: &Snapshot) -> Result<(), Diagnostic> {
     files::write_with(path, |file| {
         let mut file = Summed { file, sum: XxHash3_128::new() };
@@ -79,7 +79,7 @@ pub fn write(path: &Path, header: &Header, snapshot: &Snapshot) -> Result<(), Di
     })
 }
 
-/// Floats first, so that they lie at multiples of four bytes.
+/// Floats first, so that they are aligned to four bytes.
 fn in_order<'a, 'b>(tensors: &'b [Held<'a>]) -> impl Iterator<Item = &'b Held<'a>> {
     let floats = tensors.iter().filter(|t| !t.bits);
     floats.chain(tensors.iter().filter(|t| t.bits))
@@ -145,7 +145,7 @@ impl Write for Summed<'_> {
     }
 }
 
-/// Reads a checkpoint after its checksum was compared.
+/// Compares the checksum of a checkpoint and reads it.
 ///
 /// # Errors
 /// One sentence that says why it cannot be used: cut short, changed, or not a checkpoint of ours.
@@ -161,7 +161,7 @@ pub fn read(path: &Path) -> Result<(Header, Restored), String> {
         let count: usize = entry.shape.iter().product();
         let width = if entry.dtype == "F32" { 4 } else { 1 };
         if start != at || count.checked_mul(width) != end.checked_sub(start) {
-            return Err(format!("`{name}` does not lie where it should"));
+            return Err(format!("`{name}` has other offsets than the tensors before it"));
         }
         at = end;
         let mut bytes = vec![0; end - start];
@@ -179,10 +179,10 @@ pub fn read(path: &Path) -> Result<(Header, Restored), String> {
     Ok((header, Restored { position, tensors }))
 }
 
-/// What a checkpoint says of itself, without its tensors and without comparing its checksum.
+/// The metadata of a checkpoint, without its tensors and without comparing its checksum.
 ///
 /// # Errors
-/// One sentence that says why it is no checkpoint of ours.
+/// One sentence that says why it is not a checkpoint of obert.
 pub fn header(path: &Path) -> Result<Header, String> {
     open(path).map(|(header, ..)| header)
 }
@@ -191,7 +191,7 @@ pub fn header(path: &Path) -> Result<Header, String> {
 type Opened = (Header, BTreeMap<String, Entry>, BufReader<File>);
 
 fn open(path: &Path) -> Result<Opened, String> {
-    let foreign = |why: &str| format!("it is no checkpoint of obert: {why}");
+    let foreign = |why: &str| format!("it is not a checkpoint of obert: {why}");
     let mut file = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
     let size = file.get_ref().metadata().map_err(|e| e.to_string())?.len();
     let mut length = [0; 8];

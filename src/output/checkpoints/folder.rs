@@ -1,4 +1,4 @@
-//! The checkpoints of a run: `checkpoints/STAGE-STEP.safetensors` in its folder, in their order.
+//! The checkpoints in the folder of a run: `checkpoints/STAGE-STEP.safetensors`, in their order.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ pub struct Checkpoints {
     folder: PathBuf,
 }
 
-/// A checkpoint that a run can go on from.
+/// A checkpoint that a run can be resumed from.
 #[derive(Debug)]
 pub struct Found {
     /// Its file.
     pub path: PathBuf,
-    /// What it says of itself.
+    /// Its metadata.
     pub header: Header,
-    /// What it holds.
+    /// Its tensors.
     pub restored: Restored,
     /// Newer ones that cannot be used, and why.
     pub broken: Vec<(PathBuf, String)>,
@@ -42,7 +42,7 @@ impl Checkpoints {
         list
     }
 
-    /// Where the newest says that the run stood: its stage and the step that comes next.
+    /// The position of the newest: its stage and the next step.
     pub fn newest_position(&self) -> Option<(String, u64)> {
         let header = self.list().iter().rev().find_map(|path| file::header(path).ok())?;
         Some((header.position.name, header.position.step))
@@ -51,7 +51,7 @@ impl Checkpoints {
     /// The newest that is whole. `None` if there are none at all.
     ///
     /// # Errors
-    /// A diagnostic that says of each why it cannot be used.
+    /// A diagnostic with the reason why each cannot be used.
     pub fn newest(&self) -> Result<Option<Found>, Diagnostic> {
         let mut broken = Vec::new();
         for path in self.list().into_iter().rev() {
@@ -69,7 +69,7 @@ impl Checkpoints {
             Code::CheckpointNotUsable,
             format!("no checkpoint can be used: {}", each.join("; ")),
         )
-        .help("begin again in another folder, or put back a copy of a checkpoint"))
+        .help("start again in another folder, or restore a copy of a checkpoint"))
     }
 
     /// Writes one and removes those before the last `keep`. If it cannot be written, those that are
@@ -88,9 +88,9 @@ impl Checkpoints {
         self.leave_last(keep)
     }
 
-    /// Removes what an interrupted run left half-written, checkpoints behind the one of this path, since the run
-    /// goes another way from there on, and those before the last `keep`, which a run that was killed just after a
-    /// write had no time to remove. The one of this path stays.
+    /// Prepares for resuming from the checkpoint at this path, which stays: removes temporary files of the interrupted
+    /// run, later checkpoints, and those before the last `keep`, which a run that was killed just after a write had no
+    /// time to remove.
     ///
     /// # Errors
     /// A file that cannot be removed.

@@ -1,4 +1,4 @@
-//! What a run was begun with.
+//! The inputs of a run.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,7 @@ use crate::schedule::Schedule;
 use crate::task::data::files::{DEV, TRAIN};
 use crate::text::FILES;
 
-/// Everything that decides what a run computes.
+/// All inputs that decide what a run computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// The schedule, with the flags that take the place of something in it.
@@ -69,7 +69,7 @@ impl FileIdentity {
     }
 }
 
-/// What makes a model: its weights, its configuration and its tokenizer.
+/// The files of a model: its weights, its configuration and its tokenizer.
 ///
 /// # Errors
 /// A folder without weights, or a file that cannot be read.
@@ -79,7 +79,7 @@ pub fn model(role: &str, folder: &Path) -> Result<Vec<FileIdentity>, Diagnostic>
     beside.chain(weights(folder)?).map(|path| FileIdentity::of(role, &path)).collect()
 }
 
-/// The training and held-out files of a data folder.
+/// The training and dev files of a data folder.
 ///
 /// # Errors
 /// A folder or a file that cannot be read.
@@ -114,7 +114,7 @@ pub fn changed(before: &[FileIdentity], after: &[FileIdentity]) -> Vec<(String, 
                     &new.xxh3[..8]
                 ),
             )),
-            None => lines.push((role.clone(), format!("{role}: `{name}` is not there any more"))),
+            None => lines.push((role.clone(), format!("{role}: `{name}` is missing"))),
         }
     }
     for new in after.iter().filter(|new| !before.iter().any(|old| same(old, new))) {
@@ -144,7 +144,7 @@ mod tests {
         let lines = changed(&before, &data(dir.path()).unwrap());
         let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         assert_eq!(lines.len(), 3, "{lines:?}");
-        assert_eq!(lines[0], "data: `dev.tsv` is not there any more");
+        assert_eq!(lines[0], "data: `dev.tsv` is missing");
         assert!(lines[1].starts_with("data: `train.tsv` had 1 bytes ("), "{}", lines[1]);
         assert_eq!(lines[2], "data: `valid.tsv` was not there");
     }

@@ -1,4 +1,4 @@
-//! Writes checkpoints while a run goes, and lets it stop when it is asked to.
+//! Writes checkpoints during a run.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,10 @@ use crate::engine::snapshot::Snapshot;
 use crate::schedule::Schedule;
 
 use super::file::{FORMAT, Header};
-use super::{Checkpoints, Identity};
+use super::folder::Checkpoints;
+use super::identity::Identity;
 
-/// An observer that keeps the run besides.
+/// An observer that also writes checkpoints.
 #[derive(Debug)]
 pub struct Keeper<O> {
     inner: O,
@@ -23,10 +24,10 @@ pub struct Keeper<O> {
     last: Instant,
 }
 
-/// How a run is kept.
+/// When checkpoints are written, and how many are kept.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the run was begun with.
+    /// The inputs of the run.
     pub identity: Identity,
     /// How many checkpoints stay; none are written if zero.
     pub keep: usize,
@@ -36,13 +37,13 @@ pub struct Settings {
 }
 
 impl<O: Observer> Keeper<O> {
-    /// Keeps the run of a folder, whose events `inner` writes into `run.jsonl`.
+    /// Writes checkpoints of the run in a folder, whose events `inner` writes into `run.jsonl`.
     pub fn new(inner: O, folder: &Path, settings: Settings) -> Self {
         let (checkpoints, log) = (Checkpoints::of(folder), folder.join("run.jsonl"));
         Keeper { inner, checkpoints, log, settings, last: Instant::now() }
     }
 
-    /// The length of the log, which is on the disk before the checkpoint that says so.
+    /// The length of the log, flushed to the disk before the checkpoint that records it.
     fn log_bytes(&self) -> std::io::Result<u64> {
         let file = File::open(&self.log)?;
         file.sync_all()?;

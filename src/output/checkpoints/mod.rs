@@ -1,9 +1,9 @@
-//! Checkpoints: a run on the disk, from which it can go on.
+//! Checkpoints, from which a run can be resumed.
 //!
 //! - [`file`]: one checkpoint, a safetensors file with a checksum;
-//! - [`folder`]: those of a run: the last few, the newest whole one;
-//! - [`identity`]: what a run was begun with, so that it goes on with the same;
-//! - [`keeper`]: writes them while a run goes.
+//! - [`folder`]: the checkpoints of a run;
+//! - [`identity`]: the inputs of a run, which must be the same when it is resumed;
+//! - [`keeper`]: the observer that writes them.
 
 pub mod file;
 pub mod folder;

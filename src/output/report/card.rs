@@ -1,6 +1,7 @@
-//! The model's README: what Hugging Face calls a model card.
+//! The model card: `README.md` of a Hugging Face folder.
 //!
-//! The fields of the front matter are those of <https://huggingface.co/docs/hub/model-cards>.
+//! The fields of the front matter are those of <https://huggingface.co/docs/hub/model-cards>. What is not known for
+//! sure is left out: a base model or a data set only if they came from the hub, by name or through its cache.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +9,8 @@ use serde::Serialize;
 
 use super::overview::is_stand_in;
 use super::record::Record;
-use super::{origin, overview};
-use crate::output::figures::{bytes, count, metric, percent, place, title};
+use super::{origin, overview, source};
+use crate::output::figures::{count, metric, percent, place, title};
 use crate::schedule::ir::{Data, Model};
 
 #[derive(Serialize)]
@@ -18,11 +19,11 @@ struct FrontMatter<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pipeline_tag: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    base_model: Option<&'a str>,
+    base_model: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    datasets: Vec<&'static str>,
+    datasets: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    metrics: Vec<&'a str>,
+    metrics: Vec<&'static str>,
     tags: Vec<&'static str>,
     #[serde(rename = "model-index", skip_serializing_if = "Vec::is_empty")]
     model_index: Vec<Index<'a>>,
@@ -31,66 +32,56 @@ struct FrontMatter<'a> {
 #[derive(Serialize)]
 struct Index<'a> {
     name: &'a str,
-    results: Vec<Results<'a>>,
+    results: Vec<Results>,
 }
 
 #[derive(Serialize)]
-struct Results<'a> {
+struct Results {
     task: BTreeMap<&'static str, &'static str>,
-    dataset: BTreeMap<&'static str, &'static str>,
-    metrics: Vec<Figure<'a>>,
+    dataset: BTreeMap<&'static str, String>,
+    metrics: Vec<Value>,
 }
 
 #[derive(Serialize)]
-struct Figure<'a> {
-    r#type: &'a str,
+struct Value {
+    r#type: &'static str,
     value: f64,
     name: String,
 }
 
-/// The data of a recipe in Hugging Face's words.
-struct Known {
+/// What the hub calls the task of a recipe.
+struct Task {
     pipeline: &'static str,
     class: &'static str,
-    /// The data set's name for people, its name on the hub and its configuration there.
-    published: Option<(&'static str, &'static str, Option<&'static str>)>,
+    /// The configuration of `nyu-mll/glue`, and the split of a metric there.
+    glue: Option<&'static str>,
 }
 
-fn known(data: &Data) -> Option<Known> {
-    let question = |published| Known {
-        pipeline: "question-answering",
-        class: "AutoModelForQuestionAnswering",
-        published,
-    };
-    let labels = |published| Known {
-        pipeline: "text-classification",
-        class: "AutoModelForSequenceClassification",
-        published,
-    };
+fn task(data: &Data) -> Option<Task> {
+    let question =
+        || Task { pipeline: "question-answering", class: "AutoModelForQuestionAnswering", glue: None };
+    let labels =
+        |glue| Task { pipeline: "text-classification", class: "AutoModelForSequenceClassification", glue };
     Some(match data {
-        Data::Squad { .. } => question(Some(("SQuAD v1.1", "rajpurkar/squad", None))),
-        Data::SquadV2 { .. } => question(Some(("SQuAD v2.0", "rajpurkar/squad_v2", None))),
-        Data::BuiltinReading { .. } => question(None),
-        Data::Mnli { .. } => labels(Some(("MNLI", "nyu-mll/glue", Some("mnli")))),
-        Data::Qqp { .. } => labels(Some(("QQP", "nyu-mll/glue", Some("qqp")))),
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => question(),
+        Data::Mnli { .. } => labels(Some("mnli")),
+        Data::Qqp { .. } => labels(Some("qqp")),
         Data::Classify(_) => labels(None),
-        Data::MaskedText { .. } => {
-            Known { pipeline: "fill-mask", class: "AutoModelForMaskedLM", published: None }
-        }
+        Data::MaskedText { .. } => Task { pipeline: "fill-mask", class: "AutoModelForMaskedLM", glue: None },
         Data::Own => return None,
     })
 }
 
 /// The text of README.md for a finished run.
 pub fn card(record: &Record) -> String {
-    let known = record.schedule.as_ref().and_then(|s| known(&s.data));
-    let front = serde_yaml::to_string(&front_matter(record, known.as_ref())).unwrap_or_default();
+    let task = record.schedule.as_ref().and_then(|s| task(&s.data));
+    let front = serde_yaml::to_string(&front_matter(record, task.as_ref())).unwrap_or_default();
     let mut text = format!("---\n{front}---\n\n# {}\n\n", record.name());
     if let Some(schedule) = record.schedule.as_ref().filter(|s| !s.doc.is_empty()) {
         text.push_str(&format!("{}\n\n", schedule.doc.trim()));
     }
     text.push_str(&origin_of(record));
-    text.push_str(&usage(known.as_ref()));
+    text.push_str(&usage(record, task.as_ref()));
     text.push_str(&results(record));
     text.push_str(&layers(record));
     if let Some(environment) = record.environment.as_ref().filter(|e| !e.recipe_text.is_empty()) {
@@ -106,7 +97,7 @@ pub fn card(record: &Record) -> String {
     text
 }
 
-fn front_matter<'a>(record: &'a Record, known: Option<&Known>) -> FrontMatter<'a> {
+fn front_matter<'a>(record: &'a Record, task: Option<&Task>) -> FrontMatter<'a> {
     let schedule = record.schedule.as_ref();
     let mut tags = vec!["obert"];
     let stages = || schedule.iter().flat_map(|s| s.carried());
@@ -119,54 +110,57 @@ fn front_matter<'a>(record: &'a Record, known: Option<&Known>) -> FrontMatter<'a
     if stages().any(|s| !s.quantize.is_empty()) {
         tags.push("quantization");
     }
-    let base_model = schedule.and_then(|s| match &s.model {
-        Model::Named(name) if is_hub_name(name) => Some(name.as_str()),
-        _ => None,
-    });
-    // A part of the data is no result on the data set.
-    let whole = record.environment.iter().flat_map(|e| &e.command).all(|w| !w.starts_with("--limit-"));
-    let published = known.and_then(|k| Some((k, k.published?))).filter(|_| whole);
     let measured = record.compressed();
-    let figures: Vec<Figure> = measured
-        .iter()
-        .flat_map(|e| &e.metrics)
-        .filter_map(|(name, v)| {
-            Some(Figure { r#type: hub_metric(name), value: rounded((*v)?), name: title(name) })
-        })
-        .collect();
-    let model_index = match published {
-        Some((known, (people, hub, config))) if !figures.is_empty() => {
-            let task = BTreeMap::from([("type", known.pipeline)]);
-            let mut dataset = BTreeMap::from([("name", people), ("type", hub)]);
-            dataset.extend(config.map(|c| ("config", c)));
-            vec![Index { name: record.name(), results: vec![Results { task, dataset, metrics: figures }] }]
-        }
-        _ => Vec::new(),
-    };
+    let mut metrics: Vec<&'static str> =
+        measured.iter().flat_map(|e| e.metrics.keys()).filter_map(|name| hub_metric(name)).collect();
+    metrics.dedup();
+    let dataset = source::dataset(record);
     FrontMatter {
         library_name: "transformers",
-        pipeline_tag: known.map(|k| k.pipeline),
-        base_model,
-        datasets: known.and_then(|k| k.published).map(|(_, hub, _)| hub).into_iter().collect(),
-        metrics: measured.iter().flat_map(|e| e.metrics.keys()).map(|n| hub_metric(n)).collect(),
+        pipeline_tag: task.map(|t| t.pipeline),
+        base_model: source::base_model(record),
+        datasets: dataset.clone().into_iter().collect(),
+        metrics,
         tags,
-        model_index,
+        model_index: task.zip(dataset).map_or(Vec::new(), |(task, id)| model_index(record, task, id)),
     }
 }
 
-/// Whether a name can be one on the hub: `name` or `owner/name`, and no folder of this machine.
-fn is_hub_name(name: &str) -> bool {
-    let part = |p: &str| {
-        !p.is_empty()
-            && p.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            && p.starts_with(|c: char| c.is_ascii_alphanumeric())
-    };
-    name.split('/').count() <= 2 && name.split('/').all(part) && !std::path::Path::new(name).exists()
+/// The metrics on a data set of the hub, by split. A part of the data is not a result on the data set.
+fn model_index<'a>(record: &'a Record, task: &Task, id: String) -> Vec<Index<'a>> {
+    let whole = record.environment.iter().flat_map(|e| &e.command).all(|w| !w.starts_with("--limit-"));
+    let Some(measured) = record.compressed().filter(|_| whole) else { return Vec::new() };
+    let mut by_split: BTreeMap<&'static str, Vec<Value>> = BTreeMap::new();
+    for (name, value) in &measured.metrics {
+        let (Some(kind), Some(value)) = (hub_metric(name), value) else { continue };
+        let split = match task.glue {
+            Some("mnli") if name.ends_with("_mm") => "validation_mismatched",
+            Some("mnli") => "validation_matched",
+            _ => "validation",
+        };
+        let value = Value { r#type: kind, value: rounded(*value), name: title(name) };
+        by_split.entry(split).or_default().push(value);
+    }
+    let results = by_split.into_iter().map(|(split, metrics)| {
+        let mut dataset =
+            BTreeMap::from([("name", id.clone()), ("type", id.clone()), ("split", split.to_owned())]);
+        let config = task.glue.filter(|_| id == "nyu-mll/glue");
+        dataset.extend(config.map(|c| ("config", c.to_owned())));
+        Results { task: BTreeMap::from([("type", task.pipeline)]), dataset, metrics }
+    });
+    let results: Vec<Results> = results.collect();
+    if results.is_empty() { Vec::new() } else { vec![Index { name: record.name(), results }] }
 }
 
-/// A metric's name on the hub.
-fn hub_metric(name: &str) -> &str {
-    if name == "em" { "exact_match" } else { name }
+/// A metric's name on the hub; `None` if it has none.
+fn hub_metric(name: &str) -> Option<&'static str> {
+    match name {
+        "em" => Some("exact_match"),
+        "f1" => Some("f1"),
+        "perplexity" => Some("perplexity"),
+        name if name.starts_with("accuracy") => Some("accuracy"),
+        _ => None,
+    }
 }
 
 fn rounded(value: f64) -> f64 {
@@ -174,45 +168,55 @@ fn rounded(value: f64) -> f64 {
 }
 
 fn origin_of(record: &Record) -> String {
-    let from = match record.schedule.as_ref().map(|s| &s.model) {
-        Some(Model::Named(name)) => format!("`{name}`"),
-        Some(Model::NewBert(shape)) => {
-            format!("a new BERT ({} layers, {} wide, {} heads)", shape.layers, shape.hidden, shape.heads)
+    let from = match (source::base_model(record), record.schedule.as_ref().map(|s| &s.model)) {
+        (Some(id), _) => format!("`{id}`"),
+        (None, Some(Model::NewBert(shape))) => {
+            format!(
+                "a new BERT ({} layers, hidden size {}, {} heads)",
+                shape.layers, shape.hidden, shape.heads
+            )
         }
-        None => "a model".to_owned(),
+        (None, _) => "a local model".to_owned(),
     };
     let mut text = format!("Made from {from} by obert {}", record.started.version);
     let sparsity = record.sparsity();
     if sparsity > 0.0 {
-        text.push_str(&format!(": {} of the weights that were pruned are zero", percent(sparsity)));
+        text.push_str(&format!(": the pruned parameters are {} sparse", percent(sparsity)));
         if let Some((values, nonzero)) = record.end().and_then(|e| e.values.zip(e.nonzero)) {
-            text.push_str(&format!(", {} of all {} parameters are not", count(nonzero), count(values)));
+            text.push_str(&format!("; {} of all {} parameters are nonzero", count(nonzero), count(values)));
         }
     }
     text.push_str(".\n\n");
     if is_stand_in(record) {
         text.push_str(
-            "It was trained and measured on generated texts, a stand-in: its figures say nothing about other \
+            "It was trained and evaluated on generated texts, a stand-in: its metrics say nothing about other \
              data.\n\n",
         );
     }
     text
 }
 
-fn usage(known: Option<&Known>) -> String {
-    let Some(Known { class, .. }) = known else { return String::new() };
-    format!(
+fn usage(record: &Record, task: Option<&Task>) -> String {
+    let Some(Task { class, .. }) = task else { return String::new() };
+    let mut text = format!(
         "```python\nfrom transformers import AutoTokenizer, {class}\n\n\
          model = {class}.from_pretrained(\"path/to/this/folder\")\n\
          tokenizer = AutoTokenizer.from_pretrained(\"path/to/this/folder\")\n```\n\n\
-         Weights are stored dense, with their zeros.\n\n"
-    )
+         Weights are stored as dense float32, zeros included.\n\n"
+    );
+    if record.carried().any(|s| !s.roundings.is_empty()) {
+        text.push_str(
+            "The metrics below are those of the quantized model, with the scales in `quantization.json`, which \
+             `transformers` does not read: `obertc pack` writes the quantized model for other programs.\n\n",
+        );
+    }
+    text
 }
 
 fn results(record: &Record) -> String {
     let Some(last) = record.compressed().filter(|e| !e.metrics.is_empty()) else { return String::new() };
     let dense = record.dense();
-    let mut text = String::from("## Results\n\nOn the held-out data of the run:\n\n");
+    let mut text = String::from("## Results\n\nOn the dev set of the run:\n\n");
     text.push_str("| | Dense | This model |\n|---|---:|---:|\n");
     for name in last.metrics.keys() {
         let shown = |e: Option<f64>| e.map_or("–".into(), |v| metric(name, v));
@@ -220,16 +224,7 @@ fn results(record: &Record) -> String {
         text.push_str(&format!("| {} | {before} | {} |\n", title(name), shown(last.metric(name))));
     }
     if let Some((values, nonzero)) = record.end().and_then(|e| e.values.zip(e.nonzero)) {
-        text.push_str(&format!(
-            "| Parameters that are not zero | {} | {} |\n",
-            count(values),
-            count(nonzero)
-        ));
-        text.push_str(&format!(
-            "| Their bytes as float32 | {} | {} |\n",
-            bytes(values * 4),
-            bytes(nonzero * 4)
-        ));
+        text.push_str(&format!("| Nonzero parameters | {} | {} |\n", count(values), count(nonzero)));
     }
     for [name, dense, packed] in overview::size_rows(record) {
         text.push_str(&format!("| {name} | {dense} | {packed} |\n"));
@@ -237,7 +232,7 @@ fn results(record: &Record) -> String {
     text + "\n"
 }
 
-/// The share of zeros of each parameter that has any.
+/// The sparsity of each parameter that has zeros.
 fn layers(record: &Record) -> String {
     let layers = record.end().map_or(&[][..], |e| &e.layers);
     let mut columns: Vec<String> = Vec::new();

@@ -1,27 +1,27 @@
-//! The pruning events of a run, with what they took, and what began to be rounded.
+//! Tables of the pruning and quantization events of a run.
 
 use super::html::{escaped, table};
 use super::record::Record;
 use crate::output::figures::{bytes, duration, percent};
 use crate::runlog::Pruned;
 
-/// A table of all events, those of branches too.
+/// A table of all pruning events, those of branches included.
 pub fn prunes(record: &Record) -> String {
     let events = || record.stages.iter().flat_map(|s| s.prunes.iter().map(move |p| (s, p)));
     if events().next().is_none() {
         return String::new();
     }
-    // Columns that say nothing in this run are left out.
+    // Columns without a value in this run are left out.
     let any = |f: fn(&Pruned) -> bool| events().any(|(_, p)| f(p));
     let damp = any(|p| p.raised_damp.is_some());
     let lengths = any(|p| !p.lengths.is_empty());
     let memory = any(|p| p.memory.is_some());
     let mut titles: Vec<String> =
-        ["Stage", "When", "Before step", "Parameters", "Planned", "Sparsity"].map(String::from).into();
-    titles.extend(damp.then(|| "Damp raised to".into()));
-    titles.extend(lengths.then(|| "Update".into()));
+        ["Stage", "When", "Before step", "Parameters", "Target", "Sparsity"].map(String::from).into();
+    titles.extend(damp.then(|| "Dampening raised to".into()));
+    titles.extend(lengths.then(|| "Step size".into()));
     titles.push("Time".into());
-    titles.extend(memory.then(|| "Memory so far".into()));
+    titles.extend(memory.then(|| "Peak memory".into()));
     let rows: Vec<Vec<String>> = events()
         .map(|(stage, prune)| {
             let name = escaped(&stage.name);
@@ -47,19 +47,17 @@ pub fn prunes(record: &Record) -> String {
     let mut text = table(&titles, &rows, 2);
     if lengths {
         text.push_str(
-            "<p class=\"note\">Update: how far the weights that stay moved, of the way that the exact update \
-             says, for each estimate.</p>\n",
+            "<p class=\"note\">Step size: the share of the exact OBS update that was applied to the remaining weights, for each \
+             Fisher estimate.</p>\n",
         );
     }
     if memory {
-        text.push_str(
-            "<p class=\"note\">Memory so far: the most that the process had held by the end of the event.</p>\n",
-        );
+        text.push_str("<p class=\"note\">Peak memory: of the process, up to the end of the event.</p>\n");
     }
     text
 }
 
-/// A table of what began to be rounded, in branches too.
+/// A table of all quantization events, those of branches included.
 pub fn roundings(record: &Record) -> String {
     let events = || record.stages.iter().flat_map(|s| s.roundings.iter().map(move |q| (s, q)));
     if events().next().is_none() {

@@ -1,10 +1,10 @@
 //! The record of a run as one page, from the files of its folder alone.
 //!
 //! - [`record`]: what is known of a run, and [`read`]: the folder's files as such a record;
-//! - [`overview`]: how it ended, its figures, dense against compressed;
-//! - [`curves`] choose the lines that [`chart`] draws; [`heat`] shades parameters by their zeros;
+//! - [`overview`]: how it ended, its metrics and sizes, dense and compressed;
+//! - [`curves`] chooses the lines that [`chart`] draws; [`heat`] shades parameters by their sparsity;
 //! - [`events`]: what happened, with time and memory; [`origin`]: recipe, command, machine;
-//! - [`compare`]: several runs on one page; [`card`]: the model's README;
+//! - [`compare`]: several runs on one page; [`card`]: the model card, with the ids of [`source`] on the hub;
 //! - [`html`] and `page.css`: the page around it all, with no script and nothing to fetch.
 
 mod card;
@@ -18,6 +18,7 @@ mod origin;
 mod overview;
 mod read;
 pub mod record;
+mod source;
 
 pub use card::card;
 pub use compare::compare;
@@ -25,7 +26,7 @@ pub use read::read;
 
 use record::Record;
 
-use crate::plan::svg;
+use crate::plan::picture;
 
 /// The page's name in a run's folder.
 pub const FILE: &str = "report.html";
@@ -43,9 +44,9 @@ pub fn render(record: &Record) -> String {
         body.push_str(&html::section("curves", "Training", &charts));
     }
     let heat = heat::last(record) + &heat::changes(record);
-    body.push_str(&html::section("layers", "Zeros in each parameter", &heat));
+    body.push_str(&html::section("layers", "Sparsity of each parameter", &heat));
     body.push_str(&html::section("events", "Pruning events", &events::prunes(record)));
-    body.push_str(&html::section("rounding", "Values in few bits", &events::roundings(record)));
+    body.push_str(&html::section("rounding", "Quantization", &events::roundings(record)));
     body.push_str(&html::section("recipe", "Recipe", &origin::recipe(record)));
     body.push_str(&html::section("reproduce", "Reproduce", &origin::reproduce(record)));
     body.push_str(&overview::foot(record));
@@ -59,13 +60,6 @@ fn schedule(record: &Record) -> String {
     if steps_per_epoch == 0 || schedule.carried().all(|s| s.length.is_zero()) {
         return String::new();
     }
-    let picture = svg::render(schedule, steps_per_epoch);
+    let picture = picture::render(schedule, steps_per_epoch);
     format!("<div class=\"plan scroll\">{picture}</div>\n<p class=\"note\">As planned, before the run.</p>\n")
-}
-
-impl Record {
-    /// The recipe's name, or the folder's.
-    pub fn name(&self) -> &str {
-        if self.started.recipe.is_empty() { &self.folder } else { &self.started.recipe }
-    }
 }

@@ -1,4 +1,4 @@
-//! Where a run comes from: its recipe, its command, its machine.
+//! The recipe of a run, its command and its machine.
 
 use super::html::{escaped, facts, table, verbatim};
 use super::record::Record;
@@ -6,7 +6,7 @@ use crate::output::figures::{bytes, date};
 use crate::plan::table as plan;
 use crate::runlog::Environment;
 
-/// The recipe word for word, its parameters, and what it says with every default filled in.
+/// The recipe, its parameters, and the schedule with every default filled in.
 pub fn recipe(record: &Record) -> String {
     let mut text = String::new();
     if let Some(schedule) = record.schedule.as_ref().filter(|s| !s.parameters.is_empty()) {
@@ -27,12 +27,12 @@ pub fn recipe(record: &Record) -> String {
         let steps = record.stages.iter().map(|s| s.steps_per_epoch).max().filter(|s| *s > 0);
         let planned = plan::render(schedule, steps, None, |_| String::new());
         text.push_str(&format!(
-            "<details><summary>What it resolves to</summary>\n{}</details>\n",
+            "<details><summary>The resolved schedule</summary>\n{}</details>\n",
             verbatim(&planned)
         ));
         let json = serde_json::to_string_pretty(schedule).unwrap_or_default();
         text.push_str(&format!(
-            "<details><summary>The schedule as data</summary>\n{}</details>\n",
+            "<details><summary>The schedule as JSON</summary>\n{}</details>\n",
             verbatim(&json)
         ));
     }
@@ -64,10 +64,10 @@ pub fn reproduce(record: &Record) -> String {
         if let Some(memory) = environment.machine_memory {
             rows.push(("Memory", bytes(memory as usize)));
         }
-        rows.push(("Begun", date(environment.unix_time)));
+        rows.push(("Started", date(environment.unix_time)));
     }
     if record.resumed > 0 {
-        rows.push(("Taken up again", format!("{} times", record.resumed)));
+        rows.push(("Resumed", format!("{} times", record.resumed)));
     }
     if started.recipe.is_empty() && record.environment.is_none() {
         return String::new();

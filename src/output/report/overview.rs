@@ -1,9 +1,9 @@
-//! How a run ended, in a few figures.
+//! How a run ended: state, metrics, sizes, times.
 
 use super::html::{escaped, table};
 use super::record::{Record, StageRecord, State};
 use crate::output::figures::{bytes, count, duration, metric, percent, title};
-use crate::output::sizes::Size;
+use crate::output::sizes::{Size, Sizes, Storage};
 use crate::runlog::Evaluated;
 use crate::schedule::ir::Data;
 
@@ -27,19 +27,19 @@ pub fn head(record: &Record) -> String {
     }
     if is_stand_in(record) {
         text.push_str(
-            "<p class=\"note\">Its data are generated texts, a stand-in: these figures say nothing about \
+            "<p class=\"note\">Its data are generated texts, a stand-in: these metrics say nothing about \
              other data.</p>\n",
         );
     }
     text
 }
 
-/// Whether the figures come from generated data.
+/// Whether the data are generated.
 pub fn is_stand_in(record: &Record) -> bool {
     matches!(record.schedule.as_ref().map(|s| &s.data), Some(Data::BuiltinReading { .. }))
 }
 
-/// The figures that are looked for first.
+/// The numbers that are looked for first.
 pub fn tiles(record: &Record) -> String {
     let mut list: Vec<(String, String, String)> = Vec::new();
     if let Some(last) = record.compressed() {
@@ -51,17 +51,17 @@ pub fn tiles(record: &Record) -> String {
     }
     let sparsity = record.sparsity();
     if sparsity > 0.0 {
-        list.push(("Sparsity".into(), percent(sparsity), "of the weights that are pruned".into()));
+        list.push(("Sparsity".into(), percent(sparsity), "of the pruned parameters".into()));
     }
     if let Some((values, nonzero)) = sizes(record) {
         let note = format!("of {} parameters", count(values));
-        list.push(("Not zero".into(), count(nonzero), note));
+        list.push(("Nonzero".into(), count(nonzero), note));
     }
     if let Some(seconds) = record.seconds.or_else(|| so_far(record)) {
         list.push(("Time".into(), duration(seconds), speed(record)));
     }
     if let Some(memory) = record.memory {
-        list.push(("Memory".into(), bytes(memory as usize), "at most, of the process".into()));
+        list.push(("Memory".into(), bytes(memory as usize), "peak of the process".into()));
     }
     let mut text = String::from("<div class=\"tiles\">\n");
     for (name, value, note) in list {
@@ -75,7 +75,7 @@ pub fn tiles(record: &Record) -> String {
     text + "</div>\n"
 }
 
-/// The figures of a measurement, scores before losses.
+/// The metrics of an evaluation, scores before losses.
 fn figures(measured: &Evaluated) -> impl Iterator<Item = (&str, f64)> {
     let mut list: Vec<(&str, f64)> =
         measured.metrics.iter().filter_map(|(name, v)| Some((name.as_str(), (*v)?))).collect();
@@ -93,13 +93,13 @@ fn sizes(record: &Record) -> Option<(usize, usize)> {
     end.values.zip(end.nonzero)
 }
 
-/// Time that is accounted for, of a run that did not come to its end.
+/// The sum of the stages' times, of a run that has not finished.
 fn so_far(record: &Record) -> Option<f64> {
     let sum: f64 = record.stages.iter().map(|s| times(s).iter().sum::<f64>()).sum();
     (sum > 0.0).then_some(sum)
 }
 
-/// Seconds of training, pruning, measuring.
+/// Seconds of training, pruning, evaluation.
 fn times(stage: &StageRecord) -> [f64; 3] {
     [
         stage.curve.iter().filter_map(|s| s.seconds).sum(),
@@ -125,7 +125,7 @@ pub fn models(record: &Record) -> String {
     let names = record.metric_names();
     let mut titles = vec!["Model".to_owned(), "Steps".into(), "Sparsity".into()];
     titles.extend(names.iter().map(|n| escaped(title(n))));
-    titles.extend(["Training", "Pruning", "Measuring"].map(String::from));
+    titles.extend(["Training", "Pruning", "Evaluation"].map(String::from));
     let rows: Vec<Vec<String>> = record
         .stages
         .iter()
@@ -153,7 +153,7 @@ pub fn models(record: &Record) -> String {
     if rows.is_empty() { String::new() } else { table(&titles, &rows, 1) }
 }
 
-/// What pruning took and what it left.
+/// Metrics, parameters and sizes of the dense and of the compressed model.
 pub fn dense_and_compressed(record: &Record) -> String {
     let mut rows: Vec<[String; 3]> = Vec::new();
     let (dense, last) = (record.dense(), record.compressed());
@@ -164,17 +164,12 @@ pub fn dense_and_compressed(record: &Record) -> String {
         }
     }
     if let Some((values, nonzero)) = sizes(record).filter(|(values, nonzero)| nonzero < values) {
-        rows.push(["Parameters that are not zero".into(), count(values), count(nonzero)]);
+        rows.push(["Nonzero parameters".into(), count(values), count(nonzero)]);
         let layers = record.end().map_or(&[][..], |e| &e.layers);
         let pruned: Vec<_> = layers.iter().filter(|l| l.zeros > 0).collect();
-        let masked: usize = pruned.iter().map(|l| l.count).sum();
+        let all: usize = pruned.iter().map(|l| l.count).sum();
         let left: usize = pruned.iter().map(|l| l.count - l.zeros).sum();
-        rows.push(["Weights in pruned parameters".into(), count(masked), count(left)]);
-        // Without the weights at hand, from what the log says of them.
-        if record.sizes.is_none() {
-            let packed = nonzero * 4 + masked / 8;
-            rows.push(["Size, if a zero took one bit".into(), bytes(values * 4), bytes(packed)]);
-        }
+        rows.push(["Nonzero weights in pruned parameters".into(), count(all), count(left)]);
     }
     rows.extend(size_rows(record).into_iter().map(|[name, dense, packed]| [escaped(name), dense, packed]));
     if rows.is_empty() {
@@ -184,33 +179,47 @@ pub fn dense_and_compressed(record: &Record) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     let mut text = table(&titles, &rows, 1);
     if dense.is_none() && record.carried().any(|s| !s.prunes.is_empty()) {
-        text.push_str("<p class=\"note\">Nothing was measured before the first pruning event.</p>\n");
+        text.push_str("<p class=\"note\">The dense model was not evaluated: a `branch dense from start {}` evaluates it.</p>\n");
     }
     if let Some(bytes_saved) = record.model_bytes {
         text.push_str(&format!(
-            "<p class=\"note\">model.safetensors is saved dense: {}.</p>\n",
+            "<p class=\"note\">model.safetensors holds dense float32: {}.</p>\n",
             bytes(bytes_saved as usize)
         ));
     }
     text
 }
 
-/// What the saved model takes: dense, counted, and in each file, with how many times as small that is. Nothing, if
-/// nothing is saved by it.
+/// The sizes of the saved model beside those of the dense one, and how many times smaller they are. Without a saved
+/// model, the sizes of its parameters by their zeros in the log.
 pub fn size_rows(record: &Record) -> Vec<[String; 3]> {
-    let Some(sizes) = &record.sizes else { return Vec::new() };
-    let counted = ("Size, if a zero took one bit".to_owned(), sizes.counted);
-    let files = sizes.files.iter().map(|f| (format!("Size as {}", f.format), f.size));
-    let all = [counted].into_iter().filter(|(_, c)| c.bytes < sizes.dense.bytes).chain(files);
-    let row = |(name, size): (String, Size)| {
-        let dense = bytes(sizes.dense.bytes as usize);
-        let ratio = size.ratio(&sizes.dense);
-        [name, dense, format!("{} ({ratio:.1}x)", bytes(size.bytes as usize))]
+    let Some(sizes) = record.sizes.clone().or_else(|| logged_sizes(record)) else { return Vec::new() };
+    let row = |(name, dense, size): (String, u64, u64)| {
+        let ratio = dense as f64 / size.max(1) as f64;
+        [name, bytes(dense as usize), format!("{} ({ratio:.1}x)", bytes(size as usize))]
     };
-    all.map(row).collect()
+    sizes.rows().into_iter().map(row).collect()
 }
 
-/// By what the page was written. Of the folder only its name: where it stood is nobody's business.
+/// The sizes of the last carried stage's parameters. `None` if the log does not have them, or its bits: the log of
+/// a quantized model does not name the bits of each parameter.
+fn logged_sizes(record: &Record) -> Option<Sizes> {
+    let end = record.end().filter(|end| !end.layers.is_empty())?;
+    if record.carried().any(|s| !s.roundings.is_empty()) {
+        return None;
+    }
+    let mut storage = Storage::default();
+    for layer in &end.layers {
+        storage.add(&layer.name, layer.count, layer.zeros, true, None);
+    }
+    let prunable: usize = end.layers.iter().map(|l| l.count).sum();
+    storage.add("", end.values?.saturating_sub(prunable), 0, false, None);
+    // Biases and normalisations of the encoder are in the last sum: of the encoder nothing is said.
+    let without = |size: Size| Size { encoder_bytes: 0, ..size };
+    Some(Sizes::new(without(storage.dense), without(storage.counted)))
+}
+
+/// The program and the log that the page was written from. Of the folder only the name: its path is private.
 pub fn foot(record: &Record) -> String {
     let folder = std::path::Path::new(&record.folder);
     let folder = folder.file_name().map_or(String::new(), |n| format!("{}/", n.to_string_lossy()));

@@ -12,7 +12,7 @@ use crate::runlog::{
     sparsity,
 };
 use crate::schedule::Schedule;
-use crate::schedule::ir::START;
+use crate::schedule::ir::{START, Stage};
 
 /// The version of the record as JSON.
 pub const FORMAT: u32 = 1;
@@ -120,6 +120,11 @@ fn without<S: Serializer>(events: &impl Serialize, field: &str, to: S) -> Result
 }
 
 impl Record {
+    /// The recipe's name, or the folder's.
+    pub fn name(&self) -> &str {
+        if self.started.recipe.is_empty() { &self.folder } else { &self.started.recipe }
+    }
+
     /// The stages that lead to the final model.
     pub fn carried(&self) -> impl Iterator<Item = &StageRecord> {
         self.stages.iter().filter(|s| !s.branch)
@@ -143,16 +148,22 @@ impl Record {
     }
 
     fn leaves(&self, branch: &StageRecord, ends: &BTreeMap<&str, u64>) -> Option<u64> {
-        let planned = self.schedule.as_ref()?.stages.iter().find(|s| s.name == branch.name)?;
-        ends.get(planned.branch_from.as_deref()?).copied()
+        ends.get(self.planned(branch)?.branch_from.as_deref()?).copied()
     }
 
-    /// What the model could before anything was pruned: the last measurement of a carried stage before
-    /// the first pruning event. `None` if nothing was pruned, or nothing measured before.
+    /// The metrics of the dense model: the last evaluation in a carried stage before the first pruning or quantization;
+    /// else that of a branch from `start` that changes nothing. `None` if there is neither.
     pub fn dense(&self) -> Option<&Evaluated> {
+        self.before_compression().or_else(|| self.stages.iter().find(|s| self.is_start(s))?.measured())
+    }
+
+    fn before_compression(&self) -> Option<&Evaluated> {
         let mut last = None;
         for stage in self.carried() {
-            let first = stage.prunes.iter().map(|p| p.step).min();
+            let drops = self.planned(stage).is_some_and(|p| p.layers.is_some());
+            let pruned = stage.prunes.iter().map(|p| p.step);
+            let quantized = stage.roundings.iter().map(|q| q.step);
+            let first = pruned.chain(quantized).chain(drops.then_some(0)).min();
             last = stage.evaluations.iter().rfind(|e| first.is_none_or(|f| e.step < f)).or(last);
             if first.is_some() {
                 return last;
@@ -161,7 +172,19 @@ impl Record {
         None
     }
 
-    /// The last measurement of the final model.
+    /// Whether a stage evaluates the model that the run began with: a branch from `start` that neither trains nor
+    /// changes anything.
+    fn is_start(&self, stage: &StageRecord) -> bool {
+        let unchanged = stage.steps == 0 && stage.prunes.is_empty() && stage.roundings.is_empty();
+        let from_start = |p: &Stage| p.branch_from.as_deref() == Some(START) && p.layers.is_none();
+        stage.branch && unchanged && self.planned(stage).is_some_and(from_start)
+    }
+
+    fn planned(&self, stage: &StageRecord) -> Option<&Stage> {
+        self.schedule.as_ref()?.stages.iter().find(|s| s.name == stage.name)
+    }
+
+    /// The last evaluation of the final model.
     pub fn compressed(&self) -> Option<&Evaluated> {
         self.carried().filter_map(StageRecord::measured).last()
     }
@@ -199,7 +222,7 @@ impl StageRecord {
         }
     }
 
-    /// The measurement of the weights it ends with: the last one, unless the best are kept.
+    /// The evaluation of the weights it ends with: the last one, unless it ends with a best checkpoint.
     pub fn measured(&self) -> Option<&Evaluated> {
         let kept = self.kept.as_ref().and_then(|k| self.evaluations.iter().rfind(|e| e.step == k.step));
         kept.or(self.evaluations.last())
