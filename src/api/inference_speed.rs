@@ -1,26 +1,35 @@
-//! How fast the model of a run answers, at the end of `obertc run`.
+//! Inference speed of the model of a run, at the end of `obertc run`.
 
 use std::any::Any;
+use std::io::Read;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
+use serde_json::json;
+
 use crate::diag::Sources;
 use crate::infer::{Limits, Model, Precision, Sequence, Session, pack};
+use crate::output::export::onnx;
+use crate::output::export::source::Source;
 use crate::task::classification::Classification;
 use crate::task::question_answering::QuestionAnswering;
 
-/// How long each of the two models runs.
+/// How long each model runs.
 const EACH: Duration = Duration::from_millis(150);
-/// Longer sequences are cut: speed is measured, and nobody waits for it.
+/// Longer sequences are truncated, to keep the measurement short.
 const LONGEST: usize = 128;
-/// Sequences that are run together.
+/// Sequences in a batch.
 const TOGETHER: usize = 8;
-/// Held-out windows are answered once more in bytes if it takes no longer.
+/// The dev set is evaluated once more in int8 if it takes no longer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// ONNX Runtime is given up after this time.
+const GIVEN_UP: Duration = Duration::from_secs(30);
 
-/// Lines about the model in `folder`: what it answers a second in bytes, against its dense self in floats.
-/// `None` where the runtime cannot run the model.
+/// Lines about the model in `folder`: sequences a second in int8 on the dev set, and how many times as fast that is as
+/// ONNX Runtime and as this program in dense float32. `None` if the runtime cannot run the model.
 pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<String> {
     let open = |precision| {
         let image = pack::pack(folder, Some(precision), &mut Sources::new()).ok()?;
@@ -31,7 +40,7 @@ pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<Stri
         return None;
     }
     let (small, dense) = (open(Precision::Bytes)?, open(Precision::Floats)?);
-    // All of one sequence's cost is that of its tokens; a few different ones will do.
+    // The cost of a sequence is that of its tokens; a few different ones are enough.
     let few: Vec<_> = windows.iter().step_by(windows.len().div_ceil(TOGETHER)).copied().collect();
     let cut: Vec<_> = few.iter().map(|(ids, types)| (cut(ids), cut(types))).collect();
     let (fast, slow) = (rate(&small, &cut)?, rate(&dense, &cut)?);
@@ -40,17 +49,109 @@ pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<Stri
     let patience = PATIENCE.as_secs_f64() * fast * tokens(&cut) / cut.len() as f64;
     let quality = if tokens(&windows) < patience { quality(&small, &windows, task) } else { None };
     let trained = folder.join("quantization.json").exists();
-    let scales = if trained { "trained scales" } else { "scales measured as it runs" };
-    let mut text = format!(
-        "Speed   {name}, int8 ({scales}): {fast:.0} answers/s on {threads} thread{}, {:.1} x its dense float32 self{}\n",
-        if threads == 1 { "" } else { "s" },
-        fast / slow,
-        quality.unwrap_or_default()
-    );
-    if cfg!(debug_assertions) {
-        text.push_str("        that of this debug build, slower than `cargo build --release` makes it\n");
+    let scales = if trained { "trained scales" } else { "dynamic scales" };
+    let rival = onnx_runtime(folder, &cut, threads);
+    Some(lines(name, scales, threads, fast, slow, &rival, &quality.unwrap_or_default()))
+}
+
+/// What is printed. The float32 of this program is named as such, and by its build.
+fn lines(
+    name: &str,
+    scales: &str,
+    threads: usize,
+    fast: f64,
+    slow: f64,
+    rival: &Result<Rival, &'static str>,
+    quality: &str,
+) -> String {
+    let plural = if threads == 1 { "" } else { "s" };
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let against = match rival {
+        Ok(rival) => {
+            format!("{:.1} x ONNX Runtime {} in dense float32", fast / rival.rate, rival.onnxruntime)
+        }
+        Err(why) => format!("not compared with ONNX Runtime: {why}"),
+    };
+    let own = format!("{:.1} x this program's own dense float32 ({build} build)", fast / slow);
+    format!(
+        "Speed   {name}, int8 ({scales}): {fast:.0} sequences/s on {threads} thread{plural}{quality}\n        \
+         {against}\n        {own}\n"
+    )
+}
+
+/// What ONNX Runtime reports of the dense float32 model.
+#[derive(Debug, Deserialize)]
+struct Rival {
+    onnxruntime: String,
+    /// Sequences a second.
+    rate: f64,
+}
+
+/// Reads the model's path, the threads, the seconds and the sequences from its standard input.
+const PROGRAM: &str = r#"
+import json, sys, time
+asked = json.load(sys.stdin)
+import numpy, onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = asked["threads"]
+session = onnxruntime.InferenceSession(asked["model"], options, providers=["CPUExecutionProvider"])
+longest = max(map(len, asked["ids"]))
+pad = lambda rows: numpy.array([row + [0] * (longest - len(row)) for row in rows], numpy.int64)
+feed = {"input_ids": pad(asked["ids"]), "token_type_ids": pad(asked["types"])}
+feed["attention_mask"] = pad([[1] * len(row) for row in asked["ids"]])
+best, end = float("inf"), time.perf_counter() + asked["seconds"]
+while best == float("inf") or time.perf_counter() < end:
+    start = time.perf_counter()
+    session.run(None, feed)
+    best = min(best, time.perf_counter() - start)
+print(json.dumps({"onnxruntime": onnxruntime.__version__, "rate": len(asked["ids"]) / best}))
+"#;
+
+/// Runs the dense float32 model in the ONNX Runtime of `OBERT_PYTHON`, or else of `python3`, on the same batch.
+fn onnx_runtime(folder: &Path, batch: &[Tokens<'_>], threads: usize) -> Result<Rival, &'static str> {
+    let python = std::env::var_os("OBERT_PYTHON").unwrap_or_else(|| "python3".into());
+    let has = Command::new(&python)
+        .args(["-c", "import numpy, onnxruntime"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|status| status.success()) {
+        return Err("not installed (pip install onnxruntime)");
     }
-    Some(text)
+    let failed = "could not run the model";
+    let mut source = Source::read(folder, &mut Sources::new()).map_err(|_| failed)?;
+    source.quantization = None;
+    let head = source.head.clone().ok_or(failed)?;
+    let scratch = tempfile::tempdir().map_err(|_| failed)?;
+    let model = scratch.path().join("model.onnx");
+    let bytes = onnx::bytes(&source, &head, &model).map_err(|_| failed)?;
+    std::fs::write(&model, bytes).map_err(|_| failed)?;
+    let rows = |of: fn(&Tokens<'_>) -> Vec<u32>| batch.iter().map(of).collect::<Vec<_>>();
+    let (ids, types) = (rows(|t| t.0.to_vec()), rows(|t| t.1.to_vec()));
+    let seconds = EACH.as_secs_f64();
+    let asked = json!({ "model": model, "threads": threads, "seconds": seconds, "ids": ids, "types": types });
+    let question = scratch.path().join("question.json");
+    std::fs::write(&question, asked.to_string()).map_err(|_| failed)?;
+    let mut child = Command::new(&python)
+        .args(["-c", PROGRAM])
+        .stdin(std::fs::File::open(&question).map_err(|_| failed)?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|_| failed)?;
+    let begin = Instant::now();
+    while child.try_wait().map_err(|_| failed)?.is_none() {
+        if begin.elapsed() > GIVEN_UP {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err("took too long");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut answer = String::new();
+    child.stdout.ok_or(failed)?.read_to_string(&mut answer).map_err(|_| failed)?;
+    serde_json::from_str(&answer).map_err(|_| failed)
 }
 
 fn cut(tokens: &[u32]) -> &[u32] {
@@ -60,7 +161,7 @@ fn cut(tokens: &[u32]) -> &[u32] {
 /// Tokens and types of a sequence.
 type Tokens<'a> = (&'a [u32], &'a [u32]);
 
-/// The held-out sequences of a task that the runtime has a head for.
+/// The dev sequences of a task that the runtime has a head for.
 fn windows_of(task: &dyn Any) -> Vec<Tokens<'_>> {
     if let Some(task) = task.downcast_ref::<QuestionAnswering>() {
         return task.dev.iter().map(|w| (w.window.ids.as_slice(), w.window.types.as_slice())).collect();
@@ -85,7 +186,7 @@ fn rate(model: &Arc<Model>, sequences: &[Tokens<'_>]) -> Option<f64> {
     Some(sequences.len() as f64 / best)
 }
 
-/// F1 in bytes.
+/// F1 in int8.
 fn quality(model: &Arc<Model>, windows: &[Tokens<'_>], task: &dyn Any) -> Option<String> {
     let task = task.downcast_ref::<QuestionAnswering>()?;
     let length = windows.iter().map(|(ids, _)| ids.len()).max()?;
@@ -102,4 +203,23 @@ fn quality(model: &Arc<Model>, windows: &[Tokens<'_>], task: &dyn Any) -> Option
     }
     let metrics = task.metrics_of(logits.into_iter());
     metrics.get("f1").map(|f1| format!("; F1 {f1:.1}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_speed_line_names_its_baselines() {
+        let with = |rival| lines("small", "dynamic scales", 2, 300.0, 100.0, &rival, "; F1 87.3");
+        let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
+        let alone = with(Err("not installed (pip install onnxruntime)"));
+        assert!(alone.contains("300 sequences/s on 2 threads; F1 87.3\n"), "{alone}");
+        assert!(alone.contains("not compared with ONNX Runtime: not installed"), "{alone}");
+        assert!(alone.contains(&format!("3.0 x this program's own dense float32 ({build})")), "{alone}");
+        let both = with(Ok(Rival { onnxruntime: "1.32.0".into(), rate: 200.0 }));
+        assert!(both.contains("1.5 x ONNX Runtime 1.32.0 in dense float32\n"), "{both}");
+        assert!(both.contains("3.0 x this program's own"), "{both}");
+        assert!(both.lines().chain(alone.lines()).all(|line| line.len() <= 80), "{both}{alone}");
+    }
 }

@@ -180,13 +180,81 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
     }
     let speed =
         text.lines().find(|line| line.starts_with("Speed   rest, int8")).unwrap_or_else(|| panic!("{text}"));
-    assert!(speed.contains("answers/s") && speed.contains("x its dense float32 self; F1 "), "{speed}");
+    assert!(speed.contains("sequences/s") && speed.contains("; F1 "), "{speed}");
+    assert!(text.contains("x this program's own dense float32 ("), "{text}");
     let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "schedule.json", "run.jsonl"];
     for file in files.into_iter().chain(["README.md", "report.html"]) {
         assert!(shop.path("out").join(file).exists(), "{file}");
     }
     let left: Vec<_> = std::fs::read_dir(shop.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 10, "checkpoints besides, and nothing half-written is left behind: {left:?}");
+}
+
+/// The text of a report or a summary after a part, up to the end of its line.
+fn after<'a>(text: &'a str, part: &str) -> &'a str {
+    let at = text.find(part).unwrap_or_else(|| panic!("no `{part}` in {text}")) + part.len();
+    text[at..].lines().next().unwrap()
+}
+
+#[test]
+fn a_size_is_the_same_in_the_summary_the_report_the_card_and_pack() {
+    let quantized = RECIPE.replace(
+        "hold feed_forward_linears\n    distill from self",
+        "hold feed_forward_linears\n    quantize encoder_linears { weights: int4, calibrate: 2 }",
+    );
+    assert_ne!(quantized, RECIPE);
+    for recipe in [RECIPE, &quantized] {
+        let shop = Workshop::new();
+        std::fs::write(shop.path("tiny.obert"), recipe).unwrap();
+        let output = shop.run("out", &["--limit-steps", "4", "--quiet", "--no-speed"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let summary = stdout(&output);
+        let out = shop.path("out");
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+        let (report, card) = (read("report.html"), read("README.md"));
+
+        // What pack counts of the model in memory, and writes into the run's folder.
+        let (folder, engine) = (out.to_str().unwrap(), shop.path("tiny.obert-engine"));
+        let output = obertc(&["pack", folder, "--as", "engine", "--out", engine.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let packed = stdout(&output);
+        let sizes: Value = serde_json::from_str(&read("sizes.json")).unwrap();
+        let shown = |kind: &str, part: &str| {
+            let bytes = sizes[kind][part].as_u64().unwrap();
+            assert!((1_000..1_000_000).contains(&bytes), "{sizes}");
+            format!("{:.0} kB", bytes as f64 / 1e3)
+        };
+        let (dense, all) = (shown("dense", "bytes"), shown("counted", "bytes"));
+        let (dense_encoder, encoder) = (shown("dense", "encoder_bytes"), shown("counted", "encoder_bytes"));
+        assert!(all != dense && encoder != dense_encoder, "{sizes}");
+
+        let row = summary.lines().find(|line| line.trim_start().starts_with("rest ")).unwrap();
+        assert!(row.contains(&format!(" {encoder} ")), "{encoder}: {summary}");
+        let size = after(&summary, "nonzero; ");
+        assert_eq!(size, format!("{dense} as saved (dense float32), {all} if zeros took one bit"));
+        let html = |name: &str| {
+            let row = after(&report, &format!(">{name}</th>"));
+            let cells: Vec<&str> = row.split("</td>").collect();
+            format!("{}|{}", cells[0].rsplit('>').next().unwrap(), cells[1].rsplit('>').next().unwrap())
+        };
+        for (name, dense, small) in [
+            ("Size, if zeros took one bit", &dense, &all),
+            ("Encoder, if zeros took one bit", &dense_encoder, &encoder),
+        ] {
+            assert!(html(name).starts_with(&format!("{dense}|{small} (")), "{}: {dense} {small}", html(name));
+            let row = after(&card, &format!("| {name} | "));
+            assert!(row.starts_with(&format!("{dense} | {small} (")), "{row}");
+        }
+        let row = after(&packed, "if zeros took one bit");
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!([&cells[..2].join(" "), &cells[3..5].join(" ")], [&all, &encoder], "{packed}");
+        let finished: Value = read("run.jsonl")
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .rfind(|e| e["event"] == "stage_finished")
+            .unwrap();
+        assert_eq!(finished["encoder_bytes"], sizes["counted"]["encoder_bytes"]);
+    }
 }
 
 #[test]

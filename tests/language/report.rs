@@ -290,7 +290,7 @@ fn the_dense_metrics_are_those_of_a_branch_from_start_where_no_stage_has_them() 
     assert!(page.contains("dense 40.0") && !page.contains("was not evaluated"));
     // A branch that prunes is not dense.
     let branch = record.stages.iter_mut().find(|s| s.name == "dense_too").unwrap();
-    branch.prunes.push(report::record::Pruned::default());
+    branch.prunes.push(Default::default());
     assert!(record.dense().is_none());
     assert!(report::render(&record).contains("The dense model was not evaluated"));
 }
