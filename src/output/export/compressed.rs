@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::source::{Rounded, Source};
+use super::source::{QuantizedWeight, Source};
 use super::tensors::{self, Raw};
 use crate::diag::{Code, Diagnostic};
 use crate::params::Parameter;
@@ -68,7 +68,7 @@ pub fn tensors(source: &Source, dynamic: bool) -> Result<Written, Diagnostic> {
             all.insert(name.clone(), Raw::floats(&parameter.shape, &source.seen(name)));
             continue;
         };
-        let Some(rounded) = source.rounded(name) else {
+        let Some(quantized) = source.quantized(name) else {
             ignore.push(module.to_owned());
             all.insert(name.clone(), Raw::floats(&parameter.shape, source.values(name)));
             continue;
@@ -78,11 +78,11 @@ pub fn tensors(source: &Source, dynamic: bool) -> Result<Written, Diagnostic> {
             widened.push(name.clone());
         }
         weights.insert(name.clone(), scales.clone());
-        let per_row = rounded.scales.len() > 1;
-        let rows = rounded.scales.len();
+        let per_row = quantized.scales.len() > 1;
+        let rows = quantized.scales.len();
         let shape: &[usize] = if per_row { &[rows, 1] } else { &[1] };
-        all.insert(name.clone(), Raw::signed(&parameter.shape, &rounded.bytes));
-        all.insert(format!("{module}.weight_scale"), Raw::floats(shape, &rounded.scales));
+        all.insert(name.clone(), Raw::signed(&parameter.shape, &quantized.bytes));
+        all.insert(format!("{module}.weight_scale"), Raw::floats(shape, &quantized.scales));
         let operand = format!("{module}.input");
         let input = match quantization.activations.get(&operand) {
             None if dynamic => Input::Dynamic,
@@ -198,9 +198,9 @@ pub fn read(
         let scales = take(&format!("{module}.weight_scale")).and_then(|raw| raw.as_floats());
         let scales = scales.filter(|s| s.len() == 1 || s.len() == parameter.shape[0]);
         let scales = scales.ok_or_else(|| wrong(format!("`{name}` has no scales that fit")))?;
-        let rounded = Rounded { bytes, scales, columns: parameter.inputs() };
-        values.insert(name.clone(), rounded.floats());
-        let scales = WeightScales { bits: 8, scheme: Scheme::Symmetric, scales: rounded.scales };
+        let quantized = QuantizedWeight { bytes, scales, columns: parameter.inputs() };
+        values.insert(name.clone(), quantized.floats());
+        let scales = WeightScales { bits: 8, scheme: Scheme::Symmetric, scales: quantized.scales };
         weights.insert(name.clone(), scales);
         if let Some(scale) = take(&format!("{module}.input_scale")) {
             let scale = scale.as_floats().and_then(|s| s.first().copied());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::source::Rounded;
+use super::source::QuantizedWeight;
 use super::{compressed, tensors};
 use crate::diag::Diagnostic;
 use crate::files;
@@ -16,11 +16,11 @@ use crate::params::{Parameter, quantization};
 pub fn folder(random: &Random, to: &Path) -> Result<(), Diagnostic> {
     let quantization = random.quantization();
     let table = random.table();
-    let rounded = |p: &Parameter| match quantization.weights.get(&p.name) {
-        Some(scales) => Rounded::of(&random.tensor(&p.name), p.inputs(), scales).floats(),
+    let quantized = |p: &Parameter| match quantization.weights.get(&p.name) {
+        Some(scales) => QuantizedWeight::of(&random.tensor(&p.name), p.inputs(), scales).floats(),
         None => random.tensor(&p.name),
     };
-    let all = table.iter().map(|p| (p.name.clone(), tensors::Raw::floats(&p.shape, &rounded(p))));
+    let all = table.iter().map(|p| (p.name.clone(), tensors::Raw::floats(&p.shape, &quantized(p))));
     tensors::write(&to.join(compressed::FILE), &all.collect())?;
     let text = |value: &serde_json::Value| format!("{value}\n").into_bytes();
     let config = serde_json::to_value(random.config()).unwrap_or_default();

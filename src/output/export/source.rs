@@ -38,7 +38,7 @@ pub struct Source {
 
 /// A quantized weight: `scale · q`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rounded {
+pub struct QuantizedWeight {
     /// `q`, in the layout of the weight.
     pub bytes: Vec<i8>,
     /// One scale, or one for each row.
@@ -47,16 +47,16 @@ pub struct Rounded {
     pub columns: usize,
 }
 
-impl Rounded {
+impl QuantizedWeight {
     /// Quantizes a weight by its scales: `q = round(w / scale)`, half to even, clamped to the bits.
-    pub fn of(values: &[f32], columns: usize, scales: &WeightScales) -> Rounded {
+    pub fn of(values: &[f32], columns: usize, scales: &WeightScales) -> QuantizedWeight {
         let most = ((1u32 << (scales.bits - 1)) - 1) as f32;
         let rows = values.chunks(columns.max(1)).enumerate();
         let bytes = rows.flat_map(|(row, values)| {
             let scale = scales.scales[if scales.scales.len() == 1 { 0 } else { row }];
             values.iter().map(move |v| (v / scale).round_ties_even().clamp(-most - 1.0, most) as i8)
         });
-        Rounded { bytes: bytes.collect(), scales: scales.scales.clone(), columns }
+        QuantizedWeight { bytes: bytes.collect(), scales: scales.scales.clone(), columns }
     }
 
     /// The scale of a row.
@@ -131,20 +131,20 @@ impl Source {
     }
 
     /// Whether a weight has scales.
-    pub fn rounded_at(&self, name: &str) -> bool {
+    pub fn has_scales(&self, name: &str) -> bool {
         self.quantization.as_ref().is_some_and(|q| q.weights.contains_key(name))
     }
 
     /// A weight with scales, quantized.
-    pub fn rounded(&self, name: &str) -> Option<Rounded> {
+    pub fn quantized(&self, name: &str) -> Option<QuantizedWeight> {
         let scales = self.quantization.as_ref()?.weights.get(name)?;
         let columns = self.table.find(name)?.inputs();
-        Some(Rounded::of(self.values(name), columns, scales))
+        Some(QuantizedWeight::of(self.values(name), columns, scales))
     }
 
     /// The values of the quantized model: dequantized where there are scales.
     pub fn seen(&self, name: &str) -> Vec<f32> {
-        self.rounded(name).map_or_else(|| self.values(name).to_vec(), |r| r.floats())
+        self.quantized(name).map_or_else(|| self.values(name).to_vec(), |r| r.floats())
     }
 
     /// Gives the encoder's matrices INT8 scales, one for each row: `s = max|w| / 127`.

@@ -17,7 +17,7 @@ use crate::schedule::ir::{START, Stage};
 /// The version of the record as JSON.
 pub const FORMAT: u32 = 1;
 
-/// A run, as far as its folder tells.
+/// A run, as far as the files of its folder record it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Record {
     /// [`FORMAT`].
@@ -68,7 +68,7 @@ pub enum State {
 pub struct StageRecord {
     /// Its name.
     pub name: String,
-    /// Whether it is measured only.
+    /// Whether it is a branch, which is evaluated and not carried on.
     pub branch: bool,
     /// Its steps.
     pub steps: u64,
@@ -80,7 +80,7 @@ pub struct StageRecord {
     /// Pruning events.
     #[serde(serialize_with = "without_stage")]
     pub prunes: Vec<Pruned>,
-    /// What began to be rounded.
+    /// Quantization events.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "without_stage")]
     pub roundings: Vec<Quantized>,
     /// Warnings.
@@ -89,7 +89,7 @@ pub struct StageRecord {
     /// Evaluations.
     #[serde(serialize_with = "without_stage")]
     pub evaluations: Vec<Evaluated>,
-    /// Which weights it ends with, where the best are kept.
+    /// The best checkpoint, if it ends with that.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_stage")]
     pub kept: Option<Kept>,
     /// What came of it, if it came to its end.

@@ -63,7 +63,7 @@ fn is_repository(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::report::record::Environment;
+    use crate::runlog::Environment;
 
     fn run(arguments: &[&str]) -> Record {
         let command = ["obertc", "run", "a.obert"].iter().chain(arguments).map(|w| (*w).to_owned()).collect();

@@ -93,21 +93,21 @@ impl Bert<'_> {
         let width = self.source.config.hidden_size;
         let count = self.source.values(&name).len() / width;
         let gather = [Set::Int("axis", 0)];
-        let Some(rounded) = self.source.rounded(&name) else {
+        let Some(quantized) = self.source.quantized(&name) else {
             let table = self.builder.floats(&name, &[count, width], self.source.values(&name));
             return self.builder.op("Gather", &[&table, rows], &gather);
         };
-        let table = self.builder.signed(&name, &[count, width], &rounded.bytes);
+        let table = self.builder.signed(&name, &[count, width], &quantized.bytes);
         let bytes = self.builder.op("Gather", &[&table, rows], &gather);
-        let each = rounded.scales.len() > 1;
-        let step = if each { 1.0 } else { rounded.scales[0] };
+        let each = quantized.scales.len() > 1;
+        let step = if each { 1.0 } else { quantized.scales[0] };
         let scale = self.builder.floats(&format!("{name}_scale"), &[], &[step]);
         let point = self.builder.signed(&format!("{name}_zero_point"), &[], &[0]);
         let floats = self.builder.op("DequantizeLinear", &[&bytes, &scale, &point], &[]);
         if !each {
             return floats;
         }
-        let scales = self.builder.floats(&format!("{name}_scales"), &[count, 1], &rounded.scales);
+        let scales = self.builder.floats(&format!("{name}_scales"), &[count, 1], &quantized.scales);
         let scales = self.builder.op("Gather", &[&scales, rows], &gather);
         self.builder.op("Mul", &[&floats, &scales], &[])
     }
@@ -137,33 +137,33 @@ impl Bert<'_> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         let outputs = self.source.values(&bias).len();
         let inputs = self.source.values(&weight).len() / outputs.max(1);
-        let matrix = match self.source.rounded(&weight) {
+        let matrix = match self.source.quantized(&weight) {
             None => {
                 let turned = turned(self.source.values(&weight), outputs, inputs);
                 self.builder.floats(&weight, &[inputs, outputs], &turned)
             }
-            Some(rounded) => {
-                let turned = turned(&rounded.bytes, outputs, inputs);
+            Some(quantized) => {
+                let turned = turned(&quantized.bytes, outputs, inputs);
                 let bytes = self.builder.signed(&weight, &[inputs, outputs], &turned);
-                let each = rounded.scales.len();
+                let each = quantized.scales.len();
                 let dims: &[usize] = if each == 1 { &[] } else { &[each] };
-                let scales = self.builder.floats(&format!("{weight}_scale"), dims, &rounded.scales);
+                let scales = self.builder.floats(&format!("{weight}_scale"), dims, &quantized.scales);
                 let points = self.builder.signed(&format!("{weight}_zero_point"), dims, &vec![0; each]);
                 self.builder.op("DequantizeLinear", &[&bytes, &scales, &points], &[Set::Int("axis", 1)])
             }
         };
-        let x = self.rounded(&format!("{name}.input"), x);
+        let x = self.quantized(&format!("{name}.input"), x);
         let product = self.builder.op("MatMul", &[&x, &matrix], &[]);
         let bias = self.builder.floats(&bias, &[outputs], self.source.values(&bias));
         self.builder.op("Add", &[&product, &bias], &[])
     }
 
     /// An operand, quantized and dequantized if it has a scale.
-    fn rounded(&mut self, operand: &str, x: &str) -> String {
+    fn quantized(&mut self, operand: &str, x: &str) -> String {
         let scales = self.source.quantization.as_ref();
         match scales.and_then(|q| q.activations.get(operand)) {
             None => x.to_owned(),
-            Some(by) => self.builder.round(operand, x, by),
+            Some(by) => self.builder.quantize(operand, x, by),
         }
     }
 
@@ -189,7 +189,7 @@ impl Bert<'_> {
             let flat = bert.linear(&format!("{at}.{name}"), x);
             let apart = bert.builder.op("Reshape", &[&flat, &split], &[]);
             let turned = bert.builder.op("Transpose", &[&apart], &[Set::Ints("perm", order)]);
-            bert.rounded(&format!("{at}.{name}_states"), &turned)
+            bert.quantized(&format!("{at}.{name}_states"), &turned)
         };
         let query = states(self, "query", &[0, 2, 1, 3]);
         let key = states(self, "key", &[0, 2, 3, 1]);
@@ -199,7 +199,7 @@ impl Bert<'_> {
         let scores = self.builder.op("Div", &[&scores, &root], &[]);
         let scores = self.builder.op("Add", &[&scores, mask], &[]);
         let shares = self.builder.op("Softmax", &[&scores], &[Set::Int("axis", -1)]);
-        let shares = self.rounded(&format!("{at}.probabilities"), &shares);
+        let shares = self.quantized(&format!("{at}.probabilities"), &shares);
         let context = self.builder.op("MatMul", &[&shares, &value], &[]);
         let context = self.builder.op("Transpose", &[&context], &[Set::Ints("perm", &[0, 2, 1, 3])]);
         self.builder.op("Reshape", &[&context, &joined], &[])

@@ -21,7 +21,7 @@ pub struct Builder {
     graph: Graph,
     taken: HashMap<String, usize>,
     /// Quantized values by value and scale: an input of several layers is quantized once.
-    rounded: HashMap<(String, String), String>,
+    quantized: HashMap<(String, String), String>,
 }
 
 impl Builder {
@@ -91,14 +91,14 @@ impl Builder {
     }
 
     /// Quantizes a value to UINT8 and back. A scheme of fewer than eight bits is clipped before.
-    pub fn round(&mut self, name: &str, value: &str, by: &ActivationScale) -> String {
+    pub fn quantize(&mut self, name: &str, value: &str, by: &ActivationScale) -> String {
         let half = 1i32 << (by.bits - 1);
         let (zero, low, high) = match by.scheme {
             Scheme::Asymmetric => (by.zero_point, 0, 2 * half - 1),
             Scheme::Symmetric => (128, 128 - half, 127 + half),
         };
         let key = (value.to_owned(), format!("{} {zero} {low} {high}", by.scale.to_bits()));
-        if let Some(known) = self.rounded.get(&key) {
+        if let Some(known) = self.quantized.get(&key) {
             return known.clone();
         }
         let scale = self.floats(&format!("{name}_scale"), &[], &[by.scale]);
@@ -111,7 +111,7 @@ impl Builder {
         }
         let bytes = self.op("QuantizeLinear", &[&clamped, &scale, &point], &[]);
         let back = self.op("DequantizeLinear", &[&bytes, &scale, &point], &[]);
-        self.rounded.insert(key, back.clone());
+        self.quantized.insert(key, back.clone());
         back
     }
 

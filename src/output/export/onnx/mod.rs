@@ -35,7 +35,7 @@ pub fn bytes(source: &Source, head: &Head, out: &Path) -> Result<Vec<u8>, Diagno
 
 fn bytes_within(most: usize, source: &Source, head: &Head, out: &Path) -> Result<Vec<u8>, Diagnostic> {
     // Weights alone, before they are copied.
-    let weights = |name: &String| source.values(name).len() * if source.rounded_at(name) { 1 } else { 4 };
+    let weights = |name: &String| source.values(name).len() * if source.has_scales(name) { 1 } else { 4 };
     let least: usize = source.tensors.keys().map(weights).sum();
     if least > most {
         return Err(too_large(out, least));
