@@ -28,8 +28,7 @@ pub fn render(stage: &Stage, steps_per_epoch: Option<u64>) -> String {
         let name =
             if curves.sparsity.len() > 1 { format!("sparsity {}", index + 1) } else { "sparsity".into() };
         let values: Vec<f64> = (0..WIDTH).map(|c| track.at(step(c))).collect();
-        let top = track.events.iter().map(|e| e.1).fold(0.0, f64::max);
-        text.push_str(&area(&name, &percent(top), &values, top));
+        text.push_str(&area(&name, &percent(1.0), &values, 1.0));
     }
     text.push_str(&axis(&curves));
     for (name, start, end) in &curves.bands {

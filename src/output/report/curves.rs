@@ -33,12 +33,7 @@ fn losses(record: &Record) -> Chart {
         let apart = |s: &Step| f(s).zip(s.loss).is_some_and(|(a, b)| (a - b).abs() > 1e-9 * b.abs());
         record.carried().flat_map(|s| &s.curve).any(apart)
     };
-    let mut series = vec![Series {
-        name: String::new(),
-        color: 0,
-        kind: Kind::Faint,
-        points: total.iter().flat_map(|line| thinned(line)).collect(),
-    }];
+    let mut series = by_stage(&total, Kind::Faint, thinned);
     let mut add = |name: &str, color: usize, lines: &[Vec<(f64, f64)>]| {
         // Each stage has a running mean of its own: its loss may be another one.
         for (i, line) in lines.iter().filter(|l| !l.is_empty()).enumerate() {
@@ -74,14 +69,22 @@ fn one(
     label: fn(f64) -> String,
     value: fn(&Step) -> Option<f64>,
 ) -> Chart {
-    let points: Vec<(f64, f64)> = of_steps(record, value).iter().flat_map(|l| thinned(l)).collect();
-    let mut series = Vec::new();
+    let lines = of_steps(record, value);
+    let mut series = by_stage(&lines, kind, thinned);
     if kind == Kind::Faint {
-        let points = of_steps(record, value).iter().flat_map(|l| thinned(&smoothed(l))).collect();
-        series.push(Series { name: String::new(), color: 0, kind: Kind::Line, points });
+        series.extend(by_stage(&lines, Kind::Line, |line| thinned(&smoothed(line))));
     }
-    series.insert(0, Series { name: String::new(), color: 0, kind, points });
     Chart { title: title.into(), range, series, edges: edges(record), label }
+}
+
+/// A line for each stage, not joined with the next.
+fn by_stage(
+    lines: &[Vec<(f64, f64)>],
+    kind: Kind,
+    points: impl Fn(&[(f64, f64)]) -> Vec<(f64, f64)>,
+) -> Vec<Series> {
+    let drawn = lines.iter().filter(|line| !line.is_empty());
+    drawn.map(|line| Series { name: String::new(), color: 0, kind, points: points(line) }).collect()
 }
 
 /// The sparsity over all parameters that the run prunes.
