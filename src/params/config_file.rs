@@ -48,7 +48,6 @@ const NULLABLE: &[&str] = &[
     "position_embedding_type",
     "problem_type",
     "tie_word_embeddings",
-    "compression_config",
 ];
 
 impl ConfigFile {
@@ -325,7 +324,7 @@ fn fault(name: &str, value: &Value, kind: Kind, family: Family, places: &Places)
         Kind::Classes if value.as_array().is_none_or(|list| !list.iter().all(Value::is_string)) => {
             "a list of class names is expected".to_owned()
         }
-        Kind::Names | Kind::Numbers | Kind::Own if !value.is_object() => "an object is expected".to_owned(),
+        Kind::Names | Kind::Numbers if !value.is_object() => "an object is expected".to_owned(),
         Kind::Problem if !PROBLEMS.iter().any(|problem| value == problem) => {
             format!("one of {} is expected", PROBLEMS.map(|p| format!("`{p}`")).join(", "))
         }

@@ -58,8 +58,6 @@ pub enum Kind {
     Numbers,
     /// A kind of classification, or `null`.
     Problem,
-    /// A format of this program.
-    Own,
 }
 
 const ALL: &[Family] = &[Bert, Roberta, DistilBert];
@@ -136,7 +134,6 @@ pub const KEYS: &[Key] = &[
         Kind::Problem,
         "a classifier gives one label of several; others are refused",
     ),
-    computed("compression_config", ALL, Kind::Own, "bitmasks that `pack --as sparse-bitmask` wrote"),
     refused("is_decoder", DECODER),
     refused("add_cross_attention", DECODER),
     refused("is_encoder_decoder", DECODER),
@@ -144,6 +141,7 @@ pub const KEYS: &[Key] = &[
     refused("pruned_heads", "heads were taken out of the matrices, whose shapes differ from layer to layer"),
     refused("per_layer_config", "layers differ from each other"),
     refused("quantization_config", "the weights are stored in another number format"),
+    refused("compression_config", "the weights are stored in a compressed layout"),
     without_effect("chunk_size_feed_forward", ALL, "the same sums in parts, to save memory"),
     without_effect(
         "sinusoidal_pos_embds",

@@ -160,7 +160,7 @@ fn an_int8_folder_names_its_tensors_and_its_scheme_as_the_layout_does() {
     let out = folder.path().join("int8");
     let (code, _, warnings) = pack(&golden("infer/quantized"), "compressed-tensors", &out, &[]);
     assert_eq!(code, Some(0), "{warnings}");
-    assert!(warnings.contains("OB0996") && warnings.contains("attention stay floats"), "{warnings}");
+    assert!(warnings.contains("OB0996") && warnings.contains("attention stay float32"), "{warnings}");
     assert!(warnings.contains("OB0995") && warnings.contains("of fewer than 8 bits"), "{warnings}");
     let config: Value =
         serde_json::from_str(&std::fs::read_to_string(out.join("config.json")).unwrap()).unwrap();

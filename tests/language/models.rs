@@ -119,7 +119,6 @@ fn another(key: &Key) -> Value {
         (_, Kind::Names) => json!({ "0": "no", "1": "yes" }),
         (_, Kind::Numbers) => json!({ "no": 0, "yes": 1 }),
         (_, Kind::Problem) => json!("regression"),
-        (_, Kind::Own) => json!({ "format": "bitmask" }),
     }
 }
 
