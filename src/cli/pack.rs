@@ -190,7 +190,7 @@ fn summary(out: &Path, exported: &Exported) -> String {
             or_dash(size.zstd),
             bytes(size.encoder_bytes as usize),
             or_dash(size.encoder_zstd),
-            if size == dense { String::new() } else { format!("   {:.1}x smaller", size.ratio(dense)) },
+            if size == dense { String::new() } else { compared(size.ratio(dense)) },
         ));
     };
     row("dense float32", dense);
@@ -199,6 +199,11 @@ fn summary(out: &Path, exported: &Exported) -> String {
         row(&file.format, &file.size);
     }
     text
+}
+
+/// How many times smaller or larger a size is.
+fn compared(ratio: f64) -> String {
+    if ratio >= 1.0 { format!("   {ratio:.1}x smaller") } else { format!("   {:.1}x larger", 1.0 / ratio) }
 }
 
 /// How many layers have each form.
