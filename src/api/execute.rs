@@ -116,7 +116,7 @@ pub(super) fn execute<T: Prepare + 'static>(
         named_teachers.insert(name.clone(), load_teacher(folder)?);
     }
     let identity = read.identity()?;
-    let keep = config.checkpoints.keep;
+    let keep = config.checkpoints.most;
     let (folder, lock, log, found) = match resumed {
         None => {
             let (folder, lock) = folder::begin(out, &schedule.name)?;
@@ -175,6 +175,9 @@ pub(super) fn execute<T: Prepare + 'static>(
         folder::card(&folder)?;
     }
     folder::report(&folder)?;
+    if !config.checkpoints.keep {
+        Checkpoints::of(&folder).remove()?;
+    }
     drop(lock);
     let seconds = before + start.begin.elapsed().as_secs_f64();
     let last = stages.iter().rev().find(|r| !r.branch);

@@ -110,9 +110,18 @@ impl CheckpointConfig {
         let identity = read.identity().map_err(one)?;
         let newest = Checkpoints::of(&folder).newest();
         if folder::is_finished(&folder, read.schedule.carried().next().is_some()) {
-            let same = |found: &Found| Change::all(&found.header.identity, &identity).is_empty();
-            if newest.as_ref().ok().and_then(Option::as_ref).is_none_or(same) {
-                return Ok(Outcome::Finished(folder));
+            match &newest {
+                Ok(Some(found)) if !Change::all(&found.header.identity, &identity).is_empty() => {}
+                Ok(None) if !is_as_planned(&folder, read.schedule) => {
+                    let what = format!(
+                        "`{}` is finished, was made by another recipe, and has no checkpoints to go on from",
+                        folder.display()
+                    );
+                    return Err(one(Diagnostic::unlocated(Code::RunDiffers, what).help(
+                        "begin a new run with another `--out`; a run with `--keep-checkpoints` can go on after its end",
+                    )));
+                }
+                _ => return Ok(Outcome::Finished(folder)),
             }
         }
         let found = newest.map_err(one)?;
@@ -170,6 +179,13 @@ impl CheckpointConfig {
         };
         Err(Refused { diagnostic, changes: shown })
     }
+}
+
+/// Whether the schedule in the folder of a run is this one. True if it cannot be read.
+fn is_as_planned(folder: &Path, schedule: &Schedule) -> bool {
+    let text = std::fs::read_to_string(folder.join("schedule.json")).unwrap_or_default();
+    let before = serde_json::from_str::<Schedule>(&text);
+    before.map_or(true, |before| past::essence(&before) == past::essence(schedule))
 }
 
 /// Something that is not as it was when the run began.

@@ -51,8 +51,10 @@ pub struct CheckpointConfig {
     /// The time between two checkpoints, besides those at epochs and before pruning events; zero for one before
     /// every step.
     pub every: Duration,
-    /// The number of checkpoints in the run's folder; none are written if zero.
-    pub keep: usize,
+    /// The most checkpoints in the run's folder; none are written if zero.
+    pub most: usize,
+    /// Whether a finished run keeps its checkpoints. Otherwise it deletes them.
+    pub keep: bool,
 }
 
 /// Whether a run goes on from its newest checkpoint.
@@ -68,9 +70,9 @@ pub enum Resume {
 }
 
 impl Default for CheckpointConfig {
-    /// Two checkpoints, one every ten minutes at least.
+    /// Two checkpoints, one every ten minutes at least, deleted when the run is finished.
     fn default() -> Self {
-        CheckpointConfig { resume: Resume::No, every: Duration::from_secs(600), keep: 2 }
+        CheckpointConfig { resume: Resume::No, every: Duration::from_secs(600), most: 2, keep: false }
     }
 }
 

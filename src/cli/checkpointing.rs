@@ -18,9 +18,12 @@ pub struct CheckpointArgs {
     /// at every epoch, before every pruning event, and when the run is stopped
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     checkpoint_every: Duration,
-    /// How many checkpoints stay in the run's folder; 0 writes none
+    /// The most checkpoints in the run's folder, the newest; 0 writes none
     #[arg(long, value_name = "K", default_value_t = 2)]
-    keep_checkpoints: usize,
+    max_checkpoints: usize,
+    /// Keep the checkpoints of a finished run, which deletes them otherwise
+    #[arg(long)]
+    keep_checkpoints: bool,
 }
 
 /// `90s`, `10m` or `2h`.
@@ -45,7 +48,12 @@ impl CheckpointArgs {
             (true, false) => Resume::Same,
             (false, false) => Resume::No,
         };
-        CheckpointConfig { resume, every: self.checkpoint_every, keep: self.keep_checkpoints }
+        CheckpointConfig {
+            resume,
+            every: self.checkpoint_every,
+            most: self.max_checkpoints,
+            keep: self.keep_checkpoints,
+        }
     }
 }
 

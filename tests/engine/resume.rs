@@ -336,6 +336,25 @@ fn a_run_that_is_asked_to_stop_keeps_itself_and_goes_on() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("is finished"));
     let now = std::fs::metadata(folder.join("model.safetensors")).unwrap().modified().unwrap();
     assert_eq!(weights, now, "a finished run is left alone");
+    assert!(!folder.join("checkpoints").exists(), "a finished run has no checkpoints");
+}
+
+#[test]
+fn a_finished_run_keeps_its_checkpoints_only_when_asked_to_and_goes_on_from_them() {
+    let shop = Workshop::new(RECIPE);
+    shop.succeeds("kept", &["-q", "--keep-checkpoints"]);
+    assert_eq!(whole(&shop.path("kept")).len(), 2);
+    shop.succeeds("one", &["-q", "--keep-checkpoints", "--max-checkpoints", "1"]);
+    assert_eq!(whole(&shop.path("one")).len(), 1);
+    shop.succeeds("gone", &["-q"]);
+    assert!(!shop.path("gone/checkpoints").exists());
+    // A stage more goes on from a checkpoint, and without one says what is missing.
+    let more = RECIPE.trim_end().strip_suffix('}').unwrap().to_owned()
+        + "  stage last for 1 epochs {\n    lr { 0..1 epochs: 1e-4 }\n    hold encoder_linears\n  }\n}\n";
+    shop.write(&more);
+    let said = shop.fails("gone", &["--resume-anyway"], "OB0938");
+    assert!(has(&said, "has no checkpoints") && has(&said, "--keep-checkpoints"), "{said}");
+    shop.succeeds("kept", &["--resume-anyway", "-q"]);
 }
 
 #[test]
@@ -399,7 +418,7 @@ fn two_runs_do_not_share_a_folder_and_a_crash_leaves_no_lock() {
 fn a_broken_checkpoint_gives_way_to_the_one_before_it() {
     let shop = Workshop::new(RECIPE);
     shop.succeeds("whole", &["-q"]);
-    let keep = ["-q", "--checkpoint-every", "0s", "--keep-checkpoints", "3"];
+    let keep = ["-q", "--checkpoint-every", "0s", "--max-checkpoints", "3"];
     shop.killed_at("out", 16, &keep);
     // Three, or one more if the oldest was about to go.
     let mut files = whole(&shop.path("out"));

@@ -187,7 +187,7 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
         assert!(shop.path("out").join(file).exists(), "{file}");
     }
     let left: Vec<_> = std::fs::read_dir(shop.path("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 10, "checkpoints besides, and nothing half-written is left behind: {left:?}");
+    assert_eq!(left.len(), 9, "no checkpoints, and nothing half-written is left behind: {left:?}");
 }
 
 /// The text of a report or a summary after a part, up to the end of its line.

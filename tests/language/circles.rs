@@ -21,7 +21,6 @@ const CIRCLES: &[&[&str]] = &[
         "method/obs/surgeon.rs",
         "method/obs/update.rs",
     ],
-    &["output/export/bitmask.rs", "output/export/source.rs", "output/export/tensors.rs"],
     &["params/builtin.rs", "params/config.rs", "params/family.rs"],
     &["params/glob.rs", "params/selector.rs"],
     &["params/header.rs", "params/pickle.rs"],

@@ -102,6 +102,21 @@ impl Checkpoints {
         self.leave_last(keep.max(1))
     }
 
+    /// Removes all of them, and their folder if nothing else is in it: a finished run needs none.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn remove(&self) -> Result<(), Diagnostic> {
+        if !self.folder.is_dir() {
+            return Ok(());
+        }
+        clean(&self.folder)?;
+        self.leave_last(0)?;
+        // Files of others keep the folder.
+        let _ = std::fs::remove_dir(&self.folder);
+        Ok(())
+    }
+
     fn leave_last(&self, keep: usize) -> Result<(), Diagnostic> {
         let list = self.list();
         list[..list.len().saturating_sub(keep)].iter().try_for_each(|old| remove(old))
@@ -152,5 +167,12 @@ mod tests {
             checkpoints.go_on_from(&middle, keep).unwrap();
             assert_eq!(names(), ["0001-00000002"]);
         }
+        // A file of others, `best`, keeps the folder.
+        checkpoints.remove().unwrap();
+        assert!(names().is_empty() && folder.join("best.safetensors").exists());
+        std::fs::remove_file(folder.join("best.safetensors")).unwrap();
+        checkpoints.remove().unwrap();
+        assert!(!folder.exists());
+        checkpoints.remove().unwrap();
     }
 }
