@@ -119,7 +119,12 @@ type Accepts = fn(&Value) -> bool;
 
 /// Keys that change token ids and are supported for some values alone: which, why not the rest, and what to do.
 const RESTRICTED: &[(&str, Accepts, &str, &str)] = &[
-    ("word_tokenizer_type", |v| v == "basic", "obert runs no morphological analyzer", OTHER_MODEL),
+    (
+        "word_tokenizer_type",
+        |v| v == "basic",
+        "obert runs no morphological analyzer such as MeCab",
+        OTHER_MODEL,
+    ),
     ("subword_tokenizer_type", |v| v == "wordpiece", "obert splits words by WordPiece", OTHER_MODEL),
     ("do_word_tokenize", |v| *v == true, "obert splits texts into words", OTHER_MODEL),
     ("do_subword_tokenize", |v| *v == true, "obert splits words into subwords", OTHER_MODEL),
@@ -163,7 +168,7 @@ const RESTRICTED: &[(&str, Accepts, &str, &str)] = &[
 ];
 
 const OTHER_MODEL: &str = "choose a model whose tokenizer is WordPiece, byte-level BPE or Unigram, such as \
-                           `bert-base-multilingual-cased` or `xlm-roberta-base`";
+                           `bert-base-multilingual-cased`";
 
 /// An empty list or object, or special tokens, which are not split in any case.
 fn is_empty_or_special(value: &Value) -> bool {
