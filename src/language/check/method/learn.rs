@@ -47,7 +47,7 @@ fn metrics(data: &Data) -> &'static [&'static str] {
             "best_em",
         ],
         Data::Mnli { .. } => &["accuracy", "accuracy_mm"],
-        Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1"],
+        Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1", "macro_f1"],
         Data::MaskedText { .. } => &["loss", "perplexity"],
         Data::Own => &[],
     }
@@ -55,7 +55,7 @@ fn metrics(data: &Data) -> &'static [&'static str] {
 
 /// Checks the settings of the data.
 pub fn data(recipe: &Recipe, findings: &mut Findings) {
-    if let Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } =
+    if let Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. } =
         recipe.data.value
         && doc_stride >= max_length
     {

@@ -222,9 +222,13 @@ impl Evaluator<'_> {
         };
         let mut words = Vec::new();
         for item in items {
-            match item.as_word() {
-                Some(word) => words.push(word.clone()),
-                None => return self.wrong_type(item, Type::Names),
+            match (item.as_word(), &item.kind) {
+                (Some(word), _) => words.push(word.clone()),
+                // A name that is no word: a number, or one with spaces.
+                (None, ExprKind::Text(text)) => {
+                    words.push(Spanned { value: text.clone(), span: item.span });
+                }
+                _ => return self.wrong_type(item, Type::Names),
             }
         }
         Some(words)
