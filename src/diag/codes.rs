@@ -137,6 +137,7 @@ codes! {
     OnlyEnds = 709, "pruning instants lie further apart than the window is long";
     ModelNotAtHand = 710, "the selectors were not checked";
     SparsityStands = 711, "pruning events remove nothing";
+    LargeRate = 712, "a learning rate is too large for a transformer";
 
     // 08: SparseML recipes
     YamlMalformed = 801, "a YAML file cannot be read";
