@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::diag::{Code, Diagnostic, Sources, Span};
 use crate::files;
 
-use super::folder::offset_of;
+use super::json_places::offset_of;
 
 /// The name of the file in a model's folder.
 pub const FILE: &str = "obert.json";
