@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::diag::{Code, Diagnostic, Sources};
-use crate::params::folder::offset_of;
+use crate::params::json_places::offset_of;
 
 use super::files::{LONGEST_ROW, Place};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic, Sources};
-use crate::params::folder::offset_of;
+use crate::params::json_places::offset_of;
 
 use super::answers::{Collected, RawQuestion};
 use super::files::{self, Place};
