@@ -322,7 +322,7 @@ fn every_tokenizer_file_of_the_source_goes_with_an_export() {
         }
         assert!(folder.join("config.json").is_file());
     };
-    for (format, more) in [("dense", &[] as &[&str]), ("compressed-tensors", &["--round-weights"])] {
+    for (format, more) in [("dense", &[] as &[&str]), ("compressed-tensors", &["--quantize-weights"])] {
         let out = dir.path().join(format);
         let (code, _, complaint) = pack(&source, format, &out, more);
         assert_eq!(code, Some(0), "{format}: {complaint}");
