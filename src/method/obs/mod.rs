@@ -32,10 +32,12 @@ mod estimate;
 mod fisher;
 mod gram;
 mod lanes;
-#[cfg(test)]
-mod laws;
 mod panel;
+#[cfg(test)]
+mod precision_tests;
 mod prefetch;
+#[cfg(test)]
+mod property_tests;
 mod roots;
 mod score;
 pub mod surgeon;

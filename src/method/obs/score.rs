@@ -10,8 +10,14 @@ use super::surgeon::Settings;
 /// SparseML adds single precision's epsilon to every divisor.
 pub const EPSILON: f32 = f32::EPSILON;
 
-/// The largest error of F⁻¹'s diagonal, relative, that is let pass.
-pub const LARGEST_ERROR: f64 = 1e-3;
+/// The largest estimate `ε max F_ii [F⁻¹]_ii` of the relative error of F⁻¹'s diagonal that is accepted.
+/// True errors, of diagonals and of saliencies, reach about four times the estimate
+/// (`precision_tests`), so this keeps the golden cases' tolerance of 2e-4.
+pub const LARGEST_ERROR: f64 = 5e-5;
+
+/// The same in float64, where nothing more precise is left to fall back to and a block beyond it is an
+/// error of the run.
+const LARGEST_ERROR_IN_F64: f64 = 1e-3;
 
 /// What is known of one parameter's weights.
 #[derive(Clone, Debug, Default)]
@@ -280,7 +286,7 @@ pub fn of_dual(
         let scores = correlated::scores(inverse, w, kept, size, runs);
         out.scores.copy_from_slice(&scores);
     }
-    (f64::EPSILON * worst <= LARGEST_ERROR).then_some(())
+    (f64::EPSILON * worst <= LARGEST_ERROR_IN_F64).then_some(())
 }
 
 /// The saliency of a single weight, given `[F⁻¹]_ii`.

@@ -19,4 +19,4 @@ pub use quantizer::{Phase, Quantizer};
 pub use scheme::Grid;
 
 #[cfg(test)]
-mod laws;
+mod property_tests;

@@ -157,7 +157,7 @@ proptest! {
         }
         let mut again = rounded.clone();
         rounder.round_rows(&mut again, x.len());
-        prop_assert_eq!(super::laws::bits(&again), super::laws::bits(&rounded));
+        prop_assert_eq!(super::property_tests::bits(&again), super::property_tests::bits(&rounded));
         let mut nothing = [0.0f32];
         rounder.round_rows(&mut nothing, 1);
         prop_assert_eq!(nothing[0].to_bits(), 0);
