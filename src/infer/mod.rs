@@ -1,7 +1,7 @@
 //! The runtime: BERT-like encoders with sparse weights and products of bytes, on CPUs.
 //!
 //! ```text
-//!  model folder ─ pack ─▶ file (one packed file, mapped) ─ model ─▶ Session ─▶ logits ─ predictor ─▶ answers
+//!  model folder ─ pack ─▶ file (one packed file) ─ model ─▶ Session ─▶ logits ─ predictor ─▶ answers
 //!                                                            │
 //!                                                         kernel ─ simd
 //! ```

@@ -19,21 +19,28 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Maps a file. It must not be changed in place while it is used; `obertc` replaces files by renaming.
+    /// Reads a file into memory.
     ///
     /// # Errors
     /// A file that is missing, is no packed model, is of another version, truncated or damaged.
     pub fn file(path: &Path) -> Result<Self, Diagnostic> {
-        let shown = path.display().to_string();
-        let missing = |e: std::io::Error| {
-            Diagnostic::unlocated(Code::ModelNotFound, format!("cannot open `{shown}`: {e}"))
-                .help("give a model folder, or a file that `obertc pack MODEL --as engine` wrote")
-        };
-        let file = File::open(path).map_err(missing)?;
-        // SAFETY: the mapping is private and read only. A file that another process cuts short while it
-        // is mapped ends this one, as with any mapped file.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(missing)?;
-        Self::of(Storage::Mapped(map), shown)
+        let file = File::open(path).map_err(|e| missing(path, &e))?;
+        let storage = Storage::read(file, &MAGIC).map_err(|e| missing(path, &e))?;
+        Self::of(storage, path.display().to_string())
+    }
+
+    /// The same without a copy: pages are read when they are first used, and shared between processes.
+    ///
+    /// # Safety
+    /// The file must not be truncated or overwritten while it is mapped: its indices are validated once.
+    ///
+    /// # Errors
+    /// As [`Opened::file`].
+    pub unsafe fn map(path: &Path) -> Result<Self, Diagnostic> {
+        let file = File::open(path).map_err(|e| missing(path, &e))?;
+        // SAFETY: the mapping is read only, and the caller promises that the file does not change.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| missing(path, &e))?;
+        Self::of(Storage::Mapped(map), path.display().to_string())
     }
 
     /// The same for bytes in memory; `shown` names them in messages.
@@ -132,6 +139,11 @@ impl Opened {
     pub fn size(&self) -> usize {
         self.storage.bytes().len()
     }
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::unlocated(Code::ModelNotFound, format!("cannot open `{}`: {error}", path.display()))
+        .help("give a model folder, or a file that `obertc pack MODEL --as engine` wrote")
 }
 
 fn range_of(section: &Section, end: usize) -> Option<std::ops::Range<usize>> {

@@ -1,5 +1,7 @@
 //! Arrays that lie in a mapped file or in memory of our own.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::infer::simd::Quads;
 pub enum Storage {
     /// A file, mapped. The operating system reads a page when it is first used.
     Mapped(memmap2::Mmap),
-    /// A model that was packed in memory: aligned lines, and how many bytes count.
+    /// A file that was read, or a model that was packed in memory: aligned lines, and how many bytes count.
     Owned(Vec<Quads>, usize),
 }
 
@@ -24,6 +26,28 @@ impl Storage {
             line
         });
         Storage::Owned(lines.collect(), bytes.len())
+    }
+
+    /// The bytes of a file, aligned; only its beginning where that is not `magic`, so that no memory is
+    /// spent on a large file of another kind.
+    ///
+    /// # Errors
+    /// Whatever reading the file meets, and memory that cannot be had.
+    pub fn read(mut file: File, magic: &[u8]) -> std::io::Result<Storage> {
+        let mut beginning = Vec::new();
+        file.by_ref().take(magic.len() as u64).read_to_end(&mut beginning)?;
+        if beginning != magic {
+            return Ok(Storage::owned(&beginning));
+        }
+        file.rewind()?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?;
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(length.div_ceil(64)).map_err(std::io::Error::other)?;
+        lines.resize(length.div_ceil(64), Quads::default());
+        // SAFETY: lines are plain bytes without gaps, at least `length` of them.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), length) };
+        file.read_exact(bytes)?;
+        Ok(Storage::Owned(lines, length))
     }
 
     /// All bytes.
@@ -47,25 +71,31 @@ pub unsafe trait Plain: Copy + 'static {
     const NAME: &'static str;
 }
 
-// SAFETY: numbers and an array of numbers.
+// SAFETY: a number.
 unsafe impl Plain for f32 {
     const NAME: &'static str = "f32";
 }
+// SAFETY: a number.
 unsafe impl Plain for u32 {
     const NAME: &'static str = "u32";
 }
+// SAFETY: a number.
 unsafe impl Plain for i32 {
     const NAME: &'static str = "i32";
 }
+// SAFETY: a number.
 unsafe impl Plain for u16 {
     const NAME: &'static str = "u16";
 }
+// SAFETY: a number.
 unsafe impl Plain for u8 {
     const NAME: &'static str = "u8";
 }
+// SAFETY: a number.
 unsafe impl Plain for i8 {
     const NAME: &'static str = "i8";
 }
+// SAFETY: an array of numbers.
 unsafe impl Plain for [i8; 4] {
     const NAME: &'static str = "i8";
 }

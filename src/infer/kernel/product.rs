@@ -299,19 +299,22 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// The same for rows that [`Blocks::new`] has accepted before.
+    /// The same without the pass over all places.
+    ///
+    /// # Safety
+    /// Every place is less than `steps`: [`Blocks::new`] has accepted these arrays, and they have not
+    /// changed since.
     ///
     /// # Panics
-    /// If there are no pointers, or they do not end at the last block.
+    /// If places and words differ in number.
     #[inline(always)]
-    pub(in crate::infer) fn checked(
+    pub(in crate::infer) unsafe fn new_unchecked(
         pointers: &'a [u32],
         places: &'a [u16],
         words: &'a [[i8; 4]],
         steps: usize,
     ) -> Self {
-        let end = pointers.last().map(|last| *last as usize);
-        assert!(end == Some(places.len()) && places.len() == words.len(), "blocks that were not checked");
+        assert!(!pointers.is_empty() && places.len() == words.len(), "one place for each block");
         Blocks { pointers, places, words, steps }
     }
 
@@ -429,7 +432,8 @@ fn blocks_of_rows<S: Simd>(
             for row in rows.clone() {
                 let sums = &mut sums[(row - rows.start) * width + to..];
                 let part = strips.part(&matrix, strip, row);
-                // SAFETY: rows and groups were checked above, places when the matrix was made.
+                assert!(part.0 <= part.1 && part.1 <= matrix.words.len(), "blocks outside the matrix");
+                // SAFETY: rows, groups and blocks were checked above, places when the matrix was made.
                 unsafe {
                     match many {
                         4 => along::<S, 4, 2>(simd, matrix, part, panel, group, strip > 0, sums),
@@ -468,10 +472,10 @@ unsafe fn along<S: Simd, const T: usize, const U: usize>(
     let mut places = matrix.places.as_ptr().wrapping_add(from);
     let mut words = matrix.words.as_ptr().wrapping_add(from);
     let mut left = to.wrapping_sub(from);
-    // SAFETY of both loops: pointers rise and end at the last block, and places lie inside, as was checked
-    // when the matrix was made; the group was checked by the caller.
     while left >= U {
         for u in 0..U {
+            // SAFETY: `from..to` are blocks of the matrix and the group is one of the panel's, as the caller
+            // checked; places lie inside the panel, as was checked when the matrix was made.
             unsafe {
                 let place = usize::from(places.wrapping_add(u).read_unaligned());
                 let step = first.wrapping_add(place.wrapping_mul(panel.width));
@@ -485,6 +489,7 @@ unsafe fn along<S: Simd, const T: usize, const U: usize>(
         left = left.wrapping_sub(U);
     }
     while left > 0 {
+        // SAFETY: as above.
         unsafe {
             let step = first.wrapping_add(usize::from(places.read_unaligned()).wrapping_mul(panel.width));
             let word = words.read_unaligned();

@@ -38,7 +38,7 @@ pub struct Folded {
 impl Folded {
     /// `None` unless the input's scale is fixed.
     pub fn of(weights: &Weights, bias: &[f32], input: Option<Rounding>) -> Option<Folded> {
-        let (Weights::Dense(_, scales) | Weights::Blocks { scales, .. }) = weights else { return None };
+        let (Weights::Dense(_, scales) | Weights::Blocks(_, scales)) = weights else { return None };
         let Some(Rounding::Fixed(affine)) = input else { return None };
         let factor = |scale: &f32| f64::from(*scale) * f64::from(affine.scale);
         let factors: Vec<f64> = scales.scales.iter().map(factor).collect();
@@ -59,18 +59,43 @@ pub enum Weights {
     /// `[rows, columns / 4]` words of four signed bytes.
     Dense(Stored<[i8; 4]>, Scales),
     /// Words that are not zero.
-    Blocks {
-        /// Row `r` has the words `pointers[r]..pointers[r + 1]`.
+    Blocks(BlockRows, Scales),
+}
+
+/// Rows of which only some blocks of four consecutive inputs are not zero, validated once.
+#[derive(Clone, Debug)]
+pub struct BlockRows {
+    /// Row `r` has the words `pointers[r]..pointers[r + 1]`.
+    pointers: Stored<u32>,
+    /// Which four inputs each word stands for.
+    places: Stored<u16>,
+    words: Stored<[i8; 4]>,
+    /// Words of a dense row.
+    steps: usize,
+    strips: Strips,
+}
+
+impl BlockRows {
+    /// Rows of `steps` words each.
+    ///
+    /// # Errors
+    /// One sentence if pointers or places lead outside.
+    pub fn new(
         pointers: Stored<u32>,
-        /// Which four inputs each word stands for.
         places: Stored<u16>,
-        /// The words.
         words: Stored<[i8; 4]>,
-        /// Strips of its inputs.
-        strips: Strips,
-        /// Their scales.
-        scales: Scales,
-    },
+        steps: usize,
+    ) -> Result<Self, String> {
+        let strips = Strips::of(&Blocks::new(&pointers, &places, &words, steps)?);
+        Ok(BlockRows { pointers, places, words, steps, strips })
+    }
+
+    #[inline(always)]
+    fn blocks(&self) -> Blocks<'_> {
+        // SAFETY: `new` validated these arrays, nothing else makes this type, and `Stored` memory does not
+        // change: it is owned, or mapped by a caller who promised so (`Opened::map`).
+        unsafe { Blocks::new_unchecked(&self.pointers, &self.places, &self.words, self.steps) }
+    }
 }
 
 /// What the bytes of each row stand for.
@@ -170,7 +195,7 @@ impl Linear {
     ) {
         let width = groups.len();
         let together = match &self.weights {
-            Weights::Blocks { strips, .. } if strips.count() > 1 => STRIP_CHUNK,
+            Weights::Blocks(blocks, _) if blocks.strips.count() > 1 => STRIP_CHUNK,
             _ => CHUNK,
         };
         for start in rows.clone().step_by(together) {
@@ -189,11 +214,9 @@ impl Linear {
                     dense::<S, OfBytes>(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
-                Weights::Blocks { pointers, places, words, strips, scales } => {
-                    let steps = self.columns.div_ceil(4);
-                    let matrix = Blocks::checked(pointers, places, words, steps);
+                Weights::Blocks(blocks, scales) => {
                     let panel = Panel { steps: tile.bytes, width: tile.width, groups: groups.clone() };
-                    sparse(simd, matrix, strips, chunk.clone(), &panel, &mut sums.ints);
+                    sparse(simd, blocks.blocks(), &blocks.strips, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
             };

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use super::linear::{Folded, Linear, Scales, Weights};
+use super::linear::{BlockRows, Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::affine::{Affine, Rounding};
 use crate::infer::kernel::attention::Operands;
-use crate::infer::kernel::product::{Blocks, Strips};
 use crate::params::BertConfig;
 
 /// A model, ready to run.
@@ -87,12 +86,25 @@ pub(super) enum HeadLayers {
 }
 
 impl Model {
-    /// Opens a packed file.
+    /// Reads a packed file into memory.
     ///
     /// # Errors
     /// A file that is missing, foreign, truncated or damaged, or that contradicts itself.
     pub fn open(path: &Path) -> Result<Model, Diagnostic> {
         Model::of(Opened::file(path)?)
+    }
+
+    /// Maps a packed file into memory: several processes that serve one model share its pages.
+    ///
+    /// # Safety
+    /// The file must not be truncated or overwritten while the model lives; replacing it by renaming
+    /// another over it is fine.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub unsafe fn map(path: &Path) -> Result<Model, Diagnostic> {
+        // SAFETY: the caller promises what `Opened::map` asks for.
+        Model::of(unsafe { Opened::map(path) }?)
     }
 
     /// Opens a packed model in memory; `shown` names it in messages.
@@ -237,8 +249,7 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
             let pointers: Stored<u32> = file.array(&part("pointers"), Some(rows + 1))?;
             let places: Stored<u16> = file.array(&part("places"), None)?;
             let words: Stored<[i8; 4]> = file.array(&part("words"), None)?;
-            let strips = Strips::of(&Blocks::new(&pointers, &places, &words, steps).map_err(wrong)?);
-            Weights::Blocks { pointers, places, words, strips, scales: scales()? }
+            Weights::Blocks(BlockRows::new(pointers, places, words, steps).map_err(wrong)?, scales()?)
         }
     };
     let input = match entry.input {

@@ -11,8 +11,9 @@ pub struct Shared<'a, T> {
     of: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it hands out exclusive parts of a buffer whose elements may be sent.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
+// SAFETY: `part` hands out exclusive parts (`Send`), `read` shared ones (`Sync`).
+unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
+// SAFETY: it stands for the `&mut [T]` that it was made from.
 unsafe impl<T: Send> Send for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {

@@ -63,17 +63,19 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => match super::x86::Avx512Vnni::detect() {
-                // SAFETY: `detect` has found the instructions; so in the arms below.
+                // SAFETY: `detect` has found the instructions.
                 Some(simd) => unsafe { on_avx512(work, simd) },
                 None => plainly(work, Portable),
             },
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni => match super::x86::AvxVnni::detect() {
+                // SAFETY: `detect` has found the instructions.
                 Some(simd) => unsafe { on_avx_vnni(work, simd) },
                 None => plainly(work, Portable),
             },
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => match super::x86::Avx2::detect() {
+                // SAFETY: `detect` has found the instructions.
                 Some(simd) => unsafe { on_avx2(work, simd) },
                 None => plainly(work, Portable),
             },

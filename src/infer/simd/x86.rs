@@ -43,8 +43,15 @@ impl Avx2 {
     }
 }
 
-// SAFETY of every block below: a value of the type exists only where the instructions do, and references
-// are readable and writable for their whole size.
+/// Runs intrinsics of the instruction set that `self` is the proof of.
+macro_rules! proven {
+    ($($body:tt)*) => {
+        // SAFETY: a value of the type exists only where the instructions do; references are readable and
+        // writable for their whole size, and callers of unsafe functions promise as much of pointers.
+        unsafe { $($body)* }
+    };
+}
+
 impl Simd for Avx512Vnni {
     type F = __m512;
     type I = __m512i;
@@ -53,88 +60,88 @@ impl Simd for Avx512Vnni {
 
     #[inline(always)]
     fn apart<W: Work>(self, work: W) -> W::Out {
-        unsafe { isa::on_avx512(work, self) }
+        proven!(isa::on_avx512(work, self))
     }
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(value) }
+        proven!(_mm512_set1_ps(value))
     }
     #[inline(always)]
     fn load(self, from: &Floats) -> __m512 {
-        unsafe { _mm512_load_ps(from.0.as_ptr()) }
+        proven!(_mm512_load_ps(from.0.as_ptr()))
     }
     #[inline(always)]
     fn store(self, value: __m512, to: &mut Floats) {
-        unsafe { _mm512_store_ps(to.0.as_mut_ptr(), value) }
+        proven!(_mm512_store_ps(to.0.as_mut_ptr(), value))
     }
     #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(a, b) }
+        proven!(_mm512_add_ps(a, b))
     }
     #[inline(always)]
     fn sub(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_sub_ps(a, b) }
+        proven!(_mm512_sub_ps(a, b))
     }
     #[inline(always)]
     fn mul(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
+        proven!(_mm512_mul_ps(a, b))
     }
     #[inline(always)]
     fn div(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_div_ps(a, b) }
+        proven!(_mm512_div_ps(a, b))
     }
     #[inline(always)]
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
-        unsafe { _mm512_fmadd_ps(a, b, c) }
+        proven!(_mm512_fmadd_ps(a, b, c))
     }
     #[inline(always)]
     fn max(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_max_ps(a, b) }
+        proven!(_mm512_max_ps(a, b))
     }
     #[inline(always)]
     fn min(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_min_ps(a, b) }
+        proven!(_mm512_min_ps(a, b))
     }
     #[inline(always)]
     fn sqrt(self, a: __m512) -> __m512 {
-        unsafe { _mm512_sqrt_ps(a) }
+        proven!(_mm512_sqrt_ps(a))
     }
     #[inline(always)]
     fn round(self, a: __m512) -> __m512 {
-        unsafe { _mm512_roundscale_ps::<0>(a) }
+        proven!(_mm512_roundscale_ps::<0>(a))
     }
     #[inline(always)]
     fn round_to_int(self, a: __m512) -> __m512i {
-        unsafe { _mm512_cvtps_epi32(a) }
+        proven!(_mm512_cvtps_epi32(a))
     }
     #[inline(always)]
     fn scale(self, a: __m512, n: __m512) -> __m512 {
-        unsafe { _mm512_scalef_ps(a, n) }
+        proven!(_mm512_scalef_ps(a, n))
     }
     #[inline(always)]
     fn splat_int(self, value: i32) -> __m512i {
-        unsafe { _mm512_set1_epi32(value) }
+        proven!(_mm512_set1_epi32(value))
     }
     #[inline(always)]
     fn load_int(self, from: &Ints) -> __m512i {
-        unsafe { _mm512_load_si512(from.0.as_ptr().cast()) }
+        proven!(_mm512_load_si512(from.0.as_ptr().cast()))
     }
     #[inline(always)]
     fn store_int(self, value: __m512i, to: &mut Ints) {
-        unsafe { _mm512_store_si512(to.0.as_mut_ptr().cast(), value) }
+        proven!(_mm512_store_si512(to.0.as_mut_ptr().cast(), value))
     }
     #[inline(always)]
     fn add_int(self, a: __m512i, b: __m512i) -> __m512i {
-        unsafe { _mm512_add_epi32(a, b) }
+        proven!(_mm512_add_epi32(a, b))
     }
     #[inline(always)]
     fn to_float(self, a: __m512i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(a) }
+        proven!(_mm512_cvtepi32_ps(a))
     }
     #[inline(always)]
     fn store_quads(self, of: [__m512i; 4], to: &mut Quads) {
-        unsafe {
+        proven! {
             let byte = _mm512_set1_epi32(0xff);
             let low = _mm512_or_si512(
                 _mm512_and_si512(of[0], byte),
@@ -149,26 +156,28 @@ impl Simd for Avx512Vnni {
     }
     #[inline(always)]
     fn store_bytes(self, value: __m512i, to: &mut [i8; LANES]) {
-        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(value)) }
+        proven!(_mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(value)))
     }
     #[inline(always)]
     unsafe fn dot(self, sum: __m512i, tokens: *const u8, word: i32) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(tokens.cast()), _mm512_set1_epi32(word)) }
+        proven!(_mm512_dpbusd_epi32(sum, _mm512_loadu_si512(tokens.cast()), _mm512_set1_epi32(word)))
     }
     #[inline(always)]
     unsafe fn multiply_add(self, sum: __m512, tokens: *const f32, weight: f32) -> __m512 {
-        unsafe { _mm512_fmadd_ps(_mm512_loadu_ps(tokens), _mm512_set1_ps(weight), sum) }
+        proven!(_mm512_fmadd_ps(_mm512_loadu_ps(tokens), _mm512_set1_ps(weight), sum))
     }
 }
 
 /// Two halves of sixteen integers.
 #[inline(always)]
 unsafe fn halves(a: [i32; LANES]) -> [__m256i; 2] {
+    // SAFETY: both are 64 bytes of plain integers.
     unsafe { std::mem::transmute(a) }
 }
 
 #[inline(always)]
 unsafe fn whole(a: [__m256i; 2]) -> [i32; LANES] {
+    // SAFETY: both are 64 bytes of plain integers.
     unsafe { std::mem::transmute(a) }
 }
 
@@ -178,13 +187,13 @@ impl Simd for AvxVnni {
 
     #[inline(always)]
     fn apart<W: Work>(self, work: W) -> W::Out {
-        unsafe { isa::on_avx_vnni(work, self) }
+        proven!(isa::on_avx_vnni(work, self))
     }
     on_arrays!(true);
 
     #[inline(always)]
     unsafe fn dot(self, sum: Self::I, tokens: *const u8, word: i32) -> Self::I {
-        unsafe {
+        proven! {
             let [mut low, mut high] = halves(sum);
             let word = _mm256_set1_epi32(word);
             low = _mm256_dpbusd_avx_epi32(low, _mm256_loadu_si256(tokens.cast()), word);
@@ -200,13 +209,13 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn apart<W: Work>(self, work: W) -> W::Out {
-        unsafe { isa::on_avx2(work, self) }
+        proven!(isa::on_avx2(work, self))
     }
     on_arrays!(true);
 
     #[inline(always)]
     unsafe fn dot(self, sum: Self::I, tokens: *const u8, word: i32) -> Self::I {
-        unsafe {
+        proven! {
             let [low, high] = halves(sum);
             let word = _mm256_set1_epi32(word);
             let low = widening_dot(low, _mm256_loadu_si256(tokens.cast()), word);
@@ -221,6 +230,7 @@ impl Simd for Avx2 {
 /// latter with negative weights only.
 #[inline(always)]
 unsafe fn widening_dot(sum: __m256i, tokens: __m256i, word: __m256i) -> __m256i {
+    // SAFETY: the caller has AVX2.
     unsafe {
         let ones = _mm256_set1_epi16(1);
         let seven = _mm256_and_si256(tokens, _mm256_set1_epi8(0x7f));
