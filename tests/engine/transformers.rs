@@ -91,7 +91,6 @@ fn five_training_steps_equal_those_of_pytorch() {
         })
         .collect();
     let task = QuestionAnswering {
-        max_answer_length: 30,
         train: features,
         dev_questions: vec![],
         dev: vec![],
@@ -148,12 +147,9 @@ fn what_is_saved_is_read_back_bit_for_bit_under_the_same_names() {
 }
 
 #[test]
-#[allow(clippy::print_stderr)]
+#[ignore = "needs a MiniLM folder in OBERT_MINILM (tests/oracle/README.md)"]
 fn hidden_states_of_minilm_equal_those_of_transformers() {
-    let Some(folder) = std::env::var_os("OBERT_MINILM").map(PathBuf::from) else {
-        eprintln!("skipped: OBERT_MINILM does not name a MiniLM folder (tests/oracle/README.md)");
-        return;
-    };
+    let folder = PathBuf::from(std::env::var_os("OBERT_MINILM").expect("OBERT_MINILM names a folder"));
     let (_, recorded) = cases("minilm").into_iter().next().unwrap();
     let device = Device::flex();
     let loaded = load(&folder, &device);

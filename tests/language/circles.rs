@@ -25,6 +25,7 @@ const CIRCLES: &[&[&str]] = &[
     &["params/glob.rs", "params/selector.rs"],
     &["params/header.rs", "params/pickle.rs"],
     &["plan/memory.rs", "plan/table.rs"],
+    &["task/data/squad.rs", "task/data/squad_rows.rs"],
     &["yaml/import/context.rs", "yaml/import/mod.rs"],
 ];
 

@@ -8,7 +8,6 @@ mod docs;
 mod explain;
 mod findings;
 mod format;
-mod help;
 mod hostile;
 mod house;
 mod models;
