@@ -52,15 +52,7 @@ pub enum EngineError {
         /// What the recipe allows.
         allowed: u64,
     },
-    /// A pattern of a selector cannot be read.
-    #[error("a pattern of `{stage}` cannot be read: {why}")]
-    Pattern {
-        /// The stage.
-        stage: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A selector selects nothing of this model, or what cannot be meant.
+    /// A selector cannot be read, or selects nothing of this model.
     #[error("a selector of `{stage}` cannot be used: {why}")]
     Selector {
         /// The stage.
@@ -150,7 +142,7 @@ pub enum EngineError {
 
 impl EngineError {
     pub(super) fn selector(stage: &str, error: SelectorError) -> Self {
-        EngineError::Pattern { stage: stage.to_owned(), why: error.to_string() }
+        EngineError::Selector { stage: stage.to_owned(), why: error.to_string() }
     }
 }
 
@@ -176,8 +168,6 @@ impl From<EngineError> for Diagnostic {
                 .help("allow more with `memory`, or use smaller blocks"),
             EngineError::Surgeon { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
                 .help("is the model sound? evaluate it with `obertc eval`"),
-            EngineError::Pattern { .. } => Diagnostic::unlocated(Code::BadPattern, message)
-                .help("in a glob `*` is one segment, `**` any text, `{a,b}` alternatives"),
             EngineError::Selector { .. } => Diagnostic::unlocated(Code::MatchesNothing, message)
                 .help("list the names with `obertc params --model DIR '**'`"),
             EngineError::Missing(_) => {

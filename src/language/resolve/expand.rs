@@ -209,12 +209,8 @@ impl Expander<'_> {
                 (None, all) => format!("the templates here are `{}`", all.join("`, `")),
             };
             let message = format!("there is no template `{}`", name.value);
-            let diagnostic =
-                Diagnostic::error(Code::UnknownTemplate, message, name.span, "unknown").help(help);
-            self.findings.push(match near {
-                Some(near) => diagnostic.fix(name.span, near),
-                None => diagnostic,
-            });
+            self.findings
+                .push(Diagnostic::error(Code::UnknownTemplate, message, name.span, "unknown").help(help));
             return None;
         };
         if self.open.contains(&name.value) {

@@ -267,17 +267,15 @@ impl Names {
                         None if known.is_empty() => "it declares nothing that could be used".to_owned(),
                         None => format!("it has `{}`", known.join("`, `")),
                     };
-                    let diagnostic = Diagnostic::error(
-                        Code::UnknownImport,
-                        format!("the module has no `{}`", name.value),
-                        name.span,
-                        "unknown",
-                    )
-                    .help(help);
-                    findings.push(match near {
-                        Some(near) => diagnostic.fix(name.span, near),
-                        None => diagnostic,
-                    });
+                    findings.push(
+                        Diagnostic::error(
+                            Code::UnknownImport,
+                            format!("the module has no `{}`", name.value),
+                            name.span,
+                            "unknown",
+                        )
+                        .help(help),
+                    );
                     self.lost.insert(Lost::Name(name.value.clone()));
                 }
                 let scope = &mut self.scopes[index];
@@ -297,18 +295,14 @@ pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Fi
     let ty = declared(&parameter.ty.value);
     if ty.is_none() {
         let names = DECLARED.iter().map(|(name, _)| *name);
-        let near = nearest(&parameter.ty.value, names.clone());
-        let help = match near {
+        let help = match nearest(&parameter.ty.value, names.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the types are {}", names.collect::<Vec<_>>().join(", ")),
         };
         let message = format!("there is no type `{}`", parameter.ty.value);
-        let diagnostic =
-            Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help);
-        findings.push(match near {
-            Some(near) => diagnostic.fix(parameter.ty.span, near),
-            None => diagnostic,
-        });
+        findings.push(
+            Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help),
+        );
     }
     Symbol {
         name: parameter.name.value.clone(),

@@ -5,7 +5,6 @@
 //! [`classification`] and [`masked_language`] fill it in.
 
 mod classification;
-mod label_names;
 mod masked_language;
 mod question_answering;
 
@@ -22,7 +21,7 @@ use crate::text::Tokenizer;
 
 use super::Task;
 use super::data::cache::Making;
-use super::data::splits::{DataSet, Need, ReadOptions};
+use super::data::squad::Need;
 use super::model::{BertModel, checkpoint};
 
 /// What a run needs.
@@ -62,10 +61,8 @@ pub struct Places<'a> {
     pub model_folder: Option<&'a Path>,
     /// The schedule's data.
     pub data: &'a ir::Data,
-    /// The folder of data files, or a file.
+    /// The folder of data files.
     pub data_folder: Option<&'a Path>,
-    /// How they are read.
-    pub reading: ReadOptions<'a>,
     /// Which halves of the data are needed.
     pub need: Need,
     /// At most so many training and held-out examples.
@@ -303,13 +300,12 @@ fn new_model<T: Prepare>(
     Ok(ModelParts { model, config, tokenizer, head, new_head: true, random_head: Vec::new() })
 }
 
-/// The data files, which this data needs.
-fn data_set<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<DataSet<'a>, Diagnostic> {
-    let path = places.data_folder.ok_or_else(|| {
+/// The folder of data files, which this data needs.
+fn data_folder<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<&'a Path, Diagnostic> {
+    places.data_folder.ok_or_else(|| {
         Diagnostic::unlocated(Code::FlagMissing, format!("`data: {data}` needs files"))
             .help(format!("give the folder of {files}: `--data DIR`"))
-    })?;
-    Ok(DataSet { path, need: places.need, options: places.reading })
+    })
 }
 
 /// Refuses sequences that are longer than the model's.

@@ -28,8 +28,7 @@ impl Evaluator<'_> {
                         expr.span,
                         "epochs or steps?",
                     )
-                    .help(format!("write `{text} epochs` or `{text} steps`"))
-                    .unsafe_fix(expr.span, format!("{text} epochs")),
+                    .help(format!("write `{text} epochs` or `{text} steps`")),
                 );
                 let _ = n;
                 None
@@ -44,8 +43,7 @@ impl Evaluator<'_> {
                         expr.span,
                         "of what?",
                     )
-                    .help(format!("write `{percent} epochs`, or `{text} of run`"))
-                    .unsafe_fix(expr.span, format!("{percent} epochs")),
+                    .help(format!("write `{percent} epochs`, or `{text} of run`")),
                 );
                 None
             }
