@@ -13,12 +13,16 @@
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
 
+use std::ops::{ControlFlow, Range};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use obert::internals::method::mask::Mask;
-use obert::internals::method::mask::select::Selection;
-use obert::internals::method::obs::{Estimate, Parameter, Settings, prune};
+use obert::internals::method::mask::grouping::Grouping;
+use obert::internals::method::mask::select::{Goal, Ranking};
+use obert::internals::method::obs::{
+    Estimate, FisherEstimate, Gradient, GradientSource, Place, Precision, PruningEvent, Settings,
+};
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
@@ -74,6 +78,21 @@ fn main() {
     println!("\nCPU-seconds ratio rank-one/ours: {:.1}", last.unwrap_or(f64::NAN));
 }
 
+/// All gradients are in the estimate already, and no block needs them again.
+struct NoMore;
+
+impl GradientSource for NoMore {
+    fn gradients(
+        &mut self,
+        _: Range<usize>,
+        _: Range<usize>,
+        _: Place,
+        _: &mut dyn FnMut(usize, Gradient),
+    ) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+}
+
 /// The whole of one pruning event: CPU-seconds.
 fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: bool) -> f64 {
     let settings = Settings { block, damp: DAMP, divisor: GRADIENTS, exact, group, correlated: false };
@@ -84,8 +103,26 @@ fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: boo
         estimate.add_chunk(pool);
     }
     let accumulated = (cpu_seconds() - begin, clock.elapsed());
-    let mut parameters = [Parameter { weights: &mut weights, mask: &mut mask, estimate }];
-    prune(&mut parameters, Selection::Global(0.5), &settings).expect("well-conditioned blocks");
+    estimate.finish();
+    let event = PruningEvent {
+        weights: &[std::mem::take(&mut weights)],
+        masks: &[mask.clone()],
+        groupings: &[Grouping::Runs(group)],
+        goals: &[Goal { members: vec![0], sparsity: 0.5 }],
+        ranking: Ranking::Global,
+        settings,
+        gradients: GRADIENTS,
+        precision: Precision::Single,
+        raises_damp: false,
+        passes: &[],
+        memory: None,
+        device: None,
+    };
+    let mut estimates = [FisherEstimate::Host(estimate)];
+    let (removals, _) =
+        event.run_with(&mut estimates, &mut None, &mut NoMore).expect("well-conditioned blocks");
+    weights = event.weights[0].clone();
+    removals[0].apply(&mut weights, &mut mask, 1.0);
     let all = cpu_seconds() - begin;
     // Multiplications and additions of the lower triangles.
     let useful = (WEIGHTS * (block + 1) * GRADIENTS) as f64;

@@ -99,6 +99,8 @@ pub struct RunStarted {
     pub device: String,
     /// Training examples.
     pub examples: usize,
+    /// Weights of the model's linear layers.
+    pub weights: usize,
 }
 
 /// `stage_started`.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use obert::internals::diag::{Code, Diagnostic};
+use obert::internals::engine::gradient_sharing::Trial;
 use obert::internals::engine::oneshot::Outcome;
-use obert::internals::engine::sharing::Trial;
 use obert::internals::files::write_whole;
 use obert::internals::task::metric::Metrics;
 use serde_json::{Value, json};
@@ -57,7 +57,7 @@ impl Figures {
             metrics: metrics(known),
             rounded: None,
             raised_damp: None,
-            lengths: Vec::new(),
+            step_sizes: Vec::new(),
             seconds: 0.0,
         })
     }

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use obert::internals::diag::Diagnostic;
 use obert::internals::engine::events::{Observer, Unwatched};
+use obert::internals::engine::gradient_sharing::Trial;
 use obert::internals::engine::oneshot::OneShot;
-use obert::internals::engine::sharing::Trial;
 
 use figures::Figures;
 use parts::Part;

@@ -1,21 +1,52 @@
-//! How long a run will still take, from what it took so far.
+//! How long a run will still take: estimated from the model's size before anything was done, then from what
+//! took how long so far.
 
 use std::collections::HashMap;
 
 use crate::output::figures::duration;
-use crate::schedule::ir::{Criterion, Stage};
+use crate::schedule::ir::{Criterion, Data, Stage};
 use crate::schedule::{Schedule, Timeline};
+
+/// Multiplications and additions of one weight for one token: two forward, four backward.
+const OPERATIONS: f64 = 6.0;
+/// Operations that one thread does in a second, at the lower end of what processors reach.
+const PER_THREAD: f64 = 15e9;
 
 /// Knows what is still to come, and what such things have cost.
 pub struct Eta {
     stages: Vec<Ahead>,
     limit: Option<u64>,
-    /// The last stage that trained, and seconds of its step for each example, a running mean.
-    step: Option<(String, f64)>,
-    /// Seconds and number of the pruning events so far, by how importance is measured.
+    /// Tokens of a training example, at most.
+    tokens: usize,
+    pace: Pace,
+    /// Seconds and number of the pruning events so far, by criterion.
     events: HashMap<&'static str, (f64, u32)>,
-    /// The same of measurements.
+    /// Seconds since the present pruning event began.
+    spent: f64,
+    /// Seconds and number of the evaluations so far.
     evaluations: (f64, u32),
+}
+
+/// Seconds of a forward and a backward pass for each example.
+#[derive(Default)]
+struct Pace {
+    /// Estimated from the model's size.
+    estimated: Option<f64>,
+    /// Measured over the gradients of a pruning event.
+    of_gradients: Option<f64>,
+    /// Measured over the steps of the last stage that trained, a running mean.
+    of_steps: Option<(String, f64)>,
+}
+
+impl Pace {
+    fn seconds(&self) -> Option<f64> {
+        let of_steps = self.of_steps.as_ref().map(|(_, seconds)| *seconds);
+        of_steps.or(self.of_gradients).or(self.estimated)
+    }
+
+    fn is_measured(&self) -> bool {
+        self.of_steps.is_some() || self.of_gradients.is_some()
+    }
 }
 
 /// What a stage holds.
@@ -31,17 +62,27 @@ struct Laid {
     steps: u64,
     /// The next step.
     at: u64,
-    prunes: Vec<(u64, &'static str)>,
+    prunes: Vec<Due>,
     evaluations: Vec<u64>,
 }
 
+/// A pruning event that is to come.
+struct Due {
+    step: u64,
+    criterion: &'static str,
+    /// Examples in a gradient.
+    batch: usize,
+    /// Examples of all its gradients.
+    examples: usize,
+}
+
 /// What is still to come.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Left {
     /// Seconds, as far as they can be known.
     pub seconds: f64,
-    /// Pruning events whose cost is not in it: none of their kind has been seen.
-    pub unknown: u32,
+    /// Whether they are estimated from the model's size alone.
+    pub is_estimated: bool,
 }
 
 impl Eta {
@@ -53,8 +94,21 @@ impl Eta {
             done: false,
             laid: None,
         });
-        let stages = stages.collect();
-        Eta { stages, limit, step: None, events: HashMap::new(), evaluations: (0.0, 0) }
+        Eta {
+            stages: stages.collect(),
+            limit,
+            tokens: tokens(&schedule.data),
+            pace: Pace::default(),
+            events: HashMap::new(),
+            spent: 0.0,
+            evaluations: (0.0, 0),
+        }
+    }
+
+    /// The model has so many weights in its linear layers, and runs on so many threads of a processor.
+    pub fn estimate(&mut self, weights: usize, threads: usize) {
+        let operations = OPERATIONS * weights as f64 * self.tokens as f64;
+        self.pace.estimated = Some(operations / (PER_THREAD * threads.max(1) as f64));
     }
 
     /// A stage begins, and says how long an epoch is; later stages see as many examples.
@@ -68,7 +122,7 @@ impl Eta {
         }
         let begun = &mut self.stages[index];
         begun.laid = Some(Laid::new(&Timeline::new(&begun.stage, steps_per_epoch), &begun.stage));
-        // A run that was taken up again does not tell of the stages before.
+        // A run that is resumed does not report the stages before.
         for stage in &mut self.stages[..index] {
             stage.done = true;
         }
@@ -81,24 +135,40 @@ impl Eta {
             laid.at = step + 1;
         }
         let seconds = seconds / ahead.batch as f64;
-        match &mut self.step {
-            // Each stage has a loss of its own: the mean begins anew.
+        match &mut self.pace.of_steps {
+            // Each stage has a loss of its own: the mean begins again.
             Some((of, mean)) if of == stage => *mean = 0.95 * *mean + 0.05 * seconds,
-            step => *step = Some((stage.to_owned(), seconds)),
+            of_steps => *of_steps = Some((stage.to_owned(), seconds)),
         }
+    }
+
+    /// So many gradients of a pruning event were computed since it began, so many seconds ago.
+    pub fn gradients(&mut self, stage: &str, done: u64, seconds: f64) {
+        self.spent = seconds;
+        let Some(due) = self.laid(stage).and_then(|laid| laid.prunes.first()) else { return };
+        let examples = done as f64 * due.batch as f64;
+        if examples > 0.0 {
+            self.pace.of_gradients = Some(seconds / examples);
+        }
+    }
+
+    /// The present pruning event began so many seconds ago.
+    pub fn in_event(&mut self, seconds: f64) {
+        self.spent = seconds;
     }
 
     /// A pruning event was done before a step.
     pub fn pruned(&mut self, stage: &str, step: u64, seconds: f64) {
+        self.spent = 0.0;
         let Some(laid) = self.laid(stage) else { return };
-        let Some(due) = laid.prunes.iter().position(|(at, _)| *at <= step) else { return };
-        let (_, kind) = laid.prunes.remove(due);
-        let (sum, count) = self.events.entry(kind).or_default();
+        let Some(index) = laid.prunes.iter().position(|due| due.step <= step) else { return };
+        let due = laid.prunes.remove(index);
+        let (sum, count) = self.events.entry(due.criterion).or_default();
         *sum += seconds;
         *count += 1;
     }
 
-    /// The model was measured before a step.
+    /// The model was evaluated before a step.
     pub fn evaluated(&mut self, stage: &str, step: u64, seconds: f64) {
         self.evaluations.0 += seconds;
         self.evaluations.1 += 1;
@@ -120,64 +190,75 @@ impl Eta {
 
     /// Examples in a second, in training.
     pub fn speed(&self, stage: &str) -> Option<f64> {
-        self.step.as_ref().filter(|(of, seconds)| of == stage && *seconds > 0.0).map(|(_, s)| 1.0 / s)
+        let of_steps = self.pace.of_steps.as_ref();
+        of_steps.filter(|(of, seconds)| of == stage && *seconds > 0.0).map(|(_, s)| 1.0 / s)
     }
 
-    /// What the whole run still takes: steps, pruning events and measurements. `None` before the first
-    /// step.
+    /// What the whole run still takes: steps, pruning events and evaluations. `None` while neither the model's
+    /// size nor a stage is known.
     pub fn left(&self) -> Option<Left> {
-        let (_, per_example) = self.step.as_ref()?;
-        let mut left = Left::default();
+        let pace = self.pace.seconds()?;
+        let mut seconds = 0.0;
+        let mut spent = self.spent;
         for stage in self.stages.iter().filter(|s| !s.done) {
             let laid = stage.laid.as_ref()?;
             // A step over twice as many examples takes about twice as long.
             let steps = laid.steps.saturating_sub(laid.at) as f64;
-            left.seconds += per_example * stage.batch as f64 * steps;
-            for (_, kind) in &laid.prunes {
-                match self.events.get(kind) {
-                    Some((sum, count)) => left.seconds += sum / f64::from(*count),
-                    None => left.unknown += 1,
-                }
+            seconds += pace * stage.batch as f64 * steps;
+            for due in &laid.prunes {
+                let event = match self.events.get(due.criterion) {
+                    Some((sum, count)) => sum / f64::from(*count),
+                    None => pace * due.examples as f64,
+                };
+                // What the present event, the first one, has taken already is not to come.
+                seconds += (event - std::mem::take(&mut spent)).max(0.0);
             }
             let (sum, count) = self.evaluations;
-            left.seconds += sum / f64::from(count.max(1)) * laid.evaluations.len() as f64;
+            seconds += sum / f64::from(count.max(1)) * laid.evaluations.len() as f64;
         }
-        Some(left)
+        Some(Left { seconds, is_estimated: !self.pace.is_measured() })
+    }
+}
+
+/// The most tokens of a training example.
+fn tokens(data: &Data) -> usize {
+    match data {
+        Data::Squad { max_length, .. } | Data::SquadV2 { max_length, .. } => *max_length,
+        Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length } => *max_length,
+        Data::Classify(columns) => columns.max_length,
+        Data::BuiltinReading { .. } | Data::Own => 64,
     }
 }
 
 impl Laid {
     fn new(timeline: &Timeline, stage: &Stage) -> Self {
-        let kind = |index: usize| match stage.prune[index].by {
-            Criterion::Magnitude => "magnitude",
-            Criterion::Movement => "movement",
-            Criterion::Obs(_) => "obs",
+        let due = |step: u64, index: usize| {
+            let (criterion, batch, gradients) = match &stage.prune[index].by {
+                Criterion::Magnitude => ("magnitude", 0, 0),
+                Criterion::Movement => ("movement", 0, 0),
+                Criterion::Obs(obs) => ("obs", obs.batch, obs.gradients * obs.recompute),
+            };
+            Due { step, criterion, batch, examples: gradients * batch }
         };
-        let mut due: Vec<u64> = timeline.prunes().iter().map(|e| e.step).collect();
-        due.dedup();
-        let prunes = due.into_iter().flat_map(|step| {
-            timeline.prunes_before(step).into_iter().map(|e| (e.step, kind(e.prune))).collect::<Vec<_>>()
-        });
+        let mut at: Vec<u64> = timeline.prunes().iter().map(|e| e.step).collect();
+        at.dedup();
+        let events = at.into_iter().flat_map(|step| timeline.prunes_before(step));
         let steps = timeline.steps();
         Laid {
             steps,
             at: 0,
-            prunes: prunes.collect(),
-            // Every stage is measured at its end.
+            prunes: events.map(|e| due(e.step, e.prune)).collect(),
+            // Every stage is evaluated at its end.
             evaluations: (0..steps).filter(|s| timeline.evaluates_before(*s)).chain([steps]).collect(),
         }
     }
 }
 
 impl Left {
-    /// `12m 05s left`, with the events that are not in it.
+    /// `12m 05s left`, or `roughly 12m 05s left` if it is estimated.
     pub fn words(&self) -> String {
-        let time = duration(self.seconds);
-        match self.unknown {
-            0 => format!("{time} left"),
-            1 => format!("{time} and a pruning event left"),
-            n => format!("{time} and {n} pruning events left"),
-        }
+        let roughly = if self.is_estimated { "roughly " } else { "" };
+        format!("{roughly}{} left", duration(self.seconds))
     }
 }
 
@@ -201,7 +282,9 @@ recipe r {
   stage c for 4 epochs {
     batch: 64
     lr { 0..4 epochs: 1e-3 }
-    prune encoder_linears over 0..3 epochs every 1 epoch { by: obs(gradients: 8), sparsity: 30% -> 60% cubic }
+    prune encoder_linears over 0..3 epochs every 1 epoch {
+      by: obs(gradients: 8, batch: 4), sparsity: 30% -> 60% cubic
+    }
   }
 }
 ";
@@ -209,23 +292,41 @@ recipe r {
         Eta::new(&compiled.schedule.expect("a good recipe"), limit)
     }
 
+    fn seconds(eta: &Eta) -> f64 {
+        eta.left().expect("something is known").seconds
+    }
+
     #[test]
-    fn steps_events_and_measurements_to_come_are_counted_with_what_they_cost() {
+    fn before_the_first_step_the_models_size_says_how_long_it_roughly_takes() {
         let mut eta = eta(None);
-        assert_eq!(eta.left(), None, "nothing is known before the first step");
+        assert_eq!(eta.left(), None);
+        eta.estimate(1_000_000, 2);
         eta.begin("a", 10);
-        eta.stepped("a", 0, 2.0);
-        // 19 steps of 2 s, then 20 steps over twice the examples; one event of b and four of c.
-        assert_eq!(eta.left(), Some(Left { seconds: 38.0 + 80.0, unknown: 5 }));
-        assert_eq!(eta.speed("a"), Some(16.0));
+        // 20 steps of 32 examples, 20 of 64, and 4 events of 8 gradients of 4 examples, each of 64 tokens.
+        let examples = 20.0 * 32.0 + 20.0 * 64.0 + 4.0 * 32.0;
+        let expected = examples * 6.0 * 1e6 * 64.0 / 30e9;
+        assert!((seconds(&eta) - expected).abs() < 1e-9 * expected);
+        assert!(eta.left().unwrap().words().starts_with("roughly "));
+        eta.stepped("a", 0, 3.2);
+        assert_eq!(eta.left().unwrap().words(), "3m 21s left", "0.1 s an example, then");
+    }
+
+    #[test]
+    fn steps_events_and_evaluations_to_come_are_counted_with_what_they_cost() {
+        let mut eta = eta(None);
+        eta.begin("a", 10);
+        eta.stepped("a", 0, 3.2);
+        // 19 steps of 3.2 s, then 20 steps over twice the examples, four events of 32 examples.
+        assert!((seconds(&eta) - (19.0 * 3.2 + 20.0 * 6.4 + 4.0 * 3.2)).abs() < 1e-9);
+        assert!((eta.speed("a").unwrap() - 10.0).abs() < 1e-9);
         for step in 1..10 {
-            eta.stepped("a", step, 2.0);
+            eta.stepped("a", step, 3.2);
         }
         eta.evaluated("a", 10, 3.0);
-        // Three measurements are left: at the ends of a, b and c.
-        assert_eq!(eta.left().map(|l| l.seconds.round()), Some(20.0 + 80.0 + 9.0));
+        // Three evaluations are left: at the ends of a, b and c.
+        assert!((seconds(&eta) - (10.0 * 3.2 + 20.0 * 6.4 + 4.0 * 3.2 + 9.0)).abs() < 1e-9);
         for step in 10..20 {
-            eta.stepped("a", step, 2.0);
+            eta.stepped("a", step, 3.2);
         }
         eta.evaluated("a", 20, 3.0);
         eta.finished("a");
@@ -234,20 +335,34 @@ recipe r {
         eta.evaluated("b", 0, 3.0);
         eta.finished("b");
         eta.begin("c", 5);
+        // In the first event of c: what it took so far is not to come.
+        eta.in_event(1.2);
+        assert!((seconds(&eta) - (20.0 * 6.4 + 4.0 * 3.2 - 1.2 + 3.0)).abs() < 1e-9);
         eta.pruned("c", 0, 7.0);
-        // 20 steps of 4 s until its own are seen, three events of 7 s, a measurement of 3 s.
-        assert_eq!(eta.left().map(|l| l.seconds.round()), Some(80.0 + 21.0 + 3.0));
-        eta.stepped("c", 0, 6.4);
-        assert_eq!(eta.left().map(|l| l.seconds.round()), Some(f64::round(19.0 * 6.4 + 21.0 + 3.0)));
-        assert_eq!(eta.left().map(|l| l.words()), Some("2m 25s left".into()));
+        // Three events as long as the first.
+        assert!((seconds(&eta) - (20.0 * 6.4 + 21.0 + 3.0)).abs() < 1e-9);
+        eta.stepped("c", 0, 12.8);
+        assert!((seconds(&eta) - (19.0 * 12.8 + 21.0 + 3.0)).abs() < 1e-9);
+        assert_eq!(eta.left().unwrap().words(), "4m 27s left");
+    }
+
+    #[test]
+    fn the_gradients_of_a_first_event_measure_the_pace_before_any_step() {
+        let mut eta = eta(None);
+        eta.estimate(1_000_000_000, 1);
+        eta.begin("c", 5);
+        eta.gradients("c", 4, 1.6);
+        // 16 examples in 1.6 s: 20 steps of 64, and four events of 32 less what is done.
+        assert!((seconds(&eta) - (20.0 * 6.4 + 4.0 * 3.2 - 1.6)).abs() < 1e-9);
+        assert!(!eta.left().unwrap().is_estimated);
     }
 
     #[test]
     fn a_limit_of_steps_shortens_what_is_still_to_come() {
         let mut eta = eta(Some(8));
         eta.begin("a", 4);
-        eta.stepped("a", 0, 1.0);
-        // Of c, 4 epochs of 2 steps.
-        assert_eq!(eta.left().map(|l| (l.seconds, l.unknown)), Some((7.0 + 16.0, 5)));
+        eta.stepped("a", 0, 3.2);
+        // Of c, 4 epochs of 2 steps, with its events.
+        assert!((seconds(&eta) - (7.0 * 3.2 + 8.0 * 6.4 + 4.0 * 3.2)).abs() < 1e-9);
     }
 }

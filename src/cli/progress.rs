@@ -30,6 +30,8 @@ pub struct Watcher {
     /// When a run stops that is asked to, if it does.
     stops: Option<&'static str>,
     stop: Option<Arc<AtomicBool>>,
+    /// When the present pruning event began, and its gradients by then.
+    event: Option<(Instant, u64)>,
 }
 
 /// Without a terminal a line is printed with each hundredth of the work, but not more often than this.
@@ -59,6 +61,7 @@ impl Watcher {
             line,
             stops: None,
             stop: None,
+            event: None,
         }
     }
 
@@ -84,7 +87,9 @@ impl Watcher {
             return;
         }
         self.close();
-        eprintln!("{text}");
+        for line in text.lines() {
+            eprintln!("{}", wrapped(line));
+        }
     }
 
     fn close(&mut self) {
@@ -94,27 +99,45 @@ impl Watcher {
         }
     }
 
-    /// What is being done, and how it goes.
-    fn describe(&self, work: Work) -> (String, String) {
+    /// What is being done, and how it goes: what matters most comes first.
+    fn describe(&self, work: Work) -> (String, Vec<String>) {
+        let left = self.eta.as_ref().and_then(Eta::left).map(|left| left.words());
         match work {
             Work::Training(stage) => {
-                let mut parts: Vec<String> = Vec::new();
-                parts.extend(self.loss.map(|l| format!("loss {l:.3}")));
-                parts.push(format!("lr {:.1e}", self.lr));
-                if self.sparsity > 0.0 {
-                    parts.push(format!("sparsity {}", percent(self.sparsity)));
-                }
-                let eta = self.eta.as_ref();
-                let speed = eta.and_then(|f| f.speed(stage));
-                parts.extend(speed.map(|s| format!("{s:.0} samples/s")));
-                parts.extend(eta.and_then(Eta::left).map(|l| l.words()));
-                (format!("{stage}: training"), parts.join("  "))
+                let speed = self.eta.as_ref().and_then(|eta| eta.speed(stage));
+                let parts = [
+                    self.loss.map(|loss| format!("loss {loss:.3}")),
+                    left,
+                    (self.sparsity > 0.0).then(|| format!("sparsity {}", percent(self.sparsity))),
+                    Some(format!("lr {:.1e}", self.lr)),
+                    speed.map(|s| format!("{s:.0} samples/s")),
+                ];
+                (format!("{stage}: training"), parts.into_iter().flatten().collect())
             }
-            Work::Fetching { file, .. } => (file.to_owned(), String::new()),
-            Work::Features => ("features".to_owned(), String::new()),
-            Work::Gradients(stage) => (format!("{stage}: gradients"), String::new()),
-            Work::Calibrating(stage) => (format!("{stage}: calibrating"), String::new()),
-            Work::Evaluating(stage) => (format!("{stage}: measuring"), String::new()),
+            Work::Fetching { file, .. } => (file.to_owned(), Vec::new()),
+            Work::Features => ("features".to_owned(), Vec::new()),
+            Work::Gradients(stage) => (format!("{stage}: gradients"), left.into_iter().collect()),
+            Work::Scoring(stage) => (format!("{stage}: saliencies"), left.into_iter().collect()),
+            Work::Updating(stage) => (format!("{stage}: pruning update"), left.into_iter().collect()),
+            Work::StepSize(stage) => (format!("{stage}: step size"), left.into_iter().collect()),
+            Work::Calibrating(stage) => (format!("{stage}: calibration"), Vec::new()),
+            Work::Evaluating(stage) => (format!("{stage}: evaluation"), left.into_iter().collect()),
+        }
+    }
+
+    /// Notes how far a pruning event is, for the time that is left.
+    fn note_event(&mut self, work: Work, done: u64) {
+        let Some(eta) = &mut self.eta else { return };
+        match work {
+            Work::Gradients(stage) => {
+                let (began, first) = *self.event.get_or_insert((Instant::now(), done));
+                eta.gradients(stage, done - first.min(done), began.elapsed().as_secs_f64());
+            }
+            Work::Scoring(_) | Work::Updating(_) | Work::StepSize(_) => {
+                let (began, _) = *self.event.get_or_insert((Instant::now(), 0));
+                eta.in_event(began.elapsed().as_secs_f64());
+            }
+            _ => {}
         }
     }
 
@@ -132,9 +155,15 @@ impl Watcher {
     fn foresee(&mut self, event: &Event) {
         let Some(eta) = &mut self.eta else { return };
         match event {
+            Event::RunStarted(e) if e.weights > 0 && e.device.to_lowercase().contains("flex") => {
+                eta.estimate(e.weights, std::thread::available_parallelism().map_or(1, usize::from));
+            }
             Event::StageStarted(e) => eta.begin(&e.stage, e.steps_per_epoch),
             Event::Step(e) => eta.stepped(&e.stage, e.step, e.seconds.unwrap_or(0.0)),
-            Event::Pruned(e) => eta.pruned(&e.stage, e.step, e.seconds),
+            Event::Pruned(e) => {
+                self.event = None;
+                eta.pruned(&e.stage, e.step, e.seconds);
+            }
             Event::Evaluated(e) => eta.evaluated(&e.stage, e.step, e.seconds),
             Event::StageFinished(e) => eta.finished(&e.stage),
             _ => {}
@@ -154,7 +183,9 @@ impl Observer for Watcher {
                     0 => String::new(),
                     steps => format!(", {steps} steps"),
                 };
-                self.print_line(&format!("{kind} {}{length}", started.stage));
+                let left = self.eta.as_ref().and_then(Eta::left);
+                let left = left.map_or(String::new(), |left| format!(", {}", left.words()));
+                self.print_line(&format!("{kind} {}{length}{left}", started.stage));
             }
             Event::Step(step) => {
                 // The bar shows a running mean: single batches jump.
@@ -203,6 +234,10 @@ impl Observer for Watcher {
                     .collect();
                 self.print_line(&format!("  before step {}: {}", evaluated.step, figures.join(", ")));
             }
+            Event::Warning(warning) => {
+                self.print_line(&format!("warning: {}: {}", warning.stage, warning.message));
+                self.print_line(&format!("  help: {}", warning.help));
+            }
             Event::Kept(kept) => {
                 let metric = kept.metric.to_uppercase();
                 self.print_line(&format!(
@@ -247,18 +282,19 @@ impl Observer for Watcher {
         if let Work::Fetching { file, model } = work {
             return self.fetching.show(file, model, done, total);
         }
+        self.note_event(work, done);
         if !std::io::stderr().is_terminal() {
             if self.line_is_due(done, total) {
-                let (title, detail) = self.describe(work);
-                eprintln!("  {title} {done}/{total}  {detail}");
+                let (title, parts) = self.describe(work);
+                eprintln!("{}", fitted(&title, done, total, &parts));
             }
             return;
         }
-        let (title, detail) = self.describe(work);
+        let (title, parts) = self.describe(work);
         if self.bar.as_ref().is_none_or(|(shown, _)| *shown != title) {
             self.close();
             let bar = ProgressBar::new(total);
-            if let Ok(style) = ProgressStyle::with_template("  {prefix:28} {bar:30} {pos}/{len}  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("  {prefix} {bar:12} {pos}/{len}  {wide_msg}") {
                 bar.set_style(style.progress_chars("━╸ "));
             }
             bar.set_prefix(title.clone());
@@ -266,7 +302,7 @@ impl Observer for Watcher {
         }
         if let Some((_, bar)) = &self.bar {
             bar.set_length(total);
-            bar.set_message(detail);
+            bar.set_message(parts.join("  "));
             bar.set_position(done);
             if done == total {
                 self.close();
@@ -275,8 +311,62 @@ impl Observer for Watcher {
     }
 }
 
+/// Columns of the narrowest terminal.
+const COLUMNS: usize = 80;
+
+/// A line of progress that does not wrap: as many parts as fit, in their order.
+fn fitted(title: &str, done: u64, total: u64, parts: &[String]) -> String {
+    let counts = format!(" {done}/{total}");
+    let room = COLUMNS - 3 - counts.len();
+    let mut line = match title.chars().count() > room {
+        true => format!("  {}…{counts}", title.chars().take(room - 1).collect::<String>()),
+        false => format!("  {title}{counts}"),
+    };
+    for part in parts {
+        if line.chars().count() + 2 + part.chars().count() < COLUMNS {
+            line.push_str("  ");
+            line.push_str(part);
+        }
+    }
+    line
+}
+
+/// A line in words, wrapped between them where it is longer than a terminal is wide.
+fn wrapped(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len() + 2;
+    let indent = " ".repeat(indent);
+    textwrap::fill(line, textwrap::Options::new(COLUMNS - 1).subsequent_indent(&indent))
+}
+
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_progress_is_wider_than_a_terminal_and_the_first_parts_stay() {
+        let parts = ["loss 0.123", "1h 02m left", "sparsity 80.0%", "lr 8.0e-5", "1234 samples/s"];
+        let parts = parts.map(str::to_owned);
+        for length in [1, 20, 40, 90] {
+            let line = fitted(&"é".repeat(length), 123_456, 1_234_567, &parts);
+            assert!(line.chars().count() < COLUMNS, "{line}");
+            assert!(line.contains(" 123456/1234567"), "{line}");
+        }
+        let line = fitted("gradual: training", 12, 100, &parts);
+        assert_eq!(line, "  gradual: training 12/100  loss 0.123  1h 02m left  sparsity 80.0%  lr 8.0e-5");
+    }
+
+    #[test]
+    fn sentences_wrap_between_words_with_an_indent() {
+        let text = format!("  help: {}", "word ".repeat(40));
+        let lines: Vec<String> = wrapped(&text).lines().map(str::to_owned).collect();
+        assert!(lines.len() > 2 && lines.iter().all(|l| l.chars().count() < COLUMNS));
+        assert!(lines[1].starts_with("    word"), "{lines:?}");
+        assert_eq!(wrapped("  short"), "  short");
     }
 }

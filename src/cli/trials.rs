@@ -12,8 +12,8 @@ use crate::api::models::with_features;
 use crate::api::recipe::Compiler;
 use crate::api::{Error, RecipeOptions};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
+use crate::engine::gradient_sharing::Trial;
 use crate::engine::oneshot::{OneShot, Outcome, seed_of};
-use crate::engine::sharing::Trial;
 use crate::engine::{EngineError, device};
 use crate::language::Compilation;
 use crate::output::figures::{duration, title};
@@ -359,9 +359,9 @@ fn rounded(metrics: Option<&Metrics>) -> String {
 /// What was not as the recipe says.
 fn remarks(outcome: &Outcome) -> String {
     let damp = outcome.raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
-    let shorter: Vec<String> = outcome.lengths.iter().map(|l| format!("{l}")).collect();
-    match outcome.lengths.iter().all(|l| *l == 1.0) {
+    let shorter: Vec<String> = outcome.step_sizes.iter().map(|l| format!("{l}")).collect();
+    match outcome.step_sizes.iter().all(|l| *l == 1.0) {
         true => damp,
-        false => format!("{damp}, compensation of length {}", shorter.join(" ")),
+        false => format!("{damp}, step size of the update {}", shorter.join(" ")),
     }
 }

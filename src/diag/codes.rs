@@ -209,6 +209,7 @@ codes! {
     NeverObserved = 944, "a range is fixed of which nothing was seen";
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
+    NoGradient = 947, "the loss does not depend on a parameter";
     NotRoundable = 950, "a model that cannot be rounded";
     ConfigUnsupported = 951, "config.json asks for something that obert does not compute";
     ConfigMalformed = 952, "a key of config.json holds what no model can have";

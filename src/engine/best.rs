@@ -1,4 +1,4 @@
-//! The weights of a stage's best measurement.
+//! The weights of a stage's best evaluation.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,116 +10,116 @@ use crate::task::rounding::Rounding;
 use burn::module::Module;
 
 use super::EngineError;
-use super::results::{Kept, Measured};
+use super::results::{BestEvaluation, Kept};
 use super::snapshot::{Held, Restored};
 
 /// What its tensors are called in a checkpoint.
 pub(super) const KIND: &str = "best";
 
-/// The best measurement so far, with the weights that were measured.
-pub struct Best<'a> {
-    stage: &'a str,
-    metric: &'a str,
+/// The best evaluation so far, with the weights that were evaluated.
+pub struct Best {
+    metric: String,
     found: Option<Found>,
 }
 
 struct Found {
-    measured: Measured,
+    evaluation: BestEvaluation,
     values: Values,
-    rounding: Option<Arc<Rounding>>,
+    quantizers: Option<Arc<Rounding>>,
 }
 
-/// What is rounded of a model that was measured.
+/// What is quantized of a model that was evaluated.
 #[derive(Clone, Copy)]
-pub struct Rounded<'a> {
-    /// Its rounding.
-    pub now: Option<&'a Arc<Rounding>>,
-    /// Whether all is rounded that is going to be.
+pub struct QuantizationState<'a> {
+    /// Its quantizers.
+    pub quantizers: Option<&'a Arc<Rounding>>,
+    /// Whether everything is quantized that is going to be.
     pub is_complete: bool,
 }
 
-impl<'a> Best<'a> {
-    /// The best of a stage by a metric.
-    pub fn new(stage: &'a str, metric: &'a str) -> Self {
-        Best { stage, metric, found: None }
+impl Best {
+    /// The best by a metric.
+    pub fn new(metric: &str) -> Self {
+        Best { metric: metric.to_owned(), found: None }
     }
 
-    /// Takes in what was measured before a step. It counts once nothing is left to prune, and everything is
-    /// rounded that is going to be: a model is no better for being denser or finer. Of equal ones the later
-    /// is kept.
+    /// Takes in an evaluation before a step. It counts once nothing is left to prune, and everything is
+    /// quantized that is going to be: a model is no better for being denser or of more bits. Of equal ones the
+    /// later is best.
     ///
     /// # Errors
-    /// The metric was not measured.
+    /// The metric was not computed.
     pub fn consider<M: Module>(
         &mut self,
         model: &M,
+        stage: &str,
         step: u64,
         timeline: &Timeline,
         metrics: &Metrics,
-        rounding: Rounded,
+        quantization: QuantizationState,
     ) -> Result<(), EngineError> {
-        let Some(value) = metrics.get(self.metric).copied() else {
+        let Some(value) = metrics.get(&self.metric).copied() else {
             return Err(EngineError::MetricMissing {
-                stage: self.stage.to_owned(),
-                metric: self.metric.to_owned(),
+                stage: stage.to_owned(),
+                metric: self.metric.clone(),
                 known: metrics.keys().cloned().collect::<Vec<_>>().join(", "),
             });
         };
         let pruned = timeline.prunes().iter().all(|event| event.step <= step);
-        let better = self.found.as_ref().is_none_or(|best| match less_is_better(self.metric) {
-            true => value <= best.measured.kept.value,
-            false => value >= best.measured.kept.value,
+        let better = self.found.as_ref().is_none_or(|best| match less_is_better(&self.metric) {
+            true => value <= best.evaluation.kept.value,
+            false => value >= best.evaluation.kept.value,
         });
-        if pruned && rounding.is_complete && better && !value.is_nan() {
-            let kept = Kept { metric: self.metric.to_owned(), step, value };
-            let measured = Measured { kept, metrics: metrics.clone() };
+        if pruned && quantization.is_complete && better && !value.is_nan() {
+            let kept = Kept { metric: self.metric.clone(), step, value };
+            let evaluation = BestEvaluation { kept, metrics: metrics.clone() };
             let values = parameters::read(model, |_| true);
-            let rounding = rounding.now.map(|rounding| Arc::new(rounding.copied()));
-            self.found = Some(Found { measured, values, rounding });
+            let quantizers = quantization.quantizers.map(|all| Arc::new(all.copied()));
+            self.found = Some(Found { evaluation, values, quantizers });
         }
         Ok(())
     }
 
-    /// The model with the best weights, how they are rounded, which ones they are, and how they were
-    /// measured; `None` if no measurement counted.
+    /// The model with the best weights, their quantizers, which ones they are, and their metrics; `None` if no
+    /// evaluation counted.
     pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Rounding>>, Kept, Metrics)> {
-        let Found { measured, values, rounding } = self.found?;
-        Some((parameters::write(model.clone(), values), rounding, measured.kept, measured.metrics))
+        let Found { evaluation, values, quantizers } = self.found?;
+        Some((parameters::write(model.clone(), values), quantizers, evaluation.kept, evaluation.metrics))
     }
 
-    /// How the best weights so far are rounded, for a checkpoint.
-    pub fn rounding(&self) -> Option<&Arc<Rounding>> {
-        self.found.as_ref()?.rounding.as_ref()
+    /// The quantizers of the best weights so far, for a checkpoint.
+    pub fn quantizers(&self) -> Option<&Arc<Rounding>> {
+        self.found.as_ref()?.quantizers.as_ref()
     }
 
-    /// Which weights are the best so far, for a checkpoint.
-    pub fn measured(&self) -> Option<&Measured> {
-        self.found.as_ref().map(|found| &found.measured)
+    /// The best evaluation so far, for a checkpoint.
+    pub fn evaluation(&self) -> Option<&BestEvaluation> {
+        self.found.as_ref().map(|found| &found.evaluation)
     }
 
-    /// Those weights, for a checkpoint.
+    /// Its weights, for a checkpoint.
     pub fn held(&self) -> impl Iterator<Item = Held<'_>> {
         self.found.iter().flat_map(|found| &found.values).map(|(name, values)| {
             Held::floats(format!("{KIND}/{name}"), values.len(), move || Cow::Borrowed(values.as_slice()))
         })
     }
 
-    /// Takes up what a checkpoint holds of the best so far.
+    /// Takes over what a checkpoint holds of the best so far.
     ///
     /// # Errors
     /// Weights that are not the model's.
     pub fn restore<M: Module>(&mut self, restored: &mut Restored, model: &M) -> Result<(), EngineError> {
-        if let Some(measured) = restored.position.best.take() {
+        if let Some(evaluation) = restored.position.best.take() {
             let values = restored.take_model(KIND, model)?;
-            let rounding = restored.take_rounding(KIND, model)?;
-            self.found = Some(Found { measured, values, rounding });
+            let quantizers = restored.take_quantizers(KIND, model)?;
+            self.found = Some(Found { evaluation, values, quantizers });
         }
         Ok(())
     }
 }
 
-/// Losses and perplexities fall; everything else that is measured rises.
-fn less_is_better(metric: &str) -> bool {
+/// Losses and perplexities fall; all other metrics rise.
+pub fn less_is_better(metric: &str) -> bool {
     ["loss", "perplexity"].iter().any(|word| metric.split('_').any(|part| part == *word))
 }
 

@@ -53,12 +53,12 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
     }
 }
 
-/// Whether a stage that trains so multiplies in bfloat16 on this device.
+/// Whether a stage multiplies in bfloat16 on this device.
 pub(super) fn casts(train: &Train, device: &Device) -> bool {
     train.precision == Precision::Bf16 && autocast::is_worth_it_on(device)
 }
 
-/// What is said where stages are to multiply in bfloat16 and the device does not.
+/// A note for a user whose stages are to multiply in bfloat16 on a device that does not.
 pub fn full_precision(schedule: &Schedule, device: &Device) -> Option<String> {
     let stage =
         schedule.stages.iter().find(|s| s.train.precision == Precision::Bf16 && !casts(&s.train, device))?;

@@ -30,9 +30,9 @@ pub enum EngineError {
     /// A checkpoint that is whole and does not fit.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(String),
-    /// The surgeon gave up on a parameter.
+    /// A parameter that cannot be pruned.
     #[error("`{parameter}` cannot be pruned at step {step} of `{stage}`: {source}")]
-    Surgeon {
+    NotPrunable {
         /// The stage.
         stage: String,
         /// The step.
@@ -52,17 +52,52 @@ pub enum EngineError {
         /// What the recipe allows.
         allowed: u64,
     },
-    /// A selector cannot be read, or selects nothing of this model.
-    #[error("a selector of `{stage}` cannot be used: {why}")]
+    /// A selector that selects nothing of this model.
+    #[error("`{selector}` in `{stage}` matches no parameter")]
+    NothingSelected {
+        /// The stage.
+        stage: String,
+        /// The selector.
+        selector: String,
+    },
+    /// A selector that cannot be read.
+    #[error("a selector of `{stage}` cannot be read: {why}")]
     Selector {
         /// The stage.
         stage: String,
         /// Why.
         why: String,
     },
-    /// A stage or a teacher that the schedule names and that does not exist.
-    #[error("{0}")]
-    Missing(String),
+    /// A parameter that is to be quantized and is no matrix.
+    #[error("`{parameter}` in `{stage}` is no matrix and cannot be quantized")]
+    NoMatrix {
+        /// The stage.
+        stage: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// Ranges are to be observed on training data, and there is none.
+    #[error("`{stage}` has `calibrate`, and there is no training data to observe")]
+    NoTrainingData {
+        /// The stage.
+        stage: String,
+    },
+    /// A teacher that was not given.
+    #[error("`{stage}` learns from {teacher}, which was not given")]
+    TeacherMissing {
+        /// The stage.
+        stage: String,
+        /// The teacher, in words.
+        teacher: String,
+    },
+    /// A stage that the schedule names and that does not exist, or comes later.
+    #[error("there is no stage `{stage}` before `{at}`")]
+    StageMissing {
+        /// The stage that is named.
+        stage: String,
+        /// Where it is named.
+        at: String,
+    },
     /// Layers that cannot be chosen.
     #[error("layers of `{stage}` cannot be chosen: {why}")]
     Layers {
@@ -79,14 +114,14 @@ pub enum EngineError {
         /// Why.
         why: String,
     },
-    /// The metric by which the best weights are kept is not measured.
-    #[error("`{stage}` keeps the best by `{metric}`, which is not measured; there are {known}")]
+    /// The metric that decides on the best weights is not computed.
+    #[error("`{stage}` keeps the best by `{metric}`, which this task does not compute; there are {known}")]
     MetricMissing {
         /// The stage.
         stage: String,
         /// The metric.
         metric: String,
-        /// Those that are measured.
+        /// Those that are computed.
         known: String,
     },
     /// A stage softens its labels, and the task cannot.
@@ -101,13 +136,13 @@ pub enum EngineError {
         /// The stage.
         stage: String,
     },
-    /// A stage rounds, and the task's model cannot be rounded.
-    #[error("`{stage}` has `quantize`, and this task's model cannot be rounded")]
-    NotRoundable {
+    /// A stage quantizes, and the task's model cannot be quantized.
+    #[error("`{stage}` has `quantize`, and this task's model cannot be quantized")]
+    NotQuantizable {
         /// The stage.
         stage: String,
     },
-    /// A tensor that is to be rounded holds values that are not finite, or too large for a scale.
+    /// A tensor that is to be quantized holds values that are not finite, or too large for a scale.
     #[error("`{tensor}` has no finite range before step {step} of `{stage}`")]
     RangeNotFinite {
         /// The stage.
@@ -127,7 +162,7 @@ pub enum EngineError {
         /// The activation.
         tensor: String,
     },
-    /// Whoever watches the run could not keep up its records.
+    /// The observer could not write its records.
     #[error("{}", .0.message)]
     Observer(Diagnostic),
     /// The run was asked to stop.
@@ -146,53 +181,92 @@ impl EngineError {
     }
 }
 
+impl EngineError {
+    /// The code of its diagnostic, and what to do about it.
+    fn explanation(&self) -> (Code, &'static str) {
+        match self {
+            EngineError::LossNotFinite { .. } => {
+                (Code::LossNotFinite, "lower the learning rate, or clip gradients: `train { clip: 1.0 }`")
+            }
+            EngineError::GradientNotFinite { .. } => (
+                Code::GradientNotFinite,
+                "clipping cannot mend it; lower the learning rate, or warm it up from zero",
+            ),
+            EngineError::Checkpoint(_) => (
+                Code::CheckpointNotUsable,
+                "was it written by another version? begin again in another folder",
+            ),
+            EngineError::NotPrunable { source, .. } => match source {
+                ObsError::NotFactored { .. } => (
+                    Code::BlockNotFactored,
+                    "raise `damp` in `obs(…)`, for example tenfold, or take more gradients",
+                ),
+                ObsError::NoGradient => (
+                    Code::NoGradient,
+                    "does the loss depend on it? leave it out with `except`, or prune it `by: magnitude`",
+                ),
+                ObsError::GradientNotFinite => (
+                    Code::GradientNotFinite,
+                    "evaluate the model with `obertc eval`; lower the learning rate before this event",
+                ),
+            },
+            EngineError::Memory { .. } => {
+                (Code::FisherTooLarge, "allow more with `memory`, or use smaller blocks")
+            }
+            EngineError::NothingSelected { .. } => {
+                (Code::MatchesNothing, "list the names with `obertc params --model DIR '**'`")
+            }
+            EngineError::Selector { .. } => {
+                (Code::BadPattern, "`*` stands for one part of a name, `**` for several")
+            }
+            EngineError::NoMatrix { .. } => {
+                (Code::NotPrunable, "leave it out with `except`, or select matrices: `encoder_linears`")
+            }
+            EngineError::TeacherMissing { .. } => (Code::FlagMissing, "give it with `--teacher DIR`"),
+            EngineError::StageMissing { .. } => {
+                (Code::UnknownStage, "name a stage that comes before it in the recipe")
+            }
+            EngineError::NoTrainingData { .. } => {
+                (Code::DataEmpty, "add training files to the folder of `--data`, or remove `calibrate`")
+            }
+            EngineError::Layers { .. } => {
+                (Code::NoSuchLayer, "layers are counted from 0, in the model as the stage before left it")
+            }
+            EngineError::Teacher { .. } => {
+                (Code::TeacherDiffers, "a teacher needs the same outputs as its student")
+            }
+            EngineError::MetricMissing { .. } => (
+                Code::MetricMissing,
+                "keep the best by one of those: `evaluate every 1 epoch { keep: best(f1) }`",
+            ),
+            EngineError::NoSmoothing { .. } => {
+                (Code::NotOfThisTask, "remove it, or give the task a `smoothed_loss`")
+            }
+            EngineError::NoAutocast { .. } => {
+                (Code::NotOfThisTask, "remove it, or let the model multiply by `task::autocast::matmul`")
+            }
+            EngineError::NotQuantizable { .. } => {
+                (Code::NotRoundable, "remove it, or let the task's model quantize: `Task::set_rounding`")
+            }
+            EngineError::RangeNotFinite { .. } => (
+                Code::RangeNotFinite,
+                "lower the learning rate, or leave the tensor's layer out with `except`",
+            ),
+            EngineError::NeverObserved { .. } => {
+                (Code::NeverObserved, "fix ranges later, or observe some batches first: `calibrate: 16`")
+            }
+            EngineError::Observer(diagnostic) => (diagnostic.code, ""),
+            EngineError::Stopped { .. } => (Code::Stopped, "what was reached so far is in run.jsonl"),
+        }
+    }
+}
+
 impl From<EngineError> for Diagnostic {
     fn from(error: EngineError) -> Self {
-        let message = error.to_string();
+        let (code, help) = error.explanation();
         match error {
-            EngineError::LossNotFinite { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
-                .help("lower the learning rate, or clip gradients: `train { clip: 1.0 }`"),
-            EngineError::GradientNotFinite { .. } => Diagnostic::unlocated(Code::GradientNotFinite, message)
-                .help("clipping cannot mend it; lower the learning rate, or warm it up from zero"),
-            EngineError::Checkpoint(_) => Diagnostic::unlocated(Code::CheckpointNotUsable, message)
-                .help("was it written by another version? begin again in another folder"),
-            EngineError::Surgeon { source: ObsError::NotFactored { .. }, .. } => {
-                Diagnostic::unlocated(Code::BlockNotFactored, message)
-                    .help("raise `damp` in `obs(…)`, for example tenfold, or take more gradients")
-            }
-            EngineError::Surgeon { source: ObsError::NoGradient, .. } => {
-                Diagnostic::unlocated(Code::BlockNotFactored, message)
-                    .help("does the loss depend on it? leave it out with `except`, or prune by magnitude")
-            }
-            EngineError::Memory { .. } => Diagnostic::unlocated(Code::FisherTooLarge, message)
-                .help("allow more with `memory`, or use smaller blocks"),
-            EngineError::Surgeon { .. } => Diagnostic::unlocated(Code::LossNotFinite, message)
-                .help("is the model sound? evaluate it with `obertc eval`"),
-            EngineError::Selector { .. } => Diagnostic::unlocated(Code::MatchesNothing, message)
-                .help("list the names with `obertc params --model DIR '**'`"),
-            EngineError::Missing(_) => {
-                Diagnostic::unlocated(Code::FlagMissing, message).help("give it with `--teacher DIR`")
-            }
-            EngineError::Layers { .. } => Diagnostic::unlocated(Code::NoSuchLayer, message)
-                .help("layers are counted from 0, in the model as the stage before left it"),
-            EngineError::Teacher { .. } => Diagnostic::unlocated(Code::TeacherDiffers, message)
-                .help("a teacher needs the same outputs as its student"),
-            EngineError::MetricMissing { .. } => Diagnostic::unlocated(Code::MetricMissing, message)
-                .help("keep the best by one of those: `evaluate every 1 epoch { keep: best(f1) }`"),
-            EngineError::NoSmoothing { .. } => Diagnostic::unlocated(Code::NotOfThisTask, message)
-                .help("remove it, or give the task a `smoothed_loss`"),
-            EngineError::NoAutocast { .. } => Diagnostic::unlocated(Code::NotOfThisTask, message)
-                .help("remove it, or let the model multiply by `task::autocast::matmul`"),
-            EngineError::NotRoundable { .. } => Diagnostic::unlocated(Code::NotRoundable, message)
-                .help("remove it, or let the task's model round: `Task::set_rounding`"),
-            EngineError::RangeNotFinite { .. } => Diagnostic::unlocated(Code::RangeNotFinite, message)
-                .help("is the model sound? lower the learning rate, or round nothing there: `except`"),
-            EngineError::NeverObserved { .. } => Diagnostic::unlocated(Code::NeverObserved, message)
-                .help("fix ranges later, or observe some batches first: `calibrate: 16`"),
             EngineError::Observer(diagnostic) => diagnostic,
-            EngineError::Stopped { .. } => {
-                Diagnostic::unlocated(Code::Stopped, message).help("what was reached so far is in run.jsonl")
-            }
+            error => Diagnostic::unlocated(code, error.to_string()).help(help),
         }
     }
 }

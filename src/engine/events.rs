@@ -1,6 +1,7 @@
 //! What the engine reports while it runs: events for the log, progress, and checkpoints.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::diag::{Diagnostic, Sources};
 use crate::runlog::{Number, number};
@@ -31,23 +32,29 @@ pub enum Work<'a> {
     Features,
     /// Training a stage.
     Training(&'a str),
-    /// Collecting gradients for a pruning event.
+    /// Computing gradients for a pruning event.
     Gradients(&'a str),
-    /// Observing what is going to be rounded.
+    /// Factoring Fisher blocks and computing saliencies, parameter by parameter.
+    Scoring(&'a str),
+    /// Computing the update of the remaining weights, parameter by parameter.
+    Updating(&'a str),
+    /// Trying step sizes of the update, batch by batch.
+    StepSize(&'a str),
+    /// Observing the ranges of tensors that are going to be quantized.
     Calibrating(&'a str),
-    /// Measuring on held-out data.
+    /// Evaluating on the dev set.
     Evaluating(&'a str),
 }
 
-/// Whoever watches a run.
+/// Receives what happens in a run.
 pub trait Observer {
-    /// Hears of an event.
+    /// Receives an event.
     ///
     /// # Errors
-    /// Records that cannot be kept; the run stops.
+    /// A record that cannot be written; the run stops.
     fn event(&mut self, event: &Event) -> Result<(), Diagnostic>;
 
-    /// Hears that `done` of `total` are done.
+    /// Receives that `done` of `total` units of some work are done.
     fn progress(&mut self, work: Work, done: u64, total: u64);
 
     /// Receives the schedule that is going to be run, once, before the first event; and the greatest number of
@@ -65,17 +72,17 @@ pub trait Observer {
     /// Receives warnings that do not stop the run, and the texts into which they point.
     fn warnings(&mut self, _: &[Diagnostic], _: &Sources) {}
 
-    /// Whether the run is to stop at the next step.
+    /// Whether the run is to stop before the next step.
     fn wants_to_stop(&self) -> bool {
         false
     }
 
-    /// Whether the run is to be kept at a place like this.
+    /// Whether a checkpoint is to be written here.
     fn wants_checkpoint(&self, _: Occasion) -> bool {
         false
     }
 
-    /// Keeps the run as it is. All events so far were told.
+    /// Writes a checkpoint. All events so far were reported.
     ///
     /// # Errors
     /// A checkpoint that cannot be written; the run stops.
@@ -122,7 +129,7 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     }
 }
 
-/// Watches nothing.
+/// Receives everything and does nothing.
 pub struct Unwatched;
 
 impl Observer for Unwatched {
@@ -131,4 +138,9 @@ impl Observer for Unwatched {
     }
 
     fn progress(&mut self, _: Work, _: u64, _: u64) {}
+}
+
+/// Whether the observer wants the run to go on.
+pub fn goes_on(observer: &dyn Observer) -> ControlFlow<()> {
+    if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

@@ -1,4 +1,4 @@
-//! Gradients for the surgeon: of the task's loss, without dropout, at the present weights.
+//! Gradients for a pruning event: of the task's mean loss, without dropout, at the present weights.
 
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
@@ -7,55 +7,70 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
+use crate::method::obs::{Gradient, GradientSource, Phase, Place};
 use crate::task::Task;
 use crate::task::data::sampler::Sampler;
-use crate::task::parameters::{self, ModuleParameter, to_hugging_face};
+use crate::task::parameters::{self, ModuleParameter, flat_hugging_face, to_hugging_face};
 
-/// What takes in gradients.
-pub trait Sink {
-    /// One gradient, of the target of this index; `transposed` says whether Burn's layout differs from
-    /// Hugging Face's.
-    fn take<const D: usize>(&mut self, index: usize, gradient: Tensor<D>, transposed: bool);
-}
+use super::events::{Observer, Work, goes_on};
 
-/// A sink on the host, which takes values in the Hugging Face layout.
-pub struct OnHost<F>(pub F);
-
-impl<F: FnMut(usize, &[f32])> Sink for OnHost<F> {
-    fn take<const D: usize>(&mut self, index: usize, gradient: Tensor<D>, transposed: bool) {
-        (self.0)(index, &to_hugging_face(gradient, transposed));
-    }
-}
-
-/// Computes the gradients of these numbers, counted from the first of an estimate, and hands each to
-/// `sink` with the index of its target.
+/// The gradients of a task's loss for some parameters of a model.
 ///
-/// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while
-/// the data lasts, in an order of their own that depends on `seed` alone: another call gives the
-/// same gradients again. `progress` hears of each gradient and says whether the next is wanted.
-pub fn each<T: Task>(
-    task: &T,
-    model: &T::Model,
-    targets: &[&ModuleParameter],
-    draw: &Draw,
-    numbers: Range<usize>,
-    sink: &mut impl Sink,
-    mut progress: impl FnMut() -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let places: HashMap<ParamId, (usize, bool)> =
-        targets.iter().enumerate().map(|(i, t)| (t.id, (i, t.transposed))).collect();
-    // Gradients of other parameters are not computed.
-    let model = trained_alone(model.clone(), |id| places.contains_key(&id));
-    let mut sampler = draw.sampler(task.examples());
-    for i in numbers {
-        let batch = task.batch(&sampler.batch(i as u64), draw.device);
-        let outputs = task.outputs(&model, &batch, None);
-        let loss = task.loss(&outputs, &batch);
-        let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model.visit(&mut Hand { gradients: &mut gradients, places: &places, sink });
-        progress()?;
+/// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while the data
+/// lasts, in an order of their own that depends on the seed alone: the same numbers are the same gradients.
+pub struct TaskGradients<'a, T: Task> {
+    /// Whose loss.
+    pub task: &'a T,
+    /// At whose weights.
+    pub model: &'a T::Model,
+    /// The parameters of the event.
+    pub targets: &'a [ModuleParameter],
+    /// The batches.
+    pub draw: Draw<'a>,
+    /// The stage, for progress.
+    pub stage: &'a str,
+    /// Gradients that were computed before, for progress.
+    pub done: u64,
+    /// Gradients of the whole event, as far as they are planned.
+    pub total: u64,
+    /// Receives progress, and may stop the event.
+    pub observer: &'a mut dyn Observer,
+}
+
+impl<T: Task> GradientSource for TaskGradients<'_, T> {
+    fn gradients(
+        &mut self,
+        parameters: Range<usize>,
+        numbers: Range<usize>,
+        place: Place,
+        take: &mut dyn FnMut(usize, Gradient),
+    ) -> ControlFlow<()> {
+        let indices: HashMap<ParamId, usize> = parameters.map(|i| (self.targets[i].id, i)).collect();
+        // Gradients of other parameters are not computed.
+        let model = trained_alone(self.model.clone(), |id| indices.contains_key(&id));
+        let mut sampler = self.draw.sampler(self.task.examples());
+        for number in numbers {
+            let batch = self.task.batch(&sampler.batch(number as u64), self.draw.device);
+            let outputs = self.task.outputs(&model, &batch, None);
+            let loss = self.task.loss(&outputs, &batch);
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let (targets, gradients) = (self.targets, &mut gradients);
+            model.visit(&mut HandOver { gradients, indices: &indices, targets, place, take: &mut *take });
+            self.done += 1;
+            self.observer.progress(Work::Gradients(self.stage), self.done, self.total.max(self.done));
+            goes_on(self.observer)?;
+        }
+        ControlFlow::Continue(())
     }
-    ControlFlow::Continue(())
+
+    fn progress(&mut self, phase: Phase, done: usize, total: usize) -> ControlFlow<()> {
+        let work = match phase {
+            Phase::Scoring => Work::Scoring(self.stage),
+            Phase::Updating => Work::Updating(self.stage),
+        };
+        self.observer.progress(work, done as u64, total as u64);
+        goes_on(self.observer)
+    }
 }
 
 /// Where the batches of an estimate come from, and where they are computed.
@@ -114,18 +129,24 @@ impl<F: Fn(ParamId) -> bool> ModuleMapper for OnlyThese<F> {
     }
 }
 
-struct Hand<'a, S> {
+struct HandOver<'a> {
     gradients: &'a mut GradientsParams,
-    places: &'a HashMap<ParamId, (usize, bool)>,
-    sink: &'a mut S,
+    indices: &'a HashMap<ParamId, usize>,
+    targets: &'a [ModuleParameter],
+    place: Place,
+    take: &'a mut dyn FnMut(usize, Gradient),
 }
 
-impl<S: Sink> ModuleVisitor for Hand<'_, S> {
+impl ModuleVisitor for HandOver<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some((index, transposed)) = self.places.get(&param.id) else { return };
+        let Some(index) = self.indices.get(&param.id) else { return };
         // A parameter that the loss does not reach has a zero gradient, which adds nothing.
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.sink.take(*index, gradient, *transposed);
-        }
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+        let transposed = self.targets[*index].transposed;
+        let gradient = match self.place {
+            Place::Host => Gradient::Values(to_hugging_face(gradient, transposed)),
+            Place::Device => Gradient::Tensor(flat_hugging_face(gradient, transposed)),
+        };
+        (self.take)(*index, gradient);
     }
 }

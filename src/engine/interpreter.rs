@@ -6,22 +6,24 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::runlog::{self, RunFinished, RunStarted};
-use crate::schedule::Schedule;
 use crate::schedule::ir::{START, Stage, Teacher};
+use crate::schedule::{Schedule, Timeline};
 use crate::task::Task;
 use crate::task::parameters;
 
 use super::EngineError;
+use super::context::{self, Earlier, StageContext};
+use super::distillation::Distillation;
 use super::estimation::Estimates;
 use super::events::{Event, Observer};
 use super::gradients;
-use super::keeping::{Clock, Earlier};
 use super::machine;
-use super::quantizing;
-use super::results::StageResult;
+use super::quantizers;
+use super::results::{Baseline, StageResult};
 use super::snapshot::Restored;
-use super::stage::StageRun;
-use super::teaching::Teaching;
+use super::stage;
+use super::state::Clock;
+use super::warnings;
 
 /// Runs a schedule for a task.
 pub struct Interpreter<'a, T: Task> {
@@ -38,7 +40,7 @@ pub struct Interpreter<'a, T: Task> {
     /// At most so many training steps in a stage: epochs are shortened so that everything still
     /// happens.
     pub limit_steps: Option<u64>,
-    /// Where the surgeon's estimates live.
+    /// Where estimates of Fisher matrices are computed.
     pub estimates: Estimates,
 }
 
@@ -53,7 +55,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
 
 impl<'a, T: Task> Interpreter<'a, T> {
     /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
-    /// carried stage's model and every stage's figures.
+    /// carried stage's model and every stage's result.
     ///
     /// # Errors
     /// Whatever stops the run.
@@ -62,11 +64,11 @@ impl<'a, T: Task> Interpreter<'a, T> {
         model: T::Model,
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
-        self.go(model, None, observer)
+        self.execute(model, None, observer)
     }
 
-    /// Goes on from a checkpoint with what the run began with. Whoever watches hears of what comes
-    /// next, not again of what was. On the CPU the result is that of a run that was never
+    /// Resumes from a checkpoint, with the model that the run began with. Events before the checkpoint are not
+    /// reported again. On the CPU the result is that of a run that was never
     /// interrupted, bit for bit.
     ///
     /// # Errors
@@ -77,10 +79,10 @@ impl<'a, T: Task> Interpreter<'a, T> {
         restored: Restored,
         observer: &mut dyn Observer,
     ) -> Result<(T::Model, Vec<StageResult>), EngineError> {
-        self.go(model, Some(restored), observer)
+        self.execute(model, Some(restored), observer)
     }
 
-    fn go(
+    fn execute(
         &self,
         model: T::Model,
         mut restored: Option<Restored>,
@@ -96,9 +98,9 @@ impl<'a, T: Task> Interpreter<'a, T> {
         if let Some(start) = carried.1.as_ref().filter(|_| self.is_needed(START, 0)) {
             kept.insert(START, start.clone());
         }
-        self.check_rounding(carried.1.as_ref())?;
+        self.check_quantization(carried.1.as_ref())?;
         if restored.is_none() {
-            self.tell(
+            self.report(
                 observer,
                 &Event::RunStarted(RunStarted {
                     format: Some(runlog::FORMAT),
@@ -107,8 +109,12 @@ impl<'a, T: Task> Interpreter<'a, T> {
                     seed: self.schedule.seed,
                     device: format!("{:?}", self.device),
                     examples: self.task.examples(),
+                    weights: carried.1.as_ref().map_or(0, linear_weights),
                 }),
             )?;
+            for warning in self.schedule.stages.iter().flat_map(warnings::few_gradients) {
+                self.report(observer, &Event::Warning(warning))?;
+            }
         }
         for (index, stage) in self.schedule.stages.iter().enumerate() {
             let (base, start) = match &stage.branch_from {
@@ -116,7 +122,10 @@ impl<'a, T: Task> Interpreter<'a, T> {
                 None => (carried.0, carried.1.take()),
                 Some(from) => (from.as_str(), kept.get(from.as_str()).cloned()),
             };
-            let start = start.ok_or_else(|| EngineError::Missing(format!("there is no stage `{base}`")))?;
+            let start = start.ok_or_else(|| EngineError::StageMissing {
+                stage: base.to_owned(),
+                at: stage.name.clone(),
+            })?;
             if index < first {
                 // Done before the checkpoint: of its model only the form is known, and its weights
                 // where they are still needed.
@@ -125,8 +134,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
                     let kind = format!("end/{}", stage.name);
                     if restored.has(&kind) {
                         end = restored.write_model(&kind, end)?;
-                        let rounding = restored.take_rounding(&kind, &end)?;
-                        end = quantizing::set(self.task, end, rounding, &stage.name)?;
+                        let own = restored.take_quantizers(&kind, &end)?;
+                        end = quantizers::set(self.task, end, own, &stage.name)?;
                     } else if self
                         .ends_needed(first, carried_before(self.schedule, first))
                         .contains(&&*stage.name)
@@ -135,15 +144,15 @@ impl<'a, T: Task> Interpreter<'a, T> {
                         return Err(EngineError::Checkpoint(why));
                     }
                 }
-                self.end_of(stage, index, end, &mut kept, &mut carried);
+                self.store_end(stage, index, end, &mut kept, &mut carried);
                 continue;
             }
             // A student that learns from itself learns from all of its layers.
             let teacher = self.teacher_of(stage, &start, &kept)?;
             let start = self.choose_layers(stage, start)?;
-            let teaching = Teaching::new(stage, teacher.clone())?;
-            if let Some(teaching) = &teaching {
-                teaching.check(self.task, &start, &self.device)?;
+            let distillation = Distillation::new(stage, teacher.clone())?;
+            if let Some(distillation) = &distillation {
+                distillation.check(self.task, &start, &self.device)?;
             }
             let restored = restored.take();
             let ends = self
@@ -155,40 +164,51 @@ impl<'a, T: Task> Interpreter<'a, T> {
                     Some((name.to_owned(), own.or_else(|| kept.get(name)).or(its_start)?))
                 })
                 .collect();
-            let run = StageRun {
+            // A model that loses layers is not the one that was evaluated.
+            let of_base = results.iter().find(|r| r.name == base && stage.layers.is_none());
+            let baseline = of_base.map(|r| Baseline { metrics: r.metrics.clone(), pruned_since: None });
+            let (index_seed, seed) = (index as u64, self.schedule.seed);
+            let steps_per_epoch = context::sampler(self.task, stage, index_seed, seed).steps_per_epoch();
+            let context = StageContext {
                 task: self.task,
                 stage,
-                index: index as u64,
-                seed: self.schedule.seed,
+                index: index_seed,
+                seed,
                 device: &self.device,
-                teaching,
-                limit_steps: self.limit_steps,
+                distillation,
+                timeline: Timeline::limited(stage, steps_per_epoch, self.limit_steps),
+                steps_per_epoch,
+                resumed_at: restored.as_ref().map(|r| r.position.step),
                 earlier: Earlier { results: &results, ends, clock },
+                baseline,
                 estimates: self.estimates,
             };
-            let (finished, result) = run.run(start, restored, observer)?;
+            let (finished, result) = stage::run(&context, start, restored, observer)?;
             results.push(result);
-            self.end_of(stage, index, finished, &mut kept, &mut carried);
+            self.store_end(stage, index, finished, &mut kept, &mut carried);
         }
         let (seconds, memory) = (clock.seconds(), machine::peak_memory());
-        self.tell(observer, &Event::RunFinished(RunFinished { seconds, memory }))?;
-        let model = carried.1.ok_or_else(|| EngineError::Missing("there is no model".into()))?;
+        self.report(observer, &Event::RunFinished(RunFinished { seconds, memory }))?;
+        let model = carried.1.ok_or_else(|| EngineError::StageMissing {
+            stage: carried.0.to_owned(),
+            at: self.schedule.name.clone(),
+        })?;
         Ok((model.valid(), results))
     }
 
-    /// Refuses a recipe that rounds before anything is done, where the task's model cannot be.
-    fn check_rounding(&self, model: Option<&T::Model>) -> Result<(), EngineError> {
-        let rounds = self.schedule.stages.iter().find(|stage| !stage.quantize.is_empty());
-        match (rounds, model) {
+    /// Refuses a recipe that quantizes before anything is done, where the task's model cannot be quantized.
+    fn check_quantization(&self, model: Option<&T::Model>) -> Result<(), EngineError> {
+        let quantizes = self.schedule.stages.iter().find(|stage| !stage.quantize.is_empty());
+        match (quantizes, model) {
             (Some(stage), Some(model)) if self.task.set_rounding(model.clone(), None).is_none() => {
-                Err(EngineError::NotRoundable { stage: stage.name.clone() })
+                Err(EngineError::NotQuantizable { stage: stage.name.clone() })
             }
             _ => Ok(()),
         }
     }
 
-    /// Keeps the model at the end of a stage for those that start from it or learn from it.
-    fn end_of<'s>(
+    /// Stores the model at the end of a stage for the stages that start from it or learn from it.
+    fn store_end<'s>(
         &self,
         stage: &'s Stage,
         index: usize,
@@ -221,7 +241,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         earlier.filter(|name| is_wanted(name)).collect()
     }
 
-    fn tell(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
+    fn report(&self, observer: &mut dyn Observer, event: &Event) -> Result<(), EngineError> {
         observer.event(event).map_err(EngineError::Observer)
     }
 
@@ -234,7 +254,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         })
     }
 
-    /// The model with the layers that the stage keeps.
+    /// The model with the layers that the stage selects.
     fn choose_layers(&self, stage: &Stage, model: T::Model) -> Result<T::Model, EngineError> {
         let Some(layers) = &stage.layers else { return Ok(model) };
         let count = parameters::table(&model).layers();
@@ -252,22 +272,29 @@ impl<'a, T: Task> Interpreter<'a, T> {
         kept: &HashMap<&str, T::Model>,
     ) -> Result<Option<T::Model>, EngineError> {
         let Some(distill) = &stage.distill else { return Ok(None) };
-        let missing = |what: String| EngineError::Missing(what);
+        let missing = |teacher: String| {
+            let stage = stage.name.clone();
+            move || EngineError::TeacherMissing { stage, teacher }
+        };
         Ok(Some(match &distill.from {
-            Teacher::Flag => {
-                self.teacher.clone().ok_or_else(|| missing(format!("`{}` needs a teacher", stage.name)))?
+            Teacher::Flag => self.teacher.clone().ok_or_else(missing("the teacher of the run".into()))?,
+            Teacher::Named(name) => {
+                self.named_teachers.get(name).cloned().ok_or_else(missing(format!("`{name}`")))?
             }
-            Teacher::Named(name) => self
-                .named_teachers
-                .get(name)
-                .cloned()
-                .ok_or_else(|| missing(format!("the teacher `{name}` was not loaded")))?,
             Teacher::Itself => start.valid(),
             Teacher::Stage(name) => {
-                kept.get(name.as_str()).ok_or_else(|| missing(format!("there is no stage `{name}`")))?.valid()
+                let (name, at) = (name.clone(), stage.name.clone());
+                let end = kept.get(name.as_str());
+                end.ok_or(EngineError::StageMissing { stage: name, at })?.valid()
             }
         }))
     }
+}
+
+/// The weights of a model's linear layers: what is multiplied for each token.
+fn linear_weights<M: Module>(model: &M) -> usize {
+    let table = parameters::table(model);
+    table.iter().filter(|p| p.is_prunable()).map(|p| p.count()).sum()
 }
 
 /// The last stage before the one of an index that is carried on.

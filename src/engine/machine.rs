@@ -10,7 +10,7 @@ use crate::runlog::Environment;
 /// The version of Burn that is built in, as Cargo.lock has it.
 pub const BURN: &str = "0.22.1";
 
-/// The machine, with the command that was given and the recipe that it names.
+/// The machine, with the command line and the recipe.
 pub fn environment(command: Vec<String>, recipe_file: String, recipe_text: String) -> Environment {
     let system = read("/proc/sys/kernel/osrelease").unwrap_or_default();
     Environment {
@@ -44,7 +44,7 @@ const KEPT: c_long = 60_000;
 /// The option for that, which the bindings do not name; it stands before the one for NUMA nodes.
 const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
 
-/// Has mimalloc keep freed memory for a minute, unless `MIMALLOC_PURGE_DELAY` says otherwise. A step frees what
+/// Makes mimalloc retain freed memory for a minute, unless `MIMALLOC_PURGE_DELAY` says otherwise. A step frees what
 /// the next one takes; given back after a second, as is mimalloc's own way, most of it would be fetched again page
 /// by page in every step that takes about as long.
 pub fn keep_freed_memory() {

@@ -12,8 +12,8 @@ use crate::schedule::ir::{Criterion, Stage};
 use crate::task::parameters::{ModuleParameter, parameters, to_hugging_face};
 
 use super::EngineError;
-use super::pruner;
 use super::snapshot::{Held, Restored};
+use super::targets::Targets;
 
 /// The scores of every parameter that is pruned by movement, in Burn's layout.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Movements {
     pub fn new<M: Module>(stage: &Stage, model: &M) -> Result<Self, EngineError> {
         let mut movements = Movements::default();
         for statement in stage.prune.iter().filter(|p| p.by == Criterion::Movement) {
-            for target in pruner::targets(model, statement, &stage.name)? {
+            for target in Targets::select(model, statement, &stage.name)?.parameters {
                 movements.scores.insert(target.id, None);
             }
         }

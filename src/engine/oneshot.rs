@@ -1,5 +1,5 @@
-//! One model pruned at once in many ways, each measured: as many of them as possible from the same
-//! gradients ([`super::sharing`]). What comes of each is what a run of it alone would give.
+//! One model pruned one-shot in many ways, each evaluated: as many of them as possible from the same
+//! gradients ([`super::gradient_sharing`]). What comes of each is what a run of it alone would give.
 
 use std::time::Instant;
 
@@ -8,28 +8,26 @@ use burn::tensor::Device;
 
 use crate::diag::Diagnostic;
 use crate::method::mask::Mask;
-use crate::method::mask::grouping::Grouping;
-use crate::method::obs::{self, Estimate};
-use crate::schedule::ir::{Obs, Precision, Quantize, Stage};
+use crate::method::obs::{FisherEstimate, GradientSource, Place, Saliencies};
+use crate::schedule::ir::{Obs, Quantize, Stage};
 use crate::schedule::{PruneEvent, Schedule, Time};
 use crate::task::Task;
 use crate::task::metric::Metrics;
-use crate::task::parameters::{self, ModuleParameter, Values};
 
 use super::EngineError;
-use super::estimation::{Estimated, Estimates};
-use super::events::{Event, Observer, Work};
-use super::gradients::{self, OnHost};
+use super::estimation::Estimates;
+use super::events::{Event, Observer, Work, goes_on};
+use super::gradient_sharing::{Shared, Sweep, Trial, arrange};
+use super::gradients::{self, TaskGradients};
 use super::interpreter::Interpreter;
 use super::masks::Masks;
 use super::movement::Movements;
-use super::pruner::{self, Context, Pruned};
-use super::sharing::{Shared, Sweep, Trial, arrange};
-use super::surgery::{Judged, Surgery};
+use super::pruner::{self, Context, Pruned, Subject};
+use super::targets::Targets;
 
 /// Where and for what a model is pruned.
 pub struct OneShot<'a, T: Task> {
-    /// What it is measured on.
+    /// What it is evaluated on.
     pub task: &'a T,
     /// The device, without autodiff.
     pub device: &'a Device,
@@ -37,15 +35,15 @@ pub struct OneShot<'a, T: Task> {
     pub name: &'a str,
     /// The seed of the gradients' batches: [`seed_of`] a statement.
     pub seed: u64,
-    /// What is pruned is also rounded without training and measured again: [`rounding_alone`].
+    /// Each pruned model is also quantized after training (PTQ) and evaluated again: [`rounding_alone`].
     pub rounding: Option<&'a Schedule>,
 }
 
 /// Batches that are observed where the recipe observes while it trains.
 const CALIBRATE: usize = 32;
 
-/// The roundings of a schedule's first stage that has any, as post-training quantization: one stage of no
-/// length, in which ranges are observed and fixed. `None` if nothing is rounded.
+/// The `quantize` statements of a schedule's first stage that has any, as post-training quantization: one stage of no
+/// length, in which ranges are observed and fixed. `None` if nothing is quantized.
 pub fn rounding_alone(schedule: &Schedule) -> Option<Schedule> {
     let stage = schedule.stages.iter().find(|stage| !stage.quantize.is_empty())?;
     let observed = |statement: &Quantize| Quantize {
@@ -77,7 +75,7 @@ pub fn rounding_alone(schedule: &Schedule) -> Option<Schedule> {
 
 /// The seed with which a run draws the gradients of a statement that prunes before the first step.
 pub fn seed_of(seed: u64, stage: usize, statement: usize) -> u64 {
-    super::stage::of_event(seed, stage as u64, statement, 0)
+    super::seeds::of_pruning(seed, stage as u64, statement, 0)
 }
 
 /// What came of a trial.
@@ -85,33 +83,33 @@ pub fn seed_of(seed: u64, stage: usize, statement: usize) -> u64 {
 pub struct Outcome {
     /// The share of the targets' weights that is zero.
     pub sparsity: f64,
-    /// How good the model is.
+    /// The model's metrics.
     pub metrics: Metrics,
-    /// How good it is when it is rounded too.
+    /// Its metrics when it is quantized too.
     pub rounded: Option<Metrics>,
     /// The damp that it took, if the recipe's had to be raised.
     pub raised_damp: Option<f64>,
-    /// The length of the compensation in each round where it was chosen by calibration.
-    pub lengths: Vec<f64>,
-    /// Seconds spent on measuring.
+    /// The step size of the exact update in each round.
+    pub step_sizes: Vec<f64>,
+    /// Seconds spent on evaluation.
     pub seconds: f64,
 }
 
-/// Hears of each trial when it is pruned.
+/// Receives each trial when it is pruned.
 type Each<'a, M> = dyn FnMut(usize, Pruned<M>, &mut dyn Observer) -> Result<(), EngineError> + 'a;
 
 impl<T: Task> OneShot<'_, T> {
-    /// Measures the model itself.
+    /// Evaluates the model itself.
     pub fn evaluate(&self, model: &T::Model, observer: &mut dyn Observer) -> Metrics {
         self.task.evaluate(model, self.device, &mut |done, total| {
             observer.progress(Work::Evaluating(self.name), done as u64, total as u64);
         })
     }
 
-    /// Measures the model rounded, if it is to be.
+    /// Evaluates the quantized model, if it is to be quantized.
     ///
     /// # Errors
-    /// What stops a rounding.
+    /// What stops quantization.
     pub fn rounded(
         &self,
         model: &T::Model,
@@ -123,8 +121,8 @@ impl<T: Task> OneShot<'_, T> {
         Ok(results.into_iter().next_back().map(|result| result.metrics))
     }
 
-    /// Prunes the model in every way and measures what comes of it; `told` hears of each trial by its
-    /// index, in the order in which they are done.
+    /// Prunes the model in every way and evaluates each result; `done` receives each trial by its index, in the
+    /// order in which they are done.
     ///
     /// # Errors
     /// What stops a pruning event.
@@ -133,7 +131,7 @@ impl<T: Task> OneShot<'_, T> {
         model: &T::Model,
         trials: &[Trial],
         observer: &mut dyn Observer,
-        told: &mut dyn FnMut(usize, &Outcome),
+        done: &mut dyn FnMut(usize, &Outcome),
     ) -> Result<Vec<Outcome>, EngineError> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; trials.len()];
         self.prune(model, trials, observer, &mut |index, pruned, observer| {
@@ -144,10 +142,10 @@ impl<T: Task> OneShot<'_, T> {
                 metrics: self.evaluate(&model, observer),
                 rounded: self.rounded(&model, observer)?,
                 raised_damp: pruned.raised_damp,
-                lengths: pruned.lengths,
+                step_sizes: pruned.step_sizes,
                 seconds: clock.elapsed().as_secs_f64(),
             };
-            told(index, &outcome);
+            done(index, &outcome);
             outcomes[index] = Some(outcome);
             Ok(())
         })?;
@@ -167,8 +165,7 @@ impl<T: Task> OneShot<'_, T> {
     ) -> Result<(), EngineError> {
         let model = gradients::to_training(model.clone(), self.device);
         let Some(first) = trials.first() else { return Ok(()) };
-        let counts: Vec<usize> =
-            pruner::targets(&model, &first.prune, self.name)?.iter().map(|t| t.parameter.count()).collect();
+        let counts = Targets::select(&model, &first.prune, self.name)?.counts();
         let (sweeps, alone) = arrange(trials, &counts);
         for index in alone {
             self.goes_on(observer)?;
@@ -210,27 +207,22 @@ impl<T: Task> OneShot<'_, T> {
         };
         let (training, movements) = (self.device.clone().autodiff(), Movements::default());
         let context = self.context(&training, &movements);
-        let draw = pruner::draw(obs, &context, 1);
-        let subject = Subject::new(model, trial, self.name)?;
-        let of_targets = |shared: &Shared| -> Vec<Estimated> {
-            subject.targets.iter().map(|t| estimate(shared, t.parameter.count(), obs)).collect()
+        let start = Start::new(model, trial, self.name)?;
+        let of_targets = |shared: &Shared| -> Vec<FisherEstimate> {
+            start.targets.counts().into_iter().map(|count| estimate(shared, count, obs)).collect()
         };
-        let mut estimates: Vec<Vec<Estimated>> = sweep.estimates.iter().map(of_targets).collect();
-        let targets: Vec<&ModuleParameter> = subject.targets.iter().collect();
-        let total = sweep.gradients() as u64;
+        let mut estimates: Vec<Vec<FisherEstimate>> = sweep.estimates.iter().map(of_targets).collect();
         let mut done = 0;
         for stop in sweep.stops() {
-            let mut sink = OnHost(|i: usize, gradient: &[f32]| {
+            let mut source = self.source(model, &start, obs, &context, observer);
+            (source.done, source.total) = (done as u64, sweep.gradients() as u64);
+            let all = 0..start.targets.parameters.len();
+            let end = source.gradients(all, done..stop, Place::Host, &mut |i, gradient| {
+                let values = gradient.into_values();
                 // Those that have had all theirs are gone.
                 for estimate in estimates.iter_mut().filter_map(|e| e.get_mut(i)) {
-                    estimate.add(gradient);
+                    estimate.add_values(&values);
                 }
-            });
-            let mut count = done as u64;
-            let end = gradients::each(self.task, model, &targets, &draw, done..stop, &mut sink, || {
-                count += 1;
-                observer.progress(Work::Gradients(self.name), count, total);
-                pruner::goes_on(observer)
             });
             if end.is_break() {
                 return Err(self.stopped());
@@ -240,20 +232,14 @@ impl<T: Task> OneShot<'_, T> {
                 let Some(here) = shared.stops.iter().find(|s| s.gradients == stop) else { continue };
                 let is_last = shared.gradients() == stop;
                 if is_last {
-                    estimates.iter_mut().for_each(Estimated::finish);
+                    estimates.iter_mut().for_each(FisherEstimate::finish);
                 }
-                let mut judged = None;
+                let mut known = None;
                 for index in &here.trials {
                     self.goes_on(observer)?;
-                    let trial = &trials[*index];
-                    let pruned = self.operate(
-                        model,
-                        trial,
-                        &subject,
-                        (&mut estimates[..], &mut judged),
-                        &context,
-                        observer,
-                    )?;
+                    let Some(obs) = trials[*index].obs() else { continue };
+                    let (trial, from) = ((&trials[*index], obs), (&mut estimates[..], &mut known));
+                    let pruned = self.from(model, trial, &start, from, &context, observer)?;
                     each(*index, pruned, observer)?;
                 }
                 if is_last {
@@ -264,54 +250,58 @@ impl<T: Task> OneShot<'_, T> {
         Ok(())
     }
 
-    /// A trial by estimates that are there.
-    fn operate(
+    /// The gradients of a statement's targets.
+    fn source<'a>(
+        &'a self,
+        model: &'a T::Model,
+        start: &'a Start,
+        obs: &Obs,
+        context: &Context<'a>,
+        observer: &'a mut dyn Observer,
+    ) -> TaskGradients<'a, T> {
+        TaskGradients {
+            task: self.task,
+            model,
+            targets: &start.targets.parameters,
+            draw: pruner::draw(obs, context, 1),
+            stage: self.name,
+            done: 0,
+            total: obs.gradients as u64,
+            observer,
+        }
+    }
+
+    /// A trial from estimates that are there.
+    fn from(
         &self,
         model: &T::Model,
-        trial: &Trial,
-        subject: &Subject,
-        (estimates, judged): (&mut [Estimated], &mut Option<Judged>),
+        (trial, obs): (&Trial, &Obs),
+        start: &Start,
+        (estimates, known): (&mut [FisherEstimate], &mut Option<Saliencies>),
         context: &Context,
         observer: &mut dyn Observer,
     ) -> Result<Pruned<T::Model>, EngineError> {
-        let Some(obs) = trial.obs() else { return Err(EngineError::Missing("gradients".into())) };
-        let names: Vec<&str> = subject.targets.iter().map(|t| t.parameter.name.as_str()).collect();
-        let groups = pruner::groups(&names, &trial.prune, &event(trial), self.name)?;
-        let goals: Vec<pruner::Goal> =
-            groups.iter().map(|g| pruner::Goal { members: &g.members, sparsity: g.goal }).collect();
-        let surgery = Surgery {
-            task: self.task,
-            model,
-            statement: &trial.prune,
-            obs,
-            targets: &subject.targets,
-            groupings: &subject.groupings,
-            passes: &[],
-            weights: &subject.weights,
-            masks: &subject.masks,
-            goals: &goals,
-            draw: pruner::draw(obs, context, 1),
-            tensors_of: None,
-        };
-        let halted = |halt| pruner::halted(context, &names, halt);
-        let (removals, damp) = surgery.round_from(estimates, judged).map_err(halted)?;
-        let (mut weights, mut masks) = (subject.weights.clone(), subject.masks.clone());
-        let at = (&mut weights[..], &mut masks[..]);
-        let on = (obs, &surgery.draw, context.plain);
-        let length =
-            pruner::carry_out(self.task, model, &names, at, &removals, on, &mut || pruner::goes_on(observer))
-                .map_err(halted)?;
-        let values: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
+        let targets = &start.targets;
+        let goals = targets.goals(&trial.prune, &event(trial))?;
+        let subject = Subject { targets, weights: &start.weights, masks: &start.masks, goals: &goals };
+        let mut source = self.source(model, start, obs, context, observer);
+        let interrupted = |why| pruner::interrupted(context, targets, why);
+        let event = subject.event(&trial.prune, obs);
+        let (removals, damp) = event.run_with(estimates, known, &mut source).map_err(interrupted)?;
+        let at = (&start.weights[..], &start.masks[..]);
+        let step = pruner::step(&mut source, obs, context, at, &removals).map_err(interrupted)?;
+        let (mut weights, mut masks) = (start.weights.clone(), start.masks.clone());
+        pruner::apply(&removals, &mut weights, &mut masks, step.unwrap_or(1.0) as f32);
         Ok(Pruned {
-            model: parameters::write(model.clone(), values),
+            model: targets.write(model.clone(), weights),
             raised_damp: (damp > obs.damp).then_some(damp),
-            lengths: length.into_iter().collect(),
+            step_sizes: step.into_iter().collect(),
         })
     }
 
     /// Between two trials.
     fn goes_on(&self, observer: &mut dyn Observer) -> Result<(), EngineError> {
-        if pruner::goes_on(observer).is_break() { Err(self.stopped()) } else { Ok(()) }
+        if goes_on(observer).is_break() { Err(self.stopped()) } else { Ok(()) }
     }
 
     fn stopped(&self) -> EngineError {
@@ -332,16 +322,14 @@ impl<T: Task> OneShot<'_, T> {
 
     /// The share of a trial's targets that is zero.
     fn sparsity(&self, model: &T::Model, trial: &Trial) -> Result<f64, EngineError> {
-        let targets = pruner::targets(model, &trial.prune, self.name)?;
-        let names: Vec<&str> = targets.iter().map(|t| t.parameter.name.as_str()).collect();
-        let values = parameters::read(model, |name| names.contains(&name));
-        let zeros: usize = values.values().map(|v| v.iter().filter(|w| **w == 0.0).count()).sum();
-        let all: usize = values.values().map(Vec::len).sum();
+        let weights = Targets::select(model, &trial.prune, self.name)?.weights(model);
+        let zeros: usize = weights.iter().map(|v| v.iter().filter(|w| **w == 0.0).count()).sum();
+        let all: usize = weights.iter().map(Vec::len).sum();
         Ok(zeros as f64 / all.max(1) as f64)
     }
 }
 
-/// Tells how far things are, and nothing else.
+/// Passes on progress and the wish to stop, and nothing else.
 struct Progress<'a>(&'a mut dyn Observer);
 
 impl Observer for Progress<'_> {
@@ -358,38 +346,30 @@ impl Observer for Progress<'_> {
     }
 }
 
-/// What all trials of a sweep work on.
-struct Subject {
-    targets: Vec<ModuleParameter>,
-    groupings: Vec<Grouping>,
+/// What all trials of a sweep start from.
+struct Start {
+    targets: Targets,
     weights: Vec<Vec<f32>>,
     masks: Vec<Mask>,
 }
 
-impl Subject {
+impl Start {
     fn new<M: Module>(model: &M, trial: &Trial, name: &str) -> Result<Self, EngineError> {
-        let targets = pruner::targets(model, &trial.prune, name)?;
-        let groupings = targets.iter().map(|t| pruner::grouping(&trial.prune, t)).collect();
-        let mut values = parameters::read(model, |name| targets.iter().any(|t| t.parameter.name == name));
-        let weights: Vec<Vec<f32>> =
-            targets.iter().map(|t| values.remove(&t.parameter.name).unwrap_or_default()).collect();
+        let targets = Targets::select(model, &trial.prune, name)?;
+        let weights = targets.weights(model);
         let masks = weights.iter().map(|w| Mask::of_nonzeros(w)).collect();
-        Ok(Subject { targets, groupings, weights, masks })
+        Ok(Start { targets, weights, masks })
     }
 }
 
-/// The estimate of a parameter that takes in all gradients of a shared one. It lives on the host, where
+/// The estimate of a parameter that takes in all gradients of a shared one. It is on the host, where
 /// several of them take in one gradient.
-fn estimate(shared: &Shared, count: usize, obs: &Obs) -> Estimated {
-    let precision = match obs.precision {
-        Precision::F32 => obs::Precision::Single,
-        Precision::Bf16 => obs::Precision::Half,
-    };
-    let (gradients, rows) = (shared.gradients(), shared.rows);
-    Estimated::Host(Estimate::with_precision(count, shared.block, gradients, rows, precision))
+fn estimate(shared: &Shared, count: usize, obs: &Obs) -> FisherEstimate {
+    let (block, rows) = (shared.block, shared.rows);
+    FisherEstimate::on_host(count, block, shared.gradients(), rows, pruner::precision(obs))
 }
 
-/// A pruning event before the first step that reaches a trial's sparsity at once.
+/// A one-shot pruning event before the first step that reaches a trial's sparsity.
 fn event(trial: &Trial) -> PruneEvent {
     PruneEvent { step: 0, at: Time::ZERO, prune: 0, share: 1.0, sparsity: trial.sparsity }
 }

@@ -1,4 +1,4 @@
-//! Where a run stands, and when it is kept.
+//! The position of a run, and where checkpoints are written.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::Timeline;
 use crate::task::rounding::QuantizerRecord;
 
-use super::results::{Measured, StageResult, Times};
+use super::results::{Baseline, BestEvaluation, StageResult, Times};
 
-/// Where a run stands before a step: everything of a checkpoint but its tensors.
+/// The position of a run before a step: everything of a checkpoint but its tensors.
 ///
 /// Batches, dropout and calibration are drawn from the seed, the stage and the step, so the position
 /// is the state of all random generators.
@@ -36,10 +36,13 @@ pub struct Position {
     pub seconds: f64,
     /// What came of the stages before.
     pub results: Vec<StageResult>,
-    /// The best measurement of the stage so far, where the best weights are kept.
+    /// The best evaluation of the stage so far, if it ends with its best weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub best: Option<Measured>,
-    /// What is rounded, by the name of the kind of weights (`model`, `best`, `end/STAGE`) and of the tensor.
+    pub best: Option<BestEvaluation>,
+    /// The last evaluation, and the pruning since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// The quantizers, by the name of the kind of weights (`model`, `best`, `end/STAGE`) and of the tensor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rounding: BTreeMap<String, BTreeMap<String, QuantizerRecord>>,
 }

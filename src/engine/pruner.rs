@@ -1,4 +1,4 @@
-//! One pruning event.
+//! One pruning event, by any criterion.
 
 use std::ops::ControlFlow;
 
@@ -6,24 +6,22 @@ use burn::tensor::Device;
 
 use crate::method::criterion::{magnitude, movement};
 use crate::method::mask::Mask;
-use crate::method::mask::grouping::Grouping;
-use crate::method::mask::select::{Selection, select_sized};
-use crate::method::obs::{ObsError, Removal};
+use crate::method::mask::select::{Goal, select_for_goals};
+use crate::method::obs::{self, Interrupted, ObsError, PruningEvent, Removal, Settings};
 use crate::schedule::PruneEvent;
-use crate::schedule::ir::{Criterion, Obs, Pattern, Prune, Rank, Update};
+use crate::schedule::ir::{Criterion, Obs, Precision, Prune, Update};
 use crate::task::Task;
-use crate::task::parameters::{self, ModuleParameter, Values};
 
 use super::EngineError;
-use super::calibration;
 use super::estimation::Estimates;
-use super::events::{Observer, Work};
-use super::gradients::Draw;
+use super::events::Observer;
+use super::gradients::{Draw, TaskGradients};
 use super::masks::Masks;
 use super::movement::Movements;
-use super::surgery::{Halt, Surgery};
+use super::step_size;
+use super::targets::{Targets, partial, ranking, sparsities};
 
-/// What an event needs to know of the run.
+/// What a pruning event needs to know of the run.
 pub struct Context<'a> {
     /// The stage, for messages.
     pub stage: &'a str,
@@ -33,11 +31,11 @@ pub struct Context<'a> {
     pub device: &'a Device,
     /// The same without.
     pub plain: &'a Device,
-    /// Where the surgeon's estimates live.
+    /// Where estimates of Fisher matrices are.
     pub estimates: Estimates,
     /// The seed of this event's batches.
     pub seed: u64,
-    /// How weights have moved in the stage.
+    /// The movement scores of the stage.
     pub movements: &'a Movements,
 }
 
@@ -47,27 +45,11 @@ pub struct Pruned<M> {
     pub model: M,
     /// The damp that it took, if the recipe's had to be raised.
     pub raised_damp: Option<f64>,
-    /// The length of the compensation in each round where it was chosen by calibration.
-    pub lengths: Vec<f64>,
+    /// The step size of the exact update in each round.
+    pub step_sizes: Vec<f64>,
 }
 
-/// Targets that are ranked together and reach one sparsity.
-pub struct Group {
-    /// Their indices, which ascend.
-    pub members: Vec<usize>,
-    /// The sparsity after the event.
-    pub goal: f64,
-}
-
-/// Targets that are ranked together, and the sparsity that they reach in a round.
-pub struct Goal<'a> {
-    /// Their indices, which ascend.
-    pub members: &'a [usize],
-    /// The sparsity after the round.
-    pub sparsity: f64,
-}
-
-/// Does what a statement says for an event.
+/// Carries out a statement for an event: in as many rounds as it recomputes the Fisher matrix.
 ///
 /// # Errors
 /// A parameter that cannot be pruned, or the wish to stop. The masks are unchanged then.
@@ -80,118 +62,123 @@ pub fn prune<T: Task>(
     context: &Context,
     observer: &mut dyn Observer,
 ) -> Result<Pruned<T::Model>, EngineError> {
-    let targets = targets(&model, statement, context.stage)?;
-    let names: Vec<&str> = targets.iter().map(|t| t.parameter.name.as_str()).collect();
-    let counts: Vec<usize> = targets.iter().map(|t| t.parameter.count()).collect();
-    let groupings: Vec<Grouping> = targets.iter().map(|t| grouping(statement, t)).collect();
-    let (rounds, passes) = match &statement.by {
-        Criterion::Magnitude | Criterion::Movement => (1, Vec::new()),
-        Criterion::Obs(obs) => (obs.recompute, passes(obs, &counts, context.stage)?),
+    let targets = Targets::select(&model, statement, context.stage)?;
+    let goals = targets.goals(statement, event)?;
+    let rounds = match &statement.by {
+        Criterion::Obs(obs) => obs.recompute,
+        Criterion::Magnitude | Criterion::Movement => 1,
     };
-    let surgeon = |halt: Halt| halted(context, &names, halt);
-    let groups = groups(&names, statement, event, context.stage)?;
-    let mut result = Pruned { model, raised_damp: None, lengths: Vec::new() };
-    let mut current: Option<Vec<Mask>> = None;
-    let mut starts: Option<Vec<f64>> = None;
+    let mut result = Pruned { model, raised_damp: None, step_sizes: Vec::new() };
+    let mut weights = targets.weights(&result.model);
+    let masked = targets.names().zip(&weights);
+    let mut current: Vec<Mask> =
+        masked.map(|(n, w)| masks.get(n).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect();
+    let from = sparsities(&goals, &current);
     for round in 1..=rounds {
-        let mut values = parameters::read(&result.model, |name| names.contains(&name));
-        let mut weights: Vec<Vec<f32>> =
-            names.iter().map(|n| values.remove(*n).unwrap_or_default()).collect();
-        let mut round_masks = current.take().unwrap_or_else(|| {
-            let masked = names.iter().zip(&weights);
-            masked.map(|(name, w)| masks.get(name).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect()
-        });
-        // Rounds divide the way from where the masks were to the target evenly.
-        let starts =
-            starts.get_or_insert_with(|| groups.iter().map(|g| overall(&round_masks, &g.members)).collect());
-        let goals = groups.iter().zip(starts.iter()).map(|(group, start)| match round == rounds {
-            true => group.goal,
-            false => start + (group.goal - start) * round as f64 / rounds as f64,
-        });
-        let goals: Vec<Goal> = groups
-            .iter()
-            .zip(goals)
-            .map(|(group, sparsity)| Goal { members: &group.members, sparsity })
-            .collect();
+        let goals = partial(&goals, &from, round, rounds);
         match &statement.by {
-            Criterion::Magnitude => {
-                let scores = (0..names.len())
-                    .map(|i| magnitude::scores(&weights[i], &round_masks[i], groupings[i].run()))
-                    .collect();
-                zero(scores, &mut weights, &mut round_masks, &groupings, statement, &goals);
-            }
-            Criterion::Movement => {
-                let mut scores = Vec::new();
-                for (i, target) in targets.iter().enumerate() {
-                    let moved = context.movements.scores(target);
-                    let moved = moved.ok_or_else(|| surgeon(Halt::Trouble(i, ObsError::NoGradient)))?;
-                    if !moved.iter().all(|s| s.is_finite()) {
-                        return Err(surgeon(Halt::Trouble(i, ObsError::GradientNotFinite)));
-                    }
-                    scores.push(movement::scores(&moved, &round_masks[i], groupings[i].run()));
-                }
-                zero(scores, &mut weights, &mut round_masks, &groupings, statement, &goals);
+            Criterion::Magnitude | Criterion::Movement => {
+                let scores = scores(statement, &targets, &weights, &current, context)?;
+                let removals = zeroing(scores, &targets, &weights, statement, &goals);
+                apply(&removals, &mut weights, &mut current, 0.0);
             }
             Criterion::Obs(obs) => {
-                let draw = draw(obs, context, round);
+                let passes = passes(obs, &targets, context.stage)?;
                 let per_round = (statement.sweeps(passes.len()) * obs.gradients) as u64;
-                let mut done = (round as u64 - 1) * per_round;
-                let surgery = Surgery {
+                let mut source = TaskGradients {
                     task,
                     model: &result.model,
-                    statement,
-                    obs,
-                    targets: &targets,
-                    groupings: &groupings,
-                    passes: &passes,
-                    weights: &weights,
-                    masks: &round_masks,
-                    goals: &goals,
-                    draw,
-                    tensors_of: context.estimates.are_tensors(context.plain, obs).then_some(context.plain),
+                    targets: &targets.parameters,
+                    draw: draw(obs, context, round),
+                    stage: context.stage,
+                    done: (round as u64 - 1) * per_round,
+                    total: rounds as u64 * per_round,
+                    observer: &mut *observer,
                 };
-                let (removals, damp) = surgery
-                    .round(&mut || {
-                        done += 1;
-                        let total = (rounds as u64 * per_round).max(done);
-                        observer.progress(Work::Gradients(context.stage), done, total);
-                        goes_on(observer)
-                    })
-                    .map_err(surgeon)?;
+                let device = context.estimates.are_tensors(context.plain, obs).then_some(context.plain);
+                let subject =
+                    Subject { targets: &targets, weights: &weights, masks: &current, goals: &goals };
+                let event = PruningEvent { passes: &passes, device, ..subject.event(statement, obs) };
+                let (removals, damp) =
+                    event.run(&mut source).map_err(|e| interrupted(context, &targets, e))?;
                 if damp > obs.damp {
                     result.raised_damp = Some(result.raised_damp.map_or(damp, |d: f64| d.max(damp)));
                 }
-                let at = (&mut weights[..], &mut round_masks[..]);
-                let on = (obs, &draw, context.plain);
-                let length =
-                    carry_out(task, &result.model, &names, at, &removals, on, &mut || goes_on(observer));
-                result.lengths.extend(length.map_err(surgeon)?);
+                let step = step(&mut source, obs, context, (&weights, &current), &removals)
+                    .map_err(|e| interrupted(context, &targets, e))?;
+                result.step_sizes.extend(step);
+                apply(&removals, &mut weights, &mut current, step.unwrap_or(1.0) as f32);
             }
         }
-        let updated: Values = names.iter().map(|n| (*n).to_owned()).zip(weights).collect();
-        result.model = parameters::write(result.model, updated);
-        current = Some(round_masks);
+        let updated = if round == rounds { std::mem::take(&mut weights) } else { weights.clone() };
+        result.model = targets.write(result.model, updated);
     }
-    for (name, mask) in names.iter().zip(current.unwrap_or_default()) {
-        masks.set((*name).to_owned(), mask);
+    for (name, mask) in targets.names().zip(current) {
+        masks.set(name.to_owned(), mask);
     }
     Ok(result)
 }
 
-/// Whether whoever watches wants more.
-pub fn goes_on(observer: &mut dyn Observer) -> ControlFlow<()> {
-    if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+/// What an OBS event works on.
+pub struct Subject<'a> {
+    /// The parameters.
+    pub targets: &'a Targets,
+    /// Their weights.
+    pub weights: &'a [Vec<f32>],
+    /// Which of them are not pruned yet.
+    pub masks: &'a [Mask],
+    /// The sparsities that are reached.
+    pub goals: &'a [Goal],
+}
+
+impl<'a> Subject<'a> {
+    /// The event of a statement, on the host and without passes.
+    pub fn event(&self, statement: &Prune, obs: &Obs) -> PruningEvent<'a> {
+        let groupings = &self.targets.groupings;
+        PruningEvent {
+            weights: self.weights,
+            masks: self.masks,
+            groupings,
+            goals: self.goals,
+            ranking: ranking(statement),
+            settings: Settings {
+                block: obs.block,
+                damp: obs.damp,
+                divisor: obs.gradients,
+                exact: obs.update == Update::Exact,
+                group: groupings.first().map_or(1, |g| g.run()),
+                correlated: obs.correlated,
+            },
+            gradients: obs.gradients,
+            precision: precision(obs),
+            raises_damp: obs.raise_damp,
+            passes: &[],
+            memory: obs.memory,
+            device: None,
+        }
+    }
+}
+
+/// The precision in which gradients wait to be summed.
+pub fn precision(obs: &Obs) -> obs::Precision {
+    match obs.precision {
+        Precision::F32 => obs::Precision::Single,
+        Precision::Bf16 => obs::Precision::Half,
+    }
 }
 
 /// Why an event does not come to its end.
-pub fn halted(context: &Context, names: &[&str], halt: Halt) -> EngineError {
+pub fn interrupted(context: &Context, targets: &Targets, why: Interrupted) -> EngineError {
     let (stage, step) = (context.stage.to_owned(), context.step);
-    match halt {
-        Halt::Stopped => EngineError::Stopped { stage, step },
-        Halt::Trouble(i, source) => {
-            EngineError::Surgeon { stage, step, parameter: names[i].to_owned(), source }
-        }
+    match why {
+        Interrupted::Stopped => EngineError::Stopped { stage, step },
+        Interrupted::Failed(i, source) => failed(context, targets.name(i), source),
     }
+}
+
+fn failed(context: &Context, parameter: &str, source: ObsError) -> EngineError {
+    let (stage, step, parameter) = (context.stage.to_owned(), context.step, parameter.to_owned());
+    EngineError::NotPrunable { stage, step, parameter, source }
 }
 
 /// Where the gradients of a round come from.
@@ -199,130 +186,75 @@ pub fn draw<'a>(obs: &Obs, context: &Context<'a>, round: usize) -> Draw<'a> {
     Draw { device: context.device, seed: context.seed.wrapping_add(round as u64), batch: obs.batch }
 }
 
-/// Does what the surgeon says. Returns the length of the compensation if it was chosen by calibration.
-pub fn carry_out<T: Task>(
-    task: &T,
-    model: &T::Model,
-    names: &[&str],
-    (weights, masks): (&mut [Vec<f32>], &mut [Mask]),
+/// The step size of an exact update; the independent update is taken as it is.
+pub fn step<T: Task>(
+    source: &mut TaskGradients<T>,
+    obs: &Obs,
+    context: &Context,
+    at: (&[Vec<f32>], &[Mask]),
     removals: &[Removal],
-    (obs, draw, plain): (&Obs, &Draw, &Device),
-    goes_on: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Option<f64>, Halt> {
-    let length = match obs.update {
-        Update::Independent => None,
-        Update::Exact => {
-            let on = (obs, draw, plain);
-            let length = calibration::length(task, model, names, (&*weights, &*masks), removals, on, goes_on);
-            Some(length.ok_or(Halt::Stopped)?)
-        }
-    };
-    for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
-        removal.apply(weights, mask, length.unwrap_or(1.0));
+) -> Result<Option<f64>, Interrupted> {
+    match obs.update {
+        Update::Independent => Ok(None),
+        Update::Exact => match step_size::search(source, obs.gradients, context.plain, at, removals) {
+            ControlFlow::Break(()) => Err(Interrupted::Stopped),
+            ControlFlow::Continue(step) => Ok(Some(f64::from(step))),
+        },
     }
-    Ok(length.map(f64::from))
 }
 
-/// How a round's targets are divided so that the allowed memory is kept.
-fn passes(
-    obs: &Obs,
-    counts: &[usize],
-    stage: &str,
-) -> Result<Vec<crate::schedule::memory::Pass>, EngineError> {
-    obs.passes(counts).ok_or_else(|| EngineError::Memory {
+/// Updates weights and masks; `step` is the step size of the update.
+pub fn apply(removals: &[Removal], weights: &mut [Vec<f32>], masks: &mut [Mask], step: f32) {
+    for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
+        removal.apply(weights, mask, step);
+    }
+}
+
+/// How the targets are divided so that the allowed memory is kept.
+fn passes(obs: &Obs, targets: &Targets, stage: &str) -> Result<Vec<obs::Pass>, EngineError> {
+    let counts = targets.counts();
+    let passes = obs.passes(&counts).ok_or_else(|| EngineError::Memory {
         stage: stage.to_owned(),
         needed: counts.iter().map(|n| obs.least_bytes(*n)).max().unwrap_or(0),
         allowed: obs.memory.unwrap_or(u64::MAX),
-    })
+    })?;
+    Ok(passes.into_iter().map(|p| obs::Pass { parameters: p.targets, rows: p.rows }).collect())
 }
 
-/// Which weights of a target go together.
-pub fn grouping(statement: &Prune, target: &ModuleParameter) -> Grouping {
-    let columns = target.parameter.inputs();
-    match statement.pattern {
-        Pattern::Unstructured | Pattern::NofM { .. } => Grouping::Runs(1),
-        Pattern::Blocks(size) => Grouping::Runs(size),
-        Pattern::Rows => Grouping::Rows(columns),
-        Pattern::Columns => Grouping::Columns(columns),
-    }
-}
-
-/// The statement's exceptions by themselves, and all others.
-///
-/// # Errors
-/// A selector that cannot be read.
-pub fn groups(
-    names: &[&str],
+/// The scores of each target's runs by magnitude or movement.
+fn scores(
     statement: &Prune,
-    event: &PruneEvent,
-    stage: &str,
-) -> Result<Vec<Group>, EngineError> {
-    let mut rest: Vec<usize> = (0..names.len()).collect();
-    let mut groups = Vec::new();
-    for (index, exception) in statement.exceptions.iter().enumerate() {
-        let matcher = exception.targets.selector.matcher().map_err(|e| EngineError::selector(stage, e))?;
-        let (members, others) = rest.into_iter().partition(|i| matcher.matches(names[*i]));
-        rest = others;
-        groups.push(Group { members, goal: statement.exception_at(index, event.share) });
+    targets: &Targets,
+    weights: &[Vec<f32>],
+    masks: &[Mask],
+    context: &Context,
+) -> Result<Vec<Vec<f32>>, EngineError> {
+    let run = |i: usize| targets.groupings[i].run();
+    if statement.by == Criterion::Magnitude {
+        return Ok((0..weights.len()).map(|i| magnitude::scores(&weights[i], &masks[i], run(i))).collect());
     }
-    groups.push(Group { members: rest, goal: event.sparsity });
-    groups.retain(|g| !g.members.is_empty());
-    Ok(groups)
+    let of = |i: usize| {
+        let moved = context.movements.scores(&targets.parameters[i]).ok_or(ObsError::NoGradient)?;
+        match moved.iter().all(|s| s.is_finite()) {
+            true => Ok(movement::scores(&moved, &masks[i], run(i))),
+            false => Err(ObsError::GradientNotFinite),
+        }
+    };
+    (0..weights.len()).map(|i| of(i).map_err(|e| failed(context, targets.name(i), e))).collect()
 }
 
-/// The parameters that a statement selects.
-///
-/// # Errors
-/// A selector that cannot be read or selects nothing.
-pub fn targets<M: burn::module::Module>(
-    model: &M,
-    statement: &Prune,
-    stage: &str,
-) -> Result<Vec<ModuleParameter>, EngineError> {
-    let matcher = statement.targets.selector.matcher().map_err(|e| EngineError::selector(stage, e))?;
-    let list: Vec<ModuleParameter> =
-        parameters::parameters(model).into_iter().filter(|p| matcher.matches(&p.parameter.name)).collect();
-    if list.is_empty() {
-        let why = format!("`{}` matches no parameter", statement.targets.selector);
-        return Err(EngineError::Selector { stage: stage.to_owned(), why });
-    }
-    Ok(list)
-}
-
-fn overall(masks: &[Mask], members: &[usize]) -> f64 {
-    let (pruned, all) =
-        members.iter().map(|i| &masks[*i]).fold((0, 0), |(p, n), m| (p + m.pruned(), n + m.len()));
-    pruned as f64 / usize::max(all, 1) as f64
-}
-
-/// Removes the groups of least score; the others stay as they are.
-fn zero(
+/// Removes the groups of least score and updates nothing else.
+fn zeroing(
     scores: Vec<Vec<f32>>,
-    weights: &mut [Vec<f32>],
-    masks: &mut [Mask],
-    groupings: &[Grouping],
+    targets: &Targets,
+    weights: &[Vec<f32>],
     statement: &Prune,
     goals: &[Goal],
-) {
-    let mut scores: Vec<Vec<f32>> =
-        scores.into_iter().zip(groupings).map(|(scores, grouping)| grouping.of_runs(scores)).collect();
-    for goal in goals {
-        let own: Vec<Vec<f32>> = goal.members.iter().map(|i| std::mem::take(&mut scores[*i])).collect();
-        let sizes: Vec<usize> = goal.members.iter().map(|i| groupings[*i].size(weights[*i].len())).collect();
-        let pruned = select_sized(&own, &sizes, selection(statement, goal.sparsity));
-        for (i, groups) in goal.members.iter().zip(pruned) {
-            let pruned = groupings[*i].spread(&groups, weights[*i].len());
-            let removal = Removal { pruned, delta: Vec::new() };
-            removal.apply(&mut weights[*i], &mut masks[*i], 0.0);
-        }
-    }
-}
-
-/// Among what a statement ranks its groups, to reach a sparsity.
-pub fn selection(statement: &Prune, sparsity: f64) -> Selection {
-    match (statement.pattern, statement.rank) {
-        (Pattern::NofM { keep, of }, _) => Selection::NofM { keep, of },
-        (_, Rank::Global) => Selection::Global(sparsity),
-        (_, Rank::Layer) => Selection::Layer(sparsity),
-    }
+) -> Vec<Removal> {
+    let groupings = &targets.groupings;
+    let scores = scores.into_iter().zip(groupings).map(|(scores, g)| g.of_runs(scores)).collect();
+    let sizes: Vec<usize> = groupings.iter().zip(weights).map(|(g, w)| g.size(w.len())).collect();
+    let pruned = select_for_goals(scores, &sizes, goals, ranking(statement));
+    let spread = pruned.iter().zip(groupings).zip(weights);
+    spread.map(|((p, g), w)| Removal { pruned: g.spread(p, w.len()), delta: Vec::new() }).collect()
 }

@@ -18,10 +18,10 @@ pub struct StageResult {
     pub name: String,
     /// Whether it is a branch.
     pub branch: bool,
-    /// How good its result is.
-    #[serde(deserialize_with = "figures")]
+    /// The metrics of its result.
+    #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,
-    /// Which weights are its result, where the best are kept.
+    /// Which weights are its result, if it ends with its best.
     pub kept: Option<Kept>,
     /// For every prunable parameter its name, weights and zeros.
     pub sparsity: Vec<LayerSparsity>,
@@ -35,18 +35,28 @@ pub struct StageResult {
 }
 
 /// JSON knows no number that is not finite and writes `null`.
-fn figures<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
+fn metrics<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
     let read = std::collections::BTreeMap::<String, Option<f64>>::deserialize(from)?;
     Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
-/// Which weights are the best so far, and how they were measured.
+/// The last evaluation of a model, and the pruning since.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct Baseline {
+    /// The metrics.
+    #[serde(deserialize_with = "metrics")]
+    pub metrics: Metrics,
+    /// The step of the first pruning event since.
+    pub pruned_since: Option<u64>,
+}
+
+/// The best evaluation of a stage so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestEvaluation {
     /// Which weights.
     pub kept: Kept,
-    /// Their figures.
-    #[serde(deserialize_with = "figures")]
+    /// Their metrics.
+    #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,
 }
 
@@ -68,7 +78,7 @@ pub struct Times {
     pub training: f64,
     /// Pruning events, gradients included.
     pub pruning: f64,
-    /// Measuring on held-out data.
+    /// Evaluation on the dev set.
     pub evaluating: f64,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Names say what a tensor is: `model/…` the weights in the Hugging Face layout, `end/STAGE/…` those at
 //! the end of an earlier stage that is still needed, `moment1/…` and `moment2/…` the optimizer's,
-//! `best/…` those of the best measurement, `range/…` what was observed of values that are rounded, `movement/…` the scores of pruning by movement (all three as the optimizer holds them), and `mask/…`
-//! which weights stay.
+//! `best/…` the weights of the best evaluation, `range/…` the ranges that quantizers observed, `movement/…` the
+//! scores of pruning by movement (in Burn's layout, as the moments), and `mask/…` which weights are not pruned.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ impl<'a> Held<'a> {
 
 /// A run at one instant.
 pub struct Snapshot<'a> {
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
     /// All that it holds.
     pub tensors: Vec<Held<'a>>,
@@ -78,8 +78,8 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Holds what is rounded of a model.
-    pub fn hold_rounding(&mut self, kind: &str, rounding: Option<&Arc<Rounding>>) {
+    /// Holds the quantizers of a model.
+    pub fn hold_quantizers(&mut self, kind: &str, rounding: Option<&Arc<Rounding>>) {
         let Some(rounding) = rounding else { return };
         let mut records = BTreeMap::new();
         for (name, (record, ranges)) in rounding.record() {
@@ -92,7 +92,7 @@ impl<'a> Snapshot<'a> {
         self.position.rounding.insert(kind.to_owned(), records);
     }
 
-    /// Holds which weights stay.
+    /// Holds which weights are not pruned.
     pub fn hold_masks(&mut self, masks: &'a Masks) {
         self.tensors.extend(masks.iter().map(|(name, mask)| Held {
             name: format!("mask/{name}"),
@@ -106,7 +106,7 @@ impl<'a> Snapshot<'a> {
 /// What was read of a checkpoint.
 #[derive(Debug)]
 pub struct Restored {
-    /// Where the run stood.
+    /// The position of the run.
     pub position: Position,
     /// Its tensors.
     pub tensors: BTreeMap<String, Numbers<'static>>,
@@ -152,11 +152,11 @@ impl Restored {
         Ok(values)
     }
 
-    /// Takes out what is rounded of the weights of one kind.
+    /// Takes out the quantizers of the weights of one kind.
     ///
     /// # Errors
     /// Ranges that are missing or do not fit the model.
-    pub fn take_rounding<M: Module>(
+    pub fn take_quantizers<M: Module>(
         &mut self,
         kind: &str,
         model: &M,
@@ -173,7 +173,7 @@ impl Restored {
         }
     }
 
-    /// Which weights stay.
+    /// Which weights are not pruned.
     ///
     /// # Errors
     /// A mask that does not fit the model.
@@ -226,6 +226,7 @@ mod tests {
             seconds: 0.0,
             results: Vec::new(),
             best: None,
+            baseline: None,
             rounding: Default::default(),
         };
         let tensors =

@@ -239,8 +239,8 @@ fn level((level, outcome): (&f64, &Outcome)) -> Value {
     if let Some(damp) = outcome.raised_damp {
         document["raised_damp"] = damp.into();
     }
-    if !outcome.lengths.is_empty() {
-        document["lengths"] = outcome.lengths.clone().into();
+    if !outcome.step_sizes.is_empty() {
+        document["lengths"] = outcome.step_sizes.clone().into();
     }
     document
 }

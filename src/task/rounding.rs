@@ -27,6 +27,8 @@ pub struct Product {
     pub left: String,
     /// What its right operand is called.
     pub right: String,
+    /// Attention heads: each has as many consecutive rows of the weights.
+    pub heads: usize,
 }
 
 /// The quantizers of a model's tensors, by name: weights by the parameter's name, what a linear layer

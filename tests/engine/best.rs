@@ -22,7 +22,7 @@ struct Measured {
 }
 
 #[derive(Module, Debug)]
-struct Line {
+pub struct Line {
     line: Linear,
 }
 
@@ -63,7 +63,7 @@ impl Task for Measured {
 }
 
 /// Four epochs of four steps, measured before steps 4, 8, 12 and at the end, 16.
-fn kept(
+pub fn kept(
     metric: &'static str,
     figures: &[f64],
     statements: &str,

@@ -11,7 +11,7 @@ use obert::internals::method::obs::{ObsError, Roots, Scored, Settings};
 use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Rank, Update};
 use serde_json::Value;
 
-use super::golden_obs::{Run, compare, gradients, settings};
+use super::golden_obs::{self, Run, compare, gradients, settings};
 use super::surgery::{HIDDEN, INPUTS, MATRICES, obs, prune, pruned, run_on, zeros};
 
 /// The estimate of some gradients, row by row.
@@ -52,22 +52,15 @@ fn step(
     exact: bool,
     device: &Device,
 ) -> Run {
-    let (settings, selection) = settings(case, round, exact);
-    let (mut weights, mut masks) = (weights.to_vec(), masks.to_vec());
-    let (mut estimates, mut scored, mut diagonals) = (Vec::new(), Vec::new(), Vec::new());
-    for (t, (weights, mask)) in weights.iter().zip(&masks).enumerate() {
+    let (settings, _) = settings(case, round, exact);
+    let (mut scores, mut diagonals) = (Vec::new(), Vec::new());
+    for (t, (weights, mask)) in weights.iter().zip(masks).enumerate() {
         let rows = gradients(case, round, t);
         let mut estimate = estimate(&rows, weights.len(), &settings, device);
-        scored.push(score_cured(&mut estimate, &rows, weights, mask, &settings).unwrap());
+        scores.push(score_cured(&mut estimate, &rows, weights, mask, &settings).unwrap().scores);
         diagonals.push(inverse_diagonal(&mut estimate, mask, &settings).unwrap());
-        estimates.push(estimate);
     }
-    let scores: Vec<Vec<f32>> = scored.iter_mut().map(|s| std::mem::take(&mut s.scores)).collect();
-    for (t, groups) in select(&scores, selection).iter().enumerate() {
-        let gone = spread(groups, settings.group, weights[t].len());
-        let removal = removal(&estimates[t], &weights[t], &masks[t], &scored[t].pull, gone, &settings);
-        removal.unwrap().apply(&mut weights[t], &mut masks[t], 1.0);
-    }
+    let (weights, masks) = golden_obs::prune(case, round, weights, masks, exact, Some(device));
     Run { weights, masks, diagonals, scores }
 }
 

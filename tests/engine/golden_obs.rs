@@ -1,10 +1,16 @@
 //! The Optimal BERT Surgeon against a float64 reference that was checked against SparseML's own
 //! classes. `tests/golden/obs/README.md` describes the files.
 
-use obert::internals::method::mask::select::{Selection, select};
+use std::ops::{ControlFlow, Range};
+
+use burn::tensor::{Device, Tensor};
+use obert::internals::method::mask::grouping::Grouping;
+use obert::internals::method::mask::select::{Goal, Ranking, Selection, select};
 use obert::internals::method::mask::{Mask, rank};
-use obert::internals::method::obs::surgeon::inverse_diagonal;
-use obert::internals::method::obs::{Estimate, Parameter, Settings, prune};
+use obert::internals::method::obs::surgeon::{inverse_diagonal, score};
+use obert::internals::method::obs::{
+    Estimate, Gradient, GradientSource, Pass, Place, Precision, PruningEvent, Settings,
+};
 use serde_json::Value;
 
 use super::golden::cases;
@@ -78,26 +84,96 @@ pub fn settings(case: &Value, round: usize, exact: bool) -> (Settings, Selection
     (settings, if global { Selection::Global(target) } else { Selection::Layer(target) })
 }
 
-/// One recomputation of a case on the host, from the given weights and masks.
+/// The gradients of one recomputation of a case, each tensor's row by row.
+struct Recorded(Vec<Vec<Vec<f32>>>);
+
+impl Recorded {
+    fn new(case: &Value, round: usize, counts: &[usize]) -> Self {
+        let of = |(t, count): (usize, &usize)| {
+            gradients(case, round, t).chunks_exact(*count).map(<[f32]>::to_vec).collect()
+        };
+        Recorded(counts.iter().enumerate().map(of).collect())
+    }
+}
+
+impl GradientSource for Recorded {
+    fn gradients(
+        &mut self,
+        parameters: Range<usize>,
+        numbers: Range<usize>,
+        place: Place,
+        take: &mut dyn FnMut(usize, Gradient),
+    ) -> ControlFlow<()> {
+        for number in numbers {
+            for i in parameters.clone() {
+                let values = self.0[i][number].clone();
+                take(
+                    i,
+                    match place {
+                        Place::Host => Gradient::Values(values),
+                        Place::Device => Gradient::Tensor(Tensor::from_floats(&values[..], &Device::flex())),
+                    },
+                );
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// One recomputation of a case from the given weights and masks: the event that a run does, with estimates on
+/// the host or as tensors of a device.
+pub fn prune(
+    case: &Value,
+    round: usize,
+    weights: &[Vec<f32>],
+    masks: &[Mask],
+    exact: bool,
+    device: Option<&Device>,
+) -> (Vec<Vec<f32>>, Vec<Mask>) {
+    let (settings, selection) = settings(case, round, exact);
+    let (ranking, sparsity) = match selection {
+        Selection::Global(sparsity) => (Ranking::Global, sparsity),
+        Selection::Layer(sparsity) => (Ranking::Layer, sparsity),
+        Selection::NofM { .. } => unreachable!("no case has one"),
+    };
+    let counts: Vec<usize> = weights.iter().map(Vec::len).collect();
+    let mut recorded = Recorded::new(case, round, &counts);
+    let event = PruningEvent {
+        weights,
+        masks,
+        groupings: &vec![Grouping::Runs(settings.group); counts.len()],
+        goals: &[Goal { members: (0..counts.len()).collect(), sparsity }],
+        ranking,
+        settings,
+        // A case may have fewer than it divides by.
+        gradients: recorded.0[0].len(),
+        precision: Precision::Single,
+        raises_damp: false,
+        passes: &[Pass { parameters: 0..counts.len(), rows: 16 }],
+        memory: None,
+        device,
+    };
+    let (removals, damp) = event.run(&mut recorded).unwrap();
+    assert_eq!(damp, settings.damp);
+    let (mut weights, mut masks) = (weights.to_vec(), masks.to_vec());
+    for (i, removal) in removals.iter().enumerate() {
+        removal.apply(&mut weights[i], &mut masks[i], 1.0);
+    }
+    (weights, masks)
+}
+
+/// The same on the host, with the diagonals and saliencies that the event went by.
 fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact: bool) -> Run {
     let (settings, selection) = settings(case, round, exact);
-    let (mut weights, mut masks) = (weights.to_vec(), masks.to_vec());
-    let mut parameters: Vec<Parameter> = weights
-        .iter_mut()
-        .zip(&mut masks)
-        .enumerate()
-        .map(|(t, (weights, mask))| {
-            let rows = gradients(case, round, t);
-            let count = weights.len();
-            let mut estimate = Estimate::new(count, settings.block, rows.len() / count, 16);
-            rows.chunks_exact(count).for_each(|row| estimate.add(row));
-            Parameter { weights, mask, estimate }
-        })
-        .collect();
-    let diagonals =
-        parameters.iter().map(|p| inverse_diagonal(&p.estimate, p.mask, &settings).unwrap()).collect();
-    let scores = prune(&mut parameters, selection, &settings).unwrap();
-    drop(parameters);
+    let (mut diagonals, mut scores) = (Vec::new(), Vec::new());
+    for (t, (weights, mask)) in weights.iter().zip(masks).enumerate() {
+        let (rows, count) = (gradients(case, round, t), weights.len());
+        let mut estimate = Estimate::new(count, settings.block, rows.len() / count, 16);
+        rows.chunks_exact(count).for_each(|row| estimate.add(row));
+        diagonals.push(inverse_diagonal(&estimate, mask, &settings).unwrap());
+        scores.push(score(&estimate, weights, mask, selection, &settings).unwrap().scores);
+    }
+    let (weights, masks) = prune(case, round, weights, masks, exact, None);
     Run { weights, masks, diagonals, scores }
 }
 

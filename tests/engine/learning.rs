@@ -142,7 +142,7 @@ pub fn run<T: Task>(
 }
 
 /// The recorded classifier and its two sequences of different lengths, without dropout.
-fn classifier() -> (Classification, BertForSequenceClassification) {
+pub fn classifier() -> (Classification, BertForSequenceClassification) {
     let recorded = recorded("heads");
     let ids = |rows: &Value| serde_json::from_value::<Vec<u32>>(rows.clone()).unwrap();
     let sequence = |i: usize, label: usize| Sequence {

@@ -25,3 +25,4 @@ mod tasks;
 mod tensorboard;
 mod transformers;
 mod trials;
+mod warnings;

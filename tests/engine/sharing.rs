@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use obert::internals::engine::events::Unwatched;
+use obert::internals::engine::gradient_sharing::{Trial, arrange};
 use obert::internals::engine::oneshot::{OneShot, seed_of};
-use obert::internals::engine::sharing::{Trial, arrange};
 use obert::internals::params::Selector;
 use obert::internals::schedule::ir::{
     Criterion, Obs, Pattern, Precision, Prune, Rank, SparsityException, Targets, Update,
@@ -29,7 +29,7 @@ fn shared(trials: &[Trial]) -> (Vec<Came>, Vec<Vec<usize>>) {
         .prune(&toy(&device), trials, &mut Unwatched, &mut |index, pruned, _| {
             let values = parameters::read(&pruned.model.valid(), |_| true);
             assert!(came[index].is_none(), "{index} comes once");
-            came[index] = Some((values, pruned.raised_damp, pruned.lengths));
+            came[index] = Some((values, pruned.raised_damp, pruned.step_sizes));
             Ok(())
         })
         .unwrap();

@@ -134,7 +134,7 @@ pub fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prun
 pub struct Came {
     before: Values,
     pub after: Values,
-    events: Vec<Event>,
+    pub events: Vec<Event>,
     asked: Vec<Vec<usize>>,
     dropout: Vec<Option<u64>>,
 }

@@ -30,6 +30,7 @@ pub fn every_event() -> Vec<Event> {
             seed: 7,
             device: "cpu".into(),
             examples: 64,
+            weights: 1024,
         }),
         Event::StageStarted(StageStarted { stage: stage(), branch: false, steps: 2, steps_per_epoch: 1 }),
         Event::Step(Step {
@@ -183,7 +184,7 @@ fn what_the_engine_writes_is_what_the_report_reads() {
         ("pruned", &stage["prunes"][0]),
         ("quantized", &stage["roundings"][0]),
         ("evaluated", &stage["evaluations"][0]),
-        ("warning", &stage["warnings"][0]),
+        ("warning", &known["warnings"][0]),
         ("kept", &stage["kept"]),
         ("stage_finished", &stage["end"]),
     ];

@@ -41,6 +41,62 @@ pub fn select_sized(scores: &[Vec<f32>], sizes: &[usize], selection: Selection) 
     cut(&rank::lowest_sized(&scores.concat(), &each, target), scores)
 }
 
+/// What groups are ranked among, without a sparsity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranking {
+    /// All parameters of a [`Goal`] together.
+    Global,
+    /// Each parameter by itself.
+    Layer,
+    /// Each run of `of` consecutive weights, of which `keep` stay.
+    NofM {
+        /// Weights that stay.
+        keep: usize,
+        /// Weights in a run.
+        of: usize,
+    },
+}
+
+impl Ranking {
+    /// The selection that reaches a sparsity.
+    pub fn to(self, sparsity: f64) -> Selection {
+        match self {
+            Ranking::Global => Selection::Global(sparsity),
+            Ranking::Layer => Selection::Layer(sparsity),
+            Ranking::NofM { keep, of } => Selection::NofM { keep, of },
+        }
+    }
+}
+
+/// Parameters that reach one sparsity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Goal {
+    /// Their indices, ascending.
+    pub members: Vec<usize>,
+    /// The sparsity, `0..=1`.
+    pub sparsity: f64,
+}
+
+/// For each parameter and each of its groups whether it is pruned so that all goals are reached. `sizes`
+/// are the weights of a group of each parameter.
+pub fn select_for_goals(
+    mut scores: Vec<Vec<f32>>,
+    sizes: &[usize],
+    goals: &[Goal],
+    ranking: Ranking,
+) -> Vec<Vec<bool>> {
+    let mut pruned = vec![Vec::new(); scores.len()];
+    for goal in goals {
+        let own: Vec<Vec<f32>> = goal.members.iter().map(|i| std::mem::take(&mut scores[*i])).collect();
+        let own_sizes: Vec<usize> = goal.members.iter().map(|i| sizes[*i]).collect();
+        let selected = select_sized(&own, &own_sizes, ranking.to(goal.sparsity));
+        for (i, groups) in goal.members.iter().zip(selected) {
+            pruned[*i] = groups;
+        }
+    }
+    pruned
+}
+
 /// Cuts a list over all parameters into theirs.
 fn cut(all: &[bool], scores: &[Vec<f32>]) -> Vec<Vec<bool>> {
     let mut rest = all;

@@ -17,8 +17,9 @@
 //! known by its square root ([`roots`]). What even that cannot factor is an error, never a silent
 //! identity.
 //!
-//! [`surgeon`] puts the parts together for several parameters at once; [`device`] does the same with
-//! tensors of a device, for gradients that are there.
+//! [`surgeon`] puts the parts together for one parameter; [`device`] does the same with tensors of a device,
+//! for gradients that are there. [`PruningEvent`] is a whole event: gradients in, updates of several
+//! parameters out.
 
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
@@ -30,6 +31,7 @@ pub mod device;
 mod dual;
 mod estimate;
 mod fisher;
+mod fisher_estimate;
 mod gram;
 mod lanes;
 mod panel;
@@ -38,12 +40,15 @@ mod precision_tests;
 mod prefetch;
 #[cfg(test)]
 mod property_tests;
+mod pruning;
 mod roots;
 mod score;
 pub mod surgeon;
 mod update;
 
 pub use estimate::{Estimate, Precision};
+pub use fisher_estimate::{FisherEstimate, Gradient, Place};
+pub use pruning::{GradientSource, Interrupted, Pass, Phase, PruningEvent, Saliencies};
 pub use roots::Roots;
 pub use score::Scored;
-pub use surgeon::{ObsError, Parameter, Removal, Settings, prune};
+pub use surgeon::{ObsError, Removal, Settings};

@@ -1,11 +1,14 @@
 //! Laws that the surgeon keeps whatever the numbers, against dense matrices in double precision.
 
+use std::ops::{ControlFlow, Range};
+
 use proptest::prelude::*;
 
 use super::surgeon::{inverse_diagonal, removal, score};
 use super::*;
 use crate::method::mask::Mask;
-use crate::method::mask::select::{Selection, select, spread};
+use crate::method::mask::grouping::Grouping;
+use crate::method::mask::select::{Goal, Ranking, Selection, select, spread};
 
 /// A parameter, its gradients, and how it is pruned.
 #[derive(Clone, Debug)]
@@ -250,18 +253,58 @@ fn gradients_that_are_not_finite_or_all_zero_are_refused() {
     }
 }
 
+/// Gradients of one parameter.
+struct Given<'a>(&'a [Vec<f32>]);
+
+impl GradientSource for Given<'_> {
+    fn gradients(
+        &mut self,
+        _: Range<usize>,
+        numbers: Range<usize>,
+        _: Place,
+        take: &mut dyn FnMut(usize, Gradient),
+    ) -> ControlFlow<()> {
+        numbers.for_each(|number| take(0, Gradient::Values(self.0[number].clone())));
+        ControlFlow::Continue(())
+    }
+}
+
+/// The mask of one parameter after an event that prunes half of it.
+fn pruned(
+    weights: &[f32],
+    gradients: &[Vec<f32>],
+    ranking: Ranking,
+    (precision, pass): (Precision, Pass),
+    settings: Settings,
+) -> Mask {
+    let mut mask = Mask::ones(weights.len());
+    let event = PruningEvent {
+        weights: &[weights.to_vec()],
+        masks: &[mask.clone()],
+        groupings: &[Grouping::Runs(settings.group)],
+        goals: &[Goal { members: vec![0], sparsity: 0.5 }],
+        ranking,
+        settings,
+        gradients: gradients.len(),
+        precision,
+        raises_damp: false,
+        passes: &[pass],
+        memory: None,
+        device: None,
+    };
+    let (removals, _) = event.run(&mut Given(gradients)).unwrap();
+    removals[0].apply(&mut weights.to_vec(), &mut mask, 1.0);
+    mask
+}
+
 #[test]
 fn gradients_in_sixteen_bits_choose_nearly_the_same_weights() {
     let count = 2000;
     let gradients: Vec<Vec<f32>> = (0..256).map(|r| numbers(r, count)).collect();
     let settings = Settings { block: 16, damp: 1e-4, divisor: 256, exact: true, group: 1, correlated: false };
     let prune = |precision| {
-        let mut estimate = Estimate::with_precision(count, 16, 256, 20, precision);
-        gradients.iter().for_each(|g| estimate.add(g));
-        let (mut weights, mut mask) = (numbers(9, count), Mask::ones(count));
-        let parameter = Parameter { weights: &mut weights, mask: &mut mask, estimate };
-        super::prune(&mut [parameter], Selection::Global(0.5), &settings).unwrap();
-        mask
+        let pass = Pass { parameters: 0..1, rows: 20 };
+        pruned(&numbers(9, count), &gradients, Ranking::Global, (precision, pass), settings)
     };
     let (single, half) = (prune(Precision::Single), prune(Precision::Half));
     let differ = single.kept().iter().zip(half.kept()).filter(|(a, b)| a != b).count();
@@ -318,11 +361,9 @@ fn correlated_pruning_of_two_of_four_leaves_two_of_every_four() {
     let count = 70;
     let gradients: Vec<Vec<f32>> = (0..40).map(|r| numbers(r, count)).collect();
     let settings = Settings { block: 16, damp: 1e-3, divisor: 40, exact: true, group: 1, correlated: true };
-    let mut estimate = Estimate::new(count, 16, 40, 16);
-    gradients.iter().for_each(|g| estimate.add(g));
-    let (mut weights, mut mask) = (numbers(5, count), Mask::ones(count));
-    let parameter = Parameter { weights: &mut weights, mask: &mut mask, estimate };
-    super::prune(&mut [parameter], Selection::NofM { keep: 2, of: 4 }, &settings).unwrap();
+    let ranking = Ranking::NofM { keep: 2, of: 4 };
+    let pass = Pass { parameters: 0..1, rows: 16 };
+    let mask = pruned(&numbers(5, count), &gradients, ranking, (Precision::Single, pass), settings);
     for run in mask.kept().chunks(4) {
         assert_eq!(run.iter().filter(|k| **k).count(), 2.min(run.len()));
     }

@@ -1,9 +1,9 @@
-//! One pruning event: gradients in, masks and updated weights out.
+//! Saliencies and updates of one parameter, on the host.
 
 use rayon::prelude::*;
 
 use crate::method::mask::Mask;
-use crate::method::mask::select::{Selection, select, spread};
+use crate::method::mask::select::Selection;
 
 use super::correlated::Runs;
 use super::estimate::{Estimate, Kind};
@@ -49,17 +49,6 @@ pub enum ObsError {
     },
 }
 
-/// A parameter that takes part in a pruning event.
-#[derive(Debug)]
-pub struct Parameter<'a> {
-    /// Its weights in the Hugging Face layout, `[out][in]`.
-    pub weights: &'a mut [f32],
-    /// Which of them stay.
-    pub mask: &'a mut Mask,
-    /// The estimate of its Fisher matrix from gradients at these weights.
-    pub estimate: Estimate,
-}
-
 /// What goes from a parameter, and how the others make up for it.
 #[derive(Clone, Debug)]
 pub struct Removal {
@@ -80,40 +69,6 @@ impl Removal {
         }
         mask.apply(weights);
     }
-}
-
-/// Prunes the least important weights of several parameters and updates the others. Returns the
-/// saliencies of each parameter's groups before.
-///
-/// # Errors
-/// The index of the parameter that cannot be pruned, and why. No weight has changed then.
-pub fn prune(
-    parameters: &mut [Parameter],
-    selection: Selection,
-    settings: &Settings,
-) -> Result<Vec<Vec<f32>>, (usize, ObsError)> {
-    let mut scored = Vec::with_capacity(parameters.len());
-    for (i, p) in parameters.iter_mut().enumerate() {
-        p.estimate.finish();
-        let known = score(&p.estimate, p.weights, p.mask, selection, settings).map_err(|e| (i, e))?;
-        if let Some(block) = known.flagged.first() {
-            return Err((i, not_factored(*block, settings.block, p.weights.len())));
-        }
-        scored.push(known);
-    }
-    let scores: Vec<Vec<f32>> = scored.iter_mut().map(|s| std::mem::take(&mut s.scores)).collect();
-    let pruned = select(&scores, selection);
-    let mut removals = Vec::with_capacity(parameters.len());
-    for (i, ((p, scored), groups)) in parameters.iter().zip(&scored).zip(&pruned).enumerate() {
-        let pruned = spread(groups, settings.group, p.weights.len());
-        removals.push(
-            removal(&p.estimate, p.weights, p.mask, &scored.pull, pruned, settings).map_err(|e| (i, e))?,
-        );
-    }
-    for (parameter, removal) in parameters.iter_mut().zip(&removals) {
-        removal.apply(parameter.weights, parameter.mask, 1.0);
-    }
-    Ok(scores)
 }
 
 /// The saliencies of a parameter, from the gradients so far; the estimate can take in more. Blocks that

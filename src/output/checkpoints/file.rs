@@ -273,6 +273,7 @@ mod tests {
             seconds: 0.3,
             results: Vec::new(),
             best: None,
+            baseline: None,
             rounding: Default::default(),
         };
         Header { format: FORMAT, version: "0".into(), identity, position, log_bytes: 12 }

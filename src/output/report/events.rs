@@ -83,3 +83,17 @@ pub fn roundings(record: &Record) -> String {
         .collect();
     table(&titles.map(String::from), &rows, 2)
 }
+
+/// A table of all warnings, with what to change.
+pub fn warnings(record: &Record) -> String {
+    if record.warnings.is_empty() {
+        return String::new();
+    }
+    let titles = ["Stage", "Before step", "What goes wrong", "What to change"];
+    let rows: Vec<Vec<String>> = record
+        .warnings
+        .iter()
+        .map(|w| vec![escaped(&w.stage), w.step.to_string(), escaped(&w.message), escaped(&w.help)])
+        .collect();
+    table(&titles.map(String::from), &rows, titles.len())
+}

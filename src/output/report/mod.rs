@@ -35,6 +35,7 @@ pub const FILE: &str = "report.html";
 pub fn render(record: &Record) -> String {
     let mut body = overview::head(record);
     body.push_str(&overview::tiles(record));
+    body.push_str(&html::section("warnings", "Warnings", &events::warnings(record)));
     body.push_str(&html::section("models", "Models", &overview::models(record)));
     body.push_str(&html::section("size", "Dense and compressed", &overview::dense_and_compressed(record)));
     body.push_str(&html::section("schedule", "Schedule", &schedule(record)));

@@ -142,9 +142,8 @@ fn add(event: Event, record: &mut Record) {
             list.push(evaluated);
         }
         Event::Warning(warning) => {
-            let list = &mut stage(record, &warning.stage).warnings;
-            list.retain(|known| *known != warning);
-            list.push(warning);
+            record.warnings.retain(|known| *known != warning);
+            record.warnings.push(warning);
         }
         Event::Kept(kept) => {
             let name = kept.stage.clone();

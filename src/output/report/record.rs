@@ -32,6 +32,9 @@ pub struct Record {
     pub environment: Option<Environment>,
     /// How often it was taken up again.
     pub resumed: usize,
+    /// Warnings, in the order in which they were reported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Stages and branches in the order in which they ran.
     pub stages: Vec<StageRecord>,
     /// Time spent, if it came to an end.
@@ -83,9 +86,6 @@ pub struct StageRecord {
     /// Quantization events.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "without_stage")]
     pub roundings: Vec<Quantized>,
-    /// Warnings.
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "without_stage")]
-    pub warnings: Vec<Warning>,
     /// Evaluations.
     #[serde(serialize_with = "without_stage")]
     pub evaluations: Vec<Evaluated>,

@@ -257,14 +257,15 @@ impl Bert {
 
     /// The products of attention, layer by layer.
     pub(super) fn products(&self) -> Vec<Product> {
+        let heads = self.heads;
         let of_layer = |layer: usize| {
             let name =
                 |part: &str| self.family.name(&format!("bert.encoder.layer.{layer}.attention.self.{part}"));
             let [query, key, shares, value] = STATES.map(name);
             let weights = |parts: &[&str]| parts.iter().map(|p| name(&format!("{p}.weight"))).collect();
             [
-                Product { weights: weights(&["query", "key"]), left: query, right: key },
-                Product { weights: weights(&["value"]), left: shares, right: value },
+                Product { weights: weights(&["query", "key"]), left: query, right: key, heads },
+                Product { weights: weights(&["value"]), left: shares, right: value, heads },
             ]
         };
         (0..self.layers()).flat_map(of_layer).collect()

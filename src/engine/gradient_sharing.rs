@@ -8,17 +8,17 @@ use crate::schedule::Window;
 use crate::schedule::ir::{Criterion, Obs, Prune, Update};
 use crate::schedule::{Ramp, Time};
 
-/// A way to prune a model at once.
+/// A way to prune a model one-shot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
     /// What is pruned and how; its window and its final sparsity are not looked at.
     pub prune: Prune,
-    /// The share of weights that goes.
+    /// The sparsity, `0..=1`.
     pub sparsity: f64,
 }
 
 impl Trial {
-    /// The surgeon's settings, if it is by the surgeon.
+    /// The settings of the OBS pruner, if it prunes by OBS.
     pub fn obs(&self) -> Option<&Obs> {
         match &self.prune.by {
             Criterion::Obs(obs) => Some(obs),
@@ -57,7 +57,7 @@ pub struct Shared {
     pub block: usize,
     /// Gradients that wait until they are summed.
     pub rows: usize,
-    /// Whether gradients are kept, being fewer than a block's weights.
+    /// Whether the gradients themselves are stored, being fewer than a block's weights.
     pub keeps_gradients: bool,
     /// After how many gradients which trials are served, ascending.
     pub stops: Vec<Stop>,
@@ -97,7 +97,7 @@ pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
             families.len() - 1
         });
         let (keeps_gradients, block) = (obs.keeps_gradients(), obs.block);
-        // Kept gradients are as many as there are; how many wait is the same for all.
+        // Gradients that are stored are as many as there are; how many wait is the same for all.
         let rows = if keeps_gradients { 0 } else { pass.rows };
         let estimates = &mut families[known].1;
         let same = |e: &&mut Shared| (e.block, e.rows, e.keeps_gradients) == (block, rows, keeps_gradients);

@@ -1,4 +1,4 @@
-//! What a student learns from its teacher: the outputs and the hidden states that are matched.
+//! Knowledge distillation: the losses against a teacher's outputs and hidden states.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -10,8 +10,8 @@ use crate::task::{Output, State, States, Task};
 
 use super::EngineError;
 
-/// A teacher with what is learned from it.
-pub struct Teaching<'a, M> {
+/// A teacher, and which of its outputs and hidden states a student matches.
+pub struct Distillation<'a, M> {
     stage: &'a str,
     distill: &'a Distill,
     teacher: M,
@@ -25,21 +25,21 @@ struct Hidden<'a> {
     of_teacher: Matcher,
 }
 
-/// What a student's step learned.
-pub struct Lesson {
+/// The distillation losses of a batch.
+pub struct DistillationLosses {
     /// The mean divergence over the matched outputs, `[1]`.
     pub divergence: Tensor<1>,
     /// The gain times the errors of all matched states, `[1]`.
     pub hidden: Option<Tensor<1>>,
 }
 
-/// What a model computed for a batch.
-struct Computed {
+/// The outputs and hidden states of a model for a batch.
+struct ForwardPass {
     outputs: Vec<Output>,
     states: Vec<State>,
 }
 
-impl<'a, M: Module> Teaching<'a, M> {
+impl<'a, M: Module> Distillation<'a, M> {
     /// What `stage` learns from a teacher that lives on the device without autodiff; `None` if it does not
     /// distill.
     ///
@@ -59,7 +59,7 @@ impl<'a, M: Module> Teaching<'a, M> {
                 of_teacher: matcher(states.teacher.as_ref().unwrap_or(&states.modules))?,
             }),
         };
-        Ok(Some(Teaching { stage: &stage.name, distill, teacher, hidden }))
+        Ok(Some(Distillation { stage: &stage.name, distill, teacher, hidden }))
     }
 
     /// When it is learned, and how much it weighs.
@@ -72,41 +72,48 @@ impl<'a, M: Module> Teaching<'a, M> {
         self.hidden.as_ref().is_some_and(|h| h.of_student.matches(module))
     }
 
-    /// What there is to learn from the teacher's reading of a batch; `device` is the teacher's.
-    pub fn lesson<T: Task<Model = M>>(
+    /// The losses of a student's outputs and hidden states of a batch against the teacher's; `device` is the
+    /// teacher's.
+    pub fn losses<T: Task<Model = M>>(
         &self,
         task: &T,
         examples: &[usize],
         device: &Device,
         outputs: &[Output],
         states: &[State],
-    ) -> Lesson {
-        let taught = self.taught(task, examples, device);
+    ) -> DistillationLosses {
+        let targets = self.teacher_targets(task, examples, device);
         let hidden = self.hidden.as_ref().map(|hidden| {
             let epsilon = hidden.states.normalize.then_some(hidden.states.epsilon);
-            let partners = evenly_spaced(states.len(), taught.states.len()).unwrap_or_default();
+            let partners = evenly_spaced(states.len(), targets.states.len()).unwrap_or_default();
             let errors = states.iter().zip(partners).map(|(student, partner)| {
-                let teacher = taught.states[partner].values.clone().autodiff();
+                let teacher = targets.states[partner].values.clone().autodiff();
                 state_error(student.values.clone(), teacher, epsilon)
             });
             // invariant: the check before the first step found a state for each.
             errors.reduce(|a, b| a + b).expect("matched states") * hidden.states.gain
         });
-        Lesson { divergence: self.divergence(outputs, taught.outputs), hidden }
+        DistillationLosses { divergence: self.divergence(outputs, targets.outputs), hidden }
     }
 
-    fn taught<T: Task<Model = M>>(&self, task: &T, examples: &[usize], device: &Device) -> Computed {
+    /// The teacher's forward pass over a batch.
+    fn teacher_targets<T: Task<Model = M>>(
+        &self,
+        task: &T,
+        examples: &[usize],
+        device: &Device,
+    ) -> ForwardPass {
         let wanted = |module: &str| self.hidden.as_ref().is_some_and(|h| h.of_teacher.matches(module));
         computed(task, &self.teacher, examples, device, &wanted)
     }
 
     /// The mean divergence over the matched outputs.
-    fn divergence(&self, outputs: &[Output], taught: Vec<Output>) -> Tensor<1> {
+    fn divergence(&self, outputs: &[Output], targets: Vec<Output>) -> Tensor<1> {
         let matched =
             |name: &str| self.distill.outputs.is_empty() || self.distill.outputs.iter().any(|o| o == name);
         let mut list = Vec::new();
         for student in outputs.iter().filter(|o| matched(o.name)) {
-            let Some(teacher) = taught.iter().find(|t| t.name == student.name) else { continue };
+            let Some(teacher) = targets.iter().find(|t| t.name == student.name) else { continue };
             let constant = Tensor::from_data(teacher.logits.to_data(), &student.logits.device());
             list.push(kl_divergence(student.logits.clone(), constant, self.distill.temperature));
         }
@@ -129,7 +136,7 @@ impl<'a, M: Module> Teaching<'a, M> {
             return Ok(());
         }
         let student = computed(task, &student.valid(), &[0], device, &|module| self.matches(module));
-        let teacher = self.taught(task, &[0], device);
+        let teacher = self.teacher_targets(task, &[0], device);
         self.check_outputs(&student.outputs, &teacher.outputs)?;
         match &self.hidden {
             None => Ok(()),
@@ -214,11 +221,11 @@ fn computed<T: Task>(
     examples: &[usize],
     device: &Device,
     wanted: &dyn Fn(&str) -> bool,
-) -> Computed {
+) -> ForwardPass {
     let batch = task.batch(examples, device);
     let mut states = States::of(wanted);
     let outputs = task.outputs_and_states(model, &batch, None, &mut states);
-    Computed { outputs, states: states.into_list() }
+    ForwardPass { outputs, states: states.into_list() }
 }
 
 /// A few names, and how many more there are.

@@ -1,0 +1,96 @@
+//! What a stage runs with and does not change.
+
+use burn::tensor::Device;
+
+use crate::schedule::Timeline;
+use crate::schedule::ir::{Batches, Stage};
+use crate::task::Task;
+use crate::task::data::sampler::Sampler;
+
+use super::EngineError;
+use super::distillation::Distillation;
+use super::estimation::Estimates;
+use super::events::{Event, Observer};
+use super::results::{Baseline, StageResult};
+use super::seeds;
+use super::state::{Clock, StageState};
+
+/// What a stage runs with.
+pub struct StageContext<'a, T: Task> {
+    /// The task.
+    pub task: &'a T,
+    /// What is done.
+    pub stage: &'a Stage,
+    /// Its place in the schedule, for seeds.
+    pub index: u64,
+    /// The run's seed.
+    pub seed: u64,
+    /// The device, without autodiff.
+    pub device: &'a Device,
+    /// The teacher and what is learned from it, if the stage distills.
+    pub distillation: Option<Distillation<'a, T::Model>>,
+    /// The stage over its steps.
+    pub timeline: Timeline,
+    /// Steps that the training examples make in an epoch, before any limit.
+    pub steps_per_epoch: u64,
+    /// The step before which the stage was resumed, if it was.
+    pub resumed_at: Option<u64>,
+    /// What was reached before.
+    pub earlier: Earlier<'a, T::Model>,
+    /// The metrics of the model that the stage starts from, if it was evaluated.
+    pub baseline: Option<Baseline>,
+    /// Where estimates of Fisher matrices are computed.
+    pub estimates: Estimates,
+}
+
+/// What was reached before a stage.
+pub struct Earlier<'a, M> {
+    /// The results of the stages before.
+    pub results: &'a [StageResult],
+    /// The models at the ends of earlier stages that are needed from here on, by the stages' names.
+    pub ends: Vec<(String, &'a M)>,
+    /// The run's clock.
+    pub clock: Clock,
+}
+
+/// What is done before a step's forward pass.
+pub type StepAction<T> = fn(
+    &StageContext<'_, T>,
+    StageState<<T as Task>::Model>,
+    &mut dyn Observer,
+) -> Result<StageState<<T as Task>::Model>, EngineError>;
+
+impl<T: Task> StageContext<'_, T> {
+    /// The stage's name.
+    pub fn name(&self) -> String {
+        self.stage.name.clone()
+    }
+
+    /// Whether a step is the end of the stage, behind its last optimizer step.
+    pub fn is_end(&self, step: u64) -> bool {
+        step == self.timeline.steps()
+    }
+
+    /// A seed for one purpose at one step of this stage.
+    pub fn seed_for(&self, purpose: u64, step: u64) -> u64 {
+        seeds::draw(self.seed, self.index, purpose, step)
+    }
+
+    /// Reports an event.
+    ///
+    /// # Errors
+    /// Records that cannot be written.
+    pub fn report(&self, observer: &mut dyn Observer, event: Event) -> Result<(), EngineError> {
+        observer.event(&event).map_err(EngineError::Observer)
+    }
+}
+
+/// The batches of a stage.
+pub fn sampler<T: Task>(task: &T, stage: &Stage, index: u64, seed: u64) -> Sampler {
+    let (train, examples) = (&stage.train, task.examples());
+    let (batch, seed) = (train.batch * train.accumulate, seeds::draw(seed, index, 0, 0));
+    match train.batches {
+        Batches::Shuffled => Sampler::new(examples, batch, seed),
+        Batches::Bucketed => Sampler::by_length((0..examples).map(|i| task.length(i)).collect(), batch, seed),
+    }
+}

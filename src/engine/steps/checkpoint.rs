@@ -1,0 +1,31 @@
+//! Writes a checkpoint before a step, and stops the run if it was asked to stop.
+
+use crate::engine::EngineError;
+use crate::engine::checkpoint::snapshot;
+use crate::engine::context::StageContext;
+use crate::engine::events::Observer;
+use crate::engine::position::Occasion;
+use crate::engine::state::StageState;
+use crate::task::Task;
+
+/// A checkpoint, if the observer wants one here.
+///
+/// # Errors
+/// A checkpoint that cannot be written, or the wish to stop.
+pub fn before<T: Task>(
+    context: &StageContext<T>,
+    state: StageState<T::Model>,
+    observer: &mut dyn Observer,
+) -> Result<StageState<T::Model>, EngineError> {
+    let step = state.step;
+    let stops = observer.wants_to_stop();
+    // The checkpoint that the run was resumed from is there already.
+    let is_new = context.resumed_at != Some(step);
+    if is_new && observer.wants_checkpoint(Occasion::of(step, &context.timeline, stops)) {
+        observer.checkpoint(&snapshot(context, &state)).map_err(EngineError::Observer)?;
+    }
+    match stops {
+        true => Err(EngineError::Stopped { stage: context.name(), step }),
+        false => Ok(state),
+    }
+}

@@ -1,0 +1,27 @@
+//! Movement scores where a stage prunes by movement before its first step.
+
+use crate::engine::EngineError;
+use crate::engine::context::StageContext;
+use crate::engine::events::Observer;
+use crate::engine::state::StageState;
+use crate::engine::training::gradients;
+use crate::method::qat::Phase;
+use crate::task::Task;
+
+/// Scores cover at least one step: where pruning comes before the first, that step's own gradient, as in
+/// SparseML.
+///
+/// # Errors
+/// None.
+pub fn before<T: Task>(
+    context: &StageContext<T>,
+    mut state: StageState<T::Model>,
+    _: &mut dyn Observer,
+) -> Result<StageState<T::Model>, EngineError> {
+    if state.movement.lacks_steps() && !context.timeline.prunes_before(state.step).is_empty() {
+        let batch = state.sampler.batch(state.step);
+        let (_, gradients) = gradients(context, &state.model, &batch, state.step, Phase::Computing);
+        state.movement.add(&state.model, &gradients);
+    }
+    Ok(state)
+}

@@ -1,0 +1,263 @@
+//! What goes wrong although a run goes on: what pruning left too little of, what it cost, and Fisher matrices
+//! that are estimated from too little. Each warning says what to change in the recipe.
+
+use std::collections::BTreeMap;
+
+use crate::method::mask::Mask;
+use crate::params::table::layer_of;
+use crate::runlog::{self, LayerSparsity, Warning, WarningKind};
+use crate::schedule::ir::{Criterion, Pattern, Prune, Rank, Stage};
+use crate::task::metric::Metrics;
+
+use super::best::less_is_better;
+use super::masks::Masks;
+use super::targets::Targets;
+
+/// The sparsity from which a matrix or a layer counts as almost empty.
+const ALMOST_EMPTY: f64 = 0.99;
+
+/// Names that are listed one by one.
+const LISTED: usize = 3;
+
+/// Warnings before the first step of a stage: Fisher matrices that are estimated from no more gradients than a
+/// block has weights are singular but for the dampening.
+pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
+    let of = |prune: &Prune| match &prune.by {
+        Criterion::Obs(obs) if obs.block > 1 && obs.gradients <= obs.block => {
+            let (gradients, block) = (obs.gradients, obs.block);
+            let smaller = (gradients / 2).max(1);
+            let message = format!(
+                "`gradients: {gradients}` does not exceed `block: {block}`: each block of the Fisher matrix \
+                 of `{}` is singular but for `damp`",
+                prune.targets.selector
+            );
+            let help = format!("write `gradients: {}`, or `block: {smaller}`", (20 * block).max(1024));
+            Some(warning(&stage.name, 0, WarningKind::FewGradients, message, help))
+        }
+        _ => None,
+    };
+    stage.prune.iter().filter_map(of).collect()
+}
+
+/// The warning of an evaluation after pruning: a metric lost more than half of its value.
+pub fn metric_halved(
+    stage: &str,
+    statements: &[Prune],
+    step: u64,
+    before: &Metrics,
+    after: &Metrics,
+    pruned_at: u64,
+) -> Option<Warning> {
+    let halved = |name: &&String| {
+        let (Some(before), Some(after)) = (before.get(*name), after.get(*name)) else { return false };
+        match less_is_better(name) {
+            true => *before > 0.0 && *after > 2.0 * before,
+            false => *after < 0.5 * before,
+        }
+    };
+    let names: Vec<&String> = before.keys().filter(halved).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let change = |name: &&String| format!("{name} from {:.2} to {:.2}", before[*name], after[*name]);
+    let changes: Vec<String> = names.iter().map(change).collect();
+    let message = format!("pruning before step {pruned_at} changed {}", changes.join(", "));
+    let gradual = statements.iter().any(|prune| prune.window.start != prune.window.end);
+    let magnitude = statements.iter().any(|prune| prune.by == Criterion::Magnitude);
+    let help = match (gradual, magnitude) {
+        (_, true) => "prune by second order: `by: obs(gradients: 1024)`; or lower `sparsity`",
+        (false, _) => "prune in several steps while it trains: `over 0..4 epochs every 1 epoch`",
+        (true, _) => "start lower, such as `sparsity: 30% -> 80% cubic`, or prune over more epochs",
+    };
+    Some(warning(stage, step, WarningKind::MetricHalved, message, help.to_owned()))
+}
+
+/// What is left of the targets of a statement.
+pub struct Remaining {
+    layers: Vec<LayerSparsity>,
+    /// Outputs and attention heads without any weight, in words.
+    emptied: Vec<Vec<String>>,
+}
+
+impl Remaining {
+    /// Counts what the masks leave. `heads` are the names of attention's projections with the number of heads
+    /// whose weights are consecutive rows of each.
+    pub fn count(targets: &Targets, masks: &Masks, heads: &[(String, usize)], pattern: Pattern) -> Self {
+        let mut remaining = Remaining { layers: Vec::new(), emptied: Vec::new() };
+        for target in &targets.parameters {
+            let name = &target.parameter.name;
+            let (count, inputs) = (target.parameter.count(), target.parameter.inputs().max(1));
+            let mask = masks.get(name);
+            let zeros = mask.map_or(0, Mask::pruned);
+            remaining.layers.push(LayerSparsity { name: name.clone(), count, zeros });
+            let number = heads.iter().find(|(projection, _)| projection == name).map(|(_, n)| *n);
+            // Whole rows are what `pattern: rows` asks for.
+            let counts_rows = pattern != Pattern::Rows;
+            let empty = mask.map(|mask| empty_rows(mask, inputs)).unwrap_or_default();
+            remaining.emptied.push(emptied(&empty, number.unwrap_or(0), counts_rows));
+        }
+        remaining
+    }
+
+    /// Warnings about what a pruning event emptied, that was not empty `before`.
+    pub fn warnings(&self, before: &Remaining, stage: &str, step: u64, prune: &Prune) -> Vec<Warning> {
+        let lower = |name: &str| match prune.rank {
+            Rank::Global => format!("write `rank: layer`, or `target params(\"{name}\"): 90%`"),
+            Rank::Layer => format!("lower `sparsity`, or write `target params(\"{name}\"): 90%`"),
+        };
+        let mut list = Vec::new();
+        let mut empty = almost_empty(&self.layers);
+        let known = almost_empty(&before.layers);
+        empty.retain(|(_, what, _)| !known.iter().any(|(_, other, _)| other == what));
+        if let Some((selector, ..)) = empty.first() {
+            let named = empty.iter().map(|(_, what, share)| format!("{what} to {:.1}%", share * 100.0));
+            let message = format!("pruned {}", listed(&named.collect::<Vec<_>>()));
+            list.push(warning(stage, step, WarningKind::AlmostEmpty, message, lower(selector)));
+        }
+        let mut places: Vec<String> = Vec::new();
+        let mut first = None;
+        for ((layer, now), before) in self.layers.iter().zip(&self.emptied).zip(&before.emptied) {
+            let new: Vec<&String> = now.iter().filter(|place| !before.contains(place)).collect();
+            if let Some(place) = new.first() {
+                first = first.or(Some(&layer.name));
+                places.push(match new.len() {
+                    1 => format!("{place} of `{}`", layer.name),
+                    n => format!("{place} and {} more of `{}`", n - 1, layer.name),
+                });
+            }
+        }
+        if let Some(name) = first {
+            let message = format!("no weight is left in {}", listed(&places));
+            list.push(warning(stage, step, WarningKind::Emptied, message, lower(name)));
+        }
+        list
+    }
+}
+
+/// Layers of the encoder that are almost empty, and matrices that are and lie in none of those: a selector,
+/// the words for it, and its sparsity.
+fn almost_empty<'a>(layers: &'a [LayerSparsity]) -> Vec<(String, String, f64)> {
+    let place = |name: &'a str| layer_of(name).map(|(prefix, number, _)| (prefix, number));
+    let mut by_layer: BTreeMap<(&str, usize), Vec<&LayerSparsity>> = BTreeMap::new();
+    for layer in layers {
+        if let Some(place) = place(&layer.name) {
+            by_layer.entry(place).or_default().push(layer);
+        }
+    }
+    by_layer.retain(|_, own| own.len() > 1 && runlog::sparsity(own.iter().copied()) >= ALMOST_EMPTY);
+    let whole = by_layer.iter().map(|((prefix, number), own)| {
+        let share = runlog::sparsity(own.iter().copied());
+        (format!("{prefix}{number}.**"), format!("layer {number}"), share)
+    });
+    let alone = layers.iter().filter(|layer| {
+        let in_whole = place(&layer.name).is_some_and(|place| by_layer.contains_key(&place));
+        layer.share() >= ALMOST_EMPTY && !in_whole
+    });
+    let alone = alone.map(|layer| (layer.name.clone(), format!("`{}`", layer.name), layer.share()));
+    whole.chain(alone).collect()
+}
+
+/// For each row of a matrix whether no weight is left in it.
+fn empty_rows(mask: &Mask, inputs: usize) -> Vec<bool> {
+    mask.kept().chunks(inputs).map(|row| !row.contains(&true)).collect()
+}
+
+/// The heads and, outside them, the outputs without any weight, in words.
+fn emptied(rows: &[bool], heads: usize, counts_rows: bool) -> Vec<String> {
+    let mut list = Vec::new();
+    let size = rows.len().checked_div(heads).unwrap_or(0);
+    let mut in_head = vec![false; rows.len()];
+    if size > 0 {
+        for (head, own) in rows.chunks(size).enumerate().filter(|(_, own)| !own.contains(&false)) {
+            list.push(format!("head {head}"));
+            in_head[head * size..head * size + own.len()].fill(true);
+        }
+    }
+    if counts_rows {
+        let alone = rows.iter().enumerate().filter(|(row, empty)| **empty && !in_head[*row]);
+        list.extend(alone.map(|(row, _)| format!("output {row}")));
+    }
+    list
+}
+
+/// `a, b, c and 5 more`.
+fn listed(names: &[String]) -> String {
+    match names.len() {
+        0..=LISTED => names.join(", "),
+        more => format!("{} and {} more", names[..LISTED].join(", "), more - LISTED),
+    }
+}
+
+fn warning(stage: &str, step: u64, kind: WarningKind, message: String, help: String) -> Warning {
+    Warning { stage: stage.to_owned(), step, kind, message, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_counted_once_and_its_outputs_not_again() {
+        let rows = [true, true, false, true, true, false];
+        assert_eq!(emptied(&rows, 3, true), ["head 0", "output 3", "output 4"]);
+        assert_eq!(emptied(&rows, 3, false), ["head 0"]);
+        assert_eq!(emptied(&rows, 0, true), ["output 0", "output 1", "output 3", "output 4"]);
+        let mask = Mask::new(vec![false, false, true, false]);
+        assert_eq!(empty_rows(&mask, 2), [true, false]);
+    }
+
+    #[test]
+    fn a_layer_is_named_in_place_of_its_matrices() {
+        let layer = |name: &str, zeros| LayerSparsity { name: name.into(), count: 1000, zeros };
+        let layers = [
+            layer("bert.encoder.layer.0.a.weight", 992),
+            layer("bert.encoder.layer.0.b.weight", 990),
+            layer("bert.encoder.layer.1.a.weight", 1000),
+            layer("bert.encoder.layer.1.b.weight", 500),
+            layer("head.weight", 989),
+        ];
+        let found: Vec<String> = almost_empty(&layers).into_iter().map(|(_, what, _)| what).collect();
+        assert_eq!(found, ["layer 0", "`bert.encoder.layer.1.a.weight`"]);
+    }
+
+    #[test]
+    fn what_was_lost_already_is_not_warned_of_again() {
+        let state = |zeros, emptied: &[&str]| Remaining {
+            layers: vec![LayerSparsity { name: "a".into(), count: 100, zeros }],
+            emptied: vec![emptied.iter().map(|s| (*s).to_owned()).collect()],
+        };
+        let prune = crate::schedule::ir::Prune {
+            targets: crate::schedule::ir::Targets {
+                selector: crate::params::Selector::Glob("*".into()),
+                expect: None,
+            },
+            window: crate::schedule::Window::once(crate::schedule::Time::ZERO),
+            sparsity: crate::schedule::Ramp::constant(0.5),
+            exceptions: vec![],
+            pattern: Pattern::Unstructured,
+            rank: Rank::Global,
+            by: Criterion::Magnitude,
+        };
+        let (first, second) = (state(99, &["output 1"]), state(100, &["output 1", "output 2"]));
+        let found = first.warnings(&state(98, &[]), "s", 3, &prune);
+        let kinds: Vec<WarningKind> = found.iter().map(|w| w.kind).collect();
+        assert_eq!(kinds, [WarningKind::AlmostEmpty, WarningKind::Emptied]);
+        assert_eq!(found[0].message, "pruned `a` to 99.0%");
+        assert_eq!(found[0].help, "write `rank: layer`, or `target params(\"a\"): 90%`");
+        let found = second.warnings(&first, "s", 4, &prune);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].message, "no weight is left in output 2 of `a`");
+    }
+
+    #[test]
+    fn a_metric_that_fell_below_half_and_a_loss_that_doubled_are_told_with_their_values() {
+        let metrics = |f1: f64, loss: f64| [("f1".to_owned(), f1), ("loss".to_owned(), loss)].into();
+        let of = |after: (f64, f64)| {
+            metric_halved("s", &[], 9, &metrics(80.0, 1.0), &metrics(after.0, after.1), 4).map(|w| w.message)
+        };
+        assert_eq!(of((40.0, 2.0)), None);
+        assert_eq!(of((39.0, 2.0)).unwrap(), "pruning before step 4 changed f1 from 80.00 to 39.00");
+        assert!(of((80.0, 2.1)).unwrap().contains("loss from 1.00 to 2.10"));
+        assert_eq!(of((f64::NAN, f64::NAN)), None);
+    }
+}

@@ -1,0 +1,82 @@
+//! Warnings of a run: what pruning emptied, what it cost, and Fisher matrices from too few gradients.
+
+use obert::internals::engine::events::Event;
+use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Rank};
+use obert::runlog::{Warning, WarningKind};
+
+use super::best::kept;
+use super::learning::{self, classifier};
+use super::surgery::{obs, prune, run};
+
+fn warnings(events: &[Event]) -> Vec<&Warning> {
+    let found = events.iter().filter_map(|event| match event {
+        Event::Warning(warning) => Some(warning),
+        _ => None,
+    });
+    found.collect()
+}
+
+fn of_kind(events: &[Event], kind: WarningKind) -> Vec<&Warning> {
+    warnings(events).into_iter().filter(|w| w.kind == kind).collect()
+}
+
+#[test]
+fn matrices_that_are_almost_empty_and_outputs_without_weights_are_named_once() {
+    let emptied = run(prune(Criterion::Magnitude, Pattern::Unstructured, Rank::Layer, 1.0), "0 epochs", 100);
+    let [empty, outputs] = warnings(&emptied.events)[..] else { panic!("{:?}", warnings(&emptied.events)) };
+    assert_eq!(empty.kind, WarningKind::AlmostEmpty);
+    assert_eq!(empty.message, "pruned `first.weight` to 100.0%, `second.weight` to 100.0%");
+    assert_eq!(empty.help, "lower `sparsity`, or write `target params(\"first.weight\"): 90%`");
+    assert_eq!(outputs.kind, WarningKind::Emptied);
+    assert_eq!(
+        outputs.message,
+        "no weight is left in output 0 and 11 more of `first.weight`, output 0 and 3 more of `second.weight`"
+    );
+    // Whole outputs are what this pattern asks for.
+    let rows = run(prune(Criterion::Magnitude, Pattern::Rows, Rank::Layer, 0.5), "0 epochs", 100);
+    assert!(warnings(&rows.events).is_empty(), "{:?}", warnings(&rows.events));
+    let fine = run(prune(Criterion::Magnitude, Pattern::Unstructured, Rank::Layer, 0.3), "0 epochs", 100);
+    assert!(of_kind(&fine.events, WarningKind::AlmostEmpty).is_empty());
+}
+
+#[test]
+fn an_attention_head_without_weights_is_named() {
+    let (task, model) = classifier();
+    let statement = "  prune params(\"bert.encoder.layer.0.attention.self.value.weight\") {
+    by: magnitude, sparsity: 99.9%
+  }";
+    let schedule = learning::schedule("", statement);
+    let (.., events) = learning::run(&task, &schedule, model).unwrap();
+    let [emptied] = of_kind(&events, WarningKind::Emptied)[..] else { panic!("{:?}", warnings(&events)) };
+    assert!(emptied.message.contains("head "), "{}", emptied.message);
+    assert_eq!(of_kind(&events, WarningKind::AlmostEmpty).len(), 1);
+}
+
+#[test]
+fn no_more_gradients_than_a_block_has_weights_is_said_at_the_start_of_the_run() {
+    for (gradients, block, expected) in [(5, 8, 1), (8, 8, 1), (9, 8, 0), (1, 1, 0)] {
+        let by = Criterion::Obs(Obs { gradients, block, ..obs() });
+        let came = run(prune(by, Pattern::Unstructured, Rank::Global, 0.5), "0 epochs", 100);
+        let found = of_kind(&came.events, WarningKind::FewGradients);
+        assert_eq!(found.len(), expected, "{gradients} of {block}");
+        if let Some(warning) = found.first() {
+            assert!(warning.help.contains("write `gradients: 1024`, or `block: "), "{}", warning.help);
+            let at = came.events.iter().position(|e| matches!(e, Event::Warning(_))).unwrap();
+            assert!(matches!(came.events[at + 1], Event::StageStarted(_)), "before anything is done");
+        }
+    }
+}
+
+#[test]
+fn a_metric_that_pruning_halves_is_reported_with_both_values() {
+    let statements = "  evaluate every 1 epoch
+  prune params(\"line.weight\") over 2..3 epochs every 1 epoch { by: magnitude, sparsity: 50% }";
+    let (.., events) = kept("score", &[80.0, 30.0, 20.0, 60.0], statements).unwrap();
+    let [warning] = of_kind(&events, WarningKind::MetricHalved)[..] else {
+        panic!("{:?}", warnings(&events))
+    };
+    assert_eq!(warning.message, "pruning before step 8 changed score from 80.00 to 30.00");
+    assert!(warning.help.contains("`by: obs(gradients: 1024)`"), "{}", warning.help);
+    let (.., events) = kept("score", &[80.0, 41.0, 25.0, 60.0], statements).unwrap();
+    assert!(of_kind(&events, WarningKind::MetricHalved).is_empty());
+}
