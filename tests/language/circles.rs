@@ -11,7 +11,6 @@ const CIRCLES: &[&[&str]] = &[
     &["infer/model/session.rs", "infer/model/stages.rs"],
     &["infer/simd/isa.rs", "infer/simd/neon.rs", "infer/simd/portable.rs", "infer/simd/x86.rs"],
     &["language/check/value/meant.rs", "language/check/value/mod.rs", "language/check/value/params.rs"],
-    &["language/resolve/expand.rs", "language/resolve/placed.rs"],
     &[
         "method/obs/cured.rs",
         "method/obs/estimate.rs",
@@ -22,9 +21,7 @@ const CIRCLES: &[&[&str]] = &[
     &["params/builtin.rs", "params/config.rs", "params/family.rs"],
     &["params/glob.rs", "params/selector.rs"],
     &["params/header.rs", "params/pickle.rs"],
-    &["plan/memory.rs", "plan/table.rs"],
     &["task/data/squad.rs", "task/data/squad_rows.rs"],
-    &["yaml/import/context.rs", "yaml/import/mod.rs"],
 ];
 
 /// One path per name that a use tree brings in: `a::{b, c::d}` gives `a::b` and `a::c::d`.

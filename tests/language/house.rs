@@ -9,7 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("settings", &[]),
     ("files", &["diag"]),
     ("params", &["files", "diag"]),
-    ("schedule", &["params", "diag"]),
+    ("schedule", &["settings", "params", "diag"]),
     ("plan", &["schedule", "params", "diag"]),
     ("language", &["schedule", "settings", "params", "diag"]),
     ("explain", &["language", "diag"]),
