@@ -16,6 +16,7 @@ use obert::internals::diag::Sources;
 use obert::internals::task::data::builtin;
 use obert::internals::task::data::cache::{Inputs, Making, unwatched};
 use obert::internals::task::data::features::{Feature, Questions};
+use obert::internals::task::data::splits::{DataSet, Need};
 use obert::internals::task::data::squad::{self, Question, Version};
 use obert::internals::text::Tokenizer;
 use obert::internals::text::windows::Windows;
@@ -30,7 +31,9 @@ const ROUNDS: usize = 5;
 fn main() {
     let scratch = tempfile::tempdir().expect("a folder for temporary files");
     let (file, folder) = places(scratch.path());
-    let questions = squad::read_file(&file, Version::Two, &mut Sources::new()).expect("a SQuAD file");
+    let set = DataSet::new(&file, Need::Dev);
+    let read = squad::read(&set, Version::Two, &mut Sources::new(), &mut Vec::new()).expect("a SQuAD file");
+    let questions = read.dev;
     let tokenizer = Tokenizer::from_folder(&folder, &mut Sources::new()).expect("a tokenizer");
     println!("{} questions, {} threads", questions.len(), rayon::current_num_threads());
     let mut theirs = Theirs::start(&file, &folder);

@@ -116,6 +116,7 @@ impl Ours {
             })
             .collect();
         let task = QuestionAnswering {
+            max_answer_length: 30,
             train,
             dev_questions: vec![],
             dev: vec![],

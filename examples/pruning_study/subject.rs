@@ -13,7 +13,7 @@ use obert::internals::output::folder;
 use obert::internals::schedule::Schedule;
 use obert::internals::schedule::ir::{Criterion, Data, Obs, Prune};
 use obert::internals::task::data::cache::Making;
-use obert::internals::task::data::squad::Need;
+use obert::internals::task::data::splits::{Need, ReadOptions};
 use obert::internals::task::prepare::{Places, Prepared, prepare};
 use obert::internals::task::question_answering::QuestionAnswering;
 
@@ -56,7 +56,8 @@ impl Subject {
         let model = match &arguments.model {
             Some(model) => {
                 schedule.name = arguments.name.clone();
-                schedule.data = Data::Squad { max_length: arguments.max_length, doc_stride: 128 };
+                schedule.data =
+                    Data::Squad { max_length: arguments.max_length, doc_stride: 128, max_answer_length: 30 };
                 Some(model.clone())
             }
             None => kept.join("config.json").exists().then_some(kept.clone()),
@@ -66,6 +67,7 @@ impl Subject {
             model_folder: folder,
             data: &schedule.data,
             data_folder: arguments.data.as_deref(),
+            reading: ReadOptions::default(),
             need: Need::Both,
             limit_examples: None,
             dropout: Some(0.0),

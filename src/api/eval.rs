@@ -12,7 +12,7 @@ use crate::params::{Settings, folder};
 use crate::schedule::ir::{Data, Model};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
-use crate::task::data::squad::Need;
+use crate::task::data::splits::{Need, ReadOptions, Split};
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
 use crate::task::model::checkpoint;
@@ -25,8 +25,12 @@ use crate::task::question_answering::QuestionAnswering;
 pub struct EvalConfig {
     /// The model: its folder, or its name on the hub.
     pub model: PathBuf,
-    /// The folder of data files; none where the model was made with generated data.
+    /// The folder of data files, or a file; none where the model was made with generated data.
     pub data: Option<PathBuf>,
+    /// The split of the folder that is evaluated.
+    pub split: Split,
+    /// Whether rows that cannot be used are left out and counted; otherwise they are refused.
+    pub skip_bad: bool,
     /// Task, lengths and columns, in place of those that are saved with the model.
     pub settings: Settings,
     /// The greatest number of examples.
@@ -48,6 +52,8 @@ impl EvalConfig {
         EvalConfig {
             model: model.into(),
             data,
+            split: Split::Dev,
+            skip_bad: false,
             settings: Settings::default(),
             limit_examples: None,
             new_head: false,
@@ -136,6 +142,7 @@ fn evaluate<T: Prepare>(
         model_folder: Some(subject.folder),
         data: &subject.data,
         data_folder: config.data.as_deref(),
+        reading: ReadOptions { split: config.split, skip_bad: config.skip_bad, dev: None },
         need: Need::Dev,
         limit_examples: config.limit_examples,
         dropout: None,

@@ -24,7 +24,7 @@ use crate::runlog::{Environment, RunFailed};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Model, Teacher};
 use crate::task::data::cache;
-use crate::task::data::squad::Need;
+use crate::task::data::splits::{Need, ReadOptions};
 use crate::task::prepare::{self, FittedTeacher, Places, Prepare, Prepared};
 
 /// A run before anything but its recipe is read.
@@ -76,6 +76,7 @@ pub(super) fn execute<T: Prepare + 'static>(
         schedule,
         model: start.model.as_deref(),
         data: config.data.as_deref(),
+        dev: config.dev.as_deref(),
         teacher: teachers.flag.as_deref(),
         named_teachers: &teachers.named,
         device: &config.device,
@@ -222,6 +223,11 @@ fn places<'a>(start: &'a Start) -> Places<'a> {
         model_folder: start.model.as_deref(),
         data: &schedule.data,
         data_folder: config.data.as_deref(),
+        reading: ReadOptions {
+            dev: config.dev.as_deref(),
+            skip_bad: config.skip_bad,
+            ..ReadOptions::default()
+        },
         need: if trains || estimates || calibrates { Need::Both } else { Need::Dev },
         limit_examples: config.limit_examples,
         dropout: schedule.stages.iter().find_map(|s| s.train.dropout),

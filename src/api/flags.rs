@@ -44,7 +44,10 @@ pub(crate) fn set_length(data: &mut Data, length: Option<u64>) -> Result<(), Dia
             Some(length),
         ) => *max_length = length as usize,
         (Data::Classify(columns), Some(length)) => columns.max_length = length as usize,
-        (Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride }, Some(length)) => {
+        (
+            Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. },
+            Some(length),
+        ) => {
             *max_length = length as usize;
             // A shorter length must still move on from window to window.
             *doc_stride = (*doc_stride).min(*max_length / 2);

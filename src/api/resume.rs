@@ -48,6 +48,7 @@ pub(crate) struct Read<'a> {
     pub(crate) schedule: &'a Schedule,
     pub(crate) model: Option<&'a Path>,
     pub(crate) data: Option<&'a Path>,
+    pub(crate) dev: Option<&'a Path>,
     pub(crate) teacher: Option<&'a Path>,
     /// The folders of the teachers that the recipe names.
     pub(crate) named_teachers: &'a BTreeMap<String, PathBuf>,
@@ -70,6 +71,9 @@ impl Read<'_> {
         if let Some(folder) = self.data.filter(|_| !matches!(self.schedule.data, Data::BuiltinReading { .. }))
         {
             files.extend(identity::data(folder)?);
+        }
+        if let Some(path) = self.dev {
+            files.extend(identity::data(path)?);
         }
         if let Some(folder) = self.teacher {
             files.extend(identity::model("teacher", folder)?);

@@ -14,8 +14,12 @@ pub struct RunConfig {
     pub recipe: Recipe,
     /// The model in place of the recipe's, and values of its parameters.
     pub options: RecipeOptions,
-    /// The folder of data files; none where the recipe generates its data.
+    /// The folder of data files, or a file to train on; none where the recipe generates its data.
     pub data: Option<PathBuf>,
+    /// The file or folder to evaluate on, in place of the dev files of `data`.
+    pub dev: Option<PathBuf>,
+    /// Whether rows that cannot be used are left out and counted; otherwise they are refused.
+    pub skip_bad: bool,
     /// The folder for the model, the log and the report; `runs/NAME`, or the next free `runs/NAME-2`, if `None`.
     pub out: Option<PathBuf>,
     /// The model of `distill from teacher`: its folder or its name on the hub.
@@ -83,6 +87,8 @@ impl RunConfig {
             recipe,
             options: RecipeOptions::default(),
             data: None,
+            dev: None,
+            skip_bad: false,
             out: None,
             teacher: None,
             cache: true,

@@ -17,6 +17,10 @@ pub(crate) const DOC_STRIDE: usize = 128;
 pub(super) fn of_run(data: &Data, seed: u64, config: &BertConfig, labels: Option<Vec<String>>) -> Settings {
     let mut settings = of_data(data, seed);
     settings.labels = labels.or(settings.labels);
+    // Of two labels the second is the positive class.
+    if let (Data::Classify(_), Some([_, second])) = (data, settings.labels.as_deref()) {
+        settings.positive.get_or_insert_with(|| second.clone());
+    }
     if let Data::BuiltinReading { .. } = data {
         settings.max_length = settings.max_length.map(|n| n.min(config.longest()));
     }
@@ -26,21 +30,21 @@ pub(super) fn of_run(data: &Data, seed: u64, config: &BertConfig, labels: Option
 /// Those that a schedule says.
 fn of_data(data: &Data, seed: u64) -> Settings {
     let mut settings = Settings::default();
-    let answers = |settings: &mut Settings, task, max_length, doc_stride| {
+    let answers = |settings: &mut Settings, task, max_length, doc_stride, longest| {
         settings.task = Some(task);
         settings.max_length = Some(max_length);
         settings.doc_stride = Some(doc_stride);
-        settings.max_answer_length = Some(MAX_ANSWER_LENGTH);
+        settings.max_answer_length = Some(longest);
     };
     match data {
-        Data::Squad { max_length, doc_stride } => {
-            answers(&mut settings, TaskName::Squad, *max_length, *doc_stride);
+        Data::Squad { max_length, doc_stride, max_answer_length } => {
+            answers(&mut settings, TaskName::Squad, *max_length, *doc_stride, *max_answer_length);
         }
-        Data::SquadV2 { max_length, doc_stride } => {
-            answers(&mut settings, TaskName::SquadV2, *max_length, *doc_stride);
+        Data::SquadV2 { max_length, doc_stride, max_answer_length } => {
+            answers(&mut settings, TaskName::SquadV2, *max_length, *doc_stride, *max_answer_length);
         }
         Data::BuiltinReading { train, dev } => {
-            answers(&mut settings, TaskName::BuiltinReading, 128, 32);
+            answers(&mut settings, TaskName::BuiltinReading, 128, 32, MAX_ANSWER_LENGTH);
             settings.generated = Some((*train, *dev));
             settings.seed = Some(seed);
         }
@@ -56,6 +60,7 @@ fn of_data(data: &Data, seed: u64) -> Settings {
             settings.pair = columns.pair.clone();
             settings.label = Some(columns.label.clone());
             settings.labels = (!columns.labels.is_empty()).then(|| columns.labels.clone());
+            settings.positive = columns.positive.clone();
         }
         Data::MaskedText { max_length } => {
             (settings.task, settings.max_length) = (Some(TaskName::MaskedText), Some(*max_length));
@@ -122,9 +127,10 @@ pub(super) fn data(given: &Settings, settings: &Settings, positions: usize) -> R
         // A shorter length must still move on from window to window.
         None => settings.doc_stride.unwrap_or(DOC_STRIDE).min(max_length / 2),
     };
+    let max_answer_length = settings.max_answer_length.unwrap_or(MAX_ANSWER_LENGTH);
     let data = match task {
-        TaskName::Squad => Data::Squad { max_length, doc_stride },
-        TaskName::SquadV2 => Data::SquadV2 { max_length, doc_stride },
+        TaskName::Squad => Data::Squad { max_length, doc_stride, max_answer_length },
+        TaskName::SquadV2 => Data::SquadV2 { max_length, doc_stride, max_answer_length },
         TaskName::BuiltinReading => {
             let (train, dev) = settings.generated.unwrap_or_default();
             Data::BuiltinReading { train, dev }
@@ -140,7 +146,9 @@ pub(super) fn data(given: &Settings, settings: &Settings, positions: usize) -> R
                 text: settings.text.clone().unwrap_or_default(),
                 pair: settings.pair.clone(),
                 label: settings.label.clone().unwrap_or_else(|| "label".to_owned()),
-                labels: settings.labels.clone().unwrap_or_default(),
+                // Those that were saved are the names in `config.json`, which are matched in any order.
+                labels: given.labels.clone().unwrap_or_default(),
+                positive: settings.positive.clone(),
                 max_length: length(128),
             })
         }
@@ -163,6 +171,7 @@ fn without_effect(given: &Settings, task: TaskName) -> Vec<Diagnostic> {
         ("--pair", given.pair.is_some(), columns, "named columns"),
         ("--label", given.label.is_some(), columns, "named columns"),
         ("--labels", given.labels.is_some(), columns, "labels of its own"),
+        ("--positive", given.positive.is_some(), columns, "labels of its own"),
     ];
     let idle = flags.into_iter().filter(|(_, given, applies, _)| *given && !applies);
     idle.map(|(flag, .., what)| {

@@ -9,15 +9,22 @@ use super::{FINE, Format, fail_with, print};
 use crate::api::{self, EvalConfig, EvalReport};
 use crate::output::figures::title;
 use crate::params::settings;
+use crate::task::data::splits::Split;
 
 #[derive(Args, Clone, Debug)]
 pub struct EvalArgs {
     /// The model's folder, or its name on the hub
     #[arg(value_name = "MODEL_DIR")]
     model: PathBuf,
-    /// The folder of data files (dev*)
-    #[arg(long, value_name = "DIR")]
+    /// The folder of data files, or a file
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    /// Which files of the folder are evaluated
+    #[arg(long, value_enum, default_value_t, value_name = "SPLIT")]
+    split: SplitName,
+    /// Leave out rows that cannot be used, such as those without a label, and say how many
+    #[arg(long)]
+    skip_bad: bool,
     /// What it is measured on [default: what the model was made for]
     #[arg(long, value_enum, value_name = "TASK")]
     task: Option<TaskName>,
@@ -30,6 +37,15 @@ pub struct EvalArgs {
     /// The column of the label, for `--task classify` [default: label]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
+    /// The labels in the order of the model's outputs, for `--task classify`
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// The label whose F1 is measured, for `--task classify` [default: the second of two, else the mean]
+    #[arg(long, value_name = "LABEL")]
+    positive: Option<String>,
+    /// The longest answer, in tokens, for SQuAD [default: 30, or what the model was made with]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    max_answer_length: Option<u64>,
     /// The longest sequence, in tokens [default: 384 for SQuAD, 128 for labels, 512 for masked text, or
     /// what the model was made with]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
@@ -58,6 +74,28 @@ pub struct EvalArgs {
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// A split by its name on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum SplitName {
+    /// train*
+    Train,
+    /// dev* or valid*
+    #[default]
+    Dev,
+    /// test*
+    Test,
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Split {
+        match name {
+            SplitName::Train => Split::Train,
+            SplitName::Dev => Split::Dev,
+            SplitName::Test => Split::Test,
+        }
+    }
 }
 
 /// A kind of data by its name on the command line.
@@ -110,6 +148,11 @@ impl EvalArgs {
         config.settings.text = self.text.clone();
         config.settings.pair = self.pair.clone();
         config.settings.label = self.label.clone();
+        config.settings.labels = (!self.labels.is_empty()).then(|| self.labels.clone());
+        config.settings.positive = self.positive.clone();
+        config.settings.max_answer_length = self.max_answer_length.map(|n| n as usize);
+        config.split = self.split.into();
+        config.skip_bad = self.skip_bad;
         config.settings.max_length = self.max_seq_len.map(|n| n as usize);
         config.settings.doc_stride = self.doc_stride.map(|n| n as usize);
         config.limit_examples = self.limit_examples.map(|n| n as usize);

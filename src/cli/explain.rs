@@ -12,17 +12,19 @@ const WIDTH: usize = 100;
 
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
-    /// A code (OB0402, 402), a verb (prune), a setting (damp, prune.rank), a value (obs) or a name of
-    /// the standard library; without one, everything that can be explained is listed
+    /// A code (OB0402, 402), a verb (prune), a setting (damp, prune.rank), a value (obs), a name of the
+    /// standard library or a word of the field (weight decay); without one, everything that can be
+    /// explained is listed
     #[arg(value_name = "TOPIC")]
-    topic: Option<String>,
+    topic: Vec<String>,
 }
 
 pub fn run(args: &ExplainArgs) -> i32 {
-    let Some(topic) = &args.topic else {
+    if args.topic.is_empty() {
         print(&listed());
         return FINE;
-    };
+    }
+    let topic = &args.topic.join(" ");
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match explain::explain(topic, color) {
         Ok(text) => {

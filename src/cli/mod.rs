@@ -18,6 +18,8 @@ mod check;
 mod checkpointing;
 mod completions;
 #[cfg(feature = "engine")]
+mod data_args;
+#[cfg(feature = "engine")]
 mod eta;
 #[cfg(feature = "engine")]
 mod eval;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::checkpointing::CheckpointArgs;
+use super::data_args::DataArgs;
 use super::progress::Watcher;
 use super::recipe::{RecipeArgs, recipe};
 use super::{ERRORS, FINE, fail, fail_with, print, print_diagnostics};
@@ -18,10 +19,12 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     recipe_args: RecipeArgs,
-    /// The folder of data files: train* and dev* or validation* (json for SQuAD; tsv, csv or jsonl for
-    /// labels; txt or jsonl for masked text; parquet for any)
-    #[arg(long, value_name = "DIR")]
+    /// The folder of data files, train* and dev* or valid* (json for SQuAD; tsv, csv or jsonl for labels; txt
+    /// or jsonl for masked text; parquet for any), or a file to train on, with --dev
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    data_args: DataArgs,
     /// Where the model and the log go [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -88,6 +91,8 @@ impl RunArgs {
         let mut config = RunConfig::new(recipe);
         config.options = self.recipe_args.options();
         config.data = self.data.clone();
+        config.dev = self.data_args.dev.clone();
+        config.skip_bad = self.data_args.skip_bad;
         config.out = self.out.clone();
         config.teacher = self.teacher.clone();
         config.cache = !self.no_cache;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::data_args::DataArgs;
 use super::progress::Watcher;
 use super::recipe::{RecipeArgs, recipe};
 use super::{FINE, Format, fail, fetching, print, print_diagnostics};
@@ -22,7 +23,7 @@ use crate::schedule::Schedule;
 use crate::schedule::ir::{Criterion, Data, Model, Obs, Prune};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
-use crate::task::data::squad::Need;
+use crate::task::data::splits::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
 use crate::task::prepare::{self, Places, Prepare};
@@ -36,9 +37,11 @@ pub struct TrialArgs {
     pub recipe: PathBuf,
     #[command(flatten)]
     recipe_args: RecipeArgs,
-    /// The folder of data files, as for `run`
-    #[arg(long, value_name = "DIR")]
+    /// The folder of data files or the file to train on, as for `run`
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    data_args: DataArgs,
     /// Where it is computed
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
@@ -231,6 +234,7 @@ impl TrialArgs {
             model_folder: subject.model.as_deref(),
             data: &schedule.data,
             data_folder: self.data.as_deref(),
+            reading: self.data_args.options(),
             need: if trains { Need::Both } else { Need::Dev },
             limit_examples: self.limit_examples.map(|n| n as usize),
             dropout: None,

@@ -137,6 +137,7 @@ codes! {
     OnlyEnds = 709, "pruning instants lie further apart than the window is long";
     ModelNotAtHand = 710, "the selectors were not checked";
     SparsityStands = 711, "pruning events remove nothing";
+    LargeRate = 712, "a learning rate is too large for a transformer";
 
     // 08: SparseML recipes
     YamlMalformed = 801, "a YAML file cannot be read";
@@ -195,8 +196,12 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
+    OtherTask = 928, "data of a task that is not built";
     TokenizerSetting = 929, "a tokenizer has a setting that obert does not follow";
     MetricMissing = 930, "the best is kept by a metric that is not measured";
+    RowUnusable = 931, "a row that cannot be used";
+    SplitAmbiguous = 932, "several files could be one split";
+    ColumnTwice = 933, "a table has a column twice";
     FolderBusy = 935, "another run is at work in the folder";
     NothingToResume = 936, "there is nothing to go on from";
     CheckpointNotUsable = 937, "a checkpoint cannot be used";

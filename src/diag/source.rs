@@ -55,9 +55,11 @@ pub struct LineColumn {
 pub struct SourceFile {
     /// The name shown: a path as the user gave it, or `--set target`.
     pub name: String,
-    /// The whole text.
+    /// The whole text, or the part of it that is shown.
     pub text: String,
     line_starts: Vec<u32>,
+    /// Where the text begins in its file.
+    first: LineColumn,
 }
 
 impl SourceFile {
@@ -70,7 +72,12 @@ impl SourceFile {
                 line_starts.push(i as u32 + 1);
             }
         }
-        SourceFile { name, text, line_starts }
+        SourceFile { name, text, line_starts, first: LineColumn { line: 1, column: 1 } }
+    }
+
+    /// How many lines of the file come before the text.
+    pub(crate) fn lines_before(&self) -> usize {
+        self.first.line - 1
     }
 
     /// The line, counted from 0, that holds a byte offset.
@@ -84,13 +91,14 @@ impl SourceFile {
         start(line)..start(line + 1)
     }
 
-    /// The line and column of a byte offset; offsets past the end give the end.
+    /// The line and column in the file of a byte offset in the text; offsets past the end give the end.
     pub fn line_column(&self, offset: u32) -> LineColumn {
         let offset = (offset as usize).min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start as usize <= offset) - 1;
         let start = self.line_starts[line] as usize;
         let column = self.text.get(start..offset).map_or(offset - start, |s| s.chars().count());
-        LineColumn { line: line + 1, column: column + 1 }
+        let before = if line == 0 { self.first.column - 1 } else { 0 };
+        LineColumn { line: line + self.first.line, column: before + column + 1 }
     }
 }
 
@@ -109,6 +117,18 @@ impl Sources {
     /// Adds a text and returns its identity.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         self.files.push(Arc::new(SourceFile::new(name.into(), text.into())));
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    /// Adds a part of a large text, which begins at `first` in its file.
+    pub fn add_part(
+        &mut self,
+        name: impl Into<String>,
+        text: impl Into<String>,
+        first: LineColumn,
+    ) -> FileId {
+        let part = SourceFile { first, ..SourceFile::new(name.into(), text.into()) };
+        self.files.push(Arc::new(part));
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -155,5 +175,16 @@ mod tests {
         assert_eq!(at(9), (4, 1));
         assert_eq!(at(12), (4, 3), "columns count characters");
         assert_eq!(at(4000), (4, 4));
+    }
+
+    #[test]
+    fn a_part_of_a_file_has_the_lines_and_columns_of_the_file() {
+        let mut sources = Sources::new();
+        let part = sources.add_part("train.csv", "fé,x\nb", LineColumn { line: 70, column: 12 });
+        let at = |start: usize| {
+            let place = sources.line_column(Span::new(part, start..start));
+            (place.line, place.column)
+        };
+        assert_eq!((at(0), at(4), at(6)), ((70, 12), (70, 15), (71, 1)));
     }
 }

@@ -161,7 +161,10 @@ fn of_a_setting(text: &mut Text, setting: &Setting, role: Role, paths: &[Vec<&'s
         Role::Argument => {
             let mut of: Vec<String> = paths.iter().map(|p| p[..p.len() - 2].join(".")).collect();
             of.dedup();
-            format!("between the parentheses of {}, a value of {}", listed(&unique), listed(&of))
+            match of.as_slice() {
+                [none] if none.is_empty() => format!("between the parentheses of {}", listed(&unique)),
+                _ => format!("between the parentheses of {}, a value of {}", listed(&unique), listed(&of)),
+            }
         }
     };
     let default = match setting.default {

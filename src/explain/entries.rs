@@ -54,6 +54,9 @@ pub(crate) fn entries() -> Vec<Entry> {
     }
     let alone = |name: &'static str, kind| Entry { path: vec![name], kind };
     list.extend(SHAPES.iter().map(|shape| alone(shape.name, Kind::Shape(*shape))));
+    for shape in SHAPES {
+        settings(&mut list, &[shape.name], shape.arguments, Role::Argument);
+    }
     list.extend(KEYWORDS.iter().map(|word| alone(word.name, Kind::Keyword(word.name))));
     list.extend(DECLARED.iter().map(|(name, ty)| alone(name, Kind::Type(name, *ty))));
     list.extend(UNITS.iter().map(|(name, doc)| alone(name, Kind::Unit(name, doc))));

@@ -11,6 +11,7 @@
 //! A code's page is a file: why it matters, a wrong example and the right one, both tested. All else
 //! is printed from the vocabulary's tables, so that it cannot be out of date.
 
+mod concepts;
 mod describe;
 mod entries;
 pub mod errors;

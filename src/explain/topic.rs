@@ -3,6 +3,7 @@
 use crate::diag::{Code, nearest};
 use crate::language::vocab::{KEYWORDS, MODIFIERS, SHAPES, UNITS, VERBS, declared::DECLARED};
 
+use super::concepts::{self, CONCEPTS, concept};
 use super::describe;
 use super::entries::{Entry, Kind, entries};
 use super::library;
@@ -18,8 +19,9 @@ pub struct Unknown {
 /// Lists that have a page of their own.
 const LISTS: [&str; 5] = ["verbs", "shapes", "types", "units", "codes"];
 
-/// What is to be said about a code (`OB0402`, `402`), a verb (`prune`), a setting (`damp`,
-/// `prune.damp`), a value (`obs`), or a name of the standard library, as text for a terminal.
+/// The page of a code (`OB0402`, `402`), a verb (`prune`), a setting (`damp`, `prune.damp`), a value
+/// (`obs`), a name of the standard library, or a word of the field (`warmup`, `weight decay`), as text for
+/// a terminal.
 ///
 /// # Errors
 /// A word that is none of these.
@@ -64,6 +66,22 @@ pub fn explain(word: &str, color: bool) -> Result<String, Unknown> {
             known = true;
         }
     }
+    if !known {
+        let takes = |name: &library::Name| name.parameters.iter().flatten().any(|p| p.name == word);
+        for module in library::modules() {
+            for name in module.names.iter().filter(|name| takes(name)) {
+                describe::library_name(&mut text, module.name, name);
+                known = true;
+            }
+        }
+    }
+    if let Some(concept) = concept(word) {
+        if known {
+            text.rule();
+        }
+        concepts::describe(&mut text, concept);
+        known = true;
+    }
     if known { Ok(text.finish()) } else { Err(Unknown { nearest: nearest_topic(word, &all) }) }
 }
 
@@ -88,6 +106,7 @@ pub fn topics() -> Vec<(&'static str, Vec<String>)> {
         ("Keywords", owned(&mut KEYWORDS.iter().map(|k| k.name))),
         ("Types", owned(&mut DECLARED.iter().map(|(name, _)| *name))),
         ("Units", owned(&mut UNITS.iter().map(|(name, _)| *name))),
+        ("Words of the field", CONCEPTS.iter().map(|c| c.names[0].to_owned()).collect()),
         ("Standard library", names.collect()),
         ("Lists", owned(&mut LISTS.into_iter())),
         ("Codes", Code::ALL.iter().map(Code::to_string).collect()),
@@ -158,6 +177,7 @@ fn nearest_topic(word: &str, all: &[Entry]) -> Option<String> {
     if before.is_empty() {
         words.extend(names);
         words.extend(LISTS);
+        words.extend(CONCEPTS.iter().flat_map(|c| c.names));
     }
     let found = nearest(name, words);
     found.map(|near| if before.is_empty() { near.to_owned() } else { format!("{before}.{near}") })

@@ -111,7 +111,7 @@ fn quantize(quantize: &recipe::Quantize) -> Option<Quantize> {
         weights: quantize.weights.value?,
         activations: quantize.activations.value,
         freeze: quantize.freeze.as_ref().and_then(|f| start.plus(f.value)),
-        calibrate: quantize.calibrate,
+        calibrate: quantize.calibrate.value,
         // Its operands are activations.
         attention: quantize.attention && quantize.activations.value.is_some(),
     })

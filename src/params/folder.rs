@@ -6,8 +6,6 @@ use crate::diag::{Code, Diagnostic, Sources};
 
 use super::builtin::{Head, of_family};
 use super::config_file::ConfigFile;
-#[cfg(feature = "engine")]
-pub(crate) use super::json_places::offset_of;
 use super::naming::Names;
 use super::{BertConfig, Family, ParameterTable, files, header, weights};
 

@@ -29,7 +29,7 @@ pub mod files;
 pub mod folder;
 mod glob;
 pub mod header;
-mod json_places;
+pub(crate) mod json_places;
 pub mod naming;
 pub mod pickle;
 pub mod quantization;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::diag::{Code, Diagnostic, Sources, Span};
 use crate::files;
 
-use super::folder::offset_of;
+use super::json_places::offset_of;
 
 /// The name of the file in a model's folder.
 pub const FILE: &str = "obert.json";
@@ -46,6 +46,9 @@ pub struct Settings {
     /// The labels in the order of the model's outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// The label whose F1 is `f1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
     /// The numbers of training and of dev questions that were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<(usize, usize)>,
@@ -122,6 +125,7 @@ impl Settings {
             pair: self.pair.or(other.pair),
             label: self.label.or(other.label),
             labels: self.labels.or(other.labels),
+            positive: self.positive.or(other.positive),
             generated: self.generated.or(other.generated),
             seed: self.seed.or(other.seed),
         }

@@ -173,10 +173,10 @@ fn model(model: &Model) -> String {
 
 fn data(data: &Data) -> String {
     match data {
-        Data::Squad { max_length, doc_stride } => {
+        Data::Squad { max_length, doc_stride, .. } => {
             format!("squad, {max_length} tokens with an overlap of {doc_stride}")
         }
-        Data::SquadV2 { max_length, doc_stride } => {
+        Data::SquadV2 { max_length, doc_stride, .. } => {
             format!("squad_v2, {max_length} tokens with an overlap of {doc_stride}")
         }
         Data::Mnli { max_length } => format!("mnli, at most {max_length} tokens"),

@@ -70,6 +70,9 @@ pub enum Data {
         max_length: usize,
         /// How far neighbouring windows of a long text overlap, in tokens.
         doc_stride: usize,
+        /// The longest answer that is predicted, in tokens.
+        #[serde(default = "usual_answer", skip_serializing_if = "is_usual_answer")]
+        max_answer_length: usize,
     },
     /// Question answering on SQuAD v2.0 files, where some questions have no answer.
     SquadV2 {
@@ -77,6 +80,9 @@ pub enum Data {
         max_length: usize,
         /// How far neighbouring windows of a long text overlap, in tokens.
         doc_stride: usize,
+        /// The longest answer that is predicted, in tokens.
+        #[serde(default = "usual_answer", skip_serializing_if = "is_usual_answer")]
+        max_answer_length: usize,
     },
     /// Sentence pairs: MNLI.
     Mnli {
@@ -106,6 +112,15 @@ pub enum Data {
     },
 }
 
+/// `max_answer_length` of transformers' `run_qa.py`.
+fn usual_answer() -> usize {
+    30
+}
+
+fn is_usual_answer(length: &usize) -> bool {
+    *length == usual_answer()
+}
+
 /// Where texts and labels stand in a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Columns {
@@ -119,6 +134,9 @@ pub struct Columns {
     /// The labels in the order of the model's outputs; empty for those of the training data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// The label whose F1 is measured; of two labels the second if left out, of more the mean over them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
     /// The longest sequence, in tokens.
     pub max_length: usize,
 }

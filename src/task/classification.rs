@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::data::pairs::Sequence;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
+pub use super::metric::classification::F1;
 use super::metric::{Metrics, classification};
 use super::model::kernels::Dropout;
 use super::model::{BertForSequenceClassification, BertModel, Noise, Tokens};
@@ -22,10 +23,10 @@ pub struct Classification {
     pub dev: Vec<(&'static str, Vec<Sequence>)>,
     /// The labels in the order of the model's outputs.
     pub labels: Vec<String>,
-    /// The same labels in the order of the data, of which the second is the positive class of F1.
+    /// The same labels in the order of the data.
     pub data_labels: Vec<String>,
-    /// Whether F1 is measured: of this label, or of all if there are more than two.
-    pub f1: Option<usize>,
+    /// What `f1` is.
+    pub f1: F1,
     /// Dropout of hidden states while training.
     pub hidden_dropout: f64,
     /// Dropout of attention weights while training.
@@ -131,13 +132,8 @@ impl Task for Classification {
                 progress(done, total);
             });
             let labels: Vec<usize> = sequences.iter().map(|s| s.label).collect();
-            metrics.insert(format!("accuracy{suffix}"), classification::accuracy(&predicted, &labels));
-            if let Some(positive) = self.f1 {
-                let f1 = match self.labels.len() {
-                    2 => classification::f1(&predicted, &labels, positive),
-                    _ => classification::macro_f1(&predicted, &labels),
-                };
-                metrics.insert(format!("f1{suffix}"), f1);
+            for (name, value) in classification::metrics(&predicted, &labels, &self.labels, self.f1) {
+                metrics.insert(format!("{name}{suffix}"), value);
             }
         }
         metrics

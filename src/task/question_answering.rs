@@ -11,7 +11,7 @@ use super::metric::{Metrics, squad, squad::Guess};
 use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
 use super::rounding::{Product, Rounding};
 use super::{Output, States, Task};
-use crate::text::spans::{self, LONGEST_ANSWER, Span};
+use crate::text::spans::{self, Span};
 
 /// Question answering on windows of texts.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct QuestionAnswering {
     pub dev_questions: Vec<Question>,
     /// Their windows, in the order of the questions.
     pub dev: Vec<Feature>,
+    /// The longest answer that is predicted, in tokens.
+    pub max_answer_length: usize,
     /// Dropout of hidden states while training.
     pub hidden_dropout: f64,
     /// Dropout of attention weights while training.
@@ -180,8 +182,10 @@ impl QuestionAnswering {
             for (i, (window, place)) in windows.iter().zip(part).enumerate() {
                 let row = i * batch.length..(i + 1) * batch.length;
                 let nothing = start[row.start] + end[row.start];
-                found[*place] =
-                    (nothing, spans::best(&window.window, &start[row.clone()], &end[row], LONGEST_ANSWER));
+                found[*place] = (
+                    nothing,
+                    spans::best(&window.window, &start[row.clone()], &end[row], self.max_answer_length),
+                );
             }
             done += windows.len();
             progress(done, self.dev.len());
@@ -193,7 +197,7 @@ impl QuestionAnswering {
     pub fn metrics_of(&self, logits: impl Iterator<Item = (Vec<f32>, Vec<f32>)>) -> Metrics {
         let windows = self.dev.iter().zip(logits);
         let found = windows.map(|(window, (start, end))| {
-            (start[0] + end[0], spans::best(&window.window, &start, &end, LONGEST_ANSWER))
+            (start[0] + end[0], spans::best(&window.window, &start, &end, self.max_answer_length))
         });
         self.score(self.answers(found.collect()))
     }

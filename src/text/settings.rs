@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
-use crate::params::folder::offset_of;
+use crate::params::json_places::offset_of;
 
 use super::error::unreadable;
 

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use obert::internals::diag::{Code, Diagnostic, Sources};
 use obert::internals::params::builtin::Head;
 use obert::internals::params::folder;
-use obert::internals::task::classification::Classification;
+use obert::internals::task::classification::{Classification, F1};
 use obert::internals::task::data::pairs::Sequence;
 use obert::internals::task::metric::{classification, language_model::MeanLoss};
 use obert::internals::task::model::checkpoint::{self, Loaded};
@@ -74,7 +74,7 @@ fn task(recorded: &Value) -> Classification {
         dev: vec![("", vec![sequence(0, 2), sequence(1, 0)]), ("_mm", vec![sequence(1, 2)])],
         labels: ["entailment", "neutral", "contradiction"].map(str::to_owned).to_vec(),
         data_labels: Vec::new(),
-        f1: None,
+        f1: F1::Unmeasured,
         hidden_dropout: 0.1,
         attention_dropout: 0.1,
         pooled_dropout: 0.1,
@@ -160,6 +160,14 @@ fn accuracy_and_f1_equal_those_of_scikit_learn() {
             equal("f1", classification::f1(&predicted, &labels, 1));
             equal("f1_of_0", classification::f1(&predicted, &labels, 0));
         }
+        let of_each: Vec<f64> = serde_json::from_value(case["f1_of_each"].clone()).unwrap();
+        let names: Vec<String> = (0..of_each.len()).map(|i| format!("class {i}")).collect();
+        let measured = classification::metrics(&predicted, &labels, &names, F1::Of(1));
+        for (name, expected) in names.iter().zip(of_each) {
+            assert!((measured[&format!("f1_{name}")] - expected).abs() < 1e-9, "{name} of {case}");
+        }
+        assert_eq!(measured["f1"], measured["f1_class 1"]);
+        equal("macro_f1", classification::metrics(&predicted, &labels, &names, F1::Mean)["f1"]);
     }
 }
 

@@ -12,7 +12,7 @@ use obert::internals::language::{NoFiles, Options, compile};
 use obert::internals::method::distill::{kl_divergence, state_error};
 use obert::internals::params::builtin::Head;
 use obert::internals::schedule::Schedule;
-use obert::internals::task::classification::Classification;
+use obert::internals::task::classification::{Classification, F1};
 use obert::internals::task::data::pairs::Sequence;
 use obert::internals::task::loss::{cross_entropy, smoothed_cross_entropy};
 use obert::internals::task::metric::language_model::MeanLoss;
@@ -156,7 +156,7 @@ pub fn classifier() -> (Classification, BertForSequenceClassification) {
         dev: vec![("", vec![sequence(0, 2), sequence(1, 0)]), ("_mm", vec![sequence(1, 0), sequence(1, 1)])],
         labels: ["entailment", "neutral", "contradiction"].map(str::to_owned).to_vec(),
         data_labels: Vec::new(),
-        f1: None,
+        f1: F1::Unmeasured,
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
         pooled_dropout: 0.0,

@@ -1,6 +1,7 @@
 //! What needs the engine: numbers against golden files, training, pruning, the binary's runs.
 
 mod best;
+mod data_files;
 mod device;
 mod examples;
 mod families;

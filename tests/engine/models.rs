@@ -10,7 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use obert::internals::diag::{Code, Sources};
 use obert::internals::params::BertConfig;
 use obert::internals::params::builtin::Head;
-use obert::internals::task::classification::Classification;
+use obert::internals::task::classification::{Classification, F1};
 use obert::internals::task::model::checkpoint::{self, Loaded};
 use obert::internals::task::model::kernels::Dropout;
 use obert::internals::task::model::{
@@ -250,7 +250,7 @@ fn task(labels: &[&str]) -> Classification {
         dev: Vec::new(),
         labels: labels.iter().map(|l| (*l).to_owned()).collect(),
         data_labels: Vec::new(),
-        f1: None,
+        f1: F1::Unmeasured,
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
         pooled_dropout: 0.0,

@@ -9,7 +9,7 @@ use obert::internals::infer::simd::Isa;
 use obert::internals::infer::{self, Limits, Session};
 use obert::internals::language::{NoFiles, Options, compile};
 use obert::internals::task::data::cache::Making;
-use obert::internals::task::data::squad::Need;
+use obert::internals::task::data::splits::{Need, ReadOptions};
 use obert::internals::task::model::{BertForQuestionAnswering, Noise, Tokens, checkpoint};
 use obert::internals::task::prepare::{self, Places, Prepared};
 use obert::internals::task::question_answering::QuestionAnswering;
@@ -31,6 +31,7 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
         model_folder: Some(&folder),
         data: &schedule.data,
         data_folder: Some(&data),
+        reading: ReadOptions::default(),
         need: Need::Dev,
         limit_examples: None,
         dropout: None,

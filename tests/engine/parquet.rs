@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use obert::internals::diag::{Code, Diagnostic, Sources};
 use obert::internals::schedule::ir::Columns;
 use obert::internals::task::data::documents;
-use obert::internals::task::data::labelled::{self, Labelled, Layout};
-use obert::internals::task::data::squad::{self, Need, Split, Version};
+use obert::internals::task::data::labelled::{self, Labelled};
+use obert::internals::task::data::layout::Layout;
+use obert::internals::task::data::splits::{DataSet, Need};
+use obert::internals::task::data::squad::{self, Questions, Version};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet").join(name)
@@ -21,19 +23,21 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-fn answers(files: &[(&str, &str)], version: Version) -> Result<Split, Diagnostic> {
-    squad::read_folder(folder(files).path(), Need::Dev, version, &mut Sources::new())
+fn answers(files: &[(&str, &str)], version: Version) -> Result<Questions, Diagnostic> {
+    let dir = folder(files);
+    squad::read(&DataSet::new(dir.path(), Need::Dev), version, &mut Sources::new(), &mut Vec::new())
 }
 
 fn labels(files: &[(&str, &str)], layout: Layout) -> Result<(Labelled, Vec<String>), Diagnostic> {
     let mut notes = Vec::new();
-    labelled::read_folder(folder(files).path(), layout, Need::Dev, &mut Sources::new(), &mut notes)
+    let dir = folder(files);
+    labelled::read(&DataSet::new(dir.path(), Need::Dev), layout, &mut Sources::new(), &mut notes)
         .map(|data| (data, notes))
 }
 
 fn texts(file: &str) -> Result<Vec<String>, Diagnostic> {
     let dir = folder(&[(file, "validation.parquet")]);
-    documents::read_folder(dir.path(), Need::Dev, &mut Sources::new()).map(|d| d.dev)
+    documents::read(&DataSet::new(dir.path(), Need::Dev), &mut Sources::new(), &mut Vec::new()).map(|d| d.dev)
 }
 
 #[test]
@@ -87,13 +91,14 @@ fn classes_have_the_names_that_the_file_gives_them_and_minus_one_is_none() {
             label: label.into(),
             labels: vec![],
             max_length: 9,
+            positive: None,
         })
     };
     let (data, _) = labels(&[("mnli.parquet", "dev.parquet")], own("label")).unwrap();
-    assert_eq!(data.labels(None), ["contradiction", "entailment", "neutral"]);
+    assert_eq!(data.labels, ["contradiction", "entailment", "neutral"]);
     // Without a description the numbers are what they are; a data set that is known names them.
     let (data, _) = labels(&[("numbers.parquet", "dev.parquet")], own("label")).unwrap();
-    assert_eq!(data.labels(None), ["0", "1", "2"]);
+    assert_eq!(data.labels, ["0", "1", "2"]);
     let (data, _) = labels(&[("numbers.parquet", "dev.parquet")], Layout::mnli()).unwrap();
     let number = |label: &str| data.layout.number(label, &data.layout.labels);
     assert_eq!(
@@ -102,13 +107,16 @@ fn classes_have_the_names_that_the_file_gives_them_and_minus_one_is_none() {
     );
     let error = labels(&[("mnli.parquet", "dev.parquet")], own("labels")).unwrap_err();
     assert_eq!(error.code, Code::ColumnMissing);
-    assert_eq!(error.help.unwrap(), "did you mean `label`?");
+    assert_eq!(error.help.unwrap(), "did you mean `label`? its columns are premise, hypothesis, label, idx");
     assert!(error.primary.is_some(), "the columns are shown");
 }
 
 #[test]
 fn texts_are_read_and_empty_ones_left_out() {
     assert_eq!(texts("texts.parquet").unwrap(), ["the cat sat on the mat", "the dog ran"]);
+    let (dir, mut notes) = (folder(&[("null.parquet", "dev.parquet")]), Vec::new());
+    documents::read(&DataSet::new(dir.path(), Need::Dev), &mut Sources::new(), &mut notes).unwrap();
+    assert!(notes[0].contains("have no text and are left out"), "{notes:?}");
 }
 
 #[test]
@@ -121,7 +129,6 @@ fn every_file_that_is_not_what_it_should_be_is_named_with_the_reason() {
     };
     wrong("gzip.parquet", Code::ParquetNotReadable, "compressed with GZIP");
     wrong("vectors.parquet", Code::ParquetColumn, "`text`");
-    wrong("null.parquet", Code::ColumnMissing, "row 2");
     wrong("empty.parquet", Code::DataEmpty, "is empty");
     wrong("numbers.parquet", Code::ColumnMissing, "no column `text`");
     let error = answers(&[("texts.parquet", "dev.parquet")], Version::One).unwrap_err();
@@ -136,7 +143,8 @@ fn a_file_that_is_cut_off_or_foreign_is_refused_wherever_it_ends() {
     let whole = std::fs::read(golden("mnli.parquet")).unwrap();
     let read = || {
         let mut notes = Vec::new();
-        labelled::read_folder(dir.path(), Layout::mnli(), Need::Dev, &mut Sources::new(), &mut notes)
+        let set = DataSet::new(dir.path(), Need::Dev);
+        labelled::read(&set, Layout::mnli(), &mut Sources::new(), &mut notes)
     };
     for length in [0, 3, 8, 100, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
         std::fs::write(&path, &whole[..length]).unwrap();

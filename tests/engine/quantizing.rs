@@ -21,7 +21,7 @@ use obert::internals::params::quantization::Quantization;
 use obert::internals::params::{BertConfig, BertShape, Family};
 use obert::internals::schedule::{Schedule, Time};
 use obert::internals::task::data::cache::Making;
-use obert::internals::task::data::squad::Need;
+use obert::internals::task::data::splits::{Need, ReadOptions};
 use obert::internals::task::model::kernels::Dropout;
 use obert::internals::task::model::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
@@ -98,6 +98,7 @@ fn prepared(schedule: &Schedule, model: Option<&Path>) -> Prepared<QuestionAnswe
         model_folder: model,
         data: &schedule.data,
         data_folder: None,
+        reading: ReadOptions::default(),
         need: Need::Both,
         limit_examples: None,
         dropout: None,

@@ -326,10 +326,10 @@ fn bad_tables_and_texts_are_refused_before_anything_is_begun() {
     fails(&plain.replace("max_length: 32", "max_length: 4096"), "labels", "OB0920", "longer than the model");
     let scale = "question,kind\na,1.5\nb,2\n";
     let cases = [
-        ("kinds", "question,kind\na,x\nb,\n", "OB0925", "label"),
+        ("kinds", "question,kind\na,x\nb,\n", "OB0931", "has no label"),
         ("scale", scale, "OB0927", "1.5"),
         ("alike", "question,kind\na,x\nb,x\n", "OB0909", "every row"),
-        ("short", "question,kind\na,x\nb\n", "OB0908", "line 3"),
+        ("short", "question,kind\na,x\nb\n", "OB0931", "line 3"),
         ("quotes", "question,kind\na,x\n\"b,y\n", "OB0908", "does not end"),
         ("blank", "\n", "OB0909", "is empty"),
     ];
@@ -388,7 +388,7 @@ fn questions_without_an_answer_are_learned_and_measured_as_squad_v2_has_it() {
         )
     };
     let flags = ["--model", &path("start"), "--data", &path("questions")];
-    shop.fails(&recipe("squad"), &flags, "OB0908", "data: squad_v2");
+    shop.fails(&recipe("squad"), &flags, "OB0931", "data: squad_v2");
     shop.succeeds("two", 1, &recipe("squad_v2"), &flags);
     let figures = measured(&shop.path("two"));
     let names = "best_em best_f1 em em_answered em_unanswered f1 f1_answered f1_unanswered";

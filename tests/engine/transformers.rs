@@ -91,6 +91,7 @@ fn five_training_steps_equal_those_of_pytorch() {
         })
         .collect();
     let task = QuestionAnswering {
+        max_answer_length: 30,
         train: features,
         dev_questions: vec![],
         dev: vec![],

@@ -208,8 +208,11 @@ fn files_that_are_no_packed_models_are_refused_with_a_code() {
     std::fs::write(folder.path().join("x"), "nothing").unwrap();
     let (code, _, complaint) = run(&["predict", "x"], folder.path(), b"");
     assert!(code == Some(1) && complaint.contains("OB0960"), "{complaint}");
-    let (code, _, complaint) = run(&["bench", "missing"], folder.path(), b"");
+    let (code, _, complaint) = run(&["bench", "./missing"], folder.path(), b"");
     assert!(code == Some(1) && complaint.contains("OB0901"), "{complaint}");
+    // A plain name may be one on the hub.
+    let (code, _, complaint) = run(&["bench", "missing", "--offline"], folder.path(), b"");
+    assert!(code == Some(1) && complaint.contains("OB0972"), "{complaint}");
     let (code, _, complaint) = run(&["bench", "--shape", "bert-tny"], folder.path(), b"");
     assert!(code == Some(1) && complaint.contains("OB0920"), "{complaint}");
     let (code, ..) = run(&["bench"], folder.path(), b"");

@@ -21,7 +21,6 @@ const CIRCLES: &[&[&str]] = &[
     &["params/builtin.rs", "params/config.rs", "params/family.rs"],
     &["params/glob.rs", "params/selector.rs"],
     &["params/header.rs", "params/pickle.rs"],
-    &["task/data/squad.rs", "task/data/squad_rows.rs"],
 ];
 
 /// One path per name that a use tree brings in: `a::{b, c::d}` gives `a::b` and `a::c::d`.

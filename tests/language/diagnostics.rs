@@ -19,7 +19,7 @@ fn stem(path: &Path) -> String {
 }
 
 /// A file's first line may hold flags: `#: --set target=80`.
-fn overrides(text: &str) -> Vec<obert::internals::language::Override> {
+pub fn overrides(text: &str) -> Vec<obert::internals::language::Override> {
     let flags = text.lines().next().and_then(|l| l.strip_prefix("#: ")).unwrap_or("");
     flags
         .split("--set ")

@@ -138,6 +138,63 @@ fn every_topic_that_is_listed_can_be_explained() {
 }
 
 #[test]
+fn every_word_of_the_reference_and_of_the_field_is_explained() {
+    let reference = obert::internals::explain::reference::markdown();
+    let word = |cell: &str| {
+        let text = cell.trim().strip_prefix('`')?.split('`').next()?;
+        let word = text.split(['(', ' ']).next()?.trim_end_matches(':');
+        let is_word =
+            word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.');
+        (is_word && !word.contains("..") && word.starts_with(|c: char| c.is_ascii_lowercase()))
+            .then(|| word.to_owned())
+    };
+    let rows = reference.lines().filter_map(|l| word(l.strip_prefix("| ")?));
+    let headings = reference.lines().filter_map(|l| word(l.trim_start_matches('#')));
+    // One-letter words are operands of operators.
+    let words: Vec<String> = rows.chain(headings).filter(|w| w.len() > 1).collect();
+    assert!(words.len() > 150, "{}", words.len());
+    for word in &words {
+        explain(word, false).unwrap_or_else(|_| panic!("{word}"));
+    }
+    let field = "warmup, weight decay, weight_decay, LoRA, temperature, PTQ, QAT, epoch, step, hidden states, \
+                 gradient accumulation, STE, straight-through estimator, Fisher, damping, dampening, observer, \
+                 zero point, scale, calibration, sparsity, pruning, mask, magnitude pruning, movement, OBS, \
+                 structured pruning, 2:4, N:M sparsity, block sparsity, distillation, teacher, student, alpha, \
+                 label smoothing, dropout, AdamW, optimizer, scheduler, learning rate, gradient clipping, \
+                 batch size, fine-tuning, layer dropping, quantization, INT8, bits, mixed precision, fp16, \
+                 bfloat16, checkpoint, early stopping, perplexity, F1, one-shot, self-distillation, \
+                 per-channel, ONNX, seed, max_length, sequence length, SST-2, Hessian, saliency";
+    for word in field.split(", ") {
+        let text = explain(word, false).unwrap_or_else(|_| panic!("{word}"));
+        assert!(text.lines().count() >= 3, "{text}");
+    }
+}
+
+#[test]
+fn what_a_concept_writes_and_refers_to_can_be_read_and_explained() {
+    let mut compiled = 0;
+    for name in topics().into_iter().find(|(group, _)| *group == "Words of the field").unwrap().1 {
+        let text = explain(&name, false).unwrap();
+        let see = text.lines().filter(|l| l.contains("`obertc explain ")).collect::<Vec<_>>().join(" ");
+        for word in see.split("`obertc explain ").skip(1).filter_map(|w| w.split('`').next()) {
+            explain(word, false).unwrap_or_else(|_| panic!("{name} refers to {word}"));
+        }
+        let code: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("    ")).collect();
+        let code = code.join("\n");
+        let first = code.split([' ', ':', '\n']).next().unwrap_or("");
+        // Settings alone are a part of something.
+        let verbs = ["lr", "train", "prune", "hold", "freeze", "quantize", "distill", "evaluate", "keep"];
+        if !verbs.contains(&first) {
+            continue;
+        }
+        let (found, shown) = found("obert,in-recipe", &code).unwrap();
+        assert!(!found.iter().any(Diagnostic::is_error), "{name}:\n{shown}");
+        compiled += 1;
+    }
+    assert!(compiled > 15, "{compiled}");
+}
+
+#[test]
 fn what_is_unknown_is_answered_with_what_is_near() {
     let near = |word: &str| explain(word, false).unwrap_err().nearest;
     assert_eq!(near("prun").as_deref(), Some("prune"));

@@ -8,6 +8,7 @@ mod docs;
 mod explain;
 mod findings;
 mod format;
+mod help;
 mod hostile;
 mod house;
 mod models;

@@ -203,7 +203,11 @@ fn the_cards_front_matter_names_what_came_from_the_hub_and_nothing_else() {
     run(folder.path(), "small", &log());
     let (mut record, _) = report::read(&folder.path().join("small")).unwrap();
     let schedule = record.schedule.as_mut().unwrap();
-    schedule.data = obert::internals::schedule::ir::Data::Squad { max_length: 384, doc_stride: 128 };
+    schedule.data = obert::internals::schedule::ir::Data::Squad {
+        max_length: 384,
+        doc_stride: 128,
+        max_answer_length: 30,
+    };
     schedule.model = obert::internals::schedule::ir::Model::Named("bert-base-uncased".into());
     let front = |record: &report::record::Record| -> serde_yaml::Value {
         serde_yaml::from_str(report::card(record).split("---\n").nth(1).unwrap()).unwrap()
@@ -247,7 +251,7 @@ fn the_front_matter_follows_the_rules_of_the_hub() {
     let (mut record, _) = report::read(&folder.path().join("small")).unwrap();
     use obert::internals::schedule::ir::Data;
     let cases = [
-        (Data::Squad { max_length: 384, doc_stride: 128 }, Some("question-answering")),
+        (Data::Squad { max_length: 384, doc_stride: 128, max_answer_length: 30 }, Some("question-answering")),
         (Data::Mnli { max_length: 128 }, Some("text-classification")),
         (Data::MaskedText { max_length: 128 }, Some("fill-mask")),
         (Data::Own, None),

@@ -38,8 +38,10 @@ impl SourceCode for Lines<'_> {
         };
         let data = &file.text.as_bytes()[range.clone()];
         let covered = (range.start, range.len()).into();
+        let lines = last - line + 1;
+        let line = line + file.lines_before();
         // miette joins the snippets of labels between which there are fewer lines than this.
-        let count = last - line + 1 + JOINED;
+        let count = lines + JOINED;
         Ok(Box::new(MietteSpanContents::new_named(file.name.clone(), data, covered, line, column, count)))
     }
 }

@@ -161,7 +161,7 @@ fn head(
                     entry.verb.span,
                     "what?",
                 )
-                .help(format!("write `{}`", verb.form)),
+                .help(format!("the form is `{}`", verb.form)),
             );
             sound = false;
             None
@@ -179,7 +179,7 @@ fn head(
                 Some(near) => {
                     diagnostic.help(format!("did you mean `{near}`?")).fix(expr.items()[0].span, near)
                 }
-                None => diagnostic.help(format!("write `{}`", verb.form)),
+                None => diagnostic.help(format!("the form is `{}`", verb.form)),
             };
             evaluator.findings.push(diagnostic);
             // Told by the form: a clause that is missing is what this was meant to be.
@@ -197,7 +197,7 @@ fn head(
         let Some(expr) = Expr::phrase(value) else {
             let message = format!("`{}` needs {} behind it", clause.name, clause.ty.described());
             let diagnostic = Diagnostic::error(Code::MissingOperand, message, word.span, "here");
-            evaluator.findings.push(diagnostic.help(format!("write `{}`", verb.form)));
+            evaluator.findings.push(diagnostic.help(format!("the form is `{}`", verb.form)));
             sound = false;
             continue;
         };
@@ -234,7 +234,7 @@ pub fn misplaced(evaluator: &mut Evaluator, verb: &Verb, member: &Member) {
             span,
             "not here",
         )
-        .help(format!("write `{}`", verb.form)),
+        .help(format!("the form is `{}`", verb.form)),
     );
 }
 
@@ -246,7 +246,7 @@ fn stray_block(evaluator: &mut Evaluator, verb: &Verb, body: &Block) {
             body.span,
             "this block does not belong here",
         )
-        .help(format!("write `{}`", verb.form)),
+        .help(format!("the form is `{}`", verb.form)),
     );
 }
 

@@ -4,12 +4,14 @@
 //! - [`fields`]: a statement's operands, clauses and settings read against the vocabulary;
 //! - [`recipe`]: the typed [`recipe::Recipe`];
 //! - [`build`]: from the bound recipe to the typed one;
+//! - [`fixes`]: replacements that mend what was found;
 //! - [`time`]: windows and learning rates within their stages;
 //! - [`method`]: what pruning, rounding and learning ask of each other, and lints;
 //! - [`targets`]: selectors against the model's parameters, told by their [`names`].
 
 mod build;
 mod fields;
+mod fixes;
 mod method;
 mod names;
 pub mod recipe;
@@ -35,8 +37,8 @@ pub fn check(
     let mut own = Findings::new();
     for stage in &typed.stages {
         let mut found = Findings::new();
-        time::check(stage, &mut found);
-        method::check_stage(&typed, stage, &mut found);
+        time::check(stage, sources, &mut found);
+        method::check_stage(&typed, stage, sources, &mut found);
         stage.tell_at_user(&mut found, 0, sources);
         found.allow(&stage.allow);
         own.extend(found);
@@ -45,7 +47,7 @@ pub fn check(
     method::check_recipe(&typed, &mut own);
     // What is missing where something could not be read may stand just there.
     if typed.complete {
-        method::across_stages(&typed, &mut own);
+        method::across_stages(&typed, sources, &mut own);
         unused(names, &mut own);
         edition(names, &mut own);
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::params::{ParameterTable, Selector};
+use crate::params::table::layer_of;
+use crate::params::{Parameter, ParameterTable, Selector};
 
 /// More kinds of names than this nobody reads.
 const MOST_KINDS: usize = 6;
@@ -37,43 +38,117 @@ fn kind(name: &str) -> &str {
     }
 }
 
-/// What a selector that matches nothing may mean: wider patterns that match, or the nearest names.
-pub(super) fn nearest_selection(selector: &Selector, table: &ParameterTable) -> String {
+/// What a selector that matches nothing may mean: what to say, and a selection whose every parameter is fit.
+pub(super) fn nearest_selection(
+    selector: &Selector,
+    table: &ParameterTable,
+    fit: Fit,
+) -> (String, Option<Selector>) {
+    let list = || ("list the names with `obertc params --model DIR '**'`".to_owned(), None);
     let patterns = selector.patterns();
-    if let Some((wider, count)) =
-        patterns.iter().take(MOST_WIDENED).find_map(|pattern| wider(pattern, selector, table))
-    {
-        let stars = match wider {
+    let found = patterns.iter().take(MOST_WIDENED).find_map(|pattern| wider(pattern, selector, table, fit));
+    let Some(pattern) = patterns.first() else { return list() };
+    let near = near_names(pattern, table, fit);
+    let found = found.or_else(|| {
+        let selection = |name: &&str| checked(Selector::Glob(as_general(pattern, name)), table, fit);
+        near.iter().find_map(selection)
+    });
+    if let Some((meant, count)) = found {
+        let stars = match meant {
             Selector::Regex(_) => "a regular expression must match whole names",
             _ => "`*` is one segment, `**` any text",
         };
-        return format!("did you mean `{wider}`, which matches {count}? {stars}");
+        return (format!("did you mean `{meant}`, which matches {count}? {stars}"), Some(meant));
     }
-    let Some(pattern) = patterns.first() else {
-        return "list the names with `obertc params --model DIR '**'`".to_owned();
-    };
+    let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    match near.as_slice() {
+        [] => list(),
+        [one] => (format!("the nearest name is {one}"), None),
+        several => (format!("the nearest names are {}", several.join(", ")), None),
+    }
+}
+
+/// Whether a statement can be about a parameter.
+pub(super) type Fit = fn(&Parameter) -> bool;
+
+/// The names nearest to a pattern, of each kind one.
+fn near_names<'a>(pattern: &str, table: &'a ParameterTable, fit: Fit) -> Vec<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(pattern, name);
     let mut seen = HashSet::new();
     let mut near: Vec<(usize, &str)> = table
         .iter()
+        .filter(|p| fit(p))
         .map(|p| p.name.as_str())
         .filter(|name| seen.insert(kind(name)))
         .map(|name| (distance(name), name))
         .filter(|(distance, name)| *distance <= name.len().max(pattern.len()) * 2 / 3)
         .collect();
     near.sort_unstable();
-    let near: Vec<String> = near.iter().take(MOST_NEAR).map(|(_, name)| format!("`{name}`")).collect();
-    match near.as_slice() {
-        [] => "list the names with `obertc params --model DIR '**'`".to_owned(),
-        [one] => format!("the nearest name is {one}"),
-        several => format!("the nearest names are {}", several.join(", ")),
+    near.into_iter().take(MOST_NEAR).map(|(_, name)| name).collect()
+}
+
+/// A name with the pattern's own `*` or `{0,1}` for the number of its layer.
+fn as_general(pattern: &str, name: &str) -> String {
+    let wild = pattern
+        .split('.')
+        .skip_while(|segment| *segment != "layer")
+        .nth(1)
+        .filter(|segment| segment.contains(['*', '?', '{']));
+    match (wild, layer_of(name)) {
+        (Some(wild), Some((before, _, rest))) => format!("{before}{wild}{rest}"),
+        _ => name.to_owned(),
     }
 }
 
+/// A selection that matches something, all of it fit, with the number of its parameters.
+fn checked(selector: Selector, table: &ParameterTable, fit: Fit) -> Option<(Selector, usize)> {
+    let selected = selector.select(table).ok()?;
+    let sound = !selected.is_empty() && selected.iter().all(|i| fit(table.get(*i)));
+    sound.then_some((selector, selected.len()))
+}
+
+/// The part of a selection that is fit, as it would be written: weights alone, without layer normalisations
+/// and biases, or without every kind of name that is unfit. `None` if nothing of it is fit.
+pub(super) fn fitting(selector: &Selector, table: &ParameterTable, fit: Fit) -> Option<Selector> {
+    let selected = selector.select(table).ok()?;
+    let glob = |text: &str| Selector::Glob(text.to_owned());
+    let without = |from: &Selector, what: Selector| Selector::Except(Box::new(from.clone()), Box::new(what));
+    let mut candidates = Vec::new();
+    let mut bases = vec![selector.clone()];
+    if let Selector::Glob(text) = selector {
+        let stem = text.trim_end_matches('*').trim_end_matches('.');
+        if stem.len() < text.len() {
+            bases.insert(0, Selector::Glob(format!("{stem}.**.weight")));
+            bases.insert(1, Selector::Glob(format!("{stem}.weight")));
+        }
+    }
+    for base in &bases {
+        candidates.push(base.clone());
+        candidates.push(without(base, glob("**.LayerNorm.*")));
+    }
+    let unfit = selected.iter().map(|i| table.get(*i)).filter(|p| !fit(p));
+    let mut kinds: Vec<Selector> = Vec::new();
+    for parameter in unfit {
+        let kind = glob(&match layer_of(&parameter.name) {
+            Some((before, _, rest)) => format!("{before}*{rest}"),
+            None => parameter.name.clone(),
+        });
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    candidates.push(without(selector, Selector::Union(kinds)));
+    let all = selected.iter().filter(|i| fit(table.get(**i))).count();
+    candidates.into_iter().find_map(|candidate| {
+        // It narrows what was selected, and leaves nothing out that is fit.
+        checked(candidate, table, fit).filter(|(_, count)| *count == all).map(|(candidate, _)| candidate)
+    })
+}
+
 /// A pattern that says a little less and matches something, as it would be written.
-fn wider(pattern: &str, selector: &Selector, table: &ParameterTable) -> Option<(Selector, usize)> {
+fn wider(pattern: &str, selector: &Selector, table: &ParameterTable, fit: Fit) -> Option<(Selector, usize)> {
     let candidates = match selector {
-        Selector::Named(_, inner) => return wider(pattern, inner, table),
+        Selector::Named(_, inner) => return wider(pattern, inner, table, fit),
         Selector::Regex(_) => vec![Selector::Regex(format!(".*{pattern}.*"))],
         _ => {
             let glob = Selector::Glob;
@@ -83,8 +158,8 @@ fn wider(pattern: &str, selector: &Selector, table: &ParameterTable) -> Option<(
         }
     };
     candidates.into_iter().find_map(|candidate| {
-        let count = candidate.select(table).ok()?.len();
-        (count > 0).then_some((candidate, count))
+        checked(candidate.clone(), table, fit)
+            .or_else(|| checked(fitting(&candidate, table, fit)?, table, fit))
     })
 }
 

@@ -155,7 +155,7 @@ pub struct Quantize {
     /// When observed ranges are fixed, from the start of the window.
     pub freeze: Option<Spanned<Time>>,
     /// Batches that are observed before the window opens.
-    pub calibrate: usize,
+    pub calibrate: Spanned<usize>,
     /// Whether the products of attention are rounded.
     pub attention: bool,
     /// The head of the statement.

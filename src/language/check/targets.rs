@@ -5,11 +5,13 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
-use crate::params::{ParameterTable, Selector};
+use crate::language::syntax::ast::Spanned;
+use crate::params::{Parameter, ParameterTable, Selector};
 use crate::schedule::Time;
-use crate::schedule::ir::{Criterion, Layers, Pattern};
+use crate::schedule::ir::{Criterion, Layers, Obs, Pattern};
 
-use super::names::{grouped, nearest_selection};
+use super::fixes::{argument, suggest};
+use super::names::{Fit, fitting, grouped, nearest_selection};
 use super::recipe::{Hold, Instants, Prune, Recipe, Stage, Targets};
 
 /// Checks that every selector matches, what it matches can be pruned, and no parameter has two
@@ -21,7 +23,7 @@ pub fn check(recipe: &Recipe, table: &ParameterTable, sources: &Sources, finding
         if let Some(remaining) = layers(stage, &table, &mut found) {
             table = remaining;
         }
-        check_stage(stage, &table, &mut found);
+        check_stage(stage, &table, sources, &mut found);
         stage.tell_at_user(&mut found, 0, sources);
         found.allow(&stage.allow);
         findings.extend(found);
@@ -68,14 +70,17 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
     Some(table.keep_layers(&kept))
 }
 
-fn check_stage(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
-    let pruned: Vec<(&Prune, Vec<usize>)> =
-        stage.prune.iter().map(|p| (p, select(&p.targets, table, findings))).collect();
+fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
+    let pruned: Vec<(&Prune, Vec<usize>)> = stage
+        .prune
+        .iter()
+        .map(|p| (p, select(&p.targets, table, Parameter::is_prunable, findings)))
+        .collect();
     for (prune, selected) in &pruned {
         prunable(prune, selected, table, findings);
-        memory(prune, selected, table, findings);
+        memory(prune, selected, table, sources, findings);
         for (exception, _) in &prune.exceptions {
-            let chosen = select(exception, table, findings);
+            let chosen = select(exception, table, Parameter::is_prunable, findings);
             outside(prune, selected, exception, &chosen, table, findings);
         }
     }
@@ -87,16 +92,19 @@ fn check_stage(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
         if let Some((first, a)) = first.map(|at| &pruned[*at])
             && let Some(shared) = shared(a, b, table)
         {
-            findings.push(
+            findings.push(without(
                 Diagnostic::error(
                     Code::TwoPruners,
                     format!("two `prune` statements share {shared}"),
                     second.targets.selector.span,
                     "prunes them again",
                 )
-                .and_at(first.targets.selector.span, "prunes them first")
-                .help("let each parameter be pruned by one statement: use `except`"),
-            );
+                .and_at(first.targets.selector.span, "prunes them first"),
+                (&second.targets.selector, b),
+                (&first.targets.selector, a),
+                true,
+                "let each parameter be pruned by one statement",
+            ));
         }
         let known = owners.len();
         b.iter().for_each(|parameter| _ = owners.entry(*parameter).or_insert(i));
@@ -111,35 +119,38 @@ fn check_stage(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
                 continue;
             }
             if let Some(shared) = shared(selected, chosen, table) {
-                findings.push(
+                findings.push(without(
                     Diagnostic::error(
                         code,
                         format!("{shared} are pruned and {what} in one stage"),
                         targets.selector.span,
                         label,
                     )
-                    .and_at(prune.targets.selector.span, "and here their mask grows")
-                    .help(help),
-                );
+                    .and_at(prune.targets.selector.span, "and here their mask grows"),
+                    (&targets.selector, chosen),
+                    (&prune.targets.selector, selected),
+                    code == Code::PruneAndFreeze,
+                    help,
+                ));
             }
         }
     };
     let mut late = Findings::new();
     for hold in &stage.hold {
-        let chosen = select(&hold.targets, table, &mut late);
-        let help = "pruned weights stay pruned without `hold`; remove it, or use `except`";
+        let chosen = select(&hold.targets, table, any, &mut late);
+        let help = "pruned weights stay pruned without `hold`";
         conflicts(Code::PruneAndHold, "held", "their mask may not move", help, hold, &chosen);
     }
     for freeze in &stage.freeze {
-        let chosen = select(&freeze.targets, table, &mut late);
-        let help = "prune them in a stage of their own, or use `except`";
+        let chosen = select(&freeze.targets, table, any, &mut late);
+        let help = "prune them in a stage of their own, or train them";
         conflicts(Code::PruneAndFreeze, "frozen", "they may not move", help, freeze, &chosen);
     }
     for (factor, _) in &stage.lr_factors {
-        select(factor, table, &mut late);
+        select(factor, table, any, &mut late);
     }
     quantized(stage, table, &mut late);
-    hidden_states(stage, table, &mut late);
+    hidden_states(stage, table, sources, &mut late);
     findings.extend(late);
 }
 
@@ -154,7 +165,7 @@ fn apart(code: Code, held: &Hold, prune: &Prune, stage: &Stage) -> bool {
 }
 
 /// The student's modules whose states are matched. The teacher may be another model.
-fn hidden_states(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
+fn hidden_states(stage: &Stage, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
     let Some(hidden) = stage.distill.as_ref().and_then(|d| d.hidden.as_ref()) else { return };
     let pattern = &hidden.value.modules;
     let Ok(matcher) = Selector::Glob(pattern.clone()).matcher() else { return };
@@ -163,75 +174,128 @@ fn hidden_states(stage: &Stage, table: &ParameterTable, findings: &mut Findings)
     if modules().any(|module| matcher.matches(module)) {
         return;
     }
-    let help = match nearest(pattern, modules()) {
+    let near = nearest(pattern, modules());
+    let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => match table.layer_stem() {
             Some(stem) => format!("name layers of the encoder, as `states(\"{stem}*\")`"),
             None => "list the names with `obertc params --model DIR '**'`".to_owned(),
         },
     };
-    findings.push(
-        Diagnostic::error(
-            Code::MatchesNothing,
-            format!("`{pattern}` matches none of the model's modules"),
-            hidden.span,
-            "matches nothing",
-        )
-        .help(help),
+    // Where the pattern is written, between its quotes.
+    let at = sources.slice(hidden.span).find(&format!("\"{pattern}\"")).map(|at| {
+        let start = hidden.span.range().start + at + 1;
+        Span::new(hidden.span.file, start..start + pattern.len())
+    });
+    let diagnostic = Diagnostic::error(
+        Code::MatchesNothing,
+        format!("`{pattern}` matches none of the model's modules"),
+        hidden.span,
+        "matches nothing",
     );
+    findings.push(suggest(diagnostic.help(help), at.zip(near.map(str::to_owned))));
 }
 
 fn quantized(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
-    let mut seen: Vec<(Span, Vec<usize>)> = Vec::new();
+    let mut seen: Vec<(&Spanned<Selector>, Vec<usize>)> = Vec::new();
     for quantize in &stage.quantize {
-        let chosen = select(&quantize.targets, table, findings);
+        let chosen = select(&quantize.targets, table, is_matrix, findings);
         let span = quantize.targets.selector.span;
-        let matrices = |i: &&usize| table.get(**i).shape.len() != 2;
-        if let Some(other) = chosen.iter().find(matrices) {
-            findings.push(
-                Diagnostic::error(
-                    Code::NotPrunable,
-                    "only weights of linear layers and embeddings can be rounded",
-                    span,
-                    format!("such as {}", table.get(*other).name),
-                )
-                .help("end the pattern in `.weight` and leave layer normalisations out"),
+        if let Some(other) = chosen.iter().find(|i| !is_matrix(table.get(**i))) {
+            let diagnostic = Diagnostic::error(
+                Code::NotPrunable,
+                "only weights of linear layers and embeddings can be quantized",
+                span,
+                format!("such as {}", table.get(*other).name),
             );
+            findings.push(narrowed(diagnostic, &quantize.targets, table, is_matrix));
         }
         for (first, others) in &seen {
             if let Some(shared) = shared(others, &chosen, table) {
-                findings.push(
+                findings.push(without(
                     Diagnostic::error(
                         Code::QuantizedTwice,
                         format!("two `quantize` statements share {shared}"),
                         span,
-                        "rounds them again",
+                        "quantizes them again",
                     )
-                    .and_at(*first, "rounds them first")
-                    .help("let each layer be rounded by one statement: use `except`"),
-                );
+                    .and_at(first.span, "quantizes them first"),
+                    (&quantize.targets.selector, &chosen),
+                    (first, others),
+                    true,
+                    "let each layer be quantized by one statement",
+                ));
                 break;
             }
         }
-        seen.push((span, chosen));
+        seen.push((&quantize.targets.selector, chosen));
     }
 }
 
-fn select(targets: &Targets, table: &ParameterTable, findings: &mut Findings) -> Vec<usize> {
+/// Any parameter can be held, frozen, or learn faster.
+fn any(_: &Parameter) -> bool {
+    true
+}
+
+/// Weights of linear layers and embeddings can be quantized.
+fn is_matrix(parameter: &Parameter) -> bool {
+    parameter.shape.len() == 2
+}
+
+/// Adds how the selection is narrowed to what is fit.
+fn narrowed(diagnostic: Diagnostic, targets: &Targets, table: &ParameterTable, fit: Fit) -> Diagnostic {
+    let selector = &targets.selector;
+    match fitting(&selector.value, table, fit) {
+        Some(meant) => {
+            let written = meant.to_string();
+            let diagnostic = diagnostic.help(format!("write `{written}`, which leaves the others out"));
+            // What was expected to match does not any longer.
+            suggest(diagnostic, targets.expect.is_none().then_some((selector.span, written)))
+        }
+        None => {
+            let (help, meant) = nearest_selection(&selector.value, table, fit);
+            suggest(
+                diagnostic.help(format!("nothing of it is fit; {help}")),
+                meant.map(|m| (selector.span, m.to_string())),
+            )
+        }
+    }
+}
+
+/// A selection of a statement, and what it selects.
+type Selection<'a> = (&'a Spanned<Selector>, &'a [usize]);
+
+/// Adds how one selection goes without the other: this one without the other's, or the other without this,
+/// if `either` may give way and this one is about nothing else.
+fn without(diagnostic: Diagnostic, this: Selection, other: Selection, either: bool, why: &str) -> Diagnostic {
+    let within = |a: Selection, b: Selection| a.1.iter().all(|i| b.1.binary_search(i).is_ok());
+    let (from, taken) = match (within(this, other), within(other, this)) {
+        (false, _) => (this, other),
+        (true, false) if either => (other, this),
+        _ => return diagnostic.help(format!("{why}: remove this one, which is about nothing else")),
+    };
+    let taken = match &taken.0.value {
+        // `a except b` behind `except` would read as two of them.
+        except @ Selector::Except(..) => format!("[{except}]"),
+        plain => plain.to_string(),
+    };
+    let written = format!("{} except {taken}", from.0.value);
+    diagnostic.help(format!("{why}: write `{written}`")).unsafe_fix(from.0.span, written)
+}
+
+fn select(targets: &Targets, table: &ParameterTable, fit: Fit, findings: &mut Findings) -> Vec<usize> {
     let selector = &targets.selector;
     // A pattern that cannot be read was reported where it was evaluated.
     let Ok(selected) = selector.value.select(table) else { return Vec::new() };
     if selected.is_empty() {
-        let help = nearest_selection(&selector.value, table);
-        findings.push(
-            Diagnostic::error(
-                Code::MatchesNothing,
-                format!("`{}` matches none of the model's {} parameters", selector.value, table.len()),
-                selector.span,
-                "matches nothing",
-            )
-            .help(help),
+        let (help, meant) = nearest_selection(&selector.value, table, fit);
+        let diagnostic = Diagnostic::error(
+            Code::MatchesNothing,
+            format!("`{}` matches none of the model's {} parameters", selector.value, table.len()),
+            selector.span,
+            "matches nothing",
         );
+        findings.push(suggest(diagnostic.help(help), meant.map(|m| (selector.span, m.to_string()))));
     } else if let Some(expect) = targets.expect.as_ref().filter(|e| e.value != selected.len()) {
         findings.push(
             Diagnostic::error(
@@ -252,15 +316,13 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
     let span = prune.targets.selector.span;
     let unfit: Vec<&str> = parameters().filter(|p| !p.is_prunable()).map(|p| p.name.as_str()).collect();
     if let Some(first) = unfit.first() {
-        findings.push(
-            Diagnostic::error(
-                Code::NotPrunable,
-                format!("{} selected parameters are no linear weights", unfit.len()),
-                span,
-                format!("such as {first}"),
-            )
-            .help("prune weights of linear layers; end the pattern in `.weight`, or use `except`"),
+        let diagnostic = Diagnostic::error(
+            Code::NotPrunable,
+            format!("{} selected parameters are no linear weights", unfit.len()),
+            span,
+            format!("such as {first}"),
         );
+        findings.push(narrowed(diagnostic, &prune.targets, table, Parameter::is_prunable));
         return;
     }
     let group = match prune.pattern.value {
@@ -297,9 +359,20 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
 
 /// What one parameter's estimate takes must fit into what `memory:` allows; several parameters are
 /// estimated one after the other if they must.
-fn memory(prune: &Prune, selected: &[usize], table: &ParameterTable, findings: &mut Findings) {
+fn memory(
+    prune: &Prune,
+    selected: &[usize],
+    table: &ParameterTable,
+    sources: &Sources,
+    findings: &mut Findings,
+) {
     let Criterion::Obs(obs) = &prune.by.value else { return };
     let Some(allowed) = obs.memory else { return };
+    let group = match prune.pattern.value {
+        Pattern::Blocks(size) => size,
+        Pattern::NofM { of, .. } => of,
+        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
+    };
     let Some(largest) = selected.iter().map(|i| table.get(*i)).max_by_key(|p| p.count()) else { return };
     let needed = obs.least_bytes(largest.count());
     if needed > allowed {
@@ -307,14 +380,23 @@ fn memory(prune: &Prune, selected: &[usize], table: &ParameterTable, findings: &
             0 => format!("{:.0} MiB", (bytes as f64 / f64::from(1 << 20)).ceil()),
             _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
         };
-        let help = match obs.keeps_gradients() {
-            true => "allow more, or take fewer gradients".to_owned(),
-            false => {
-                let block = obs.largest_block(largest.count(), allowed);
-                format!("allow more, or use smaller blocks: `block: {block}`")
-            }
+        let block = obs.largest_block(largest.count(), allowed) / group * group;
+        let smaller = Obs { block, ..obs.clone() };
+        let fits = block > 0 && !obs.keeps_gradients() && smaller.least_bytes(largest.count()) <= allowed;
+        let (help, edit) = match (fits, &prune.obs) {
+            (true, Some(places)) => (
+                format!("allow more, or use smaller blocks: `block: {block}`"),
+                argument(
+                    prune.by.span,
+                    prune.by.value.word(),
+                    (Obs::NAMES.block, places.block),
+                    &block.to_string(),
+                    sources,
+                ),
+            ),
+            _ => ("allow more, or take fewer gradients".to_owned(), None),
         };
-        findings.push(
+        findings.push(suggest(
             Diagnostic::error(
                 Code::FisherTooLarge,
                 format!("the estimate for {} alone needs {}", largest.name, shown(needed)),
@@ -322,11 +404,13 @@ fn memory(prune: &Prune, selected: &[usize], table: &ParameterTable, findings: &
                 format!("{} are allowed", shown(allowed)),
             )
             .help(help),
-        );
+            edit,
+        ));
     }
 }
 
-/// An exception must be about parameters that the statement prunes.
+/// An exception must be about something that the statement prunes; what else its pattern names is not its
+/// matter.
 fn outside(
     prune: &Prune,
     selected: &[usize],
@@ -335,13 +419,13 @@ fn outside(
     table: &ParameterTable,
     findings: &mut Findings,
 ) {
-    if let Some(other) = chosen.iter().find(|i| !selected.contains(i)) {
+    if let Some(first) = chosen.first().filter(|_| chosen.iter().all(|i| !selected.contains(i))) {
         findings.push(
             Diagnostic::error(
                 Code::MatchesNothing,
-                format!("{} is not pruned by this statement", table.get(*other).name),
+                format!("nothing of `{}` is pruned by this statement", exception.selector.value),
                 exception.selector.span,
-                "has no sparsity here",
+                format!("such as {}", table.get(*first).name),
             )
             .and_at(prune.targets.selector.span, "what is pruned")
             .help("choose among the statement's own parameters"),

@@ -5,22 +5,23 @@
 
 use std::cmp::Ordering;
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::language::syntax::ast::Spanned;
-use crate::schedule::Time;
 use crate::schedule::window::MOST_INSTANTS;
+use crate::schedule::{Rational, Time};
 
+use super::fixes::{Edit, behind, into_block, suggest};
 use super::recipe::{Instants, LrPiece, Prune, Stage};
 
 /// Checks a stage.
-pub fn check(stage: &Stage, findings: &mut Findings) {
-    if !length(stage, findings) {
+pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
+    if !length(stage, sources, findings) {
         return;
     }
-    lr(stage, findings);
+    lr(stage, sources, findings);
     let mut instants = 0.0;
     for prune in &stage.prune {
-        let own = window(stage, prune, findings);
+        let own = window(stage, prune, sources, findings);
         instants += own;
         let Some(every) = prune.every.as_ref().filter(|_| instants > MOST_INSTANTS as f64) else { continue };
         if own > MOST_INSTANTS as f64 {
@@ -46,7 +47,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
     let holds = stage.hold.iter().chain(&stage.freeze).map(|h| &h.over);
     let others = stage.distill.iter().map(|d| &d.over).chain(stage.quantize.iter().map(|q| &q.over));
     for over in holds.chain(others).chain(&stage.unread) {
-        inside(stage, over, findings);
+        inside(stage, over, sources, findings);
     }
     if let Some(every) = &stage.evaluate_every {
         positive(every, "the time between measurements", findings);
@@ -54,7 +55,7 @@ pub fn check(stage: &Stage, findings: &mut Findings) {
 }
 
 /// Returns whether times can be judged against the stage's length.
-fn length(stage: &Stage, findings: &mut Findings) -> bool {
+fn length(stage: &Stage, sources: &Sources, findings: &mut Findings) -> bool {
     if stage.length.value.has_negative_part() {
         findings.push(
             Diagnostic::error(
@@ -69,18 +70,21 @@ fn length(stage: &Stage, findings: &mut Findings) -> bool {
     let trains = !stage.length.value.is_zero();
     let changes = !stage.prune.is_empty() || !stage.quantize.is_empty() || stage.layers.is_some();
     if stage.complete && !trains && !changes && stage.branch_from.is_none() {
-        findings.push(
+        let (help, edit) = training(stage, Time::epochs(Rational::whole(10)), sources);
+        findings.push(suggest(
             Diagnostic::error(
                 Code::NothingToDo,
                 format!("`{}` neither trains nor prunes", stage.name.value),
                 stage.head,
                 "no length, no `prune`",
             )
-            .help("say how long it trains: `for 10 epochs`"),
-        );
+            .help(help),
+            edit,
+        ));
     }
     if let (false, Some(piece)) = (trains, stage.lr.first()) {
-        findings.push(
+        let (help, edit) = training(stage, Time::epochs(Rational::whole(10)), sources);
+        findings.push(suggest(
             Diagnostic::error(
                 Code::LengthMissing,
                 format!("`{}` has a learning rate and no length", stage.name.value),
@@ -88,20 +92,40 @@ fn length(stage: &Stage, findings: &mut Findings) -> bool {
                 "how long?",
             )
             .and_at(piece.over.span, "given here")
-            .help("write `for 10 epochs`"),
-        );
+            .help(help),
+            edit,
+        ));
         return false;
     }
     true
 }
 
-fn lr(stage: &Stage, findings: &mut Findings) {
+/// How a stage is made to train for a time: what to say and to write.
+pub(super) fn training(stage: &Stage, length: Time, sources: &Sources) -> (String, Option<Edit>) {
+    let known = stage.lr.last().map(|piece| piece.over.value.end).filter(|end| !end.is_zero());
+    let clause = format!("for {}", known.unwrap_or(length));
+    if !stage.lr.is_empty() {
+        let (at, text) = behind(stage.head, &format!(" {clause}"));
+        return (format!("say how long it trains: `{clause}`"), Some((at, text)));
+    }
+    let rate = format!("lr {{ 0..{length}: 5e-5 -> 0 linear }}");
+    let help = format!("say how long it trains, and at what rate: `{clause}` and `{rate}`");
+    let (at, block) = into_block(stage.head, &rate, sources);
+    // Both at once: from the end of the head to where the block begins.
+    let between = Span::new(at.file, stage.head.range().end..at.range().start);
+    let text = format!(" {clause}{}{block}", sources.slice(between));
+    (help, Some((between, text)))
+}
+
+fn lr(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     // Pieces that could not be read leave no gap that is worth a word.
     if !stage.lr_known {
         return;
     }
     let trains = !stage.length.value.is_zero();
     if trains && stage.lr.is_empty() {
+        let line = format!("lr {{ 0..{}: 5e-5 -> 0 linear }}", stage.length.value);
+        let (at, text) = into_block(stage.head, &line, sources);
         findings.push(
             Diagnostic::error(
                 Code::MissingLr,
@@ -109,7 +133,8 @@ fn lr(stage: &Stage, findings: &mut Findings) {
                 stage.head,
                 "no `lr` in here",
             )
-            .help(format!("add `lr {{ 0..{}: 5e-5 -> 0 linear }}`", stage.length.value)),
+            .help(format!("add `{line}`"))
+            .unsafe_fix(at, text),
         );
     }
     for piece in &stage.lr {
@@ -158,10 +183,16 @@ fn lr(stage: &Stage, findings: &mut Findings) {
                 format!("ends at {end}"),
             )
             .and_at(stage.length.span, format!("the stage ends at {}", stage.length.value))
-            .help(format!("end it at {}", stage.length.value)),
+            .help(format!("end it at {}", stage.length.value))
+            .unsafe_fix(last.over.span, window_text(last.over.value.start, stage.length.value)),
         ),
         _ => {}
     }
+}
+
+/// A window as it is written.
+pub(super) fn window_text(start: Time, end: Time) -> String {
+    format!("{}..{end}", if start.is_zero() { "0".to_owned() } else { start.to_string() })
 }
 
 fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
@@ -175,7 +206,8 @@ fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
                 format!("starts at {start}"),
             )
             .and_at(a.over.span, format!("ends at {end}"))
-            .help("let one piece start where the other ends"),
+            .help("let one piece start where the other ends")
+            .unsafe_fix(b.over.span, window_text(end, b.over.value.end)),
         ),
         Some(Ordering::Greater) => findings.push(
             Diagnostic::error(
@@ -185,14 +217,15 @@ fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
                 format!("starts at {start}"),
             )
             .and_at(a.over.span, format!("ends at {end}"))
-            .help("let one piece start where the other ends"),
+            .help("let one piece start where the other ends")
+            .unsafe_fix(b.over.span, window_text(end, b.over.value.end)),
         ),
         _ => {}
     }
 }
 
 /// Returns the number of instants, as far as it is known.
-fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) -> f64 {
+fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findings) -> f64 {
     let Some(over) = &prune.over else {
         if let Some(every) = &prune.every {
             findings.push(
@@ -202,12 +235,12 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) -> f64 {
                     every.span,
                     "between what?",
                 )
-                .help("say when: `over 2..26 epochs every 4 epochs`"),
+                .help("say when, as `over 2..26 epochs every 4 epochs`"),
             );
         }
         return 1.0;
     };
-    inside(stage, over, findings);
+    inside(stage, over, sources, findings);
     let Instants { start, end } = over.value;
     if !ordered(start, end) {
         return 0.0;
@@ -247,7 +280,7 @@ fn window(stage: &Stage, prune: &Prune, findings: &mut Findings) -> f64 {
 }
 
 /// A window must lie within its stage and not be empty.
-fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
+fn inside(stage: &Stage, over: &Spanned<Instants>, sources: &Sources, findings: &mut Findings) {
     let Instants { start, end } = over.value;
     let length = stage.length.value;
     if start.has_negative_part() || start.compare(Time::ZERO) == Some(Ordering::Less) {
@@ -261,7 +294,8 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
             .help("a stage's time starts at 0"),
         );
     } else if length.is_zero() && !end.is_zero() {
-        findings.push(
+        let (help, edit) = training(stage, end, sources);
+        findings.push(suggest(
             Diagnostic::error(
                 Code::WindowLeavesRun,
                 format!("a window in `{}`, which has no length", stage.name.value),
@@ -269,10 +303,12 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
                 format!("ends at {end}"),
             )
             .and_at(stage.head, "no `for` here")
-            .help(format!("say how long it trains: `for {end}` or longer")),
-        );
+            .help(help),
+            edit,
+        ));
     } else if end.compare(length) == Some(Ordering::Greater) {
-        findings.push(
+        let edit = ordered(start, length).then(|| (over.span, window_text(start, length)));
+        findings.push(suggest(
             Diagnostic::error(
                 Code::WindowLeavesRun,
                 "the window goes on after its stage",
@@ -281,7 +317,8 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, findings: &mut Findings) {
             )
             .and_at(stage.length.span, format!("the stage ends at {length}"))
             .help(format!("end the window at {length} or earlier, or make the stage longer")),
-        );
+            edit,
+        ));
     } else if !ordered(start, end) && !length.is_zero() {
         empty(over, findings);
     }
@@ -294,11 +331,16 @@ pub(super) fn ordered(start: Time, end: Time) -> bool {
 
 fn empty(over: &Spanned<Instants>, findings: &mut Findings) {
     let Instants { start, end } = over.value;
-    let (label, help) = match start.compare(end) {
-        Some(Ordering::Equal) => ("ends where it starts", "let it end later".to_owned()),
-        _ => ("ends before it starts", format!("write the earlier instant first: `{end}..{start}`")),
+    let (label, help, edit) = match start.compare(end) {
+        Some(Ordering::Equal) => ("ends where it starts", "let it end later".to_owned(), None),
+        _ => {
+            let turned = window_text(end, start);
+            let help = format!("write the earlier instant first: `{turned}`");
+            ("ends before it starts", help, Some((over.span, turned)))
+        }
     };
-    findings.push(Diagnostic::error(Code::EmptyWindow, "the window is empty", over.span, label).help(help));
+    let diagnostic = Diagnostic::error(Code::EmptyWindow, "the window is empty", over.span, label);
+    findings.push(suggest(diagnostic.help(help), edit));
 }
 
 fn positive(time: &Spanned<Time>, what: &str, findings: &mut Findings) {

@@ -209,8 +209,12 @@ impl Expander<'_> {
                 (None, all) => format!("the templates here are `{}`", all.join("`, `")),
             };
             let message = format!("there is no template `{}`", name.value);
-            self.findings
-                .push(Diagnostic::error(Code::UnknownTemplate, message, name.span, "unknown").help(help));
+            let diagnostic =
+                Diagnostic::error(Code::UnknownTemplate, message, name.span, "unknown").help(help);
+            self.findings.push(match near {
+                Some(near) => diagnostic.fix(name.span, near),
+                None => diagnostic,
+            });
             return None;
         };
         if self.open.contains(&name.value) {

@@ -1,6 +1,6 @@
 //! What a statement takes over with `extends`, and findings in it told at the place that brought it in.
 
-use crate::diag::{Diagnostic, Label, Sources, Span};
+use crate::diag::{Diagnostic, Fix, Label, Sources, Span};
 use crate::language::syntax::ast::Word;
 
 /// A template as it is taken over somewhere.
@@ -51,6 +51,13 @@ impl Extension {
                 "`{template}` is made for {made_for}: leave `for {}` out, or write a template of your own",
                 sources.slice(length)
             ));
+            let text = &sources.get(length.file).text;
+            let clause = text[..length.range().start].trim_end().strip_suffix("for").map(str::trim_end);
+            diagnostic.fix = clause.map(|before| Fix {
+                span: Span::new(length.file, before.len()..length.range().end),
+                replacement: String::new(),
+                safe: false,
+            });
         }
         let mut secondary = vec![there];
         for label in places.chain(diagnostic.secondary.drain(..)) {

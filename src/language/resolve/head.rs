@@ -54,7 +54,7 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
                     operand.span,
                     "does not fit",
                 )
-                .help(near.unwrap_or(format!("write `{form}`"))),
+                .help(near.unwrap_or(format!("the form is `{form}`"))),
             );
             continue;
         }
@@ -105,5 +105,5 @@ fn name_part(expr: &Expr) -> Option<String> {
 fn missing(entry: &Entry, span: Span, message: String, findings: &mut Findings) {
     let form = verb(&entry.verb.value).map_or("", |v| v.form);
     let diagnostic = Diagnostic::error(Code::MissingOperand, message, span, "here");
-    findings.push(diagnostic.help(format!("write `{form}`")));
+    findings.push(diagnostic.help(format!("the form is `{form}`")));
 }

@@ -177,15 +177,16 @@ impl Reader<'_> {
             Some(format!("{}.{last}", nearest(parent, known.clone())?))
         };
         let near = nearest(&whole, known.clone()).map(str::to_owned).or_else(of_parent);
-        let near = near.map(|n| format!("did you mean `{n}`?"));
         let all = format!(
             "the standard library has {}",
             known.map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
         );
-        self.findings.push(
-            Diagnostic::error(Code::UnknownModule, format!("there is no module `{whole}`"), span, "unknown")
-                .help(near.unwrap_or(all)),
-        );
+        let diagnostic =
+            Diagnostic::error(Code::UnknownModule, format!("there is no module `{whole}`"), span, "unknown");
+        self.findings.push(match near {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(span, near),
+            None => diagnostic.help(all),
+        });
         None
     }
 

@@ -267,15 +267,17 @@ impl Names {
                         None if known.is_empty() => "it declares nothing that could be used".to_owned(),
                         None => format!("it has `{}`", known.join("`, `")),
                     };
-                    findings.push(
-                        Diagnostic::error(
-                            Code::UnknownImport,
-                            format!("the module has no `{}`", name.value),
-                            name.span,
-                            "unknown",
-                        )
-                        .help(help),
-                    );
+                    let diagnostic = Diagnostic::error(
+                        Code::UnknownImport,
+                        format!("the module has no `{}`", name.value),
+                        name.span,
+                        "unknown",
+                    )
+                    .help(help);
+                    findings.push(match near {
+                        Some(near) => diagnostic.fix(name.span, near),
+                        None => diagnostic,
+                    });
                     self.lost.insert(Lost::Name(name.value.clone()));
                 }
                 let scope = &mut self.scopes[index];
@@ -295,14 +297,18 @@ pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Fi
     let ty = declared(&parameter.ty.value);
     if ty.is_none() {
         let names = DECLARED.iter().map(|(name, _)| *name);
-        let help = match nearest(&parameter.ty.value, names.clone()) {
+        let near = nearest(&parameter.ty.value, names.clone());
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the types are {}", names.collect::<Vec<_>>().join(", ")),
         };
         let message = format!("there is no type `{}`", parameter.ty.value);
-        findings.push(
-            Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help),
-        );
+        let diagnostic =
+            Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help);
+        findings.push(match near {
+            Some(near) => diagnostic.fix(parameter.ty.span, near),
+            None => diagnostic,
+        });
     }
     Symbol {
         name: parameter.name.value.clone(),

@@ -69,7 +69,7 @@ fn unbracketed(before: &Entry, entry: &Entry) -> Diagnostic {
         "not a statement",
     )
     .and_at(before.head, "the statement")
-    .help(format!("join them in brackets: `{word} [a, b]`"))
+    .help(format!("join them in brackets, as `{word} [a, b]`"))
 }
 
 /// What statements of other languages, and those whose first word is missing, are here.
@@ -110,7 +110,13 @@ pub fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
     }
     if let Some(help) = meant(entry, place) {
         let message = format!("there is no verb `{word}`");
-        return Diagnostic::error(Code::UnknownVerb, message, entry.verb.span, "unknown verb").help(help);
+        let diagnostic =
+            Diagnostic::error(Code::UnknownVerb, message, entry.verb.span, "unknown verb").help(help);
+        let is_recipe = entry.operands.first().is_some_and(|o| o.is_word("for"));
+        return match is_recipe {
+            true => diagnostic.fix(entry.verb.span, format!("recipe {word}")),
+            false => diagnostic,
+        };
     }
     let allowed = VERBS.iter().filter(|v| v.places.contains(&place)).map(|v| v.name);
     let settings = VERBS.iter().flat_map(|v| match v.body {

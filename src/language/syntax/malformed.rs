@@ -69,6 +69,12 @@ impl Builder<'_> {
             _ => None,
         };
         let span = Span::new(self.id, at..at + width);
+        if let Some(word) = nearest(first, TOP_WORDS).filter(|word| *word != first) {
+            let verb = Span::new(self.id, within.start..within.start + first.len());
+            let diagnostic = Diagnostic::error(Code::Malformed, found, span, "cannot be read");
+            self.findings.push(diagnostic.help(format!("did you mean `{word}`?")).fix(verb, word));
+            return;
+        }
         self.push_syntax_error(span, &found, help);
     }
 

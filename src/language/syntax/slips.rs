@@ -38,16 +38,21 @@ pub(super) fn slip(text: &str, statement: Range<usize>, at: usize) -> Option<Sli
         ';' => Some(Slip::replace(width(1), ",", "write `,`, or begin a new line".into())),
         '=' if rest.starts_with("=>") => Some(Slip::replace(width(2), "->", "write `->`".into())),
         '=' if before.starts_with("param ") && !before.contains(':') => {
-            Some(told(format!("a parameter has a type: `{}: {} {rest}`", before.trim_end(), type_of(rest))))
+            let name = before.trim_end();
+            let typed = format!(": {} ", type_of(rest));
+            let help = format!("a parameter has a type: `{name}{typed}{rest}`");
+            Some(Slip::replace(at - (before.len() - name.len())..at, &typed, help))
         }
         '=' => {
             let space = before.len() - before.trim_end().len();
             Some(Slip::replace(at - space..at + 1, ":", "write `:` between a name and its value".into()))
         }
         '>' | '<' => comparison(before, rest).map(told),
-        '{' => {
-            block_as_value(before, rest, statement.start).map(|(place, help)| Slip { place, ..told(help) })
-        }
+        '{' => block_as_value(before, rest, statement.start).map(|(place, help)| Slip {
+            fix: place.clone().map(|p| (p, "re".to_owned())),
+            place,
+            ..told(help)
+        }),
         '.' | '/' | '~' if begins_a_path(before, rest) => {
             let path = rest.split([' ', '\t', ',', '\n', '}']).next()?;
             let written = format!("\"{path}\"");

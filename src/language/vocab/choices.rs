@@ -156,6 +156,8 @@ settings! {
         max_length: usize = Type::Count, default "384" formerly ["max_seq_length"];
         /// Overlap of windows of a long text, in tokens.
         doc_stride: usize = Type::Count, default "128";
+        /// The longest answer that is predicted, in tokens.
+        max_answer_length: usize = Type::Count, default "30";
     }
 }
 
@@ -180,6 +182,8 @@ settings! {
         label: String = Type::Text, default "\"label\"";
         /// The labels in the order of the model's outputs; those of the training data if left out.
         labels: Option<Vec<String>> = Type::Names, optional;
+        /// The label whose F1 is `f1`; the second of two, the mean over more, if left out.
+        positive: Option<String> = Type::Text, optional;
         /// The longest sequence, in tokens.
         max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
     }
@@ -209,17 +213,17 @@ choices! {
     /// The task's data.
     #[derive(Clone, Debug)]
     pub enum DataSets {
-        /// Question answering: SQuAD v1.1 in `--data`: `train*` and `dev*` files (json, parquet).
+        /// Question answering: SQuAD v1.1 in `--data`: `train*` and `dev*` files (json, jsonl, parquet).
         Squad(Windows) = "squad",
         /// The same with questions that have no answer: SQuAD v2.0.
         SquadV2(Windows) = "squad_v2",
-        /// Sentence pairs of MNLI: `train*` and `dev*` tables (tsv, csv, jsonl, parquet) in `--data`.
+        /// Sentence pairs of MNLI: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
         Mnli(Sentences) = "mnli",
-        /// Question pairs of QQP: `train*` and `dev*` tables (tsv, csv, jsonl, parquet) in `--data`.
+        /// Question pairs of QQP: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
         Qqp(Sentences) = "qqp",
-        /// Texts or pairs of texts with a label each: `train*` and `dev*` tables (tsv, csv, jsonl, parquet) in `--data`.
+        /// Texts or pairs of texts with a label each: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
         Classify(Table) = "classify",
-        /// Masked-language modelling: `train*` and `dev*` texts (txt, jsonl, parquet) in `--data`.
+        /// Masked-language modelling: `train*` and `dev*` texts (txt, jsonl, json, parquet) in `--data`.
         MaskedText(Texts) = "masked_text",
         /// Whatever the program brings that runs the recipe; not for `obertc run`.
         Own = "own",

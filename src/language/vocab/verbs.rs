@@ -226,7 +226,7 @@ verb! {
     }
     block Settings {
         /// How weights are rounded.
-        weights: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "int8" formerly ["weight_bits"];
+        weights: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "int8" formerly ["weight_bits", "bits", "num_bits"];
         /// How the layers' inputs are rounded.
         activations: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "uint8(asymmetric)"
             formerly ["input_activations", "activation_bits"];
@@ -234,7 +234,7 @@ verb! {
         freeze: Option<Spanned<Time>> = Type::After, optional
             formerly ["disable_quantization_observer_epoch"];
         /// Batches that are observed before the window opens.
-        calibrate: usize = Type::Whole, default "0" formerly ["num_calibration_steps"];
+        calibrate: Spanned<usize> = Type::Whole, default "0" formerly ["num_calibration_steps"];
         /// Whether the two products of attention are rounded.
         attention: bool = Type::Bool, default "true";
     }
@@ -252,7 +252,7 @@ verb! {
     }
     block Settings {
         /// The teacher's share of the loss.
-        hardness: Spanned<f64> = Type::Ratio, default "1.0";
+        hardness: Spanned<f64> = Type::Ratio, default "1.0" formerly ["alpha", "distillation_alpha"];
         /// What both models' logits are divided by.
         temperature: Spanned<f64> = Type::Number, default "2.0";
         /// The outputs to match; all of the task's if left out.

@@ -10,7 +10,7 @@ use twox_hash::XxHash3_128;
 use crate::diag::{Code, Diagnostic};
 use crate::params::files::weights;
 use crate::schedule::Schedule;
-use crate::task::data::files::{DEV, TRAIN};
+use crate::task::data::splits::Split;
 use crate::text::FILES;
 
 /// All inputs that decide what a run computes.
@@ -79,18 +79,22 @@ pub fn model(role: &str, folder: &Path) -> Result<Vec<FileIdentity>, Diagnostic>
     beside.chain(weights(folder)?).map(|path| FileIdentity::of(role, &path)).collect()
 }
 
-/// The training and dev files of a data folder.
+/// The training and dev files of a data folder, or a file.
 ///
 /// # Errors
 /// A folder or a file that cannot be read.
 pub fn data(folder: &Path) -> Result<Vec<FileIdentity>, Diagnostic> {
+    if folder.is_file() {
+        return Ok(vec![FileIdentity::of("data", folder)?]);
+    }
     let entries = std::fs::read_dir(folder).map_err(|e| {
         Diagnostic::unlocated(Code::DataNotFound, format!("cannot read `{}`: {e}", folder.display()))
             .help("give the folder of data files: `--data DIR`")
     })?;
+    let prefixes = || Split::Train.prefixes().iter().chain(Split::Dev.prefixes());
     let is_data = |path: &PathBuf| {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-        path.is_file() && TRAIN.iter().chain(DEV).any(|prefix| name.starts_with(prefix))
+        path.is_file() && prefixes().any(|prefix| name.starts_with(prefix))
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_data).collect();
     paths.sort();

@@ -10,7 +10,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
-use super::squad::{Answer, Question, Split};
+use super::squad::{Answer, Question, Questions};
 
 const PEOPLE: [&str; 40] = [
     "Ada", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Karin", "Leo", "Mara",
@@ -106,8 +106,8 @@ struct Fact {
 }
 
 /// The given numbers of training and held-out questions, each with a text of its own.
-pub fn generate(train: usize, dev: usize, seed: u64) -> Split {
-    Split { train: questions(train, seed, 0), dev: questions(dev, seed, 1) }
+pub fn generate(train: usize, dev: usize, seed: u64) -> Questions {
+    Questions { train: questions(train, seed, 0), dev: questions(dev, seed, 1) }
 }
 
 /// All words of the generated texts, with single letters for everything else.

@@ -1,6 +1,6 @@
 //! Documents for language models, packed into sequences of one length.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -8,12 +8,13 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::text::Tokenizer;
 
 use super::cache::{Counter, Inputs, Progress};
-use super::files::{self, DEV, TRAIN};
+use super::cell::Cell;
+use super::files;
 use super::rows::Table;
-use super::squad::Need;
+use super::splits::DataSet;
 
 /// The extensions of texts: plain, or JSON lines or rows of a Parquet file with a `text` each.
-const EXTENSIONS: &[&str] = &["txt", "jsonl", "parquet"];
+const EXTENSIONS: &[&str] = &["txt", "jsonl", "json", "parquet"];
 
 /// The documents of both halves.
 #[derive(Clone, Debug, Default)]
@@ -24,37 +25,52 @@ pub struct Documents {
     pub dev: Vec<String>,
 }
 
-/// Reads the texts of a folder. In a plain text, documents stand between empty lines; in JSON
-/// lines and Parquet files each `text` is one.
+/// Reads the texts of a data set. In a plain text, documents stand between empty lines; in JSON
+/// rows and Parquet files each `text` is one.
 ///
 /// # Errors
 /// Files that are missing, empty or unreadable.
-pub fn read_folder(folder: &Path, need: Need, sources: &mut Sources) -> Result<Documents, Diagnostic> {
-    let mut read = |prefixes: &[&str]| -> Result<Vec<String>, Diagnostic> {
+pub fn read(set: &DataSet, sources: &mut Sources, notes: &mut Vec<String>) -> Result<Documents, Diagnostic> {
+    let mut read = |files: Vec<PathBuf>| -> Result<Vec<String>, Diagnostic> {
         let mut all = Vec::new();
-        for file in files::find(folder, prefixes, EXTENSIONS)? {
-            all.extend(read_file(&file, sources)?);
+        for file in files {
+            all.extend(read_file(&file, sources, notes)?);
         }
         Ok(all)
     };
-    let train = if need == Need::Both { read(TRAIN)? } else { Vec::new() };
-    Ok(Documents { train, dev: read(DEV)? })
+    let train = read(set.train(EXTENSIONS)?)?;
+    Ok(Documents { train, dev: read(set.held_out(EXTENSIONS, |_| true)?)? })
 }
 
-fn read_file(path: &Path, sources: &mut Sources) -> Result<Vec<String>, Diagnostic> {
-    if path.extension().is_some_and(|e| e == "jsonl" || e == "parquet") {
+fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Result<Vec<String>, Diagnostic> {
+    if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("txt")) {
         let table = Table::read(path, sources)?;
         let column = table.first_of(&["text"], "text", sources)?;
         let rows = table.rows(&[column], sources)?.rows;
-        let texts: Vec<String> =
-            rows.into_iter().filter_map(|mut row| row.cells.pop()).filter(|t| !t.is_empty()).collect();
-        return match texts.is_empty() {
-            false => Ok(texts),
-            true => {
-                Err(Diagnostic::unlocated(Code::DataEmpty, format!("`{}` holds no text", path.display()))
-                    .help("is it the right file?"))
-            }
-        };
+        if let Some(row) = rows.iter().find(|row| row.cells.contains(&Cell::List)) {
+            let message =
+                format!("{} {} of `{}` has a list for `text`", table.unit(), row.line, path.display());
+            let is_parquet = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
+            let code = if is_parquet { Code::ParquetColumn } else { Code::DataNotReadable };
+            return Err(table
+                .wrong(code, message, row.line, "this row", sources)
+                .help("every row needs one text"));
+        }
+        let count = rows.len();
+        let texts = rows.into_iter().filter_map(|mut row| row.cells.pop()).map(Cell::into_text);
+        let texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
+        if texts.is_empty() {
+            return Err(Diagnostic::unlocated(
+                Code::DataEmpty,
+                format!("`{}` holds no text", path.display()),
+            )
+            .help("is it the right file?"));
+        }
+        if texts.len() < count {
+            let (empty, shown) = (count - texts.len(), path.display());
+            notes.push(format!("{empty} of {count} rows of `{shown}` have no text and are left out"));
+        }
+        return Ok(texts);
     }
     let text = files::text(path)?;
     let mut documents = vec![String::new()];
@@ -139,12 +155,17 @@ mod tests {
         let plain = dir.path().join("train.txt");
         std::fs::write(&plain, "\n = Title = \none\n\n\ntwo\nthree\n").unwrap();
         let mut sources = Sources::new();
-        assert_eq!(read_file(&plain, &mut sources).unwrap(), ["= Title =\none", "two\nthree"]);
+        assert_eq!(
+            read_file(&plain, &mut sources, &mut Vec::new()).unwrap(),
+            ["= Title =\none", "two\nthree"]
+        );
         let lines = dir.path().join("dev.jsonl");
+        let mut notes = Vec::new();
         std::fs::write(&lines, "{\"text\": \"one\\n\\ntwo\"}\n{\"text\": \"\"}\n").unwrap();
-        assert_eq!(read_file(&lines, &mut sources).unwrap(), ["one\n\ntwo"]);
+        assert_eq!(read_file(&lines, &mut sources, &mut notes).unwrap(), ["one\n\ntwo"]);
+        assert!(notes[0].contains("1 of 2 rows"), "{notes:?}");
         std::fs::write(&lines, "{\"body\": \"one\"}\n").unwrap();
-        assert_eq!(read_file(&lines, &mut sources).unwrap_err().code, Code::ColumnMissing);
+        assert_eq!(read_file(&lines, &mut sources, &mut notes).unwrap_err().code, Code::ColumnMissing);
     }
 
     #[test]

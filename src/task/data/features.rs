@@ -72,6 +72,23 @@ impl Inputs for Questions<'_> {
 }
 
 impl Questions<'_> {
+    /// Which questions leave room for their contexts.
+    ///
+    /// # Errors
+    /// A tokenizer that fails.
+    pub fn fitting(&self) -> Result<Vec<bool>, Diagnostic> {
+        let fits = |question: &Question| {
+            let asked = self.encode(question, question.question.trim_start())?;
+            let around = asked.ids.len() + 2 + self.tokenizer.between();
+            let room = self.windows.max_length.saturating_sub(around);
+            // A context of which one window holds all needs no overlap.
+            Ok(room > self.windows.doc_stride
+                || (around <= self.windows.max_length
+                    && self.encode(question, &question.context)?.ids.len() <= room))
+        };
+        self.questions.par_iter().map(fits).collect()
+    }
+
     fn encode(&self, question: &Question, text: &str) -> Result<Encoded, Diagnostic> {
         self.tokenizer.encode(text).map_err(|why| {
             Diagnostic::unlocated(
@@ -96,16 +113,21 @@ impl Questions<'_> {
     }
 }
 
+/// A question that leaves its context too little room, with settings that leave enough.
 fn too_long(question: &Question, no_room: NoRoom) -> Diagnostic {
-    let NoRoom { question: tokens, room, windows } = no_room;
-    Diagnostic::unlocated(
-        Code::FlagValue,
-        format!(
-            "question `{}` has {tokens} tokens and leaves {room} of {} for its context, no more than the overlap of {}",
-            question.id, windows.max_length, windows.doc_stride
-        ),
-    )
-    .help("raise `max_length` or lower `doc_stride`: `--max-seq-len N`, `--doc-stride N`")
+    let NoRoom { question: tokens, room, windows: Windows { max_length, doc_stride } } = no_room;
+    let message = format!(
+        "question `{}` has {tokens} tokens and leaves {room} of {max_length} for its context, no more than the overlap of {doc_stride}",
+        question.id,
+    );
+    let (length, stride) = match room {
+        // The question itself, special tokens, and windows that move on.
+        0..2 => (max_length.max(tokens + 4) + 2 * doc_stride.max(8), doc_stride),
+        _ => (max_length, room / 2),
+    };
+    Diagnostic::unlocated(Code::RowUnusable, message).help(format!(
+        "say `squad(max_length: {length}, doc_stride: {stride})`, in `eval` `--max-seq-len {length} --doc-stride {stride}`; or leave such questions out: `--skip-bad`"
+    ))
 }
 
 /// The tokens of a window that hold the whole first answer.
@@ -203,6 +225,17 @@ mod tests {
         let q = [question("a b c d e f g h i j", "e")];
         let error = features(&q, &tokenizer(), Windows { max_length: 7, doc_stride: 2 }).unwrap_err();
         assert!(error.message.contains("no more than the overlap"), "{}", error.message);
+        let fits = |max_length, doc_stride| {
+            let windows = Windows { max_length, doc_stride };
+            Questions { questions: &q, tokenizer: &tokenizer(), windows }.fitting().unwrap()[0]
+        };
+        assert!(!fits(7, 2) && fits(7, 1));
+        // What the help says works.
+        assert!(error.help.unwrap().contains("squad(max_length: 7, doc_stride: 1)"));
+        features(&q, &tokenizer(), Windows { max_length: 7, doc_stride: 1 }).unwrap();
+        let error = features(&q, &tokenizer(), Windows { max_length: 5, doc_stride: 2 }).unwrap_err();
+        assert!(error.help.unwrap().contains("squad(max_length: 22, doc_stride: 2)"));
+        features(&q, &tokenizer(), Windows { max_length: 22, doc_stride: 2 }).unwrap();
     }
 
     #[test]

@@ -1,68 +1,12 @@
-//! The files of a data folder: which ones there are, and their text.
+//! The text of data files, and places in it for diagnostics.
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 
-use crate::diag::{Code, Diagnostic, Sources, Span};
+use crate::diag::{Code, Diagnostic, LineColumn, Sources, Span};
 
-/// The halves of a data set, by the beginnings of their files' names.
-pub const TRAIN: &[&str] = &["train"];
-/// Held-out files: GLUE says `dev`, others `validation` or `valid`.
-pub const DEV: &[&str] = &["dev", "valid"];
-
-/// The files of a folder whose names begin with one of `prefixes` and end with one of
-/// `extensions`, by name.
-///
-/// # Errors
-/// A folder that is none, cannot be read, or holds no such file.
-pub fn find(folder: &Path, prefixes: &[&str], extensions: &[&str]) -> Result<Vec<PathBuf>, Diagnostic> {
-    let wanted = || {
-        let names: Vec<String> = prefixes.iter().map(|p| format!("{p}*")).collect();
-        format!("{} ({})", names.join(" or "), extensions.join(", "))
-    };
-    let lacks = |what: String| {
-        Diagnostic::unlocated(Code::DataNotFound, format!("`{}` {what}", folder.display()))
-            .help(format!("give a folder with files called {}: `--data DIR`", wanted()))
-    };
-    if !folder.is_dir() {
-        let what = if folder.exists() { "is a file, not a folder" } else { "does not exist" };
-        return Err(lacks(format!("{what}, so there is no data")));
-    }
-    let entries = std::fs::read_dir(folder).map_err(|e| lacks(format!("cannot be read: {e}")))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-            prefixes.iter().any(|p| name.starts_with(p)) && extensions.contains(&extension) && path.is_file()
-        })
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(lacks(format!("holds no {}", wanted())));
-    }
-    match missing_part(&files) {
-        Some(part) => Err(Diagnostic::unlocated(
-            Code::DataNotFound,
-            format!("`{}` lacks the part `{part}`", folder.display()),
-        )
-        .help("download the missing part of the data set")),
-        None => Ok(files),
-    }
-}
-
-/// The first part that is missing of a data set in parts: `train-00000-of-00002.parquet`.
-fn missing_part(files: &[PathBuf]) -> Option<String> {
-    let names: Vec<&str> = files.iter().filter_map(|f| f.file_name()?.to_str()).collect();
-    names.iter().find_map(|name| {
-        let (stem, extension) = name.rsplit_once('.')?;
-        let (front, count) = stem.rsplit_once("-of-")?;
-        let (front, number) = front.rsplit_once('-')?;
-        number.parse::<u32>().ok()?;
-        let (width, parts) = (count.len(), count.parse::<u32>().ok()?);
-        let part = |i: u32| format!("{front}-{i:0width$}-of-{count}.{extension}");
-        (0..parts.min(100_000)).map(part).find(|part| !names.contains(&part.as_str()))
-    })
-}
+/// The longest row, in bytes. Longer ones are files without line ends, or with a quote that is not closed.
+pub const LONGEST_ROW: usize = 16 << 20;
 
 /// A file's text, without a byte-order mark.
 ///
@@ -83,8 +27,12 @@ pub fn text(path: &Path) -> Result<String, Diagnostic> {
     }
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        unreadable(format!("line {line} is not UTF-8, from byte {at} of the file on"))
+        let before = &e.as_bytes()[..at];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        // The bytes before are UTF-8.
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        unreadable(format!("line {line} is not UTF-8, from column {column} (byte {at} of the file) on"))
     })?;
     if text.trim().is_empty() {
         return Err(Diagnostic::unlocated(Code::DataEmpty, format!("`{shown}` is empty"))
@@ -93,19 +41,59 @@ pub fn text(path: &Path) -> Result<String, Diagnostic> {
     Ok(text)
 }
 
-/// An error that shows the line where it is. Data sets are large: of a long line only the
-/// beginning is shown.
-pub fn in_line(
-    code: Code,
-    message: impl Into<String>,
-    (path, line, text): (&Path, usize, &str),
-    label: impl Into<String>,
-    sources: &mut Sources,
-) -> Diagnostic {
-    const SHOWN: usize = 120;
-    let end = (0..=text.len().min(SHOWN)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    let file = sources.add(format!("{}:{line}", path.display()), &text[..end]);
-    Diagnostic::error(code, message, Span::new(file, 0..end.max(1).min(text.len().max(1))), label)
+/// A row of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// The line where the row begins, from 1.
+    pub line: usize,
+    /// The row.
+    pub text: &'a str,
+}
+
+impl Place<'_> {
+    /// An error about the whole row.
+    pub fn wrong(
+        &self,
+        code: Code,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        sources: &mut Sources,
+    ) -> Diagnostic {
+        self.wrong_at(0..self.text.len(), code, message, label, sources)
+    }
+
+    /// An error that shows these bytes of the row. Rows may be large: only what is around them is shown.
+    pub fn wrong_at(
+        &self,
+        bytes: Range<usize>,
+        code: Code,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        sources: &mut Sources,
+    ) -> Diagnostic {
+        const BEFORE: usize = 40;
+        const SHOWN: usize = 120;
+        let (text, start) = (self.text, floor(self.text, bytes.start));
+        let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
+        let from = floor(text, line_start.max(start.saturating_sub(BEFORE)));
+        // A quoted cell may hold line ends: its first line is shown.
+        let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
+        let to = floor(text, line_end.min(from + SHOWN)).max(start);
+        let first = LineColumn {
+            line: self.line + text[..from].matches('\n').count(),
+            column: text[line_start..from].chars().count() + 1,
+        };
+        let file = sources.add_part(self.path.display().to_string(), &text[from..to], first);
+        let end = floor(text, bytes.end.clamp(start, to)).max((start + 1).min(to));
+        Diagnostic::error(code, message, Span::new(file, start - from..end - from), label)
+    }
+}
+
+/// The last place at or before a byte where a character begins.
+pub fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -122,33 +110,22 @@ mod tests {
         };
         assert_eq!(read(b"\xEF\xBB\xBFa\tb\n").unwrap(), "a\tb\n");
         assert!(read(b"\xFF\xFEa\0").unwrap_err().message.contains("UTF-16"));
-        assert!(read(b"ok\nna\xEFve\n").unwrap_err().message.contains("line 2"));
+        let message = read(b"ok\n\xC3\xA9na\xEFve\n").unwrap_err().message;
+        assert!(message.contains("line 2") && message.contains("column 4"), "{message}");
         assert_eq!(read(b" \n").unwrap_err().code, Code::DataEmpty);
     }
 
     #[test]
-    fn a_missing_part_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str| std::fs::write(dir.path().join(name), "x").unwrap();
-        write("train-00000-of-00003.parquet");
-        write("train-00002-of-00003.parquet");
-        let error = find(dir.path(), TRAIN, &["parquet"]).unwrap_err();
-        assert!(error.message.contains("lacks the part `train-00001-of-00003.parquet`"), "{}", error.message);
-        write("train-00001-of-00003.parquet");
-        let names = find(dir.path(), TRAIN, &["parquet"]).unwrap();
-        assert!(names.is_sorted() && names.len() == 3);
-    }
-
-    #[test]
-    fn files_are_found_by_how_their_names_begin_and_end() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["dev_matched.tsv", "dev_mismatched.tsv", "dev.md", "test.tsv", "validation.csv"] {
-            std::fs::write(dir.path().join(name), "x").unwrap();
-        }
-        let found = find(dir.path(), DEV, &["tsv", "csv"]).unwrap();
-        assert_eq!(found.len(), 3);
-        let error = find(dir.path(), TRAIN, &["tsv"]).unwrap_err();
-        assert_eq!(error.code, Code::DataNotFound);
-        assert!(error.message.contains("train*"), "{}", error.message);
+    fn a_place_in_a_long_row_is_shown_with_what_is_around_it() {
+        let text = format!("{}\n{}é wrong, {}", "x".repeat(300), "y".repeat(100), "z".repeat(300));
+        let place = Place { path: Path::new("train.csv"), line: 7, text: &text };
+        let at = text.find("wrong").unwrap();
+        let mut sources = Sources::new();
+        let error = place.wrong_at(at..at + 5, Code::DataNotReadable, "no", "here", &mut sources);
+        let span = error.primary.unwrap().span;
+        assert_eq!(sources.slice(span), "wrong");
+        let found = sources.line_column(span);
+        assert_eq!((found.line, found.column), (8, 103));
+        assert!(sources.get(span.file).text.len() <= 120);
     }
 }

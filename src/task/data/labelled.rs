@@ -1,33 +1,15 @@
-//! Texts and pairs of texts with labels, read from tables; labels are matched by name.
+//! Texts and pairs of texts with labels, read from tables.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Sources, nearest};
-use crate::schedule::ir::Columns;
 
-use super::files::{self, DEV, TRAIN};
-use super::rows::{EXTENSIONS, Table};
-use super::squad::Need;
-
-/// How a data set writes its examples.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// Names of the columns of the text, the first that exists counts; the same for the pair.
-    pub text: Vec<String>,
-    /// Names of the column of the second text; empty if there is none.
-    pub pair: Vec<String>,
-    /// Names of the column of the label.
-    pub label: Vec<String>,
-    /// The labels in order; empty if the training data decides.
-    pub labels: Vec<String>,
-    /// Whether a label may also be given by its number.
-    pub numbered: bool,
-    /// What stands in place of a label on which nobody agreed.
-    pub unlabelled: &'static [&'static str],
-    /// Whether rows with a wrong number of cells are left out: GLUE's own QQP has some.
-    pub lenient: bool,
-}
+use super::bad_rows::BadRows;
+use super::cell::Cell;
+use super::layout::Layout;
+use super::rows::{EXTENSIONS, Row, Table};
+use super::splits::DataSet;
 
 /// A text with its label as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +22,7 @@ pub struct Example {
     pub label: String,
 }
 
-/// Held-out examples that are measured together.
+/// Held-out examples that are evaluated together.
 #[derive(Clone, Debug, Default)]
 pub struct HeldOut {
     /// What their metrics' names end with.
@@ -58,104 +40,52 @@ pub struct Labelled {
     pub train: Vec<Example>,
     /// Held-out examples.
     pub dev: Vec<HeldOut>,
+    /// The labels in order: those that the recipe or the data set names, else those of the training data,
+    /// else those of the held-out data.
+    pub labels: Vec<String>,
+    /// Every label that occurs, as it is written, in order.
+    pub occurring: Vec<String>,
 }
 
-impl Layout {
-    /// MNLI: GLUE's columns, or those of its exports.
-    pub fn mnli() -> Self {
-        Layout {
-            text: strings(&["sentence1", "premise"]),
-            pair: strings(&["sentence2", "hypothesis"]),
-            label: strings(&["gold_label", "label"]),
-            labels: strings(&["entailment", "neutral", "contradiction"]),
-            numbered: true,
-            unlabelled: &["-", "-1"],
-            lenient: false,
-        }
-    }
-
-    /// QQP: GLUE's columns, or those of its exports.
-    pub fn qqp() -> Self {
-        Layout {
-            text: strings(&["question1"]),
-            pair: strings(&["question2"]),
-            label: strings(&["is_duplicate", "label"]),
-            labels: strings(&["not_duplicate", "duplicate"]),
-            numbered: true,
-            unlabelled: &[],
-            lenient: true,
-        }
-    }
-
-    /// Columns that a recipe names.
-    pub fn columns(columns: &Columns) -> Self {
-        Layout {
-            text: vec![columns.text.clone()],
-            pair: columns.pair.iter().cloned().collect(),
-            label: vec![columns.label.clone()],
-            labels: columns.labels.clone(),
-            numbered: false,
-            unlabelled: &[],
-            lenient: false,
-        }
-    }
-
-    /// The number of a label, if it is one of `labels`.
-    pub fn number(&self, label: &str, labels: &[String]) -> Option<usize> {
-        let named = |l: &String| l.eq_ignore_ascii_case(label);
-        let by_number = || {
-            let canonical = self.labels.get(label.parse::<usize>().ok()?).filter(|_| self.numbered)?;
-            labels.iter().position(|l| l.eq_ignore_ascii_case(canonical))
-        };
-        labels.iter().position(named).or_else(by_number)
-    }
-}
-
-fn strings(names: &[&str]) -> Vec<String> {
-    names.iter().map(|n| (*n).to_owned()).collect()
-}
-
-/// Reads the tables of a folder. Held-out files whose names say `mismatched` are measured by
-/// themselves.
+/// Reads the tables of a data set. Held-out files whose names say `mismatched` are evaluated by themselves.
 ///
 /// # Errors
-/// Files that are missing or empty, columns that are not there, rows that cannot be read, labels
-/// that the data set does not have.
-pub fn read_folder(
-    folder: &Path,
+/// Files that are missing or empty, columns that are not there, rows that cannot be used, labels that the
+/// data set does not have, or data of another task.
+pub fn read(
+    set: &DataSet,
     layout: Layout,
-    need: Need,
     sources: &mut Sources,
     notes: &mut Vec<String>,
 ) -> Result<Labelled, Diagnostic> {
     let mut read = |files: Vec<PathBuf>| -> Result<Vec<Example>, Diagnostic> {
         let mut all = Vec::new();
         for file in files {
-            all.extend(read_file(&file, &layout, sources, notes)?);
+            all.extend(read_file(&file, &layout, set.options.skip_bad, sources, notes)?);
         }
         Ok(all)
     };
-    let train = match need {
-        Need::Both => read(files::find(folder, TRAIN, EXTENSIONS)?)?,
-        Need::Dev => Vec::new(),
-    };
-    let mismatched = |path: &PathBuf| path.to_string_lossy().contains("mismatched");
-    let (other, own): (Vec<_>, Vec<_>) =
-        files::find(folder, DEV, EXTENSIONS)?.into_iter().partition(|path| mismatched(path));
+    let train = read(set.train(EXTENSIONS)?)?;
+    let mismatched = |name: &str| name.contains("mismatched");
     let mut dev = Vec::new();
-    for (suffix, files) in [("", own), ("_mm", other)] {
-        if !files.is_empty() {
-            dev.push(HeldOut { suffix, examples: read(files)? });
-        }
+    let others = set.holds(EXTENSIONS, mismatched);
+    if !others || set.holds(EXTENSIONS, |name| !mismatched(name)) {
+        let files = set.held_out(EXTENSIONS, |name| !mismatched(name))?;
+        dev.push(HeldOut { suffix: "", examples: read(files)? });
     }
-    let labelled = Labelled { layout, train, dev };
-    labelled.check_kind(folder)?;
+    if others {
+        let files = set.held_out(EXTENSIONS, mismatched)?;
+        dev.push(HeldOut { suffix: "_mm", examples: read(files)? });
+    }
+    let labelled = Labelled::new(layout, train, dev);
+    labelled.check_kind(set.path)?;
     Ok(labelled)
 }
 
 fn read_file(
     path: &Path,
     layout: &Layout,
+    skip_bad: bool,
     sources: &mut Sources,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Example>, Diagnostic> {
@@ -170,49 +100,60 @@ fn read_file(
     }
     let names: Vec<&str> = columns.iter().map(String::as_str).collect();
     let rows = table.rows(&names, sources)?;
-    if let Some(line) = rows.broken.first() {
+    let bad = BadRows::new(&table, skip_bad);
+    if !rows.uneven.is_empty() {
         // A few odd rows are GLUE's; many are a wrong file.
-        let few = rows.broken.len() * 100 <= rows.rows.len() + 100;
-        if !layout.lenient || !few {
-            let count = table.columns().len();
-            let message = format!("line {line} of `{}` has more or fewer than {count} cells", path.display());
-            return Err(table
-                .wrong(Code::DataNotReadable, message, *line, "this row", sources)
-                .help("every row needs as many cells as the first; was the file cut off?"));
-        }
-        notes.push(format!(
-            "{} rows of `{}` have a wrong number of cells and are left out, the first in line {line}",
-            rows.broken.len(),
-            path.display()
-        ));
+        let few = rows.uneven.len() * 100 <= rows.rows.len() + 100;
+        let known = layout.lenient && few;
+        bad.uneven(&rows.uneven, known, sources, notes)?;
     }
-    let mut examples = Vec::with_capacity(rows.rows.len());
-    let mut unlabelled = 0;
+    let hidden = hides_labels(&rows.rows, layout);
+    let (mut examples, mut empty) = (Vec::with_capacity(rows.rows.len()), Vec::new());
+    let (mut unlabelled, mut missing, mut hides) = (0, Vec::new(), Vec::new());
     for row in rows.rows {
+        let line = row.line;
+        if row.cells.contains(&Cell::List) {
+            return Err(of_another_task(&table, &row, &names, sources));
+        }
         let mut cells = row.cells.into_iter();
-        let label = cells.next().unwrap_or_default();
+        let label = cells.next().unwrap_or(Cell::Nothing).into_text();
         if layout.unlabelled.contains(&label.as_str()) || (label == "-1" && table.is_class(names[0])) {
             unlabelled += 1;
             continue;
         }
-        let known = layout.labels.is_empty() || layout.number(&label, &layout.labels).is_some();
-        if !known || label.is_empty() {
-            let near = nearest(&label, layout.labels.iter().map(String::as_str));
-            let all = layout.labels.join(", ");
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if all.is_empty() => "every row needs a label".to_owned(),
-                None => format!("the labels are {all}"),
-            };
-            let (unit, line) = (table.unit(), row.line);
-            let message = format!("{unit} {line} of `{}` has the label `{label}`", path.display());
-            let wrong = table.wrong(Code::LabelUnknown, message, row.line, "this row", sources);
-            return Err(wrong.help(help));
+        if hidden && label == "-1" {
+            hides.push(line);
+            continue;
         }
-        examples.push(Example { text: cells.next().unwrap_or_default(), pair: cells.next(), label });
+        if is_missing(&label, layout) {
+            missing.push(line);
+            continue;
+        }
+        if !layout.labels.is_empty() && layout.number(&label, &layout.labels).is_none() {
+            return Err(unknown(&table, line, &label, layout, sources));
+        }
+        let mut text = || cells.next().map(Cell::into_text);
+        let example = Example { text: text().unwrap_or_default(), pair: text(), label };
+        if example.text.is_empty() || example.pair.as_deref() == Some("") {
+            empty.push(line);
+        }
+        examples.push(example);
+    }
+    if hides.len() + unlabelled > 0 && examples.is_empty() {
+        let message =
+            format!("every row of `{}` has the label -1 or -: its labels are hidden", path.display());
+        return Err(Diagnostic::unlocated(Code::DataEmpty, message)
+            .help("test splits of GLUE come without labels; evaluate on the dev split: `--split dev`"));
     }
     if unlabelled > 0 {
         notes.push(format!("{unlabelled} rows of `{}` have no label and are left out", path.display()));
+    }
+    let declare = "if -1 is a class, name all of them: `labels: [\"-1\", \"0\", \"1\"]`";
+    bad.without(&hides, "has the label -1, which stands for a hidden label", declare, sources, notes)?;
+    bad.without(&missing, "has no label", "every row needs a label", sources, notes)?;
+    if let Some(first) = empty.first() {
+        let (count, unit, shown) = (empty.len(), table.unit(), path.display());
+        notes.push(format!("{count} rows of `{shown}` have an empty text, the first in {unit} {first}"));
     }
     if examples.is_empty() {
         return Err(Diagnostic::unlocated(
@@ -224,44 +165,106 @@ fn read_file(
     Ok(examples)
 }
 
+/// Whether -1 stands for a hidden label, as in GLUE: the other labels are 0, 1 and so on, or there are none.
+fn hides_labels(rows: &[Row], layout: &Layout) -> bool {
+    let label = |row: &Row| match row.cells.first() {
+        Some(Cell::Text(label)) => label.parse::<i64>().ok(),
+        _ => None,
+    };
+    let labels: BTreeSet<Option<i64>> = rows.iter().map(label).collect();
+    let others = labels.iter().filter(|l| **l != Some(-1)).enumerate();
+    layout.labels.is_empty()
+        && labels.contains(&Some(-1))
+        && others.into_iter().all(|(i, label)| *label == Some(i as i64))
+}
+
+/// Whether a label is nothing, or what pandas writes for it. A label of that name must be declared.
+fn is_missing(label: &str, layout: &Layout) -> bool {
+    let nothing = ["", "nan", "NaN", "NULL", "null", "<NA>", "N/A", "#N/A"];
+    nothing.contains(&label) && !layout.labels.iter().any(|l| l == label)
+}
+
+fn unknown(table: &Table, line: usize, label: &str, layout: &Layout, sources: &mut Sources) -> Diagnostic {
+    let near = nearest(label, layout.labels.iter().map(String::as_str));
+    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    let help = format!("{near}the labels are {}", layout.labels.join(", "));
+    let message = format!("{} {line} of `{}` has the label `{label}`", table.unit(), table.path().display());
+    table.wrong(Code::LabelUnknown, message, line, "this row", sources).help(help)
+}
+
+/// Columns with lists are those of other tasks.
+fn of_another_task(table: &Table, row: &Row, columns: &[&str], sources: &mut Sources) -> Diagnostic {
+    let is_list = |i: usize| row.cells.get(i) == Some(&Cell::List);
+    let place = format!("{} {} of `{}`", table.unit(), row.line, table.path().display());
+    let (label, text) = (columns[0], columns[1]);
+    let (what, help) = match (is_list(0), is_list(1)) {
+        (true, true) => (
+            format!(
+                "{place} has a list of words in `{text}` and a label for each in `{label}`: this is token classification"
+            ),
+            "token classification (NER) is not built; `classify` needs one text and one label in a row",
+        ),
+        (true, false) => (
+            format!("{place} has several labels in `{label}`: this is multi-label classification"),
+            "multi-label classification is not built; `classify` needs one label in a row",
+        ),
+        _ => (
+            format!("{place} has a list in place of a text"),
+            "join the words of each text by spaces; `classify` needs one text and one label in a row",
+        ),
+    };
+    table.wrong(Code::OtherTask, what, row.line, "this row", sources).help(help)
+}
+
 impl Labelled {
-    /// The labels of the data in order: those that are known beforehand, else those of the
-    /// training data, else `model`'s, else those of the held-out data.
-    pub fn labels(&self, model: Option<&[String]>) -> Vec<String> {
-        if !self.layout.labels.is_empty() {
-            return self.layout.labels.clone();
-        }
-        match (self.train.is_empty(), model) {
-            (false, _) => distinct(&self.train),
-            (true, Some(model)) => model.to_vec(),
-            (true, None) => {
-                let all: Vec<Example> = self.dev.iter().flat_map(|d| d.examples.clone()).collect();
-                distinct(&all)
-            }
-        }
+    /// The examples with their labels.
+    pub fn new(layout: Layout, train: Vec<Example>, dev: Vec<HeldOut>) -> Self {
+        let held_out = || dev.iter().flat_map(|d| &d.examples);
+        let labels = match (layout.labels.is_empty(), train.is_empty()) {
+            (false, _) => layout.labels.clone(),
+            (true, false) => distinct(train.iter()),
+            (true, true) => distinct(held_out()),
+        };
+        let occurring = distinct(train.iter().chain(held_out()));
+        Labelled { layout, train, dev, labels, occurring }
+    }
+
+    /// Leaves out all but the first examples of each part; the labels stay those of all of the data.
+    pub fn truncate(&mut self, limit: usize) {
+        self.train.truncate(limit);
+        self.dev.iter_mut().for_each(|set| set.examples.truncate(limit));
     }
 
     /// Refuses labels that are numbers on a scale, or texts.
-    fn check_kind(&self, folder: &Path) -> Result<(), Diagnostic> {
+    fn check_kind(&self, path: &Path) -> Result<(), Diagnostic> {
         if !self.layout.labels.is_empty() {
             return Ok(());
         }
-        let examples = || self.train.iter().chain(self.dev.iter().flat_map(|d| &d.examples));
-        let real = |label: &str| label.parse::<f64>().is_ok() && label.parse::<i64>().is_err();
-        if let Some(example) = examples().find(|e| real(&e.label)) {
-            return Err(Diagnostic::unlocated(
-                Code::Regression,
-                format!(
-                    "the labels in `{}` are numbers on a scale, such as {}",
-                    folder.display(),
-                    example.label
+        let labels = &self.occurring;
+        let column = self.layout.label.first().cloned().unwrap_or_default();
+        let real = |label: &&String| label.parse::<f64>().is_ok() && label.parse::<i64>().is_err();
+        if let Some(example) = labels.iter().find(real) {
+            let message = format!(
+                "the labels in the column `{column}` of `{}` are real numbers such as {example}: this is regression",
+                path.display(),
+            );
+            let whole = labels.iter().all(|l| l.parse::<f64>().is_ok_and(|n| n.fract() == 0.0));
+            let names: Vec<String> = labels.iter().take(8).map(|l| format!("\"{l}\"")).collect();
+            let help = match whole && labels.len() <= 8 {
+                true => format!(
+                    "if they are classes, write them without a decimal point or name them: `classify(…, labels: [{}])`",
+                    names.join(", ")
                 ),
-            )
-            .help("regression is not built; give a column of names, or round the numbers to a few classes"));
+                false => {
+                    "regression is not built; give a column of classes, or round the scores to a few classes"
+                        .to_owned()
+                }
+            };
+            return Err(Diagnostic::unlocated(Code::Regression, message).help(help));
         }
-        let (kinds, count) = (distinct_of(examples()).len(), examples().count());
-        if kinds > 20 && kinds * 2 > count {
-            let column = self.layout.label.first().cloned().unwrap_or_default();
+        let count = self.train.len() + self.dev.iter().map(|d| d.examples.len()).sum::<usize>();
+        if labels.len() > 20 && labels.len() * 2 > count {
+            let kinds = labels.len();
             return Err(Diagnostic::unlocated(
                 Code::LabelUnknown,
                 format!("the column `{column}` holds {kinds} different labels in {count} rows"),
@@ -272,22 +275,22 @@ impl Labelled {
     }
 }
 
-fn distinct(examples: &[Example]) -> Vec<String> {
-    let mut list: Vec<String> = distinct_of(examples.iter()).into_iter().map(str::to_owned).collect();
-    // 2 before 10.
+/// The labels that occur, sorted: numbers by value, 2 before 10.
+fn distinct<'a>(examples: impl Iterator<Item = &'a Example>) -> Vec<String> {
+    let labels: BTreeSet<&str> = examples.map(|e| e.label.as_str()).collect();
+    let mut list: Vec<String> = labels.into_iter().map(str::to_owned).collect();
     if list.iter().all(|l| l.parse::<i64>().is_ok()) {
         list.sort_by_key(|l| l.parse::<i64>().unwrap_or(0));
     }
     list
 }
 
-fn distinct_of<'a>(examples: impl Iterator<Item = &'a Example>) -> BTreeSet<&'a str> {
-    examples.map(|e| e.label.as_str()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::layout::strings;
+    use super::super::splits::{Need, ReadOptions};
     use super::*;
+    use crate::schedule::ir::Columns;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -299,8 +302,29 @@ mod tests {
 
     fn read(files: &[(&str, &str)], layout: Layout) -> Result<(Labelled, Vec<String>), Diagnostic> {
         let mut notes = Vec::new();
-        read_folder(folder(files).path(), layout, Need::Both, &mut Sources::new(), &mut notes)
-            .map(|l| (l, notes))
+        let dir = folder(files);
+        let set = DataSet::new(dir.path(), Need::Both);
+        super::read(&set, layout, &mut Sources::new(), &mut notes).map(|l| (l, notes))
+    }
+
+    /// The same, without the rows that cannot be used.
+    fn skipping(files: &[(&str, &str)], layout: Layout) -> Result<(Labelled, Vec<String>), Diagnostic> {
+        let mut notes = Vec::new();
+        let dir = folder(files);
+        let options = ReadOptions { skip_bad: true, ..ReadOptions::default() };
+        let set = DataSet { options, ..DataSet::new(dir.path(), Need::Both) };
+        super::read(&set, layout, &mut Sources::new(), &mut notes).map(|l| (l, notes))
+    }
+
+    fn columns(label: &str) -> Layout {
+        Layout::columns(&Columns {
+            text: "t".into(),
+            pair: None,
+            label: label.into(),
+            labels: vec![],
+            max_length: 9,
+            positive: None,
+        })
     }
 
     const HEAD: &str = "index\tsentence1\tsentence2\tlabel1\tgold_label\n";
@@ -326,19 +350,11 @@ mod tests {
 
     #[test]
     fn labels_of_own_data_are_sorted_numbers_by_value() {
-        let layout = |label: &str| {
-            Layout::columns(&Columns {
-                text: "t".into(),
-                pair: None,
-                label: label.into(),
-                labels: vec![],
-                max_length: 9,
-            })
-        };
+        let layout = columns;
         let names = [("train.csv", "t,l\nx,b\ny,a\nz,b\n"), ("dev.csv", "t,l\nx,a\n")];
-        assert_eq!(read(&names, layout("l")).unwrap().0.labels(None), ["a", "b"]);
+        assert_eq!(read(&names, layout("l")).unwrap().0.labels, ["a", "b"]);
         let numbers = [("train.csv", "t,l\nx,10\ny,2\n"), ("dev.csv", "t,l\nx,2\n")];
-        assert_eq!(read(&numbers, layout("l")).unwrap().0.labels(None), ["2", "10"]);
+        assert_eq!(read(&numbers, layout("l")).unwrap().0.labels, ["2", "10"]);
         let scale = [("train.csv", "t,l\nx,3.5\ny,2\n"), ("dev.csv", "t,l\nx,2\n")];
         assert_eq!(read(&scale, layout("l")).unwrap_err().code, Code::Regression);
         let texts: String = (0..50).map(|i| format!("text {i},x\n")).collect();
@@ -357,9 +373,10 @@ mod tests {
         };
         let unknown = with(&format!("{HEAD}0\ta\tb\tneutral\tneutrall\n"));
         assert_eq!(unknown.code, Code::LabelUnknown);
-        assert_eq!(unknown.help.unwrap(), "did you mean `neutral`?");
+        let help = "did you mean `neutral`? the labels are entailment, neutral, contradiction";
+        assert_eq!(unknown.help.unwrap(), help);
         assert!(unknown.message.contains("line 2"));
-        assert_eq!(with(&format!("{HEAD}0\ta\tb\n")).code, Code::DataNotReadable);
+        assert_eq!(with(&format!("{HEAD}0\ta\tb\n")).code, Code::RowUnusable);
         assert_eq!(with("").code, Code::DataEmpty);
         assert_eq!(with(HEAD).code, Code::DataEmpty);
         assert_eq!(with("sentence1\tgold_label\nx\tneutral\n").code, Code::ColumnMissing);
@@ -375,5 +392,68 @@ mod tests {
         let (data, notes) = read(&files, Layout::qqp()).unwrap();
         assert_eq!(data.train.len(), 200);
         assert!(notes[0].contains("1 rows") && notes[0].contains("line 202"), "{notes:?}");
+    }
+
+    #[test]
+    fn rows_without_a_label_are_an_error_or_left_out_and_listed() {
+        let files = [("train.csv", "t,l\nx,a\ny,\nz,nan\nw,b\nv\n"), ("dev.csv", "t,l\nx,a\n")];
+        let error = read(&files, columns("l")).unwrap_err();
+        assert_eq!(error.code, Code::RowUnusable);
+        assert!(error.help.unwrap().contains("--skip-bad"));
+        let (data, notes) = skipping(&files, columns("l")).unwrap();
+        assert_eq!(data.labels, ["a", "b"]);
+        assert!(notes[0].starts_with("1 rows") && notes[0].ends_with("line 6"), "{notes:?}");
+        assert!(notes[1].starts_with("2 rows") && notes[1].ends_with("lines 3, 4"), "{notes:?}");
+        let empty = [("train.csv", "t,l\nx,a\n,b\n"), ("dev.csv", "t,l\nx,a\n")];
+        let (data, notes) = read(&empty, columns("l")).unwrap();
+        assert_eq!(data.train[1].text, "");
+        assert!(
+            notes[0].contains("1 rows") && notes[0].contains("line 3"),
+            "an empty text is one: {notes:?}"
+        );
+    }
+
+    #[test]
+    fn minus_one_is_a_hidden_label_beside_zero_and_one_and_a_class_among_others() {
+        let dev = ("dev.csv", "t,l\nx,0\n");
+        let hidden = [("train.csv", "t,l\nx,0\ny,1\nz,-1\n"), dev];
+        let error = read(&hidden, columns("l")).unwrap_err();
+        assert_eq!(error.code, Code::RowUnusable);
+        assert!(error.message.contains("line 4") && error.message.contains("hidden"), "{}", error.message);
+        let (data, notes) = skipping(&hidden, columns("l")).unwrap();
+        assert_eq!(data.labels, ["0", "1"]);
+        assert!(notes[0].contains("line 4"), "{notes:?}");
+        let declared = Layout { labels: strings(&["-1", "0", "1"]), ..columns("l") };
+        assert_eq!(read(&hidden, declared).unwrap().0.train.len(), 3);
+        let signs = [("train.csv", "t,l\nx,1\nz,-1\n"), ("dev.csv", "t,l\nx,1\n")];
+        assert_eq!(read(&signs, columns("l")).unwrap().0.labels, ["-1", "1"]);
+        let all = [("train.csv", "t,l\nx,-1\nz,-1\n"), dev];
+        let error = skipping(&all, columns("l")).unwrap_err();
+        assert_eq!(error.code, Code::DataEmpty);
+        assert!(error.message.contains("hidden"), "{}", error.message);
+    }
+
+    #[test]
+    fn data_of_other_tasks_is_called_by_its_name() {
+        let dev = ("dev.jsonl", "{\"t\": \"x\", \"l\": \"a\"}\n");
+        let with = |row: &str| read(&[("train.jsonl", row), dev], columns("l")).unwrap_err();
+        let labels = with("{\"t\": \"x\", \"l\": [\"a\", \"b\"]}\n");
+        assert!(
+            labels.code == Code::OtherTask && labels.message.contains("multi-label"),
+            "{}",
+            labels.message
+        );
+        let tokens = with("{\"t\": [\"x\"], \"l\": [\"O\"]}\n");
+        assert!(tokens.message.contains("token classification"), "{}", tokens.message);
+        let words = with("{\"t\": [\"x\"], \"l\": \"a\"}\n");
+        assert!(words.code == Code::OtherTask && words.help.unwrap().contains("join"));
+        let scores = [("train.csv", "t,l\nx,0.5\n"), ("dev.csv", "t,l\nx,1.0\n")];
+        let scores = read(&scores, columns("l")).unwrap_err();
+        assert!(scores.message.contains("regression") && scores.help.unwrap().contains("not built"));
+        let whole = [("train.csv", "t,l\nx,0.0\ny,1.0\n"), ("dev.csv", "t,l\nx,1.0\n")];
+        let error = read(&whole, columns("l")).unwrap_err();
+        assert!(error.help.unwrap().contains("labels: [\"0.0\", \"1.0\"]"));
+        let declared = Layout { labels: strings(&["0.0", "1.0"]), ..columns("l") };
+        assert_eq!(read(&whole, declared).unwrap().0.labels, ["0.0", "1.0"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Parquet files as `datasets` writes them: columns by name, row by row, and the names of class
 //! labels from the file's own description of itself.
 
-use std::cell::Cell;
+use std::cell::Cell as Flag;
 use std::collections::HashMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +16,8 @@ use parquet::schema::types::{Type, TypePtr};
 use serde_json::Value;
 
 use crate::diag::{Code, Diagnostic};
+
+use super::cell::Cell;
 
 /// An open file.
 pub struct Parquet {
@@ -78,14 +80,15 @@ impl Parquet {
         self.classes.contains_key(column)
     }
 
-    /// The rows of these columns as texts; numbers of classes by their names.
+    /// The rows of these columns; numbers of classes by their names.
     ///
     /// # Errors
-    /// A row that cannot be read, or has neither text nor number in one of the columns.
-    pub fn texts(&self, columns: &[&str]) -> Result<Vec<Vec<String>>, Diagnostic> {
+    /// A row that cannot be read, or has something else than a text, a number, a list or nothing in one of the
+    /// columns.
+    pub fn cells(&self, columns: &[&str]) -> Result<Vec<Vec<Cell>>, Diagnostic> {
         let mut rows = Vec::new();
         self.each(columns, |row, fields| {
-            let cells = columns.iter().zip(fields).map(|(column, field)| self.text(row, column, &field));
+            let cells = columns.iter().zip(fields).map(|(column, field)| self.cell(row, column, &field));
             rows.push(cells.collect::<Result<_, _>>()?);
             Ok(())
         })?;
@@ -148,13 +151,15 @@ impl Parquet {
         Err(self.other(name, "is of a kind that is not read"))
     }
 
-    fn text(&self, row: usize, column: &str, field: &Field) -> Result<String, Diagnostic> {
+    fn cell(&self, row: usize, column: &str, field: &Field) -> Result<Cell, Diagnostic> {
         let class = |number: i64| {
             let names = self.classes.get(column)?;
             names.get(usize::try_from(number).ok()?).cloned()
         };
         let whole = |number: i64| class(number).unwrap_or_else(|| number.to_string());
-        Ok(match field {
+        Ok(Cell::Text(match field {
+            Field::Null => return Ok(Cell::Nothing),
+            Field::ListInternal(_) => return Ok(Cell::List),
             Field::Str(text) => text.trim().to_owned(),
             Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
                 Ok(text) => text.trim().to_owned(),
@@ -170,13 +175,8 @@ impl Parquet {
             Field::UInt(n) => whole(i64::from(*n)),
             Field::Float(n) => format!("{n:?}"),
             Field::Double(n) => format!("{n:?}"),
-            Field::Null => {
-                let message = format!("row {row} of `{}` has nothing for `{column}`", self.path.display());
-                return Err(Diagnostic::unlocated(Code::ColumnMissing, message)
-                    .help("every row needs a text or a number in each column that is read"));
-            }
             _ => return Err(self.other(column, "holds neither text nor numbers")),
-        })
+        }))
     }
 
     /// A column that holds something else than it should.
@@ -193,7 +193,7 @@ impl Parquet {
 
 thread_local! {
     /// Whether this thread reads a file that may be damaged.
-    static READS: Cell<bool> = const { Cell::new(false) };
+    static READS: Flag<bool> = const { Flag::new(false) };
 }
 
 /// Runs a part of the reading. The library that reads asserts what a damaged file does not keep: that is

@@ -1,89 +1,113 @@
-//! Tables with named columns: TSV as GLUE writes it, CSV, JSON lines, and Parquet as `datasets`
-//! writes it.
+//! Tables with named columns: TSV, CSV, JSON rows, and Parquet as `datasets` writes it.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::diag::{Code, Diagnostic, Sources, nearest};
 
-use super::files;
+use super::cell::Cell;
+use super::delimited::{Dialect, Record};
+use super::files::{self, Place};
+use super::json_rows::{self, JsonRow};
 use super::parquet::Parquet;
 
 /// The extensions of tables.
-pub const EXTENSIONS: &[&str] = &["tsv", "csv", "jsonl", "parquet"];
+pub const EXTENSIONS: &[&str] = &["tsv", "csv", "jsonl", "json", "parquet"];
 
 /// A table: its text and its columns.
 #[derive(Debug)]
 pub struct Table {
     path: PathBuf,
-    kind: Kind,
     text: String,
+    content: Content,
     columns: Vec<String>,
-    parquet: Option<Parquet>,
 }
 
 /// The wanted cells of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its line in the file, from 1; in a Parquet file its row.
+    /// Its line in the file; in a list of objects or a Parquet file its number. Both count from 1.
     pub line: usize,
     /// The cells in the order of the columns asked for.
-    pub cells: Vec<String>,
+    pub cells: Vec<Cell>,
 }
 
-/// Rows, and how many had too few or too many cells.
+/// Rows, and those with more or fewer cells than there are columns.
 #[derive(Debug, Default)]
 pub struct Rows {
     /// The sound rows.
     pub rows: Vec<Row>,
-    /// The lines of the others, which are left out.
-    pub broken: Vec<usize>,
+    /// Lines and numbers of cells of the others.
+    pub uneven: Vec<(usize, usize)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Cells between tabs, quotes are characters like any other.
-    Tabs,
-    /// Cells between commas, quoted where they must be (RFC 4180).
-    Commas,
-    /// An object a line.
-    Objects,
-    /// Columns of a Parquet file; the text is a list of their names.
-    Columns,
+#[derive(Debug)]
+enum Content {
+    /// Cells between tabs or commas.
+    Delimited(Dialect),
+    /// An object in each line.
+    Lines,
+    /// A list of objects.
+    Listed(Vec<JsonRow>),
+    /// A Parquet file; the text is a list of the columns.
+    Parquet(Box<Parquet>),
 }
 
 impl Table {
     /// Reads a table and the names of its columns.
     ///
     /// # Errors
-    /// A file that cannot be read or is empty, or whose first line names no columns.
+    /// A file that cannot be read or is empty, or whose first row names no columns.
     pub fn read(path: &Path, sources: &mut Sources) -> Result<Self, Diagnostic> {
-        if path.extension().is_some_and(|e| e == "parquet") {
-            let parquet = Parquet::open(path)?;
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
+        let path = path.to_owned();
+        if extension == "parquet" {
+            let parquet = Parquet::open(&path)?;
             let columns = parquet.columns().to_vec();
-            let (kind, text) = (Kind::Columns, columns.join(", "));
-            return Ok(Table { path: path.to_owned(), kind, text, columns, parquet: Some(parquet) });
+            let text = columns.join(", ");
+            return Ok(Table { path, text, content: Content::Parquet(Box::new(parquet)), columns });
         }
-        let text = files::text(path)?;
-        let kind = match path.extension().and_then(|e| e.to_str()) {
-            Some("csv") => Kind::Commas,
-            Some("jsonl") => Kind::Objects,
-            _ => Kind::Tabs,
+        let text = files::text(&path)?;
+        let content = match extension.as_str() {
+            "csv" => Content::Delimited(Dialect::COMMAS),
+            "jsonl" => Content::Lines,
+            "json" if json_rows::is_lines(&text) => Content::Lines,
+            "json" => Content::Listed(json_rows::listed(&path, &text, sources)?),
+            _ => Content::Delimited(Dialect::of_tsv(&text)),
         };
-        let mut table = Table { path: path.to_owned(), kind, text, columns: Vec::new(), parquet: None };
-        let (line, text) = table.records().next().unwrap_or((1, ""));
-        let columns = match kind {
-            Kind::Objects => match serde_json::from_str::<Value>(text) {
-                Ok(Value::Object(object)) => object.keys().cloned().collect(),
-                Ok(_) => return Err(table.not_an_object(line, text, "no JSON object", sources)),
-                Err(e) => return Err(table.not_an_object(line, text, &e.to_string(), sources)),
-            },
-            _ => table.split(line, text, sources)?.into_iter().map(Cow::into_owned).collect(),
-        };
-        table.columns = columns;
+        let mut table = Table { path, text, content, columns: Vec::new() };
+        table.columns = table.header(sources)?;
         Ok(table)
+    }
+
+    /// The names of the columns: the first row, or the keys of the first object.
+    fn header(&self, sources: &mut Sources) -> Result<Vec<String>, Diagnostic> {
+        let keys = |object: &Map<String, Value>| object.keys().cloned().collect();
+        let mut columns = Vec::new();
+        match &self.content {
+            Content::Delimited(dialect) => {
+                let mut wrong = None;
+                dialect.each(&self.text, |record| {
+                    wrong = self.malformed(dialect, &record, sources).err();
+                    columns = record.cells.iter().map(|cell| cell.trim().to_owned()).collect();
+                    false
+                });
+                wrong.map_or(Ok(columns), Err)
+            }
+            Content::Lines => {
+                // The first line alone.
+                let first = self.text.lines().position(|line| !line.trim().is_empty()).unwrap_or(0);
+                let end = self.text.split_inclusive('\n').take(first + 1).map(str::len).sum();
+                json_rows::each_line(&self.path, &self.text[..end], sources, |row, _, _| {
+                    columns = keys(&row.object);
+                    Ok(())
+                })?;
+                Ok(columns)
+            }
+            Content::Listed(rows) => Ok(rows.first().map(|row| keys(&row.object)).unwrap_or_default()),
+            Content::Parquet(parquet) => Ok(parquet.columns().to_vec()),
+        }
     }
 
     /// The columns.
@@ -94,25 +118,45 @@ impl Table {
     /// The first of `names` that is a column.
     ///
     /// # Errors
-    /// None of them is: a diagnostic that lists what there is.
+    /// None of them is, or it is there twice: a diagnostic that lists what there is.
     pub fn first_of<'a>(
         &self,
         names: &[&'a str],
         what: &str,
         sources: &mut Sources,
     ) -> Result<&'a str, Diagnostic> {
-        let known = |name: &&&str| self.columns.iter().any(|c| c == **name);
-        if let Some(name) = names.iter().find(known) {
-            return Ok(name);
+        let count = |name: &str| self.columns.iter().filter(|c| *c == name).count();
+        let columns = self.columns.join(", ");
+        if let Some(name) = names.iter().find(|name| count(name) > 0) {
+            if count(name) == 1 {
+                return Ok(name);
+            }
+            let message = format!("`{}` has {} columns called `{name}`", self.path.display(), count(name));
+            return Err(self
+                .wrong_in_header(Code::ColumnTwice, message, name, sources)
+                .help("only one can be read: give the others another name"));
         }
         let wanted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
         let near = names.iter().find_map(|n| nearest(n, self.columns.iter().map(String::as_str)));
-        let columns = self.columns.join(", ");
-        let help = near.map_or(format!("its columns are {columns}"), |n| format!("did you mean `{n}`?"));
-        let (line, text) = self.records().next().unwrap_or((1, ""));
-        let message = format!("there is no column {} for the {what}", wanted.join(" or "));
-        Err(files::in_line(Code::ColumnMissing, message, (&self.path, line, text), "the columns", sources)
-            .help(help))
+        let help = match near {
+            _ if self.separator().is_some() => format!(
+                "the cells seem to be separated by {}: separate them by commas in a .csv file, by tabs in a .tsv file",
+                self.separator().unwrap_or_default()
+            ),
+            Some(near) => format!("did you mean `{near}`? its columns are {columns}"),
+            None => format!("its columns are {columns}"),
+        };
+        let message =
+            format!("`{}` has no column {} for the {what}", self.path.display(), wanted.join(" or "));
+        Err(self.wrong_in_header(Code::ColumnMissing, message, "", sources).help(help))
+    }
+
+    /// What separates the cells of a file with one column, if that seems to be another character.
+    fn separator(&self) -> Option<&'static str> {
+        let [only] = self.columns.as_slice() else { return None };
+        let known = [(';', "semicolons"), ('\t', "tabs"), (',', "commas"), ('|', "bars")];
+        let is_table = matches!(self.content, Content::Delimited(_));
+        known.iter().find(|(c, _)| is_table && only.contains(*c)).map(|(_, name)| *name)
     }
 
     /// The cells of these columns, which exist, row by row.
@@ -121,169 +165,160 @@ impl Table {
     /// A row that cannot be read.
     pub fn rows(&self, columns: &[&str], sources: &mut Sources) -> Result<Rows, Diagnostic> {
         let mut rows = Rows::default();
-        if let Some(parquet) = &self.parquet {
-            let texts = parquet.texts(columns)?.into_iter().enumerate();
-            rows.rows = texts.map(|(i, cells)| Row { line: i + 1, cells }).collect();
-            return Ok(rows);
-        }
-        let places: Vec<usize> =
-            columns.iter().filter_map(|c| self.columns.iter().position(|known| known == c)).collect();
-        for (line, text) in self.records().skip(usize::from(self.kind != Kind::Objects)) {
-            if self.kind == Kind::Objects {
-                rows.rows.push(Row { line, cells: self.object(line, text, columns, sources)? });
-                continue;
+        match &self.content {
+            Content::Parquet(parquet) => {
+                let cells = parquet.cells(columns)?.into_iter().enumerate();
+                rows.rows = cells.map(|(i, cells)| Row { line: i + 1, cells }).collect();
             }
-            let cells = self.split(line, text, sources)?;
-            if cells.len() == self.columns.len() {
-                let cells = places.iter().map(|i| cells[*i].trim().to_owned()).collect();
-                rows.rows.push(Row { line, cells });
-            } else {
-                rows.broken.push(line);
+            Content::Lines => {
+                json_rows::each_line(&self.path, &self.text, sources, |row, text, sources| {
+                    let cells = self.object(&row, text, columns, sources)?;
+                    rows.rows.push(Row { line: row.line, cells });
+                    Ok(())
+                })?;
             }
+            Content::Listed(list) => {
+                for row in list {
+                    let cells = self.object(row, "", columns, sources)?;
+                    rows.rows.push(Row { line: row.line, cells });
+                }
+            }
+            Content::Delimited(dialect) => self.delimited(dialect, columns, &mut rows, sources)?,
         }
         Ok(rows)
     }
 
-    /// An error that shows a line of this file.
+    fn delimited(
+        &self,
+        dialect: &Dialect,
+        columns: &[&str],
+        rows: &mut Rows,
+        sources: &mut Sources,
+    ) -> Result<(), Diagnostic> {
+        let place = |column: &&str| self.columns.iter().position(|known| known == column);
+        let places: Vec<usize> = columns.iter().filter_map(place).collect();
+        let (mut is_header, mut wrong) = (true, None);
+        dialect.each(&self.text, |record| {
+            if std::mem::take(&mut is_header) {
+                return true;
+            }
+            wrong = self.malformed(dialect, &record, sources).err();
+            if record.cells.len() == self.columns.len() {
+                let cells = places.iter().map(|i| Cell::Text(record.cells[*i].trim().to_owned()));
+                rows.rows.push(Row { line: record.line, cells: cells.collect() });
+            } else {
+                rows.uneven.push((record.line, record.cells.len()));
+            }
+            wrong.is_none()
+        });
+        wrong.map_or(Ok(()), Err)
+    }
+
+    /// Refuses a row whose quotes are not sound, or that is longer than any text.
+    fn malformed(&self, dialect: &Dialect, record: &Record, sources: &mut Sources) -> Result<(), Diagnostic> {
+        let place = Place { path: &self.path, line: record.line, text: record.text };
+        if let Some(defect) = dialect.defect(record) {
+            let message = format!("line {} of `{}`: {}", record.line, self.path.display(), defect.why);
+            return Err(place
+                .wrong_at(defect.bytes, Code::DataNotReadable, message, "this quote", sources)
+                .help("a quote within a quoted cell is doubled: \"\"; was the file cut off?"));
+        }
+        json_rows::check_length(&place, sources)
+    }
+
+    fn object(
+        &self,
+        row: &JsonRow,
+        text: &str,
+        columns: &[&str],
+        sources: &mut Sources,
+    ) -> Result<Vec<Cell>, Diagnostic> {
+        let wrong = |message: String, help: String, sources: &mut Sources| {
+            let whole = Value::Object(row.object.clone()).to_string();
+            let (line, text) = if text.is_empty() { (1, whole.as_str()) } else { (row.line, text) };
+            let place = Place { path: &self.path, line, text };
+            Err(place.wrong(Code::ColumnMissing, message, "this object", sources).help(help))
+        };
+        let (unit, line, shown) = (self.unit(), row.line, self.path.display());
+        let mut cells = Vec::with_capacity(columns.len());
+        for column in columns {
+            match row.object.get(*column).map(Cell::of_json) {
+                Some(Some(cell)) => cells.push(cell),
+                Some(None) => {
+                    let message = format!("{unit} {line} of `{shown}` has an object for `{column}`");
+                    let help = "every row needs a text or a number there".to_owned();
+                    return wrong(message, help, sources);
+                }
+                None => {
+                    let keys: Vec<&str> = row.object.keys().map(String::as_str).collect();
+                    let near = nearest(column, keys.iter().copied());
+                    let near = near.map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+                    let message = format!("{unit} {line} of `{shown}` has no key `{column}`");
+                    return wrong(message, format!("{near}its keys are {}", keys.join(", ")), sources);
+                }
+            }
+        }
+        Ok(cells)
+    }
+
+    /// An error that shows a row of this file.
     pub fn wrong(
         &self,
         code: Code,
         message: impl Into<String>,
-        line: usize,
+        row: usize,
         label: &str,
         sources: &mut Sources,
     ) -> Diagnostic {
-        let text = match self.kind {
-            Kind::Columns => self.text.as_str(),
-            _ => self.text.lines().nth(line.saturating_sub(1)).unwrap_or(""),
+        match &self.content {
+            Content::Listed(rows) => {
+                let row =
+                    rows.get(row.saturating_sub(1)).map(|r| Value::Object(r.object.clone()).to_string());
+                let text = row.unwrap_or_default();
+                Place { path: &self.path, line: 1, text: &text }.wrong(code, message, label, sources)
+            }
+            Content::Parquet(_) => {
+                Place { path: &self.path, line: 1, text: &self.text }.wrong(code, message, label, sources)
+            }
+            _ => {
+                let text = self.text.lines().nth(row.saturating_sub(1)).unwrap_or("");
+                Place { path: &self.path, line: row, text }.wrong(code, message, label, sources)
+            }
+        }
+    }
+
+    /// An error that shows the columns, or the last one of a name.
+    fn wrong_in_header(&self, code: Code, message: String, name: &str, sources: &mut Sources) -> Diagnostic {
+        let columns = self.columns.join(", ");
+        let (line, text) = match self.content {
+            Content::Delimited(_) => {
+                let lines = self.text.lines().enumerate();
+                let mut lines = lines.filter(|(_, line)| !line.trim().is_empty());
+                lines.next().map_or((1, ""), |(i, line)| (i + 1, line))
+            }
+            _ => (1, columns.as_str()),
         };
-        files::in_line(code, message, (&self.path, line, text), label, sources)
+        let at = text.rfind(name).filter(|_| !name.is_empty());
+        let bytes = at.map_or(0..text.len(), |at| at..at + name.len());
+        Place { path: &self.path, line, text }.wrong_at(bytes, code, message, "the columns", sources)
     }
 
     /// Whether a column's -1 stands for no class.
     pub fn is_class(&self, column: &str) -> bool {
-        self.parquet.as_ref().is_some_and(|parquet| parquet.is_class(column))
+        matches!(&self.content, Content::Parquet(parquet) if parquet.is_class(column))
     }
 
     /// What a place in the file is counted in.
     pub fn unit(&self) -> &'static str {
-        if self.kind == Kind::Columns { "row" } else { "line" }
+        match self.content {
+            Content::Delimited(_) | Content::Lines => "line",
+            Content::Listed(_) | Content::Parquet(_) => "row",
+        }
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Every record with its first line; a quoted cell of a CSV may hold line ends.
-    fn records(&self) -> impl Iterator<Item = (usize, &str)> {
-        let (mut rest, mut line) = (self.text.as_str(), 1);
-        std::iter::from_fn(move || {
-            loop {
-                if rest.is_empty() {
-                    return None;
-                }
-                let mut quoted = false;
-                let end = rest.bytes().position(|b| {
-                    quoted ^= b == b'"' && self.kind == Kind::Commas;
-                    b == b'\n' && !quoted
-                });
-                let (record, tail) = match end {
-                    Some(end) => (&rest[..end], &rest[end + 1..]),
-                    None => (rest, ""),
-                };
-                let first = line;
-                line += record.bytes().filter(|b| *b == b'\n').count() + 1;
-                rest = tail;
-                let record = record.strip_suffix('\r').unwrap_or(record);
-                if !record.trim().is_empty() {
-                    return Some((first, record));
-                }
-            }
-        })
-    }
-
-    fn split<'a>(
-        &self,
-        line: usize,
-        record: &'a str,
-        sources: &mut Sources,
-    ) -> Result<Vec<Cow<'a, str>>, Diagnostic> {
-        if self.kind == Kind::Tabs {
-            return Ok(record.split('\t').map(Cow::Borrowed).collect());
-        }
-        let mut cells = Vec::new();
-        let mut rest = record;
-        loop {
-            let Some(inside) = rest.strip_prefix('"') else {
-                let (cell, tail) = rest.split_once(',').map_or((rest, None), |(c, t)| (c, Some(t)));
-                cells.push(Cow::Borrowed(cell));
-                match tail {
-                    Some(tail) => rest = tail,
-                    None => return Ok(cells),
-                }
-                continue;
-            };
-            // A doubled quote is a quote; a single one ends the cell.
-            let mut at = 0;
-            let end = loop {
-                match inside[at..].find('"').map(|i| at + i) {
-                    Some(i) if inside[i + 1..].starts_with('"') => at = i + 2,
-                    other => break other,
-                }
-            };
-            let tail = end.map(|end| &inside[end + 1..]).filter(|t| t.is_empty() || t.starts_with(','));
-            let (Some(end), Some(tail)) = (end, tail) else {
-                let first = record.lines().next().unwrap_or("");
-                let message = "a quoted cell does not end before the next one";
-                return Err(files::in_line(
-                    Code::DataNotReadable,
-                    message,
-                    (&self.path, line, first),
-                    "in this row",
-                    sources,
-                )
-                .help("was the file cut off? a quote within a cell is doubled in CSV"));
-            };
-            cells.push(Cow::Owned(inside[..end].replace("\"\"", "\"")));
-            match tail.strip_prefix(',') {
-                Some(tail) => rest = tail,
-                None => return Ok(cells),
-            }
-        }
-    }
-
-    fn object(
-        &self,
-        line: usize,
-        text: &str,
-        columns: &[&str],
-        sources: &mut Sources,
-    ) -> Result<Vec<String>, Diagnostic> {
-        let object = match serde_json::from_str::<Value>(text) {
-            Ok(Value::Object(object)) => object,
-            Ok(_) => return Err(self.not_an_object(line, text, "no JSON object", sources)),
-            Err(e) => return Err(self.not_an_object(line, text, &e.to_string(), sources)),
-        };
-        let cell = |column: &&str| match object.get(*column)? {
-            Value::String(text) => Some(text.trim().to_owned()),
-            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
-            _ => None,
-        };
-        let cells: Option<Vec<String>> = columns.iter().map(cell).collect();
-        cells.ok_or_else(|| {
-            let lost = columns.iter().find(|c| cell(c).is_none()).copied().unwrap_or_default();
-            let message = format!("line {line} of `{}` has no text for `{lost}`", self.path.display());
-            let at = (self.path.as_path(), line, text);
-            files::in_line(Code::ColumnMissing, message, at, "this object", sources)
-                .help("every object needs the same keys, with a text or a number each")
-        })
-    }
-
-    fn not_an_object(&self, line: usize, text: &str, why: &str, sources: &mut Sources) -> Diagnostic {
-        let message = format!("line {line} of `{}` is no JSON object", self.path.display());
-        files::in_line(Code::DataNotReadable, message, (&self.path, line, text), why, sources)
-            .help("a .jsonl file holds one object a line; was it cut off?")
     }
 }
 
@@ -301,48 +336,96 @@ mod tests {
 
     fn cells(name: &str, text: &str, columns: &[&str]) -> Vec<Vec<String>> {
         let (table, mut sources) = table(name, text).unwrap();
-        table.rows(columns, &mut sources).unwrap().rows.into_iter().map(|r| r.cells).collect()
+        let rows = table.rows(columns, &mut sources).unwrap().rows;
+        rows.into_iter().map(|r| r.cells.into_iter().map(Cell::into_text).collect()).collect()
+    }
+
+    /// The error of reading these columns, and where it is.
+    fn wrong(name: &str, text: &str, columns: &[&str]) -> (Diagnostic, (usize, usize)) {
+        let (table, mut sources) = table(name, text).unwrap();
+        let error = table.rows(columns, &mut sources).unwrap_err();
+        let place = sources.line_column(error.primary.clone().unwrap().span);
+        (error, (place.line, place.column))
     }
 
     #[test]
-    fn a_tsv_takes_quotes_for_characters_and_columns_by_name() {
+    fn a_tsv_without_quoting_takes_quotes_for_characters_and_columns_by_name() {
         let text = "id\ta\tb\r\n1\t\"half\ttwo\r\n\r\n2\tx\ty\r\n";
         assert_eq!(cells("t.tsv", text, &["b", "a"]), [["two", "\"half"], ["y", "x"]]);
     }
 
     #[test]
-    fn a_csv_has_commas_quotes_and_line_ends_inside_quotes() {
-        let text = "a,b\n\"x, \"\"y\"\"\",1\n\"two\nlines\",2\nplain,3";
-        assert_eq!(
-            cells("t.csv", text, &["a", "b"]),
-            [["x, \"y\"", "1"], ["two\nlines", "2"], ["plain", "3"]]
-        );
-        let (table, mut sources) = table("t.csv", "a,b\n\"x,1\n").unwrap();
-        assert!(table.rows(&["a"], &mut sources).unwrap_err().message.contains("does not end"));
+    fn a_tsv_of_pandas_has_quotes_and_line_ends_inside_them() {
+        let text = "a\tb\n\"he said \"\"x\"\" today\"\tneg\nplain\tpos\n\"two\nlines\"\tneg\n";
+        let expected = [["he said \"x\" today", "neg"], ["plain", "pos"], ["two\nlines", "neg"]];
+        assert_eq!(cells("t.tsv", text, &["a", "b"]), expected);
     }
 
     #[test]
-    fn json_lines_have_texts_and_numbers_and_a_cut_line_is_shown() {
-        let text = "{\"a\": \"x\", \"b\": 3}\n{\"a\": \"y\", \"b\": true}\n";
-        assert_eq!(cells("t.jsonl", text, &["a", "b"]), [["x", "3"], ["y", "true"]]);
-        let (table, mut sources) = table("t.jsonl", "{\"a\": \"x\"}\n{\"a\": \"y").unwrap();
-        assert!(table.rows(&["a"], &mut sources).unwrap_err().message.contains("line 2"));
-        let (table, mut sources) = super::tests::table("t.jsonl", "{\"a\": \"x\"}\n{\"a\": null}").unwrap();
-        assert_eq!(table.rows(&["a"], &mut sources).unwrap_err().code, Code::ColumnMissing);
+    fn a_csv_has_commas_quotes_and_line_ends_inside_quotes() {
+        let text = "a, b\n\"x, \"\"y\"\"\",1\n\"two\nlines\", 2\n5\" pipe,3";
+        assert_eq!(
+            cells("t.csv", text, &["a", "b"]),
+            [["x, \"y\"", "1"], ["two\nlines", "2"], ["5\" pipe", "3"]]
+        );
+        let (error, place) = wrong("t.csv", "a,b\nx,1\ny,\"1\nz,2\n", &["a"]);
+        assert!(error.message.contains("does not end"), "{}", error.message);
+        assert_eq!(place, (3, 3));
+    }
+
+    #[test]
+    fn json_rows_have_texts_and_numbers_and_lists_and_nothing() {
+        let lines = "{\"a\": \"x\", \"b\": 3}\n{\"a\": \"y\", \"b\": true}\n";
+        assert_eq!(cells("t.jsonl", lines, &["a", "b"]), [["x", "3"], ["y", "true"]]);
+        assert_eq!(
+            cells("t.json", lines, &["a", "b"]),
+            [["x", "3"], ["y", "true"]],
+            "as `datasets` writes it"
+        );
+        let list = "[{\"a\": \"x\", \"b\": 3},\n{\"a\": \"y\", \"b\": 4}]";
+        assert_eq!(cells("t.json", list, &["a", "b"]), [["x", "3"], ["y", "4"]]);
+        let (table, mut sources) = table("t.jsonl", "{\"a\": [\"x\"]}\n{\"a\": null}").unwrap();
+        let rows = table.rows(&["a"], &mut sources).unwrap().rows;
+        assert_eq!([&rows[0].cells[0], &rows[1].cells[0]], [&Cell::List, &Cell::Nothing]);
+    }
+
+    #[test]
+    fn a_json_row_with_other_keys_is_shown_with_its_keys() {
+        let (error, place) = wrong("t.jsonl", "{\"text\": \"x\"}\n\n{\"txt\": \"y\", \"n\": 1}\n", &["text"]);
+        assert_eq!((error.code, place), (Code::ColumnMissing, (3, 1)));
+        assert_eq!(error.help.unwrap(), "did you mean `txt`? its keys are txt, n");
+        let (error, _) = wrong("t.json", "[{\"text\": \"x\"}, {\"text\": {\"en\": 1}}]", &["text"]);
+        assert!(error.message.contains("row 2") && error.message.contains("an object"), "{}", error.message);
     }
 
     #[test]
     fn rows_with_another_number_of_cells_are_counted() {
         let (table, mut sources) = table("t.tsv", "a\tb\n1\t2\n3\n4\t5\t6\n").unwrap();
         let rows = table.rows(&["a"], &mut sources).unwrap();
-        assert_eq!((rows.rows.len(), rows.broken), (1, vec![3, 4]));
+        assert_eq!((rows.rows.len(), rows.uneven), (1, vec![(3, 1), (4, 3)]));
     }
 
     #[test]
-    fn a_missing_column_is_named_with_the_nearest_one() {
-        let (table, mut sources) = table("t.tsv", "sentence1\tlable\nx\ty\n").unwrap();
-        let error = table.first_of(&["label"], "label", &mut sources).unwrap_err();
-        assert_eq!(error.code, Code::ColumnMissing);
-        assert_eq!(error.help.unwrap(), "did you mean `lable`?");
+    fn a_missing_column_is_named_with_the_nearest_one_and_a_double_one_is_refused() {
+        let first = |name: &str, text: &str| {
+            let (table, mut sources) = table(name, text).unwrap();
+            let error = table.first_of(&["label"], "label", &mut sources).unwrap_err();
+            let place = sources.line_column(error.primary.unwrap().span);
+            (error.code, error.help.unwrap(), (place.line, place.column))
+        };
+        let near = "did you mean `lable`? its columns are sentence1, lable";
+        assert_eq!(first("t.tsv", "sentence1\tlable\nx\ty\n"), (Code::ColumnMissing, near.into(), (1, 1)));
+        let (code, help, _) = first("t.csv", "text;label\nx;1\n");
+        assert!(code == Code::ColumnMissing && help.contains("semicolons"), "{help}");
+        let (code, _, place) = first("t.csv", "text,label,label\nx,1,2\n");
+        assert_eq!((code, place), (Code::ColumnTwice, (1, 12)));
+    }
+
+    #[test]
+    fn a_row_that_never_ends_is_refused() {
+        let text = format!("a,b\nx,1\n{},2\n", "word ".repeat(files::LONGEST_ROW / 5 + 1));
+        let (error, place) = wrong("t.csv", &text, &["a"]);
+        assert!(error.message.contains("16 MiB"), "{}", error.message);
+        assert_eq!((error.code, place), (Code::DataNotReadable, (3, 1)));
     }
 }

@@ -1,229 +1,168 @@
-//! Questions and answers of SQuAD, v1.1 and v2.0, from its JSON or from Parquet files.
+//! Questions and answers of SQuAD, v1.1 and v2.0: from its JSON, from flat rows as `datasets` and
+//! `transformers` write them (JSON, JSON lines), or from Parquet files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::Deserialize;
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::params::json_places::offset_of;
 
-use crate::diag::{Code, Diagnostic, Sources, Span};
-use crate::params::folder::offset_of;
-
-use super::files::{self, DEV, TRAIN};
+use super::answers::{Collected, RawQuestion};
+use super::files::{self, Place};
+use super::json_rows::{self, reason};
+pub use super::questions::{Answer, Question, Questions, Version};
+use super::splits::{DataSet, Split};
+use super::squad_json::{Entry, File};
 use super::squad_rows;
 
 /// The extensions of SQuAD's files.
-const EXTENSIONS: &[&str] = &["json", "parquet"];
+const EXTENSIONS: &[&str] = &["json", "jsonl", "parquet"];
 
-/// A question about a text, with its reference answers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// The data set's identity of it.
-    pub id: String,
-    /// The question.
-    pub question: String,
-    /// The text that holds the answer.
-    pub context: std::sync::Arc<str>,
-    /// The reference answers; training uses the first. None if the text does not answer it.
-    pub answers: Vec<Answer>,
-}
-
-/// A reference answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Answer {
-    /// Its text.
-    pub text: String,
-    /// Where it begins in the context, in bytes.
-    pub start: usize,
-}
-
-/// The two halves of a data set.
-#[derive(Clone, Debug, Default)]
-pub struct Split {
-    /// To train on.
-    pub train: Vec<Question>,
-    /// Held out, to measure on.
-    pub dev: Vec<Question>,
-}
-
-#[derive(Deserialize)]
-struct File {
-    data: Vec<Article>,
-}
-
-#[derive(Deserialize)]
-struct Article {
-    paragraphs: Vec<Paragraph>,
-}
-
-#[derive(Deserialize)]
-struct Paragraph {
-    context: String,
-    qas: Vec<RawQuestion>,
-}
-
-/// A question as a file has it.
-#[derive(Deserialize)]
-pub(super) struct RawQuestion {
-    #[serde(deserialize_with = "text_or_number")]
-    pub(super) id: String,
-    pub(super) question: String,
-    pub(super) answers: Option<Vec<RawAnswer>>,
-}
-
-/// An answer as a file has it: where it begins is counted in characters.
-#[derive(Deserialize)]
-pub(super) struct RawAnswer {
-    pub(super) text: String,
-    pub(super) answer_start: i64,
-}
-
-/// Which SQuAD it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// v1.1: every question has an answer.
-    One,
-    /// v2.0: some have none.
-    Two,
-}
-
-/// Which halves are needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Training and held-out questions.
-    Both,
-    /// Held-out questions only.
-    Dev,
-}
-
-/// Reads the files of a folder whose names begin with `train` and `dev` or `valid`, JSON or Parquet.
+/// Reads a data set.
 ///
 /// # Errors
-/// Files that are missing or are not SQuAD of this version, as diagnostics that point into them.
-pub fn read_folder(
-    folder: &Path,
-    need: Need,
+/// Files that are missing or are not SQuAD of this version, as diagnostics that point into them; answers
+/// that are not in their context; held-out questions of which none has an answer.
+pub fn read(
+    set: &DataSet,
     version: Version,
     sources: &mut Sources,
-) -> Result<Split, Diagnostic> {
-    let mut read = |prefixes: &[&str]| -> Result<Vec<Question>, Diagnostic> {
+    notes: &mut Vec<String>,
+) -> Result<Questions, Diagnostic> {
+    let mut read = |files: Vec<PathBuf>, split: Split| -> Result<Vec<Question>, Diagnostic> {
         let mut questions = Vec::new();
-        for file in files::find(folder, prefixes, EXTENSIONS)? {
-            questions.extend(read_file(&file, version, sources)?);
+        for file in files {
+            let mut collected = Collected::new(&file, version, split);
+            read_file(&file, &mut collected, sources)?;
+            questions.extend(collected.finish(set.options.skip_bad, notes)?);
         }
         Ok(questions)
     };
-    let train = if need == Need::Both { read(TRAIN)? } else { Vec::new() };
-    Ok(Split { train, dev: read(DEV)? })
+    let train = read(set.train(EXTENSIONS)?, Split::Train)?;
+    let files = set.held_out(EXTENSIONS, |_| true)?;
+    let shown = files.first().map(|f| f.display().to_string()).unwrap_or_default();
+    let dev = read(files, Split::Dev)?;
+    if dev.iter().all(|question| question.answers.is_empty()) {
+        let message = format!("no question of `{shown}` has an answer: nothing could be evaluated");
+        return Err(Diagnostic::unlocated(Code::DataEmpty, message)
+            .help("does it lack `answers`, as hidden test splits do? evaluate on the dev split"));
+    }
+    Ok(Questions { train, dev })
 }
 
-/// Reads one file.
-///
-/// # Errors
-/// A file that is not SQuAD of this version, as a diagnostic that points into it.
-pub fn read_file(path: &Path, version: Version, sources: &mut Sources) -> Result<Vec<Question>, Diagnostic> {
-    if path.extension().is_some_and(|e| e == "parquet") {
-        return squad_rows::read(path, version);
+fn read_file(path: &Path, collected: &mut Collected, sources: &mut Sources) -> Result<(), Diagnostic> {
+    let is = |name: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(name));
+    if is("parquet") {
+        return squad_rows::read(path, collected);
     }
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Diagnostic::unlocated(Code::DataNotReadable, format!("cannot read `{shown}`: {e}"))
-            .help("is it a text file in UTF-8?")
-    })?;
+    let text = files::text(path)?;
+    if is("jsonl") || json_rows::is_lines(&text) {
+        return read_lines(path, &text, collected, sources);
+    }
     let file: File = serde_json::from_str(&text).map_err(|e| {
         let at = offset_of(&text, e.line(), e.column());
-        // Data sets are large and often one line: only what is near the mistake is shown.
-        let (start, end) = (floor(&text, at.saturating_sub(40)), floor(&text, (at + 40).min(text.len())));
-        let near = sources.add(format!("{shown}:{}:{}", e.line(), e.column()), &text[start..end]);
-        let here = at.min(end.saturating_sub(1)).max(start) - start;
-        Diagnostic::error(
-            Code::DataNotReadable,
-            "this is not SQuAD v1.1",
-            Span::new(near, here..here + 1),
-            e.to_string(),
-        )
-        .help("expected {\"data\": [{\"paragraphs\": [{\"context\": …, \"qas\": [{\"id\", \"question\", \"answers\"}]}]}]}")
+        not_squad(&Place { path, line: 1, text: &text }, at, &reason(&e), sources)
     })?;
-    let mut questions = Vec::new();
-    for paragraph in file.data.into_iter().flat_map(|a| a.paragraphs) {
-        let context: std::sync::Arc<str> = paragraph.context.into();
-        for raw in paragraph.qas {
-            questions.push(question(raw, &context, version, &shown)?);
+    for (i, entry) in file.data.into_iter().enumerate() {
+        if let Err(lacking) = add(entry, collected) {
+            let message = format!("entry {} of `{}` {lacking}", i + 1, path.display());
+            return Err(Diagnostic::unlocated(Code::ColumnMissing, message).help(SHAPES));
         }
     }
-    if questions.is_empty() {
-        return Err(Diagnostic::unlocated(Code::DataEmpty, format!("`{shown}` holds no question"))
-            .help("is it the right file?"));
-    }
-    Ok(questions)
+    Ok(())
 }
 
-/// Checks that every answer stands where it says.
-pub(super) fn question(
-    raw: RawQuestion,
-    context: &std::sync::Arc<str>,
-    version: Version,
-    file: &str,
-) -> Result<Question, Diagnostic> {
-    let wrong = |what: String| {
-        Diagnostic::unlocated(Code::DataNotReadable, format!("question `{}` in `{file}` {what}", raw.id))
-    };
-    let answers = raw.answers.unwrap_or_default();
-    if answers.is_empty() && version == Version::One {
-        return Err(wrong("has no answer".into())
-            .help("SQuAD v1.1 answers every question; for v2.0 say `data: squad_v2`"));
+fn read_lines(
+    path: &Path,
+    text: &str,
+    collected: &mut Collected,
+    sources: &mut Sources,
+) -> Result<(), Diagnostic> {
+    for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let place = Place { path, line: i + 1, text: line };
+        json_rows::check_length(&place, sources)?;
+        let entry: Entry = serde_json::from_str(line)
+            .map_err(|e| not_squad(&place, offset_of(line, 1, e.column()), &reason(&e), sources))?;
+        if let Err(lacking) = add(entry, collected) {
+            let message = format!("line {} of `{}` {lacking}", i + 1, path.display());
+            return Err(place.wrong(Code::ColumnMissing, message, "this row", sources).help(SHAPES));
+        }
     }
-    let mut list = Vec::new();
-    for answer in answers {
-        let at = usize::try_from(answer.answer_start)
-            .ok()
-            .and_then(|n| context.char_indices().map(|(i, _)| i).chain([context.len()]).nth(n));
-        let found = at.and_then(|at| context.get(at..)).is_some_and(|rest| rest.starts_with(&answer.text));
-        match at.filter(|_| found) {
-            Some(start) => list.push(Answer { text: answer.text, start }),
-            None => {
-                return Err(wrong(format!(
-                    "says its answer begins at character {}, where the context reads otherwise",
-                    answer.answer_start
-                ))
-                .help("`answer_start` counts characters, not bytes, from 0"));
+    Ok(())
+}
+
+const SHAPES: &str = "expected {\"data\": [{\"paragraphs\": [{\"context\": …, \"qas\": [{\"id\", \"question\", \
+    \"answers\"}]}]}]}, or rows of {\"id\", \"question\", \"context\", \"answers\"} under `data` or in lines";
+
+fn not_squad(place: &Place, at: usize, why: &str, sources: &mut Sources) -> Diagnostic {
+    let message = format!("`{}` is not SQuAD", place.path.display());
+    place.wrong_at(at..at + 1, Code::DataNotReadable, message, why, sources).help(SHAPES)
+}
+
+/// Adds an article with its paragraphs, or one question.
+fn add(entry: Entry, collected: &mut Collected) -> Result<(), String> {
+    if let Some(paragraphs) = entry.paragraphs {
+        for paragraph in paragraphs {
+            let context: Arc<str> = paragraph.context.into();
+            for raw in paragraph.qas {
+                let answers = raw.answers.map(|a| a.0);
+                let raw = RawQuestion { id: raw.id, question: raw.question, answers };
+                collected.add(raw, &context);
             }
         }
+        return Ok(());
     }
-    Ok(Question { id: raw.id, question: raw.question, context: context.clone(), answers: list })
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
-}
-
-fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Text(String),
-        Number(i64),
+    match (entry.question, entry.context) {
+        (Some(question), Some(context)) => {
+            let id = entry.id.unwrap_or_else(|| format!("{}", collected.count() + 1));
+            let raw = RawQuestion { id, question, answers: entry.answers.map(|a| a.0) };
+            let context = collected.shared(context);
+            collected.add(raw, &context);
+            Ok(())
+        }
+        (None, _) => Err("has neither `paragraphs` nor a `question`".into()),
+        (_, None) => Err("has a `question` without its `context`".into()),
     }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::Text(text) => text,
-        Either::Number(number) => number.to_string(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::splits::{Need, ReadOptions};
     use super::*;
 
-    fn read(json: &str) -> Result<Vec<Question>, Diagnostic> {
+    fn read_as(name: &str, text: &str, version: Version) -> Result<(Vec<Question>, Vec<String>), Diagnostic> {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("dev.json");
-        std::fs::write(&path, json).unwrap();
-        read_file(&path, Version::One, &mut Sources::new())
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let mut notes = Vec::new();
+        let set = DataSet::new(&path, Need::Dev);
+        super::read(&set, version, &mut Sources::new(), &mut notes).map(|q| (q.dev, notes))
+    }
+
+    fn read(json: &str) -> Result<Vec<Question>, Diagnostic> {
+        read_as("dev.json", json, Version::One).map(|(questions, _)| questions)
+    }
+
+    fn nested(context: &str, answers: serde_json::Value) -> String {
+        serde_json::json!({"data": [{"paragraphs": [{"context": context, "qas": [
+            {"id": "q", "question": "?", "answers": answers}
+        ]}]}]})
+        .to_string()
     }
 
     fn one(context: &str, answer: &str, start: i64) -> String {
-        serde_json::json!({"data": [{"paragraphs": [{"context": context, "qas": [
-            {"id": "q", "question": "?", "answers": [{"text": answer, "answer_start": start}]}
-        ]}]}]})
-        .to_string()
+        nested(context, serde_json::json!([{"text": answer, "answer_start": start}]))
+    }
+
+    /// Trains on one file and evaluates on a sound one.
+    fn train(json: &str, skip_bad: bool) -> Result<(Vec<Question>, Vec<String>), Diagnostic> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("train.json"), json).unwrap();
+        std::fs::write(dir.path().join("dev.json"), one("abc", "c", 2)).unwrap();
+        let options = ReadOptions { skip_bad, ..ReadOptions::default() };
+        let set = DataSet { options, ..DataSet::new(dir.path(), Need::Both) };
+        let mut notes = Vec::new();
+        super::read(&set, Version::One, &mut Sources::new(), &mut notes).map(|q| (q.train, notes))
     }
 
     #[test]
@@ -233,11 +172,58 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_place_is_refused() {
-        let error = read(&one("abc def", "def", 3)).unwrap_err();
-        assert!(error.message.contains("begins at character 3"), "{}", error.message);
-        assert!(read(&one("abc", "c", -1)).is_err());
-        assert!(read(&one("abc", "c", 99)).is_err());
+    fn an_answer_is_found_by_its_text_where_its_place_is_wrong() {
+        let (questions, notes) = train(&one("a def, b def, c", "def", 10), false).unwrap();
+        assert_eq!(questions[0].answers[0].start, 9, "the nearest of two");
+        assert!(notes[0].starts_with("1 questions of") && notes[0].contains("question `q`"), "{notes:?}");
+        let (questions, _) = train(&one("abc def", " def ", 4), false).unwrap();
+        assert_eq!((questions[0].answers[0].text.as_str(), questions[0].answers[0].start), ("def", 4));
+    }
+
+    #[test]
+    fn an_answer_that_is_nowhere_is_refused_in_training_and_counts_in_evaluation() {
+        for start in [3, -1, 99] {
+            let error = train(&one("abc def", "xyz", start), false).unwrap_err();
+            assert_eq!(error.code, Code::RowUnusable);
+            assert!(error.message.contains("question `q`"), "{}", error.message);
+            assert!(error.help.unwrap().contains("--skip-bad"));
+        }
+        let error = train(&one("abc def", "xyz", 3), true).unwrap_err();
+        assert_eq!(error.code, Code::DataEmpty, "nothing is left");
+        let (questions, notes) = read_as("dev.json", &one("abc def", "xyz", 3), Version::One).unwrap();
+        assert_eq!((questions[0].answers[0].text.as_str(), questions[0].answers[0].start), ("xyz", 7));
+        assert!(notes[0].contains("not in their context"), "{notes:?}");
+    }
+
+    #[test]
+    fn flat_rows_are_read_under_data_in_a_list_and_in_lines() {
+        let lists = serde_json::json!({"id": 7, "title": "t", "question": "?", "context": "Ü b c",
+            "answers": {"text": ["b", "c"], "answer_start": [2, 4]}});
+        let pairs = serde_json::json!({"question": "?", "context": "Ü b c",
+            "answers": [{"text": "b", "answer_start": 2}, {"text": "c", "answer_start": 4}]});
+        let texts = [
+            ("dev.json", serde_json::json!({"version": "1", "data": [&lists, &pairs]}).to_string()),
+            ("dev.json", serde_json::json!([&lists, &pairs]).to_string()),
+            ("dev.json", format!("{lists}\n{pairs}\n")),
+            ("dev.jsonl", format!("{lists}\n\n{pairs}")),
+        ];
+        for (name, text) in texts {
+            let (questions, _) = read_as(name, &text, Version::One).unwrap();
+            assert_eq!(questions.iter().map(|q| q.id.as_str()).collect::<Vec<_>>(), ["7", "2"], "{text}");
+            for question in questions {
+                assert_eq!(question.answers.iter().map(|a| a.start).collect::<Vec<_>>(), [3, 5]);
+            }
+        }
+        let lacking =
+            read_as("dev.jsonl", "{\"question\": \"?\", \"answers\": []}", Version::One).unwrap_err();
+        assert!(
+            lacking.message.contains("line 1") && lacking.message.contains("context"),
+            "{}",
+            lacking.message
+        );
+        let uneven = lists.to_string().replace("[2,4]", "[2]");
+        let error = read_as("dev.jsonl", &uneven, Version::One).unwrap_err();
+        assert!(error.primary.unwrap().text.contains("2 texts and 1 places"));
     }
 
     #[test]
@@ -245,13 +231,25 @@ mod tests {
         assert_eq!(read("{").unwrap_err().code, Code::DataNotReadable);
         assert_eq!(read("{\"data\": 3}").unwrap_err().code, Code::DataNotReadable);
         assert_eq!(read("{\"data\": []}").unwrap_err().code, Code::DataEmpty);
-        let unanswered = one("abc", "c", 2).replace(r#"[{"answer_start":2,"text":"c"}]"#, "[]");
-        let unanswered = unanswered.replace(r#"[{"text":"c","answer_start":2}]"#, "[]");
-        assert!(read(&unanswered).unwrap_err().message.contains("no answer"));
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("dev.json");
-        std::fs::write(&path, &unanswered).unwrap();
-        let questions = read_file(&path, Version::Two, &mut Sources::new()).unwrap();
-        assert!(questions[0].answers.is_empty(), "v2.0 has such questions");
+        assert_eq!(read("{\"data\": [{\"title\": \"x\"}]}").unwrap_err().code, Code::ColumnMissing);
+    }
+
+    #[test]
+    fn questions_without_answers_are_those_of_version_two_and_never_all_of_a_dev_split() {
+        let without = nested("abc", serde_json::json!([]));
+        let with = nested("abc", serde_json::json!([{"text": "b", "answer_start": 1}]));
+        let error = train(&without, false).unwrap_err();
+        assert!(error.message.contains("no answer") && error.help.unwrap().contains("squad_v2"));
+        for text in [&without, &without.replace("\"answers\"", "\"others\"")] {
+            for version in [Version::One, Version::Two] {
+                let error = read_as("dev.json", text, version).unwrap_err();
+                assert!(error.message.contains("has an answer") || error.message.contains("no answer"));
+            }
+        }
+        let mut value: serde_json::Value = serde_json::from_str(&with).unwrap();
+        let more: serde_json::Value = serde_json::from_str(&without).unwrap();
+        value["data"].as_array_mut().unwrap().push(more["data"][0].clone());
+        let (questions, _) = read_as("dev.json", &value.to_string(), Version::Two).unwrap();
+        assert_eq!(questions.iter().map(|q| q.answers.len()).collect::<Vec<_>>(), [1, 0]);
     }
 }

@@ -2,27 +2,23 @@
 //! `answers` with a list of texts and one of the characters where they begin.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use parquet::record::{Field, Row};
 
 use crate::diag::{Code, Diagnostic};
 
+use super::answers::{Collected, RawAnswer, RawQuestion};
 use super::parquet::Parquet;
-use super::squad::{Question, RawAnswer, RawQuestion, Version, question};
 
 const COLUMNS: [&str; 4] = ["id", "question", "context", "answers"];
 
 /// Reads one file.
 ///
 /// # Errors
-/// A file that cannot be read, lacks a column, or has an answer that is not where it says.
-pub fn read(path: &Path, version: Version) -> Result<Vec<Question>, Diagnostic> {
+/// A file that cannot be read or lacks a column.
+pub(super) fn read(path: &Path, collected: &mut Collected) -> Result<(), Diagnostic> {
     let file = Parquet::open(path)?;
     let shown = path.display().to_string();
-    let mut questions = Vec::new();
-    // Questions about one context stand together.
-    let mut last: Arc<str> = "".into();
     file.each(&COLUMNS, |row, fields| {
         let mut fields = fields.into_iter();
         let mut text = |column: &str| match fields.next() {
@@ -37,17 +33,14 @@ pub fn read(path: &Path, version: Version) -> Result<Vec<Question>, Diagnostic> 
             Some(_) => Err(file.other(column, "holds something else than text")),
         };
         let (id, asked, context) = (text("id")?, text("question")?, text("context")?);
-        if *last != *context {
-            last = context.into();
-        }
+        let context = collected.shared(context);
         let answers = answers(fields.next()).ok_or_else(|| {
             file.other("answers", &format!("holds no texts with the places where they begin, in row {row}"))
         })?;
         let raw = RawQuestion { id, question: asked, answers: Some(answers) };
-        questions.push(question(raw, &last, version, &shown)?);
+        collected.add(raw, &context);
         Ok(())
-    })?;
-    Ok(questions)
+    })
 }
 
 /// `{text: [..], answer_start: [..]}`, or a list of `{text, answer_start}`; nothing is no answer.

@@ -1,5 +1,40 @@
 //! Accuracy and F1 of predicted labels, as scikit-learn defines them.
 
+use super::Metrics;
+
+/// Which F1 a classifier is evaluated by, beside its accuracy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum F1 {
+    /// None: MNLI has accuracy alone.
+    Unmeasured,
+    /// That of one label: the positive class.
+    Of(usize),
+    /// The mean over the labels.
+    Mean,
+}
+
+/// Of more labels the F1 of each is not listed.
+const MOST_LABELS: usize = 20;
+
+/// `accuracy`; `f1`, that of the positive class or the mean; `macro_f1`; and `f1_NAME` of each of `names`, the
+/// labels in the order of the outputs.
+pub fn metrics(predicted: &[usize], labels: &[usize], names: &[String], wanted: F1) -> Metrics {
+    let mut metrics = Metrics::from([("accuracy".to_owned(), accuracy(predicted, labels))]);
+    let mean = macro_f1(predicted, labels);
+    let own = match wanted {
+        F1::Unmeasured => return metrics,
+        F1::Of(positive) => f1(predicted, labels, positive),
+        F1::Mean => mean,
+    };
+    metrics.insert("f1".to_owned(), own);
+    metrics.insert("macro_f1".to_owned(), mean);
+    if names.len() <= MOST_LABELS {
+        let each = names.iter().enumerate();
+        metrics.extend(each.map(|(i, name)| (format!("f1_{name}"), f1(predicted, labels, i))));
+    }
+    metrics
+}
+
 /// The share of predictions that are right, in percent.
 pub fn accuracy(predicted: &[usize], labels: &[usize]) -> f64 {
     let right = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Diagnostic, Sources};
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
-use crate::task::classification::Classification;
+use crate::task::classification::{Classification, F1};
 use crate::task::data::cache::Making;
-use crate::task::data::labelled::{self, Example, Labelled, Layout};
+use crate::task::data::labelled::{self, Example, Labelled};
+use crate::task::data::layout::Layout;
 use crate::task::data::pairs::Examples;
 use crate::task::model::BertForSequenceClassification;
 use crate::task::parameters;
 use crate::text::Tokenizer;
 
-use super::{FittedTeacher, Places, Prepare, check_length, data_folder};
+use super::label_names::Outputs;
+use super::{FittedTeacher, Places, Prepare, check_length, data_set};
 
 impl Prepare for Classification {
     type Raw = Labelled;
@@ -31,23 +33,16 @@ impl Prepare for Classification {
             // invariant: the caller chose the task by the data.
             other => unreachable!("{other:?} is no classification"),
         };
-        let folder = data_folder(places, name, "train* and dev* tables (tsv, csv, jsonl, parquet)")?;
-        let mut data = labelled::read_folder(folder, layout, places.need, sources, notes)?;
-        // Labels are counted over all of the data, so that a limit does not lose one.
-        data.layout.labels = match data.layout.labels.is_empty() && !data.train.is_empty() {
-            true => data.labels(None),
-            false => data.layout.labels,
-        };
+        let set = data_set(places, name, "train* and dev* tables (tsv, csv, jsonl, json, parquet)")?;
+        let mut data = labelled::read(&set, layout, sources, notes)?;
         if let Some(limit) = places.limit_examples {
-            data.train.truncate(limit);
-            data.dev.iter_mut().for_each(|set| set.examples.truncate(limit));
+            data.truncate(limit);
         }
         Ok(data)
     }
 
     fn head(raw: &Labelled, config: Option<&BertConfig>) -> Head {
-        let of_model = config.and_then(BertConfig::labels);
-        Head::Classification { labels: raw.labels(of_model.as_deref()).len() }
+        Head::Classification { labels: Outputs::count(raw, config) }
     }
 
     fn assemble(
@@ -64,28 +59,20 @@ impl Prepare for Classification {
             _ => config.longest(),
         };
         check_length(max_length, config)?;
-        let of_model = config.labels();
-        let known = raw.labels(of_model.as_deref());
-        if known.len() < 2 {
-            return Err(Diagnostic::unlocated(
-                Code::DataEmpty,
-                format!("every row has the label `{}`", known.first().map_or("", String::as_str)),
-            )
-            .help("there is nothing to tell apart; is it the column of the labels?"));
-        }
-        let labels = match of_model.filter(|_| !new_head) {
-            Some(model) if same(&model, &known) => model,
-            Some(model) => {
-                return Err(Diagnostic::unlocated(
-                    Code::LabelsDiffer,
-                    format!("the model's labels are {}, the data's {}", model.join(", "), known.join(", ")),
-                )
-                .help("give a model that was trained for this data, or one without a classifier"));
-            }
-            None => known.clone(),
+        let outputs = Outputs::of(&raw, config, new_head, &mut making.notes)?;
+        let asked = match places.data {
+            Data::Classify(columns) => columns.positive.as_deref(),
+            _ => None,
         };
-        config.set_labels(&labels);
-        let number = |label: &str| raw.layout.number(label, &labels);
+        let f1 = match places.data {
+            Data::Mnli { .. } => F1::Unmeasured,
+            _ => match outputs.positive(&raw, asked, &mut making.notes)? {
+                Some(positive) => F1::Of(positive),
+                None => F1::Mean,
+            },
+        };
+        config.set_labels(&outputs.names);
+        let number = |label: &str| outputs.number(&raw, label);
         let mut sequences_of = |examples: &[Example]| {
             let numbers: Vec<Option<usize>> = examples.iter().map(|e| number(&e.label)).collect();
             making.features(&Examples { examples, numbers: &numbers, tokenizer, max_length })
@@ -104,14 +91,13 @@ impl Prepare for Classification {
                 all().count()
             ));
         }
-        let positive = known.get(1).and_then(|name| raw.layout.number(name, &labels)).unwrap_or(1);
         let dropout = |own: f64| places.dropout.unwrap_or(own);
         Ok(Classification {
             train,
             dev,
-            f1: (!matches!(places.data, Data::Mnli { .. })).then_some(positive),
-            labels,
-            data_labels: known,
+            f1,
+            labels: outputs.names,
+            data_labels: raw.labels.clone(),
             hidden_dropout: dropout(config.hidden_dropout_prob),
             attention_dropout: dropout(config.attention_probs_dropout_prob),
             pooled_dropout: dropout(config.classifier_dropout()),

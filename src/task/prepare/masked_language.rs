@@ -7,11 +7,11 @@ use crate::schedule::ir::Data;
 use crate::task::data::cache::Making;
 use crate::task::data::documents::{self, Documents, Texts};
 use crate::task::data::masking::Masking;
-use crate::task::data::squad::Need;
+use crate::task::data::splits::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::text::Tokenizer;
 
-use super::{Places, Prepare, check_length, data_folder};
+use super::{Places, Prepare, check_length, data_set};
 
 impl Prepare for MaskedLanguage {
     type Raw = Documents;
@@ -20,9 +20,13 @@ impl Prepare for MaskedLanguage {
     const TRAINED_FOR: &'static str = "masked-language modelling";
     const EXAMPLES: &'static str = "sequences";
 
-    fn read(places: &Places, sources: &mut Sources, _: &mut Vec<String>) -> Result<Documents, Diagnostic> {
-        let folder = data_folder(places, "masked_text", "train* and dev* texts (txt, jsonl, parquet)")?;
-        documents::read_folder(folder, places.need, sources)
+    fn read(
+        places: &Places,
+        sources: &mut Sources,
+        notes: &mut Vec<String>,
+    ) -> Result<Documents, Diagnostic> {
+        let set = data_set(places, "masked_text", "train* and dev* texts (txt, jsonl, json, parquet)")?;
+        documents::read(&set, sources, notes)
     }
 
     fn head(_: &Documents, _: Option<&BertConfig>) -> Head {

@@ -5,6 +5,7 @@
 //! [`classification`] and [`masked_language`] fill it in.
 
 mod classification;
+mod label_names;
 mod masked_language;
 mod question_answering;
 
@@ -21,7 +22,7 @@ use crate::text::Tokenizer;
 
 use super::Task;
 use super::data::cache::Making;
-use super::data::squad::Need;
+use super::data::splits::{DataSet, Need, ReadOptions};
 use super::model::{BertModel, checkpoint};
 
 /// What a run needs.
@@ -61,8 +62,10 @@ pub struct Places<'a> {
     pub model_folder: Option<&'a Path>,
     /// The schedule's data.
     pub data: &'a ir::Data,
-    /// The folder of data files.
+    /// The folder of data files, or a file.
     pub data_folder: Option<&'a Path>,
+    /// How they are read.
+    pub reading: ReadOptions<'a>,
     /// Which halves of the data are needed.
     pub need: Need,
     /// At most so many training and held-out examples.
@@ -300,12 +303,13 @@ fn new_model<T: Prepare>(
     Ok(ModelParts { model, config, tokenizer, head, new_head: true, random_head: Vec::new() })
 }
 
-/// The folder of data files, which this data needs.
-fn data_folder<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<&'a Path, Diagnostic> {
-    places.data_folder.ok_or_else(|| {
+/// The data files, which this data needs.
+fn data_set<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<DataSet<'a>, Diagnostic> {
+    let path = places.data_folder.ok_or_else(|| {
         Diagnostic::unlocated(Code::FlagMissing, format!("`data: {data}` needs files"))
             .help(format!("give the folder of {files}: `--data DIR`"))
-    })
+    })?;
+    Ok(DataSet { path, need: places.need, options: places.reading })
 }
 
 /// Refuses sequences that are longer than the model's.

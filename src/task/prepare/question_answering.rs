@@ -1,37 +1,40 @@
 //! Question answering from SQuAD's files or generated texts.
 
+use std::collections::BTreeMap;
+
 use crate::diag::{Diagnostic, Sources};
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::data::builtin;
 use crate::task::data::cache::Making;
-use crate::task::data::features::Questions;
-use crate::task::data::squad::{self, Question, Split, Version};
+use crate::task::data::features::{self, Feature};
+use crate::task::data::squad::{self, Question, Questions, Version};
 use crate::task::question_answering::QuestionAnswering;
 use crate::text::Tokenizer;
 use crate::text::windows::Windows;
 
-use super::{Places, Prepare, check_length, data_folder};
+use super::{Places, Prepare, check_length, data_set};
 
 impl Prepare for QuestionAnswering {
-    type Raw = Split;
+    type Raw = Questions;
 
     const TASK: &'static str = "question answering";
     const TRAINED_FOR: &'static str = "question answering";
     const EXAMPLES: &'static str = "questions";
 
-    fn read(places: &Places, sources: &mut Sources, _: &mut Vec<String>) -> Result<Split, Diagnostic> {
+    fn read(
+        places: &Places,
+        sources: &mut Sources,
+        notes: &mut Vec<String>,
+    ) -> Result<Questions, Diagnostic> {
+        let files = "train* and dev* files (json, jsonl, parquet)";
         let mut split = match places.data {
             Data::BuiltinReading { train, dev } => builtin::generate(*train, *dev, places.seed),
             Data::SquadV2 { .. } => {
-                let folder = data_folder(places, "squad_v2", "train* and dev* files (json, parquet)")?;
-                squad::read_folder(folder, places.need, Version::Two, sources)?
+                squad::read(&data_set(places, "squad_v2", files)?, Version::Two, sources, notes)?
             }
-            _ => {
-                let folder = data_folder(places, "squad", "train* and dev* files (json, parquet)")?;
-                squad::read_folder(folder, places.need, Version::One, sources)?
-            }
+            _ => squad::read(&data_set(places, "squad", files)?, Version::One, sources, notes)?,
         };
         if let Some(limit) = places.limit_examples {
             split.train.truncate(limit);
@@ -40,7 +43,7 @@ impl Prepare for QuestionAnswering {
         Ok(split)
     }
 
-    fn head(_: &Split, _: Option<&BertConfig>) -> Head {
+    fn head(_: &Questions, _: Option<&BertConfig>) -> Head {
         Head::QuestionAnswering
     }
 
@@ -49,22 +52,37 @@ impl Prepare for QuestionAnswering {
     }
 
     fn assemble(
-        raw: Split,
+        mut raw: Questions,
         tokenizer: &Tokenizer,
         config: &mut BertConfig,
         _: bool,
         places: &Places,
         making: &mut Making,
     ) -> Result<Self, Diagnostic> {
-        let windows = match places.data {
-            Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } => {
-                Windows { max_length: *max_length, doc_stride: *doc_stride }
+        let (windows, max_answer_length) = match places.data {
+            Data::Squad { max_length, doc_stride, max_answer_length }
+            | Data::SquadV2 { max_length, doc_stride, max_answer_length } => {
+                (Windows { max_length: *max_length, doc_stride: *doc_stride }, *max_answer_length)
             }
-            _ => Windows { max_length: 128.min(config.longest()), doc_stride: 32 },
+            _ => (Windows { max_length: 128.min(config.longest()), doc_stride: 32 }, 30),
         };
         check_length(windows.max_length, config)?;
+        if places.reading.skip_bad {
+            for questions in [&mut raw.train, &mut raw.dev] {
+                let mut fits = features::Questions { questions, tokenizer, windows }.fitting()?.into_iter();
+                let before = questions.len();
+                questions.retain(|_| fits.next().unwrap_or(true));
+                let count = before - questions.len();
+                if count > 0 {
+                    let length = windows.max_length;
+                    making.notes.push(format!(
+                        "{count} of {before} questions leave too little of {length} tokens for their context and are left out"
+                    ));
+                }
+            }
+        }
         let mut windows_of = |questions: &[Question]| {
-            let inputs = Questions { questions, tokenizer, windows };
+            let inputs = features::Questions { questions, tokenizer, windows };
             match places.data {
                 // Generated texts differ from seed to seed: they are not worth storing.
                 Data::BuiltinReading { .. } => making.fresh(&inputs),
@@ -73,7 +91,11 @@ impl Prepare for QuestionAnswering {
         };
         let train = windows_of(&raw.train)?;
         let dev = windows_of(&raw.dev)?;
+        for (split, questions, features) in [("training", &raw.train, &train), ("held-out", &raw.dev, &dev)] {
+            making.notes.extend(too_long(split, questions, features, max_answer_length));
+        }
         Ok(QuestionAnswering {
+            max_answer_length,
             train,
             dev_questions: raw.dev,
             dev,
@@ -86,4 +108,29 @@ impl Prepare for QuestionAnswering {
     fn held_out(&self) -> usize {
         self.dev_questions.len()
     }
+}
+
+/// How many answers are too long to be predicted, or for a window, if any are.
+fn too_long(split: &str, questions: &[Question], features: &[Feature], most: usize) -> Vec<String> {
+    // The tokens of each answer; 0 if no window holds it whole.
+    let mut lengths: BTreeMap<usize, usize> = BTreeMap::new();
+    for feature in features.iter().filter(|f| !questions[f.question].answers.is_empty()) {
+        let length = if feature.answer.1 == 0 { 0 } else { feature.answer.1 - feature.answer.0 + 1 };
+        let known = lengths.entry(feature.question).or_default();
+        *known = length.max(*known);
+    }
+    let (all, mut notes) = (lengths.len(), Vec::new());
+    let count = lengths.values().filter(|length| **length > most).count();
+    if let Some(needed) = lengths.values().max().filter(|_| count > 0) {
+        notes.push(format!(
+            "{count} of {all} {split} answers have more than {most} tokens and can never be predicted: `max_answer_length: {needed}`, or `eval --max-answer-length {needed}`, allows all"
+        ));
+    }
+    let count = lengths.values().filter(|length| **length == 0).count();
+    if count > 0 {
+        notes.push(format!(
+            "{count} of {all} {split} answers are whole in no window: a longer `max_length` or `doc_stride` may hold them"
+        ));
+    }
+    notes
 }

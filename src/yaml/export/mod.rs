@@ -114,13 +114,11 @@ fn metadata(schedule: &Schedule, stage: &Stage) -> Value {
 /// The data as a recipe names it.
 fn data(data: &Data) -> String {
     match data {
-        Data::Squad { max_length: 384, doc_stride: 128 } => "squad".into(),
-        Data::Squad { max_length, doc_stride } => {
-            format!("squad(max_length: {max_length}, doc_stride: {doc_stride})")
+        Data::Squad { max_length, doc_stride, max_answer_length } => {
+            format!("squad{}", windows(*max_length, *doc_stride, *max_answer_length))
         }
-        Data::SquadV2 { max_length: 384, doc_stride: 128 } => "squad_v2".into(),
-        Data::SquadV2 { max_length, doc_stride } => {
-            format!("squad_v2(max_length: {max_length}, doc_stride: {doc_stride})")
+        Data::SquadV2 { max_length, doc_stride, max_answer_length } => {
+            format!("squad_v2{}", windows(*max_length, *doc_stride, *max_answer_length))
         }
         Data::Mnli { max_length: 128 } => "mnli".into(),
         Data::Mnli { max_length } => format!("mnli(max_length: {max_length})"),
@@ -134,14 +132,38 @@ fn data(data: &Data) -> String {
     }
 }
 
+/// The settings of SQuAD's windows, without those that are the default.
+fn windows(max_length: usize, doc_stride: usize, max_answer_length: usize) -> String {
+    let mut settings = Vec::new();
+    if (max_length, doc_stride) != (384, 128) {
+        settings.push(format!("max_length: {max_length}, doc_stride: {doc_stride}"));
+    }
+    if max_answer_length != 30 {
+        settings.push(format!("max_answer_length: {max_answer_length}"));
+    }
+    if settings.is_empty() { String::new() } else { format!("({})", settings.join(", ")) }
+}
+
 fn classify(columns: &Columns) -> String {
     let pair = columns.pair.as_ref().map_or(String::new(), |p| format!(", pair: \"{p}\""));
     let labels = match columns.labels.as_slice() {
         [] => String::new(),
-        some => format!(", labels: [{}]", some.join(", ")),
+        some => format!(", labels: [{}]", some.iter().map(|l| named(l)).collect::<Vec<_>>().join(", ")),
     };
+    let positive = columns.positive.as_ref().map_or(String::new(), |p| format!(", positive: \"{p}\""));
     let Columns { text, label, max_length, .. } = columns;
-    format!("classify(text: \"{text}\"{pair}, label: \"{label}\"{labels}, max_length: {max_length})")
+    format!(
+        "classify(text: \"{text}\"{pair}, label: \"{label}\"{labels}{positive}, max_length: {max_length})"
+    )
+}
+
+/// A name as it is written in a list: a word, or a text.
+fn named(label: &str) -> String {
+    let begins = label.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    match begins && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        true => label.to_owned(),
+        false => format!("\"{label}\""),
+    }
 }
 
 /// A time in epochs that a decimal says exactly.

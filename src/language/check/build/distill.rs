@@ -24,7 +24,7 @@ impl Builder<'_> {
             TeacherGiven::Word(Teachers::Itself) => Teacher::Itself,
             TeacherGiven::Stage(stage) => {
                 let word = Spanned::new(stage, from.span);
-                self.earlier_stage(&word, earlier)?;
+                self.earlier_stage(&word, earlier, true)?;
                 Teacher::Stage(word.value)
             }
         };

@@ -140,6 +140,12 @@ impl Builder<'_> {
         let settings = RecipeSettings::TABLE;
         let mut fields = Fields::new();
         self.evaluator.attempted.clear();
+        let stage = bound.stages.first().filter(|stage| stage.head == bound.head);
+        let entries = bound.entries.iter().chain(stage.map_or(&[][..], |s| &s.entries));
+        self.evaluator.taken = entries.map(|e| e.node.verb.value.clone()).collect();
+        if stage.is_none_or(|stage| stage.length.is_none()) {
+            self.evaluator.taken.push("lr".to_owned());
+        }
         let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
         let mut sound = fields::read_settings(&mut self.evaluator, &given, settings, "recipe", &mut fields);
         sound &= self.evaluator.fill_defaults(settings, &mut fields, bound.head, "recipe", None);

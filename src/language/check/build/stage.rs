@@ -285,6 +285,10 @@ impl Builder<'_> {
             StageKind::Stage => "stage",
             StageKind::Branch(_) => "branch",
         };
+        self.evaluator.taken = bound.entries.iter().map(|e| e.node.verb.value.clone()).collect();
+        if bound.length.is_none() {
+            self.evaluator.taken.push("lr".to_owned());
+        }
         let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
         self.sound &= fields::read_settings(&mut self.evaluator, &given, settings, owner, &mut fields);
         let StageSettings { batch } = StageSettings::read(&fields)?;
@@ -309,24 +313,40 @@ impl Builder<'_> {
             );
             return None;
         };
-        self.earlier_stage(word, earlier)?;
+        self.earlier_stage(word, earlier, false)?;
         Some(word.clone())
     }
 
-    pub(super) fn earlier_stage(&mut self, word: &Spanned<String>, earlier: &[Stage]) -> Option<()> {
+    pub(super) fn earlier_stage(
+        &mut self,
+        word: &Spanned<String>,
+        earlier: &[Stage],
+        teacher: bool,
+    ) -> Option<()> {
         if word.value == START || earlier.iter().any(|s| s.name.value == word.value) {
             return Some(());
         }
         let known: Vec<&str> = earlier.iter().map(|s| s.name.value.as_str()).collect();
-        let help = match (nearest(&word.value, known.iter().copied()), known.as_slice()) {
+        let words: &[&str] = if teacher { &["teacher", "self"] } else { &[START] };
+        let near = nearest(&word.value, known.iter().chain(words).copied());
+        let besides = match teacher {
+            true => {
+                "`teacher` is the model given by `--teacher`, `self` the model itself as the stage begins, \
+                     and a folder stands in quotes"
+            }
+            false => "`start` is the model that the run begins with",
+        };
+        let help = match (near, known.as_slice()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, []) => "there is no stage before this one".to_owned(),
-            (None, all) => format!("the stages before this one are `{}`", all.join("`, `")),
+            (None, []) => format!("no stage is before this one; {besides}"),
+            (None, all) => format!("the stages before this one are `{}`; {besides}", all.join("`, `")),
         };
         let message = format!("there is no earlier stage `{}`", word.value);
-        self.evaluator
-            .findings
-            .push(Diagnostic::error(Code::UnknownStage, message, word.span, "unknown").help(help));
+        let diagnostic = Diagnostic::error(Code::UnknownStage, message, word.span, "unknown").help(help);
+        self.evaluator.findings.push(match near {
+            Some(near) => diagnostic.fix(word.span, near),
+            None => diagnostic,
+        });
         None
     }
 
@@ -338,7 +358,7 @@ impl Builder<'_> {
             self.sound = false;
             self.evaluator.findings.push(
                 Diagnostic::error(Code::StrayOperand, "`lr` takes a block", extra.span, "does not fit")
-                    .help(format!("write `{}`", known.form)),
+                    .help(format!("the form is `{}`", known.form)),
             );
         }
         for member in entry.body.as_ref().map_or(&[][..], |b| &b.members) {
@@ -355,6 +375,19 @@ impl Builder<'_> {
                 }
                 continue;
             }
+            if let Some(word) =
+                setting.key.as_word().filter(|w| !self.evaluator.is_declared(&w.value, bound.scope))
+            {
+                self.sound = false;
+                let diagnostic = Diagnostic::error(
+                    Code::UnknownSetting,
+                    format!("`lr` has no setting `{}`", word.value),
+                    setting.key.span,
+                    "not a window",
+                );
+                self.evaluator.findings.push(diagnostic.help(lr_meant(&word.value)));
+                continue;
+            }
             let over = self.evaluator.value(&setting.key, Type::Span, bound.scope);
             let rates = self.evaluator.value(&setting.value, Type::Rates, bound.scope);
             if let (Some(Value::Span(over)), Some(Value::Ramp(ramp, repeating))) =
@@ -369,4 +402,19 @@ impl Builder<'_> {
         }
         (pieces, factors)
     }
+}
+
+/// How a line of another tool's learning rate is written: windows with rates, in the order of time.
+fn lr_meant(word: &str) -> String {
+    match word {
+        "warmup" | "warmup_ratio" | "warmup_steps" | "warmup_epochs" | "num_warmup_steps" => {
+            "a warmup is a window of its own, before the others: \
+             `lr { 0..10% of run: 0 -> 5e-5, 10%..100% of run: 5e-5 -> 0 }`"
+        }
+        "scheduler" | "schedule" | "decay" | "policy" | "type" | "lr_scheduler_type" => {
+            "the shape stands behind the rates: `lr { 0..100% of run: 5e-5 -> 0 cosine }`"
+        }
+        _ => "a line gives a window and its rate: `lr { 0..100% of run: 5e-5 -> 0 linear }`",
+    }
+    .to_owned()
 }

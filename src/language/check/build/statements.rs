@@ -82,12 +82,17 @@ pub(super) fn model(model: ModelGiven) -> Model {
 
 pub(super) fn data(data: DataSets) -> Data {
     match data {
-        DataSets::Squad(Windows { max_length, doc_stride }) => Data::Squad { max_length, doc_stride },
-        DataSets::SquadV2(Windows { max_length, doc_stride }) => Data::SquadV2 { max_length, doc_stride },
+        DataSets::Squad(Windows { max_length, doc_stride, max_answer_length }) => {
+            Data::Squad { max_length, doc_stride, max_answer_length }
+        }
+        DataSets::SquadV2(Windows { max_length, doc_stride, max_answer_length }) => {
+            Data::SquadV2 { max_length, doc_stride, max_answer_length }
+        }
         DataSets::Mnli(Sentences { max_length }) => Data::Mnli { max_length },
         DataSets::Qqp(Sentences { max_length }) => Data::Qqp { max_length },
-        DataSets::Classify(Table { text, pair, label, labels, max_length }) => {
-            Data::Classify(Columns { text, pair, label, labels: labels.unwrap_or_default(), max_length })
+        DataSets::Classify(Table { text, pair, label, labels, positive, max_length }) => {
+            let labels = labels.unwrap_or_default();
+            Data::Classify(Columns { text, pair, label, labels, positive, max_length })
         }
         DataSets::MaskedText(Texts { max_length }) => Data::MaskedText { max_length },
         DataSets::Own => Data::Own,

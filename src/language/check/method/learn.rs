@@ -2,17 +2,20 @@
 
 use std::cmp::Ordering;
 
-use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
+use crate::language::check::fixes::suggest;
 use crate::language::check::recipe::{Distill, Recipe, Stage};
+use crate::language::check::time::training;
 use crate::language::syntax::ast::Spanned;
 use crate::schedule::ir::Data;
+use crate::schedule::{Rational, Time};
 
 /// Checks a stage.
-pub fn check(recipe: &Recipe, stage: &Stage, findings: &mut Findings) {
+pub fn check(recipe: &Recipe, stage: &Stage, sources: &Sources, findings: &mut Findings) {
     if let Some(distill) = &stage.distill {
-        distillation(recipe, stage, distill, findings);
+        distillation(recipe, stage, distill, sources, findings);
     }
-    lengths(stage, findings);
+    lengths(stage, sources, findings);
     if let Some(metric) = &stage.keep_best {
         let known = metrics(&recipe.data.value);
         if !known.is_empty() && !known.contains(&metric.value.as_str()) {
@@ -47,7 +50,7 @@ fn metrics(data: &Data) -> &'static [&'static str] {
             "best_em",
         ],
         Data::Mnli { .. } => &["accuracy", "accuracy_mm"],
-        Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1"],
+        Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1", "macro_f1"],
         Data::MaskedText { .. } => &["loss", "perplexity"],
         Data::Own => &[],
     }
@@ -55,7 +58,7 @@ fn metrics(data: &Data) -> &'static [&'static str] {
 
 /// Checks the settings of the data.
 pub fn data(recipe: &Recipe, findings: &mut Findings) {
-    if let Data::Squad { max_length, doc_stride } | Data::SquadV2 { max_length, doc_stride } =
+    if let Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. } =
         recipe.data.value
         && doc_stride >= max_length
     {
@@ -83,7 +86,8 @@ pub fn expectations(recipe: &Recipe, findings: &mut Findings) {
                     expectation.range.span,
                     "the greater comes first",
                 )
-                .help(format!("write `{most}..{least}`")),
+                .help(format!("write `{most}..{least}`"))
+                .unsafe_fix(expectation.range.span, format!("{most}..{least}")),
             );
         }
         let known = metrics(&recipe.data.value);
@@ -113,7 +117,13 @@ fn foreign(what: &str, name: &str, span: Span, known: &[&'static str], recipe: &
     }
 }
 
-fn distillation(recipe: &Recipe, stage: &Stage, distill: &Distill, findings: &mut Findings) {
+fn distillation(
+    recipe: &Recipe,
+    stage: &Stage,
+    distill: &Distill,
+    sources: &Sources,
+    findings: &mut Findings,
+) {
     if distill.temperature.value <= 0.0 {
         findings.push(
             Diagnostic::error(
@@ -122,19 +132,19 @@ fn distillation(recipe: &Recipe, stage: &Stage, distill: &Distill, findings: &mu
                 distill.temperature.span,
                 format!("this is {}", distill.temperature.value),
             )
-            .help("the paper uses 2.0"),
+            .help("the paper uses 2.0: write `temperature: 2.0`")
+            .unsafe_fix(distill.temperature.span, "2.0"),
         );
     }
     if stage.length.value.is_zero() {
-        findings.push(
-            Diagnostic::error(
-                Code::SettingHasNoEffect,
-                "`distill` in a stage that does not train",
-                distill.head,
-                "nothing is learned here",
-            )
-            .help("say how long the stage trains: `for 10 epochs`"),
+        let (help, edit) = training(stage, Time::epochs(Rational::whole(10)), sources);
+        let diagnostic = Diagnostic::error(
+            Code::SettingHasNoEffect,
+            "`distill` in a stage that does not train",
+            distill.head,
+            "nothing is learned here",
         );
+        findings.push(suggest(diagnostic.help(help), edit));
     }
     let known = outputs(&recipe.data.value);
     let anything_goes = known.is_empty();
@@ -155,15 +165,16 @@ fn distillation(recipe: &Recipe, stage: &Stage, distill: &Distill, findings: &mu
 }
 
 /// Settings that are given and can do nothing.
-fn lengths(stage: &Stage, findings: &mut Findings) {
+fn lengths(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     let effect = |what: &str, span: Spanned<()>| {
-        Diagnostic::error(
+        let (help, edit) = training(stage, Time::epochs(Rational::whole(10)), sources);
+        let diagnostic = Diagnostic::error(
             Code::SettingHasNoEffect,
             format!("`{what}` in a stage that does not train"),
             span.span,
             "no effect",
-        )
-        .help("say how long the stage trains: `for 10 epochs`")
+        );
+        suggest(diagnostic.help(help), edit)
     };
     if stage.length.value.is_zero() {
         if let Some(every) = &stage.evaluate_every {

@@ -2,39 +2,42 @@
 
 use std::cmp::Ordering;
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic, Findings, Sources};
+use crate::language::check::fixes::{argument, into_block, suggest};
 use crate::language::check::recipe::{Prune, Quantize, Recipe, Stage};
-use crate::language::check::time::ordered;
+use crate::language::check::time::{ordered, window_text};
 use crate::params::builtin::well_known;
-use crate::schedule::Shape;
-use crate::schedule::ir::{Criterion, Model};
+use crate::schedule::ir::{Criterion, Model, Obs};
+use crate::schedule::{Rational, Shape};
 
 /// A jump of more than this from one estimate loses accuracy that recomputation would keep.
 const LARGE_JUMP: f64 = 0.3;
 
 /// Lints of one stage.
-pub fn check(stage: &Stage, findings: &mut Findings) {
+pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     for prune in &stage.prune {
         // Branches are there to compare; what they lose at once is what is asked.
         if stage.branch_from.is_none() {
-            first_jump(prune, findings);
+            first_jump(prune, sources, findings);
         }
         damp(prune, findings);
         spacing(stage, prune, findings);
         standing(prune, findings);
     }
     cycles(stage, findings);
+    large_rates(stage, findings);
 }
 
 /// Lints about stages that follow each other.
-pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
+pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings) {
     let mut pruned: Option<&Prune> = None;
     let mut rounded: Option<&Quantize> = None;
     let first_to_prune = recipe.stages.iter().position(|s| !s.prune.is_empty());
     for (index, stage) in recipe.stages.iter().enumerate().filter(|(_, s)| s.branch_from.is_none()) {
         let trains = !stage.length.value.is_zero();
         if let (Some(earlier), true) = (pruned, trains && stage.hold.is_empty() && stage.prune.is_empty()) {
-            let name = &earlier.targets.selector.value;
+            let line = format!("hold {}", earlier.targets.selector.value);
+            let (at, text) = into_block(stage.head, &line, sources);
             findings.push(
                 Diagnostic::warning(
                     Code::ZerosFill,
@@ -46,7 +49,8 @@ pub fn across_stages(recipe: &Recipe, findings: &mut Findings) {
                     "they will fill again",
                 )
                 .and_at(earlier.head, "pruned here")
-                .help(format!("add `hold {name}`")),
+                .help(format!("add `{line}`"))
+                .unsafe_fix(at, text),
             );
         }
         // Nothing has been pruned yet, and the model is known to be dense.
@@ -109,11 +113,14 @@ fn standing(prune: &Prune, findings: &mut Findings) {
     );
 }
 
-fn first_jump(prune: &Prune, findings: &mut Findings) {
+fn first_jump(prune: &Prune, sources: &Sources, findings: &mut Findings) {
     let Criterion::Obs(obs) = &prune.by.value else { return };
     let first = if prune.over.is_some() { prune.sparsity.value.from } else { prune.sparsity.value.to };
     if first > LARGE_JUMP && obs.recompute == 1 {
-        findings.push(
+        let by = &prune.by;
+        let place = prune.obs.as_ref().map_or(by.span, |places| places.recompute);
+        let edit = argument(by.span, by.value.word(), (Obs::NAMES.recompute, place), "4", sources);
+        findings.push(suggest(
             Diagnostic::advice(
                 Code::FirstJump,
                 format!("{:.0}% go at once, from one estimate", first * 100.0),
@@ -122,7 +129,8 @@ fn first_jump(prune: &Prune, findings: &mut Findings) {
             )
             .and_at(prune.by.span, "recompute: 1")
             .help("more estimates help most here: `recompute: 4`"),
-        );
+            edit,
+        ));
     }
 }
 
@@ -168,24 +176,56 @@ fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
         let from_start = over.value.start.minus(piece.over.value.start);
         let whole = |time: Option<crate::schedule::Time>| {
             time.and_then(|t| t.ratio_to(cycle.value))
-                .is_none_or(|share| crate::schedule::Rational::new(share.floor(), 1) == Some(share))
+                .is_none_or(|share| Rational::new(share.floor(), 1) == Some(share))
         };
         let inside = over.value.start.compare(piece.over.value.start).is_some_and(Ordering::is_ge)
             && over.value.start.compare(piece.over.value.end).is_some_and(Ordering::is_lt);
-        if inside && !(whole(from_start) && whole(Some(every.value))) {
-            findings.push(
+        let (begins, returns) = (whole(from_start), whole(Some(every.value)));
+        if inside && !(begins && returns) {
+            // Where a cycle begins: the next one, or this one where the window ends within the next.
+            let beginning = |of: i128| {
+                let cycles = from_start.and_then(|t| t.ratio_to(cycle.value))?.floor() + of;
+                piece.over.value.start.plus(cycle.value.times(Rational::new(cycles, 1)?)?)
+            };
+            let lasts = |start: &crate::schedule::Time| {
+                let left = over.value.end.minus(*start);
+                left.and_then(|left| left.compare(cycle.value)).is_some_and(Ordering::is_ge)
+            };
+            let start = match begins {
+                true => Some(over.value.start),
+                false => beginning(1).filter(lasts).or_else(|| beginning(0)),
+            };
+            let clause = format!("every {}", if returns { every.value } else { cycle.value });
+            let (written, edit) = match start {
+                Some(start) if !begins => {
+                    let window = window_text(start, over.value.end);
+                    let text = if returns { window.clone() } else { format!("{window} {clause}") };
+                    let at = if returns { over.span } else { over.span.to(every.span) };
+                    (
+                        format!("over {text}"),
+                        (returns || over.span.end < every.span.start).then_some((at, text)),
+                    )
+                }
+                _ if !returns => (clause.clone(), Some((every.span, cycle.value.to_string()))),
+                _ => (format!("over {}", window_text(piece.over.value.start, over.value.end)), None),
+            };
+            let (at, label) = match returns {
+                true => (over.span, format!("begins at {}", over.value.start)),
+                false => (every.span, format!("every {}", every.value)),
+            };
+            findings.push(suggest(
                 Diagnostic::advice(
                     Code::OffCycle,
                     "pruning does not happen where the cycles of the learning rate begin",
-                    every.span,
-                    format!("every {}", every.value),
+                    at,
+                    label,
                 )
                 .and_at(cycle.span, format!("a cycle of {}", cycle.value))
                 .help(format!(
-                    "the weights that stay recover best with a whole cycle behind them: `every {}`",
-                    cycle.value
+                    "the remaining weights recover best with a whole cycle behind them: `{written}`"
                 )),
-            );
+                edit,
+            ));
         }
     }
 }
@@ -195,7 +235,7 @@ fn cycles(stage: &Stage, findings: &mut Findings) {
         let Some(cycle) = &piece.repeating else { continue };
         let length = piece.over.value.end.minus(piece.over.value.start);
         let Some(count) = length.and_then(|l| l.ratio_to(cycle.value)) else { continue };
-        if crate::schedule::Rational::new(count.floor(), 1) != Some(count) {
+        if Rational::new(count.floor(), 1) != Some(count) {
             findings.push(
                 Diagnostic::advice(
                     Code::ShortCycle,
@@ -205,6 +245,28 @@ fn cycles(stage: &Stage, findings: &mut Findings) {
                 )
                 .and_at(piece.over.span, "the piece")
                 .help("let the piece be a whole number of cycles long"),
+            );
+        }
+    }
+}
+
+/// Rates of AdamW above this do not train a transformer.
+const LARGE_RATE: f64 = 1e-2;
+
+fn large_rates(stage: &Stage, findings: &mut Findings) {
+    for piece in &stage.lr {
+        let peak = piece.ramp.value.from.max(piece.ramp.value.to);
+        if peak > LARGE_RATE {
+            findings.push(
+                Diagnostic::warning(
+                    Code::LargeRate,
+                    format!("a learning rate of {peak} destroys a transformer under AdamW"),
+                    piece.ramp.span,
+                    format!("above {LARGE_RATE}"),
+                )
+                .help(
+                    "is an exponent missing? rates for fine-tuning lie between 1e-5 and 1e-4, such as `8e-5`",
+                ),
             );
         }
     }

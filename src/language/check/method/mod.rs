@@ -6,7 +6,7 @@ mod lints;
 mod prune;
 mod quantize;
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic, Findings, Sources};
 use crate::schedule::ir::Model;
 
 use super::recipe::{Recipe, Stage};
@@ -29,9 +29,9 @@ pub fn check_recipe(recipe: &Recipe, findings: &mut Findings) {
 }
 
 /// Checks one stage.
-pub fn check_stage(recipe: &Recipe, stage: &Stage, findings: &mut Findings) {
-    prune::check(stage, findings);
-    quantize::check(stage, findings);
-    learn::check(recipe, stage, findings);
-    lints::check(stage, findings);
+pub fn check_stage(recipe: &Recipe, stage: &Stage, sources: &Sources, findings: &mut Findings) {
+    prune::check(stage, sources, findings);
+    quantize::check(stage, sources, findings);
+    learn::check(recipe, stage, sources, findings);
+    lints::check(stage, sources, findings);
 }

@@ -1,17 +1,19 @@
 //! Pruning: sparsities that rise, patterns that fit the Fisher blocks.
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
+use crate::language::check::fixes::{argument, suggest};
 use crate::language::check::recipe::{Prune, Stage};
-use crate::schedule::ir::{Criterion, Obs, Pattern, Precision, Rank, Update};
+use crate::schedule::Shape;
+use crate::schedule::ir::{Criterion, Obs, ObsEach, Pattern, Precision, Rank, Update};
 
 /// Checks every `prune` of a stage.
-pub fn check(stage: &Stage, findings: &mut Findings) {
+pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     for prune in &stage.prune {
         sparsity(prune, findings);
         exceptions(prune, findings);
         pattern(prune, findings);
-        if let Criterion::Obs(obs) = &prune.by.value {
-            surgeon(prune, obs, findings);
+        if let (Criterion::Obs(obs), Some(places)) = (&prune.by.value, &prune.obs) {
+            second_order(prune, obs, places, sources, findings);
         }
     }
 }
@@ -44,11 +46,25 @@ fn exceptions(prune: &Prune, findings: &mut Findings) {
     }
 }
 
+/// A shape as it is written.
+fn shape(shape: Shape) -> String {
+    match shape {
+        Shape::Constant => "constant".to_owned(),
+        Shape::Linear => "linear".to_owned(),
+        Shape::Cubic => "cubic".to_owned(),
+        Shape::InverseCubic => "inverse_cubic".to_owned(),
+        Shape::Cosine => "cosine".to_owned(),
+        Shape::Exponential => "exponential".to_owned(),
+        Shape::Polynomial(power) => format!("polynomial({power})"),
+    }
+}
+
 fn sparsity(prune: &Prune, findings: &mut Findings) {
     let ramp = prune.sparsity.value;
     let span = prune.sparsity.span;
     let percent = |share: f64| format!("{}%", (share * 1e6).round() / 1e4);
     if ramp.to < ramp.from {
+        let risen = format!("{} -> {} {}", percent(ramp.to), percent(ramp.from), shape(ramp.shape));
         findings.push(
             Diagnostic::error(
                 Code::SparsityFalls,
@@ -56,7 +72,8 @@ fn sparsity(prune: &Prune, findings: &mut Findings) {
                 span,
                 format!("from {} to {}", percent(ramp.from), percent(ramp.to)),
             )
-            .help(format!("let it rise: `{} -> {}`", percent(ramp.to), percent(ramp.from))),
+            .help(format!("let it rise: `{risen}`"))
+            .unsafe_fix(span, risen),
         );
     }
     if ramp.to <= 0.0 || ramp.to >= 1.0 {
@@ -102,7 +119,8 @@ fn pattern(prune: &Prune, findings: &mut Findings) {
                     "another sparsity",
                 )
                 .and_at(prune.pattern.span, "the pattern")
-                .help(format!("write `sparsity: {}%`", share * 100.0)),
+                .help(format!("write `sparsity: {}%`", share * 100.0))
+                .unsafe_fix(prune.sparsity.span, format!("{}%", share * 100.0)),
             );
         }
         if prune.rank.value == Rank::Global && prune.rank.span != prune.head {
@@ -119,15 +137,24 @@ fn pattern(prune: &Prune, findings: &mut Findings) {
     }
 }
 
-fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
+fn second_order(
+    prune: &Prune,
+    obs: &Obs,
+    places: &ObsEach<Span>,
+    sources: &Sources,
+    findings: &mut Findings,
+) {
     let by = &prune.by;
+    let names = &Obs::NAMES;
+    let set = |name, place, value: &str| argument(by.span, by.value.word(), (name, place), value, sources);
     let group = match prune.pattern.value {
         Pattern::Blocks(size) => size,
         Pattern::NofM { of, .. } => of,
         Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
     };
     if !obs.block.is_multiple_of(group) {
-        findings.push(
+        let block = (obs.block / group).max(1) * group;
+        findings.push(suggest(
             Diagnostic::error(
                 Code::BlockDoesNotFit,
                 format!("a Fisher block of {} does not hold whole groups of {group}", obs.block),
@@ -135,25 +162,24 @@ fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
                 format!("block: {}", obs.block),
             )
             .and_at(prune.pattern.span, format!("{}", prune.pattern.value))
-            .help(format!(
-                "use a multiple of {group}, such as `block: {}`",
-                (obs.block / group).max(1) * group
-            )),
-        );
+            .help(format!("use a multiple of {group}, such as `block: {block}`")),
+            set(names.block, places.block, &block.to_string()),
+        ));
     }
     if obs.damp <= 0.0 {
-        findings.push(
+        findings.push(suggest(
             Diagnostic::error(
                 Code::OutOfRange,
                 "`damp` must be above zero",
                 by.span,
                 format!("damp: {}", obs.damp),
             )
-            .help("1e-7 is the paper's"),
-        );
+            .help("the paper uses 1e-7: write `damp: 1e-7`"),
+            set(names.damp, places.damp, "1e-7"),
+        ));
     }
     if obs.correlated && obs.update == Update::Independent {
-        findings.push(
+        findings.push(suggest(
             Diagnostic::error(
                 Code::SettingHasNoEffect,
                 "`correlated` refreshes saliencies by the exact update",
@@ -161,27 +187,30 @@ fn surgeon(prune: &Prune, obs: &Obs, findings: &mut Findings) {
                 "update: independent",
             )
             .help("write `update: exact`"),
-        );
+            set(names.update, places.update, Update::Exact.word()),
+        ));
     }
     if obs.gradients < obs.block && obs.precision == Precision::Bf16 {
-        findings.push(
+        findings.push(suggest(
             Diagnostic::error(
                 Code::RankDeficient,
                 format!("{} gradients cannot fill a Fisher block of {}", obs.gradients, obs.block),
                 by.span,
                 "what is left to `damp` needs more digits than bf16 has",
             )
-            .help(format!("write `precision: f32`, or use at least {} gradients", obs.block)),
-        );
+            .help(format!("use at least {0} gradients, `gradients: {0}`, or `precision: f32`", obs.block)),
+            set(names.gradients, places.gradients, &obs.block.to_string()),
+        ));
     } else if obs.gradients < obs.block {
-        findings.push(
+        findings.push(suggest(
             Diagnostic::warning(
                 Code::RankDeficient,
                 format!("{} gradients cannot fill a Fisher block of {}", obs.gradients, obs.block),
                 by.span,
                 "the estimate rests on `damp` alone in the other directions",
             )
-            .help(format!("use at least {} gradients, or a smaller block", obs.block)),
-        );
+            .help(format!("use at least {0} gradients, `gradients: {0}`, or a smaller block", obs.block)),
+            set(names.gradients, places.gradients, &obs.block.to_string()),
+        ));
     }
 }

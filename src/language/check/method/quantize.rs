@@ -2,62 +2,62 @@
 
 use std::cmp::Ordering;
 
-use crate::diag::{Code, Diagnostic, Findings};
+use crate::diag::{Code, Diagnostic, Findings, Sources};
+use crate::language::check::fixes::{Edit, into_block, suggest};
 use crate::language::check::recipe::{Quantize, Stage};
+use crate::schedule::ir::Scheme;
 
 /// Checks every `quantize` of a stage.
-pub fn check(stage: &Stage, findings: &mut Findings) {
+pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     for quantize in &stage.quantize {
         schemes(quantize, findings);
-        freeze(stage, quantize, findings);
+        freeze(stage, quantize, sources, findings);
         closes(stage, quantize, findings);
-        if stage.length.value.is_zero() && quantize.calibrate == 0 && quantize.activations.value.is_some() {
-            findings.push(
-                Diagnostic::error(
-                    Code::SettingHasNoEffect,
-                    "inputs are rounded without ever being observed",
-                    quantize.head,
-                    "no training, no `calibrate`",
-                )
-                .help("add `calibrate: 128`, or say how long the stage trains"),
-            );
+        if stage.length.value.is_zero()
+            && quantize.calibrate.value == 0
+            && quantize.activations.value.is_some()
+        {
+            let diagnostic = Diagnostic::error(
+                Code::SettingHasNoEffect,
+                "inputs are quantized without ever being observed",
+                quantize.head,
+                "no training, no `calibrate`",
+            )
+            .help("add `calibrate: 128`, or say how long the stage trains");
+            findings.push(suggest(diagnostic, Some(calibrate(quantize, sources))));
         }
     }
 }
 
 fn schemes(quantize: &Quantize, findings: &mut Findings) {
-    let mut wrong = |message: &str, span, help: &str| {
-        findings.push(Diagnostic::error(Code::SchemeWithoutSense, message, span, "this scheme").help(help));
+    let mut wrong = |message: &str, at, written: Scheme| {
+        let diagnostic = Diagnostic::error(Code::SchemeWithoutSense, message, at, "this scheme");
+        findings.push(diagnostic.help(format!("write `{written}`")).unsafe_fix(at, written.to_string()));
     };
+    let weights = Scheme { bits: 8, signed: true, symmetric: true, per_channel: true };
+    let at = quantize.weights.span;
     match quantize.weights.value {
-        None => wrong(
-            "weights must be rounded to something",
-            quantize.weights.span,
-            "as `weights: int8(symmetric, per: channel)`; leave the statement out to round nothing",
-        ),
-        Some(scheme) if !scheme.signed => wrong(
-            "weights lie on both sides of zero and need a signed type",
-            quantize.weights.span,
-            "use `int8`, or `int4` for half the size",
-        ),
-        Some(scheme) if !scheme.symmetric => wrong(
-            "weights are rounded around zero, so that pruned ones stay exactly zero",
-            quantize.weights.span,
-            "leave `asymmetric` out",
-        ),
+        None => wrong("weights must be quantized to something", at, weights),
+        Some(scheme) if !scheme.signed => {
+            let written = Scheme { signed: true, symmetric: true, ..scheme };
+            wrong("weights lie on both sides of zero and need a signed type", at, written);
+        }
+        Some(scheme) if !scheme.symmetric => {
+            let written = Scheme { symmetric: true, ..scheme };
+            wrong("weights are quantized around zero, so that pruned ones stay exactly zero", at, written);
+        }
         _ => {}
     }
+    let at = quantize.activations.span;
     match quantize.activations.value {
-        Some(scheme) if !scheme.signed && scheme.symmetric => wrong(
-            "an unsigned range cannot have zero in its middle",
-            quantize.activations.span,
-            "write `uint8(asymmetric)`",
-        ),
-        Some(scheme) if scheme.per_channel => wrong(
-            "inputs share one scale: a product cannot undo one for each input",
-            quantize.activations.span,
-            "write `per: tensor`",
-        ),
+        Some(scheme) if !scheme.signed && scheme.symmetric => {
+            let written = Scheme { symmetric: false, per_channel: false, ..scheme };
+            wrong("an unsigned range cannot have zero in its middle", at, written);
+        }
+        Some(scheme) if scheme.per_channel => {
+            let written = Scheme { per_channel: false, ..scheme };
+            wrong("inputs share one scale: a product cannot undo one for each input", at, written);
+        }
         _ => {}
     }
 }
@@ -80,7 +80,7 @@ fn closes(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
     }
 }
 
-fn freeze(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
+fn freeze(stage: &Stage, quantize: &Quantize, sources: &Sources, findings: &mut Findings) {
     let Some(freeze) = &quantize.freeze else { return };
     let instants = quantize.over.value;
     let Some(at) = instants.start.plus(freeze.value) else { return };
@@ -96,17 +96,16 @@ fn freeze(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
             .help("fix them earlier, counted from the start of the window"),
         );
     }
-    let sees_nothing = quantize.activations.value.is_some() && quantize.calibrate == 0;
+    let sees_nothing = quantize.activations.value.is_some() && quantize.calibrate.value == 0;
     if sees_nothing && at.compare(instants.start).is_some_and(Ordering::is_le) {
-        findings.push(
-            Diagnostic::error(
-                Code::FixedUnseen,
-                "ranges are fixed before anything is observed",
-                freeze.span,
-                "when the window opens",
-            )
-            .help("fix them later, or observe some batches first: `calibrate: 128`"),
-        );
+        let diagnostic = Diagnostic::error(
+            Code::FixedUnseen,
+            "ranges are fixed before anything is observed",
+            freeze.span,
+            "when the window opens",
+        )
+        .help("fix them later, or observe some batches first: `calibrate: 128`");
+        findings.push(suggest(diagnostic, Some(calibrate(quantize, sources))));
     }
     for prune in &stage.prune {
         let Some(over) = &prune.over else { continue };
@@ -122,5 +121,13 @@ fn freeze(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
                 .help("fix them after the last pruning instant"),
             );
         }
+    }
+}
+
+/// Gives `calibrate` a value: in its place, or on a line of its own.
+fn calibrate(quantize: &Quantize, sources: &Sources) -> Edit {
+    match quantize.calibrate.span == quantize.head {
+        true => into_block(quantize.head, "calibrate: 128", sources),
+        false => (quantize.calibrate.span, "128".to_owned()),
     }
 }

@@ -6,8 +6,40 @@ use crate::language::syntax::ast::{Argument, Expr, ExprKind, Spanned, Word};
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::{Choice, Setting, Type};
 
-use super::formerly::{formerly_said, pattern_meant, told_elsewhere};
+use super::formerly::{formerly_said, pattern_meant, statement_meant, told_elsewhere};
 use super::{Evaluator, Fields, Value};
+
+/// Data sets by the names that others have for them, and folders, with what to write.
+fn data_meant(expr: &Expr) -> Option<Diagnostic> {
+    if let ExprKind::Text(path) = &expr.kind {
+        let message = "`data` says what the data is, and not where";
+        let help = format!(
+            "write `squad`, `mnli`, `qqp`, `classify(…)` or `masked_text`, and give the folder by the flag \
+             `--data {path}`"
+        );
+        return Some(Diagnostic::error(Code::WrongType, message, expr.span, "this is text").help(help));
+    }
+    let word = expr.as_word()?;
+    let written = match word.value.as_str() {
+        "sst2" | "sst_2" | "sst" | "cola" => "classify(text: \"sentence\")",
+        "imdb" | "ag_news" | "yelp" | "yelp_polarity" | "rotten_tomatoes" | "emotion" => {
+            "classify(text: \"text\")"
+        }
+        "mrpc" | "rte" | "wnli" => "classify(text: \"sentence1\", pair: \"sentence2\")",
+        "qnli" => "classify(text: \"question\", pair: \"sentence\")",
+        "squad2" | "squadv2" | "squad_v2_0" => "squad_v2",
+        "squad1" | "squadv1" | "squad_v1" => "squad",
+        "mlm" | "wikitext" | "bookcorpus" | "wikipedia" => "masked_text",
+        _ => return None,
+    };
+    let message = format!("there is no `{}` to choose here", word.value);
+    let help = format!("write `{written}`, and give its files by `--data`");
+    Some(
+        Diagnostic::error(Code::UnknownChoice, message, word.span, "unknown")
+            .help(help)
+            .fix(word.span, written),
+    )
+}
 
 impl Evaluator<'_> {
     pub(super) fn choice(
@@ -33,6 +65,12 @@ impl Evaluator<'_> {
             let message = format!("there is no pattern `{text}`");
             let diagnostic = Diagnostic::error(Code::UnknownChoice, message, expr.span, "unknown");
             self.findings.push(diagnostic.help(format!("write `{pattern}`")).fix(expr.span, pattern));
+            return None;
+        }
+        if ty == Type::Data
+            && let Some(diagnostic) = data_meant(expr)
+        {
+            self.findings.push(diagnostic);
             return None;
         }
         let (word, arguments) = match &expr.kind {
@@ -141,7 +179,16 @@ impl Evaluator<'_> {
                 let diagnostic = diagnostic.help(format!("here it is `{told}`"));
                 if whole { diagnostic.fix(name.span.to(value.span), told) } else { diagnostic }
             }
-            _ if elsewhere.is_some() => diagnostic.maybe_help(elsewhere),
+            _ if elsewhere.is_some() => {
+                let text = self.sources.slice(value.span);
+                let diagnostic = diagnostic.maybe_help(elsewhere);
+                let statement = statement_meant(&name.value, text, owner);
+                let is_taken = |s: &String| self.taken.iter().any(|verb| s.starts_with(verb.as_str()));
+                match statement.filter(|s| !is_taken(s)) {
+                    Some(statement) => diagnostic.unsafe_fix(name.span.to(value.span), statement),
+                    None => diagnostic,
+                }
+            }
             (None, Some(near)) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
             (None, None) if settings.is_empty() => diagnostic.help(format!("`{owner}` has no settings")),
             (None, None) => {
@@ -198,7 +245,7 @@ impl Evaluator<'_> {
                         "missing here",
                     )
                     .help(match form {
-                        Some(form) => format!("write `{form}`"),
+                        Some(form) => format!("the form is `{form}`"),
                         None => format!("add `{}: …`, which is {}", setting.name, setting.ty.described()),
                     }),
                 );
@@ -222,9 +269,13 @@ impl Evaluator<'_> {
         };
         let mut words = Vec::new();
         for item in items {
-            match item.as_word() {
-                Some(word) => words.push(word.clone()),
-                None => return self.wrong_type(item, Type::Names),
+            match (item.as_word(), &item.kind) {
+                (Some(word), _) => words.push(word.clone()),
+                // A name that is no word: a number, or one with spaces.
+                (None, ExprKind::Text(text)) => {
+                    words.push(Spanned { value: text.clone(), span: item.span });
+                }
+                _ => return self.wrong_type(item, Type::Names),
             }
         }
         Some(words)

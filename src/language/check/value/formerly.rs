@@ -4,7 +4,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::language::resolve::Bound;
 use crate::language::syntax::ast::Setting;
 use crate::language::vocab::choices::DataSets;
-use crate::language::vocab::{self, Body, Type};
+use crate::language::vocab::{self, Body, Statement, Type};
 
 use super::Evaluator;
 
@@ -73,8 +73,12 @@ pub fn formerly_said(word: &str, name: &str, value: &str) -> (String, bool) {
         "group_by_length" => (format!("batches: {}", if is_false { "shuffled" } else { "bucketed" }), true),
         "metric_for_best_model" => (format!("keep: best({value})"), true),
         "load_best_model_at_end" => ("keep: best(…)".to_owned(), false),
-        "weight_bits" => (format!("{name}: int{value}"), true),
-        "activation_bits" => (format!("{name}: uint{value}(asymmetric)"), true),
+        "weight_bits" | "bits" | "num_bits" if ["4", "8"].contains(&value) => {
+            (format!("{name}: int{value}"), true)
+        }
+        "activation_bits" if value == "8" => (format!("{name}: uint8(asymmetric)"), true),
+        "weight_bits" | "bits" | "num_bits" => (format!("{name}: int8` or `int4"), false),
+        "activation_bits" => (format!("{name}: uint8(asymmetric)"), false),
         "input_activations" => (format!("{name}: …"), false),
         _ => (format!("{name}: {value}"), true),
     }
@@ -112,9 +116,9 @@ pub fn told_elsewhere(word: &str, value: &str) -> Option<String> {
         "start_epoch" | "end_epoch" => "write `over 2..26 epochs` behind the parameters".to_owned(),
         "update_frequency" => format!("write `every {value} epochs` behind the window"),
         "optimizer" | "optim" => "AdamW is the only optimizer; remove this".to_owned(),
-        "warmup" | "warmup_steps" | "warmup_ratio" => {
-            "a warmup is a piece of `lr`: `lr { 0..10% of run: 0 -> 5e-5 warmup … }`".to_owned()
-        }
+        "warmup" | "warmup_steps" | "warmup_ratio" => "a warmup is the first piece of `lr`: \
+             `lr { 0..10% of run: 0 -> 5e-5, 10%..100% of run: 5e-5 -> 0 }`"
+            .to_owned(),
         "seed" => "`seed` stands in the recipe, outside its stages and blocks".to_owned(),
         "batch" | "batch_size" => "`batch` stands in the recipe or in a stage".to_owned(),
         "model" | "data" => format!("`{word}` stands in the recipe, outside its stages"),
@@ -130,6 +134,33 @@ pub fn told_elsewhere(word: &str, value: &str) -> Option<String> {
             None => another_owner(word, value)?,
         },
     })
+}
+
+/// What replaces a setting of another tool where statements may stand, if that is all there is to do.
+pub fn statement_meant(word: &str, value: &str, owner: &str) -> Option<String> {
+    if !["recipe", "stage", "branch", "template"].contains(&owner) {
+        return None;
+    }
+    let value = unquoted(value);
+    match word {
+        "lr" | "learning_rate" | "init_lr" | "max_lr" | "peak_lr" => {
+            Some(format!("lr {{ 0..100% of run: {value} -> 0 linear }}"))
+        }
+        "fp16" | "bf16" | "amp" | "mixed_precision" if value.eq_ignore_ascii_case("true") => {
+            Some("train { precision: bf16 }".to_owned())
+        }
+        _ => {
+            let Body::Settings(settings) = vocab::verbs::Train::VERB.body else { return None };
+            let setting = settings.iter().find(|s| s.name == word || s.formerly.contains(&word))?;
+            let line = if setting.name == word {
+                format!("{word}: {value}")
+            } else {
+                let (line, whole) = formerly_said(word, setting.name, value);
+                whole.then_some(line)?
+            };
+            Some(format!("train {{ {line} }}"))
+        }
+    }
 }
 
 /// The verb whose block holds a setting of this name, or the word between whose parentheses it stands.

@@ -24,7 +24,8 @@ impl Evaluator<'_> {
         diagnostic = match near {
             Some(unit) => diagnostic.help(format!("did you mean `{unit}`?")).fix(item.span, unit),
             None => match self.form_meant(item, ty) {
-                Some(form) => diagnostic.help(form),
+                Some((help, Some(written))) => diagnostic.help(help).fix(item.span, written),
+                Some((help, None)) => diagnostic.help(help),
                 None => diagnostic.help("remove it"),
             },
         };
@@ -33,22 +34,39 @@ impl Evaluator<'_> {
     }
 
     /// What a part of a value that does not belong there may be meant to say, with what to write.
-    fn form_meant(&self, item: &Expr, ty: Type) -> Option<String> {
+    fn form_meant(&self, item: &Expr, ty: Type) -> Option<(String, Option<String>)> {
         match &item.kind {
             ExprKind::Call(word, arguments)
                 if arguments.is_empty() && SHAPES.iter().any(|shape| shape.name == word.value) =>
             {
-                Some(format!("write `{}` without parentheses", word.value))
+                Some((format!("write `{}` without parentheses", word.value), Some(word.value.clone())))
             }
             ExprKind::List(_) if ty == Type::Params => {
                 let numbers: String = self.sources.slice(item.span).split_whitespace().collect();
                 let numbers = numbers.trim_matches(['[', ']']);
                 let is_number = |c: char| c.is_ascii_digit() || c == ',';
                 let layers = if numbers.chars().all(is_number) { numbers } else { "0,1" };
-                Some(format!("layers are named by a pattern: `params(\"**.layer.{{{layers}}}.**\")`"))
+                let pattern = format!("params(\"**.layer.{{{layers}}}.**\")");
+                Some((format!("layers are named by a pattern, as `{pattern}`"), None))
             }
             _ => None,
         }
+    }
+
+    /// `from 0 to 2 epochs`: reports that a window reads `over 0..2 epochs`.
+    pub(super) fn window_meant(&mut self, items: &[Expr]) -> bool {
+        let [first, start, to, end, ..] = items else { return false };
+        let leads = first.as_word().and_then(|word| others_clause(&word.value)) == Some("over");
+        if !leads || !["to", "until", "and"].iter().any(|word| to.is_word(word)) {
+            return false;
+        }
+        let text = |e: &Expr| self.sources.slice(e.span);
+        let written = format!("over {}..{}", text(start), text(end));
+        let whole = first.span.to(end.span);
+        let diagnostic =
+            Diagnostic::error(Code::StrayOperand, "a window has two dots", whole, "said in other words");
+        self.findings.push(diagnostic.help(format!("write `{written}`")).fix(whole, written));
+        true
     }
 
     /// `n epochs`: reports that a unit follows a number only.

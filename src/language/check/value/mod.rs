@@ -79,6 +79,8 @@ pub struct Evaluator<'a> {
     /// Settings of the statement at hand that were given and could not be read: they are reported
     /// already and not missing.
     pub attempted: Vec<&'static str>,
+    /// Verbs that no statement can be added of where the settings at hand stand.
+    pub taken: Vec<String>,
     open: Vec<Span>,
     regexes: usize,
 }
@@ -89,7 +91,21 @@ const MOST_NESTED_USES: usize = 1_000;
 impl<'a> Evaluator<'a> {
     /// An evaluator outside any stage.
     pub fn new(names: &'a mut Names, sources: &'a mut Sources, findings: &'a mut Findings) -> Self {
-        Evaluator { names, sources, findings, run: None, attempted: Vec::new(), open: Vec::new(), regexes: 0 }
+        Evaluator {
+            names,
+            sources,
+            findings,
+            run: None,
+            attempted: Vec::new(),
+            taken: Vec::new(),
+            open: Vec::new(),
+            regexes: 0,
+        }
+    }
+
+    /// Whether a name stands for a value here.
+    pub fn is_declared(&mut self, name: &str, scope: ScopeId) -> bool {
+        self.names.look_up(name, scope).is_some() || self.names.is_lost(name)
     }
 
     /// The value of `expr` as a `ty`.

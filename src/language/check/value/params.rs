@@ -46,7 +46,10 @@ impl Evaluator<'_> {
     ) -> Option<(Selector, Option<Spanned<usize>>)> {
         let [expr] = items else {
             return match items.get(1) {
-                Some(extra) => self.stray_word(extra, Type::Params),
+                Some(extra) => match self.window_meant(&items[1..]) {
+                    true => None,
+                    false => self.stray_word(extra, Type::Params),
+                },
                 None => self.missing(whole, "parameters are missing here", "as `encoder_linears except …`"),
             };
         };

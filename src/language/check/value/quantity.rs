@@ -229,7 +229,7 @@ impl Evaluator<'_> {
         if let Some(range) = items.iter().find(|i| matches!(i.kind, ExprKind::Range(..))) {
             let message = "a list of layers holds no ranges";
             let diagnostic = Diagnostic::error(Code::WrongType, message, range.span, "this is a range");
-            self.findings.push(diagnostic.help("write each of them: `[0, 1, 2]`"));
+            self.findings.push(diagnostic.help("write each of them, as `[0, 1, 2]`"));
             return None;
         }
         let list: Option<Vec<i64>> = items.iter().map(|i| self.whole(i, Type::Whole, scope)).collect();

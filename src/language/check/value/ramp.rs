@@ -25,6 +25,20 @@ impl Evaluator<'_> {
         let mut repeating = None;
         let mut rest = items[1..].iter();
         while let Some(item) = rest.next() {
+            if item.is_word("cyclic_linear") && ty == Type::Rate {
+                let message = "there is no shape `cyclic_linear`";
+                let diagnostic = Diagnostic::error(Code::UnknownShape, message, item.span, "unknown shape");
+                // SparseML's cycles are as long as the piece says elsewhere.
+                let (written, end) = match rest.next() {
+                    Some(cycle) => {
+                        (format!("linear repeating {}", self.sources.slice(cycle.span)), cycle.span)
+                    }
+                    None => ("linear repeating 4 epochs".to_owned(), item.span),
+                };
+                let help = format!("write `{written}`, with the length of a cycle");
+                self.findings.push(diagnostic.help(help).unsafe_fix(item.span.to(end), written));
+                return None;
+            }
             if item.is_word("repeating") && ty == Type::Rate {
                 let Some(next) = rest.next() else {
                     return self.missing(
@@ -53,7 +67,10 @@ impl Evaluator<'_> {
                     expr.span,
                     "a single value",
                 )
-                .help("write `from -> to` before the shape"),
+                .help(match ty {
+                    Type::Rate => "two ends stand before a shape, as `8e-5 -> 0 linear`",
+                    _ => "two ends stand before a shape, as `70% -> 90% cubic`",
+                }),
             );
             return None;
         }
@@ -61,14 +78,17 @@ impl Evaluator<'_> {
         let default = if from == to { Shape::Constant } else { Shape::Linear };
         let shape = shape.unwrap_or(default);
         if shape == Shape::Exponential && !(from > 0.0 && to > 0.0) {
+            let word = items.iter().find(|item| item.is_word("exponential")).map(|item| item.span);
             let (message, label, verb) = match from > 0.0 {
                 true => ("an exponential ramp never reaches zero", "ends at 0", "end"),
                 false => ("an exponential ramp never leaves zero", "starts at 0", "start"),
             };
-            self.findings.push(
-                Diagnostic::error(Code::OutOfRange, message, expr.span, label)
-                    .help(format!("{verb} it at a small positive value, or use `linear`")),
-            );
+            let diagnostic = Diagnostic::error(Code::OutOfRange, message, expr.span, label)
+                .help(format!("{verb} it at a small positive value, or use `linear`"));
+            self.findings.push(match word {
+                Some(word) => diagnostic.unsafe_fix(word, "linear"),
+                None => diagnostic,
+            });
             return None;
         }
         Some(Value::Ramp(Ramp { from, to, shape }, repeating))
@@ -87,7 +107,8 @@ impl Evaluator<'_> {
                         arguments[0].value.span,
                         format!("this is {power}"),
                     );
-                    self.findings.push(diagnostic.help("as `polynomial(2)`"));
+                    let diagnostic = diagnostic.help("as `polynomial(2)`");
+                    self.findings.push(diagnostic.unsafe_fix(arguments[0].value.span, "2"));
                     return None;
                 }
                 return Some(Some(Shape::Polynomial(power)));
@@ -115,10 +136,9 @@ impl Evaluator<'_> {
                 );
                 diagnostic = match near {
                     _ if other == "to" => diagnostic.help("write `->`").fix(word.span, "->"),
-                    _ if other == "cyclic_linear" => {
-                        diagnostic.help("write `linear repeating 4 epochs`, with the length of a cycle")
+                    Some("polynomial") => {
+                        diagnostic.help("write `polynomial(2)`").unsafe_fix(word.span, "polynomial(2)")
                     }
-                    Some("polynomial") => diagnostic.help("write `polynomial(2)`"),
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
                     None => {
                         diagnostic.help(format!("the shapes are {}", shapes().collect::<Vec<_>>().join(", ")))

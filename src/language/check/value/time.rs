@@ -28,7 +28,8 @@ impl Evaluator<'_> {
                         expr.span,
                         "epochs or steps?",
                     )
-                    .help(format!("write `{text} epochs` or `{text} steps`")),
+                    .help(format!("write `{text} epochs` or `{text} steps`"))
+                    .unsafe_fix(expr.span, format!("{text} epochs")),
                 );
                 let _ = n;
                 None
@@ -43,7 +44,8 @@ impl Evaluator<'_> {
                         expr.span,
                         "of what?",
                     )
-                    .help(format!("write `{percent} epochs`, or `{text} of run`")),
+                    .help(format!("write `{percent} epochs`, or `{text} of run`"))
+                    .unsafe_fix(expr.span, format!("{percent} epochs")),
                 );
                 None
             }

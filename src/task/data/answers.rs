@@ -1,0 +1,190 @@
+//! Where the answers of SQuAD are in their contexts.
+//!
+//! `answer_start` counts characters. Where the context reads otherwise there, the answer is looked for by its
+//! text, and the nearest place counts; the number of such answers is reported. transformers' `run_qa.py`
+//! trains on whatever is at `answer_start`; its older `SquadProcessor` leaves such questions out. An answer
+//! that is nowhere in the context cannot be trained on: an error, or left out on request. In evaluation it
+//! counts as a reference all the same, since the official scripts compare texts alone.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::diag::{Code, Diagnostic};
+
+use super::questions::{Answer, Question, Version};
+use super::splits::Split;
+
+/// As many questions as are listed.
+const LISTED: usize = 3;
+
+/// A question as a file has it.
+#[derive(Debug)]
+pub(super) struct RawQuestion {
+    pub(super) id: String,
+    pub(super) question: String,
+    pub(super) answers: Option<Vec<RawAnswer>>,
+}
+
+/// An answer as a file has it: where it begins is counted in characters.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct RawAnswer {
+    pub(super) text: String,
+    pub(super) answer_start: i64,
+}
+
+/// The questions of one file, and what is wrong with some of them.
+pub(super) struct Collected {
+    path: PathBuf,
+    version: Version,
+    split: Split,
+    questions: Vec<Question>,
+    /// The last context, which the next question may share.
+    last: Arc<str>,
+    unanswered: Vec<String>,
+    moved: Vec<String>,
+    lost: Vec<String>,
+}
+
+impl Collected {
+    pub(super) fn new(path: &Path, version: Version, split: Split) -> Self {
+        Collected {
+            path: path.to_owned(),
+            version,
+            split,
+            questions: Vec::new(),
+            last: "".into(),
+            unanswered: Vec::new(),
+            moved: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// How many questions there are.
+    pub(super) fn count(&self) -> usize {
+        self.questions.len()
+    }
+
+    /// A context that is shared with the question before if it is the same. Questions about one context
+    /// stand together.
+    pub(super) fn shared(&mut self, context: String) -> Arc<str> {
+        if *self.last != *context {
+            self.last = context.into();
+        }
+        self.last.clone()
+    }
+
+    /// Adds a question, with its answers where they are in the context.
+    pub(super) fn add(&mut self, raw: RawQuestion, context: &Arc<str>) {
+        let id = raw.id;
+        // Nothing is no answer.
+        let answers = raw.answers.unwrap_or_default().into_iter().filter(|a| !a.text.trim().is_empty());
+        let (mut list, mut is_moved, mut is_lost) = (Vec::new(), false, false);
+        for answer in answers {
+            match place(context, &answer) {
+                Some((start, text, exact)) => {
+                    is_moved |= !exact;
+                    list.push(Answer { text: text.to_owned(), start });
+                }
+                None => {
+                    is_lost = true;
+                    list.push(Answer { text: answer.text, start: context.len() });
+                }
+            }
+        }
+        if list.is_empty() && self.version == Version::One {
+            self.unanswered.push(id.clone());
+        }
+        if is_moved {
+            self.moved.push(id.clone());
+        }
+        if is_lost {
+            self.lost.push(id.clone());
+        }
+        let (question, context) = (raw.question, context.clone());
+        self.questions.push(Question { id, question, context, answers: list });
+    }
+
+    /// The questions; what was found wrong with some goes into `notes`.
+    ///
+    /// # Errors
+    /// Questions without an answer in v1.1, and answers that are nowhere, unless `skip` leaves them out; a
+    /// file without a question.
+    pub(super) fn finish(mut self, skip: bool, notes: &mut Vec<String>) -> Result<Vec<Question>, Diagnostic> {
+        let shown = self.path.display().to_string();
+        if !self.moved.is_empty() {
+            let (count, which) = (self.moved.len(), listed(&self.moved));
+            notes.push(format!(
+                "{count} questions of `{shown}` have an answer that is not at its `answer_start`, found by its text: {which}"
+            ));
+        }
+        if !self.lost.is_empty() && self.split != Split::Train {
+            let (count, which) = (self.lost.len(), listed(&self.lost));
+            notes.push(format!(
+                "{count} questions of `{shown}` have a reference answer that is not in their context: {which}"
+            ));
+            self.lost.clear();
+        }
+        // Hidden test splits are refused as a whole by the caller.
+        let all = self.split != Split::Train && self.unanswered.len() == self.questions.len();
+        let unanswered = if all { Vec::new() } else { std::mem::take(&mut self.unanswered) };
+        let wrong = [
+            (
+                &unanswered,
+                "have no answer",
+                "SQuAD v1.1 answers every question; for v2.0 say `data: squad_v2`, `--task squad-v2` in `eval`",
+            ),
+            (
+                &self.lost,
+                "have an answer that is not in their context",
+                "was the context cut or cleaned? `answer_start` counts characters from 0",
+            ),
+        ];
+        for (ids, what, help) in wrong.into_iter().filter(|(ids, ..)| !ids.is_empty()) {
+            let (count, which) = (ids.len(), listed(ids));
+            if !skip {
+                let message = match ids.len() {
+                    1 => format!(
+                        "{which} of `{shown}` {}",
+                        what.replacen("have", "has", 1).replace("their", "its")
+                    ),
+                    _ => format!("{count} questions of `{shown}` {what}: {which}"),
+                };
+                return Err(Diagnostic::unlocated(Code::RowUnusable, message)
+                    .help(format!("{help}; or leave such questions out: `--skip-bad`")));
+            }
+            notes.push(format!("{count} questions of `{shown}` {what} and are left out: {which}"));
+            let out: std::collections::HashSet<&String> = ids.iter().collect();
+            self.questions.retain(|q| !out.contains(&q.id));
+        }
+        if self.questions.is_empty() {
+            return Err(Diagnostic::unlocated(Code::DataEmpty, format!("`{shown}` holds no question"))
+                .help("is it the right file?"));
+        }
+        Ok(self.questions)
+    }
+}
+
+/// `question `a`, `b` and more`.
+fn listed(ids: &[String]) -> String {
+    let shown: Vec<String> = ids.iter().take(LISTED).map(|id| format!("`{id}`")).collect();
+    let more = if ids.len() > LISTED { " and more" } else { "" };
+    let several = if ids.len() > 1 { "s" } else { "" };
+    format!("question{several} {}{more}", shown.join(", "))
+}
+
+/// Where an answer begins, in bytes, what of its text is there, and whether that is where it says.
+fn place<'a>(context: &str, answer: &'a RawAnswer) -> Option<(usize, &'a str, bool)> {
+    let said = usize::try_from(answer.answer_start)
+        .ok()
+        .and_then(|n| context.char_indices().map(|(i, _)| i).chain([context.len()]).nth(n));
+    if let Some(start) = said.filter(|start| context[*start..].starts_with(&answer.text)) {
+        return Some((start, &answer.text, true));
+    }
+    let near = said.unwrap_or(if answer.answer_start < 0 { 0 } else { context.len() });
+    let nearest = |text: &'a str| {
+        let places = context.match_indices(text).map(|(at, _)| at);
+        places.min_by_key(|at| at.abs_diff(near)).map(|at| (at, text, false))
+    };
+    // Space at the ends of an answer is no part of it.
+    nearest(&answer.text).or_else(|| nearest(answer.text.trim()))
+}

@@ -1,0 +1,96 @@
+//! Rows that cannot be used: an error with their number and the first of them, or left out and counted.
+
+use crate::diag::{Code, Diagnostic, Sources};
+
+use super::rows::Table;
+
+/// As many places as are listed.
+const LISTED: usize = 3;
+
+/// What happens to the rows of a table that cannot be used.
+pub struct BadRows<'a> {
+    table: &'a Table,
+    skip: bool,
+}
+
+impl<'a> BadRows<'a> {
+    /// Left out if `skip`, else an error.
+    pub fn new(table: &'a Table, skip: bool) -> Self {
+        BadRows { table, skip }
+    }
+
+    /// Rows with another number of cells than there are columns; `known` says that this data set is known to
+    /// have them.
+    ///
+    /// # Errors
+    /// They are neither known nor to be skipped.
+    pub fn uneven(
+        &self,
+        rows: &[(usize, usize)],
+        known: bool,
+        sources: &mut Sources,
+        notes: &mut Vec<String>,
+    ) -> Result<(), Diagnostic> {
+        let Some((first, cells)) = rows.first() else { return Ok(()) };
+        let (path, columns) = (self.table.path().display(), self.table.columns().len());
+        let count = rows.len();
+        if known || self.skip {
+            let lines: Vec<usize> = rows.iter().map(|(line, _)| *line).collect();
+            let place = self.listed(&lines);
+            notes.push(format!("{count} rows of `{path}` have more or fewer cells than there are columns and are left out: {place}"));
+            return Ok(());
+        }
+        let more = match count - 1 {
+            0 => String::new(),
+            more => format!(" ({more} other rows do not have {columns} either)"),
+        };
+        let message = format!("line {first} of `{path}` has {cells} cells in place of {columns}{more}");
+        let help = match cells > &columns {
+            true => {
+                "is a separator within a text? quote that cell, with the quote directly after the separator; or leave such rows out: `--skip-bad`"
+            }
+            false => {
+                "was the file cut off? every row needs as many cells as the first; `--skip-bad` leaves others out"
+            }
+        };
+        Err(self.table.wrong(Code::RowUnusable, message, *first, "this row", sources).help(help))
+    }
+
+    /// Rows of which the same thing is wrong.
+    ///
+    /// # Errors
+    /// They are not to be skipped.
+    pub fn without(
+        &self,
+        lines: &[usize],
+        what: &str,
+        help: &str,
+        sources: &mut Sources,
+        notes: &mut Vec<String>,
+    ) -> Result<(), Diagnostic> {
+        let Some(first) = lines.first() else { return Ok(()) };
+        let (path, unit) = (self.table.path().display(), self.table.unit());
+        if self.skip {
+            let (count, place) = (lines.len(), self.listed(lines));
+            notes.push(format!("{count} rows of `{path}` are left out, each {what}: {place}"));
+            return Ok(());
+        }
+        let more = match lines.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} other rows)"),
+        };
+        let message = format!("{unit} {first} of `{path}` {what}{more}");
+        Err(self
+            .table
+            .wrong(Code::RowUnusable, message, *first, "this row", sources)
+            .help(format!("{help}; or leave such rows out: `--skip-bad`")))
+    }
+
+    /// `lines 3, 8, 9 and more`.
+    fn listed(&self, lines: &[usize]) -> String {
+        let shown: Vec<String> = lines.iter().take(LISTED).map(usize::to_string).collect();
+        let more = if lines.len() > LISTED { " and more" } else { "" };
+        let several = if lines.len() > 1 { "s" } else { "" };
+        format!("{}{several} {}{more}", self.table.unit(), shown.join(", "))
+    }
+}
