@@ -148,7 +148,8 @@ pub(super) fn data(given: &Settings, settings: &Settings, positions: usize) -> R
                 label: settings.label.clone().unwrap_or_else(|| "label".to_owned()),
                 // Those that were saved are the names in `config.json`, which are matched in any order.
                 labels: given.labels.clone().unwrap_or_default(),
-                positive: settings.positive.clone(),
+                // The one that was saved is among the labels that were saved.
+                positive: if given.labels.is_some() { &given.positive } else { &settings.positive }.clone(),
                 max_length: length(128),
             })
         }
