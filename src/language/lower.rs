@@ -101,7 +101,7 @@ fn hold(hold: &recipe::Hold) -> Hold {
     Hold { targets: targets(&hold.targets), start: hold.over.value.start, end: hold.over.value.end }
 }
 
-/// `None` where nothing is rounded, which the checker has refused.
+/// `None` where nothing is quantized, which the checker has refused.
 fn quantize(quantize: &recipe::Quantize) -> Option<Quantize> {
     let start = quantize.over.value.start;
     Some(Quantize {

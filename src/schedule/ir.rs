@@ -371,7 +371,7 @@ choices! {
 }
 
 choices! {
-    /// How a weight's importance is measured.
+    /// How a weight's importance is computed.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum Criterion {

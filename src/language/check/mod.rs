@@ -6,7 +6,7 @@
 //! - [`build`]: from the bound recipe to the typed one;
 //! - [`fixes`]: replacements that mend what was found;
 //! - [`time`]: windows and learning rates within their stages;
-//! - [`method`]: what pruning, rounding and learning ask of each other, and lints;
+//! - [`method`]: what pruning, quantization and training ask of each other, and lints;
 //! - [`targets`]: selectors against the model's parameters, told by their [`names`].
 
 mod build;

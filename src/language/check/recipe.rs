@@ -62,13 +62,13 @@ pub struct Stage {
     pub hold: Vec<Hold>,
     /// What is not trained.
     pub freeze: Vec<Hold>,
-    /// What is rounded.
+    /// What is quantized.
     pub quantize: Vec<Quantize>,
     /// From whom it learns.
     pub distill: Option<Distill>,
-    /// How often it is measured.
+    /// How often it is evaluated.
     pub evaluate_every: Option<Spanned<Time>>,
-    /// The metric whose best measurement is kept.
+    /// The metric whose best evaluation decides the final weights.
     pub keep_best: Option<Spanned<String>>,
     /// Findings that are silenced in here.
     pub allow: Vec<Code>,
@@ -122,7 +122,7 @@ pub struct Prune {
     pub pattern: Spanned<Pattern>,
     /// Among which weights.
     pub rank: Spanned<Rank>,
-    /// How importance is measured.
+    /// How importance is computed.
     pub by: Spanned<Criterion>,
     /// Where the settings of `obs` are written; those that are not have the place of `by`.
     pub obs: Option<ObsEach<Span>>,
@@ -148,15 +148,15 @@ pub struct Quantize {
     pub targets: Targets,
     /// When.
     pub over: Spanned<Instants>,
-    /// How weights are rounded.
+    /// How weights are quantized.
     pub weights: Spanned<Option<Scheme>>,
-    /// How the layers' inputs are rounded.
+    /// How the layers' inputs are quantized.
     pub activations: Spanned<Option<Scheme>>,
     /// When observed ranges are fixed, from the start of the window.
     pub freeze: Option<Spanned<Time>>,
     /// Batches that are observed before the window opens.
     pub calibrate: Spanned<usize>,
-    /// Whether the products of attention are rounded.
+    /// Whether the operands of attention's matrix products are quantized.
     pub attention: bool,
     /// The head of the statement.
     pub head: Span,

@@ -20,7 +20,7 @@ pub struct Bound<T> {
 pub enum StageKind {
     /// It is carried on.
     Stage,
-    /// It is measured only; the expression names the stage it starts from.
+    /// It is evaluated only; the expression names the stage it starts from.
     Branch(Option<Expr>),
 }
 

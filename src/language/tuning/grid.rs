@@ -51,7 +51,7 @@ pub struct Level {
 pub enum By {
     /// By absolute values.
     Magnitude,
-    /// By the surgeon, with the recipe's settings.
+    /// Second-order, with the recipe's settings of `obs`.
     Obs,
 }
 

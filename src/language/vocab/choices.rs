@@ -36,7 +36,7 @@ choices! {
     pub enum Kept {
         /// Those of its last step.
         Last = "last",
-        /// Those of the best measurement since the last pruning instant, as `best(f1)`.
+        /// Those of the best evaluation since the last pruning instant, as `best(f1)`.
         Best(Best) = "best",
     }
 }
@@ -143,7 +143,7 @@ choices! {
         Uint8(Integers) = "uint8",
         /// Four bits, from -8 to 7.
         Int4(Integers) = "int4",
-        /// Not rounded.
+        /// Not quantized.
         None = "none",
     }
 }
@@ -204,7 +204,7 @@ settings! {
     pub struct Generated {
         /// Questions to train on.
         train: usize = Type::Count, default "4000";
-        /// Held-out questions.
+        /// Questions of the dev set.
         dev: usize = Type::Count, default "400";
     }
 }

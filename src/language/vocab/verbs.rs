@@ -16,7 +16,7 @@ settings! {
     pub struct RecipeSettings {
         /// The model to start from; `--model` replaces it.
         model: Spanned<ModelGiven> = Type::Model, required;
-        /// What the model is trained and measured on.
+        /// What the model is trained and evaluated on.
         data: Spanned<DataSets> = Type::Data, required;
         /// Examples in a training step.
         batch: usize = Type::Count, default "16" formerly ["batch_size", "per_device_train_batch_size"];
@@ -106,7 +106,7 @@ const STAGE: &Verb = &Verb {
 
 const BRANCH: &Verb = &Verb {
     name: "branch",
-    doc: "A stage that is measured and reported, and not carried on: for comparisons.",
+    doc: "A stage that is evaluated and reported, and not continued: for comparisons.",
     form: "branch NAME from STAGE { … }",
     operand: Some(Setting::required("name", Type::NewName, "Its name.")),
     clauses: &[
@@ -172,7 +172,7 @@ verb! {
         every: Option<Spanned<Time>> = Type::Duration, optional formerly ["update_frequency"];
     }
     block PruneSettings {
-        /// How a weight's importance is measured.
+        /// How a weight's importance is computed.
         by: Placed<Criterion> = Type::Choice(Criterion::CHOICES), required;
         /// The share of weights that are zero afterwards.
         sparsity: Spanned<Ramp> = Type::Sparsity, required
@@ -212,12 +212,13 @@ verb! {
 }
 
 verb! {
-    /// Trains with weights and inputs rounded to few bits.
+    /// Quantizes weights and the inputs of their layers: quantization-aware training, or post-training
+    /// quantization in a stage that does not train.
     pub struct Quantize: "quantize",
         form "quantize PARAMS over 0..10 epochs { weights: int8(symmetric, per: channel) }",
         at [Stage], repeats true;
     operand {
-        /// The weights whose layers are rounded.
+        /// The weights whose layers are quantized.
         params: Targets = Type::Params, required;
     }
     clauses {
@@ -225,17 +226,17 @@ verb! {
         over: Option<Spanned<Instants>> = Type::Span, optional;
     }
     block Settings {
-        /// How weights are rounded.
+        /// How weights are quantized.
         weights: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "int8" formerly ["weight_bits", "bits", "num_bits"];
-        /// How the layers' inputs are rounded.
+        /// How the layers' inputs are quantized.
         activations: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "uint8(asymmetric)"
             formerly ["input_activations", "activation_bits"];
         /// When observed ranges are fixed, counted from the window's start.
         freeze: Option<Spanned<Time>> = Type::After, optional
             formerly ["disable_quantization_observer_epoch"];
-        /// Batches that are observed before the window opens.
+        /// Batches whose activation ranges are observed before the window opens: calibration.
         calibrate: Spanned<usize> = Type::Whole, default "0" formerly ["num_calibration_steps"];
-        /// Whether the two products of attention are rounded.
+        /// Whether the operands of the two matrix products of attention are quantized.
         attention: bool = Type::Bool, default "true";
     }
 }
@@ -291,11 +292,11 @@ verb! {
 }
 
 verb! {
-    /// Measures on held-out data while the stage trains; its end is always measured.
+    /// Evaluates on the dev set while the stage trains; its end is always evaluated.
     pub struct Evaluate: "evaluate", form "evaluate every 1 epoch { keep: best(f1) }", at [Stage],
         repeats false;
     clauses {
-        /// The time between measurements.
+        /// The time between evaluations.
         every: Spanned<Time> = Type::Duration, required;
     }
     block Settings {

@@ -48,7 +48,7 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword(
         "repeating",
         "8e-5 -> 8e-6 linear repeating 4 epochs",
-        "Behind the shape of a learning rate: it starts anew so often; the last step of a cycle reaches the end.",
+        "Behind the shape of a learning rate: it starts again so often; the last step of a cycle reaches the end.",
     ),
     keyword(
         "except",

@@ -189,11 +189,11 @@ fn lengths(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         findings.push(
             Diagnostic::warning(
                 Code::SettingHasNoEffect,
-                "`evaluate` never fires before the end, which is measured anyway",
+                "`evaluate` never fires before the end, which is evaluated anyway",
                 every.span,
                 format!("the stage is {} long", stage.length.value),
             )
-            .help("measure more often, or remove it"),
+            .help("evaluate more often, or remove it"),
         );
     }
 }

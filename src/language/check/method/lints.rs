@@ -31,7 +31,7 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
 /// Lints about stages that follow each other.
 pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings) {
     let mut pruned: Option<&Prune> = None;
-    let mut rounded: Option<&Quantize> = None;
+    let mut quantized: Option<&Quantize> = None;
     let first_to_prune = recipe.stages.iter().position(|s| !s.prune.is_empty());
     for (index, stage) in recipe.stages.iter().enumerate().filter(|(_, s)| s.branch_from.is_none()) {
         let trains = !stage.length.value.is_zero();
@@ -71,24 +71,25 @@ pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings
                 .help("start from a pruned model, or prune before this stage"),
             );
         }
-        // What was rounded before stays rounded, with the ranges that it had.
-        if let (Some(earlier), Some(prune), true) = (rounded, stage.prune.first(), stage.quantize.is_empty())
+        // What was quantized before stays quantized, with the ranges that it had.
+        if let (Some(earlier), Some(prune), true) =
+            (quantized, stage.prune.first(), stage.quantize.is_empty())
         {
             findings.push(
                 Diagnostic::warning(
                     Code::StaleRanges,
                     format!(
-                        "`{}` prunes what is rounded with ranges that were fixed before",
+                        "`{}` prunes what is quantized with ranges that were fixed before",
                         stage.name.value
                     ),
                     prune.head,
                     "they will be stale",
                 )
-                .and_at(earlier.head, "rounded here")
+                .and_at(earlier.head, "quantized here")
                 .help("prune first and quantize in the end, or quantize the same layers here again"),
             );
         }
-        rounded = stage.quantize.last().or(rounded);
+        quantized = stage.quantize.last().or(quantized);
         pruned = stage.prune.last().or(pruned);
     }
 }

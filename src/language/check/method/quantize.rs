@@ -1,4 +1,4 @@
-//! Rounding to few bits: schemes that make sense, ranges that are observed long enough.
+//! Quantization: schemes that make sense, ranges that are observed long enough.
 
 use std::cmp::Ordering;
 
@@ -62,7 +62,7 @@ fn schemes(quantize: &Quantize, findings: &mut Findings) {
     }
 }
 
-/// What is rounded stays so.
+/// Quantization does not end with its window.
 fn closes(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
     let (over, length) = (&quantize.over, stage.length.value);
     let is_short = over.value.end.compare(length).is_some_and(Ordering::is_lt);
@@ -71,7 +71,7 @@ fn closes(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
         findings.push(
             Diagnostic::warning(
                 Code::RoundingStays,
-                "what is rounded stays rounded when the window closes; only its ranges are fixed",
+                "what is quantized stays quantized when the window closes; only its ranges are fixed",
                 over.span,
                 format!("ends at {}, the stage at {length}", over.value.end),
             )
