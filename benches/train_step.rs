@@ -116,10 +116,10 @@ impl Ours {
             })
             .collect();
         let task = QuestionAnswering {
-            max_answer_length: 30,
             train,
             dev_questions: vec![],
             dev: vec![],
+            max_answer_length: 30,
             hidden_dropout: 0.1,
             attention_dropout: 0.1,
             head_dropout: 0.1,

@@ -6,9 +6,8 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, loss::CrossEntropyLoss};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
-use obert::internals::engine::{Interpreter, StageResult, events::Unwatched};
-use obert::internals::language::{NoFiles, Options, compile};
-use obert::internals::task::{Output, Task, metric::Metrics, parameters};
+use obert::custom::{self, Metrics, Output, Task, Teachers};
+use obert::{Recipe, StageResult, Unwatched};
 
 const RECIPE: &str = r#"edition 2026
 recipe stripes {
@@ -37,7 +36,8 @@ pub struct Network {
 }
 
 impl Network {
-    fn new(device: &Device) -> Self {
+    /// A network with random weights.
+    pub fn new(device: &Device) -> Self {
         Network {
             first: Conv2dConfig::new([1, 8], [3, 3]).init(device),
             second: Conv2dConfig::new([8, 16], [3, 3]).init(device),
@@ -104,10 +104,9 @@ pub fn run() -> (Network, Vec<StageResult>) {
     let device = Device::flex();
     device.seed(3);
     let model = Network::new(&device);
-    let known = Options { parameters: Some(parameters::table(&model)), ..Options::default() };
-    let compiled = compile("stripes", RECIPE, &NoFiles, known);
-    let schedule = compiled.schedule.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
-    Interpreter::new(&Stripes, &schedule, device).run(model, &mut Unwatched).unwrap_or_else(|e| panic!("{e}"))
+    let recipe = Recipe::text("stripes", RECIPE);
+    custom::run(&Stripes, model, &recipe, device, Teachers::default(), &mut Unwatched)
+        .unwrap_or_else(|e| panic!("{}", e.render(false)))
 }
 
 #[allow(dead_code)] // A test runs it as a module.

@@ -5,9 +5,8 @@ use burn::module::{Module, Param};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{Linear, LinearConfig, loss::CrossEntropyLoss};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
-use obert::internals::engine::{Interpreter, StageResult, events::Unwatched};
-use obert::internals::language::{NoFiles, Options, compile};
-use obert::internals::task::{Output, Task, metric::Metrics, parameters};
+use obert::custom::{self, Metrics, Output, Task, Teachers};
+use obert::{Recipe, StageResult, Unwatched};
 
 const RECIPE: &str = r#"edition 2026
 recipe squares {
@@ -107,10 +106,9 @@ pub fn run() -> (Vit, Vec<StageResult>) {
     let device = Device::flex();
     device.seed(5);
     let model = Vit::new(&device);
-    let known = Options { parameters: Some(parameters::table(&model)), ..Options::default() };
-    let compiled = compile("squares", RECIPE, &NoFiles, known);
-    let schedule = compiled.schedule.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
-    Interpreter::new(&Squares, &schedule, device).run(model, &mut Unwatched).unwrap_or_else(|e| panic!("{e}"))
+    let recipe = Recipe::text("squares", RECIPE);
+    custom::run(&Squares, model, &recipe, device, Teachers::default(), &mut Unwatched)
+        .unwrap_or_else(|e| panic!("{}", e.render(false)))
 }
 
 #[allow(dead_code)] // A test runs it as a module.

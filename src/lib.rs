@@ -1,12 +1,49 @@
-//! obert compresses transformers from a recipe.
+//! obert compresses transformers from a recipe: second-order pruning, distillation, quantization-aware training.
 //!
 //! ```text
-//!  .obert text ─▶ language ─▶ Schedule ─┬─▶ plan       for eyes
-//!                                       └─▶ engine     does it: task × method ─▶ output
+//!  .obert text ─▶ language ─▶ Schedule ─┬─▶ plan       what happens, and when
+//!                                       └─▶ engine     task × method ─▶ output
 //! ```
 //!
-//! Data walks one way. The [`schedule`] is the waist: the language side ends in it, everything
-//! that does something starts from it, and neither side knows the other.
+//! A recipe is a short text. [`check()`] finds every mistake in it, [`plan()`] says what it does and when, `run`
+//! does it and writes a Hugging Face folder; `eval` and `predict` use what was written. The command `obertc` calls
+//! these functions and no others, so that a program can do whatever the command does. Nothing here prints: an
+//! `Observer` receives events and progress, an [`Error`] holds located [diagnostics].
+//!
+//! # Check a recipe
+//!
+//! This part builds without the engine (`default-features = false`) in seconds.
+//!
+//! ```
+//! use obert::{Recipe, RecipeOptions, check};
+//!
+//! let text = "edition 2026
+//! use std.bert.{encoder_linears}
+//! recipe small for 2 epochs {
+//!   model: bert(layers: 1, hidden: 32, heads: 2)
+//!   data: builtin_reading(train: 64, dev: 16)
+//!   lr { 0..2 epochs: 1e-3 -> 1e-4 linear }
+//!   prune encoder_linears over 0.5..1.5 epochs every 0.5 epochs {
+//!     by: obs(gradients: 128)
+//!     spars: 50% -> 80% cubic
+//!   }
+//! }
+//! ";
+//! let report = check(&Recipe::text("small.obert", text), &RecipeOptions::default())?;
+//! assert!(report.has_errors());
+//! assert_eq!(report.diagnostics[0].help.as_deref(), Some("did you mean `sparsity`?"));
+//!
+//! let mended = Recipe::text("small.obert", text.replace("spars:", "sparsity:"));
+//! let plan = obert::plan(&mended, &RecipeOptions::default(), None)?;
+//! assert_eq!(plan.steps_per_epoch, Some(2));
+//! # Ok::<(), obert::Error>(())
+//! ```
+#![cfg_attr(feature = "engine", doc = include_str!("front_page.md"))]
+//!
+//! # What is stable
+//!
+//! The items on this page and in its modules. `internals` opens every module to the project's own command, tests and
+//! benchmarks; it is hidden here and changes without notice.
 
 // The derived parser names it.
 extern crate alloc;
@@ -45,3 +82,38 @@ pub use api::{CheckReport, Error, Plan, Recipe, RecipeOptions, RunError, check, 
 pub use api::{CheckpointConfig, EvalConfig, EvalReport, Resume, RunConfig, RunReport, eval, run};
 #[cfg(feature = "infer")]
 pub use api::{PredictConfig, predict};
+#[cfg(feature = "engine")]
+pub use engine::events::{Observer, Unwatched, Work};
+#[cfg(feature = "engine")]
+pub use engine::{StageResult, results::Times};
+pub use params::settings::{Settings, TaskName};
+pub use runlog::Event;
+pub use schedule::Schedule;
+
+/// What was found in a recipe or a file: located, with a stable code and a help line.
+pub mod diagnostics {
+    pub use crate::diag::{
+        Code, Diagnostic, FileId, Fix, Label, LineColumn, Severity, SourceFile, Sources, Span,
+    };
+}
+
+/// The runtime for CPUs: packed models, sessions, and answers from texts.
+#[cfg(feature = "infer")]
+pub mod runtime {
+    pub use crate::infer::model::Model;
+    pub use crate::infer::model::session::{Limits, Logits, Refusal, Sequence, Session};
+    pub use crate::infer::predictor::{Answer, Answering, Predictor, Request, Response};
+    pub use crate::infer::{Precision, open};
+}
+
+/// A model and data of your own: a [`Task`](custom::Task) says what is trained, a recipe what is done to it.
+///
+/// `docs/your-own-model.md` in the repository is the guide.
+#[cfg(feature = "engine")]
+pub mod custom {
+    pub use crate::api::custom::{Teachers, load, run, save};
+    pub use crate::task::autocast;
+    pub use crate::task::metric::Metrics;
+    pub use crate::task::rounding::{Product, Rounding};
+    pub use crate::task::{Output, State, States, Task};
+}

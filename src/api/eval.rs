@@ -1,10 +1,11 @@
 //! Evaluating a saved model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::Error;
+use super::eval_config::{EvalConfig, EvalReport};
 use super::models::{find_model, with_features};
-use super::settings;
+use super::{eval_packed, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
@@ -12,71 +13,11 @@ use crate::params::{Settings, folder};
 use crate::schedule::ir::{Data, Model};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
-use crate::task::data::splits::{Need, ReadOptions, Split};
+use crate::task::data::splits::{Need, ReadOptions};
 use crate::task::masked_language::MaskedLanguage;
-use crate::task::metric::Metrics;
 use crate::task::model::checkpoint;
 use crate::task::prepare::{self, Places, Prepare, Prepared};
 use crate::task::question_answering::QuestionAnswering;
-
-/// Which model is evaluated, and on what. Every field is a flag of `obertc eval`.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct EvalConfig {
-    /// The model: its folder, or its name on the hub.
-    pub model: PathBuf,
-    /// The folder of data files, or a file; none where the model was made with generated data.
-    pub data: Option<PathBuf>,
-    /// The split of the folder that is evaluated.
-    pub split: Split,
-    /// Whether rows that cannot be used are left out and counted; otherwise they are refused.
-    pub skip_bad: bool,
-    /// Task, lengths and columns, in place of those that are saved with the model.
-    pub settings: Settings,
-    /// The greatest number of examples.
-    pub limit_examples: Option<usize>,
-    /// Whether a model that lacks the task's head is evaluated with a new one, whose weights are random; otherwise it
-    /// is refused.
-    pub new_head: bool,
-    /// Whether tokenized texts are read from the cache and saved in it.
-    pub cache: bool,
-    /// Whether the network is forbidden.
-    pub offline: bool,
-    /// `cpu`, `wgpu` or `cuda`, the latter two in a build with that feature.
-    pub device: String,
-}
-
-impl EvalConfig {
-    /// The evaluation of a model on the dev files of a folder, with the settings that are saved with the model.
-    pub fn new(model: impl Into<PathBuf>, data: Option<PathBuf>) -> Self {
-        EvalConfig {
-            model: model.into(),
-            data,
-            split: Split::Dev,
-            skip_bad: false,
-            settings: Settings::default(),
-            limit_examples: None,
-            new_head: false,
-            cache: true,
-            offline: false,
-            device: "cpu".to_owned(),
-        }
-    }
-}
-
-/// How good a model is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct EvalReport {
-    /// Metrics by name: `exact_match` and `f1` in percent, `accuracy` in percent, `loss` in nats.
-    pub metrics: Metrics,
-    /// The number of examples.
-    pub examples: usize,
-    /// What they are called: `questions`, `examples`, `sequences`.
-    pub unit: &'static str,
-    /// Whether the head of the model is new, with random weights.
-    pub new_head: bool,
-}
 
 /// Evaluates a saved model on dev data.
 ///
@@ -88,6 +29,14 @@ pub struct EvalReport {
 pub fn eval(config: &EvalConfig, observer: &mut (impl Observer + Send)) -> Result<EvalReport, Error> {
     let mut sources = Sources::new();
     let folder = find_model(&config.model, config.offline, observer).map_err(Error::unlocated)?;
+    let packed = match eval_packed::open(&folder, &mut sources) {
+        Ok(packed) => packed,
+        Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
+    };
+    if let Some(model) = packed {
+        let evaluated = eval_packed::evaluate(config, &folder, model, &mut sources, observer);
+        return evaluated.map_err(|diagnostics| Error::new(diagnostics, sources));
+    }
     let evaluated = describe(config, &folder, &mut sources).and_then(|subject| match &subject.data {
         Data::MaskedText { .. } => evaluate::<MaskedLanguage>(config, &subject, &mut sources, observer),
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
@@ -110,23 +59,15 @@ fn describe<'a>(
     folder: &'a Path,
     sources: &mut Sources,
 ) -> Result<Subject<'a>, Vec<Diagnostic>> {
-    let saved = settings::saved(folder, sources).map_err(|d| vec![d])?;
-    let mut settings = settings::resolve(&config.settings, saved);
-    if config.data.is_some() && settings.task == Some(crate::params::settings::TaskName::BuiltinReading) {
-        // Generated data has the form of SQuAD's.
-        settings.task = Some(crate::params::settings::TaskName::Squad);
-    }
-    let positions = folder::read_config(folder, &mut Sources::new()).map_or(512, |c| c.longest());
-    let data = settings::data(&config.settings, &settings, positions);
-    let generated = matches!(data, Ok(Data::BuiltinReading { .. }));
-    let no_data = (config.data.is_none() && !generated).then(|| {
-        Diagnostic::unlocated(Code::FlagMissing, "the data to evaluate on is not given")
-            .help("give the folder of its dev* files: `--data DIR`")
-    });
-    match (data, no_data) {
-        (Ok(data), None) => Ok(Subject { folder, data, settings }),
-        (data, no_data) => Err(data.err().into_iter().flatten().chain(no_data).collect()),
-    }
+    let one = |d: Diagnostic| vec![d];
+    // A folder without a configuration is reported with everything else that is wrong with it.
+    let read = folder::read_config(folder, &mut Sources::new()).ok();
+    let saved = settings::saved(folder, sources).map_err(one)?;
+    let known = saved.or(read.as_ref().map(settings::of_class)).unwrap_or_default();
+    let positions = read.map_or(512, |c| c.longest());
+    let has_data = config.data.is_some();
+    let (data, settings) = settings::of_eval(&config.settings, known, has_data, positions)?;
+    Ok(Subject { folder, data, settings })
 }
 
 fn evaluate<T: Prepare>(
@@ -159,11 +100,13 @@ fn evaluate<T: Prepare>(
     }
     // A model that was trained with quantization is evaluated with it.
     let model = checkpoint::with_scales(prepared.model, subject.folder).map_err(one)?;
-    let metrics = prepared.task.evaluate(&model, &device, &mut |done, total| {
+    let new_head = !prepared.new_head.is_empty();
+    let mut task = prepared.task;
+    task.apply(&subject.settings);
+    let metrics = task.evaluate(&model, &device, &mut |done, total| {
         observer.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });
-    let new_head = !prepared.new_head.is_empty();
-    Ok(EvalReport { metrics, examples: prepared.task.held_out(), unit: T::EXAMPLES, new_head })
+    Ok(EvalReport { metrics, examples: task.held_out(), unit: T::EXAMPLES, new_head })
 }
 
 /// Adds the flag that evaluates a model without a head all the same.

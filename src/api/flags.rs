@@ -14,8 +14,10 @@ pub(super) fn apply(config: &RunConfig, schedule: &mut Schedule) -> Vec<Diagnost
         schedule.seed = seed;
     }
     let mut wrong = Vec::new();
-    wrong.extend(set_length(&mut schedule.data, config.settings.max_length.map(|n| n as u64)).err());
+    let (length, stride) = (config.settings.max_length, config.settings.doc_stride);
+    wrong.extend(set_lengths(&mut schedule.data, length, stride).err());
     wrong.extend(data_flag(&schedule.data, config.data.as_deref()).err());
+    wrong.extend(config.data.is_none().then(|| data_missing(&schedule.data)).flatten());
     let wants_teacher =
         schedule.stages.iter().any(|s| s.distill.as_ref().is_some_and(|d| d.from == Teacher::Flag));
     match (wants_teacher, &config.teacher) {
@@ -36,26 +38,33 @@ fn no_effect(flag: &str, why: &str) -> Diagnostic {
         .help("leave it out")
 }
 
-/// Gives the data another length of sequences.
-pub(crate) fn set_length(data: &mut Data, length: Option<u64>) -> Result<(), Diagnostic> {
-    match (data, length) {
-        (
-            Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length },
-            Some(length),
-        ) => *max_length = length as usize,
-        (Data::Classify(columns), Some(length)) => columns.max_length = length as usize,
-        (
-            Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. },
-            Some(length),
-        ) => {
-            *max_length = length as usize;
+/// Gives the data another maximum sequence length, and windows another overlap.
+pub(crate) fn set_lengths(
+    data: &mut Data,
+    length: Option<usize>,
+    stride: Option<usize>,
+) -> Result<(), Diagnostic> {
+    match data {
+        Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. } => {
             // A shorter length must still move on from window to window.
-            *doc_stride = (*doc_stride).min(*max_length / 2);
+            let most = length.map_or(usize::MAX, |n| n / 2);
+            *doc_stride = stride.unwrap_or((*doc_stride).min(most));
+            *max_length = length.unwrap_or(*max_length);
+            return Ok(());
         }
-        (_, Some(_)) => return Err(no_effect("--max-seq-len", "the built-in texts have one length")),
-        _ => {}
+        Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length } => {
+            *max_length = length.unwrap_or(*max_length);
+        }
+        Data::Classify(columns) => columns.max_length = length.unwrap_or(columns.max_length),
+        Data::Own | Data::BuiltinReading { .. } if length.is_some() => {
+            return Err(no_effect("--max-length", "the built-in texts have one length"));
+        }
+        Data::Own | Data::BuiltinReading { .. } => {}
     }
-    Ok(())
+    match stride {
+        Some(_) => Err(no_effect("--doc-stride", "the recipe's data has no windows of long contexts")),
+        None => Ok(()),
+    }
 }
 
 /// Refuses `--data` where the recipe generates its own.
@@ -64,6 +73,22 @@ pub(crate) fn data_flag(data: &Data, folder: Option<&Path>) -> Result<(), Diagno
         (Data::BuiltinReading { .. }, Some(_)) => Err(no_effect("--data", "the recipe generates its data")),
         _ => Ok(()),
     }
+}
+
+/// Asks for the files of a recipe that needs some.
+fn data_missing(data: &Data) -> Option<Diagnostic> {
+    let (name, files) = match data {
+        Data::Squad { .. } => ("squad", "train* and dev* files (json, parquet)"),
+        Data::SquadV2 { .. } => ("squad_v2", "train* and dev* files (json, parquet)"),
+        Data::Mnli { .. } => ("mnli", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::Qqp { .. } => ("qqp", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::Classify(_) => ("classify(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::MaskedText { .. } => ("masked_text", "train* and dev* texts (txt, jsonl, parquet)"),
+        Data::Own | Data::BuiltinReading { .. } => return None,
+    };
+    let message = format!("`data: {name}` needs files");
+    let help = format!("give the folder of {files}: `--data DIR`");
+    Some(Diagnostic::unlocated(Code::FlagMissing, message).help(help))
 }
 
 /// Whether data is read from files.

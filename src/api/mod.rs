@@ -8,9 +8,15 @@
 //! - [`eval`]: a saved model on data; [`predict`]: its answers.
 
 pub(crate) mod check;
+#[cfg(feature = "engine")]
+pub(crate) mod custom;
 mod error;
 #[cfg(feature = "engine")]
 mod eval;
+#[cfg(feature = "engine")]
+mod eval_config;
+#[cfg(feature = "engine")]
+mod eval_packed;
 #[cfg(feature = "engine")]
 mod execute;
 pub(crate) mod files;
@@ -35,13 +41,15 @@ mod run;
 mod run_config;
 #[cfg(feature = "engine")]
 mod run_report;
-#[cfg(feature = "engine")]
-mod settings;
+#[cfg(feature = "infer")]
+pub(crate) mod settings;
 
 pub use check::{CheckReport, check};
 pub use error::{Error, RunError};
 #[cfg(feature = "engine")]
-pub use eval::{EvalConfig, EvalReport, eval};
+pub use eval::eval;
+#[cfg(feature = "engine")]
+pub use eval_config::{EvalConfig, EvalReport};
 pub(crate) use plan::plan_with;
 pub use plan::{Plan, plan};
 #[cfg(feature = "infer")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::Error;
-use super::models;
+use super::{models, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::{Answering, Limits, Precision, Predictor, pack};
 use crate::params::Settings;
@@ -58,17 +58,31 @@ pub fn predict(config: &PredictConfig) -> Result<Predictor, Error> {
         Ok(model) => Arc::new(model),
         Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
     };
-    let positions = model.config().max_position_embeddings;
+    let used = ["--max-length", "--doc-stride", "--max-answer-length"];
+    let idle = settings::only(&config.settings, &used, "predict");
+    if !idle.is_empty() {
+        return Err(Error::new(idle, sources));
+    }
+    let saved = match settings::saved(&found, &mut sources) {
+        Ok(saved) => saved.or(model.settings().cloned()).unwrap_or_default(),
+        Err(diagnostic) => return Err(Error::new(vec![diagnostic], sources)),
+    };
+    let settings = settings::resolve(&config.settings, saved);
+    let positions = model.config().longest();
     let own = if model.labels().is_none() { positions.min(384) } else { positions };
-    let length = config.settings.max_length.map_or(own, |n| n.min(positions));
+    let length = settings.max_length.map_or(own, |n| n.min(positions));
     let limits = Limits {
         sequences: config.batch,
         length,
         threads: config.threads.unwrap_or(Limits::default().threads),
         ..Limits::default()
     };
-    let doc_stride = config.settings.doc_stride.unwrap_or(128).min(length / 2);
-    let answering = Answering { doc_stride, top: config.top, truncate: config.truncate };
+    let answering = Answering {
+        doc_stride: settings.doc_stride.unwrap_or(settings::DOC_STRIDE).min(length / 2),
+        max_answer_length: settings.max_answer_length.unwrap_or(settings::MAX_ANSWER_LENGTH),
+        top: config.top,
+        truncate: config.truncate,
+    };
     Predictor::new(model, limits, answering).map_err(|why| {
         let message = format!("cannot predict with `{}`: {why}", config.model.display());
         Error::unlocated(

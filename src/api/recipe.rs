@@ -11,6 +11,7 @@ use crate::{language, yaml};
 
 /// A recipe: an `.obert` file, a SparseML recipe in YAML or Markdown, or a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Recipe {
     /// A file. It is read as a SparseML recipe if it ends in `.yaml`, `.yml` or `.md`.
     File(PathBuf),
@@ -64,25 +65,44 @@ pub struct RecipeOptions {
 /// Compiles recipes under the same options.
 pub(crate) struct Compiler {
     overrides: Vec<Override>,
+    /// What `--model` says.
+    model: Option<String>,
     parameters: Option<ParameterTable>,
 }
 
 impl Compiler {
     /// Reads the options, and the shapes of the model folder if there is one.
     pub(crate) fn new(options: &RecipeOptions) -> Result<Self, Error> {
+        let compiler = Compiler::before_model(options)?;
+        let Some(path) = &options.model else { return Ok(compiler) };
+        let mut sources = Sources::new();
+        match models::table(path, &mut sources) {
+            Ok(table) => Ok(Compiler { parameters: Some(table), ..compiler }),
+            Err(diagnostics) => Err(Error::new(diagnostics, sources)),
+        }
+    }
+
+    /// The same before the model is on this machine: its parameters are not known.
+    pub(crate) fn before_model(options: &RecipeOptions) -> Result<Self, Error> {
         let mut sources = Sources::new();
         let overrides = match overrides(&options.set, &mut sources) {
             Ok(overrides) => overrides,
             Err(diagnostic) => return Err(Error::new(vec![diagnostic], sources)),
         };
-        let parameters = match &options.model {
-            None => None,
-            Some(path) => match models::table(path, &mut sources) {
-                Ok(table) => Some(table),
-                Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
-            },
-        };
-        Ok(Compiler { overrides, parameters })
+        let model = options.model.as_ref().map(|model| model.display().to_string());
+        Ok(Compiler { overrides, model, parameters: None })
+    }
+
+    /// The same for a recipe that leaves its model out and begins with a model of this name.
+    pub(crate) fn called(mut self, model: Option<&Path>) -> Self {
+        self.model = model.map(|model| model.display().to_string()).or(self.model);
+        self
+    }
+
+    /// Compiles for a model with these parameters.
+    #[cfg(feature = "engine")]
+    pub(crate) fn of_parameters(parameters: ParameterTable) -> Self {
+        Compiler { overrides: Vec::new(), model: None, parameters: Some(parameters) }
     }
 
     /// Compiles a recipe for an entry point that does something with it. Advice is left to `check`.
@@ -106,6 +126,7 @@ impl Compiler {
         }
         let options = language::Options {
             overrides: &self.overrides,
+            model: self.model.as_deref(),
             parameters: self.parameters.clone(),
             find_model: Some(&models::local_table),
         };

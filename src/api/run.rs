@@ -8,7 +8,7 @@ use super::execute::{Start, execute};
 use super::flags::{self, data_of_a_program};
 use super::memory_check;
 use super::models::find_model;
-use super::recipe::{Compiler, RecipeOptions};
+use super::recipe::Compiler;
 use super::run_config::RunConfig;
 use super::run_report::RunReport;
 use crate::diag::{Severity, Span};
@@ -62,8 +62,10 @@ fn resolve(
     observer: &mut dyn Observer,
 ) -> Result<(Schedule, Compilation, Option<PathBuf>), Error> {
     let mut options = config.options.clone();
-    let given = options.model.take_if(|folder| !folder.exists());
-    let (schedule, compiled) = compiled(config, &options)?;
+    // A model that is still to be fetched has a name and no parameters.
+    let given = options.model.clone().filter(|folder| !folder.exists());
+    let compiler = if given.is_some() { Compiler::before_model(&options)? } else { Compiler::new(&options)? };
+    let (schedule, compiled) = compiled(config, &compiler)?;
     let named = match (&options.model, &schedule.model) {
         (None, Model::Named(name)) if !Path::new(name).is_dir() => Some(PathBuf::from(name)),
         _ => None,
@@ -72,7 +74,8 @@ fn resolve(
         flags::reads_files(&schedule.data) && !config.data.as_deref().is_some_and(|d| d.exists());
     let Some(name) = given.as_ref().or(named.as_ref()).filter(|_| !lacks_data) else {
         observer.warnings(&compiled.diagnostics, &compiled.sources);
-        return Ok((schedule, compiled, options.model));
+        let model = options.model.filter(|_| given.is_none());
+        return Ok((schedule, compiled, model));
     };
     match find_model(name, config.offline, observer) {
         Err(diagnostic) => {
@@ -85,7 +88,8 @@ fn resolve(
         }
         Ok(folder) => {
             options.model = Some(folder);
-            let (schedule, compiled) = self::compiled(config, &options)?;
+            let (schedule, compiled) =
+                self::compiled(config, &Compiler::new(&options)?.called(given.as_deref()))?;
             observer.warnings(&compiled.diagnostics, &compiled.sources);
             Ok((schedule, compiled, options.model))
         }
@@ -100,8 +104,8 @@ fn place_of(name: &str, compiled: &Compilation) -> Option<Span> {
 }
 
 /// Compiles the recipe and puts the flags in its schedule.
-fn compiled(config: &RunConfig, options: &RecipeOptions) -> Result<(Schedule, Compilation), Error> {
-    let mut compiled = Compiler::new(options)?.recipe(&config.recipe)?;
+fn compiled(config: &RunConfig, compiler: &Compiler) -> Result<(Schedule, Compilation), Error> {
+    let mut compiled = compiler.recipe(&config.recipe)?;
     let Some(mut schedule) = compiled.schedule.take() else {
         return Err(Error::new(compiled.diagnostics, compiled.sources));
     };

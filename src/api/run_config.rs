@@ -63,6 +63,7 @@ pub struct CheckpointConfig {
 
 /// Whether a run goes on from its newest checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resume {
     /// A new run begins.
     #[default]

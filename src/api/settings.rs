@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::diag::{Code, Diagnostic, Sources};
+use crate::params::BertConfig;
 use crate::params::settings::{Settings, TaskName};
-use crate::params::{BertConfig, folder};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Columns, Data};
 
 /// The greatest number of tokens in an answer: `max_answer_length` of the Hugging Face scripts.
-pub(crate) const MAX_ANSWER_LENGTH: usize = 30;
+pub(crate) const MAX_ANSWER_LENGTH: usize = crate::text::spans::LONGEST_ANSWER;
 /// The number of tokens by which windows overlap where nothing is said: `doc_stride` of the same scripts.
 pub(crate) const DOC_STRIDE: usize = 128;
 
@@ -72,29 +72,34 @@ fn of_data(data: &Data, seed: u64) -> Settings {
     settings
 }
 
-/// Those that are saved in a model's folder: in `obert.json`, else in the schedule of the run that made it. Without
-/// either, what its `config.json` says of its task.
-pub(super) fn saved(model: &Path, sources: &mut Sources) -> Result<Settings, Diagnostic> {
+/// Those that are saved with a model: in the directory of an engine file; in `obert.json` of a folder, else in the
+/// schedule of the run that made it. `None` if nothing is.
+pub(crate) fn saved(model: &Path, sources: &mut Sources) -> Result<Option<Settings>, Diagnostic> {
+    if !model.is_dir() {
+        return Ok(None);
+    }
     if let Some(settings) = Settings::read(model, sources)? {
-        return Ok(settings);
+        return Ok(Some(settings));
     }
     let schedule = std::fs::read_to_string(model.join("schedule.json")).unwrap_or_default();
-    if let Ok(schedule) = serde_json::from_str::<Schedule>(&schedule) {
-        return Ok(of_data(&schedule.data, schedule.seed));
-    }
-    let config = folder::read_config(model, &mut Sources::new());
-    let class = config.ok().and_then(|c| c.architectures.first().cloned()).unwrap_or_default();
+    let schedule = serde_json::from_str::<Schedule>(&schedule).ok();
+    Ok(schedule.map(|schedule| of_data(&schedule.data, schedule.seed)))
+}
+
+/// What `config.json` says of the task: by the class that `transformers` would make.
+pub(super) fn of_class(config: &BertConfig) -> Settings {
+    let class = config.architectures.first().map_or("", String::as_str);
     // Of whatever family.
     let task = match class.split_once("For").map_or("", |(_, task)| task) {
         "MaskedLM" | "PreTraining" => Some(TaskName::MaskedText),
         "SequenceClassification" => None,
         _ => Some(TaskName::Squad),
     };
-    Ok(Settings { task, ..Settings::default() })
+    Settings { task, ..Settings::default() }
 }
 
 /// What is given, and where it says nothing what was saved. Of what was saved for another task nothing is taken.
-pub(super) fn resolve(given: &Settings, saved: Settings) -> Settings {
+pub(crate) fn resolve(given: &Settings, saved: Settings) -> Settings {
     let other = |given: TaskName| {
         saved.task.is_some_and(|saved| saved != given && !(saved.finds_answers() && given.finds_answers()))
     };
@@ -104,11 +109,36 @@ pub(super) fn resolve(given: &Settings, saved: Settings) -> Settings {
     }
 }
 
+/// The data and the settings of an evaluation: what is given, else what is known of the model. Everything that is
+/// missing is reported together.
+pub(super) fn of_eval(
+    given: &Settings,
+    known: Settings,
+    has_data: bool,
+    positions: usize,
+) -> Result<(Data, Settings), Vec<Diagnostic>> {
+    let mut settings = resolve(given, known);
+    if has_data && settings.task == Some(TaskName::BuiltinReading) {
+        // Generated data has the form of SQuAD's.
+        settings.task = Some(TaskName::Squad);
+    }
+    let data = data(given, &settings, positions);
+    let generated = matches!(data, Ok(Data::BuiltinReading { .. }));
+    let no_data = (!has_data && !generated).then(|| {
+        Diagnostic::unlocated(Code::FlagMissing, "the data to evaluate on is not given")
+            .help("give the folder of its dev* files: `--data DIR`")
+    });
+    match (data, no_data) {
+        (Ok(data), None) => Ok((data, settings)),
+        (data, no_data) => Err(data.err().into_iter().flatten().chain(no_data).collect()),
+    }
+}
+
 /// The data that settings describe. `positions` is the greatest number of tokens that the model reads.
 ///
 /// # Errors
 /// Everything that is missing, and everything given that has no effect on the task, together.
-pub(super) fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data, Vec<Diagnostic>> {
+fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data, Vec<Diagnostic>> {
     let Some(task) = settings.task else {
         let mut missing = vec![
             Diagnostic::unlocated(Code::FlagMissing, "the model classifies, and its data is not known")
@@ -162,11 +192,35 @@ fn text_missing() -> Diagnostic {
         .help("as `--task classify --text review --label sentiment`")
 }
 
-/// Flags that say nothing of this task.
-fn without_effect(given: &Settings, task: TaskName) -> Vec<Diagnostic> {
-    let columns = task == TaskName::Classify;
+/// A diagnostic for each setting that is given and that a command does not use.
+pub(crate) fn only(given: &Settings, used: &[&str], command: &str) -> Vec<Diagnostic> {
     let flags = [
-        ("--doc-stride", given.doc_stride.is_some(), task.finds_answers(), "windows of long contexts"),
+        ("--task", given.task.is_some()),
+        ("--text", given.text.is_some()),
+        ("--pair", given.pair.is_some()),
+        ("--label", given.label.is_some()),
+        ("--labels", given.labels.is_some()),
+        ("--positive", given.positive.is_some()),
+        ("--max-length", given.max_length.is_some()),
+        ("--doc-stride", given.doc_stride.is_some()),
+        ("--max-answer-length", given.max_answer_length.is_some()),
+    ];
+    let idle = flags.into_iter().filter(|(flag, given)| *given && !used.contains(flag));
+    idle.map(|(flag, _)| {
+        let message = format!("`{flag}` has no effect on `{command}`");
+        Diagnostic::unlocated(Code::FlagHasNoEffect, message).help("leave it out")
+    })
+    .collect()
+}
+
+/// Flags that say nothing of this task.
+pub(crate) fn without_effect(given: &Settings, task: TaskName) -> Vec<Diagnostic> {
+    let columns = task == TaskName::Classify;
+    let generated = task == TaskName::BuiltinReading;
+    let windows = task.finds_answers() && !generated;
+    let flags = [
+        ("--max-length", given.max_length.is_some(), !generated, "other length than its own"),
+        ("--doc-stride", given.doc_stride.is_some(), windows, "windows of long contexts"),
         ("--max-answer-length", given.max_answer_length.is_some(), task.finds_answers(), "answers"),
         ("--text", given.text.is_some(), columns, "named columns"),
         ("--pair", given.pair.is_some(), columns, "named columns"),

@@ -9,7 +9,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
 use super::pack::PrecisionName;
+use super::settings_args::SettingsArgs;
 use super::{ERRORS, FINE, Format, eprint, fail, fetching, print};
+use crate::api::settings;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::pack::{self, random::Random};
@@ -21,7 +23,7 @@ mod onnxruntime;
 
 use onnxruntime::Rival;
 
-/// Measure how fast a model answers: this runtime, and others beside it in turns.
+/// Benchmark inference on the CPU: this runtime, and others beside it in turns.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
     /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote
@@ -30,40 +32,42 @@ pub struct BenchArgs {
     /// Use no network: the model is a folder or a file, or in the cache of the Hugging Face programs
     #[arg(long)]
     offline: bool,
-    /// What a model folder computes with [default: int8 if it was trained for it, else f32]
+    /// Precision of a model folder [default: both f32 and int8]
     #[arg(long, value_enum, value_name = "PRECISION", conflicts_with = "shape")]
     precision: Option<PrecisionName>,
-    /// Measure a model of random weights with the shape of a well-known one
+    /// Benchmark a model of random weights with the shape of a well-known one
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
-    /// Encoder layers of the random models; the dense measure of speed has as many as the first
+    /// Encoder layers of the random models; the dense baseline has as many as the first
     /// [default: those of its shape]
     #[arg(long, value_name = "LIST", requires = "shape", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=96))]
     layers: Vec<u64>,
-    /// Which shares of the random model's blocks of four weights are zero
+    /// Sparsities of the random models, in blocks of four weights
     #[arg(long, value_name = "SHARES", requires = "shape", value_delimiter = ',', default_values_t = [0.9])]
     sparsity: Vec<f64>,
-    /// Sequences that are run together
+    /// Batch sizes
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = [1], value_parser = clap::value_parser!(u64).range(1..=4096))]
     batch: Vec<u64>,
-    /// Tokens of each sequence
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = [128], value_parser = clap::value_parser!(u64).range(1..=65536))]
+    /// Sequence lengths in tokens [default: the model's maximum sequence length, or 128]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=65536))]
     seq: Vec<u64>,
-    /// Threads [default: as many as there are cores]
+    /// Numbers of threads [default: number of cores]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Vec<u64>,
-    /// Measure another program beside it; Python is found by OBERT_PYTHON, or else as `python3`
+    /// Benchmark another program beside it; Python is found by OBERT_PYTHON, or else as `python3`
     #[arg(long, value_enum, value_name = "PROGRAM")]
     against: Option<Program>,
-    /// How long each program is measured in each row, in seconds
+    /// Time for each program in each row, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     seconds: f64,
-    /// How the figures are printed
+    /// How the results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
-/// A rival.
+/// Another runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Program {
     /// ONNX Runtime, dense, in float32 and in int8
@@ -117,6 +121,7 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
         Some(name) => random_models(args, name, scratch.path())?,
         None => saved_model(args, scratch.path(), sources)?,
     };
+    let lengths = lengths(args, &subjects)?;
     for subject in &subjects {
         note(
             args,
@@ -150,13 +155,27 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
     note(args, &format!("{}, {cores} cores", Isa::best().name()));
     for threads in &threads {
         for batch in &args.batch {
-            for length in &args.seq {
+            for length in &lengths {
                 let point = Point { threads: *threads, batch: *batch, length: *length };
                 row(args, &subjects, point, rival.as_mut())?;
             }
         }
     }
     Ok(())
+}
+
+/// The sequence lengths: those given, else the maximum length that the model was made with.
+fn lengths(args: &BenchArgs, subjects: &[Subject]) -> Result<Vec<u64>, Failure> {
+    let given = args.settings.settings();
+    let idle = settings::only(&given, &["--max-length"], "bench");
+    if !idle.is_empty() {
+        return Err(idle.into());
+    }
+    if !args.seq.is_empty() {
+        return Ok(args.seq.clone());
+    }
+    let saved = subjects.first().and_then(|s| s.model.settings()).and_then(|s| s.max_length);
+    Ok(vec![given.max_length.or(saved).unwrap_or(128) as u64])
 }
 
 /// A table without rows.

@@ -44,6 +44,8 @@ mod recipe;
 mod report;
 #[cfg(feature = "engine")]
 mod run;
+#[cfg(feature = "infer")]
+mod settings_args;
 #[cfg(feature = "engine")]
 mod stop;
 #[cfg(feature = "engine")]
@@ -71,24 +73,24 @@ enum Command {
     /// Run a recipe
     #[cfg(feature = "engine")]
     Run(run::RunArgs),
-    /// Measure a saved model
+    /// Evaluate a saved model
     #[cfg(feature = "engine")]
     Eval(eval::EvalArgs),
-    /// Write the page of a run from its folder, or one that compares several
+    /// Write the report of a run from its folder, or one that compares several runs
     Report(report::ReportArgs),
-    /// Prune a recipe's model at once, at several sparsities, and measure it
+    /// Prune a recipe's model in one shot, at several sparsities, and evaluate it
     #[cfg(feature = "engine")]
     Oneshot(oneshot::OneshotArgs),
-    /// Find the surgeon's best settings by pruning at once
+    /// Tune the settings of second-order pruning by pruning in one shot
     #[cfg(feature = "engine")]
     Sweep(sweep::SweepArgs),
-    /// Write a model as one file for another program
+    /// Export a model for another program
     #[cfg(feature = "infer")]
     Pack(pack::PackArgs),
-    /// Answer questions or label texts, line by line
+    /// Answer questions or classify texts, line by line
     #[cfg(feature = "infer")]
     Predict(predict::PredictArgs),
-    /// Measure how fast a model answers
+    /// Benchmark inference on the CPU
     #[cfg(feature = "infer")]
     Bench(bench::BenchArgs),
     /// Write recipes in their canonical form

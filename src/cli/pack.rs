@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
+use super::settings_args::SettingsArgs;
 use super::{FINE, USAGE, fail, fetching, print, print_diagnostics};
+use crate::api::settings;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
@@ -14,6 +16,7 @@ use crate::output::export::format::Format;
 use crate::output::export::{self, Exported, Request};
 use crate::output::figures::bytes;
 use crate::output::sizes::{Size, Sizes};
+use crate::params::Settings;
 use crate::params::builtin::{WELL_KNOWN, well_known};
 
 #[derive(Args, Debug)]
@@ -27,7 +30,7 @@ pub struct PackArgs {
     /// Where it is written: a file, or a folder [default: the model's name with the format's ending]
     #[arg(long, short, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// The precision of the runtime, for `--as engine` [default: int8 if it was trained for it, else f32]
+    /// Precision, for `--as engine` [default: int8 if it was trained with quantization, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
     /// Quantize the encoder's weights of a model without scales to INT8, for `--as compressed-tensors`
@@ -51,12 +54,14 @@ pub struct PackArgs {
     /// The sparsity of the random model, in blocks of four weights
     #[arg(long, requires = "shape", value_name = "SHARE", default_value_t = 0.9)]
     sparsity: f64,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 /// A packed format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PackFormat {
-    /// A file for `obertc predict`, `obertc bench` and the library `obert::infer`
+    /// A file for `obertc predict`, `obertc bench` and the library (`obert::runtime`)
     Engine,
     /// A Hugging Face folder, with 32-bit floats
     Dense,
@@ -110,7 +115,13 @@ pub fn run(args: &PackArgs) -> i32 {
     let given = args.model.as_deref().unwrap_or(&model);
     let name = args.shape.as_deref().map_or(given, Path::new);
     let out = args.out.clone().unwrap_or_else(|| named(name, format.ending()));
+    let given = args.settings.settings();
+    let settings = match made_with(&given, &model, &mut sources) {
+        Ok(settings) => settings,
+        Err(diagnostics) => return fail(&diagnostics, &sources),
+    };
     let request = Request {
+        settings: settings.as_ref(),
         model: &model,
         format,
         out: &out,
@@ -154,6 +165,21 @@ fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> 
     })?;
     export::random::folder(&Random { shape, sparsity: args.sparsity, seed: 1 }, scratch.path())?;
     Ok((scratch.path().to_owned(), Some(scratch)))
+}
+
+/// What the model was made with: what is given, else what is saved. `None` if nothing is known.
+fn made_with(
+    given: &Settings,
+    model: &Path,
+    sources: &mut Sources,
+) -> Result<Option<Settings>, Vec<Diagnostic>> {
+    let saved = settings::saved(model, sources).map_err(|d| vec![d])?;
+    if saved.is_none() && *given == Settings::default() {
+        return Ok(None);
+    }
+    let settings = settings::resolve(given, saved.unwrap_or_default());
+    let idle = settings.task.map_or(Vec::new(), |task| settings::without_effect(given, task));
+    if idle.is_empty() { Ok(Some(settings)) } else { Err(idle) }
 }
 
 /// A flag for another format.

@@ -9,13 +9,14 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::pack::PrecisionName;
+use super::settings_args::SettingsArgs;
 use super::{FINE, fail, fail_with, fetching};
 use crate::api::{self, PredictConfig};
 use crate::diag::Sources;
 use crate::infer::{Predictor, Request, Response};
 
-/// Answer questions or label texts, line by line: requests as JSON on standard input, one in a line, and
-/// answers on standard output.
+/// Answer questions or classify texts: requests as JSON on standard input, one in a line, and answers on standard
+/// output.
 #[derive(Args, Debug)]
 #[command(after_help = "Requests:\n  \
     {\"question\": \"Who wrote it?\", \"context\": \"Ada wrote it.\", \"id\": 1}\n  \
@@ -28,27 +29,23 @@ pub struct PredictArgs {
     /// Use no network: the model is a folder or a file, or in the cache of the Hugging Face programs
     #[arg(long)]
     offline: bool,
-    /// What a model folder computes with [default: int8 if it was trained for it, else f32]
+    /// Precision of a model folder [default: int8 if it was trained with quantization, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
-    /// The longest sequence, in tokens [default: 384 for questions, else as long as the model allows]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
-    max_seq_len: Option<u64>,
-    /// How far neighbouring windows of a long context overlap, in tokens
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
-    doc_stride: u64,
-    /// Label texts that are longer than that by their beginning; otherwise they are refused
+    /// Truncate texts to the maximum sequence length; otherwise longer ones are refused
     #[arg(long)]
     truncate: bool,
-    /// At most so many requests are answered together, if that many are waiting
+    /// Maximum batch size: so many waiting requests are computed together
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
     batch: u64,
-    /// Answers for each question
+    /// Number of answers for each question
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     top: u64,
-    /// Threads [default: as many as there are cores]
+    /// Number of threads [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
+    #[command(flatten)]
+    settings: SettingsArgs,
 }
 
 /// A line longer than this is refused.
@@ -65,8 +62,7 @@ pub fn run(args: &PredictArgs) -> i32 {
     };
     let mut config = PredictConfig::new(model);
     config.precision = args.precision.map(Into::into);
-    config.settings.max_length = args.max_seq_len.map(|n| n as usize);
-    config.settings.doc_stride = Some(args.doc_stride as usize);
+    config.settings = args.settings.settings();
     config.truncate = args.truncate;
     config.batch = args.batch as usize;
     config.top = args.top as usize;

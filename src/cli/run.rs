@@ -19,43 +19,46 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     recipe_args: RecipeArgs,
-    /// The folder of data files, train* and dev* or valid* (json for SQuAD; tsv, csv or jsonl for labels; txt
+    /// The folder of data files, train* and dev* or valid* (json for SQuAD; tsv, csv or jsonl for classification; txt
     /// or jsonl for masked text; parquet for any), or a file to train on, with --dev
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     #[command(flatten)]
     data_args: DataArgs,
-    /// Where the model and the log go [default: runs/NAME]
+    /// The folder for the model, the log and the report [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The model that `distill from teacher` learns from: its folder or its name on the hub
     #[arg(long, value_name = "DIR")]
     teacher: Option<PathBuf>,
-    /// Tokenize all texts anew, and keep nothing of it in the cache
+    /// Tokenize all texts again, and save nothing of it in the cache
     #[arg(long)]
     no_cache: bool,
     /// Use no network: models are folders, or in the cache of the Hugging Face programs
     #[arg(long)]
     offline: bool,
-    /// Where it is computed
+    /// The device: cpu, wgpu or cuda
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     /// The seed, in place of the recipe's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// At most so many steps in a stage: epochs are shortened, so that every event still happens
+    /// Maximum number of steps in a stage: epochs are shortened, so that every event still happens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_steps: Option<u64>,
-    /// At most so many examples to train on, and to measure on
+    /// Maximum number of examples to train on, and to evaluate on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
-    /// The longest sequence in tokens, in place of the recipe's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
-    max_seq_len: Option<u64>,
-    /// Write TensorBoard's event files too, into the run's folder
+    /// Maximum sequence length in tokens, in place of the recipe's
+    #[arg(long, alias = "max-seq-len", value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
+    max_length: Option<u64>,
+    /// Overlap of neighbouring windows of a long context in tokens, in place of the recipe's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
+    doc_stride: Option<u64>,
+    /// Write event files for TensorBoard too, into the run's folder
     #[arg(long)]
     tensorboard: bool,
-    /// Do not measure how fast the model answers at the end
+    /// Do not measure inference speed at the end
     #[arg(long)]
     no_speed: bool,
     /// Print nothing but errors and the summary
@@ -101,7 +104,8 @@ impl RunArgs {
         config.seed = self.seed;
         config.limit_steps = self.limit_steps;
         config.limit_examples = self.limit_examples.map(|n| n as usize);
-        config.settings.max_length = self.max_seq_len.map(|n| n as usize);
+        config.settings.max_length = self.max_length.map(|n| n as usize);
+        config.settings.doc_stride = self.doc_stride.map(|n| n as usize);
         config.tensorboard = self.tensorboard;
         config.measure_speed = !self.no_speed;
         config.checkpoints = self.checkpoints.config();

@@ -8,10 +8,10 @@ use super::data_args::DataArgs;
 use super::progress::Watcher;
 use super::recipe::{RecipeArgs, recipe};
 use super::{FINE, Format, fail, fetching, print, print_diagnostics};
-use crate::api::flags::{data_flag, data_of_a_program, set_length};
+use crate::api::Error;
+use crate::api::flags::{data_flag, data_of_a_program, set_lengths};
 use crate::api::models::with_features;
 use crate::api::recipe::Compiler;
-use crate::api::{Error, RecipeOptions};
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
 use crate::engine::gradient_sharing::Trial;
 use crate::engine::oneshot::{OneShot, Outcome, seed_of};
@@ -51,9 +51,9 @@ pub struct TrialArgs {
     /// At most so many examples to take gradients from, and to measure on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
-    /// The longest sequence in tokens, in place of the recipe's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
-    max_seq_len: Option<u64>,
+    /// Maximum sequence length in tokens, in place of the recipe's
+    #[arg(long, alias = "max-seq-len", value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
+    max_length: Option<u64>,
     /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
     #[arg(long)]
     offline: bool,
@@ -88,16 +88,18 @@ impl TrialArgs {
     /// Compiles the recipe and finds the first of its `prune` statements by `obs`, else the first of all.
     pub fn read(&self) -> Result<Subject, Error> {
         let recipe = recipe(&self.recipe).map_err(Error::unlocated)?;
-        let compiled = |options: &RecipeOptions| -> Result<(Schedule, Compilation), Error> {
-            let mut compiled = Compiler::new(options)?.recipe(&recipe)?;
+        let compiled = |compiler: &Compiler| -> Result<(Schedule, Compilation), Error> {
+            let mut compiled = compiler.recipe(&recipe)?;
             match compiled.schedule.take() {
                 Some(schedule) => Ok((schedule, compiled)),
                 None => Err(Error::new(compiled.diagnostics, compiled.sources)),
             }
         };
         let mut options = self.recipe_args.options();
-        let given = options.model.take_if(|folder| !folder.exists());
-        let (mut schedule, mut found) = compiled(&options)?;
+        let given = options.model.clone().filter(|folder| !folder.exists());
+        let compiler =
+            if given.is_some() { Compiler::before_model(&options)? } else { Compiler::new(&options)? };
+        let (mut schedule, mut found) = compiled(&compiler)?;
         let named = match (&options.model, &schedule.model) {
             (None, Model::Named(name)) => Some(PathBuf::from(name)),
             _ => None,
@@ -105,12 +107,12 @@ impl TrialArgs {
         let needs_data = !matches!(schedule.data, Data::BuiltinReading { .. } | Data::Own);
         let lacks_data = needs_data && !self.data.as_deref().is_some_and(Path::exists);
         // A model is fetched after everything that can be checked without it.
-        if let Some(name) = given.or(named).filter(|_| !lacks_data) {
+        if let Some(name) = given.clone().or(named).filter(|_| !lacks_data) {
             match fetching::find(&name, self.offline, self.quiet) {
                 Ok(folder) => options.model = Some(folder),
                 Err(diagnostic) => return Err(Error::new(vec![diagnostic], found.sources)),
             }
-            (schedule, found) = compiled(&options)?;
+            (schedule, found) = compiled(&Compiler::new(&options)?.called(given.as_deref()))?;
         }
         let compiled = found;
         print_diagnostics(&compiled.diagnostics, &compiled.sources);
@@ -136,7 +138,7 @@ impl TrialArgs {
         if let Some(seed) = self.seed {
             schedule.seed = seed;
         }
-        set_length(&mut schedule.data, self.max_seq_len)?;
+        set_lengths(&mut schedule.data, self.max_length.map(|n| n as usize), None)?;
         data_flag(&schedule.data, self.data.as_deref())
     }
 

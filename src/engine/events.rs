@@ -20,6 +20,7 @@ pub fn logged(metrics: &Metrics) -> BTreeMap<String, Number> {
 
 /// Work that takes a while, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Work<'a> {
     /// Fetching a file of a model from the hub; `done` and `total` are bytes.
     Fetching {

@@ -12,8 +12,8 @@
 //! use std::path::Path;
 //! use std::sync::Arc;
 //!
-//! use obert::internals::diag::Sources;
-//! use obert::internals::infer::{Limits, Precision, Sequence, Session, open};
+//! use obert::diagnostics::Sources;
+//! use obert::runtime::{Limits, Precision, Sequence, Session, open};
 //!
 //! // A model folder, or a file that `obertc pack --as engine` wrote.
 //! let model = open(Path::new("minilm-squad"), Some(Precision::Bytes), &mut Sources::new());
@@ -34,12 +34,12 @@
 //!
 //! ```no_run
 //! # use std::{path::Path, sync::Arc};
-//! # use obert::internals::infer::{Limits, Model};
-//! use obert::internals::infer::{Answering, Predictor, Request};
+//! # use obert::runtime::{Limits, Model};
+//! use obert::runtime::{Answering, Predictor, Request};
 //!
 //! let model = Model::open(Path::new("minilm-squad.obert-engine")).map_err(|d| d.message)?;
 //! let limits = Limits { sequences: 16, length: 384, ..Limits::default() };
-//! let answering = Answering { doc_stride: 128, top: 3, truncate: false };
+//! let answering = Answering { doc_stride: 128, max_answer_length: 30, top: 3, truncate: false };
 //! let mut predictor = Predictor::new(Arc::new(model), limits, answering)?;
 //! let question = "Who wrote it?".to_owned();
 //! let context = "Ada wrote it.".to_owned();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::model::{Limits, Model, Sequence, Session};
 use crate::text::Tokenizer;
-use crate::text::spans::{LONGEST_ANSWER, Span, spans};
+use crate::text::spans::{Span, spans};
 use crate::text::windows::{Joined, Window, Windows, join};
 
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request {
     /// A question about a text.
     Question {
@@ -28,6 +29,7 @@ pub enum Request {
 
 /// What a model says.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Response {
     /// Answers, the best first, and the score of there being none.
     Answers {
@@ -63,6 +65,8 @@ pub struct Answer {
 pub struct Answering {
     /// How far neighbouring windows of a long context overlap, in tokens.
     pub doc_stride: usize,
+    /// The greatest number of tokens in an answer.
+    pub max_answer_length: usize,
     /// Answers for each question.
     pub top: usize,
     /// Whether texts that are longer than the model reads are truncated; otherwise they are refused.
@@ -127,7 +131,12 @@ impl Predictor {
                                 let (start, end) = logits.answer(place);
                                 let window = &windows[windows_seen[*i]];
                                 windows_seen[*i] += 1;
-                                found[*i].spans.extend(spans(window, start, end, LONGEST_ANSWER));
+                                found[*i].spans.extend(spans(
+                                    window,
+                                    start,
+                                    end,
+                                    self.answering.max_answer_length,
+                                ));
                                 found[*i].nothing = found[*i].nothing.min(start[0] + end[0]);
                             }
                             _ => found[*i].logits = logits.labels(place).collect(),

@@ -70,6 +70,8 @@ pub type FindModel<'a> = &'a dyn Fn(&str) -> Option<ParameterTable>;
 pub struct Options<'a> {
     /// `--set name=value`.
     pub overrides: &'a [Override],
+    /// The folder or name of a model in place of the recipe's: the recipe may leave its own out.
+    pub model: Option<&'a str>,
     /// The parameters of the model that will be used, if it is at hand.
     pub parameters: Option<ParameterTable>,
     /// Looks up the parameters of a model that the recipe names. What it does not find is looked up
@@ -93,7 +95,8 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         return Compilation { main, sources, diagnostics, schedule: None, parameters: None, places: None };
     }
     let (mut names, bound) = resolve::resolve(main, options.overrides, loader, &mut sources, &mut findings);
-    let typed = bound.and_then(|bound| check::check(&mut names, &bound, &mut sources, &mut findings));
+    let typed =
+        bound.and_then(|bound| check::check(&mut names, &bound, options.model, &mut sources, &mut findings));
     let mut parameters = None;
     if let Some(recipe) = &typed {
         let find = |name: &str| options.find_model.and_then(|find| find(name));

@@ -123,20 +123,19 @@ impl Task for Classification {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
         let total = self.held_out();
-        let mut metrics = Metrics::new();
         let mut done = 0;
-        for (suffix, sequences) in &self.dev {
-            let before = done;
-            let predicted = self.predict(model, sequences, device, &mut |n| {
-                done = before + n;
-                progress(done, total);
-            });
-            let labels: Vec<usize> = sequences.iter().map(|s| s.label).collect();
-            for (name, value) in classification::metrics(&predicted, &labels, &self.labels, self.f1) {
-                metrics.insert(format!("{name}{suffix}"), value);
-            }
-        }
-        metrics
+        let predicted: Vec<Vec<usize>> = self
+            .dev
+            .iter()
+            .map(|(_, sequences)| {
+                let before = done;
+                self.predict(model, sequences, device, &mut |n| {
+                    done = before + n;
+                    progress(done, total);
+                })
+            })
+            .collect();
+        self.score(&predicted)
     }
 
     fn keep_layers(
@@ -176,6 +175,24 @@ impl Classification {
             progress(done);
         }
         predicted
+    }
+
+    /// The metrics of logits that another runtime computed for the sequences of each set of `dev`.
+    pub fn metrics_of(&self, logits: &[Vec<Vec<f32>>]) -> Metrics {
+        let predicted = logits.iter().map(|set| set.iter().map(|row| largest(row)).collect());
+        self.score(&predicted.collect::<Vec<_>>())
+    }
+
+    /// The metrics of the labels that were predicted for each set of `dev`.
+    fn score(&self, predicted: &[Vec<usize>]) -> Metrics {
+        let mut metrics = Metrics::new();
+        for ((suffix, sequences), predicted) in self.dev.iter().zip(predicted) {
+            let labels: Vec<usize> = sequences.iter().map(|s| s.label).collect();
+            for (name, value) in classification::metrics(predicted, &labels, &self.labels, self.f1) {
+                metrics.insert(format!("{name}{suffix}"), value);
+            }
+        }
+        metrics
     }
 
     /// How many sequences are held out.

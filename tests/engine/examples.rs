@@ -7,12 +7,23 @@ mod vit;
 
 use std::sync::{Mutex, PoisonError};
 
-use obert::internals::engine::StageResult;
+use obert::StageResult;
 use obert::internals::task::parameters;
 
 /// The examples draw their first weights from Burn's one generator, which both seed: one after the other,
 /// so that neither draws from the other's.
 static GENERATOR: Mutex<()> = Mutex::new(());
+
+/// The network of the first example, pruned.
+pub fn pruned_network() -> (custom_model::Network, Vec<StageResult>) {
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    custom_model::run()
+}
+
+/// The same before anything is learned.
+pub fn new_network(device: &burn::tensor::Device) -> custom_model::Network {
+    custom_model::Network::new(device)
+}
 
 /// The figures of the last stage: accuracy, zeros and weights of what was pruned.
 fn last(results: &[StageResult]) -> (f64, usize, usize) {

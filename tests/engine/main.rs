@@ -12,6 +12,7 @@ mod heads;
 mod hub;
 mod keeping;
 mod learning;
+mod library;
 mod memory;
 mod metrics;
 mod models;

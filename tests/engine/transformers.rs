@@ -91,10 +91,10 @@ fn five_training_steps_equal_those_of_pytorch() {
         })
         .collect();
     let task = QuestionAnswering {
-        max_answer_length: 30,
         train: features,
         dev_questions: vec![],
         dev: vec![],
+        max_answer_length: 30,
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
         head_dropout: 0.0,

@@ -197,6 +197,36 @@ fn help_reads_as_recorded() {
 }
 
 #[test]
+#[cfg(feature = "engine")]
+fn help_of_the_engine_commands_speaks_the_words_of_the_field() {
+    for command in ["run", "eval", "predict", "pack", "bench"] {
+        let help = stdout(&obertc(&[command, "--help"]));
+        for dialect in ["anew", "likewise", "figures", "measured on", "longest", "rounded", "At most so many"]
+        {
+            assert!(!help.contains(dialect), "`{dialect}` in the help of `{command}`:\n{help}");
+        }
+        // What a saved model was made with has the same flags in every command that uses one.
+        if command != "run" {
+            for flag in [
+                "--task",
+                "--text",
+                "--pair",
+                "--label ",
+                "--labels",
+                "--positive",
+                "--doc-stride",
+                "--max-answer-length",
+            ] {
+                assert!(help.contains(flag), "`{command}` lacks {flag}:\n{help}");
+            }
+        }
+        assert!(help.contains("--max-length"), "{help}");
+        let old = obertc(&[command, "--max-seq-len", "4"]);
+        assert!(stderr(&old).contains("4 is not in 8.."), "the former name is read: {}", stderr(&old));
+    }
+}
+
+#[test]
 fn explain_answers_words_and_exits_2_on_those_it_does_not_know() {
     let list = obertc(&["explain"]);
     assert_eq!(list.status.code(), Some(0));

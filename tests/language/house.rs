@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "api",
         &[
             "output", "infer", "engine", "task", "files", "plan", "yaml", "language", "runlog", "schedule",
-            "params", "diag",
+            "params", "text", "diag",
         ],
     ),
     (
@@ -199,7 +199,8 @@ fn only_the_engine_side_knows_burn_and_only_one_renderer_knows_miette() {
     for (path, text) in sources() {
         let code = code(&text);
         let room = room(&path);
-        let engine_side = ["engine", "task", "method", "output"].contains(&room.as_str());
+        let engine_side = ["engine", "task", "method", "output"].contains(&room.as_str())
+            || path == Path::new("api/custom.rs");
         assert!(engine_side || !code.contains("burn::"), "{} imports Burn", path.display());
         let renderer = ["full.rs", "snippet.rs"].iter().any(|f| path == Path::new("diag/render").join(f));
         assert!(renderer || !code.contains("miette::"), "{} imports miette", path.display());
@@ -223,5 +224,22 @@ fn only_the_command_line_prints_or_exits() {
 fn mathematics_knows_no_file_and_no_recipe() {
     for (path, text) in sources().into_iter().filter(|(p, _)| room(p) == "method") {
         assert!(!code(&text).contains("std::fs"), "{} touches files", path.display());
+    }
+}
+
+#[test]
+fn the_library_shows_a_few_modules_and_hides_one_door_to_all_others() {
+    let (_, text) = sources().into_iter().find(|(path, _)| path == Path::new("lib.rs")).unwrap();
+    let shown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("pub mod ")).collect();
+    let names: Vec<&str> = shown.iter().map(|line| line.trim_end_matches([';', '{', ' '])).collect();
+    assert_eq!(names, ["runlog", "internals", "diagnostics", "runtime", "custom"]);
+    assert!(text.contains("#[doc(hidden)]\npub mod internals;"), "the door is not documented");
+    // The command line is reached by the binary alone, and calls the library for what the library does.
+    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with("cli")) {
+        let code = code(&text);
+        for inner in ["Interpreter", "prepare::prepare", "RunLog", "Keeper"] {
+            let trials = path == Path::new("cli/trials.rs") && inner == "prepare::prepare";
+            assert!(trials || !code.contains(inner), "{} does by itself what `api` does", path.display());
+        }
     }
 }

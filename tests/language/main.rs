@@ -11,6 +11,7 @@ mod format;
 mod help;
 mod hostile;
 mod house;
+mod library;
 mod models;
 mod past;
 mod plans;

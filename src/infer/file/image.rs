@@ -7,7 +7,7 @@ use std::path::Path;
 use super::layout::{ALIGNMENT, Attention, Directory, HEADER, Head, Header, Linear, Section, hash};
 use crate::diag::Diagnostic;
 use crate::files;
-use crate::params::BertConfig;
+use crate::params::{BertConfig, Settings};
 
 /// A packed model before it is written.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ impl Image {
     pub fn new(config: BertConfig, head: Head) -> Self {
         let directory = Directory {
             config,
+            settings: None,
             head,
             linears: BTreeMap::new(),
             attention: Vec::new(),
@@ -76,6 +77,11 @@ impl Image {
     /// Describes the attention of the next layer.
     pub fn attention(&mut self, attention: Attention) {
         self.directory.attention.push(attention);
+    }
+
+    /// Says what the model was made with.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.directory.settings = Some(settings);
     }
 
     /// What it holds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::params::BertConfig;
+use crate::params::{BertConfig, Settings};
 
 /// The first bytes of every packed model.
 pub const MAGIC: [u8; 8] = *b"OBERTENG";
@@ -56,6 +56,9 @@ pub fn hash(bytes: &[u8]) -> u64 {
 pub struct Directory {
     /// The model's `config.json`.
     pub config: BertConfig,
+    /// What the model was made with: lengths of sequences and answers, its task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
     /// What the model answers.
     pub head: Head,
     /// Linear layers by their Hugging Face names without `.weight`.

@@ -8,7 +8,7 @@ use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::affine::{Affine, Rounding};
 use crate::infer::kernel::attention::Operands;
-use crate::params::BertConfig;
+use crate::params::{BertConfig, Settings};
 
 /// A model, ready to run.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct Model {
     pub(super) layers: Vec<Layer>,
     pub(super) head: HeadLayers,
     tokenizer: Option<Stored<u8>>,
+    settings: Option<Settings>,
     size: usize,
 }
 
@@ -161,6 +162,7 @@ impl Model {
             head,
             tokenizer,
             size: file.size(),
+            settings: file.directory.settings.clone(),
             config,
         })
     }
@@ -168,6 +170,11 @@ impl Model {
     /// The model's configuration.
     pub fn config(&self) -> &BertConfig {
         &self.config
+    }
+
+    /// What the model was made with, if that is known.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
     }
 
     /// The labels in the order of their logits; `None` for a model that finds answers.

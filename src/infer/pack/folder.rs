@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{folder, tensors};
+use crate::params::{Settings, folder, tensors};
 use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
@@ -57,7 +57,12 @@ pub fn pack(
             .help("does config.json belong to this file?")
         })
     };
-    build(&model.config, head, tokenizer.as_deref().map(str::as_bytes), &plan, &tensor).map_err(one)
+    let mut image =
+        build(&model.config, head, tokenizer.as_deref().map(str::as_bytes), &plan, &tensor).map_err(one)?;
+    if let Some(settings) = Settings::read(path, sources).map_err(one)? {
+        image.set_settings(settings);
+    }
+    Ok(image)
 }
 
 fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {

@@ -26,14 +26,16 @@ use crate::params::ParameterTable;
 
 use super::resolve::{BoundRecipe, Names};
 
-/// Types the recipe and checks what does not depend on a model.
+/// Types the recipe and checks what does not depend on a model's parameters. A recipe that leaves its model out
+/// begins with `model`.
 pub fn check(
     names: &mut Names,
     recipe: &BoundRecipe,
+    model: Option<&str>,
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Option<Recipe> {
-    let typed = build::recipe(names, recipe, sources, findings)?;
+    let typed = build::recipe(names, recipe, model, sources, findings)?;
     let mut own = Findings::new();
     for stage in &typed.stages {
         let mut found = Findings::new();

@@ -13,6 +13,7 @@
 //! - [`measure`]: the bytes of an export and of the dense model; [`random`]: models of random weights.
 
 pub mod compressed;
+pub mod compressed_model;
 pub mod format;
 pub mod measure;
 pub mod onnx;
@@ -32,6 +33,7 @@ use crate::infer::Model;
 use crate::infer::file::layout::{Directory, Head};
 use crate::infer::pack::{self, Precision};
 use crate::output::sizes::{self, Packed, Sizes};
+use crate::params::Settings;
 
 use format::Format;
 use place::Aside;
@@ -53,6 +55,8 @@ pub struct Request<'a> {
     pub quantize_weights: bool,
     /// Whether the output is read and compared before it is renamed into place.
     pub verify: bool,
+    /// What the model was made with, written beside it.
+    pub settings: Option<&'a Settings>,
     /// Whether an existing export is replaced.
     pub force: bool,
 }
@@ -105,6 +109,9 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
     let (warnings, directory) = (work.warnings, work.directory);
     let sizes = measured(request, &source, &aside).map_err(one)?;
     if request.format.is_folder() {
+        if let Some(settings) = request.settings {
+            settings.write(aside.folder()).map_err(one)?;
+        }
         sizes.write(&aside.folder().join(sizes::FILE)).map_err(one)?;
         aside.place_folder().map_err(one)?;
     } else {
@@ -191,7 +198,10 @@ impl<'a> Work<'a> {
 
     fn engine(&mut self, sources: &mut Sources) -> Result<Option<String>, Vec<Diagnostic>> {
         let one = |d: Diagnostic| vec![d];
-        let image = pack::pack(self.request.model, self.request.precision, sources)?;
+        let mut image = pack::pack(self.request.model, self.request.precision, sources)?;
+        if let Some(settings) = self.request.settings {
+            image.set_settings(settings.clone());
+        }
         image.save(&self.aside.file()).map_err(one)?;
         self.directory = Some(image.directory().clone());
         if !self.request.verify {

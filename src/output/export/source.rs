@@ -163,7 +163,8 @@ impl Source {
     }
 }
 
-fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
+/// The head that the runtime runs; `None` for other families and tasks.
+pub(super) fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
     if config.family() != Family::Bert {
         return None;
     }

@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::builtin::Head;
 use crate::params::config_file::few;
-use crate::params::{BertConfig, BertShape, cache, folder};
+use crate::params::{BertConfig, BertShape, Settings, cache, folder};
 use crate::schedule::ir;
 use crate::text::Tokenizer;
 
@@ -134,6 +134,9 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     ) -> Result<FittedTeacher<Self::Model>, String> {
         Ok(FittedTeacher { model: teacher, notes: Vec::new() })
     }
+
+    /// Takes over settings that are no part of its features.
+    fn apply(&mut self, _: &Settings) {}
 
     /// The labels in the order of the data, if there are labels.
     fn data_labels(&self) -> Option<&[String]> {
@@ -321,5 +324,5 @@ fn check_length(max_length: usize, config: &BertConfig) -> Result<(), Diagnostic
         Code::FlagValue,
         format!("sequences of {max_length} tokens are longer than the model's {}", config.longest()),
     )
-    .help(format!("use `--max-seq-len {}`", config.longest())))
+    .help(format!("use `--max-length {}`", config.longest())))
 }

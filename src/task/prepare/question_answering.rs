@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Diagnostic, Sources};
-use crate::params::BertConfig;
 use crate::params::builtin::Head;
+use crate::params::{BertConfig, Settings};
 use crate::schedule::ir::Data;
 use crate::task::data::builtin;
 use crate::task::data::cache::Making;
@@ -103,6 +103,10 @@ impl Prepare for QuestionAnswering {
             attention_dropout: places.dropout.unwrap_or(config.attention_probs_dropout_prob),
             head_dropout: places.dropout.unwrap_or(config.answer_dropout()),
         })
+    }
+
+    fn apply(&mut self, settings: &Settings) {
+        self.max_answer_length = settings.max_answer_length.unwrap_or(self.max_answer_length);
     }
 
     fn held_out(&self) -> usize {

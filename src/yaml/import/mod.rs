@@ -108,7 +108,11 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
         name,
         &recipe,
         &NoFiles,
-        language::Options { overrides: &[], parameters: context.given, find_model: options.find_model },
+        language::Options {
+            parameters: context.given,
+            find_model: options.find_model,
+            ..language::Options::default()
+        },
     );
     into_yaml(&mut compilation, findings, &places, &sources);
     // They are places of the translation.

@@ -18,13 +18,14 @@ use crate::settings::{Read, Settings};
 use super::fields;
 use super::recipe::{Expectation, Recipe, Stage};
 use super::value::{Evaluator, Fields, Value};
-use statements::{data, model};
+use statements::data;
 
 /// Types every statement; goes on past mistakes and returns what can be judged, or `None` if it is not known
 /// what the recipe is about.
 pub fn recipe(
     names: &mut Names,
     bound: &BoundRecipe,
+    model: Option<&str>,
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Option<Recipe> {
@@ -33,7 +34,7 @@ pub fn recipe(
     let shown = parameters.iter().filter_map(|p| parameter(&mut evaluator, p)).collect();
     let mut builder = Builder { evaluator, sound: true, layers_known: true, first: HashMap::new() };
     let known = builder.evaluator.findings.iter().count();
-    let settings = builder.recipe_settings(bound);
+    let settings = builder.recipe_settings(bound, model);
     let mut train = None;
     let mut expect = Vec::new();
     let mut layers = None;
@@ -67,7 +68,7 @@ pub fn recipe(
         name: bound.name.clone(),
         doc: bound.doc.clone(),
         seed,
-        model: given.map(model),
+        model: given.map(statements::model),
         data: set.map(data),
         stages,
         expect,
@@ -136,7 +137,7 @@ impl Builder<'_> {
         part
     }
 
-    fn recipe_settings(&mut self, bound: &BoundRecipe) -> Option<RecipeSettings> {
+    fn recipe_settings(&mut self, bound: &BoundRecipe, model: Option<&str>) -> Option<RecipeSettings> {
         let settings = RecipeSettings::TABLE;
         let mut fields = Fields::new();
         self.evaluator.attempted.clear();
@@ -148,6 +149,10 @@ impl Builder<'_> {
         }
         let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
         let mut sound = fields::read_settings(&mut self.evaluator, &given, settings, "recipe", &mut fields);
+        let missing = !fields.contains_key("model") && !self.evaluator.attempted.contains(&"model");
+        if let Some(name) = model.filter(|_| missing) {
+            fields.insert("model", Spanned::new(Value::Text(name.to_owned()), bound.head));
+        }
         sound &= self.evaluator.fill_defaults(settings, &mut fields, bound.head, "recipe", None);
         self.part(sound.then_some(()))?;
         RecipeSettings::read(&fields)

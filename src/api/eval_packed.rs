@@ -1,0 +1,194 @@
+//! Evaluating a packed model with the runtime for CPUs: an engine file, or a folder in INT8.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::eval_config::{EvalConfig, EvalReport};
+use super::models::with_features;
+use super::settings;
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::engine::events::{Observer, Work};
+use crate::infer::{Limits, Model, Sequence, Session};
+use crate::output::export::compressed_model;
+use crate::params::Settings;
+use crate::schedule::ir::{self, Data};
+use crate::task::classification::Classification;
+use crate::task::data::cache;
+use crate::task::data::splits::{Need, ReadOptions};
+use crate::task::metric::Metrics;
+use crate::task::prepare::{Places, Prepare};
+use crate::task::question_answering::QuestionAnswering;
+use crate::text::Tokenizer;
+
+/// Sequences that are computed together.
+const BATCH: usize = 16;
+
+/// The model, if it is one that only the runtime reads.
+///
+/// # Errors
+/// A file that cannot be read, and one in a format that neither reads.
+pub(super) fn open(path: &Path, sources: &mut Sources) -> Result<Option<Model>, Vec<Diagnostic>> {
+    let one = |d: Diagnostic| vec![d];
+    if path.is_file() {
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+            let message =
+                format!("`{}` is an ONNX file, which obert writes and does not compute", path.display());
+            return Err(one(Diagnostic::unlocated(Code::PackedUnsupported, message).help(
+                "evaluate it with the Python package `onnxruntime`, or evaluate the model that it was packed from",
+            )));
+        }
+        return Model::open(path).map(Some).map_err(one);
+    }
+    match compressed_model::is_folder(path) {
+        true => compressed_model::open(path, sources).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Evaluates a packed model on what it was made for.
+pub(super) fn evaluate(
+    config: &EvalConfig,
+    path: &Path,
+    model: Model,
+    sources: &mut Sources,
+    observer: &mut (impl Observer + Send),
+) -> Result<EvalReport, Vec<Diagnostic>> {
+    let one = |d: Diagnostic| vec![d];
+    let saved = settings::saved(path, sources).map_err(one)?.or(model.settings().cloned());
+    let known = saved.unwrap_or_else(|| settings::of_class(model.config()));
+    let (data, settings) =
+        settings::of_eval(&config.settings, known, config.data.is_some(), model.config().longest())?;
+    let packed = Packed { config, path, model: Arc::new(model), data, settings };
+    match &packed.data {
+        Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) if packed.model.labels().is_some() => {
+            packed.evaluate::<Classification>(sources, observer)
+        }
+        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. }
+            if packed.model.labels().is_none() =>
+        {
+            packed.evaluate::<QuestionAnswering>(sources, observer)
+        }
+        _ => {
+            let does = if packed.model.labels().is_some() { "classifies texts" } else { "answers questions" };
+            let message = format!("`{}` {does}, and the task is another", path.display());
+            Err(one(
+                Diagnostic::unlocated(Code::FlagValue, message).help("give the task of the model: `--task`")
+            ))
+        }
+    }
+}
+
+/// A packed model and what it is evaluated on.
+struct Packed<'a> {
+    config: &'a EvalConfig,
+    path: &'a Path,
+    model: Arc<Model>,
+    data: Data,
+    settings: Settings,
+}
+
+impl Packed<'_> {
+    fn evaluate<T: Scored>(
+        &self,
+        sources: &mut Sources,
+        observer: &mut (impl Observer + Send),
+    ) -> Result<EvalReport, Vec<Diagnostic>> {
+        let one = |d: Diagnostic| vec![d];
+        let refused = |why: String| {
+            let message = format!("cannot evaluate `{}`: {why}", self.path.display());
+            Diagnostic::unlocated(Code::PackedUnsupported, message)
+                .help("pack the model again from a folder that holds its tokenizer")
+        };
+        if self.config.device != "cpu" {
+            let message =
+                format!("`--device {}` has no effect: packed models run on CPUs", self.config.device);
+            return Err(one(Diagnostic::unlocated(Code::FlagHasNoEffect, message).help("leave it out")));
+        }
+        let json =
+            self.model.tokenizer().ok_or_else(|| one(refused("it was packed without a tokenizer".into())))?;
+        let tokenizer = Tokenizer::from_json(json).map_err(|why| one(refused(why)))?;
+        let places = Places {
+            model: &ir::Model::Named(self.path.display().to_string()),
+            model_folder: None,
+            data: &self.data,
+            data_folder: self.config.data.as_deref(),
+            reading: ReadOptions { split: self.config.split, skip_bad: self.config.skip_bad, dev: None },
+            need: Need::Dev,
+            limit_examples: self.config.limit_examples,
+            dropout: None,
+            may_have_new_head: false,
+            distills: false,
+            seed: self.settings.seed.unwrap_or(0),
+        };
+        let mut notes = Vec::new();
+        let raw = T::read(&places, sources, &mut notes).map_err(one)?;
+        let mut config = self.model.config().clone();
+        if let Some(labels) = self.model.labels() {
+            config.set_labels(labels);
+        }
+        let cache = if self.config.cache { cache::folder() } else { None };
+        let mut task = with_features(cache, observer, |making| {
+            T::assemble(raw, &tokenizer, &mut config, false, &places, making)
+        })
+        .map_err(one)?;
+        task.apply(&self.settings);
+        notes.iter().for_each(|note| observer.note(note));
+        let metrics = task.score(&self.model, observer).map_err(|why| one(refused(why)))?;
+        Ok(EvalReport { metrics, examples: task.held_out(), unit: T::EXAMPLES, new_head: false })
+    }
+}
+
+/// A task that scores what the runtime computes.
+trait Scored: Prepare {
+    /// The metrics of a packed model.
+    fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String>;
+}
+
+impl Scored for QuestionAnswering {
+    fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String> {
+        let windows: Vec<_> =
+            self.dev.iter().map(|w| (w.window.ids.as_slice(), w.window.types.as_slice())).collect();
+        let mut found = Vec::new();
+        compute(model, &windows, observer, |logits, place| {
+            let (start, end) = logits.answer(place);
+            found.push((start.to_vec(), end.to_vec()));
+        })?;
+        Ok(self.metrics_of(found.into_iter()))
+    }
+}
+
+impl Scored for Classification {
+    fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String> {
+        let mut predicted = Vec::new();
+        for (_, set) in &self.dev {
+            let sequences: Vec<_> = set.iter().map(|s| (s.ids.as_slice(), s.types.as_slice())).collect();
+            let mut own = Vec::new();
+            compute(model, &sequences, observer, |logits, place| {
+                own.push(logits.labels(place).collect::<Vec<f32>>());
+            })?;
+            predicted.push(own);
+        }
+        Ok(self.metrics_of(&predicted))
+    }
+}
+
+/// Computes sequences in their order; `each` receives the logits of a batch and a place in it.
+fn compute(
+    model: &Arc<Model>,
+    sequences: &[(&[u32], &[u32])],
+    observer: &mut dyn Observer,
+    mut each: impl FnMut(&crate::infer::model::session::Logits, usize),
+) -> Result<(), String> {
+    let length = sequences.iter().map(|(ids, _)| ids.len()).max().unwrap_or(1);
+    let limits = Limits { sequences: BATCH, length, ..Limits::default() };
+    let mut session = Session::new(Arc::clone(model), limits).map_err(|e| e.to_string())?;
+    let mut done = 0;
+    for part in sequences.chunks(BATCH) {
+        let batch: Vec<_> = part.iter().map(|(ids, types)| Sequence { ids, types }).collect();
+        let logits = session.run(&batch).map_err(|e| e.to_string())?;
+        (0..part.len()).for_each(|place| each(&logits, place));
+        done += part.len();
+        observer.progress(Work::Evaluating("eval"), done as u64, sequences.len() as u64);
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! A folder that `--as compressed-tensors` wrote, as a model of the runtime.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::compressed::{self, CONFIG, FILE};
+use super::source::{Source, head_of};
+use crate::diag::{Code, Diagnostic, Sources};
+use crate::infer::Model;
+use crate::infer::pack::build::{Plan, build};
+use crate::params::builtin::{Head, of_family};
+use crate::params::{BertConfig, Settings, header};
+use crate::text::Tokenizer;
+
+/// Whether a folder holds a model in this layout: its `config.json` says so.
+pub fn is_folder(folder: &Path) -> bool {
+    written(folder).is_some_and(|config| config[CONFIG]["quant_method"] == "compressed-tensors")
+}
+
+fn written(folder: &Path) -> Option<Map<String, Value>> {
+    let text = std::fs::read_to_string(folder.join("config.json")).ok()?;
+    let config: Map<String, Value> = serde_json::from_str(&text).ok()?;
+    config.contains_key(CONFIG).then_some(config)
+}
+
+/// Opens such a folder: its INT8 weights and scales, its tokenizer, and what it was made with.
+///
+/// # Errors
+/// A file that is missing or damaged, or a model that the runtime cannot run.
+pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnostic>> {
+    let one = |d: Diagnostic| vec![d];
+    let refused = |why: String| {
+        let message = format!("cannot use `{}`: {why}", folder.display());
+        one(Diagnostic::unlocated(Code::ExportNotReadable, message)
+            .help("write it again: `obertc pack MODEL --as compressed-tensors`"))
+    };
+    let mut written = written(folder).ok_or_else(|| refused("it has no config.json".into()))?;
+    let described = written.shift_remove(CONFIG);
+    let config: BertConfig = serde_json::from_value(Value::Object(written.clone()))
+        .map_err(|e| refused(format!("config.json: {e}")))?;
+    written.extend(described.map(|scheme| (CONFIG.to_owned(), scheme)));
+    let headers = header::read(&folder.join(FILE)).map_err(one)?;
+    let rows = |name: &str| headers.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied());
+    let head = match rows("classifier.weight") {
+        Some(labels) => Head::Classification { labels },
+        None => Head::QuestionAnswering,
+    };
+    let table = of_family(config.family(), &config.shape(), head);
+    let head = head_of(&config, &table).ok_or_else(|| refused("the runtime has no head for it".into()))?;
+    let source = Source {
+        path: folder.to_owned(),
+        config,
+        written,
+        table,
+        tensors: BTreeMap::new(),
+        quantization: None,
+        files: Vec::new(),
+        head: None,
+        unusable_head: None,
+    };
+    let (values, scales) = compressed::read(folder, &source).map_err(one)?;
+    let tokenizer = Tokenizer::from_folder(folder, sources).map_err(one)?.json();
+    let tensor = |name: &str| Ok(values.get(name).cloned().unwrap_or_default());
+    let image = build(&source.config, head, Some(tokenizer.as_bytes()), &Plan::Trained(scales), &tensor);
+    let mut image = image.map_err(one)?;
+    if let Some(settings) = Settings::read(folder, sources).map_err(one)? {
+        image.set_settings(settings);
+    }
+    Model::from_bytes(&image.bytes(), &folder.display().to_string()).map_err(one)
+}
