@@ -1,14 +1,14 @@
-//! SparseML recipes in and out.
+//! Imports SparseML recipes and exports schedules as SparseML recipes.
 //!
 //! ```text
 //! YAML, Markdown ── reader ──▶ tree ── recipe ──▶ modifiers ── import ──▶ .obert text and its places ──▶ language
 //!                                                     Schedule ── export ──▶ YAML that SparseML loads
 //! ```
 //!
-//! An imported recipe goes through the same door as one written by hand: its text is formatted and
-//! compiled. A map from that text to the YAML makes every finding of the checker point into the
-//! user's own file. What SparseML would do without a word is said; what the language cannot say is
-//! refused at its place. `docs/migrating-from-sparseml.md` lists the differences.
+//! The import writes the text of an `.obert` recipe, which is then formatted and compiled like any other.
+//! A map from that text to the YAML lets the compiler's diagnostics point into the user's file. Behaviour
+//! of SparseML that differs is reported; what the language cannot express is an error at its place.
+//! `docs/migrating-from-sparseml.md` lists the differences.
 
 mod export;
 mod import;

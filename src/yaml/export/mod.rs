@@ -1,8 +1,8 @@
-//! A schedule as a SparseML recipe of the tagged form.
+//! Exports a schedule as a SparseML recipe of the tagged form.
 //!
-//! What SparseML can say is written, with the types that PyYAML then reads; what it cannot say is
-//! refused, all of it in one list. [`modifiers`] writes each statement, [`select`] the parameters,
-//! [`quantize`] who is rounded how, [`text`] the YAML.
+//! Everything that SparseML cannot express is refused, in one list. [`modifiers`] writes each statement
+//! as a modifier, [`select`] the parameters, [`quantize`] the quantization schemes, and [`text`] the YAML
+//! with the types that PyYAML reads.
 
 mod modifiers;
 mod quantize;
@@ -18,7 +18,7 @@ use crate::schedule::{Rational, Schedule, Time};
 
 use text::{fields, number};
 
-/// What a schedule says and SparseML cannot, in order.
+/// Diagnostics for what SparseML cannot express, in order.
 #[derive(Debug, Default)]
 struct Refusals {
     list: Vec<Diagnostic>,
@@ -30,17 +30,17 @@ impl Refusals {
     }
 }
 
-/// Writes a schedule as YAML for SparseML. `table` are the parameters of its model.
+/// Writes a schedule as YAML for SparseML. `table` holds the parameters of its model, if they are known.
 ///
 /// # Errors
-/// One diagnostic for each thing that SparseML cannot say.
+/// One diagnostic for each part that SparseML cannot express.
 pub fn export(schedule: &Schedule, table: Option<&ParameterTable>) -> Result<String, Vec<Diagnostic>> {
     let mut refusals = Refusals::default();
     let [stage] = schedule.stages.as_slice() else {
         let names: Vec<&str> = schedule.stages.iter().map(|s| s.name.as_str()).collect();
         refusals.add(
             format!("the recipe has {} stages: {}", names.len(), names.join(", ")),
-            "SparseML has one time axis, and holds what was pruned; export a recipe for each stage",
+            "a SparseML recipe has one time axis and keeps pruned weights at zero: export one recipe for each stage",
         );
         return Err(refusals.list);
     };
@@ -50,8 +50,8 @@ pub fn export(schedule: &Schedule, table: Option<&ParameterTable>) -> Result<Str
         Some(length) if length > 0.0 && length.fract() == 0.0 => length,
         _ => {
             refusals.add(
-                format!("the recipe lasts {}", stage.length),
-                "SparseML counts whole epochs; give the recipe a length in them",
+                format!("the recipe is {} long", stage.length),
+                "SparseML trains for whole epochs: write the length in epochs",
             );
             return Err(refusals.list);
         }
@@ -65,20 +65,23 @@ pub fn export(schedule: &Schedule, table: Option<&ParameterTable>) -> Result<Str
     Ok(text::write(&fields(top)))
 }
 
+/// Refuses settings of the whole recipe.
 fn whole_recipe(schedule: &Schedule, refusals: &mut Refusals) {
     if let Some(expectation) = schedule.expect.first() {
         refusals.add(
-            format!("`expect` names {}", expectation.metric),
-            "SparseML does not judge a run; remove it for the export",
+            format!("`expect` sets a bound for {}", expectation.metric),
+            "SparseML does not check metrics; remove it for the export",
         );
     }
     if let Model::NewBert(_) = schedule.model {
-        refusals
-            .add("the model is a new one", "SparseML starts from a model's folder: name one with `model:`");
+        refusals.add(
+            "the model is built from a configuration",
+            "SparseML starts from a pretrained model: name its folder with `model:`",
+        );
     }
 }
 
-/// Settings that are the trainer's in SparseML.
+/// Refuses settings of `train` that belong to the trainer in SparseML.
 fn train(train: &Train, refusals: &mut Refusals) {
     let settings = [
         ("accumulate", train.accumulate != 1, train.accumulate.to_string()),
@@ -93,13 +96,13 @@ fn train(train: &Train, refusals: &mut Refusals) {
     ];
     for (name, _, value) in settings.into_iter().filter(|(_, unusual, _)| *unusual) {
         refusals.add(
-            format!("`train` says {name}: {value}"),
-            "a SparseML recipe leaves it to the trainer: remove it, and give it on its command line",
+            format!("`train` sets {name}: {value}"),
+            "in SparseML this is an argument of the trainer: remove it, and set it on the command line",
         );
     }
 }
 
-/// What the recipe says and a SparseML recipe leaves to its command line.
+/// The `__metadata__`: settings that SparseML takes from the command line, for the import to read back.
 fn metadata(schedule: &Schedule, stage: &Stage) -> Value {
     let mut list = Vec::new();
     if let Model::Named(name) = &schedule.model {
@@ -111,7 +114,7 @@ fn metadata(schedule: &Schedule, stage: &Stage) -> Value {
     fields(list)
 }
 
-/// The data as a recipe names it.
+/// The data as an `.obert` recipe writes it.
 fn data(data: &Data) -> String {
     match data {
         Data::Squad { max_length, doc_stride, max_answer_length } => {
@@ -166,7 +169,7 @@ fn named(label: &str) -> String {
     }
 }
 
-/// A time in epochs that a decimal says exactly.
+/// A time in epochs; `None` if it is in steps or no exact decimal.
 fn epochs(time: Time) -> Option<f64> {
     let one = Time::epochs(Rational::ONE);
     let exact = if time.is_zero() { Rational::ZERO } else { time.ratio_to(one)? };
@@ -174,14 +177,14 @@ fn epochs(time: Time) -> Option<f64> {
     (Rational::from_decimal(&format!("{value}")) == Some(exact)).then_some(value)
 }
 
-/// The same, or a refusal.
+/// A time in epochs as YAML, or a refusal that names it as `what`.
 fn epochs_or_refuse(time: Time, what: &str, refusals: &mut Refusals) -> Value {
     match epochs(time) {
         Some(value) => number(value),
         None => {
             refusals.add(
                 format!("{what} is {time}"),
-                "SparseML counts in decimal epochs only; write it in epochs",
+                "SparseML has times in decimal epochs only: write it in epochs",
             );
             Value::Null
         }

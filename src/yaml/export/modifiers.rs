@@ -1,4 +1,4 @@
-//! Each statement of a stage as a modifier.
+//! Writes the statements of a stage as modifiers.
 
 use serde_yaml::Value;
 
@@ -11,7 +11,7 @@ use crate::schedule::{Rational, Shape, Time};
 use super::text::{float, modifier, number, words};
 use super::{Refusals, epochs, epochs_or_refuse, quantize, select};
 
-/// The groups of a recipe in order.
+/// The groups of a recipe and their modifiers, in order. `length` is that of the stage in epochs.
 pub(super) fn groups(
     stage: &Stage,
     length: f64,
@@ -22,16 +22,19 @@ pub(super) fn groups(
     let mut training =
         vec![modifier("EpochRangeModifier", [("start_epoch", number(0.0)), ("end_epoch", number(length))])];
     training.extend(stage.lr.iter().map(|piece| rate(piece, refusals)));
-    // The trainer's own default is another than ours.
+    // Always written, because the trainer's default differs from that of the language.
     training.push(modifier("SetWeightDecayModifier", [("weight_decay", float(stage.train.weight_decay))]));
     if let Some(factor) = stage.lr_factors.first() {
         refusals.add(
             format!("`lr` has a factor for `{}`", factor.targets.selector),
-            "SparseML sets one rate for all; remove the factor",
+            "SparseML has one rate for all parameters; remove the factor",
         );
     }
     if let Some(every) = stage.evaluate_every {
-        refusals.add(format!("`evaluate every {every}`"), "SparseML leaves it to the trainer; remove it");
+        refusals.add(
+            format!("`evaluate every {every}`"),
+            "in SparseML this is an argument of the trainer; remove it",
+        );
     }
     for freeze in &stage.freeze {
         let params = words(select::patterns(&freeze.targets.selector, drops, table, refusals));
@@ -63,6 +66,7 @@ pub(super) fn groups(
         .collect()
 }
 
+/// A piece of `lr` as a `LearningRateFunctionModifier`, or with cosine cycles as a `LearningRateModifier`.
 fn rate(piece: &LrPiece, refusals: &mut Refusals) -> Value {
     let at = format!("the learning rate over {}..{}", piece.start, piece.end);
     let window = [
@@ -71,7 +75,7 @@ fn rate(piece: &LrPiece, refusals: &mut Refusals) -> Value {
     ];
     let (from, to) = (piece.ramp.from, piece.ramp.to);
     if !(0.0..=1.0).contains(&from) || !(0.0..=1.0).contains(&to) {
-        refusals.add(format!("{at} leaves 0..1"), "SparseML takes rates from 0 to 1");
+        refusals.add(format!("{at} is outside 0..1"), "SparseML allows rates from 0 to 1");
     }
     let function = match (piece.ramp.shape, piece.repeating.is_some()) {
         (Shape::Constant | Shape::Linear, false) => "linear",
@@ -80,7 +84,7 @@ fn rate(piece: &LrPiece, refusals: &mut Refusals) -> Value {
         (Shape::Cosine, true) => return restarts(piece, window, refusals),
         (shape, _) => {
             let shape = format!("{shape:?}").to_lowercase();
-            refusals.add(format!("{at} is {shape}"), "SparseML knows linear, cosine and cycles of linear");
+            refusals.add(format!("{at} is {shape}"), "SparseML has linear, cosine and cyclic linear rates");
             "linear"
         }
     };
@@ -94,11 +98,14 @@ fn rate(piece: &LrPiece, refusals: &mut Refusals) -> Value {
     modifier("LearningRateFunctionModifier", list)
 }
 
+/// Cosine cycles as `CosineAnnealingWarmRestarts`, which restarts after whole epochs.
 fn restarts(piece: &LrPiece, window: [(&'static str, Value); 2], refusals: &mut Refusals) -> Value {
     let cycle = piece.repeating.and_then(epochs);
     if cycle.is_none_or(|c| c.fract() != 0.0) || piece.ramp.from <= 0.0 {
-        refusals
-            .add("cosine cycles of no whole epochs, or from 0", "SparseML restarts after whole epochs only");
+        refusals.add(
+            "cosine cycles do not last whole epochs, or start at a rate of 0",
+            "SparseML restarts after whole epochs only, from a rate above 0",
+        );
     }
     let arguments = super::text::fields([
         ("lr_min", float(piece.ramp.to)),
@@ -113,6 +120,7 @@ fn restarts(piece: &LrPiece, window: [(&'static str, Value); 2], refusals: &mut 
     modifier("LearningRateModifier", list)
 }
 
+/// A `prune` statement as the modifier of its criterion and ranking.
 fn prune(
     prune: &Prune,
     length: f64,
@@ -129,7 +137,7 @@ fn prune(
         (Criterion::Movement, Rank::Global) => {
             refusals.add(
                 format!("`{on}` is ranked globally by movement"),
-                "SparseML ranks each parameter by itself then: write `rank: layer`",
+                "SparseML's movement pruning ranks each parameter separately: write `rank: layer`",
             );
             "MovementPruningModifier"
         }
@@ -143,7 +151,7 @@ fn prune(
         other => {
             refusals.add(
                 format!("`{on}` is pruned in `{other}`"),
-                "SparseML's modifier does not know this pattern",
+                "SparseML's modifier does not have this pattern",
             );
             Value::Null
         }
@@ -156,28 +164,28 @@ fn prune(
             let shape = format!("{other:?}").to_lowercase();
             refusals.add(
                 format!("the sparsity of `{on}` is {shape}"),
-                "SparseML knows linear, cubic and inverse_cubic",
+                "SparseML has linear, cubic and inverse_cubic",
             );
             "linear"
         }
     };
     if !prune.exceptions.is_empty() {
         refusals.add(
-            format!("`{on}` has a `target` of its own for some parameters"),
+            format!("`{on}` has a separate `target` for some parameters"),
             "write a `prune` statement for each",
         );
     }
     let window = prune.window;
     if window.start == window.end {
         refusals.add(
-            format!("`{on}` is pruned at once"),
+            format!("`{on}` is pruned one-shot"),
             "SparseML prunes over a window: `over 0..1 epochs every 1 epoch`",
         );
     }
     if epochs(window.end).is_none_or(|end| end >= length) {
         refusals.add(
             format!("pruning of `{on}` ends with the run"),
-            "SparseML's last step lies before that end, and would never reach the sparsity; end it earlier",
+            "SparseML's last step is before that end, so that it never reaches the sparsity: set an earlier end",
         );
     }
     let every = if window.every == Time::steps(Rational::ONE) {
@@ -213,19 +221,19 @@ fn prune(
         } = obs;
         if *update == Update::Exact {
             refusals.add(
-                format!("`{on}` is updated exactly"),
-                "SparseML updates as if each weight went alone: write `update: independent`",
+                format!("`{on}` has the joint update of all weights pruned from a Fisher block"),
+                "SparseML sums the updates for single weights: write `update: independent`",
             );
         }
         if memory.is_some() || *raise_damp {
             refusals.add(
-                format!("`{on}` limits the memory, or raises the damp"),
+                format!("`{on}` limits the memory, or raises the dampening"),
                 "SparseML does neither; remove `memory:` and `or raise`",
             );
         }
         if *correlated || *precision != Precision::F32 {
             refusals.add(
-                format!("`{on}` refreshes saliencies, or stores gradients in bf16"),
+                format!("`{on}` recomputes saliencies between removals, or stores gradients in bf16"),
                 "SparseML does neither; remove `correlated` and `precision`",
             );
         }
@@ -241,11 +249,12 @@ fn prune(
     modifier(name, list)
 }
 
-/// `start_epoch` and `end_epoch`; -1 for an end that never comes.
+/// `start_epoch` and `end_epoch` of a `hold` or `freeze`.
 fn window(hold: &Hold, length: f64, refusals: &mut Refusals) -> [(&'static str, Value); 2] {
     times(hold.start, hold.end, length, refusals)
 }
 
+/// `start_epoch` and `end_epoch`; the end of the stage is -1.
 fn times(start: Time, end: Time, length: f64, refusals: &mut Refusals) -> [(&'static str, Value); 2] {
     let last = if epochs(end).is_some_and(|e| e >= length) {
         number(-1.0)
@@ -255,6 +264,7 @@ fn times(start: Time, end: Time, length: f64, refusals: &mut Refusals) -> [(&'st
     [("start_epoch", epochs_or_refuse(start, "a start", refusals)), ("end_epoch", last)]
 }
 
+/// `drop layers` or `keep layers` as a `LayerPruningModifier`.
 fn layers(layers: &Layers, table: Option<&ParameterTable>, refusals: &mut Refusals) -> Option<Value> {
     let dropped = match (layers, table) {
         (Layers::Drop(list), _) => list.clone(),
@@ -262,28 +272,28 @@ fn layers(layers: &Layers, table: Option<&ParameterTable>, refusals: &mut Refusa
             (0..table.layers()).filter(|l| !list.contains(l)).collect()
         }
         _ => {
-            refusals.add("`keep layers` in another order, or of an unknown model", "SparseML names the layers that go: write `drop layers`, or give the model with `--model DIR`");
+            refusals.add("`keep layers` changes the order, or the model is not known", "SparseML lists the dropped layers: write `drop layers`, or give the model with `--model DIR`");
             return None;
         }
     };
-    // What the layers of this model are called; a BERT's, if it is not known.
+    // The prefix of the model's layer names; BERT's for an unknown model.
     let stem = table.and_then(ParameterTable::layer_stem).unwrap_or("bert.encoder.layer.");
     let names = dropped.iter().map(|l| format!("{stem}{l}"));
     Some(modifier("LayerPruningModifier", [("layers", words(names))]))
 }
 
-/// The names of a pattern that is a list: `{a,b}` or one name.
+/// The names in a pattern `{a,b}`, or the one name.
 fn listed(pattern: &str) -> Vec<String> {
     let inner = pattern.strip_prefix('{').and_then(|p| p.strip_suffix('}')).unwrap_or(pattern);
     inner.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
-/// The modifiers of a `distill`: outputs and hidden states have one each.
+/// The modifiers of a `distill` statement: one for the outputs and one for the hidden states.
 fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Vec<Value> {
     if distill.from != Teacher::Flag {
         refusals.add(
             "the teacher is named in the recipe",
-            "SparseML gets it from its command line: write `distill from teacher`",
+            "SparseML takes it from the command line: write `distill from teacher`",
         );
     }
     let mut list = vec![("hardness", float(distill.hardness)), ("temperature", float(distill.temperature))];
@@ -303,8 +313,8 @@ fn distill(distill: &Distill, length: f64, refusals: &mut Refusals) -> Vec<Value
     if [Some(&hidden.modules), hidden.teacher.as_ref()].into_iter().flatten().any(|p| p.contains(['*', '?']))
     {
         refusals.add(
-            "a pattern of hidden states",
-            "SparseML knows exact names only: list them, as `{bert.encoder.layer.0,bert.encoder.layer.1}`",
+            "the modules of the hidden states are given by a pattern",
+            "SparseML takes exact names only: list them, as `{bert.encoder.layer.0,bert.encoder.layer.1}`",
         );
     }
     states.extend(times(distill.start, distill.end, length, refusals));

@@ -1,4 +1,5 @@
-//! Who is rounded how, for SparseML's newer quantizer: all layers, less those to ignore.
+//! Writes the quantization of a stage for SparseML's newer quantizer, which quantizes all layers but those in
+//! `ignore`.
 
 use serde_yaml::Value;
 
@@ -8,10 +9,10 @@ use crate::schedule::ir::{Quantize, Scheme, Stage};
 use super::text::{fields, modifier, words};
 use super::{Refusals, epochs, epochs_or_refuse};
 
-/// What SparseML rounds besides, to no use.
-const NEVER: [&str; 3] = ["LayerNorm", "GELUActivation", "Tanh"];
+/// Classes that SparseML quantizes unless they are ignored, and this engine does not.
+const UNQUANTIZED_CLASSES: [&str; 3] = ["LayerNorm", "GELUActivation", "Tanh"];
 
-/// The quantization modifier of a stage.
+/// The quantization modifier of a stage, if it quantizes.
 pub(super) fn quantization(
     stage: &Stage,
     length: f64,
@@ -20,20 +21,20 @@ pub(super) fn quantization(
 ) -> Option<Value> {
     let first = stage.quantize.first()?;
     let Some(table) = table else {
-        refusals.add("which layers are quantized depends on the model", "give it with `--model DIR`");
+        refusals.add("the layers to quantize depend on the model", "give it with `--model DIR`");
         return None;
     };
     if epochs(first.end).is_none_or(|end| end < length) {
         refusals.add(
             format!("quantization ends at {}", first.end),
-            "in SparseML it cannot end; let it last to the end of the recipe",
+            "in SparseML it cannot end: let it last to the end of the recipe",
         );
     }
     let times = |q: &Quantize| (q.start, q.end, q.freeze, q.calibrate, q.attention);
     if stage.quantize.iter().any(|q| times(q) != times(first)) {
         refusals.add(
             "two `quantize` statements differ in more than their schemes",
-            "SparseML has one quantizer: give both the same window, `freeze`, `calibrate` and `attention`",
+            "SparseML has one quantization modifier: give both the same window, `freeze`, `calibrate` and `attention`",
         );
     }
     let linear = table.iter().filter(|p| p.is_prunable());
@@ -62,7 +63,7 @@ pub(super) fn quantization(
         }
     }
     let all_tables = table.iter().filter(|p| p.shape.len() == 2 && embedding(&p.name)).count();
-    // A class stands for all of its layers where they are treated alike.
+    // One entry for the class `Embedding` if all embedding tables have the same scheme.
     if left_out.iter().filter(|(_, table)| *table).count() == all_tables {
         ignore.push("Embedding".into());
         left_out.retain(|(_, table)| !table);
@@ -74,7 +75,7 @@ pub(super) fn quantization(
         overrides.push(("Embedding".into(), shared));
     }
     ignore.extend(left_out.into_iter().map(|(name, _)| name));
-    ignore.extend(NEVER.map(str::to_owned));
+    ignore.extend(UNQUANTIZED_CLASSES.map(str::to_owned));
     if !first.attention {
         ignore.push("QATMatMul".into());
     }
@@ -89,23 +90,25 @@ pub(super) fn quantization(
     if let Some(freeze) = first.freeze {
         list.push(("disable_quantization_observer_epoch", epochs_or_refuse(freeze, "`freeze`", refusals)));
     }
-    // Models differ in their classes; one that is ignored need not exist.
+    // `strict: true` would refuse ignored classes that the model does not have.
     list.push(("strict", Value::from(false)));
     list.push(("num_calibration_steps", Value::from(first.calibrate as u64)));
     Some(modifier("QuantizationModifier", list))
 }
 
+/// Whether a statement selects a parameter whose name `fits`.
 fn chooses(quantize: &Quantize, table: &ParameterTable, fits: impl Fn(&str) -> bool) -> bool {
     let selected = quantize.targets.selector.select(table).unwrap_or_default();
     selected.iter().any(|i| fits(&table.get(*i).name))
 }
 
+/// The scheme of a statement.
 fn scheme(quantize: &Quantize) -> Value {
     let inputs = quantize.activations.as_ref().map_or(Value::Null, part);
     fields([("input_activations", inputs), ("weights", part(&quantize.weights))])
 }
 
-/// An asymmetric range has the same steps with and without a sign.
+/// A part of a scheme, without the signedness: an asymmetric range has the same levels either way.
 fn part(scheme: &Scheme) -> Value {
     fields([
         ("num_bits", Value::from(u64::from(scheme.bits))),

@@ -1,4 +1,4 @@
-//! Parameters as SparseML names them: exact names, or `re:` patterns anchored at their start.
+//! Writes selectors as SparseML does: exact names, or `re:` patterns anchored at their start.
 
 use crate::params::{ParameterTable, Selector};
 
@@ -14,7 +14,7 @@ const ENCODER_LINEARS: [&str; 6] = [
     "re:bert.encoder.layer.*.output.dense.weight",
 ];
 
-/// The names and patterns of a selector.
+/// The names and patterns of a selector. `layers_drop` if the stage drops layers.
 pub(super) fn patterns(
     selector: &Selector,
     layers_drop: bool,
@@ -26,8 +26,8 @@ pub(super) fn patterns(
         match table.and_then(|t| selector.select(t).ok().map(|s| (t, s))) {
             Some((table, selected)) => list = selected.iter().map(|i| table.get(*i).name.clone()).collect(),
             None => refusals.add(
-                format!("`{selector}` leaves some parameters out"),
-                "SparseML can only name parameters one by one then: give the model with `--model DIR`",
+                format!("`{selector}` has exceptions"),
+                "SparseML has to list the parameters one by one: give the model with `--model DIR`",
             ),
         }
     }
@@ -38,14 +38,14 @@ pub(super) fn patterns(
     };
     if let (true, Some(pattern)) = (layers_drop, list.iter().find(|p| numbered(p))) {
         refusals.add(
-            format!("`{pattern}` counts layers after some were dropped"),
-            "SparseML keeps the old numbers; select whole sets such as `encoder_linears`",
+            format!("`{pattern}` has the number of a layer, and layers are dropped"),
+            "SparseML numbers layers as before the drop: select whole sets such as `encoder_linears`",
         );
     }
     list
 }
 
-/// `false` where only single names could say it.
+/// Adds the names and patterns of a selector to `list`. `false` if only a list of single names can express it.
 fn collect(selector: &Selector, list: &mut Vec<String>) -> bool {
     match selector {
         Selector::Named(name, _) if name == "encoder_linears" => {

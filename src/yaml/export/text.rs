@@ -1,7 +1,7 @@
-//! The YAML, with the types that PyYAML reads.
+//! Serialises a recipe as YAML that PyYAML reads with the right types.
 //!
-//! Numbers are the trap: PyYAML takes `8e-5` for text, because YAML 1.1 wants a point and a signed
-//! exponent, and `2:4` without quotes for 124. What is written otherwise is put right here.
+//! PyYAML follows YAML 1.1: it reads `8e-5` as text, because an exponent needs a decimal point and a
+//! sign, and `2:4` without quotes as the base-60 number 124. serde_yaml writes YAML 1.2.
 
 use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Value};
@@ -19,17 +19,17 @@ pub(super) fn modifier<'a>(name: &str, list: impl IntoIterator<Item = (&'a str, 
     Value::Tagged(Box::new(TaggedValue { tag: Tag::new(name), value: fields(list) }))
 }
 
-/// A number, whole ones as such.
+/// A number, written as an integer if it is whole.
 pub(super) fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { Value::from(value as i64) } else { Value::from(value) }
 }
 
-/// A number that SparseML wants as a float.
+/// A number, written as a float.
 pub(super) fn float(value: f64) -> Value {
     Value::from(value)
 }
 
-/// Words in a list.
+/// A list of texts.
 pub(super) fn words<T: AsRef<str>>(list: impl IntoIterator<Item = T>) -> Value {
     Value::Sequence(list.into_iter().map(|w| Value::from(w.as_ref())).collect())
 }
@@ -41,7 +41,7 @@ pub(super) fn write(recipe: &Value) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let (before, value) = split(line);
-        // A group begins a paragraph.
+        // An empty line before each group.
         if !line.starts_with([' ', '-']) && !out.is_empty() {
             out.push('\n');
         }
@@ -52,7 +52,7 @@ pub(super) fn write(recipe: &Value) -> String {
     out
 }
 
-/// A line before and from its value.
+/// Splits a line before its value.
 fn split(line: &str) -> (&str, &str) {
     let content = line.trim_start_matches([' ', '-']);
     let at = match content.split_once(": ") {
@@ -63,14 +63,15 @@ fn split(line: &str) -> (&str, &str) {
     line.split_at(at)
 }
 
-/// A plain value as PyYAML reads it rightly.
+/// A scalar as PyYAML reads it with its type: numbers with a decimal point, texts that look like others in
+/// quotes.
 fn for_pyyaml(value: &str) -> String {
     let plain = !value.starts_with(['"', '\'', '!', '[', '{', '|', '>', '&', '*']) && !value.is_empty();
     let is_number = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'-' | b'+'))
         && value.parse::<f64>().is_ok();
     match scalar::resolve(value) {
         _ if !plain => value.to_owned(),
-        // Texts that look like numbers were quoted; this is a number.
+        // serde_yaml quotes texts that look like numbers, so that this is a number.
         Plain::Text if is_number => with_point(value.parse().unwrap_or_default()),
         Plain::Int(_) | Plain::Float(_) if is_number => value.to_owned(),
         Plain::Text | Plain::Null => value.to_owned(),

@@ -1,4 +1,4 @@
-//! What a SparseML recipe does not say: its name, the model, the data, the batch.
+//! Finds the settings that a SparseML recipe leaves out: its name, the model, the data and the batch size.
 
 use std::path::Path;
 
@@ -11,19 +11,19 @@ use super::draft::{Draft, Line};
 use super::metadata;
 use super::options::Options;
 
-/// What is assumed of the run around the recipe.
+/// The settings of the run.
 #[derive(Debug)]
 pub(super) struct Context {
-    /// The recipe's name, out of the file's.
+    /// The recipe's name, made from the file's.
     pub(super) name: String,
-    /// Where the first group stands.
+    /// The key of the first group, for messages.
     pub(super) first: Span,
     /// The parameters of the model, if they are known.
     pub(super) table: Option<ParameterTable>,
-    /// The same, where the caller gave them.
+    /// The parameters that the caller gave.
     pub(super) given: Option<ParameterTable>,
     pub(super) model: String,
-    /// Whether neither the recipe nor the caller says which model it is for.
+    /// Whether the model is an assumption, because neither the recipe nor the caller names one.
     pub(super) model_is_assumed: bool,
     data: String,
     batch: Option<(String, Span)>,
@@ -32,6 +32,7 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// Takes the settings from `options`, else from `__metadata__`, else assumes them and reports that.
     pub(super) fn of(
         name: &str,
         collected: &Collected,
@@ -40,26 +41,26 @@ impl Context {
         findings: &mut Findings,
     ) -> Self {
         let stem = Path::new(name).file_stem().map_or("recipe".into(), |s| s.to_string_lossy().into_owned());
-        let said_model = options
+        let named_model = options
             .model
             .map(str::to_owned)
             .or_else(|| metadata::word(collected, "model", |c| !c.is_control() && c != '"' && c != '\\'));
         let of_data = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')' | ':' | ',' | ' ');
-        let said_data =
+        let named_data =
             options.data.map(str::to_owned).or_else(|| metadata::word(collected, "data", of_data));
-        let assumed = said_model.is_none() || said_data.is_none();
-        let model_is_assumed = said_model.is_none() && options.parameters.is_none();
-        let model = said_model.unwrap_or_else(|| "bert-base-uncased".to_owned());
-        let data = said_data.unwrap_or_else(|| guess(&stem, fields).to_owned());
+        let assumed = named_model.is_none() || named_data.is_none();
+        let model_is_assumed = named_model.is_none() && options.parameters.is_none();
+        let model = named_model.unwrap_or_else(|| "bert-base-uncased".to_owned());
+        let data = named_data.unwrap_or_else(|| infer_data(&stem, fields).to_owned());
         if assumed {
             findings.push(
                 Diagnostic::advice(
                     Code::Assumed,
-                    "a SparseML recipe names neither model nor data",
+                    "a SparseML recipe sets neither model nor data",
                     collected.first,
                     format!("`{model}` and `{data}` are assumed"),
                 )
-                .help("say which with `obertc import FILE --model NAME --data DATA`, or edit the two lines of the imported recipe"),
+                .help("set them with `obertc import FILE --model NAME --data DATA`, or edit the two lines of the imported recipe"),
             );
         }
         let given = options.parameters.clone();
@@ -79,7 +80,7 @@ impl Context {
         }
     }
 
-    /// Writes the settings.
+    /// Writes the settings to the draft.
     pub(super) fn write(&self, draft: &mut Draft) {
         draft.settings.push(Line {
             parts: vec![(
@@ -101,8 +102,8 @@ impl Context {
     }
 }
 
-/// The data, by the outputs that are matched, and by the file's name.
-fn guess(stem: &str, fields: &[Fields]) -> &'static str {
+/// Infers the data from the model outputs used in distillation, and from the file's name.
+fn infer_data(stem: &str, fields: &[Fields]) -> &'static str {
     let outputs: Vec<&str> = fields
         .iter()
         .filter_map(|f| f.value("distill_output_keys"))
@@ -133,7 +134,7 @@ fn guess(stem: &str, fields: &[Fields]) -> &'static str {
     }
 }
 
-/// The head that a model gets for its data.
+/// The head of a model for its data.
 fn head(data: &str) -> Head {
     match data {
         "mnli" => Head::Classification { labels: 3 },
@@ -143,14 +144,14 @@ fn head(data: &str) -> Head {
     }
 }
 
-/// `30epochs_dense` as a name: `epochs30_dense`.
+/// Makes an identifier from a file's name: `epochs30_dense` from `30epochs_dense`.
 fn identifier(stem: &str) -> String {
     let words: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let digits = words.find(|c: char| !c.is_ascii_digit()).unwrap_or(words.len());
     let (number, rest) = words.split_at(digits);
     let rest = rest.trim_matches('_');
     if number.is_empty() {
-        // Words that mean something else behind `recipe`, or to a branch.
+        // Keywords after `recipe`, and the name of the root of branches.
         let taken = ["", "for", "extends", "from", "start"].contains(&rest);
         return if taken {
             format!("recipe_{}", if rest.is_empty() { "of_sparseml" } else { rest })

@@ -1,4 +1,4 @@
-//! Learning from a teacher.
+//! Translates distillation of a model's outputs.
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::yaml::recipe::Datum;
@@ -8,18 +8,18 @@ use super::draft::{Draft, Epochs, Line, Order};
 use super::prune::percent;
 use super::time::Timed;
 
-/// `DistillationModifier`.
-pub(super) fn outputs(draft: &mut Draft, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
+/// Translates a `DistillationModifier`.
+pub(super) fn distillation(draft: &mut Draft, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
     let f = &mut timed.fields;
     let hardness =
         f.number_in("hardness", Conversion::Kept, |n| (0.0..=1.0).contains(&n), "from 0 to 1", findings);
     let temperature = f.number_in("temperature", Conversion::Kept, |n| n > 0.0, "above 0", findings);
     f.dropped(
         "update_frequency",
-        "SparseML learns from the teacher at every step whatever it says",
+        "SparseML computes the distillation loss at every step whatever its value",
         findings,
     );
-    f.dropped("teacher_input_keys", "the teacher is fed what the student is fed", findings);
+    f.dropped("teacher_input_keys", "teacher and student have the same inputs", findings);
     let keys = f.texts("distill_output_keys", findings).filter(|keys| !keys.is_empty());
     if f.broken {
         return;
@@ -43,7 +43,7 @@ pub(super) fn outputs(draft: &mut Draft, timed: &mut Timed, length: Epochs, find
                     Code::FieldRefused,
                     *at,
                     format!("`{key}` cannot be the name of an output"),
-                    "no name".into(),
+                    "not an identifier".into(),
                     "as `start_logits`, `end_logits` or `logits`".into(),
                 );
                 return;
@@ -55,8 +55,13 @@ pub(super) fn outputs(draft: &mut Draft, timed: &mut Timed, length: Epochs, find
     write(draft, timed, body, length);
 }
 
-/// `OutputDistillationModifier`, which weighs the two losses apart.
-pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findings: &mut Findings) {
+/// Translates an `OutputDistillationModifier`, which scales the task loss and the distillation loss separately.
+pub(super) fn output_distillation(
+    draft: &mut Draft,
+    timed: &mut Timed,
+    length: Epochs,
+    findings: &mut Findings,
+) {
     let f = &mut timed.fields;
     let scale = |n: f64| n >= 0.0;
     let original =
@@ -73,7 +78,7 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
                 Code::FieldRefused,
                 at,
                 format!("`{field}` has no counterpart"),
-                "outputs are compared as they are".into(),
+                "outputs are compared without a projection".into(),
                 "remove it".into(),
             );
         }
@@ -86,7 +91,7 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
                 findings,
                 Code::FieldRefused,
                 value.span,
-                "only probabilities are compared here".into(),
+                "the distillation loss compares softmax probabilities only".into(),
                 "another transform".into(),
                 "remove it, or write `softmax`".into(),
             );
@@ -104,8 +109,8 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
                 findings,
                 Code::FieldRefused,
                 *at,
-                format!("only a model's outputs can be matched, not `{target}`"),
-                "no output of the model".into(),
+                format!("only the outputs of the model can be distilled, not `{target}`"),
+                "not an output of the model".into(),
                 "as `re:.*qa_outputs` or `re:.*classifier`".into(),
             );
             continue;
@@ -121,12 +126,12 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
                 format!(
-                    "the two losses weigh {original} and {teacher} in SparseML; here their weights sum to 1"
+                    "SparseML scales the task loss by {original} and the distillation loss by {teacher}; here the weights sum to 1"
                 ),
                 f.place("distill_scale"),
-                format!("the teacher's share is {}", percent(&share)),
+                format!("imported as a hardness of {}", percent(&share)),
             )
-            .help("their ratio is kept; the whole loss is scaled, which AdamW does not notice"),
+            .help("the ratio is kept; AdamW is nearly invariant to the scale of the whole loss"),
         );
     }
     let mut line = Line::of("match: [", f.place("targets"));
@@ -141,8 +146,9 @@ pub(super) fn scaled(draft: &mut Draft, timed: &mut Timed, length: Epochs, findi
     write(draft, timed, body, length);
 }
 
-/// Adds the statement. Both of SparseML's modifiers over one window are one statement here: what is written
-/// for the outputs takes the place of what was assumed for hidden states alone.
+/// Adds a `distill` statement with the lines `body`, or adds these to the statement over the same window, because
+/// SparseML's two modifiers for outputs and hidden states are one statement here. Assumed lines, which have no
+/// fields, give way to those of the recipe.
 pub(super) fn write(draft: &mut Draft, timed: &Timed, body: Vec<Line>, length: Epochs) {
     let over = timed.over(length);
     let assumed = |line: &Line| line.fields.is_empty();
@@ -167,7 +173,7 @@ pub(super) fn write(draft: &mut Draft, timed: &Timed, body: Vec<Line>, length: E
     draft.add(Order::Distill, head, Some(body));
 }
 
-/// `1` as `1.0`, as the paper writes these two.
+/// A decimal with a point, `1.0` for `1`, as in the paper's recipes.
 fn decimal(text: &str) -> String {
     let text = &if text.contains('e') {
         text.parse().map_or(text.to_owned(), |n: f64| n.to_string())
@@ -177,6 +183,7 @@ fn decimal(text: &str) -> String {
     if text.contains('.') { text.clone() } else { format!("{text}.0") }
 }
 
+/// Whether a text is an identifier.
 fn is_word(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')

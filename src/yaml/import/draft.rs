@@ -1,4 +1,4 @@
-//! Statements with the places they come from.
+//! A draft of the `.obert` recipe: statements with the spans of the YAML they come from.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,24 @@ use crate::diag::Span;
 pub(super) struct Draft {
     /// The recipe's name.
     pub(super) name: String,
-    /// What is pointed at where nothing better is known.
+    /// The span for text that comes from no field.
     pub(super) origin: Span,
-    /// Names out of `std.bert`.
+    /// The names to import from `std.bert`.
     pub(super) uses: BTreeSet<&'static str>,
-    /// How long it trains, in epochs.
+    /// The length of training.
     pub(super) length: Epochs,
     /// `model`, `data`, `batch`.
     pub(super) settings: Vec<Line>,
     pub(super) statements: Vec<Statement>,
-    /// The places of the YAML's modifiers, with all their fields.
+    /// The spans of the YAML's modifiers with all their fields.
     pub(super) modifiers: Vec<Span>,
-    /// What stands behind the front matter.
+    /// The text after the front matter.
     pub(super) prose: String,
-    /// Metadata that is carried along, line by line.
+    /// Comment lines with the metadata.
     pub(super) notes: Vec<String>,
 }
 
-/// A whole number of epochs and where it comes from.
+/// A whole number of epochs and where it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Epochs {
     pub(super) count: u64,
@@ -39,7 +39,7 @@ pub(super) struct Statement {
     pub(super) order: Order,
     pub(super) head: Line,
     pub(super) body: Option<Vec<Line>>,
-    /// The parameters that it selects, where the model is known.
+    /// The parameters that it selects; none for an unknown model.
     pub(super) names: Vec<String>,
 }
 
@@ -56,11 +56,11 @@ pub(super) enum Order {
     Distill,
 }
 
-/// A line in pieces, each with the place it comes from.
+/// A line in parts, each with the span it comes from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     pub(super) parts: Vec<(String, Span)>,
-    /// Fields whose comments belong to this line.
+    /// The fields whose comments are written with this line.
     pub(super) fields: Vec<Span>,
 }
 
@@ -79,23 +79,24 @@ impl Draft {
         }
     }
 
+    /// Adds a statement.
     pub(super) fn add(&mut self, order: Order, head: Line, body: Option<Vec<Line>>) {
         self.statements.push(Statement { order, head, body, names: Vec::new() });
     }
 
-    /// Adds a statement about parameters, which the second part of its head names.
+    /// Adds a statement whose second part of the head selects the parameters `names`.
     pub(super) fn add_for(&mut self, order: Order, head: Line, body: Option<Vec<Line>>, names: Vec<String>) {
         self.statements.push(Statement { order, head, body, names });
     }
 }
 
 impl Line {
-    /// A line that begins with `text`, out of the field at `span`.
+    /// A line that starts with `text`, which comes from the field at `span`.
     pub(super) fn of(text: impl Into<String>, span: Span) -> Self {
         Line { parts: vec![(text.into(), span)], fields: vec![span] }
     }
 
-    /// Adds text that comes from `span`.
+    /// Appends text that comes from the field at `span`.
     pub(super) fn and(mut self, text: impl Into<String>, span: Span) -> Self {
         self.parts.push((text.into(), span));
         if !self.fields.contains(&span) {

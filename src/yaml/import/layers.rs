@@ -1,4 +1,4 @@
-//! Layers that are dropped, parameters that are not trained, weight decay.
+//! Translates dropped layers, frozen parameters and weight decay.
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::yaml::recipe::numbers::Conversion;
@@ -8,7 +8,7 @@ use super::draft::{Draft, Epochs, Line, Order};
 use super::select::Select;
 use super::time::Timed;
 
-/// `LayerPruningModifier`: the layers of the encoder that go, of all such modifiers together.
+/// Translates all `LayerPruningModifier`s into one `drop layers`. Returns the numbers of the dropped layers.
 pub(super) fn dropped(draft: &mut Draft, timed: &mut [Timed], findings: &mut Findings) -> Vec<usize> {
     let mut all: Vec<usize> = Vec::new();
     let mut line: Option<Line> = None;
@@ -23,12 +23,12 @@ pub(super) fn dropped(draft: &mut Draft, timed: &mut [Timed], findings: &mut Fin
                 findings,
                 Code::FieldRefused,
                 at,
-                "layers are dropped before training, for good".into(),
-                "at another time".into(),
-                format!("remove `{field}`; to drop them later, use two stages in the language"),
+                "layers are dropped once, before training".into(),
+                "another time".into(),
+                format!("remove `{field}`; to drop them later, use two stages in an `.obert` recipe"),
             );
         }
-        f.dropped("update_frequency", "SparseML does not ask for it", findings);
+        f.dropped("update_frequency", "SparseML does not use it", findings);
         for (name, at) in f.texts("layers", findings).unwrap_or_default() {
             let number = name.rsplit_once(".layer.").and_then(|(_, n)| n.parse::<usize>().ok());
             match number {
@@ -43,8 +43,8 @@ pub(super) fn dropped(draft: &mut Draft, timed: &mut [Timed], findings: &mut Fin
                     findings,
                     Code::FieldRefused,
                     at,
-                    format!("`{name}` is no layer of the encoder"),
-                    "only whole layers can go".into(),
+                    format!("`{name}` is not a layer of the encoder"),
+                    "only whole layers can be dropped".into(),
                     "name it exactly, as `bert.encoder.layer.6`".into(),
                 ),
             }
@@ -57,28 +57,28 @@ pub(super) fn dropped(draft: &mut Draft, timed: &mut [Timed], findings: &mut Fin
     all
 }
 
-/// `SetWeightDecayModifier`.
+/// Translates a `SetWeightDecayModifier`.
 pub(super) fn weight_decay(draft: &mut Draft, timed: &mut Timed, findings: &mut Findings) {
     let later = (timed.from() > 0.0 || timed.end.is_some()).then(|| timed.start_at());
     let f = &mut timed.fields;
     if let Some(at) = later {
         let message = "weight decay is the same over a whole stage";
-        let error = Diagnostic::error(Code::FieldRefused, message, at, "begins later, or ends")
-            .help("write `start_epoch: -1`; to change it later, use two stages in the language")
+        let error = Diagnostic::error(Code::FieldRefused, message, at, "starts later or ends earlier")
+            .help("write `start_epoch: -1`; to change it later, use two stages in an `.obert` recipe")
             .fix(f.value_place("start_epoch"), "-1");
         f.report(findings, error);
     }
-    f.dropped("constant_logging", "it is in the run's log", findings);
+    f.dropped("constant_logging", "a run logs its settings", findings);
     if let Some(groups) = f.value("param_groups") {
         groups.noted();
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "the optimizer's groups have no numbers here",
+                "the optimizer's parameter groups have no numbers here",
                 f.place("param_groups"),
-                "set for all but biases and normalisations",
+                "set for all parameters but biases and LayerNorm weights",
             )
-            .help("AdamW leaves biases and normalisations out, as the trainer does"),
+            .help("biases and LayerNorm weights have no weight decay, as in Hugging Face's trainer"),
         );
     }
     let decay = f.number_in("weight_decay", Conversion::Kept, |n| n >= 0.0, "0 or above", findings);
@@ -88,15 +88,15 @@ pub(super) fn weight_decay(draft: &mut Draft, timed: &mut Timed, findings: &mut 
     draft.add(Order::Train, Line::of("train", f.modifier.at), Some(vec![line]));
 }
 
-/// A recipe without a `SetWeightDecayModifier` trains with the trainer's own weight decay.
-pub(super) fn no_weight_decay(draft: &mut Draft, findings: &mut Findings) {
+/// Writes the trainer's default weight decay for a recipe without a `SetWeightDecayModifier`.
+pub(super) fn default_weight_decay(draft: &mut Draft, findings: &mut Findings) {
     if draft.length.count == 0 || draft.statements.iter().any(|s| s.order == Order::Train) {
         return;
     }
     findings.push(
         Diagnostic::advice(
             Code::Assumed,
-            "no modifier sets the weight decay: in SparseML the trainer's own is used",
+            "no modifier sets the weight decay, so that SparseML trains with the trainer's",
             draft.origin,
             "0.0 is assumed, Hugging Face's default",
         )
@@ -107,7 +107,7 @@ pub(super) fn no_weight_decay(draft: &mut Draft, findings: &mut Findings) {
     draft.add(Order::Train, head, Some(vec![line]));
 }
 
-/// `TrainableParamsModifier`.
+/// Translates a `TrainableParamsModifier` with `trainable: false` into `freeze`.
 pub(super) fn trainable(
     draft: &mut Draft,
     timed: &mut Timed,
@@ -127,7 +127,7 @@ pub(super) fn trainable(
                 timed.fields.place("trainable"),
                 "left out",
             )
-            .help("nothing needs to be done"),
+            .help("no change is needed"),
         );
         return;
     }

@@ -1,15 +1,15 @@
-//! Equal statements for several parameters as one: 72 modifiers of a parameter each become one `prune`.
+//! Joins equal statements for several parameters: 72 modifiers of one parameter each become one `prune`.
 
 use std::collections::HashMap;
 
 use super::draft::{Draft, Order, Statement};
 use super::select::Select;
 
-/// The part of a head that names the parameters.
+/// The part of a head that selects the parameters.
 const SELECTION: usize = 1;
 
-/// Joins statements that differ in their parameters alone, where each parameter is treated by itself:
-/// `hold`, `freeze`, and `prune` with `rank: layer`.
+/// Joins statements that differ in their parameters only and treat each parameter separately: `hold`, `freeze`, and
+/// `prune` with `rank: layer`.
 pub(super) fn equal_statements(draft: &mut Draft, select: &Select) {
     let mut merged: Vec<(Statement, usize)> = Vec::new();
     let mut first: HashMap<(Order, Vec<String>), usize> = HashMap::new();
@@ -39,7 +39,7 @@ pub(super) fn equal_statements(draft: &mut Draft, select: &Select) {
     draft.statements = merged.into_iter().map(|(statement, _)| statement).collect();
 }
 
-/// Everything but the parameters; `None` if the statement cannot be joined.
+/// The text of a statement without the parameters; `None` if it cannot be joined.
 fn key(statement: &Statement) -> Option<(Order, Vec<String>)> {
     let body = || statement.body.iter().flatten().flat_map(|line| &line.parts);
     let says = |text: &str| body().any(|(part, _)| part.starts_with(text));
@@ -55,11 +55,12 @@ fn key(statement: &Statement) -> Option<(Order, Vec<String>)> {
     Some((statement.order, head.chain(body()).map(|(text, _)| text.clone()).collect()))
 }
 
+/// Whether two statements have no parameter in common.
 fn disjoint(a: &Statement, b: &Statement) -> bool {
     !b.names.iter().any(|name| a.names.contains(name))
 }
 
-/// Adds the parameters and the comments of `other`.
+/// Adds the parameters and the comments of `other` to a statement.
 fn join(statement: &mut Statement, other: Statement) {
     statement.names.extend(other.names);
     statement.head.fields.extend(other.head.fields);

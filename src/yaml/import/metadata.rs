@@ -1,14 +1,15 @@
-//! `__metadata__`: settings that our own export writes there, and comments for the rest.
+//! Reads `__metadata__`: the settings that `obertc export` writes there, and the rest as comments.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::yaml::reader::{Node, Value};
 use crate::yaml::recipe::Collected;
 
-/// What becomes a setting.
+/// The keys that become settings.
 const SETTINGS: [&str; 4] = ["model", "data", "per_device_train_batch_size", "seed"];
 /// The most lines of comments.
-const MOST_LINES: usize = 200;
+const MAX_LINES: usize = 200;
 
+/// The value of a key.
 fn setting<'a>(collected: &'a Collected, key: &str) -> Option<&'a Node> {
     collected.metadata.iter().find_map(|entry| entry.value.get(key)).map(|node| &**node)
 }
@@ -20,13 +21,13 @@ pub(super) fn number(collected: &Collected, key: &str) -> Option<(String, Span)>
     Some((number.to_string(), value.place))
 }
 
-/// A text in the metadata of characters that `fits` takes.
+/// A text in the metadata, if `fits` holds for all its characters.
 pub(super) fn word(collected: &Collected, key: &str, fits: fn(char) -> bool) -> Option<String> {
     let text = setting(collected, key)?.text()?;
     (!text.is_empty() && text.chars().all(fits)).then(|| text.to_owned())
 }
 
-/// The metadata as comments, so that nothing is lost.
+/// The metadata as comment lines, without the settings.
 pub(super) fn comments(collected: &Collected, findings: &mut Findings) -> Vec<String> {
     let mut lines = Vec::new();
     for entry in &collected.metadata {
@@ -38,32 +39,33 @@ pub(super) fn comments(collected: &Collected, findings: &mut Findings) -> Vec<St
         }
         lines.push(format!("# __metadata__:{}", inline(&entry.value)));
         below(&entry.value, 1, &mut lines);
-        if lines.len() > MOST_LINES {
+        if lines.len() > MAX_LINES {
             findings.push(
                 Diagnostic::warning(
                     Code::Dropped,
-                    format!("the metadata is longer than {MOST_LINES} lines"),
+                    format!("the metadata is longer than {MAX_LINES} lines"),
                     entry.key.span,
                     "the lines after these are left out",
                 )
-                .help("copy what is needed into the imported recipe"),
+                .help("copy the rest into the imported recipe if you need it"),
             );
-            lines.truncate(MOST_LINES);
+            lines.truncate(MAX_LINES);
         }
     }
     lines
 }
 
-/// A scalar behind its key; nothing for a list or mapping.
+/// The text of a scalar after its key; empty for a list or mapping.
 fn inline(node: &Node) -> String {
     node.text().map_or(String::new(), |text| format!(" {}", text.replace(['\n', '\r'], " ")))
 }
 
+/// Adds the lines of a list or mapping, indented.
 fn below(node: &Node, indent: usize, lines: &mut Vec<String>) {
     let spaces = "  ".repeat(indent);
     let mut line = |head: String, value: &Node| {
         lines.push(format!("# {spaces}{head}{}", inline(value)));
-        if lines.len() <= MOST_LINES {
+        if lines.len() <= MAX_LINES {
             below(value, indent + 1, lines);
         }
     };

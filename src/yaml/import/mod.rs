@@ -1,30 +1,33 @@
-//! A SparseML recipe to the text of an `.obert` recipe.
+//! Translates a SparseML recipe into the text of an `.obert` recipe, and compiles it.
 //!
-//! - [`time`]: when each modifier is at work, and how long the recipe is;
-//! - [`rates`]: the learning rate; [`prune`], [`distill`], [`hidden`], [`quantize`], [`layers`]: one family of
-//!   modifiers each;
-//! - [`nodes`]: the account of every node of the YAML: used, noted or refused;
-//! - [`select`]: parameters by pattern, in words that a person would use;
-//! - [`context`]: what a SparseML recipe does not say: model, data, batch;
-//! - [`merge`]: equal statements for several parameters as one; [`notes`]: equal notes as one;
-//! - [`draft`]: statements with the places they come from; [`text`]: the draft and the comments of
-//!   the YAML as text; [`places`]: from that text back to the YAML.
+//! - [`time`]: the window of each modifier, and the length of the recipe;
+//! - [`rates`]: the learning rate; [`prune`], [`distill`], [`hidden_states`], [`quantize`], [`layers`]: one
+//!   family of modifiers each;
+//! - [`select`]: parameters by [`pattern`], looked up in the [`model_names`], written by [`selector_writer`];
+//! - [`context`]: the settings that a SparseML recipe leaves out: model, data, batch size;
+//! - [`merge`]: joins equal statements; [`notes`]: joins equal diagnostics;
+//! - [`nodes`]: reports values of the YAML that were not read;
+//! - [`draft`]: statements with the spans they come from; [`text`]: writes the draft and the comments of
+//!   the YAML; [`places`]: maps spans of that text back to the YAML.
 
 mod context;
 mod distill;
 mod draft;
-mod hidden;
+mod hidden_states;
 mod layers;
 mod merge;
 mod metadata;
+mod model_names;
 mod nodes;
 mod notes;
 mod options;
+mod pattern;
 mod places;
 mod prune;
 mod quantize;
 mod rates;
 mod select;
+mod selector_writer;
 mod text;
 mod time;
 
@@ -45,31 +48,31 @@ use places::Places;
 pub use nodes::{NodeOutcome, Outcome};
 pub use options::Options;
 
-/// What came of a SparseML recipe.
+/// The result of importing a SparseML recipe.
 #[derive(Debug)]
 pub struct Imported {
-    /// The recipe in the language, formatted; `None` if something found prevents it.
+    /// The `.obert` recipe, formatted; `None` if there are errors.
     pub text: Option<String>,
-    /// What came of compiling that text: every finding points into the YAML.
+    /// The result of compiling that text; every diagnostic points into the YAML.
     pub compilation: Compilation,
-    /// What became of every value of the YAML; empty if it cannot be read.
+    /// How every value of the YAML was handled; empty if it cannot be parsed.
     pub nodes: Vec<NodeOutcome>,
 }
 
-/// Whether a file is taken for a SparseML recipe, by its name.
+/// Whether a file is a SparseML recipe by its extension: `.yaml`, `.yml` or `.md`.
 pub fn is_yaml(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     matches!(extension.as_deref(), Some("yaml" | "yml" | "md"))
 }
 
-/// Reads and compiles a SparseML recipe. `name` is its path as it will be shown.
+/// Imports a SparseML recipe and returns the compilation only. `name` is its path, for messages.
 pub fn compile(name: &str, text: &str, options: Options) -> Compilation {
     import(name, text, options).compilation
 }
 
-/// Translates a SparseML recipe into the language and compiles the result.
+/// Translates a SparseML recipe into an `.obert` recipe, and compiles it. `name` is its path, for messages.
 ///
-/// The front matter is taken of a file whose name ends in `.md`.
+/// If the name ends in `.md`, the recipe is the front matter of the file.
 pub fn import(name: &str, text: &str, options: Options) -> Imported {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut sources = Sources::new();
@@ -87,7 +90,7 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     let nodes = read.as_ref().map_or(Vec::new(), |(d, _)| nodes::outcomes(&d.root, failed));
     let mut findings = notes::without_consequences(notes::grouped(findings.into_sorted()));
     for diagnostic in &mut findings {
-        // A replacement keeps its place: it may be a whole block.
+        // A fix keeps its span, because it may replace a whole block.
         let fix = diagnostic.fix.take();
         diagnostic.move_places(|span| first_line(span, &sources));
         diagnostic.fix = fix;
@@ -115,13 +118,13 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
         },
     );
     into_yaml(&mut compilation, findings, &places, &sources);
-    // They are places of the translation.
+    // These are places in the generated text.
     compilation.places = None;
     let text = compilation.schedule.is_some().then_some(recipe);
     Imported { text, compilation, nodes }
 }
 
-/// Reads the YAML, and the prose behind the front matter of a Markdown file.
+/// Parses the YAML, and returns the prose after the front matter of a Markdown file.
 fn document_of(name: &str, file: FileId, text: &str, findings: &mut Findings) -> Option<(Document, String)> {
     let markdown = name.to_lowercase().ends_with(".md");
     let front = if markdown { Some(reader::front_matter(file, text, findings)?) } else { None };
@@ -131,7 +134,7 @@ fn document_of(name: &str, file: FileId, text: &str, findings: &mut Findings) ->
     Some((document, prose))
 }
 
-/// Drafts the recipe.
+/// Translates the modifiers into a draft. `None` where an error was made.
 fn draft_of(
     name: &str,
     document: &Document,
@@ -151,7 +154,7 @@ fn draft_of(
     Some((draft, context))
 }
 
-/// The fields of a modifier; a modifier that is refused is reported.
+/// The fields of a modifier; `None`, with an error, for a modifier without a counterpart.
 fn known<'a>(modifier: &'a Modifier, findings: &mut Findings) -> Option<Fields<'a>> {
     if let Some(Family::Refused(instead)) = super::recipe::registry::find(&modifier.name).map(|k| k.family) {
         findings.push(
@@ -168,23 +171,26 @@ fn known<'a>(modifier: &'a Modifier, findings: &mut Findings) -> Option<Fields<'
     Fields::read(modifier, findings)
 }
 
+/// Adds the statements of all modifiers to the draft.
 fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings: &mut Findings) {
     let mut timed = time::windows(fields, findings);
     let Some(length) = time::length(&timed, context, findings) else { return };
     let mut rates = rates::Rates::default();
     let dropped = layers::dropped(draft, &mut timed, findings);
-    let select = select::Select::new(context, dropped);
+    let select = select::Select::new(context, &dropped);
     for modifier in &mut timed {
-        time::starts_in_time(modifier, length, findings);
+        time::refuse_late_start(modifier, length, findings);
         match modifier.fields.known.family {
             Family::LrFunction | Family::LrClass | Family::SetLr => rates.read(modifier, length, findings),
             Family::Magnitude { .. } | Family::Gm | Family::Movement | Family::Obs => {
                 prune::gradual(draft, modifier, &select, length, findings);
             }
             Family::Constant => prune::constant(draft, modifier, &select, length, findings),
-            Family::Distillation => distill::outputs(draft, modifier, length, findings),
-            Family::PerLayerDistillation => hidden::states(draft, modifier, &select, length, findings),
-            Family::OutputDistillation => distill::scaled(draft, modifier, length, findings),
+            Family::Distillation => distill::distillation(draft, modifier, length, findings),
+            Family::PerLayerDistillation => {
+                hidden_states::per_layer(draft, modifier, &select, length, findings)
+            }
+            Family::OutputDistillation => distill::output_distillation(draft, modifier, length, findings),
             Family::Quantization => quantize::quantize(draft, modifier, &select, length, findings),
             Family::WeightDecay => layers::weight_decay(draft, modifier, findings),
             Family::Trainable => layers::trainable(draft, modifier, &select, length, findings),
@@ -193,11 +199,11 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
                 findings.push(
                     Diagnostic::advice(
                         Code::Dropped,
-                        "logging is no part of a recipe here",
+                        "a recipe has no settings for logging here",
                         modifier.fields.modifier.at,
                         "left out",
                     )
-                    .help("a run writes its log by itself"),
+                    .help("every run writes a log"),
                 );
             }
             Family::EpochRange | Family::LayerPruning | Family::Refused(_) => {}
@@ -205,12 +211,12 @@ fn translate(draft: &mut Draft, fields: Vec<Fields>, context: &Context, findings
     }
     draft.length = length;
     merge::equal_statements(draft, &select);
-    layers::no_weight_decay(draft, findings);
+    layers::default_weight_decay(draft, findings);
     rates.write(draft, length, findings);
 }
 
-/// `--set` replaces variables of the recipe, and defines those that its expressions need: SparseML's
-/// `recipe_args` did both.
+/// Checks the values given with `--set`: each must name a variable of the recipe, or one that its expressions use
+/// and SparseML's `recipe_args` would define.
 fn overrides(
     given: &[Override],
     root: &Node,
@@ -239,7 +245,7 @@ fn overrides(
         let names: BTreeSet<&str> = declared.chain(needed.iter().copied()).collect();
         let help = match nearest(&one.name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if names.is_empty() => "it has no variables; change the field itself".to_owned(),
+            None if names.is_empty() => "the recipe has no variables; change the field".to_owned(),
             None => format!("its variables are {}", Vec::from_iter(names).join(", ")),
         };
         findings.push(
@@ -264,17 +270,17 @@ fn names_needed<'a>(node: &'a Node, names: &mut BTreeSet<&'a str>) {
     }
 }
 
-/// A list over many lines is pointed at by its first.
+/// Cuts a long span of several lines to its first line.
 fn first_line(span: Span, sources: &Sources) -> Span {
     let text = sources.slice(span);
     let end = text.find(['\n', '\r']).filter(|_| text.len() > 80).unwrap_or(text.len());
     Span { end: span.start + end as u32, ..span }
 }
 
-/// Makes every finding about the generated text point into the YAML.
+/// Maps the diagnostics about the generated text into the YAML, and joins them with those of the import.
 fn into_yaml(compilation: &mut Compilation, own: Vec<Diagnostic>, places: &Places, yaml: &Sources) {
     let generated = compilation.main;
-    // The YAML and what `--set` gave follow behind the recipe.
+    // The YAML and the values of `--set` are added after the generated text.
     let mut added = Vec::new();
     for (_, file) in yaml.files() {
         added.push(compilation.sources.add(file.name.clone(), file.text.clone()));

@@ -1,5 +1,4 @@
-//! The account of a file's nodes: each is used, or a finding says that it is left out, or the file is
-//! refused.
+//! Checks that every node of a file is used, or left out with a diagnostic, unless the file is refused.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,78 +6,79 @@ use std::ops::Range;
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::yaml::reader::{Handling, Node, Value};
 
-/// A value of a YAML file, and what became of it.
+/// A value of a YAML file, and how it was handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeOutcome {
     /// Its bytes in the file.
     pub place: Range<usize>,
-    /// What became of it.
+    /// How it was handled.
     pub outcome: Outcome,
 }
 
-/// What became of a value of a YAML file.
+/// How a value of a YAML file was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was read for the imported recipe.
+    /// Read for the imported recipe.
     Used,
-    /// It is left out, and a finding says so.
+    /// Left out, and a diagnostic says so.
     Noted,
-    /// There is no recipe: the file is refused with an error.
+    /// Not imported, because the file has errors.
     Refused,
 }
 
 /// An entry or item of which nothing was read.
-struct Left<'a> {
+struct Unread<'a> {
     name: &'a Node,
     value: &'a Node,
-    /// Whether it belongs to a modifier; a variable does not.
+    /// Whether it belongs to a modifier, as a field does and a variable does not.
     in_modifier: bool,
 }
 
-/// Reports what was not read: an unused variable, or a field that the import passed over.
+/// Reports every node that was not read: an unused variable, or a field without a counterpart.
 pub(super) fn report_unread(root: &Node, findings: &mut Findings) {
-    let mut left = Vec::new();
-    walk(root, root, false, &mut left);
-    for Left { name, value, in_modifier } in left {
+    let mut unread = Vec::new();
+    walk(root, root, false, &mut unread);
+    for Unread { name, value, in_modifier } in unread {
         value.noted();
         let shown = name.text().unwrap_or("this");
         let at = if name.span == value.span { first_place(value) } else { name.span.to(value.place) };
         let diagnostic = if in_modifier {
             Diagnostic::warning(Code::Dropped, format!("`{shown}` has no counterpart here"), at, "left out")
-                .help("remove it, or add what it means to the imported recipe")
+                .help("remove it, or add its meaning to the imported recipe")
         } else {
             Diagnostic::advice(Code::Dropped, format!("nothing uses `{shown}`"), at, "left out")
-                .help("nothing needs to be done")
+                .help("no change is needed")
         };
         findings.push(diagnostic);
     }
 }
 
-/// Collects the topmost nodes of which nothing was read. Returns whether anything of `node` was.
-fn walk<'a>(node: &'a Node, name: &'a Node, in_modifier: bool, left: &mut Vec<Left<'a>>) -> bool {
-    let before = left.len();
+/// Collects the topmost nodes of which nothing was read. Returns whether any part of `node` was read.
+fn walk<'a>(node: &'a Node, name: &'a Node, in_modifier: bool, unread: &mut Vec<Unread<'a>>) -> bool {
+    let before = unread.len();
     let mut read = node.mark.get() != Handling::Unread;
     match &node.value {
         Value::Scalar { .. } => {}
         Value::List(items) => {
             for item in items {
-                read |= walk(item, item, in_modifier, left);
+                read |= walk(item, item, in_modifier, unread);
             }
         }
         Value::Map(entries) => {
             for entry in entries {
                 let group = entry.key.text().is_some_and(|key| key.contains("modifiers"));
-                read |= walk(&entry.value, &entry.key, in_modifier || group, left);
+                read |= walk(&entry.value, &entry.key, in_modifier || group, unread);
             }
         }
     }
     if !read {
-        left.truncate(before);
-        left.push(Left { name, value: node, in_modifier });
+        unread.truncate(before);
+        unread.push(Unread { name, value: node, in_modifier });
     }
     read
 }
 
+/// The span of a scalar, or the first byte of a list or mapping.
 fn first_place(node: &Node) -> Span {
     match node.value {
         Value::Scalar { .. } => node.place,
@@ -86,7 +86,7 @@ fn first_place(node: &Node) -> Span {
     }
 }
 
-/// Every value of the file once, in order; an alias is a value of its own.
+/// The outcome of every value of the file, in order; an alias is a separate value.
 pub(super) fn outcomes(root: &Node, refused: bool) -> Vec<NodeOutcome> {
     let mut all = BTreeMap::new();
     gather(root, &mut all);
@@ -102,7 +102,7 @@ pub(super) fn outcomes(root: &Node, refused: bool) -> Vec<NodeOutcome> {
         .collect()
 }
 
-/// Gathers the handling of each node by its place. A list or mapping counts as used with any part of it.
+/// Collects the handling of each node by its place. A list or mapping is used if any part of it is.
 fn gather(node: &Node, all: &mut BTreeMap<(u32, u32), Handling>) -> Handling {
     let mut handling = node.mark.get();
     if node.place == node.span {

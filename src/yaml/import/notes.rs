@@ -1,33 +1,33 @@
-//! Findings that say the same of several places as one, and those that follow from others left out.
+//! Joins equal diagnostics, and removes those that follow from others.
 
 use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Severity};
 
-/// The most findings that are listed.
-const MOST_FINDINGS: usize = 100;
-/// Equal warnings up to this number are listed one by one, because each place must be changed.
+/// The most diagnostics that are listed.
+const MAX_FINDINGS: usize = 100;
+/// Up to this number, equal warnings are listed separately, because each place has to be changed.
 const FEW: usize = 3;
 
-/// Drops what is only assumed or noted because something else cannot be read.
+/// Removes assumptions and notes from a list with errors, and limits its length.
 pub(super) fn without_consequences(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let failed = list.iter().any(Diagnostic::is_error);
-    // Where groups or keys are missing, what follows from the rest says nothing.
+    // Without groups or keys, the notes about the rest do not apply.
     let unreadable =
         |d: &Diagnostic| d.is_error() && (Code::YamlMalformed..=Code::UnknownModifier).contains(&d.code);
     let unreadable = list.iter().any(unreadable);
     list.retain(|d| !failed || d.is_error() || !unreadable && d.code != Code::Assumed);
-    if list.len() > MOST_FINDINGS {
-        list.truncate(MOST_FINDINGS);
+    if list.len() > MAX_FINDINGS {
+        list.truncate(MAX_FINDINGS);
         if let Some(last) = list.last_mut() {
-            last.message = format!("{}; more is wrong behind this", last.message);
+            last.message = format!("{}; further findings are not shown", last.message);
         }
     }
     list
 }
 
-/// Keeps the first of equal notes and says how many more there are. Warnings are joined only where they
-/// are many, and numbers that SparseML converts by itself whatever they are.
+/// Keeps the first of equal diagnostics and adds the number of the others. Warnings are joined only if there are many.
+/// Numbers that SparseML converts count as equal whatever their value.
 pub(super) fn grouped(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut counts: HashMap<(Code, String), usize> = HashMap::new();
     for diagnostic in &list {
@@ -59,6 +59,7 @@ pub(super) fn grouped(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
+/// The key by which diagnostics are equal.
 fn kind(diagnostic: &Diagnostic) -> (Code, String) {
     match (diagnostic.code, diagnostic.severity) {
         (Code::NumberAsText, Severity::Advice) => (diagnostic.code, String::new()),

@@ -1,4 +1,4 @@
-//! The draft and the comments of the YAML as text.
+//! Writes the draft and the comments of the YAML as text.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,17 +10,17 @@ use crate::yaml::reader::Comment;
 use super::draft::{Draft, Line, Order, Statement};
 use super::places::Places;
 
-/// A block of at most so many characters stands on one line.
-const SHORT: usize = 76;
+/// The longest block in characters that is written on one line.
+const MAX_INLINE_BLOCK: usize = 76;
 
-/// Writes a draft, formatted, with the map back to the YAML `file`.
+/// Writes a draft, formatted, and the map from its text to the YAML `file`.
 pub(super) fn write(draft: &Draft, comments: &[Comment], file: FileId) -> (String, Places) {
     let mut statements: Vec<&Statement> = draft.statements.iter().collect();
     statements.sort_by_key(|s| s.order);
     let mut writer = Writer {
         out: String::new(),
         segments: Vec::new(),
-        kept: Kept::of(&statements, draft, comments, file),
+        placed: CommentPlaces::of(&statements, draft, comments, file),
     };
     writer.file(draft, &statements);
     let Writer { out, segments, .. } = writer;
@@ -35,7 +35,7 @@ pub(super) fn write(draft: &Draft, comments: &[Comment], file: FileId) -> (Strin
     }
 }
 
-/// The formatter's form; `None` if the text cannot be read, which the checker will tell.
+/// Formats a text; `None` if it cannot be parsed, which the compiler reports later.
 fn formatted(text: &str) -> Option<String> {
     let mut sources = Sources::new();
     let mut findings = Findings::new();
@@ -44,71 +44,75 @@ fn formatted(text: &str) -> Option<String> {
     (!findings.has_errors()).then(|| format(text, &parsed))
 }
 
-/// Comments of the YAML by the place that they are about.
-struct Kept {
-    /// Before everything.
+/// Comments of the YAML by the field that they belong to.
+struct CommentPlaces {
+    /// Before the recipe.
     header: Vec<String>,
-    /// Above the line of a field that starts at this byte.
+    /// Above the line of the field that starts at this byte.
     above: BTreeMap<u32, Vec<String>>,
-    /// Behind it.
+    /// At the end of that line.
     behind: BTreeMap<u32, String>,
-    /// Behind the last field.
+    /// After the last field.
     footer: Vec<String>,
 }
 
-impl Kept {
+impl CommentPlaces {
     fn of(statements: &[&Statement], draft: &Draft, comments: &[Comment], file: FileId) -> Self {
         let lines = statements.iter().flat_map(|s| std::iter::once(&s.head).chain(s.body.iter().flatten()));
         let mut anchors: Vec<u32> =
             lines.flat_map(|l| &l.fields).filter(|s| s.file == file).map(|s| s.start).collect();
         anchors.sort_unstable();
         anchors.dedup();
-        let mut kept =
-            Kept { header: Vec::new(), above: BTreeMap::new(), behind: BTreeMap::new(), footer: Vec::new() };
+        let mut placed = CommentPlaces {
+            header: Vec::new(),
+            above: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            footer: Vec::new(),
+        };
         for comment in comments {
             let at = comment.span.start;
             let text = format!("# {}", comment.text.trim()).trim_end().to_owned();
             let place = anchors.partition_point(|a| *a <= at);
             let mut next = anchors.get(place).copied();
             let mut before = place.checked_sub(1).map(|p| anchors[p]);
-            // A comment within a modifier stays with it, if anything came of it.
+            // A comment inside a modifier is written with one of its fields, if it has any in the recipe.
             if let Some(modifier) = draft.modifiers.iter().find(|m| m.start <= at && at < m.end) {
                 let own = |a: &u32| modifier.start <= *a && *a < modifier.end;
                 let (inside, above) = (before.filter(own), next.filter(own));
                 match (inside, above) {
                     (None, None) => {}
                     (Some(inside), None) if !comment.trailing => {
-                        kept.above.entry(inside).or_default().push(text);
+                        placed.above.entry(inside).or_default().push(text);
                         continue;
                     }
                     (inside, above) => (before, next) = (inside, above),
                 }
             }
             match (comment.trailing, before, next) {
-                (false, ..) if at < draft.origin.start => kept.header.push(text),
-                (true, Some(before), _) if !kept.behind.contains_key(&before) => {
-                    kept.behind.insert(before, text);
+                (false, ..) if at < draft.origin.start => placed.header.push(text),
+                (true, Some(before), _) if !placed.behind.contains_key(&before) => {
+                    placed.behind.insert(before, text);
                 }
-                (_, _, Some(next)) => kept.above.entry(next).or_default().push(text),
+                (_, _, Some(next)) => placed.above.entry(next).or_default().push(text),
                 (_, Some(before), None) if comment.trailing => {
-                    kept.above.entry(before).or_default().push(text)
+                    placed.above.entry(before).or_default().push(text)
                 }
-                _ => kept.footer.push(text),
+                _ => placed.footer.push(text),
             }
         }
-        kept
+        placed
     }
 }
 
 struct Writer {
     out: String,
     segments: Vec<(Range<usize>, Span)>,
-    kept: Kept,
+    placed: CommentPlaces,
 }
 
 impl Writer {
     fn file(&mut self, draft: &Draft, statements: &[&Statement]) {
-        let header = std::mem::take(&mut self.kept.header);
+        let header = std::mem::take(&mut self.placed.header);
         self.comments(&header);
         self.comments(&draft.notes);
         if !header.is_empty() || !draft.notes.is_empty() {
@@ -136,7 +140,7 @@ impl Writer {
             self.out.push('\n');
             self.statement(statement);
         }
-        let footer = std::mem::take(&mut self.kept.footer);
+        let footer = std::mem::take(&mut self.placed.footer);
         self.comments(&footer);
         self.out.push_str("}\n");
         if draft.prose.lines().count() > 1 {
@@ -154,13 +158,13 @@ impl Writer {
             return;
         };
         let quiet = |l: &Line| {
-            !l.fields
-                .iter()
-                .any(|f| self.kept.above.contains_key(&f.start) || self.kept.behind.contains_key(&f.start))
+            !l.fields.iter().any(|f| {
+                self.placed.above.contains_key(&f.start) || self.placed.behind.contains_key(&f.start)
+            })
         };
         let width = body.iter().flat_map(|l| &l.parts).map(|(t, _)| t.len() + 1).sum::<usize>();
         let short = matches!(statement.order, Order::Distill | Order::Train) || body.len() == 1;
-        if short && width <= SHORT && quiet(&statement.head) && body.iter().all(quiet) {
+        if short && width <= MAX_INLINE_BLOCK && quiet(&statement.head) && body.iter().all(quiet) {
             self.out.push_str(" { ");
             for (i, line) in body.iter().enumerate() {
                 self.out.push_str(if i > 0 { ", " } else { "" });
@@ -170,7 +174,7 @@ impl Writer {
             return;
         }
         self.out.push_str(" {");
-        // A comment behind the head would swallow the brace, so it stands behind that.
+        // The comment of the head follows the brace, which would otherwise be part of the comment.
         self.end(&statement.head);
         for line in body {
             self.line(line);
@@ -179,10 +183,10 @@ impl Writer {
         self.out.push_str("}\n");
     }
 
-    /// The comments above a line, and the line.
+    /// Writes the comments above a line, and the line.
     fn line(&mut self, line: &Line) {
         for field in &line.fields {
-            if let Some(above) = self.kept.above.remove(&field.start) {
+            if let Some(above) = self.placed.above.remove(&field.start) {
                 self.comments(&above);
             }
         }
@@ -191,10 +195,10 @@ impl Writer {
         }
     }
 
-    /// The comment behind a line, and its end; further comments follow on lines of their own.
+    /// Writes the comment at the end of a line, and the line break.
     fn end(&mut self, line: &Line) {
         let behind: Vec<String> =
-            line.fields.iter().filter_map(|f| self.kept.behind.remove(&f.start)).collect();
+            line.fields.iter().filter_map(|f| self.placed.behind.remove(&f.start)).collect();
         let joined = behind.iter().map(|c| c.trim_start_matches("# ")).collect::<Vec<_>>().join("; ");
         if !joined.is_empty() {
             self.out.push_str(&format!("  # {joined}"));

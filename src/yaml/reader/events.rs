@@ -1,4 +1,4 @@
-//! From the parser's events to the tree.
+//! Builds the tree from the parser's events.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,14 +10,14 @@ use crate::diag::{Code, Diagnostic, FileId, Findings, Span};
 
 use super::tree::{Comment, Document, Entry, Node, Tag, Value};
 
-/// A recipe nests five deep; far more is an attack or an accident.
-const DEEPEST: usize = 64;
-/// The most nodes with every alias copied out, and the most entries that merges may add.
-const MOST_NODES: u64 = 1_000_000;
-/// The longest text.
-const LARGEST: usize = 16 << 20;
+/// The deepest nesting. Recipes nest about five deep, so this stops hostile input early.
+const MAX_DEPTH: usize = 64;
+/// The most nodes if every alias were a copy, and the most entries that merges add.
+const MAX_NODES: u64 = 1_000_000;
+/// The longest YAML in bytes.
+const MAX_BYTES: usize = 16 << 20;
 
-/// Reads the YAML that stands at `range` of a file.
+/// Parses the YAML at `range` of a file. `None` where a diagnostic was made.
 pub(crate) fn read(
     file: FileId,
     text: &str,
@@ -25,15 +25,15 @@ pub(crate) fn read(
     findings: &mut Findings,
 ) -> Option<Document> {
     let yaml = &text[range.clone()];
-    if yaml.len() > LARGEST {
+    if yaml.len() > MAX_BYTES {
         findings.push(
             Diagnostic::error(
                 Code::YamlTooMuch,
-                format!("{} bytes of YAML; a recipe has at most {LARGEST}", yaml.len()),
+                format!("{} bytes of YAML; a recipe has at most {MAX_BYTES}", yaml.len()),
                 Span::new(file, range.start..range.start + 1),
-                "begins here",
+                "starts here",
             )
-            .help("is it the right file?"),
+            .help("check that this is the right file"),
         );
         return None;
     }
@@ -63,7 +63,7 @@ pub(crate) fn read(
     Some(Document { root: builder.root.unwrap_or_else(|| Rc::new(empty)), comments: builder.comments })
 }
 
-/// A list or mapping whose end has not come.
+/// A list or mapping that has not ended yet.
 struct Open {
     items: Vec<Rc<Node>>,
     map: bool,
@@ -95,13 +95,13 @@ impl Builder<'_> {
             Event::DocumentStart(..) if self.root.is_some() => {
                 let line = self.line_before(span);
                 self.failed = Some(
-                    Diagnostic::error(Code::YamlSecondDocument, "a second document begins", line, "here")
-                        .help("a recipe is one document: keep one, or save them as two files"),
+                    Diagnostic::error(Code::YamlSecondDocument, "a second document starts", line, "here")
+                        .help("a recipe is one document: remove one, or save them as two files"),
                 );
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
-                // The parser fills in `~` where nothing stands.
+                // The parser reports an empty value as `~`.
                 let nothing = plain && span.start == span.end;
                 let text = if nothing { String::new() } else { text.into_owned() };
                 let tag = self.tag(tag.as_deref(), at);
@@ -124,7 +124,7 @@ impl Builder<'_> {
         Span::new(self.file, range.start + self.base..range.end + self.base)
     }
 
-    /// The line that begins a document, for a parser that points behind it.
+    /// The `---` before a document, whose span from the parser starts after it.
     fn line_before(&self, span: Span) -> Span {
         let end = floor(self.text, (span.start as usize).saturating_sub(self.base) + 3);
         let at = self.text[..end].rfind("---").unwrap_or(end);
@@ -141,11 +141,16 @@ impl Builder<'_> {
     }
 
     fn begin(&mut self, map: bool, anchor: usize, tag: Option<Tag>, span: Span) {
-        if self.open.len() >= DEEPEST {
+        if self.open.len() >= MAX_DEPTH {
             let at = Span { end: span.start.saturating_add(1), ..span };
             self.failed = Some(
-                Diagnostic::error(Code::YamlTooMuch, format!("nested more than {DEEPEST} deep"), at, "here")
-                    .help("a recipe nests no deeper than a modifier's fields"),
+                Diagnostic::error(
+                    Code::YamlTooMuch,
+                    format!("nested more than {MAX_DEPTH} deep"),
+                    at,
+                    "here",
+                )
+                .help("a recipe needs no nesting beyond the fields of its modifiers"),
             );
             return;
         }
@@ -155,7 +160,7 @@ impl Builder<'_> {
     fn end(&mut self, span: Span, findings: &mut Findings) {
         let Some(open) = self.open.pop() else { return };
         let expanded = open.items.iter().fold(1u64, |sum, n| sum.saturating_add(n.expanded));
-        // In block style nothing stands at the end: the parser is at the next token there.
+        // A block collection has no closing token: the parser's span is that of the next token.
         let bracket =
             (span.start as usize).checked_sub(self.base).and_then(|at| self.text.as_bytes().get(at));
         let closes = span.start < span.end && matches!(bracket, Some(b']' | b'}'));
@@ -184,35 +189,30 @@ impl Builder<'_> {
     fn alias(&mut self, anchor: usize, span: Span) {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             self.failed = Some(
-                Diagnostic::error(
-                    Code::YamlMalformed,
-                    "this alias stands within its own anchor",
-                    span,
-                    "here",
-                )
-                .help("a value cannot contain itself"),
+                Diagnostic::error(Code::YamlMalformed, "this alias is inside its own anchor", span, "here")
+                    .help("a value cannot contain itself"),
             );
             return;
         };
         let before: u64 =
             self.open.iter().flat_map(|o| &o.items).fold(0, |sum, n| sum.saturating_add(n.expanded));
-        if before.saturating_add(node.expanded) > MOST_NODES {
+        if before.saturating_add(node.expanded) > MAX_NODES {
             self.failed = Some(
                 Diagnostic::error(
                     Code::YamlTooMuch,
-                    format!("aliases expand to more than {MOST_NODES} values"),
+                    format!("aliases expand to more than {MAX_NODES} values"),
                     span,
-                    "here it becomes too much",
+                    "the limit is exceeded here",
                 )
                 .and_at(Span { end: node.span.start.saturating_add(1), ..node.span }, "its anchor")
-                .help("write out what is meant"),
+                .help("write the values without aliases"),
             );
             return;
         }
         self.attach(Rc::new(node.aliased(span)));
     }
 
-    /// Keys and values by turns to entries; `<<` takes over what the mapping does not say itself.
+    /// Pairs keys and values to entries. `<<` adds the entries of other mappings whose keys are not given.
     fn entries(&mut self, items: &[Rc<Node>], findings: &mut Findings) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: HashMap<String, Span> = HashMap::new();
@@ -223,9 +223,9 @@ impl Builder<'_> {
                 findings.push(
                     Diagnostic::error(
                         Code::YamlMalformed,
-                        "a key must be a single word",
+                        "a key must be a scalar",
                         entry.key.span,
-                        "this is none",
+                        "a list or mapping",
                     )
                     .help("as `start_epoch: 0`"),
                 );
@@ -263,15 +263,15 @@ impl Builder<'_> {
                     }
                 }
             }
-            if self.merged > MOST_NODES {
+            if self.merged > MAX_NODES {
                 self.failed = Some(
                     Diagnostic::error(
                         Code::YamlTooMuch,
-                        "merges take over too many values",
+                        "merges add too many values",
                         merge.key.span,
                         "here",
                     )
-                    .help("write out what is meant"),
+                    .help("write the values without aliases"),
                 );
                 break;
             }
@@ -280,11 +280,11 @@ impl Builder<'_> {
                 findings.push(
                     Diagnostic::error(
                         Code::YamlMalformed,
-                        "`<<` takes over a mapping",
+                        "`<<` merges mappings only",
                         other.span,
-                        "this is none",
+                        "not a mapping",
                     )
-                    .help("as `<<: *name`, where `&name` stands at a mapping"),
+                    .help("as `<<: *name`, where `&name` is the anchor of a mapping"),
                 );
             }
         }
@@ -304,28 +304,28 @@ impl Builder<'_> {
             None => (
                 floor(self.text, at),
                 "here".to_owned(),
-                "compare the indentation, quotes and brackets around this place",
+                "check the indentation, quotes and brackets around this place",
             ),
         };
         let length = self.text[at..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
         let span = Span::new(self.file, at + self.base..at + length + self.base);
-        Diagnostic::error(Code::YamlMalformed, format!("this is no YAML: {}", error.info()), span, label)
+        Diagnostic::error(Code::YamlMalformed, format!("invalid YAML: {}", error.info()), span, label)
             .help(help)
     }
 }
 
-/// What to do about a key that is given twice.
+/// The help for a key that is given twice.
 fn twice(key: &str) -> &'static str {
     if key.ends_with("Modifier") {
-        "put one into a group of its own; SparseML keeps the last and loses the first without a word"
+        "put one into a separate group; SparseML keeps the last and ignores the first silently"
     } else if key.contains("modifiers") {
-        "give one another name with `modifiers` in it; PyYAML keeps the last group and loses the first"
+        "give one another key with `modifiers` in it; PyYAML keeps the last group and ignores the first"
     } else {
-        "keep one; PyYAML keeps the last and says nothing"
+        "remove one; PyYAML keeps the last silently"
     }
 }
 
-/// The largest character boundary not behind `at`.
+/// The last character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }

@@ -1,15 +1,15 @@
-//! The YAML between the delimiters of a Markdown file.
+//! Finds the YAML between the delimiters of a Markdown file.
 
 use std::ops::Range;
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Span};
 
-/// Where the YAML of a Markdown file stands, and what stands behind it.
+/// The byte ranges of the YAML and of the text after it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FrontMatter {
     /// The bytes of the YAML.
     pub(crate) yaml: Range<usize>,
-    /// Where the prose begins.
+    /// The first byte after the closing delimiter.
     pub(crate) prose: usize,
 }
 
@@ -18,8 +18,8 @@ const DELIMITERS: [&str; 2] = ["---", "+++"];
 /// Finds the front matter of a Markdown file.
 ///
 /// SparseML opens it at the first line that begins with `---` or `+++` and closes it at the next
-/// `---` or `+++` anywhere, even within a comment. Here it closes at a line of its own; where the
-/// two differ, a warning says so.
+/// `---` or `+++` anywhere, even within a comment. Here it closes at a line that is a delimiter; where
+/// the two differ, there is a warning. `None` where a diagnostic was made.
 pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) -> Option<FrontMatter> {
     let lines = lines(text);
     let delimiter = |range: &Range<usize>| DELIMITERS.into_iter().find(|d| text[range.clone()].trim() == *d);
@@ -32,7 +32,7 @@ pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) ->
                 Code::NoFrontMatter,
                 "this Markdown file has no front matter",
                 Span::new(file, first_line(text)),
-                "no line before it is `---`",
+                "no line of `---` in the file",
             )
             .help("put the YAML at the top, between two lines of `---`; or save the YAML alone as .yaml"),
         );
@@ -62,10 +62,10 @@ pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) ->
                 Code::FrontMatterEnds,
                 "SparseML ends the front matter here, in the middle of a line",
                 Span::new(file, at..at + 3),
-                "it reads nothing behind this",
+                "SparseML ignores everything after this",
             )
-            .and_at(Span::new(file, trimmed(text, &close)), "read up to here")
-            .help("write it otherwise, so that both read the same"),
+            .and_at(Span::new(file, trimmed(text, &close)), "the import reads up to here")
+            .help("remove `---` or `+++` from inside the line, so that SparseML reads the same"),
         );
     } else if delimiter(&close) != Some(opener) {
         findings.push(

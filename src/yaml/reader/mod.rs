@@ -1,11 +1,11 @@
-//! YAML text to a located tree.
+//! Parses YAML into a tree whose nodes have spans.
 //!
-//! The events of the parser become [`tree`] nodes that know their bytes; comments are kept beside
-//! it. [`front_matter`] finds the YAML of a Markdown file. [`scalar`] says what PyYAML, which
-//! follows YAML 1.1, takes a plain word for, and what is meant by it. Nothing here knows SparseML.
+//! [`events`] builds the [`tree`] from the parser's events, and keeps the comments. [`front_matter`] finds
+//! the YAML of a Markdown file. [`scalar`] resolves plain scalars as PyYAML does, by YAML 1.1. This module
+//! is independent of SparseML.
 //!
-//! The reader is safe: what nests too deep, expands too far or holds a key twice is a located
-//! error, and an anchor used many times is shared, not copied.
+//! Hostile input is bounded: too deep nesting, too large an expansion of aliases and a repeated key are
+//! located errors, and an anchor that is used many times is shared, not copied.
 
 mod events;
 mod front_matter;

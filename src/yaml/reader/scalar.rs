@@ -1,10 +1,10 @@
-//! What a plain word means: to PyYAML, which follows YAML 1.1, and to whoever wrote it.
+//! Resolves plain scalars as PyYAML does, by YAML 1.1, and reads numbers that PyYAML takes for text.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What PyYAML's safe loader takes a plain scalar for.
+/// The type and value that PyYAML's safe loader gives a plain scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Plain {
     Null,
@@ -14,7 +14,7 @@ pub(crate) enum Plain {
     Text,
 }
 
-// PyYAML's own expressions, `yaml/resolver.py`.
+// The regular expressions of PyYAML's `yaml/resolver.py`.
 static FLOAT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
@@ -25,8 +25,8 @@ static INT: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$",
     )
 });
-/// What anybody reads as a number.
-static MEANT: LazyLock<Regex> =
+/// Decimal numbers, also those that YAML 1.1 does not have, such as `8e-5`.
+static DECIMAL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?$"));
 
 fn pattern(text: &str) -> Regex {
@@ -34,12 +34,12 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant expression")
 }
 
-/// Whether a plain scalar stands for nothing.
+/// Whether a plain scalar is null.
 pub(crate) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// What PyYAML takes a plain scalar for.
+/// Resolves a plain scalar as PyYAML does.
 pub(crate) fn resolve(text: &str) -> Plain {
     match text {
         _ if is_null(text) => return Plain::Null,
@@ -58,10 +58,10 @@ pub(crate) fn resolve(text: &str) -> Plain {
     Plain::Text
 }
 
-/// The decimal that is meant by a word such as `8e-5`, in the form of a recipe: no leading sign `+`,
-/// a digit on both sides of the point.
-pub(crate) fn meant(text: &str) -> Option<String> {
-    if !MEANT.is_match(text) {
+/// The decimal number of a scalar such as `8e-5` or `.5`, as an `.obert` recipe writes it: without a sign `+`, with
+/// a digit on both sides of the point. `None` if it is no decimal number.
+pub(crate) fn decimal(text: &str) -> Option<String> {
+    if !DECIMAL.is_match(text) {
         return None;
     }
     let text = text.replace('_', "").to_lowercase();
@@ -165,9 +165,9 @@ mod tests {
             ("1e-07", "1e-7"),
         ];
         for (yaml, recipe) in pairs {
-            assert_eq!(meant(yaml).as_deref(), Some(recipe), "{yaml}");
+            assert_eq!(decimal(yaml).as_deref(), Some(recipe), "{yaml}");
         }
-        assert_eq!(meant("2:4"), None);
-        assert_eq!(meant("0x1F"), None);
+        assert_eq!(decimal("2:4"), None);
+        assert_eq!(decimal("0x1F"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The tree of a YAML document: every node with its place.
+//! The tree of a YAML document: nodes with their spans, and a mark of what was read.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,12 +17,12 @@ pub(crate) struct Document {
 pub(crate) struct Comment {
     pub(crate) text: String,
     pub(crate) span: Span,
-    /// Whether something stands before it on its line.
+    /// Whether it follows other text on its line.
     pub(crate) trailing: bool,
 }
 
-/// A value. An alias has the value and the span of its anchor, so that diagnostics point to where the
-/// value is written, and a place of its own.
+/// A value. An alias has the value and `span` of its anchor, so that diagnostics point to where the value is
+/// written, and its own `place`.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) value: Value,
@@ -31,25 +31,25 @@ pub(crate) struct Node {
     /// Where the node is in the document: the span, or the alias.
     pub(crate) place: Span,
     pub(crate) tag: Option<Tag>,
-    /// How many nodes this would be with every alias copied out.
+    /// The number of nodes if every alias were a copy.
     pub(crate) expanded: u64,
-    /// What the import has done with it.
+    /// Whether the import has read it.
     pub(crate) mark: Mark,
 }
 
-/// What the import has done with a node.
+/// Whether the import has read a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Handling {
-    /// It has not been looked at.
+    /// Not read yet.
     #[default]
     Unread,
-    /// A finding says that it is left out.
+    /// Left out, and a diagnostic says so.
     Noted,
-    /// It has been read.
+    /// Read.
     Used,
 }
 
-/// The [`Handling`] of a node, shared by everything that reads it. Using an alias uses its anchor.
+/// The [`Handling`] of a node, shared by all values made from it. Marking an alias marks its anchor too.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mark {
     handling: Rc<Cell<Handling>>,
@@ -66,12 +66,12 @@ impl Mark {
         self.handling.get()
     }
 
-    /// Records that the node was read.
+    /// Marks the node as read.
     pub(crate) fn used(&self) {
         self.raise(Handling::Used);
     }
 
-    /// Records that a finding says that the node is left out.
+    /// Marks the node as left out with a diagnostic.
     pub(crate) fn noted(&self) {
         self.raise(Handling::Noted);
     }
@@ -88,7 +88,7 @@ impl Mark {
 pub(crate) enum Value {
     Scalar {
         text: String,
-        /// Without quotes, and not a block of text: its type is guessed from its letters.
+        /// Whether it has neither quotes nor block style, so that its type depends on its text.
         plain: bool,
     },
     List(Vec<Rc<Node>>),
@@ -105,13 +105,13 @@ pub(crate) struct Entry {
 /// `!Name`
 #[derive(Clone, Debug)]
 pub(crate) struct Tag {
-    /// Without the `!`; a name of YAML's own keeps its `!!`.
+    /// Without the `!`; tags of YAML itself keep their `!!`.
     pub(crate) name: String,
     pub(crate) span: Span,
 }
 
 impl Node {
-    /// A node that is written where it is.
+    /// A node that is not an alias.
     pub(crate) fn new(value: Value, span: Span, tag: Option<Tag>, expanded: u64) -> Self {
         Node { value, span, place: span, tag, expanded, mark: Mark::default() }
     }
@@ -128,7 +128,7 @@ impl Node {
         }
     }
 
-    /// Records that a finding says that this and everything in it is left out.
+    /// Marks this node and all below it as left out with a diagnostic.
     pub(crate) fn noted(&self) {
         self.mark.noted();
         match &self.value {
@@ -138,7 +138,7 @@ impl Node {
         }
     }
 
-    /// Records that this and everything in it was read.
+    /// Marks this node and all below it as read.
     pub(crate) fn used(&self) {
         self.mark.used();
         match &self.value {
@@ -169,12 +169,12 @@ impl Node {
         self.entries().iter().find(|e| e.key.text() == Some(key)).map(|e| &e.value)
     }
 
-    /// Whether nothing stands here, or a word for nothing.
+    /// Whether this is an empty plain scalar or another spelling of null.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true } if super::scalar::is_null(text))
     }
 
-    /// What a YAML file calls this.
+    /// The kind of the value, for messages.
     pub(crate) fn described(&self) -> &'static str {
         match &self.value {
             Value::Scalar { .. } if self.is_null() => "nothing",

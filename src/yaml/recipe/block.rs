@@ -1,9 +1,9 @@
-//! Blocks of YAML that move in or out, for the replacements that diagnostics propose.
+//! Re-indents blocks of YAML, for the fixes that diagnostics propose.
 
 use crate::diag::Span;
 
-/// What stands at `whole` below a new key `name`, two columns further in. `None` where the text is in flow
-/// style, or does not begin its line.
+/// The text at `whole` below a new key `name`, indented by two more columns. `None` if the text is in flow style
+/// or is not the first of its line.
 pub(super) fn wrapped(text: &str, whole: Span, name: &str) -> Option<String> {
     let block = text.get(whole.range())?;
     let indent = indent_of(text, whole)?;
@@ -22,7 +22,7 @@ pub(super) fn wrapped(text: &str, whole: Span, name: &str) -> Option<String> {
     Some(out)
 }
 
-/// The mapping at `inner` in place of the entry at `whole` whose value it is. `None` where it is in flow
+/// The mapping at `inner` with the indentation of `whole`, the entry whose value it is. `None` if it is in flow
 /// style.
 pub(super) fn moved_out(text: &str, whole: Span, inner: Span) -> Option<String> {
     let block = text.get(inner.range())?;
@@ -40,7 +40,7 @@ pub(super) fn moved_out(text: &str, whole: Span, inner: Span) -> Option<String> 
     Some(out)
 }
 
-/// The spaces before a place, if nothing else stands before it on its line.
+/// The number of spaces before a place, if nothing else is before it on its line.
 pub(super) fn indent_of(text: &str, place: Span) -> Option<usize> {
     let before = text.get(..place.start as usize)?;
     let line = before.rsplit('\n').next()?;

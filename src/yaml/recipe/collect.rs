@@ -1,4 +1,4 @@
-//! Groups and stages to one list of modifiers.
+//! Collects the modifiers of all groups and stages into one list.
 //!
 //! Three dialects: lists of tagged mappings under keys with `modifiers` in their name, perhaps in
 //! stages (SparseML); stages of groups that map types to fields (late SparseML and llm-compressor).
@@ -7,51 +7,16 @@
 use std::rc::Rc;
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
-use crate::yaml::reader::{Entry, Handling, Node, Value};
+use crate::yaml::reader::{Entry, Node, Value};
 
-use super::block;
-use super::registry::{self, group_of};
+use super::misplaced::{modifiers_outside_groups, stage_beside_group, stage_beside_stages};
+use super::modifier::Modifier;
+use super::registry;
+use super::role::{Role, is_unread, key};
 use super::variables::Variables;
 
-/// A recipe has a dozen modifiers; far more are an attack or an accident.
-const MOST_MODIFIERS: usize = 1000;
-
-/// A modifier and its fields.
-#[derive(Clone, Debug)]
-pub(crate) struct Modifier {
-    pub(crate) name: String,
-    /// Where the name is written.
-    pub(crate) at: Span,
-    /// The name and all fields.
-    pub(crate) whole: Span,
-    pub(crate) fields: Vec<Entry>,
-    /// How a field is added before the first one; `None` if that is not simple.
-    insertion: Option<Insertion>,
-    /// Whether it is `Type: {…}` in a group, and not a tag.
-    pub(crate) untagged: bool,
-    pub(crate) variables: Rc<Variables>,
-}
-
-/// How the fields of a modifier are written.
-#[derive(Clone, Copy, Debug)]
-enum Insertion {
-    /// One on a line, so far in.
-    Lines(usize),
-    /// In braces.
-    Braces,
-}
-
-impl Modifier {
-    /// Adds a replacement that gives the modifier one more field, such as `start: 0`.
-    pub(crate) fn adds(&self, diagnostic: Diagnostic, field: &str) -> Diagnostic {
-        let (Some(how), Some(first)) = (self.insertion, self.fields.first()) else { return diagnostic };
-        let at = Span { end: first.key.span.start, ..first.key.span };
-        match how {
-            Insertion::Lines(indent) => diagnostic.fix(at, format!("{field}\n{}", " ".repeat(indent))),
-            Insertion::Braces => diagnostic.fix(at, format!("{field}, ")),
-        }
-    }
-}
+/// The most modifiers of a recipe. Real ones have about a dozen, so this stops hostile input early.
+const MAX_MODIFIERS: usize = 1000;
 
 /// A whole recipe.
 #[derive(Debug)]
@@ -59,43 +24,15 @@ pub(crate) struct Collected {
     pub(crate) modifiers: Vec<Modifier>,
     /// `__metadata__` of the recipe and of its stages.
     pub(crate) metadata: Vec<Entry>,
-    /// Where the first group stands.
+    /// The key of the first group.
     pub(crate) first: Span,
 }
 
-/// What an entry of a recipe or of a stage is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Role {
-    /// `pruning_modifiers: …`
-    Group,
-    /// A mapping with groups.
-    Stage,
-    /// `stages:`, a mapping of stages.
-    Stages,
-    Metadata,
-    /// Modifiers where SparseML reads none.
-    Misplaced,
-    Variable,
-}
-
-impl Role {
-    fn of(entry: &Entry) -> Self {
-        let groups = |node: &Node| node.entries().iter().any(|inner| is_group_key(key(inner)));
-        match key(entry) {
-            "__metadata__" => Role::Metadata,
-            name if is_group_key(name) => Role::Group,
-            "stages" if matches!(entry.value.value, Value::Map(_)) => Role::Stages,
-            _ if groups(&entry.value) => Role::Stage,
-            name if is_modifier_name(name) || holds_modifiers(&entry.value) => Role::Misplaced,
-            _ => Role::Variable,
-        }
-    }
-}
-
-/// Finds all modifiers. `overrides` replace variables; `text` is the file's.
+/// Collects all modifiers of the recipe `root`, whose file has the text `text`. `overrides` are values of
+/// variables given by the caller.
 ///
-/// Every entry is a group, a stage, metadata or a variable; modifiers anywhere else are reported, because
-/// SparseML and llm-compressor pass over them without a word.
+/// Every entry is a group, a stage, metadata or a variable. Modifiers anywhere else are errors, because
+/// SparseML and llm-compressor ignore them silently. `None` where no group was found.
 pub(crate) fn collect(
     root: &Node,
     text: &str,
@@ -134,21 +71,12 @@ pub(crate) fn collect(
     match (of_role(Role::Group).next(), of_role(Role::Stages).next()) {
         (Some(group), _) => {
             for stage in of_role(Role::Stages).chain(of_role(Role::Stage)) {
-                collector.stage_beside(stage, group, entries);
+                collector.findings.push(stage_beside_group(text, stage, group, entries));
             }
         }
         (None, Some(all)) => {
             for stage in &stages {
-                collector.findings.push(
-                    Diagnostic::error(
-                        Code::MisplacedModifier,
-                        format!("the stage `{}` stands beside `stages`", key(stage)),
-                        stage.key.span,
-                        "SparseML reads the stages below `stages` alone",
-                    )
-                    .and_at(all.key.span, "because of this")
-                    .help(format!("move `{}` below `stages`", key(stage))),
-                );
+                collector.findings.push(stage_beside_stages(stage, all));
             }
             all.value.mark.used();
             collector.stages(&nested, &variables, overrides, &mut first);
@@ -165,90 +93,56 @@ pub(crate) fn collect(
     };
     collector.misplaced(&misplaced, Code::MisplacedModifier);
     let Collector { modifiers, metadata, .. } = collector;
-    if let Some(beyond) = modifiers.get(MOST_MODIFIERS) {
+    if let Some(beyond) = modifiers.get(MAX_MODIFIERS) {
         findings.push(
             Diagnostic::error(
                 Code::YamlTooMuch,
-                format!("more than {MOST_MODIFIERS} modifiers"),
+                format!("more than {MAX_MODIFIERS} modifiers"),
                 beyond.at,
-                "here it becomes too much",
+                "the first one beyond the limit",
             )
-            .help("is it the right file?"),
+            .help("check that this is the right file"),
         );
         return None;
     }
     if modifiers.is_empty() && !findings.has_errors() {
         findings.push(
-            Diagnostic::error(Code::NoModifiers, "this recipe is empty", first, "a group without modifiers")
+            Diagnostic::error(Code::NoModifiers, "this recipe has no modifiers", first, "an empty group")
                 .help("list modifiers under it, as `- !EpochRangeModifier`"),
         );
     }
     Some(Collected { modifiers, metadata, first })
 }
 
-fn key(entry: &Entry) -> &str {
-    entry.key.text().unwrap_or("")
-}
-
-fn is_group_key(key: &str) -> bool {
-    key.contains("modifiers")
-}
-
-/// Whether a key is the type of a modifier, known or not.
-fn is_modifier_name(key: &str) -> bool {
-    registry::find(key).is_some() || key.len() > "Modifier".len() && key.ends_with("Modifier")
-}
-
-/// Whether there are modifiers anywhere in a node: tagged items, or keys that are their types.
-fn holds_modifiers(node: &Node) -> bool {
-    let tagged = node.tag.as_ref().is_some_and(|t| is_modifier_name(t.name.rsplit('.').next().unwrap_or("")));
-    tagged
-        || match &node.value {
-            Value::Scalar { .. } => false,
-            Value::List(items) => items.iter().any(|item| holds_modifiers(item)),
-            Value::Map(entries) => {
-                entries.iter().any(|e| is_modifier_name(key(e)) || holds_modifiers(&e.value))
-            }
-        }
-}
-
-/// Whether nothing in a node was read, such as through an alias.
-fn is_unread(node: &Node) -> bool {
-    node.mark.get() == Handling::Unread
-        && match &node.value {
-            Value::Scalar { .. } => true,
-            Value::List(items) => items.iter().all(|item| is_unread(item)),
-            Value::Map(entries) => entries.iter().all(|e| is_unread(&e.value)),
-        }
-}
-
-/// A place on one line for a node that may go over many.
+/// The first byte of a node, which may span many lines.
 fn first_place(node: &Node) -> Span {
     Span { end: node.span.end.min(node.span.start.saturating_add(1)), ..node.span }
 }
 
-/// Declares what is neither group nor stage.
+/// Declares the entries that are variables, and those that may be because they are misplaced.
 fn declared(entries: &[Entry], mut own: Variables) -> Variables {
     for entry in entries.iter().filter(|e| matches!(Role::of(e), Role::Variable | Role::Misplaced)) {
         own.declare(key(entry), entry.key.span, entry.value.clone());
     }
-    // SparseML's own recipes say which version of the format they are in.
+    // SparseML's own recipes name the version of their format, which no modifier reads.
     if let Some(version) = entries.iter().find(|e| key(e) == "version") {
         version.value.used();
     }
     own
 }
 
+/// Reports a file in which no entry is a group, a stage or a misplaced modifier.
 fn no_groups(root: &Node, entries: &[Entry]) -> Diagnostic {
     Diagnostic::error(
         Code::NoModifiers,
-        "this file holds no modifiers",
+        "this file has no modifiers",
         entries.first().map_or(first_place(root), |e| e.key.span),
         "no key with `modifiers` in its name",
     )
     .help("list them under `modifiers:`, as `- !EpochRangeModifier`")
 }
 
+/// The lists that are filled while the groups are read.
 struct Collector<'a> {
     modifiers: Vec<Modifier>,
     metadata: Vec<Entry>,
@@ -257,7 +151,8 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// Reads stages, which are one list: in all dialects their times count from the recipe's beginning.
+    /// Collects the modifiers of stages into the one list, since their times count from the recipe's start in
+    /// all dialects. `first` receives the key of the first group.
     fn stages(
         &mut self,
         stages: &[&Entry],
@@ -274,7 +169,9 @@ impl Collector<'_> {
                     "its epochs count from the beginning of the recipe",
                 )
                 .and_at(first.key.span, "the first stage")
-                .help("they become one recipe; in the language, each stage could have its own axis and name"),
+                .help(
+                    "they become one stage; an `.obert` recipe can have several, each with its own time axis",
+                ),
             );
         }
         for stage in stages {
@@ -300,79 +197,14 @@ impl Collector<'_> {
         }
     }
 
-    /// A stage where groups stand: SparseML reads the groups alone.
-    fn stage_beside(&mut self, stage: &Entry, group: &Entry, entries: &[Entry]) {
-        let inner = stage.value.entries();
-        let taken = |e: &Entry| entries.iter().any(|other| key(other) == key(e));
-        let moves = inner.iter().all(|e| Role::of(e) == Role::Group && !taken(e));
-        let names: Vec<String> = inner.iter().map(|e| format!("`{}`", key(e))).collect();
-        let help = if moves {
-            format!("let {} stand beside `{}`, without `{}`", names.join(" and "), key(group), key(stage))
-        } else {
-            format!("put `{}` into a stage too", key(group))
-        };
-        let mut diagnostic = Diagnostic::error(
-            Code::MisplacedModifier,
-            format!("the stage `{}` stands beside a group", key(stage)),
-            stage.key.span,
-            "SparseML ignores the whole stage",
-        )
-        .and_at(group.key.span, "because of this group")
-        .help(help);
-        let whole = stage.key.span.to(stage.value.place);
-        if let Some(moved) = moves.then(|| block::moved_out(self.text, whole, stage.value.span)).flatten() {
-            diagnostic = diagnostic.fix(whole, moved);
+    /// Reports modifiers outside a group.
+    fn misplaced(&mut self, entries: &[&Entry], code: Code) {
+        for entry in entries {
+            self.findings.push(modifiers_outside_groups(self.text, entry, entries.len() == 1, code));
         }
-        self.findings.push(diagnostic);
     }
 
-    /// Modifiers that are in no group, or in one whose name SparseML does not look for.
-    fn misplaced(&mut self, all: &[&Entry], code: Code) {
-        for entry in all {
-            let at = entry.key.span;
-            let modifiers: Vec<&Entry> =
-                entry.value.entries().iter().filter(|e| is_modifier_name(key(e))).collect();
-            let listed = matches!(&entry.value.value, Value::List(_));
-            let diagnostic = if listed || entry.value.tag.is_some() && !is_modifier_name(key(entry)) {
-                let name = format!("{}_modifiers", key(entry));
-                Diagnostic::error(
-                    code,
-                    format!("`{}` lists modifiers, but SparseML does not look there", key(entry)),
-                    at,
-                    "`modifiers` must be in its name",
-                )
-                .help(format!("did you mean `{name}`?"))
-                .fix(at, name)
-            } else {
-                let (whole, first) = match modifiers.first() {
-                    _ if is_modifier_name(key(entry)) => (at.to(entry.value.place), key(entry)),
-                    Some(first) => (entry.value.span, key(first)),
-                    None => (at, key(entry)),
-                };
-                let group = group_of(first);
-                let alone = match modifiers.len() {
-                    0 => all.len() == 1,
-                    some => some == entry.value.entries().len() && !is_modifier_name(key(entry)),
-                };
-                let diagnostic = Diagnostic::error(
-                    code,
-                    format!("`{}` is in no group of modifiers", first),
-                    if is_modifier_name(key(entry)) {
-                        at
-                    } else {
-                        modifiers.first().map_or(at, |m| m.key.span)
-                    },
-                    "SparseML passes over it without a word",
-                )
-                .help(format!("write `{group}:` above it, and what belongs to it further in"));
-                match alone.then(|| block::wrapped(self.text, whole, group)).flatten() {
-                    Some(wrapped) => diagnostic.fix(whole, wrapped),
-                    None => diagnostic,
-                }
-            };
-            self.findings.push(diagnostic);
-        }
-    }
+    /// Collects the modifiers of one group: a list of tagged items, or a mapping from types to fields.
 
     fn group(&mut self, group: &Entry, variables: &Rc<Variables>) {
         group.value.mark.used();
@@ -380,7 +212,7 @@ impl Collector<'_> {
             self.findings.push(
                 Diagnostic::error(
                     Code::MisplacedModifier,
-                    format!("the group `{}` is a modifier itself", key(group)),
+                    format!("the group `{}` has the tag of a modifier", key(group)),
                     tag.span,
                     "a group lists modifiers",
                 )
@@ -409,37 +241,38 @@ impl Collector<'_> {
             Value::Scalar { .. } => self.findings.push(
                 Diagnostic::warning(
                     Code::NoModifiers,
-                    format!("`{}` is a single value and no list of modifiers", key(group)),
+                    format!("`{}` is a single value, not a list of modifiers", key(group)),
                     group.key.span,
-                    "lists nothing",
+                    "no modifiers",
                 )
                 .help("give a variable a name without `modifiers`"),
             ),
         }
     }
 
+    /// Reports a group without modifiers.
     fn empty(&mut self, group: &Entry) {
         self.findings.push(
             Diagnostic::warning(
                 Code::NoModifiers,
                 format!("the group `{}` is empty", key(group)),
                 group.key.span,
-                "lists nothing",
+                "no modifiers",
             )
             .help("remove it, or list modifiers under it"),
         );
     }
 
-    /// An item of a list: `!Name` and its fields.
+    /// Collects an item of a list: `!Name` and its fields.
     fn tagged(&mut self, item: &Rc<Node>, variables: &Rc<Variables>) {
         let Some(tag) = &item.tag else {
             let named = item.entries().first().map(|e| (key(e).to_owned(), e.key.span));
             let (help, at) = match named {
                 Some((name, at)) if registry::find(&name).is_some() => {
-                    (format!("write `!{name}`, with the fields below it"), at)
+                    (format!("write `!{name}`, with its fields below"), at)
                 }
                 _ => (
-                    "write `!EpochRangeModifier` or another name, with the fields below it".to_owned(),
+                    "write `!EpochRangeModifier` or another name, with its fields below".to_owned(),
                     first_place(item),
                 ),
             };
@@ -447,7 +280,7 @@ impl Collector<'_> {
                 Code::MisplacedModifier,
                 "a modifier needs a tag",
                 at,
-                "no `!` before this",
+                "`!` is missing before this",
             )
             .help(help);
             let colon = self.text.get(at.range().end..).is_some_and(|rest| rest.starts_with(":\n"));
@@ -466,9 +299,9 @@ impl Collector<'_> {
             self.findings.push(
                 Diagnostic::error(
                     Code::MisplacedModifier,
-                    format!("a colon stands behind the tag `!{bare}`"),
+                    format!("there is a colon after the tag `!{bare}`"),
                     tag.span,
-                    "the colon becomes part of the name",
+                    "YAML makes the colon part of the name",
                 )
                 .help("remove the colon")
                 .fix(tag.span, format!("!{bare}")),
@@ -481,7 +314,7 @@ impl Collector<'_> {
                     Code::FieldType,
                     format!("`{name}` needs fields; this is {}", item.described()),
                     tag.span,
-                    "of this modifier",
+                    "its value is not a mapping",
                 )
                 .help("write its fields below it, as `start_epoch: 0`"),
             );
@@ -494,7 +327,7 @@ impl Collector<'_> {
         self.push(name, tag.span, tag.span.to(item.place), item.entries().to_vec(), false, variables);
     }
 
-    /// An entry of a group that maps types to fields.
+    /// Collects an entry of a group that maps types to fields.
     fn typed(&mut self, entry: &Entry, variables: &Rc<Variables>) {
         if !matches!(entry.value.value, Value::Map(_)) && !entry.value.is_null() {
             self.findings.push(
@@ -502,7 +335,7 @@ impl Collector<'_> {
                     Code::FieldType,
                     format!("`{}` needs fields; this is {}", key(entry), entry.value.described()),
                     entry.key.span,
-                    "of this modifier",
+                    "its value is not a mapping",
                 )
                 .help("write its fields below it, as `start: 0`"),
             );
@@ -514,6 +347,7 @@ impl Collector<'_> {
         self.push(key(entry).to_owned(), entry.key.span, whole, fields, true, variables);
     }
 
+    /// Adds a modifier, or reports that its name is unknown.
     fn push(
         &mut self,
         name: String,
@@ -537,14 +371,7 @@ impl Collector<'_> {
             self.findings.push(diagnostic);
             return;
         }
-        let insertion = fields.first().and_then(|first| {
-            let before = self.text.get(whole.start as usize..first.key.span.start as usize)?;
-            match block::indent_of(self.text, first.key.span) {
-                Some(indent) => Some(Insertion::Lines(indent)),
-                None => before.trim_end().ends_with('{').then_some(Insertion::Braces),
-            }
-        });
         let variables = variables.clone();
-        self.modifiers.push(Modifier { name, at, whole, fields, insertion, untagged, variables });
+        self.modifiers.push(Modifier::new(self.text, (name, at), whole, fields, untagged, variables));
     }
 }

@@ -1,19 +1,19 @@
-//! Values as PyYAML reads them and as they are meant.
+//! Typed values of a recipe, with a note where PyYAML reads something else.
 
 use crate::diag::Span;
 use crate::schedule::Rational;
 use crate::yaml::reader::scalar::{self, Plain};
 use crate::yaml::reader::{Mark, Node};
 
-/// A value and where it is written. Its node counts as read once [`Located::datum`] was asked for.
+/// A value and where it is written. [`Located::datum`] marks its node as read.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
     datum: Datum,
     pub(crate) span: Span,
-    /// Where it is in the document: the span, or the alias or `eval(…)` that stands for it.
+    /// Where it is in the document: the span, or the alias or `eval(…)` with this value.
     pub(crate) place: Span,
-    /// What PyYAML makes of it where that is not what is meant.
-    pub(crate) trap: Option<Trap>,
+    /// What PyYAML reads instead, if it differs.
+    pub(crate) misread: Option<Misread>,
     mark: Mark,
 }
 
@@ -27,19 +27,19 @@ pub(crate) enum Datum {
     Map(Vec<(String, Span, Located)>),
 }
 
-/// A number, and how a recipe writes it.
+/// A number, and its text in an `.obert` recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Number {
     pub(crate) value: f64,
-    /// Whether Python has it as an `int`.
+    /// Whether it is an `int` in Python.
     pub(crate) whole: bool,
-    /// In the form of a recipe: `8e-5`, `0.25`.
+    /// As `8e-5` or `0.25`.
     pub(crate) text: String,
 }
 
 /// How PyYAML, or SparseML behind it, misreads a value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Trap {
+pub(crate) enum Misread {
     /// `8e-5` is text to PyYAML.
     NumberAsText,
     /// `010` is 8.
@@ -55,7 +55,7 @@ pub(crate) enum Trap {
 }
 
 impl Number {
-    /// A computed number, in the shortest form that a recipe reads as the same double.
+    /// A computed number, in the shortest form that parses to the same double.
     pub(crate) fn computed(value: f64, whole: bool) -> Self {
         let plain = format!("{value}");
         let small = value != 0.0 && value.abs() < 1e-3;
@@ -63,14 +63,14 @@ impl Number {
         Number { value, whole, text }
     }
 
-    /// A computed number with the text of the exact result, where that is known: `0.1 * 0.1` is written as
-    /// `0.01`. `value` is what Python computes.
+    /// A computed number with the text of the exact result, if that is known: `0.1 * 0.1` is written as `0.01`.
+    /// `value` is the double that Python computes.
     pub(crate) fn result(value: f64, exact: Option<Rational>, whole: bool) -> Self {
         let decimal = exact.map(Rational::to_f64).filter(|e| (e - value).abs() <= 1e-12 * value.abs());
         Number { value, ..Number::computed(decimal.unwrap_or(value), whole) }
     }
 
-    /// The number as it is written, exactly; `None` beyond 30 digits.
+    /// The exact value of the text; `None` beyond 30 digits.
     pub(crate) fn exact(&self) -> Option<Rational> {
         Rational::from_decimal(&self.text)
     }
@@ -99,21 +99,21 @@ impl Number {
 impl Located {
     /// The value of a node.
     pub(crate) fn of(node: &Node, datum: Datum) -> Self {
-        Located { datum, span: node.span, place: node.place, trap: None, mark: node.mark.clone() }
+        Located { datum, span: node.span, place: node.place, misread: None, mark: node.mark.clone() }
     }
 
-    /// The same value in place of `node`, such as an `eval(…)`.
+    /// This value for `node`, which is an `eval(…)`; marks this value as read.
     pub(crate) fn instead_of(self, node: &Node) -> Self {
         self.used();
         self.of_node(node)
     }
 
-    /// The value of the scalar `node`.
+    /// This value with the places and the mark of `node`.
     pub(crate) fn of_node(self, node: &Node) -> Self {
         Located { span: node.span, place: node.place, mark: node.mark.clone(), ..self }
     }
 
-    /// Records that this and everything in it was read.
+    /// Marks this value and all in it as read.
     pub(crate) fn used(&self) {
         self.mark.used();
         match &self.datum {
@@ -123,18 +123,18 @@ impl Located {
         }
     }
 
-    /// The value; its node counts as read.
+    /// The value; marks its node as read.
     pub(crate) fn datum(&self) -> &Datum {
         self.mark.used();
         &self.datum
     }
 
-    /// The value, which somebody else is going to read.
+    /// The value, without marking its node as read.
     pub(crate) fn peek(&self) -> &Datum {
         &self.datum
     }
 
-    /// Whether there is no value; if so, its node counts as read.
+    /// Whether the value is null; if so, marks its node as read.
     pub(crate) fn is_null(&self) -> bool {
         let null = matches!(self.datum, Datum::Null);
         if null {
@@ -143,7 +143,7 @@ impl Located {
         null
     }
 
-    /// Records that a finding says that this and everything in it is left out.
+    /// Marks this value and all in it as left out with a diagnostic.
     pub(crate) fn noted(&self) {
         self.mark.noted();
         match &self.datum {
@@ -155,7 +155,7 @@ impl Located {
 }
 
 impl Datum {
-    /// What it is, for messages.
+    /// The value or its type, for messages.
     pub(crate) fn described(&self) -> String {
         match self {
             Datum::Null => "nothing".into(),
@@ -169,45 +169,45 @@ impl Datum {
     }
 }
 
-/// Reads a scalar as it is meant; the trap tells where PyYAML disagrees.
+/// Reads a scalar: as PyYAML does, but `8e-5` as a number. `misread` of the result says where PyYAML differs.
 pub(crate) fn scalar(text: &str, plain: bool, span: Span) -> Located {
-    let located = |datum, trap| Located { datum, span, place: span, trap, mark: Mark::default() };
+    let located = |datum, misread| Located { datum, span, place: span, misread, mark: Mark::default() };
     if !plain {
-        let trap = match text {
-            "True" | "False" | "true" | "false" => Some(Trap::QuotedBool),
-            _ if scalar::meant(text).is_some() => Some(Trap::QuotedNumber),
+        let misread = match text {
+            "True" | "False" | "true" | "false" => Some(Misread::QuotedBool),
+            _ if scalar::decimal(text).is_some() => Some(Misread::QuotedNumber),
             _ => None,
         };
-        return located(Datum::Text(text.to_owned()), trap);
+        return located(Datum::Text(text.to_owned()), misread);
     }
     let number = |value: f64, whole: bool| {
-        let meant = scalar::meant(text).filter(|m| m.parse::<f64>() == Ok(value));
+        let meant = scalar::decimal(text).filter(|m| m.parse::<f64>() == Ok(value));
         let text = meant.unwrap_or_else(|| Number::computed(value, whole).text);
         Datum::Number(Number { value, whole, text })
     };
     match scalar::resolve(text) {
         Plain::Null => located(Datum::Null, None),
         Plain::Bool(value) => {
-            let trap = !matches!(text.to_lowercase().as_str(), "true" | "false");
-            located(Datum::Bool(value), trap.then(|| Trap::WordForBool(text.to_owned())))
+            let misread = !matches!(text.to_lowercase().as_str(), "true" | "false");
+            located(Datum::Bool(value), misread.then(|| Misread::WordForBool(text.to_owned())))
         }
         Plain::Int(value) => {
-            let trap = if scalar::is_sexagesimal(text) {
-                Some(Trap::Sexagesimal)
+            let misread = if scalar::is_sexagesimal(text) {
+                Some(Misread::Sexagesimal)
             } else if scalar::is_octal(text) {
-                Some(Trap::Octal)
+                Some(Misread::Octal)
             } else {
                 None
             };
-            located(number(value as f64, true), trap)
+            located(number(value as f64, true), misread)
         }
         Plain::Float(value) => {
-            let trap = scalar::is_sexagesimal(text).then_some(Trap::Sexagesimal);
-            located(number(value, false), trap)
+            let misread = scalar::is_sexagesimal(text).then_some(Misread::Sexagesimal);
+            located(number(value, false), misread)
         }
-        Plain::Text => match scalar::meant(text).and_then(|m| m.parse::<f64>().ok().map(|v| (m, v))) {
+        Plain::Text => match scalar::decimal(text).and_then(|m| m.parse::<f64>().ok().map(|v| (m, v))) {
             Some((text, value)) => {
-                located(Datum::Number(Number { value, whole: false, text }), Some(Trap::NumberAsText))
+                located(Datum::Number(Number { value, whole: false, text }), Some(Misread::NumberAsText))
             }
             None => located(Datum::Text(text.to_owned()), None),
         },

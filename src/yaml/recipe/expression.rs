@@ -1,17 +1,17 @@
-//! The arithmetic inside `eval(…)`: Python's, over numbers.
+//! Parses and evaluates the arithmetic in `eval(…)`, with Python's rules.
 
 use super::datum::Number;
 
 /// The functions that SparseML's evaluator knows.
 pub(crate) const FUNCTIONS: [&str; 6] = ["abs", "float", "int", "max", "min", "round"];
 
-/// Expressions nest no deeper than this.
-const DEEPEST: usize = 64;
+/// The deepest nesting of an expression.
+const MAX_DEPTH: usize = 64;
 
-/// Evaluates the inside of `eval(…)`. `variable` gives the value of a name.
+/// Evaluates an expression. `variable` returns the value of a name.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// A message for the user.
 pub(crate) fn evaluate(
     text: &str,
     variable: &mut dyn FnMut(&str) -> Result<Number, String>,
@@ -56,9 +56,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             }
             let written = &rest[..end];
             let plain = written.replace('_', "");
-            let value: f64 = plain.parse().map_err(|_| format!("`{written}` is no number"))?;
+            let value: f64 = plain.parse().map_err(|_| format!("`{written}` is not a number"))?;
             let whole = plain.bytes().all(|b| b.is_ascii_digit());
-            let text = crate::yaml::reader::scalar::meant(written);
+            let text = crate::yaml::reader::scalar::decimal(written);
             let text = text.unwrap_or_else(|| Number::computed(value, whole).text);
             list.push(Token::Number(Number { value, whole, text }));
             end
@@ -70,7 +70,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             list.push(Token::Sign(sign));
             sign.len()
         } else {
-            return Err(format!("`{first}` cannot stand in an expression"));
+            return Err(format!("`{first}` is not allowed in an expression"));
         };
         rest = rest[length..].trim_start();
     }
@@ -124,8 +124,8 @@ impl Parser<'_> {
 
     fn unary(&mut self) -> Result<Number, String> {
         self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err("it nests too deep".into());
+        if self.depth > MAX_DEPTH {
+            return Err("the nesting is too deep".into());
         }
         let value = match self.sign(&["-", "+"]) {
             Some("-") => {
@@ -150,7 +150,7 @@ impl Parser<'_> {
     }
 
     fn primary(&mut self) -> Result<Number, String> {
-        let Some(token) = self.peek().cloned() else { return Err("something is missing".into()) };
+        let Some(token) = self.peek().cloned() else { return Err("an operand is missing".into()) };
         self.next += 1;
         match token {
             Token::Number(number) => Ok(number),
@@ -172,7 +172,7 @@ impl Parser<'_> {
         while self.sign(&[")"]).is_none() {
             arguments.push(self.sum()?);
             if self.sign(&[","]).is_none() && self.peek() != Some(&Token::Sign(")")) {
-                return Err(format!("a `)` is missing behind `{name}(`"));
+                return Err(format!("a `)` is missing after `{name}(`"));
             }
         }
         let Some(first) = arguments.first().cloned() else { return Err(format!("`{name}` needs a number")) };
@@ -210,7 +210,7 @@ fn finite(value: f64, whole: bool) -> Result<Number, String> {
     if value.is_finite() {
         Ok(Number::computed(value, whole))
     } else {
-        Err("the result is no finite number".into())
+        Err("the result is not a finite number".into())
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
             ("1 +", "missing"),
             ("1 / 0", "zero"),
             ("m", "unknown name"),
-            ("1 < 2", "cannot stand"),
+            ("1 < 2", "not allowed"),
         ];
         for (text, expected) in cases {
             let error = value(text).unwrap_err();

@@ -1,44 +1,44 @@
-//! Numbers as they are meant, and what is said where PyYAML reads them otherwise.
+//! Reads numbers, and reports where PyYAML reads something else.
 
 use crate::diag::{Code, Diagnostic, Findings, Severity};
-use crate::yaml::reader::scalar::meant;
+use crate::yaml::reader::scalar::decimal;
 
-use super::datum::{Datum, Located, Number, Trap};
+use super::datum::{Datum, Located, Misread, Number};
 
-/// How SparseML treats a number in this field.
+/// How SparseML treats a text in a field that should be a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Conversion {
-    /// It calls `float()`: text such as `8e-5` works there.
+    /// It calls `float()`, so that a text such as `8e-5` works.
     Converted,
-    /// Text stays text, and fails later.
+    /// It uses the text as it is, and fails later.
     Kept,
 }
 
-/// A number from a value. What PyYAML reads otherwise is told.
+/// Reads the number in a value. `None` where an error was made.
 pub(crate) fn number(
     value: &Located,
     field: &str,
     conversion: Conversion,
     findings: &mut Findings,
 ) -> Option<Number> {
-    let told = |findings: &mut Findings, number: &Number| {
+    let report_text = |findings: &mut Findings, number: &Number| {
         let (severity, consequence) = match conversion {
-            Conversion::Converted => (Severity::Advice, "and SparseML makes a number of it"),
-            Conversion::Kept => (Severity::Warning, "and SparseML fails on it, often in mid-training"),
+            Conversion::Converted => (Severity::Advice, "which SparseML converts to a number"),
+            Conversion::Kept => (Severity::Warning, "on which SparseML fails, often during training"),
         };
         let form = with_point(number.value);
         let diagnostic = Diagnostic::warning(
             Code::NumberAsText,
-            format!("to PyYAML this is text, {consequence}"),
+            format!("PyYAML reads this as text, {consequence}"),
             value.span,
-            format!("taken as the number {}", number.text),
+            format!("imported as the number {}", number.text),
         )
-        .help(format!("write `{form}`, which every reader takes for a number"))
+        .help(format!("write `{form}`, which every YAML parser reads as a number"))
         .fix(value.span, form);
         findings.push(Diagnostic { severity, ..diagnostic });
     };
-    match (value.datum(), &value.trap) {
-        (Datum::Number(number), Some(Trap::Sexagesimal)) => {
+    match (value.datum(), &value.misread) {
+        (Datum::Number(number), Some(Misread::Sexagesimal)) => {
             findings.push(
                 Diagnostic::error(
                     Code::SurprisingScalar,
@@ -46,37 +46,37 @@ pub(crate) fn number(
                     value.span,
                     "colons make it base 60",
                 )
-                .help("write a plain number; quote it where it is no number, as `\"2:4\"`"),
+                .help("write a number without colons, or quote a text such as `\"2:4\"`"),
             );
             None
         }
-        (Datum::Number(number), trap) => {
-            match trap {
-                Some(Trap::NumberAsText) => told(findings, number),
-                Some(Trap::Octal) => findings.push(
+        (Datum::Number(number), misread) => {
+            match misread {
+                Some(Misread::NumberAsText) => report_text(findings, number),
+                Some(Misread::Octal) => findings.push(
                     Diagnostic::warning(
                         Code::SurprisingScalar,
                         "a leading 0 makes this an octal number in YAML 1.1",
                         value.span,
-                        format!("taken as {}, as PyYAML reads it", number.text),
+                        format!("imported as {}, as PyYAML reads it", number.text),
                     )
-                    .help("write it without the leading 0, or as the number that is meant"),
+                    .help("write the number without the leading 0"),
                 ),
                 _ => {}
             }
             if !number.value.is_finite() {
                 findings.push(
-                    Diagnostic::error(Code::FieldRange, format!("`{field}` must be a finite number"), value.span, "this is none")
-                        .help("write the number that is meant; SparseML checks nothing here, and nothing ever happens then"),
+                    Diagnostic::error(Code::FieldRange, format!("`{field}` must be a finite number"), value.span, "not finite")
+                        .help("write a finite number; SparseML accepts this one, and the modifier then has no effect"),
                 );
                 return None;
             }
             Some(number.clone())
         }
-        (Datum::Text(text), Some(Trap::QuotedNumber)) => {
-            let written = meant(text).unwrap_or_default();
+        (Datum::Text(text), Some(Misread::QuotedNumber)) => {
+            let written = decimal(text).unwrap_or_default();
             let number = Number { value: written.parse().unwrap_or(0.0), whole: false, text: written };
-            told(findings, &number);
+            report_text(findings, &number);
             Some(number)
         }
         (other, _) => {
@@ -94,7 +94,7 @@ pub(crate) fn number(
     }
 }
 
-/// A double as PyYAML reads it back as a float: with a point, and a signed exponent.
+/// Formats a double so that PyYAML reads it as a float: with a decimal point, and a signed exponent.
 pub(crate) fn with_point(value: f64) -> String {
     let plain = format!("{value:?}");
     let Some((mantissa, exponent)) = plain.split_once('e') else { return plain };

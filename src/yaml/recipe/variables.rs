@@ -1,4 +1,4 @@
-//! The variables of a recipe, and the values that `eval(…)` makes of them.
+//! Evaluates `eval(…)` over the variables of a recipe.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,21 +9,21 @@ use crate::yaml::reader::{Node, Value};
 use super::datum::{self, Datum, Located, Number};
 use super::expression::{self, FUNCTIONS};
 
-/// Top-level keys, and those of a stage, which hide them.
+/// The variables of the recipe or of a stage; those of a stage hide those of the recipe.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables {
     nodes: HashMap<String, (Span, Rc<Node>)>,
-    /// Those of the recipe, for a stage.
+    /// The variables of the recipe, for a stage.
     outer: Option<Rc<Variables>>,
-    /// Whether `eval(…)` may stand within a longer text: it may in stages without tags.
+    /// Whether SparseML evaluates `eval(…)` inside a longer text, as it does in the form without tags.
     pub(crate) embedded: bool,
 }
 
-/// A name on the way to a value, with the place where it is declared.
+/// The variables whose evaluation has started, with the places of their declarations.
 type Open = Vec<(String, Span)>;
 
 impl Variables {
-    /// Those of a stage, which sees `outer` too.
+    /// The variables of a stage, which can use those in `outer` too.
     pub(crate) fn within(outer: &Rc<Variables>) -> Self {
         Variables { outer: Some(outer.clone()), embedded: outer.embedded, ..Variables::default() }
     }
@@ -32,7 +32,7 @@ impl Variables {
         self.nodes.get(name).or_else(|| self.outer.as_ref()?.find(name))
     }
 
-    /// Declares a variable, in place of one of the same name.
+    /// Declares a variable, and replaces one of the same name.
     pub(crate) fn declare(&mut self, name: &str, at: Span, value: Rc<Node>) {
         if let Some((_, replaced)) = self.nodes.insert(name.to_owned(), (at, value)) {
             replaced.used();
@@ -41,10 +41,10 @@ impl Variables {
 
     /// The names, for suggestions.
     fn names(&self) -> impl Iterator<Item = &str> {
-        // Whoever has more variables than this does not want them all compared.
-        const MOST: usize = 1000;
+        // Bounds the time for comparing names in hostile input.
+        const MAX: usize = 1000;
         let outer = self.outer.iter().flat_map(|o| o.nodes.keys());
-        self.nodes.keys().chain(outer).take(MOST).map(String::as_str)
+        self.nodes.keys().chain(outer).take(MAX).map(String::as_str)
     }
 
     /// Where a variable is declared.
@@ -52,7 +52,7 @@ impl Variables {
         self.nodes.get(name).map(|(at, _)| *at)
     }
 
-    /// Evaluates every variable, so that a broken one is found even where it is not used.
+    /// Evaluates every variable, so that errors are found in unused ones too.
     pub(crate) fn check(&self, findings: &mut Findings) {
         let mut names: Vec<_> = self.nodes.iter().collect();
         names.sort_by_key(|(_, (at, _))| at.start);
@@ -114,7 +114,7 @@ impl Variables {
             }
             return Some(datum::scalar(text, plain, span).of_node(node));
         };
-        // The bare name of a variable stands for its value, whatever that is.
+        // `eval(name)` has the value of the variable, also if that is not a number.
         if let Some((at, variable)) = self.find(inside) {
             let value = self.follow(inside, *at, variable, span, open, findings)?;
             return Some(value.instead_of(node));
@@ -153,7 +153,7 @@ impl Variables {
                         why,
                     )
                     .help(format!(
-                        "numbers, variables, + - * / // ** %, parentheses, and {} can stand in it",
+                        "it can have numbers, variables, + - * / // ** %, parentheses, and {}",
                         FUNCTIONS.join(", ")
                     )),
                 );
@@ -162,6 +162,7 @@ impl Variables {
         }
     }
 
+    /// The value of a variable, with circles reported.
     fn follow(
         &self,
         name: &str,
@@ -178,13 +179,13 @@ impl Variables {
                 Code::ExpressionCycle,
                 format!("variables depend on each other in a circle: {}", circle.join(" → ")),
                 first,
-                "begins here",
+                "starts here",
             )
-            .help("give one of them a value of its own");
+            .help("give one of them a value without `eval(…)`");
             for (_, span) in &open[from + 1..] {
-                diagnostic = diagnostic.and_at(*span, "and goes on here");
+                diagnostic = diagnostic.and_at(*span, "which depends on this");
             }
-            // The same circle is found from each of its variables; it is told from the first.
+            // A circle is found from each of its variables, and reported from the first only.
             if open[from..].iter().all(|(_, s)| s.start >= first.start) {
                 findings.push(diagnostic);
             }
@@ -194,7 +195,7 @@ impl Variables {
             findings.push(
                 Diagnostic::error(
                     Code::ExpressionCycle,
-                    "variables depend on each other too deep",
+                    "variables depend on each other through too many levels",
                     used,
                     "here",
                 )
@@ -209,22 +210,27 @@ impl Variables {
     }
 }
 
-/// A tag on a value that is neither a modifier nor one of YAML's own types.
+/// Reports a tag on a value that is neither a modifier nor of a YAML type.
 fn misplaced_tag(node: &Node, name: &str) -> Diagnostic {
     let at = node.tag.as_ref().map_or(node.place, |t| t.span);
     let mark = if name.starts_with("!!") { "" } else { "!" };
-    Diagnostic::error(Code::MisplacedModifier, format!("a value has the tag `{mark}{name}`"), at, "not here")
-        .help("remove the tag; a modifier is an item of a list in a group, as `- !EpochRangeModifier`")
+    Diagnostic::error(
+        Code::MisplacedModifier,
+        format!("a value has the tag `{mark}{name}`"),
+        at,
+        "only modifiers have such tags",
+    )
+    .help("remove the tag; a modifier is an item of a list in a group, as `- !EpochRangeModifier`")
 }
 
-/// The names in the expressions of a text: those that `eval(…)` needs.
+/// The names of variables in the `eval(…)` of a text.
 pub(crate) fn names_in(text: &str) -> impl Iterator<Item = &str> {
     let inside = expression_in(text).or_else(|| text.split_once("eval(").map(|(_, rest)| rest)).unwrap_or("");
     let words = inside.split(|c: char| !c.is_alphanumeric() && c != '_');
     words.filter(|w| w.starts_with(|c: char| c.is_alphabetic() || c == '_') && !FUNCTIONS.contains(w))
 }
 
-/// The inside of a text that is `eval(…)` as a whole.
+/// The expression of a text that is an `eval(…)`.
 fn expression_in(text: &str) -> Option<&str> {
     Some(text.strip_prefix("eval(")?.strip_suffix(')')?.trim())
 }
@@ -233,13 +239,14 @@ fn is_expression(text: &str) -> bool {
     expression_in(text).is_some()
 }
 
+/// Reports `eval(…)` inside a longer text: an error in the form in which SparseML evaluates it (`embedded`).
 fn not_interpolated(span: Span, embedded: bool) -> Diagnostic {
     let message = if embedded {
-        "`eval(…)` within a longer text is not supported here"
+        "`eval(…)` inside a longer text is not supported here"
     } else {
-        "SparseML does not evaluate `eval(…)` within a longer text"
+        "SparseML does not evaluate `eval(…)` inside a longer text"
     };
-    let diagnostic = Diagnostic::warning(Code::NotInterpolated, message, span, "taken as it stands")
-        .help("write the value itself");
+    let diagnostic = Diagnostic::warning(Code::NotInterpolated, message, span, "not evaluated")
+        .help("write the value instead");
     if embedded { Diagnostic { severity: crate::diag::Severity::Error, ..diagnostic } } else { diagnostic }
 }

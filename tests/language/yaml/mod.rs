@@ -1,4 +1,4 @@
-//! SparseML recipes in and out.
+//! Tests of importing and exporting SparseML recipes.
 
 mod cases;
 mod corpus;

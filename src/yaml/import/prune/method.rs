@@ -1,17 +1,17 @@
-//! Which weights go together, among which they are ranked, and how they are scored.
+//! Reads the pruning pattern, the ranking and the criterion.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::yaml::import::draft::Line;
 use crate::yaml::import::select::{Select, Selected};
 use crate::yaml::import::time::Timed;
-use crate::yaml::recipe::datum::Trap;
+use crate::yaml::recipe::datum::Misread;
 use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::registry::Family;
 use crate::yaml::recipe::{Datum, Located, Number};
 
 use super::sparsity::Exception;
 
-/// `mask_type` as a pattern of the language.
+/// Reads `mask_type` as a pattern of an `.obert` recipe. `None` where a diagnostic was made.
 pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<String> {
     let f = &mut timed.fields;
     let field = f.named(&["mask_type", "mask_structure"]);
@@ -29,8 +29,9 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
                     Code::FieldRefused,
                     at,
                     format!("`{text}` needs another modifier"),
-                    "not of single weights".into(),
-                    "prune whole rows or columns with `pattern: rows` in the language".into(),
+                    "prunes structures, not single weights".into(),
+                    "prune rows or columns with `pattern: rows` or `pattern: columns` in an `.obert` recipe"
+                        .into(),
                 );
                 return None;
             }
@@ -52,8 +53,8 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
             }
         },
         Datum::Number(number) => {
-            let why = match value.trap {
-                Some(Trap::Sexagesimal) => {
+            let why = match value.misread {
+                Some(Misread::Sexagesimal) => {
                     format!("YAML 1.1 reads this as the base-60 number {}", number.text)
                 }
                 _ => format!("`{field}` is a word, not the number {}", number.text),
@@ -66,12 +67,12 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
                     .help(format!("put it in quotes: `{ratio}`"))
                     .fix(at, ratio),
             );
-            if value.trap == Some(Trap::Sexagesimal) && 0.0 < keep && keep < of {
+            if value.misread == Some(Misread::Sexagesimal) && 0.0 < keep && keep < of {
                 return Some(format!("n_of_m({keep}, {of})"));
             }
         }
         Datum::List(items) => {
-            // What is no number fits no pattern below.
+            // NaN for items that are not numbers, which match no pattern below.
             let size = |i: &Located| if let Datum::Number(n) = i.datum() { n.value } else { f64::NAN };
             let sizes: Vec<f64> = items.iter().map(size).collect();
             match sizes.as_slice() {
@@ -84,9 +85,9 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
                     findings,
                     Code::FieldRefused,
                     at,
-                    "only blocks of one output are known".into(),
-                    "another block".into(),
-                    "as `[1, 4]`; SparseML itself takes consecutive weights here, not tiles".into(),
+                    "only blocks within one output row are supported".into(),
+                    "another shape".into(),
+                    "as `[1, 4]`; SparseML uses consecutive weights for such a shape, not tiles".into(),
                 ),
             }
         }
@@ -98,7 +99,7 @@ pub(super) fn pattern(timed: &mut Timed, findings: &mut Findings) -> Option<Stri
     None
 }
 
-/// Some of each run of weights is one sparsity, and no other can be asked for.
+/// Reports a final sparsity other than that of an N:M pattern.
 pub(super) fn fits_sparsity(timed: &mut Timed, pattern: Option<&str>, findings: &mut Findings) {
     let ratio = pattern.and_then(|p| p.strip_prefix("n_of_m(")?.strip_suffix(')')?.split_once(", "));
     let numbers = ratio.and_then(|(keep, of)| Some((keep.parse::<f64>().ok()?, of.parse::<f64>().ok()?)));
@@ -109,7 +110,7 @@ pub(super) fn fits_sparsity(timed: &mut Timed, pattern: Option<&str>, findings: 
     };
     let sparsity = 1.0 - keep / of;
     if (last.value - sparsity).abs() > 1e-9 {
-        let message = format!("{keep} of {of} is a sparsity of {sparsity}, not {}", last.text);
+        let message = format!("a {keep}:{of} pattern has a sparsity of {sparsity}, not {}", last.text);
         let at = timed.fields.value_place("final_sparsity");
         let error = Diagnostic::error(Code::PatternDoesNotFit, message, at, "another sparsity")
             .help(format!("write `final_sparsity: {sparsity}`"))
@@ -118,7 +119,7 @@ pub(super) fn fits_sparsity(timed: &mut Timed, pattern: Option<&str>, findings: 
     }
 }
 
-/// Whether all parameters are ranked together.
+/// Reads the ranking: `global` if all parameters are ranked together, or `layer`.
 pub(super) fn rank(
     timed: &mut Timed,
     exceptions: &Option<Vec<Exception>>,
@@ -132,28 +133,28 @@ pub(super) fn rank(
         findings.push(
             Diagnostic::advice(
                 Code::OtherwiseInSparseml,
-                "SparseML has `apply_globally` but not what it asks for",
+                "SparseML has the field `apply_globally` but does not implement it",
                 timed.fields.place(field),
                 "all parameters are ranked together here",
             )
-            .help("nothing needs to be done"),
+            .help("no change is needed"),
         );
     }
     if global && exceptions.as_ref().is_some_and(|e| e.len() > 1) {
         let at = timed.fields.place("final_sparsity");
-        let message = "several sparsities cannot be reached by one ranking of all parameters";
-        let error = Diagnostic::error(Code::FieldRefused, message, at, "more than one")
+        let message = "a global ranking has one final sparsity";
+        let error = Diagnostic::error(Code::FieldRefused, message, at, "several sparsities")
             .help("write `global_sparsity: false`, or give all the same sparsity");
         let error = match timed.fields.has(field) {
             true => error.fix(timed.fields.value_place(field), "false"),
-            false => timed.fields.modifier.adds(error, "global_sparsity: false"),
+            false => timed.fields.modifier.suggest_field(error, "global_sparsity: false"),
         };
         timed.fields.report(findings, error);
     }
     if global { "global" } else { "layer" }
 }
 
-/// The `by:` line.
+/// Reads the criterion, and writes the `by:` line. `None` where a diagnostic was made.
 pub(super) fn criterion(
     timed: &mut Timed,
     select: &Select,
@@ -172,8 +173,8 @@ pub(super) fn criterion(
                     findings,
                     Code::FieldRefused,
                     at,
-                    "phased pruning frees pruned weights again".into(),
-                    "masks only grow here".into(),
+                    "phased pruning restores pruned weights between phases".into(),
+                    "pruned weights are never restored here".into(),
                     "remove `phased`".into(),
                 );
             }
@@ -188,7 +189,7 @@ pub(super) fn criterion(
                     findings,
                     Code::FieldRefused,
                     at,
-                    format!("`score_type` cannot choose `{score}`"),
+                    format!("`score_type` cannot be `{score}`"),
                     "SparseML refuses it too".into(),
                     instead.into(),
                 );
@@ -210,18 +211,19 @@ pub(super) fn criterion(
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "without `fisher_block_size` SparseML takes 1, though its documentation says 50",
+                "without `fisher_block_size` SparseML uses 1, although its documentation says 50",
                 f.modifier.at,
-                "1 is written",
+                "imported as 1",
             )
-            .help("the paper takes `fisher_block_size: 50`, or 32 for block4"),
+            .help("the paper uses `fisher_block_size: 50`, or 32 for block4"),
         );
     }
     let block = block.unwrap_or_else(|| Number::computed(1.0, true));
     if pattern == Some("blocks(1, 4)") && block.value % 4.0 == 0.0 {
         let names = selected.map_or(&[][..], |s| s.names.as_slice());
         let unfit = select
-            .table()
+            .model
+            .table
             .into_iter()
             .flat_map(|t| t.iter())
             .find(|p| names.contains(&p.name) && p.count() as f64 % block.value != 0.0);
@@ -232,13 +234,13 @@ pub(super) fn criterion(
                 Code::FieldRange,
                 at,
                 format!(
-                    "the {} weights of `{}` are no whole number of blocks of {}",
+                    "the {} weights of `{}` cannot be divided into Fisher blocks of {}",
                     unfit.count(),
                     unfit.name,
                     block.text
                 ),
                 "SparseML refuses this for block4".into(),
-                "choose a block that divides them, such as 32".into(),
+                "choose a block size that divides them, such as 32".into(),
             );
             return None;
         }
@@ -257,7 +259,7 @@ pub(super) fn criterion(
     Some(line.and(", update: independent)", f.modifier.at))
 }
 
-/// The batch of the gradient sampler.
+/// Reads the batch size of the gradient sampler, and where it is written.
 fn sampler(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)> {
     let value = timed.fields.value("grad_sampler_kwargs")?.clone();
     let Datum::Map(entries) = value.datum() else {
@@ -278,11 +280,11 @@ fn sampler(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)>
             findings.push(
                 Diagnostic::advice(
                     Code::Dropped,
-                    format!("`{key}` of the sampler is left out"),
+                    format!("`{key}` of the gradient sampler is left out"),
                     at,
                     "left out",
                 )
-                .help("only the batch of the sampler can be chosen here"),
+                .help("the gradient sampler has only a batch size here"),
             );
             continue;
         }

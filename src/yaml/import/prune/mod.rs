@@ -1,4 +1,5 @@
-//! Pruning, gradual and constant. [`sparsity`] reads how much goes, [`method`] what is chosen how.
+//! Translates gradual and constant pruning modifiers. [`sparsity`] reads the sparsities, and [`method`] the
+//! pattern, the ranking and the criterion.
 
 mod method;
 mod sparsity;
@@ -16,10 +17,10 @@ use super::draft::{Draft, Epochs, Line, Order};
 use super::select::Select;
 use super::time::{Timed, epochs};
 
-/// Shapes of a rising sparsity.
+/// The shapes of a sparsity schedule.
 const SHAPES: [&str; 3] = ["linear", "cubic", "inverse_cubic"];
 
-/// A gradual pruner.
+/// Translates a gradual pruning modifier into `prune`.
 pub(super) fn gradual(
     draft: &mut Draft,
     timed: &mut Timed,
@@ -40,8 +41,8 @@ pub(super) fn gradual(
     let by = criterion(timed, select, selected.as_ref(), pattern.as_deref(), findings);
     let shape = shape(timed, findings);
     let every = frequency(timed, findings);
-    common(timed, findings);
-    ends(timed, length, findings);
+    check_shared_fields(timed, findings);
+    warn_unreached_end(timed, length, findings);
     let f = &timed.fields;
     let (Some(sparsity), Some(selected), Some(pattern), Some(by), Some(shape), Some(every), false) =
         (sparsity, selected, pattern, by, shape, every, f.broken)
@@ -79,13 +80,13 @@ pub(super) fn gradual(
     draft.add_for(Order::Prune, head, Some(body), selected.names);
 }
 
-/// The shape of the rise.
+/// Reads the shape of the sparsity schedule.
 fn shape(timed: &mut Timed, findings: &mut Findings) -> Option<&'static str> {
     let f = &mut timed.fields;
     if !f.modifier.untagged {
         return f.choice("inter_func", &SHAPES, "cubic", findings);
     }
-    f.dropped("scheduler_args", "no scheduler here takes any", findings);
+    f.dropped("scheduler_args", "the schedulers have no arguments here", findings);
     if let Some((text, at)) =
         f.text("update_scheduler", findings).filter(|(t, _)| !["linear", "cubic"].contains(&t.as_str()))
     {
@@ -102,7 +103,7 @@ fn shape(timed: &mut Timed, findings: &mut Findings) -> Option<&'static str> {
     f.choice("update_scheduler", &["linear", "cubic"], "cubic", findings)
 }
 
-/// The time between pruning instants.
+/// Reads the time between pruning steps: its text and where it is written.
 fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)> {
     let field = timed.fields.named(&["update_frequency", "update"]);
     let at = timed.fields.place(field);
@@ -111,13 +112,13 @@ fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "this form of SparseML chooses the mask anew at every step, whatever `update` says",
+                "this form of SparseML updates the mask at every step, whatever the value of `update`",
                 at,
-                number.as_ref().map_or("every step is written".to_owned(), |n| {
-                    format!("every {} epochs is written", epochs(n))
+                number.as_ref().map_or("imported as every step".to_owned(), |n| {
+                    format!("imported as every {} epochs", epochs(n))
                 }),
             )
-            .help("say how often with `update`; once in an epoch is plenty"),
+            .help("set the interval in epochs with `update`; one epoch is often enough"),
         );
     }
     let Some(number) = number else { return (!timed.fields.broken).then(|| ("1 step".to_owned(), at)) };
@@ -131,9 +132,9 @@ fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span
                 Code::OtherwiseInSparseml,
                 format!("{} means at every step", number.text),
                 at,
-                "every step is written",
+                "imported as every step",
             )
-            .help("write how many epochs lie between pruning steps, such as `update_frequency: 1.0`"),
+            .help("write the epochs between pruning steps, as `update_frequency: 1.0`"),
         );
         return Some(("1 step".into(), at));
     }
@@ -143,22 +144,23 @@ fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span
         at,
         format!("`{field}` must be above 0, or -1 for every step"),
         format!("this is {}", number.text),
-        "write how many epochs lie between pruning steps".into(),
+        "write the epochs between pruning steps".into(),
     );
     None
 }
 
-/// What every gradual pruner has.
-fn common(timed: &mut Timed, findings: &mut Findings) {
+/// Checks `leave_enabled` and the window, which all gradual pruning modifiers have.
+fn check_shared_fields(timed: &mut Timed, findings: &mut Findings) {
     if !timed.fields.flag("leave_enabled", true, findings) {
         let at = timed.fields.place("leave_enabled");
         timed.fields.refuse(
             findings,
             Code::FieldRefused,
             at,
-            "what is pruned stays zero to the end".into(),
-            "would let it fill again".into(),
-            "remove `leave_enabled`; in the language, a later stage without `hold` starts free".into(),
+            "pruned weights stay zero to the end of the stage here".into(),
+            "trains them again".into(),
+            "remove `leave_enabled`; in an `.obert` recipe, a later stage without `hold` trains them again"
+                .into(),
         );
     }
     if timed.end.is_none() && !timed.fields.broken {
@@ -167,8 +169,8 @@ fn common(timed: &mut Timed, findings: &mut Findings) {
             findings,
             Code::FieldRange,
             at,
-            "a rising sparsity needs an end".into(),
-            "never ends".into(),
+            "a sparsity schedule needs an end".into(),
+            "no end".into(),
             "write the epoch at which it reaches `final_sparsity`".into(),
         );
     }
@@ -176,9 +178,9 @@ fn common(timed: &mut Timed, findings: &mut Findings) {
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "from -1 SparseML starts at once, but counts the way to the end from epoch -1",
+                "with a start of -1, SparseML computes the sparsity as if pruning had started at epoch -1",
                 timed.start_at(),
-                "so it begins above `init_sparsity`; here it begins at `init_sparsity`",
+                "SparseML starts above `init_sparsity`; imported with a start at `init_sparsity`",
             )
             .help("write `start_epoch: 0`")
             .fix(timed.fields.value_place(timed.fields.named(&["start_epoch", "start"])), "0"),
@@ -186,22 +188,22 @@ fn common(timed: &mut Timed, findings: &mut Findings) {
     }
 }
 
-/// An end that SparseML never reaches.
-fn ends(timed: &Timed, length: Epochs, findings: &mut Findings) {
+/// Warns of an end at the end of training, which SparseML never reaches.
+fn warn_unreached_end(timed: &Timed, length: Epochs, findings: &mut Findings) {
     if timed.end.as_ref().is_some_and(|e| e.value >= length.count as f64) && !timed.fields.broken {
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                format!("SparseML never gets to epoch {}: its last step lies before it", length.count),
+                format!("SparseML never reaches epoch {}, because its last step is before it", length.count),
                 timed.end_at(),
-                "there the final sparsity is never reached; here it is, after the last step",
+                "SparseML never reaches the final sparsity; here it is reached after the last step",
             )
-            .help("let pruning end earlier, or train longer"),
+            .help("set an earlier end, or train longer"),
         );
     }
 }
 
-/// Zeros that stay.
+/// Translates a `ConstantPruningModifier` into `hold`.
 pub(super) fn constant(
     draft: &mut Draft,
     timed: &mut Timed,
@@ -211,8 +213,8 @@ pub(super) fn constant(
 ) {
     let params = timed.fields.named(&["params", "targets"]);
     let selected = select.of(params, &mut timed.fields, false, draft, findings);
-    timed.fields.dropped("update_frequency", "SparseML does not ask for it", findings);
-    timed.fields.dropped("update", "SparseML does not ask for it", findings);
+    timed.fields.dropped("update_frequency", "SparseML does not use it", findings);
+    timed.fields.dropped("update", "SparseML does not use it", findings);
     let (Some(selected), false) = (selected, timed.fields.broken) else { return };
     let mut head =
         Line::of("hold ", timed.fields.modifier.at).and(selected.text.clone(), timed.fields.place(params));

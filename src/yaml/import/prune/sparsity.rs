@@ -1,4 +1,4 @@
-//! Sparsities: a first and a last one, or a last one for each of several patterns.
+//! Reads sparsities: the initial and the final one, or a final one for each of several patterns.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::schedule::Rational;
@@ -8,14 +8,14 @@ use crate::yaml::import::time::Timed;
 use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::{Datum, Located, Number, datum};
 
-/// A final sparsity of its own for some parameters.
+/// The final sparsity of some parameters.
 pub(super) struct Exception {
     pub(super) selected: Selected,
     pub(super) sparsity: Number,
     pub(super) at: Span,
 }
 
-/// The first and the last sparsity; the last is `None` where there is a mapping of several.
+/// Reads the initial and the final sparsity; the final one is `None` if it is a mapping of several.
 pub(super) fn sparsities(timed: &mut Timed, findings: &mut Findings) -> Option<(Number, Option<Number>)> {
     let f = &mut timed.fields;
     if let Some(Datum::Text(word)) = f.value("init_sparsity").map(|v| v.datum())
@@ -26,9 +26,9 @@ pub(super) fn sparsities(timed: &mut Timed, findings: &mut Findings) -> Option<(
             findings,
             Code::FieldRefused,
             at,
-            "a ramp starts at one known sparsity".into(),
-            "each parameter's own".into(),
-            "write the sparsity that the model has, such as `0.0` for a dense one".into(),
+            "the initial sparsity must be a number".into(),
+            "the current sparsity of each parameter".into(),
+            "write the sparsity of the model, such as `0.0` for a dense one".into(),
         );
     }
     let several = matches!(f.value("final_sparsity").map(|v| v.datum()), Some(Datum::Map(_)));
@@ -52,7 +52,7 @@ pub(super) fn sparsities(timed: &mut Timed, findings: &mut Findings) -> Option<(
     (several || to.is_some()).then_some((from?, to))
 }
 
-/// `final_sparsity` as a mapping from sparsities to patterns, highest sparsity first.
+/// Reads `final_sparsity` as a mapping from sparsities to patterns, highest sparsity first; empty if it is a number.
 pub(super) fn exceptions(
     timed: &mut Timed,
     select: &Select,
@@ -89,7 +89,7 @@ pub(super) fn exceptions(
                 Code::FieldType,
                 value.span,
                 "a sparsity needs a list of parameters".into(),
-                "no list of names and patterns".into(),
+                "not a list of names and patterns".into(),
                 "as `0.8: [\"re:…\"]`".into(),
             );
             continue;
@@ -109,8 +109,8 @@ pub(super) fn exceptions(
                         high.at,
                         "in here",
                     )
-                    .and_at(low.at, "and in here; SparseML takes the lower")
-                    .help("let each parameter stand under one sparsity"),
+                    .and_at(low.at, "and in here; SparseML uses the lower one")
+                    .help("list each parameter under one sparsity"),
                 );
             }
         }
@@ -118,7 +118,7 @@ pub(super) fn exceptions(
     Some(list)
 }
 
-/// All parameters of a mapping together.
+/// The parameters of all sparsities in the mapping, whose modifier has to have empty `params`.
 pub(super) fn every(
     list: &[Exception],
     timed: &mut Timed,
@@ -147,7 +147,7 @@ pub(super) fn every(
     })
 }
 
-/// A share as a person writes it: `0.7` as `70%`.
+/// Formats a ratio as a percentage: `0.7` as `70%`.
 pub(in crate::yaml::import) fn percent(number: &Number) -> String {
     let exact = Rational::from_decimal(&number.text).and_then(|r| r.times(Rational::whole(100)));
     match exact.map(|r| r.to_string()) {

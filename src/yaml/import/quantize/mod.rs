@@ -1,27 +1,30 @@
-//! Rounding to few bits, in all four forms: SparseML's newer and older quantizer, and the groups
-//! and presets of llm-compressor.
+//! Translates quantization modifiers of all forms: SparseML's newer quantizer ([`newer`]), its legacy
+//! quantizer ([`legacy`]), and the groups and presets of llm-compressor ([`groups`]).
 //!
-//! Each form says for every linear layer and embedding table how it is rounded, as a [`Rounding`];
-//! layers rounded alike become one statement. [`scheme`] reads schemes, [`chosen`] decides who is
-//! rounded how.
+//! Each form gives every linear layer and embedding table a quantization [`scheme`]; layers with the
+//! same scheme become one `quantize` statement ([`layers`]). [`names`] checks the names of layers.
 
-mod chosen;
+mod groups;
+mod layers;
+mod legacy;
+mod names;
+mod newer;
 mod scheme;
 
 use crate::diag::{Code, Diagnostic, Findings};
 use crate::yaml::recipe::Number;
+use crate::yaml::recipe::field_tables::LEGACY_QUANTIZATION;
 use crate::yaml::recipe::numbers::Conversion;
-use crate::yaml::recipe::registry::LEGACY_QUANTIZATION;
 
 use super::draft::{Draft, Epochs, Line, Order};
 use super::select::Select;
 use super::time::{Timed, epochs};
-use chosen::Chosen;
+use layers::Quantized;
 
-/// Batches that llm-compressor observes unless told otherwise.
-const USUAL_CALIBRATION: &str = "512";
+/// The default number of calibration batches of llm-compressor.
+const DEFAULT_CALIBRATION: &str = "512";
 
-/// Any quantization modifier.
+/// Translates a quantization modifier of any form.
 pub(super) fn quantize(
     draft: &mut Draft,
     timed: &mut Timed,
@@ -32,20 +35,20 @@ pub(super) fn quantize(
     times(timed, findings);
     shared_fields(timed, findings);
     let at = timed.fields.modifier.at;
-    if select.table().is_none() {
+    if select.model.table.is_none() {
         timed.fields.refuse(
             findings,
             Code::FieldRefused,
             at,
-            "which layers are rounded depends on the model".into(),
+            "the layers to quantize depend on the model".into(),
             "the model is not known".into(),
             "give it with `--model DIR`".into(),
         );
         return;
     }
     let legacy = LEGACY_QUANTIZATION.iter().copied().find(|f| timed.fields.has(f));
-    let grouped = timed.fields.modifier.untagged && chosen::is_grouped(&timed.fields);
-    let chosen = match legacy {
+    let grouped = timed.fields.modifier.untagged && groups::is_llm_compressor(&timed.fields);
+    let quantized = match legacy {
         Some(field) => {
             if let Some(newer) =
                 ["scheme", "scheme_overrides", "ignore"].into_iter().find(|f| timed.fields.has(f))
@@ -56,30 +59,31 @@ pub(super) fn quantize(
                     Code::FieldRefused,
                     at,
                     format!("`{newer}` and `{field}` belong to two quantizers"),
-                    "the newer one's".into(),
-                    format!("`{field}` selects the older one; keep the fields of one"),
+                    "a field of the newer quantizer".into(),
+                    format!("`{field}` selects the legacy quantizer; keep the fields of one of the two"),
                 );
             }
-            chosen::older(timed, select, findings)
+            legacy::legacy(timed, select, findings)
         }
-        None if grouped => chosen::grouped(timed, select, findings),
-        None => chosen::newer(timed, select, findings),
+        None if grouped => groups::grouped(timed, select, findings),
+        None => newer::newer(timed, select, findings),
     };
-    let (Some(chosen), false) = (chosen, timed.fields.broken) else { return };
-    if chosen.roundings.iter().all(|r| r.names.is_empty()) {
+    let (Some(quantized), false) = (quantized, timed.fields.broken) else { return };
+    if quantized.groups.iter().all(|r| r.names.is_empty()) {
         timed.fields.refuse(
             findings,
             Code::MatchesNothing,
             at,
-            "nothing is left to quantize".into(),
-            "everything is ignored".into(),
-            "ignore less".into(),
+            "no layer is left to quantize".into(),
+            "every layer is ignored".into(),
+            "remove entries from `ignore`".into(),
         );
         return;
     }
-    write(draft, timed, select, length, chosen, findings);
+    write(draft, timed, select, length, quantized, findings);
 }
 
+/// Checks the window and the epoch at which the observers stop.
 fn times(timed: &mut Timed, findings: &mut Findings) {
     if timed.end.is_some() {
         let at = timed.end_at();
@@ -107,32 +111,33 @@ fn times(timed: &mut Timed, findings: &mut Findings) {
                 format!("stops at {}", freeze.text),
             )
             .and_at(start_at, format!("starts at {}", epochs(&Number::computed(start, false))))
-            .help("let them observe for an epoch or more"),
+            .help("let the observers run for one epoch or more"),
         );
     }
 }
 
+/// Reports the fields that have no effect or no counterpart.
 fn shared_fields(timed: &mut Timed, findings: &mut Findings) {
     let f = &mut timed.fields;
     f.dropped("freeze_bn_stats_epoch", "a BERT has no batch normalisation", findings);
     f.dropped("exclude_batchnorm", "a BERT has no batch normalisation", findings);
     f.dropped("quantize_conv_activations", "a BERT has no convolutions", findings);
-    f.dropped("model_fuse_fn_name", "nothing is fused here", findings);
-    f.dropped("model_fuse_fn_kwargs", "nothing is fused here", findings);
-    f.dropped("strict", "names are compared with the model's before the run", findings);
+    f.dropped("model_fuse_fn_name", "modules are not fused before quantization here", findings);
+    f.dropped("model_fuse_fn_kwargs", "modules are not fused before quantization here", findings);
+    f.dropped("strict", "names are always checked against the model", findings);
     f.dropped(
         "custom_quantizable_module_types",
-        "only linear layers and embedding tables are rounded",
+        "only linear layers and embedding tables are quantized",
         findings,
     );
-    f.dropped("reduce_range", "the runtime here uses all 8 bits", findings);
-    f.dropped("update", "SparseML does not ask for it", findings);
+    f.dropped("reduce_range", "the runtime uses all 8 bits", findings);
+    f.dropped("update", "SparseML does not use it", findings);
     for field in ["observer", "weight_observer", "input_observer", "output_observer"] {
-        f.dropped(field, "ranges are observed as a moving average of minimum and maximum", findings);
+        f.dropped(field, "the observer is a moving average of minimum and maximum", findings);
     }
-    f.dropped("bypass_divisibility_checks", "there are no groups of weights here", findings);
+    f.dropped("bypass_divisibility_checks", "weights have no group-wise scales here", findings);
     f.flag("post_oneshot_calibration", false, findings);
-    f.dropped("post_oneshot_calibration", "ranges are observed once, after pruning", findings);
+    f.dropped("post_oneshot_calibration", "calibration runs once, after pruning", findings);
     for field in ["activation_qconfig_kwargs", "weight_qconfig_kwargs", "kv_cache_scheme"] {
         if f.value(field).is_some() {
             let at = f.place(field);
@@ -142,18 +147,19 @@ fn shared_fields(timed: &mut Timed, findings: &mut Findings) {
                 at,
                 format!("`{field}` has no counterpart"),
                 "cannot be followed".into(),
-                "remove it, or write the scheme with `scheme`".into(),
+                "remove it, or write the scheme in `scheme`".into(),
             );
         }
     }
 }
 
+/// Writes one `quantize` statement for each group of layers.
 fn write(
     draft: &mut Draft,
     timed: &mut Timed,
     select: &Select,
     length: Epochs,
-    chosen: Chosen,
+    quantized: Quantized,
     findings: &mut Findings,
 ) {
     let start = timed.from();
@@ -172,10 +178,10 @@ fn write(
     if f.broken {
         return;
     }
-    for rounding in chosen.roundings.iter().filter(|r| !r.names.is_empty()) {
+    for group in quantized.groups.iter().filter(|r| !r.names.is_empty()) {
         let f = &timed.fields;
         let mut head =
-            Line::of("quantize ", f.modifier.at).and(select.describe(&rounding.names, draft), rounding.at);
+            Line::of("quantize ", f.modifier.at).and(select.describe(&group.names, draft), group.at);
         head.fields.extend([timed.start_at(), timed.end_at()]);
         if start > 0.0
             && let Some(over) = timed.over(length)
@@ -183,8 +189,8 @@ fn write(
             head = head.and(over, timed.start_at());
         }
         let mut body = vec![
-            Line::of(format!("weights: {}", rounding.weights), rounding.at),
-            Line::of(format!("activations: {}", rounding.activations), rounding.at),
+            Line::of(format!("weights: {}", group.weights), group.at),
+            Line::of(format!("activations: {}", group.activations), group.at),
         ];
         if let Some(freeze) = &freeze {
             let zero = Number::computed(0.0, true);
@@ -203,18 +209,18 @@ fn write(
                 findings.push(
                     Diagnostic::warning(
                         Code::Assumed,
-                        "without training, ranges must be observed first",
+                        "post-training quantization needs calibration batches",
                         f.modifier.at,
-                        format!("{USUAL_CALIBRATION} batches are assumed"),
+                        format!("{DEFAULT_CALIBRATION} batches are assumed"),
                     )
-                    .help("say how many with `num_calibration_steps`"),
+                    .help("set the number with `num_calibration_steps`"),
                 );
-                body.push(Line::of(format!("calibrate: {USUAL_CALIBRATION}"), f.modifier.at));
+                body.push(Line::of(format!("calibrate: {DEFAULT_CALIBRATION}"), f.modifier.at));
             }
             _ => {}
         }
-        if !chosen.attention {
-            body.push(Line::of("attention: false", rounding.at));
+        if !quantized.attention {
+            body.push(Line::of("attention: false", group.at));
         }
         draft.add(Order::Quantize, head, Some(body));
     }

@@ -1,38 +1,39 @@
-//! Schemes: how weights and inputs are rounded.
+//! Reads quantization schemes: number of bits, symmetry and granularity of weights and inputs.
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::{Datum, Fields, Located};
 
-/// How the weights and the inputs of a layer are rounded; `None` for not at all.
+/// How the weights and the inputs of a layer are quantized; `None` for not quantized.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scheme {
     pub(super) weights: Option<Part>,
     pub(super) inputs: Option<Part>,
 }
 
-/// How values are rounded.
+/// How a tensor is quantized.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Part {
     pub(super) bits: u8,
     pub(super) symmetric: bool,
+    /// One scale for each output channel; otherwise one for the tensor.
     pub(super) channel: bool,
-    /// Whether integers may be negative.
+    /// Whether the integers are signed.
     pub(super) signed: bool,
 }
 
-/// Signed or not, an asymmetric range has the same steps: its zero point is shifted. The language
-/// writes the unsigned one.
+/// Signed and unsigned asymmetric quantization have the same levels, with a shifted zero point. An `.obert`
+/// recipe writes the unsigned one.
 const INPUTS: Part = Part { bits: 8, symmetric: false, channel: false, signed: false };
 const EIGHT: Part = Part { bits: 8, symmetric: true, channel: false, signed: true };
 
 impl Scheme {
-    /// SparseML's own where nothing is said.
+    /// SparseML's default.
     pub(super) const DEFAULT: Scheme = Scheme { weights: Some(EIGHT), inputs: Some(INPUTS) };
 }
 
 impl Part {
-    /// As a recipe writes it.
+    /// The scheme as an `.obert` recipe writes it.
     pub(super) fn text(self) -> String {
         let name = format!("{}int{}", if self.signed { "" } else { "u" }, self.bits);
         let zero = if self.symmetric { "symmetric" } else { "asymmetric" };
@@ -41,7 +42,7 @@ impl Part {
     }
 }
 
-/// A scheme by name or in full. `None` where a diagnostic was made.
+/// Reads a scheme, which is the name of a preset or a mapping. `None` where a diagnostic was made.
 pub(super) fn scheme(value: &Located, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
     match value.datum() {
         Datum::Null => Some(Scheme { weights: None, inputs: None }),
@@ -62,7 +63,7 @@ pub(super) fn scheme(value: &Located, fields: &mut Fields, findings: &mut Findin
     }
 }
 
-/// A scheme by the name of a preset.
+/// Finds a scheme by the name of its preset. `None` where a diagnostic was made.
 pub(super) fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Findings) -> Option<Scheme> {
     let channel = Part { channel: true, ..EIGHT };
     match name.to_uppercase().as_str() {
@@ -74,13 +75,13 @@ pub(super) fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Fi
             Some(Scheme { weights: Some(channel), inputs: Some(EIGHT) })
         }
         _ => {
-            let help = "W8A8 and W8A16 can be imported; so can a scheme in full, with `num_bits`, `symmetric` and `strategy`";
+            let help = "use W8A8, W8A16 or a mapping with `num_bits`, `symmetric` and `strategy`";
             fields.refuse(
                 findings,
                 Code::FieldRefused,
                 at,
                 format!("the scheme `{name}` has no counterpart"),
-                "unknown, or no integers of 4 or 8 bits for whole outputs".into(),
+                "not INT8 or INT4 with one scale for each tensor or output channel".into(),
                 help.into(),
             );
             None
@@ -88,19 +89,20 @@ pub(super) fn named(name: &str, at: Span, fields: &mut Fields, findings: &mut Fi
     }
 }
 
+/// Warns that dynamic quantization is imported as static.
 fn dynamic(at: Span, findings: &mut Findings) {
     findings.push(
         Diagnostic::warning(
             Code::OtherwiseInSparseml,
-            "inputs are measured anew for each token there",
+            "this quantizes inputs dynamically, with a scale for each token",
             at,
-            "one range for all, observed beforehand, is used here",
+            "imported as static quantization with one calibrated scale",
         )
-        .help("say how many batches are observed with `num_calibration_steps`"),
+        .help("set the number of calibration batches with `num_calibration_steps`"),
     );
 }
 
-/// The parts of a scheme. Parts that are left out take the defaults.
+/// Reads the parts of a scheme; those that are not given have SparseML's defaults.
 fn in_full(
     entries: &[(String, Span, Located)],
     fields: &mut Fields,
@@ -114,18 +116,18 @@ fn in_full(
             "weights" => scheme.weights = part(value, false, fields, findings)?,
             "input_activations" => scheme.inputs = part(value, true, fields, findings)?,
             "output_activations" if !is_null(value) => {
-                let message = "only inputs of layers are rounded, not outputs".to_owned();
+                let message = "only the inputs of layers are quantized, not their outputs".to_owned();
                 fields.refuse(
                     findings,
                     Code::FieldRefused,
                     at.to(value.place),
                     message,
-                    "cannot be followed".into(),
-                    "remove it: the next layer rounds its input".into(),
+                    "not supported".into(),
+                    "remove it: the next layer quantizes its input".into(),
                 );
                 return None;
             }
-            // Those of a group were read with it.
+            // The targets of a group were read with the group.
             "targets" if fields.modifier.untagged => {}
             "output_activations" | "target_hardware" | "targets" | "format" => {
                 if !value.is_null() {
@@ -135,9 +137,9 @@ fn in_full(
                             Code::Dropped,
                             format!("`{key}` is left out"),
                             at.to(value.place),
-                            "a scheme here is about weights and inputs",
+                            "a scheme has weights and inputs here",
                         )
-                        .help("nothing needs to be done"),
+                        .help("no change is needed"),
                     );
                 }
             }
@@ -158,7 +160,7 @@ fn in_full(
     Some(scheme)
 }
 
-/// Whether there is no value, or a word for none; if so, it counts as read.
+/// Whether a value is null, or a text for it; if so, it is marked as read.
 fn is_null(value: &Located) -> bool {
     let null = matches!(value.peek(), Datum::Null)
         || matches!(value.peek(), Datum::Text(t) if ["null", "None", "none"].contains(&t.as_str()));
@@ -168,7 +170,7 @@ fn is_null(value: &Located) -> bool {
     null
 }
 
-/// One part of a scheme.
+/// Reads one part of a scheme: `Some(None)` for a part that is not quantized. `None` where a diagnostic was made.
 fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findings) -> Option<Option<Part>> {
     const KEYS: [&str; 13] = [
         "num_bits",
@@ -201,9 +203,9 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
         return None;
     };
     let untagged = fields.modifier.untagged;
-    // Left out, `symmetric` is false in SparseML and true in llm-compressor.
+    // The default of `symmetric` is false in SparseML and true in llm-compressor.
     let mut part = Part { bits: 8, symmetric: untagged, channel: false, signed: true };
-    let (mut said, mut is_dynamic) = (false, false);
+    let (mut symmetric_given, mut is_dynamic) = (false, false);
     for (key, at, value) in entries {
         let whole = at.to(value.place);
         let word = match value.peek() {
@@ -228,7 +230,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 }
             },
             ("symmetric", "true" | "false") if matches!(value.datum(), Datum::Bool(_)) => {
-                said = true;
+                symmetric_given = true;
                 part.symmetric = word == "true";
             }
             ("symmetric", _) => {
@@ -240,7 +242,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 value.used();
                 part.channel = true;
             }
-            // A group as wide as a row is a row.
+            // llm-compressor writes a group as wide as the row, which is per-channel quantization, as -1.
             ("group_size", "-1") if !inputs => {
                 value.used();
                 part.channel = true;
@@ -257,7 +259,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                     fields,
                     findings,
                     format!("`{key}: {word}` has no counterpart"),
-                    "integers for a whole tensor or its outputs only",
+                    "static integer quantization per tensor or per output channel only",
                     "write `strategy: channel` for weights, `tensor` for inputs",
                 );
                 return None;
@@ -266,8 +268,8 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 refuse(
                     fields,
                     findings,
-                    "groups of weights have no scale of their own here".into(),
-                    "cannot be followed",
+                    "group-wise quantization is not supported".into(),
+                    "not supported",
                     "write `strategy: channel`",
                 );
                 return None;
@@ -281,7 +283,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                         whole,
                         "the observer is a moving average of minimum and maximum",
                     )
-                    .help("nothing needs to be done"),
+                    .help("no change is needed"),
                 );
             }
             _ => {
@@ -297,26 +299,26 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
             }
         }
     }
-    if !said && !untagged && !inputs {
+    if !symmetric_given && !untagged && !inputs {
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "without `symmetric` SparseML takes false here, though true where the whole part is left out",
+                "where `symmetric` is not given, SparseML takes false; without the whole part, it takes true",
                 value.span,
-                "false is taken",
+                "read as false",
             )
-            .help("say `symmetric: true` if that is meant"),
+            .help("set `symmetric: true` for symmetric quantization"),
         );
     }
     if !inputs && !part.symmetric {
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "weights are rounded around zero here, so that pruned ones stay exactly zero",
+                "weights are always quantized symmetrically here, so that pruned weights stay exactly zero",
                 value.span,
-                "symmetric is written",
+                "imported as symmetric",
             )
-            .help("say `symmetric: true` to have the same there"),
+            .help("set `symmetric: true` to have the same in SparseML"),
         );
         part.symmetric = true;
     }

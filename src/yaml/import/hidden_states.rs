@@ -1,4 +1,4 @@
-//! Learning from the states inside a teacher.
+//! Translates distillation of hidden states.
 
 use crate::diag::{Code, Findings, Span};
 use crate::yaml::recipe::numbers::Conversion;
@@ -8,8 +8,8 @@ use super::draft::{Draft, Epochs, Line};
 use super::select::Select;
 use super::time::Timed;
 
-/// `PerLayerDistillationModifier`: its error is added to the task's loss.
-pub(super) fn states(
+/// Translates a `PerLayerDistillationModifier`, whose mean squared error is added to the task loss.
+pub(super) fn per_layer(
     draft: &mut Draft,
     timed: &mut Timed,
     select: &Select,
@@ -20,14 +20,18 @@ pub(super) fn states(
     let gain = f.number_in("gain", Conversion::Kept, |n| n > 0.0, "above 0", findings);
     let epsilon = f.number_in("epsilon", Conversion::Kept, |n| n > 0.0, "above 0", findings);
     let normalize = f.flag("normalize", true, findings);
-    f.dropped("update_frequency", "SparseML matches the states at every step whatever it says", findings);
-    f.dropped("project_features", "states of unequal width are refused before the run", findings);
+    f.dropped(
+        "update_frequency",
+        "SparseML compares hidden states at every step whatever its value",
+        findings,
+    );
+    f.dropped("project_features", "hidden states of different widths are an error before the run", findings);
     let student = f.texts("student_layer_names", findings).unwrap_or_default();
     let teacher = f.texts("teacher_layer_names", findings).unwrap_or_default();
     if f.broken {
         return;
     }
-    // SparseML takes the one list for both.
+    // SparseML uses a single list for both models.
     let (own, others) = if student.is_empty() { (&teacher, &student) } else { (&student, &teacher) };
     if own.is_empty() {
         let at = f.modifier.at;
@@ -35,20 +39,20 @@ pub(super) fn states(
             findings,
             Code::FieldRefused,
             at,
-            "SparseML would match every linear layer".into(),
-            "no layer is named".into(),
+            "without names, SparseML compares the outputs of all linear layers".into(),
+            "names no layer".into(),
             "name them: `student_layer_names: [bert.encoder.layer.0, …]`".into(),
         );
         return;
     }
-    for (name, at) in own.iter().filter(|(name, _)| !select.has_module(name)) {
+    for (name, at) in own.iter().filter(|(name, _)| !select.model.has_module(name)) {
         f.refuse(
             findings,
             Code::MatchesNothing,
             *at,
-            format!("{} has no module `{name}`", select.model()),
+            format!("{} has no module `{name}`", select.model.label()),
             "matches nothing".into(),
-            select.missing(name, select.nearest_module(name)),
+            select.model.missing(name, select.model.nearest_module(name)),
         );
     }
     if f.broken {
@@ -60,8 +64,8 @@ pub(super) fn states(
             findings,
             Code::FieldRefused,
             at,
-            format!("{} of the teacher's layers for {} of the student's", others.len(), own.len()),
-            "as many are needed".into(),
+            format!("{} layers of the teacher for {} of the student", others.len(), own.len()),
+            "the numbers must be equal".into(),
             "name one layer of the teacher for each of the student".into(),
         );
         return;
@@ -90,7 +94,7 @@ fn names(list: &[(String, Span)]) -> Vec<&str> {
     list.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// One pattern for several names, in their order.
+/// Writes several names as one pattern, in their order.
 fn pattern(list: &[(String, Span)]) -> String {
     match names(list).as_slice() {
         [one] => (*one).to_owned(),
