@@ -35,7 +35,7 @@
 //!
 //! let mended = Recipe::text("small.obert", text.replace("spars:", "sparsity:"));
 //! let plan = obert::plan(&mended, &RecipeOptions::default(), None)?;
-//! assert_eq!(plan.steps_per_epoch, Some(2));
+//! assert_eq!(plan.steps_per_epoch, Some(4), "64 examples in batches of 16");
 //! # Ok::<(), obert::Error>(())
 //! ```
 #![cfg_attr(feature = "engine", doc = include_str!("front_page.md"))]
@@ -44,6 +44,9 @@
 //!
 //! The items on this page and in its modules. `internals` opens every module to the project's own command, tests and
 //! benchmarks; it is hidden here and changes without notice.
+
+// Modules are private: what links into them is read with `--document-private-items`.
+#![allow(rustdoc::private_intra_doc_links)]
 
 // The derived parser names it.
 extern crate alloc;

@@ -8,6 +8,7 @@ macro_rules! codes {
     ($($name:ident = $number:literal, $title:literal;)*) => {
         /// A stable identity of a kind of mistake, shown as `OB0201`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
         pub enum Code {
             $(#[doc = $title] $name,)*
         }

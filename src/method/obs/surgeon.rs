@@ -90,7 +90,7 @@ pub fn score(
 /// The diagonal of F⁻¹.
 ///
 /// # Errors
-/// As [`score`]; a block that lost too many digits.
+/// As [`score()`]; a block that lost too many digits.
 pub fn inverse_diagonal(estimate: &Estimate, mask: &Mask, settings: &Settings) -> Result<Vec<f32>, ObsError> {
     let weights = vec![0.0; mask.len()];
     let mut diagonal = vec![0.0; mask.len()];

@@ -1,10 +1,10 @@
 //! The record of a run as one page, from the files of its folder alone.
 //!
-//! - [`record`]: what is known of a run, and [`read`]: the folder's files as such a record;
+//! - [`record`]: what is known of a run, and [`read()`]: the folder's files as such a record;
 //! - [`overview`]: how it ended, its metrics and sizes, dense and compressed;
 //! - [`curves`] chooses the lines that [`chart`] draws; [`heat`] shades parameters by their sparsity;
 //! - [`events`]: what happened, with time and memory; [`origin`]: recipe, command, machine;
-//! - [`compare`]: several runs on one page; [`card`]: the model card, with the ids of [`source`] on the hub;
+//! - [`compare()`]: several runs on one page; [`card()`]: the model card, with the ids of [`source`] on the hub;
 //! - [`html`] and `page.css`: the page around it all, with no script and nothing to fetch.
 
 mod card;

@@ -30,7 +30,7 @@ pub fn score(
 /// The diagonal of F⁻¹.
 ///
 /// # Errors
-/// As [`score`]; a block that lost too many digits.
+/// As [`score()`]; a block that lost too many digits.
 pub fn inverse_diagonal(
     estimate: &mut DeviceEstimate,
     mask: &Mask,

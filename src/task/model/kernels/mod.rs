@@ -7,7 +7,7 @@
 //! Tensors on other devices take the plain form in Burn's operations, to which tests hold these.
 //!
 //! - [`mod@linear`], [`mod@gelu`], [`norm`] (with residual and dropout), [`attention`];
-//! - [`fake_quant`] and [`rounded_attention`]: the same with rounded values;
+//! - [`fake_quant`] and [`rounded_attention()`]: the same with rounded values;
 //! - [`autocast`]: products in bfloat16, on devices that have it;
 //! - [`dropout`]: a hash in place of stored masks;
 //! - [`op`]: how an own operation enters Burn's graph; [`gemm`], [`math`]: what they compute with.
