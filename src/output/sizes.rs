@@ -163,9 +163,12 @@ fn count(path: &Path, scales: Option<&Quantization>) -> std::io::Result<Storage>
     Ok(storage)
 }
 
+/// Bytes as floats.
+type Decode = fn(&[u8]) -> Vec<f32>;
+
 /// How the bytes of a type become floats; `None` for integers. Half precision is read as the sign and size of the
 /// value alone: it is only asked whether it is zero, since quantized weights are float32.
-fn floats(dtype: &str) -> Option<fn(&[u8]) -> Vec<f32>> {
+fn floats(dtype: &str) -> Option<Decode> {
     match dtype {
         "F32" => Some(|bytes| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
         "F16" | "BF16" => Some(|bytes| {

@@ -233,6 +233,8 @@ choices! {
     }
 }
 
+// `choices!` hands on no attribute of a variant, such as `#[default]`.
+#[allow(clippy::derivable_impls)]
 impl Default for Batches {
     fn default() -> Self {
         Batches::Shuffled
@@ -454,6 +456,8 @@ choices! {
     }
 }
 
+// `choices!` hands on no attribute of a variant, such as `#[default]`.
+#[allow(clippy::derivable_impls)]
 impl Default for Precision {
     fn default() -> Self {
         Precision::F32

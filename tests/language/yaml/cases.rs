@@ -1,6 +1,5 @@
 //! Recipes as people wrote them, and what becomes of each.
 
-use std::time::Instant;
 
 use obert::internals::diag::{Code, Diagnostic, Severity};
 use obert::internals::language::{self, NoFiles, Override};
@@ -315,20 +314,14 @@ fn all_pruning_events_together_have_a_limit() {
 }
 
 #[test]
-fn a_plan_of_many_events_takes_no_second() {
+fn a_plan_of_many_events_shows_a_few_of_them_and_counts_the_rest() {
     let text = many("0.001").replace("!Magnitude", "!GlobalMagnitude");
     let imported = brought(&text);
     let schedule = imported.compilation.schedule.as_ref().unwrap_or_else(|| panic!("{}", shown(&imported)));
     let parameters = imported.compilation.parameters.as_ref();
-    // The machine may have other things to do: the best of three.
-    let taken = (0..3).map(|_| {
-        let begin = Instant::now();
-        let plan = table::render(schedule, Some(1000), parameters, |stage| chart::render(stage, Some(1000)));
-        assert!(plan.contains("pruning events more"), "{plan}");
-        begin.elapsed().as_secs_f64()
-    });
-    let taken = taken.fold(f64::INFINITY, f64::min);
-    assert!(taken < 1.0, "{taken} s for 72,072 events");
+    let plan = table::render(schedule, Some(1000), parameters, |stage| chart::render(stage, Some(1000)));
+    assert!(plan.contains("pruning events more"), "{plan}");
+    assert!(plan.lines().count() < 500, "{} lines", plan.lines().count());
     let events = document::document(schedule, Some(1000), None).stages[0].events.len();
     assert!(events > 72_000, "{events}");
 }
