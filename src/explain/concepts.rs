@@ -83,7 +83,7 @@ pub(crate) const CONCEPTS: &[Concept] = &[
         &["train.clip"],
     ),
     about(
-        &["batch size", "minibatch", "mini batch", "per device train batch size"],
+        &["batch size", "minibatch", "per device train batch size"],
         "Examples in a training step, for the recipe or one stage. Gradients for `obs` have a batch of their own.",
         "batch: 16",
         &["batch", "obs", "accumulate"],
@@ -116,7 +116,7 @@ pub(crate) const CONCEPTS: &[Concept] = &[
         &["freeze", "factor"],
     ),
     about(
-        &["fine-tuning", "finetune", "finetuning", "transfer learning", "sparse transfer"],
+        &["fine-tuning", "finetune", "transfer learning", "sparse transfer"],
         "A stage with `lr` and a length fine-tunes the model. For sparse transfer, `hold` keeps the zeros of a \
          pruned model while it learns another task.",
         "lr { 0..100% of run: 5e-5 -> 0 linear }\nhold encoder_linears",
@@ -144,7 +144,7 @@ pub(crate) const CONCEPTS: &[Concept] = &[
         &["prune.sparsity", "cubic", "every"],
     ),
     about(
-        &["one-shot", "one-shot pruning", "oneshot", "post-training pruning"],
+        &["one-shot", "one-shot pruning", "post-training pruning"],
         "Pruning in one event without training: a `prune` without `over`. `obertc oneshot` tries several \
          sparsities and criteria.",
         "branch at_once from start {\n  prune encoder_linears { by: obs, sparsity: 70% }\n}",
@@ -232,7 +232,7 @@ pub(crate) const CONCEPTS: &[Concept] = &[
         &["distill.hardness"],
     ),
     about(
-        &["self-distillation", "self distillation", "born again"],
+        &["self-distillation", "born again"],
         "The teacher is the model as it was when the stage began.",
         "distill from self { hardness: 1.0 }",
         &["distill", "self"],
@@ -330,7 +330,7 @@ pub(crate) const CONCEPTS: &[Concept] = &[
         &["data", "max_length", "doc_stride"],
     ),
     about(
-        &["dataset", "data set", "GLUE", "SST-2", "IMDB", "custom data"],
+        &["dataset", "GLUE", "SST-2", "IMDB", "custom data"],
         "`data` names the kind of data; its files are given by `--data`. Tables with labelled texts are \
          `classify`, with the names of their columns.",
         "data: classify(text: \"sentence\", label: \"label\")",

@@ -336,7 +336,7 @@ mod tests {
         let sum = XxHash3_128::oneshot(&bytes);
         bytes.extend(sum.to_le_bytes());
         std::fs::write(&path, &bytes).unwrap();
-        assert!(read(&path).unwrap_err().contains("no checkpoint of obert"));
+        assert!(read(&path).unwrap_err().contains("not a checkpoint of obert"));
         let later = written(dir.path(), Header { format: FORMAT + 1, ..example() });
         assert!(read(&later).unwrap_err().contains("its format is 2"));
     }

@@ -251,7 +251,7 @@ mod tests {
             evaluate(text, &mut { known }).map(|n| (n.value, n.text))
         };
         assert_eq!(text("0.1 * 3"), Ok((0.30000000000000004, "0.3".into())));
-        assert_eq!(text("1e-4 * 0.7"), Ok((7.000000000000001e-5, "7e-5".into())));
+        assert_eq!(text("1e-5 * 1.1"), Ok((1.1000000000000001e-5, "1.1e-5".into())));
         assert_eq!(text("-0.3 + 0.1"), Ok((-0.3 + 0.1, "-0.2".into())));
         assert_eq!(text("1 / 3"), Ok((1.0 / 3.0, "0.3333333333333333".into())));
         assert_eq!(text("int(0.29 * 100)"), Ok((28.0, "28".into())), "Python's double decides");

@@ -1,6 +1,5 @@
 //! Recipes as people wrote them, and what becomes of each.
 
-
 use obert::internals::diag::{Code, Diagnostic, Severity};
 use obert::internals::language::{self, NoFiles, Override};
 use obert::internals::plan::{chart, document, table};
