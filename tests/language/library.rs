@@ -60,8 +60,7 @@ fn a_recipe_without_a_model_is_checked_against_the_one_that_is_given() {
         Recipe::text("small.obert", RECIPE.replace("  model: bert(layers: 1, hidden: 32, heads: 2)\n", ""));
     let error = plan(&recipe, &RecipeOptions::default(), None).unwrap_err();
     assert!(error.to_string().contains("`recipe` needs `model`"), "{error}");
-    let mut options = RecipeOptions::default();
-    options.model = Some("bert-base-uncased".into());
+    let options = RecipeOptions { model: Some("bert-base-uncased".into()), ..RecipeOptions::default() };
     let plan = plan(&recipe, &options, None).unwrap();
     assert!(plan.table(false).contains("bert-base-uncased"), "{}", plan.table(false));
 }

@@ -205,7 +205,6 @@ impl Collector<'_> {
     }
 
     /// Collects the modifiers of one group: a list of tagged items, or a mapping from types to fields.
-
     fn group(&mut self, group: &Entry, variables: &Rc<Variables>) {
         group.value.mark.used();
         if let Some(tag) = group.value.tag.as_ref().filter(|t| !t.name.starts_with("!!")) {
