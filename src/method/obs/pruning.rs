@@ -21,6 +21,9 @@ use super::surgeon::{ObsError, Removal, Settings};
 /// The largest dampening λ that is tried before a block is given up.
 const LARGEST_DAMP: f64 = 1.0;
 
+/// Bytes of float64 factors that are computed in one pass where no memory is stated.
+const FACTOR_MEMORY: u64 = 2 << 30;
+
 /// Where the gradients of a pruning event come from.
 pub trait GradientSource {
     /// Computes the gradients of these numbers, counted from 0, of these parameters and hands each to `take`
@@ -149,11 +152,9 @@ impl PruningEvent<'_> {
         settings: &Settings,
         source: &mut dyn GradientSource,
     ) -> Result<Saliencies, Interrupted> {
-        let mut scored = Vec::with_capacity(estimates.len());
-        for (i, estimate) in estimates.iter_mut().enumerate() {
-            estimate.clear_factors();
-            scored.push(self.score(i, estimate, settings, source)?.0);
-        }
+        estimates.iter_mut().for_each(FisherEstimate::clear_factors);
+        let scored =
+            self.score(0, estimates, settings, source)?.into_iter().map(|(scored, _)| scored).collect();
         Ok(Saliencies { settings: *settings, scored })
     }
 
@@ -191,9 +192,13 @@ impl PruningEvent<'_> {
             // The pass before gives back its memory first.
             drop(std::mem::take(&mut last));
             let mut estimates = self.estimate(pass, source)?;
-            for (i, estimate) in pass.parameters.clone().zip(&mut estimates) {
-                (known[i], recomputed[i]) = self.score(i, estimate, settings, source)?;
+            let first = pass.parameters.start;
+            for (i, result) in
+                pass.parameters.clone().zip(self.score(first, &mut estimates, settings, source)?)
+            {
+                (known[i], recomputed[i]) = result;
                 if !together {
+                    let estimate = &estimates[i - first];
                     let mut scored = std::mem::take(&mut known[i]);
                     let pruned = self.select_in(i, std::mem::take(&mut scored.scores));
                     updates[i] = Some(self.update(i, estimate, &scored, &pruned, settings)?);
@@ -209,10 +214,12 @@ impl PruningEvent<'_> {
                 let is_last = p + 1 == self.passes.len();
                 let estimates =
                     if is_last { std::mem::take(&mut last) } else { self.estimate(pass, source)? };
-                for (i, mut estimate) in pass.parameters.clone().zip(estimates) {
-                    if !is_last && !recomputed[i].is_empty() {
-                        self.recompute(i, &mut estimate, &recomputed[i], source)?;
-                    }
+                let mut estimates = estimates;
+                if !is_last {
+                    let first = pass.parameters.start;
+                    self.recompute(first, &mut estimates, &recomputed[pass.parameters.clone()], source)?;
+                }
+                for (i, estimate) in pass.parameters.clone().zip(estimates) {
                     let scored = std::mem::take(&mut known[i]);
                     updates[i] = Some(self.update(i, &estimate, &scored, &pruned[i], settings)?);
                     done += 1;
@@ -247,49 +254,77 @@ impl PruningEvent<'_> {
         Ok(estimates)
     }
 
-    /// The saliencies of a parameter's groups, and the blocks that had to be recomputed for them.
+    /// The saliencies of the parameters from `first` on, and for each the blocks that had to be recomputed:
+    /// those of all parameters in one more pass over the gradients.
     fn score(
         &self,
-        i: usize,
-        estimate: &mut FisherEstimate,
+        first: usize,
+        estimates: &mut [FisherEstimate],
         settings: &Settings,
         source: &mut dyn GradientSource,
-    ) -> Result<(Scored, Vec<usize>), Interrupted> {
+    ) -> Result<Vec<(Scored, Vec<usize>)>, Interrupted> {
         let selection = self.ranking.to(0.0);
-        let score = |estimate: &mut FisherEstimate| {
+        let score = |i: usize, estimate: &mut FisherEstimate| {
             let scored = estimate.score(&self.weights[i], &self.masks[i], selection, settings);
             scored.map_err(|e| Interrupted::Failed(i, e))
         };
-        let mut scored = score(estimate)?;
-        let flagged = std::mem::take(&mut scored.flagged);
-        if !flagged.is_empty() {
-            self.recompute(i, estimate, &flagged, source)?;
-            scored = score(estimate)?;
+        let (mut scored, mut flagged) = (Vec::new(), Vec::new());
+        for (i, estimate) in (first..).zip(estimates.iter_mut()) {
+            let mut found = score(i, estimate)?;
+            flagged.push(std::mem::take(&mut found.flagged));
+            scored.push(found);
+            report(source.progress(Phase::Scoring, i + 1, self.weights.len()))?;
         }
-        scored.scores = self.groupings[i].of_runs(scored.scores);
-        report(source.progress(Phase::Scoring, i + 1, self.weights.len()))?;
-        Ok((scored, flagged))
+        self.recompute(first, estimates, &flagged, source)?;
+        let parameters = (first..).zip(estimates.iter_mut()).zip(scored.iter_mut().zip(&flagged));
+        for ((i, estimate), (scored, flagged)) in parameters {
+            if !flagged.is_empty() {
+                *scored = score(i, estimate)?;
+            }
+            scored.scores = self.groupings[i].of_runs(std::mem::take(&mut scored.scores));
+        }
+        Ok(scored.into_iter().zip(flagged).collect())
     }
 
-    /// Factors ill-conditioned blocks in float64 from the same gradients once more: as many blocks at a time
-    /// as the allowed memory holds.
+    /// Factors ill-conditioned blocks in float64 from the same gradients once more: `blocks` lists them for each
+    /// of the parameters from `first` on. As many at a time as the allowed memory holds.
     fn recompute(
         &self,
-        i: usize,
-        estimate: &mut FisherEstimate,
-        blocks: &[usize],
+        first: usize,
+        estimates: &mut [FisherEstimate],
+        blocks: &[Vec<usize>],
         source: &mut dyn GradientSource,
     ) -> Result<(), Interrupted> {
-        let (block, count) = (self.settings.block, self.weights[i].len());
-        let most = self.memory.unwrap_or(u64::MAX) / Roots::bytes_of_block(block);
+        let block = self.settings.block;
+        let most = self.memory.unwrap_or(FACTOR_MEMORY) / Roots::bytes_of_block(block);
         let most = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
-        for some in blocks.chunks(most.min(blocks.len())) {
-            let mut factors = Roots::new(count, block, some);
-            let numbers = 0..self.gradients;
-            report(source.gradients(i..i + 1, numbers, Place::Host, &mut |_, gradient| {
-                factors.add(&gradient.into_values());
+        let mut rounds: Vec<Vec<(usize, &[usize])>> = Vec::new();
+        let mut room = 0;
+        for (k, some) in
+            blocks.iter().enumerate().flat_map(|(k, list)| list.chunks(most).map(move |c| (k, c)))
+        {
+            if some.len() > room {
+                rounds.push(Vec::new());
+                room = most;
+            }
+            room -= some.len();
+            // A round was begun for the first blocks.
+            rounds.last_mut().into_iter().for_each(|round| round.push((k, some)));
+        }
+        for round in rounds {
+            let mut factors: Vec<Option<Roots>> = vec![None; estimates.len()];
+            for (k, some) in &round {
+                factors[*k] = Some(Roots::new(self.weights[first + k].len(), block, some));
+            }
+            let parameters = first + round[0].0..first + round[round.len() - 1].0 + 1;
+            report(source.gradients(parameters, 0..self.gradients, Place::Host, &mut |i, gradient| {
+                if let Some(factors) = &mut factors[i - first] {
+                    factors.add(&gradient.into_values());
+                }
             }))?;
-            estimate.set_factors(factors);
+            for (estimate, factors) in estimates.iter_mut().zip(factors) {
+                factors.into_iter().for_each(|factors| estimate.set_factors(factors));
+            }
         }
         Ok(())
     }
