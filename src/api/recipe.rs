@@ -94,6 +94,7 @@ impl Compiler {
     }
 
     /// The same for a recipe that leaves its model out and begins with a model of this name.
+    #[cfg(feature = "engine")]
     pub(crate) fn called(mut self, model: Option<&Path>) -> Self {
         self.model = model.map(|model| model.display().to_string()).or(self.model);
         self

@@ -107,7 +107,7 @@ pub fn encoder_bytes<M: Module>(model: &M, rounding: Option<&Arc<Rounding>>) -> 
         let rounder = rounder.filter(|_| shape.len() == 2);
         let columns = shape.last().copied().unwrap_or(1);
         let zeros = zeros(&values, columns, rounder.as_ref().map(|r| r.scales.as_slice()));
-        let quantized = rounder.map(|r| Quantized { bits: u32::from(r.grid.bits), scales: r.scales.len() });
+        let quantized = rounder.map(|r| Quantized { bits: r.grid.bits, scales: r.scales.len() });
         storage.add(&name, values.len(), zeros, shape.len() == 2, quantized);
     }
     storage.counted.encoder_bytes as usize

@@ -284,13 +284,7 @@ pub(crate) const CONCEPTS: &[Concept] = &[
         &["quantize.freeze", "calibrate"],
     ),
     about(
-        &[
-            "zero point",
-            "zero-point",
-            "symmetric quantization",
-            "asymmetric quantization",
-            "affine quantization",
-        ],
+        &["zero point", "symmetric quantization", "asymmetric quantization", "affine quantization"],
         "q = round(x / scale) + zero point. `symmetric` has the zero point in the middle of the range, \
          `asymmetric` uses the whole range; weights must be symmetric.",
         "activations: uint8(asymmetric)",

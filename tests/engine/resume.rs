@@ -292,7 +292,10 @@ fn a_run_that_is_killed_again_and_again_ends_as_one_that_never_was() {
                 let _ = std::fs::remove_dir_all(&folder);
             }
             let more = if resume { vec!["--resume"] } else { vec![] };
-            let child = shop.spawn(&out, &[&["-q", "--checkpoint-every", "0s"], &more[..]].concat());
+            let child = shop.spawn(
+                &out,
+                &[&["-q", "--checkpoint-every", "0s", "--keep-checkpoints"], &more[..]].concat(),
+            );
             if !strike(child, &folder, moment) {
                 break;
             }

@@ -375,7 +375,7 @@ recipe real for 1 epoch {
     let (model, folder) = (start.to_str().unwrap(), data.to_str().unwrap());
     fails(&["--model", model], "--data DIR");
     fails(&["--model", model, "--data", "/nowhere"], "does not exist");
-    fails(&["--model", model, "--data", folder], "no train* (json, parquet)");
+    fails(&["--model", model, "--data", folder], "no train* (json, jsonl, parquet)");
     std::fs::write(data.join("train.json"), "{\"data\": [").unwrap();
     fails(&["--model", model, "--data", folder], "not SQuAD");
     let unanswered = r#"{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q", "question": "?", "answers": []}]}]}]}"#;

@@ -12,6 +12,8 @@ use super::score::Scored;
 use super::surgeon::{self, ObsError, Removal, Settings};
 
 /// A gradient of one parameter in the Hugging Face layout, flattened.
+// One exists at a time, and is handed on at once.
+#[allow(clippy::large_enum_variant)]
 pub enum Gradient {
     /// On the host.
     Values(Vec<f32>),
