@@ -212,9 +212,8 @@ impl PruningEvent<'_> {
             let mut done = 0;
             for (p, pass) in self.passes.iter().enumerate().rev() {
                 let is_last = p + 1 == self.passes.len();
-                let estimates =
+                let mut estimates =
                     if is_last { std::mem::take(&mut last) } else { self.estimate(pass, source)? };
-                let mut estimates = estimates;
                 if !is_last {
                     let first = pass.parameters.start;
                     self.recompute(first, &mut estimates, &recomputed[pass.parameters.clone()], source)?;
@@ -308,8 +307,9 @@ impl PruningEvent<'_> {
                 room = most;
             }
             room -= some.len();
-            // A round was begun for the first blocks.
-            rounds.last_mut().into_iter().for_each(|round| round.push((k, some)));
+            if let Some(round) = rounds.last_mut() {
+                round.push((k, some));
+            }
         }
         for round in rounds {
             let mut factors: Vec<Option<Roots>> = vec![None; estimates.len()];

@@ -11,8 +11,9 @@ use super::surgeon::Settings;
 pub const EPSILON: f32 = f32::EPSILON;
 
 /// The largest estimate `ε max F_ii [F⁻¹]_ii` of the relative error of F⁻¹'s diagonal that is accepted.
-/// True errors, of diagonals and of saliencies, reach about four times the estimate
-/// (`precision_tests`), so this keeps the golden cases' tolerance of 2e-4.
+/// It is an estimate, not a bound: true errors, of diagonals and of saliencies, were mostly below four
+/// times it and once seven times. With this limit none of 6,000 random cases exceeded the golden cases'
+/// tolerance of 2e-4.
 pub const LARGEST_ERROR: f64 = 5e-5;
 
 /// The same in float64, where nothing more precise is left to fall back to and a block beyond it is an
