@@ -21,7 +21,7 @@ use obert::internals::method::mask::Mask;
 use obert::internals::method::mask::grouping::Grouping;
 use obert::internals::method::mask::select::{Goal, Ranking};
 use obert::internals::method::obs::{
-    Estimate, FisherEstimate, Gradient, GradientSource, Place, Precision, PruningEvent, Settings,
+    FisherEstimate, Gradient, GradientSource, HostEstimate, Place, Precision, PruningEvent, Settings,
 };
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
@@ -98,7 +98,7 @@ fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: boo
     let settings = Settings { block, damp: DAMP, divisor: GRADIENTS, exact, group, correlated: false };
     let (mut weights, mut mask) = (weights.to_vec(), Mask::ones(WEIGHTS));
     let (begin, clock) = (cpu_seconds(), Instant::now());
-    let mut estimate = Estimate::new(WEIGHTS, block, GRADIENTS, CHUNK);
+    let mut estimate = HostEstimate::new(WEIGHTS, block, GRADIENTS, CHUNK);
     for _ in 0..GRADIENTS / CHUNK {
         estimate.add_chunk(pool);
     }
@@ -112,7 +112,7 @@ fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: boo
         ranking: Ranking::Global,
         settings,
         gradients: GRADIENTS,
-        precision: Precision::Single,
+        precision: Precision::F32,
         raises_damp: false,
         passes: &[],
         memory: None,

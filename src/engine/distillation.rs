@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::method::distill::{evenly_spaced, kl_divergence, state_error};
+use crate::method::distill::{evenly_spaced, hidden_state_error, kl_divergence};
 use crate::params::{Matcher, Selector};
 use crate::schedule::ir::{Distill, HiddenStates, Stage};
 use crate::task::{Output, State, States, Task};
@@ -88,7 +88,7 @@ impl<'a, M: Module> Distillation<'a, M> {
             let partners = evenly_spaced(states.len(), targets.states.len()).unwrap_or_default();
             let errors = states.iter().zip(partners).map(|(student, partner)| {
                 let teacher = targets.states[partner].values.clone().autodiff();
-                state_error(student.values.clone(), teacher, epsilon)
+                hidden_state_error(student.values.clone(), teacher, epsilon)
             });
             // invariant: the check before the first step found a state for each.
             errors.reduce(|a, b| a + b).expect("matched states") * hidden.states.gain

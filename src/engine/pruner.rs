@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use crate::method::criterion::{magnitude, movement};
 use crate::method::mask::Mask;
 use crate::method::mask::select::{Goal, select_for_goals};
-use crate::method::obs::{self, Interrupted, ObsError, PruningEvent, Removal, Settings};
+use crate::method::obs::{self, Interrupted, ObsError, PruningEvent, PruningUpdate, Settings};
 use crate::schedule::PruneEvent;
 use crate::schedule::ir::{Criterion, Obs, Precision, Prune, Update};
 use crate::task::Task;
@@ -162,8 +162,8 @@ impl<'a> Subject<'a> {
 /// The precision in which gradients wait to be summed.
 pub fn precision(obs: &Obs) -> obs::Precision {
     match obs.precision {
-        Precision::F32 => obs::Precision::Single,
-        Precision::Bf16 => obs::Precision::Half,
+        Precision::F32 => obs::Precision::F32,
+        Precision::Bf16 => obs::Precision::Bf16,
     }
 }
 
@@ -192,7 +192,7 @@ pub fn step<T: Task>(
     obs: &Obs,
     context: &Context,
     at: (&[Vec<f32>], &[Mask]),
-    removals: &[Removal],
+    removals: &[PruningUpdate],
 ) -> Result<Option<f64>, Interrupted> {
     match obs.update {
         Update::Independent => Ok(None),
@@ -204,7 +204,7 @@ pub fn step<T: Task>(
 }
 
 /// Updates weights and masks; `step` is the step size of the update.
-pub fn apply(removals: &[Removal], weights: &mut [Vec<f32>], masks: &mut [Mask], step: f32) {
+pub fn apply(removals: &[PruningUpdate], weights: &mut [Vec<f32>], masks: &mut [Mask], step: f32) {
     for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
         removal.apply(weights, mask, step);
     }
@@ -250,11 +250,11 @@ fn zeroing(
     weights: &[Vec<f32>],
     statement: &Prune,
     goals: &[Goal],
-) -> Vec<Removal> {
+) -> Vec<PruningUpdate> {
     let groupings = &targets.groupings;
     let scores = scores.into_iter().zip(groupings).map(|(scores, g)| g.of_runs(scores)).collect();
     let sizes: Vec<usize> = groupings.iter().zip(weights).map(|(g, w)| g.size(w.len())).collect();
     let pruned = select_for_goals(scores, &sizes, goals, ranking(statement));
     let spread = pruned.iter().zip(groupings).zip(weights);
-    spread.map(|((p, g), w)| Removal { pruned: g.spread(p, w.len()), delta: Vec::new() }).collect()
+    spread.map(|((p, g), w)| PruningUpdate { pruned: g.spread(p, w.len()), delta: Vec::new() }).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::method::qat::quantizer::Stand;
+use crate::method::qat::quantizer::Mode;
 use crate::method::qat::{Phase, Quantizer};
 use crate::task::Task;
 use crate::task::rounding::Rounding;
@@ -56,7 +56,7 @@ pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: i
     let quantizers = task.rounding(model);
     quantizers.iter().for_each(|all| all.set_phase(phase));
     let computed = compute();
-    quantizers.iter().for_each(|all| all.set_phase(Phase::Computing));
+    quantizers.iter().for_each(|all| all.set_phase(Phase::Evaluating));
     computed
 }
 
@@ -78,6 +78,6 @@ pub fn fix(name: &str, quantizer: &Quantizer, stage: &str, step: u64) -> Result<
         let (stage, tensor) = (stage.to_owned(), name.to_owned());
         return Err(EngineError::NeverObserved { stage, step, tensor });
     }
-    quantizer.set_stand(Stand::Fixed);
+    quantizer.set_mode(Mode::Frozen);
     Ok(())
 }

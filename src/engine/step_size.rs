@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::method::mask::Mask;
-use crate::method::obs::Removal;
+use crate::method::obs::PruningUpdate;
 use crate::task::Task;
 use crate::task::parameters::{self, Values};
 
@@ -34,7 +34,7 @@ pub fn search<T: Task>(
     gradients: usize,
     device: &Device,
     (weights, masks): (&[Vec<f32>], &[Mask]),
-    removals: &[Removal],
+    removals: &[PruningUpdate],
 ) -> ControlFlow<(), f32> {
     let task = source.task;
     let mut sampler = source.draw.sampler(task.examples());

@@ -19,7 +19,7 @@ pub fn kl_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -
 /// `[rows, width]`, with the student's x and the teacher's y, which are constants; without ε the plain mean
 /// squared error (SquareHead, arXiv 2310.06927; SparseML's `PerLayerDistillationModifier`). Rows of padding
 /// are not among them.
-pub fn state_error(student: Tensor<2>, teacher: Tensor<2>, epsilon: Option<f64>) -> Tensor<1> {
+pub fn hidden_state_error(student: Tensor<2>, teacher: Tensor<2>, epsilon: Option<f64>) -> Tensor<1> {
     let teacher = teacher.detach();
     let error = (student - teacher.clone()).square().mean();
     match epsilon {
@@ -80,11 +80,11 @@ mod tests {
         let device = Device::flex().autodiff();
         let x = Tensor::<2>::from_data([[0.5f32, -1.0], [2.0, 0.0]], &device).require_grad();
         let y = Tensor::<2>::from_data([[0.5f32, -1.0], [2.0, 4.0]], &device).require_grad();
-        assert_eq!(state_error(x.clone(), x.clone(), Some(1e-6)).into_scalar::<f32>(), 0.0);
+        assert_eq!(hidden_state_error(x.clone(), x.clone(), Some(1e-6)).into_scalar::<f32>(), 0.0);
         // One error of 16 in four; the mean square of the teacher is 21.25 / 4.
-        let error = state_error(x.clone(), y.clone(), Some(0.0));
+        let error = hidden_state_error(x.clone(), y.clone(), Some(0.0));
         assert!((error.clone().into_scalar::<f32>() - 16.0 / 21.25).abs() < 1e-6);
-        assert_eq!(state_error(x.clone(), y.clone(), None).into_scalar::<f32>(), 4.0);
+        assert_eq!(hidden_state_error(x.clone(), y.clone(), None).into_scalar::<f32>(), 4.0);
         let gradients = error.backward();
         assert!(y.grad(&gradients).is_none_or(|g| g.abs().sum().into_scalar::<f32>() == 0.0));
         assert!(x.grad(&gradients).unwrap().abs().sum().into_scalar::<f32>() > 0.0);

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use burn::tensor::Tensor;
 
-use crate::method::qat::quantizer::Stand;
-use crate::method::qat::{Channels, Grid, Phase, Quantizer, Range, Rounder};
+use crate::method::qat::quantizer::Mode;
+use crate::method::qat::{Channels, Grid, Phase, QParams, Quantizer, Range};
 use crate::params::ParameterTable;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 use crate::params::table::layer_of;
@@ -96,7 +96,7 @@ impl Rounding {
         match self.phase.load(Ordering::Relaxed) {
             n if n == Phase::Training as u8 => Phase::Training,
             n if n == Phase::Calibrating as u8 => Phase::Calibrating,
-            _ => Phase::Computing,
+            _ => Phase::Evaluating,
         }
     }
 
@@ -105,7 +105,7 @@ impl Rounding {
         let Some(quantizer) = self.get(name) else { return x };
         let channels = quantizer.channels();
         match quantizer.pass(self.phase(), || ranges(&x, channels)) {
-            Some(rounder) => fake_quantize(x, &rounder, channels),
+            Some(qparams) => fake_quantize(x, &qparams, channels),
             None => x,
         }
     }
@@ -114,39 +114,39 @@ impl Rounding {
     /// rounded once.
     pub fn pass_to<const N: usize>(&self, names: [&str; N], x: &Tensor<2>) -> [Tensor<2>; N] {
         let mut range: Option<Vec<Range>> = None;
-        let mut done: Vec<(Arc<Rounder>, Tensor<2>)> = Vec::new();
+        let mut done: Vec<(Arc<QParams>, Tensor<2>)> = Vec::new();
         names.map(|name| {
             let Some(quantizer) = self.get(name) else { return x.clone() };
             let observed = || range.get_or_insert_with(|| ranges(x, Channels::All)).clone();
-            let Some(rounder) = quantizer.pass(self.phase(), observed) else { return x.clone() };
-            if let Some((_, rounded)) = done.iter().find(|(other, _)| *other == rounder) {
+            let Some(qparams) = quantizer.pass(self.phase(), observed) else { return x.clone() };
+            if let Some((_, rounded)) = done.iter().find(|(other, _)| *other == qparams) {
                 return rounded.clone();
             }
-            let rounded = fake_quantize(x.clone(), &rounder, Channels::All);
-            done.push((rounder, rounded.clone()));
+            let rounded = fake_quantize(x.clone(), &qparams, Channels::All);
+            done.push((qparams, rounded.clone()));
             rounded
         })
     }
 
     /// A weight that has passed before in this forward pass, rounded alike.
     pub fn again(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
-        match self.get(name).and_then(|q| Some((q.channels(), q.rounder()?))) {
-            Some((channels, rounder)) => fake_quantize(x, &rounder, channels),
+        match self.get(name).and_then(|q| Some((q.channels(), q.qparams()?))) {
+            Some((channels, qparams)) => fake_quantize(x, &qparams, channels),
             None => x,
         }
     }
 
     /// The first tensor whose range was not finite.
     pub fn trouble(&self) -> Option<&str> {
-        self.iter().find(|(_, q)| q.is_in_trouble()).map(|(name, _)| name.as_str())
+        self.iter().find(|(_, q)| q.has_nonfinite_range()).map(|(name, _)| name.as_str())
     }
 
     /// Weights in the Hugging Face layout, rounded as the model computes with them.
     pub fn round_values(&self, table: &ParameterTable, values: &mut Values) {
         for (name, values) in values {
-            let rounder = self.get(name).and_then(|quantizer| quantizer.rounder());
-            if let (Some(rounder), Some(parameter)) = (rounder, table.find(name)) {
-                rounder.round_rows(values, parameter.inputs());
+            let qparams = self.get(name).and_then(|quantizer| quantizer.qparams());
+            if let (Some(qparams), Some(parameter)) = (qparams, table.find(name)) {
+                qparams.fake_quantize_rows(values, parameter.inputs());
             }
         }
     }
@@ -173,13 +173,13 @@ impl Rounding {
     /// high ones.
     pub fn record(&self) -> BTreeMap<String, (QuantizerRecord, Vec<f32>)> {
         let recorded = |quantizer: &Quantizer| {
-            let (grid, stand) = (quantizer.grid(), quantizer.stand());
+            let (grid, mode) = (quantizer.grid(), quantizer.mode());
             let record = QuantizerRecord {
                 bits: grid.bits,
                 symmetric: grid.symmetric,
                 per_row: quantizer.channels() != Channels::All,
-                rounds: stand != Stand::Waiting,
-                fixed: stand == Stand::Fixed,
+                rounds: mode != Mode::ObserveOnly,
+                fixed: mode == Mode::Frozen,
             };
             let ranges = quantizer.ranges();
             let low = ranges.iter().map(|r| r.low);
@@ -208,12 +208,12 @@ impl Rounding {
             }
             let ranges = low.iter().zip(high).map(|(low, high)| Range { low: *low, high: *high }).collect();
             let grid = Grid { bits: record.bits, symmetric: record.symmetric };
-            let stand = match (record.rounds, record.fixed) {
-                (false, _) => Stand::Waiting,
-                (true, false) => Stand::Rounding,
-                (true, true) => Stand::Fixed,
+            let mode = match (record.rounds, record.fixed) {
+                (false, _) => Mode::ObserveOnly,
+                (true, false) => Mode::FakeQuantize,
+                (true, true) => Mode::Frozen,
             };
-            rounding.add(name, Quantizer::restored(grid, channels, stand, ranges));
+            rounding.add(name, Quantizer::restored(grid, channels, mode, ranges));
         }
         Some(rounding)
     }
@@ -222,14 +222,14 @@ impl Rounding {
     pub fn scales(&self, table: &ParameterTable) -> Quantization {
         let (mut weights, mut activations) = (BTreeMap::new(), BTreeMap::new());
         for (name, quantizer) in &self.quantizers {
-            let Some(rounder) = quantizer.rounder() else { continue };
-            let Grid { bits, symmetric } = rounder.grid;
+            let Some(qparams) = quantizer.qparams() else { continue };
+            let Grid { bits, symmetric } = qparams.grid;
             let scheme = if symmetric { Scheme::Symmetric } else { Scheme::Asymmetric };
             if table.find(name).is_some() {
-                let scales = rounder.scales.clone();
+                let scales = qparams.scales.clone();
                 weights.insert(name.clone(), WeightScales { bits, scheme, scales });
             } else {
-                let (scale, zero_point) = (rounder.scales[0], rounder.zero);
+                let (scale, zero_point) = (qparams.scales[0], qparams.zero);
                 activations.insert(name.clone(), ActivationScale { bits, scheme, scale, zero_point });
             }
         }
@@ -253,13 +253,13 @@ impl Rounding {
             }
             let grid = Grid { bits: weight.bits, symmetric: weight.scheme == Scheme::Symmetric };
             let channels = channels(Some(parameter), weight.scales.len() > 1);
-            let rounder = Rounder { grid, scales: weight.scales.clone(), zero: 0 };
-            rounding.add(name.clone(), Quantizer::fixed(rounder, channels));
+            let qparams = QParams { grid, scales: weight.scales.clone(), zero: 0 };
+            rounding.add(name.clone(), Quantizer::fixed(qparams, channels));
         }
         for (name, a) in &scales.activations {
             let grid = Grid { bits: a.bits, symmetric: a.scheme == Scheme::Symmetric };
-            let rounder = Rounder { grid, scales: vec![a.scale], zero: a.zero_point };
-            rounding.add(name.clone(), Quantizer::fixed(rounder, Channels::All));
+            let qparams = QParams { grid, scales: vec![a.scale], zero: a.zero_point };
+            rounding.add(name.clone(), Quantizer::fixed(qparams, Channels::All));
         }
         Ok(rounding)
     }

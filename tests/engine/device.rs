@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use obert::internals::engine::Estimates;
 use obert::internals::method::mask::Mask;
 use obert::internals::method::mask::select::{Selection, select, spread};
-use obert::internals::method::obs::device::{DeviceEstimate, inverse_diagonal, removal, score};
-use obert::internals::method::obs::{ObsError, Roots, Scored, Settings};
+use obert::internals::method::obs::device::{DeviceEstimate, inverse_diagonal, score, update};
+use obert::internals::method::obs::{ObsError, QrFactors, Scored, Settings};
 use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Rank, Update};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn estimate(rows: &[f32], count: usize, settings: &Settings, device: &Device) ->
 }
 
 /// Scores; what lost its digits is cured by the same gradients.
-fn score_cured(
+fn score_recomputed(
     estimate: &mut DeviceEstimate,
     rows: &[f32],
     weights: &[f32],
@@ -32,14 +32,14 @@ fn score_cured(
     settings: &Settings,
 ) -> Result<Scored, ObsError> {
     let scored = score(estimate, weights, mask, settings)?;
-    if scored.flagged.is_empty() {
+    if scored.ill_conditioned.is_empty() {
         return Ok(scored);
     }
-    let mut roots = Roots::new(weights.len(), settings.block, &scored.flagged);
-    rows.chunks_exact(weights.len()).for_each(|row| roots.add(row));
-    estimate.cure(roots);
+    let mut factors = QrFactors::new(weights.len(), settings.block, &scored.ill_conditioned);
+    rows.chunks_exact(weights.len()).for_each(|row| factors.add(row));
+    estimate.set_factors(factors);
     let scored = score(estimate, weights, mask, settings)?;
-    assert!(scored.flagged.is_empty(), "what is cured is not flagged again");
+    assert!(scored.ill_conditioned.is_empty(), "what is cured is not flagged again");
     Ok(scored)
 }
 
@@ -57,7 +57,7 @@ fn step(
     for (t, (weights, mask)) in weights.iter().zip(masks).enumerate() {
         let rows = gradients(case, round, t);
         let mut estimate = estimate(&rows, weights.len(), &settings, device);
-        scores.push(score_cured(&mut estimate, &rows, weights, mask, &settings).unwrap().scores);
+        scores.push(score_recomputed(&mut estimate, &rows, weights, mask, &settings).unwrap().scores);
         diagonals.push(inverse_diagonal(&mut estimate, mask, &settings).unwrap());
     }
     let (weights, masks) = golden_obs::prune(case, round, weights, masks, exact, Some(device));
@@ -127,25 +127,25 @@ fn blocks_that_lost_their_digits_are_told_and_cured_by_their_square_roots() {
     let rows = few_directions(1.0);
     let mut tensors = estimate(&rows, 80, &settings, &device);
     let mask = Mask::ones(80);
-    assert_eq!(score(&mut tensors, &weights, &mask, &settings).unwrap().flagged, [0, 1, 2, 3, 4]);
+    assert_eq!(score(&mut tensors, &weights, &mask, &settings).unwrap().ill_conditioned, [0, 1, 2, 3, 4]);
     assert!(matches!(
         inverse_diagonal(&mut tensors, &mask, &settings),
         Err(ObsError::NotFactored { block: 0, first: 0, last: 16 })
     ));
-    let scored = score_cured(&mut tensors, &rows, &weights, &mask, &settings).unwrap();
-    let mut host = obert::internals::method::obs::Estimate::new(80, 16, 64, 16);
+    let scored = score_recomputed(&mut tensors, &rows, &weights, &mask, &settings).unwrap();
+    let mut host = obert::internals::method::obs::HostEstimate::new(80, 16, 64, 16);
     rows.chunks_exact(80).for_each(|row| host.add(row));
-    let mut roots = Roots::new(80, 16, &[0, 1, 2, 3, 4]);
-    rows.chunks_exact(80).for_each(|row| roots.add(row));
-    host.cure(roots);
+    let mut factors = QrFactors::new(80, 16, &[0, 1, 2, 3, 4]);
+    rows.chunks_exact(80).for_each(|row| factors.add(row));
+    host.set_factors(factors);
     let (kept, layer) = (Mask::ones(80), Selection::Layer(0.5));
     let on_host =
-        obert::internals::method::obs::surgeon::score(&host, &weights, &kept, layer, &settings).unwrap();
+        obert::internals::method::obs::host::score(&host, &weights, &kept, layer, &settings).unwrap();
     assert_eq!(scored.scores, on_host.scores, "roots are the host's");
     let gone = spread(&select(&[scored.scores], layer)[0], 1, 80);
-    let there = removal(&tensors, &weights, &mask, &[], gone.clone(), &settings).unwrap();
-    let here = obert::internals::method::obs::surgeon::removal(&host, &weights, &kept, &[], gone, &settings)
-        .unwrap();
+    let there = update(&tensors, &weights, &mask, &[], gone.clone(), &settings).unwrap();
+    let here =
+        obert::internals::method::obs::host::update(&host, &weights, &kept, &[], gone, &settings).unwrap();
     assert_eq!(there.delta, here.delta);
 }
 
@@ -154,7 +154,7 @@ fn gradients_of_moderate_size_are_not_told_of() {
     let (settings, rows) = (settings_of_few(1e-7), few_directions(1e-3));
     let mut tensors = estimate(&rows, 80, &settings, &Device::flex());
     let scored = score(&mut tensors, &[1.0; 80], &Mask::ones(80), &settings).unwrap();
-    assert!(scored.flagged.is_empty());
+    assert!(scored.ill_conditioned.is_empty());
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn gradients_that_are_not_finite_or_all_zero_are_refused() {
     for bad in [f32::NAN, f32::INFINITY] {
         rows[83] = bad;
         let mut tensors = estimate(&rows, 80, &settings, &Device::flex());
-        let error = score_cured(&mut tensors, &rows, &[1.0; 80], &mask, &settings).unwrap_err();
+        let error = score_recomputed(&mut tensors, &rows, &[1.0; 80], &mask, &settings).unwrap_err();
         assert_eq!(error, ObsError::GradientNotFinite);
     }
 }
@@ -179,12 +179,12 @@ fn squares_beyond_single_precision_are_cured_or_refused_and_never_not_a_number()
     for (scale, damp) in [(1e25, 1e-7), (1e25, 1e30), (1e-25, 1e-7), (1e3, 1e-10)] {
         let (settings, rows) = (settings_of_few(damp), few_directions(scale));
         let mut tensors = estimate(&rows, 80, &settings, &Device::flex());
-        match score_cured(&mut tensors, &rows, &weights, &mask, &settings) {
+        match score_recomputed(&mut tensors, &rows, &weights, &mask, &settings) {
             Ok(scored) => {
                 assert!(scored.scores.iter().all(|s| s.is_finite()), "{scale:e}, {damp:e}");
                 let gone = select(&[scored.scores], Selection::Layer(0.5)).concat();
-                let removal = removal(&tensors, &weights, &mask, &[], gone, &settings).unwrap();
-                assert!(removal.delta.iter().all(|d| d.is_finite()), "{scale:e}, {damp:e}");
+                let update = update(&tensors, &weights, &mask, &[], gone, &settings).unwrap();
+                assert!(update.delta.iter().all(|d| d.is_finite()), "{scale:e}, {damp:e}");
             }
             Err(ObsError::NoGradient) => assert!(scale < 1e-20, "squares that vanish are told of"),
             Err(error) => assert!(matches!(error, ObsError::NotFactored { .. }), "{error}"),

@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor};
 use obert::internals::method::mask::grouping::Grouping;
 use obert::internals::method::mask::select::{Goal, Ranking, Selection, select};
 use obert::internals::method::mask::{Mask, rank};
-use obert::internals::method::obs::surgeon::{inverse_diagonal, score};
+use obert::internals::method::obs::host::{inverse_diagonal, score};
 use obert::internals::method::obs::{
-    Estimate, Gradient, GradientSource, Pass, Place, Precision, PruningEvent, Settings,
+    Gradient, GradientSource, HostEstimate, Pass, Place, Precision, PruningEvent, Settings,
 };
 use serde_json::Value;
 
@@ -147,17 +147,17 @@ pub fn prune(
         settings,
         // A case may have fewer than it divides by.
         gradients: recorded.0[0].len(),
-        precision: Precision::Single,
+        precision: Precision::F32,
         raises_damp: false,
         passes: &[Pass { parameters: 0..counts.len(), rows: 16 }],
         memory: None,
         device,
     };
-    let (removals, damp) = event.run(&mut recorded).unwrap();
+    let (updates, damp) = event.run(&mut recorded).unwrap();
     assert_eq!(damp, settings.damp);
     let (mut weights, mut masks) = (weights.to_vec(), masks.to_vec());
-    for (i, removal) in removals.iter().enumerate() {
-        removal.apply(&mut weights[i], &mut masks[i], 1.0);
+    for (i, update) in updates.iter().enumerate() {
+        update.apply(&mut weights[i], &mut masks[i], 1.0);
     }
     (weights, masks)
 }
@@ -168,7 +168,7 @@ fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact:
     let (mut diagonals, mut scores) = (Vec::new(), Vec::new());
     for (t, (weights, mask)) in weights.iter().zip(masks).enumerate() {
         let (rows, count) = (gradients(case, round, t), weights.len());
-        let mut estimate = Estimate::new(count, settings.block, rows.len() / count, 16);
+        let mut estimate = HostEstimate::new(count, settings.block, rows.len() / count, 16);
         rows.chunks_exact(count).for_each(|row| estimate.add(row));
         diagonals.push(inverse_diagonal(&estimate, mask, &settings).unwrap());
         scores.push(score(&estimate, weights, mask, selection, &settings).unwrap().scores);

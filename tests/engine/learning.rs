@@ -9,7 +9,7 @@ use obert::internals::diag::{Code, Diagnostic, Sources};
 use obert::internals::engine::events::{Event, Observer, Unwatched, Work};
 use obert::internals::engine::{EngineError, Interpreter, StageResult, device};
 use obert::internals::language::{NoFiles, Options, compile};
-use obert::internals::method::distill::{kl_divergence, state_error};
+use obert::internals::method::distill::{hidden_state_error, kl_divergence};
 use obert::internals::params::builtin::Head;
 use obert::internals::schedule::Schedule;
 use obert::internals::task::classification::{Classification, F1};
@@ -65,7 +65,7 @@ fn divergences_and_errors_of_states_equal_those_of_pytorch_with_their_gradients(
     }
     for case in recorded["states"].as_array().unwrap() {
         let (student, teacher) = both(case);
-        let loss = state_error(student.clone(), teacher, case["epsilon"].as_f64());
+        let loss = hidden_state_error(student.clone(), teacher, case["epsilon"].as_f64());
         equals(case, student, loss);
     }
 }

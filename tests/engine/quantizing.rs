@@ -14,7 +14,7 @@ use obert::internals::engine::{EngineError, Interpreter};
 use obert::internals::infer::simd::Isa;
 use obert::internals::infer::{self, Limits, Session};
 use obert::internals::language::{NoFiles, Options, compile};
-use obert::internals::method::qat::quantizer::Stand;
+use obert::internals::method::qat::quantizer::Mode;
 use obert::internals::method::qat::{Channels, Grid, Phase, Quantizer};
 use obert::internals::params::builtin::Head;
 use obert::internals::params::quantization::Quantization;
@@ -244,7 +244,7 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
             rounding.add(product.left, Quantizer::new(grid(false), Channels::All));
             rounding.add(product.right, Quantizer::new(grid(true), Channels::All));
         }
-        rounding.iter().for_each(|(_, q)| q.set_stand(Stand::Rounding));
+        rounding.iter().for_each(|(_, q)| q.set_mode(Mode::FakeQuantize));
         let rounding = Arc::new(rounding);
         let model = model.with_rounding(Some(rounding.clone()));
         let parts: [(Vec<u32>, Vec<u32>); 2] = [9, 5].map(|n: u32| {
@@ -254,7 +254,7 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
         let tokens = |device: &Device| Tokens::arrange(&parts, device);
         rounding.set_phase(Phase::Training);
         let logits = run(&model, &tokens(&device.clone().autodiff()));
-        rounding.set_phase(Phase::Computing);
+        rounding.set_phase(Phase::Evaluating);
         let unseen: Vec<&String> = rounding.iter().filter(|(_, q)| !q.has_scales()).map(|(n, _)| n).collect();
         assert!(unseen.is_empty(), "{family:?} {head:?}: {unseen:?}");
         let gradients = GradientsParams::from_grads(logits.clone().square().sum().backward(), &model);
@@ -327,10 +327,10 @@ fn rounding_stays_when_its_window_closes_and_in_later_stages_with_ranges_as_they
     let scales = |change: &dyn Fn(&mut Schedule)| {
         let model = stage(statements, change).unwrap();
         let rounding = model.rounding().unwrap().clone();
-        assert!(rounding.iter().all(|(_, q)| q.stand() == Stand::Fixed));
+        assert!(rounding.iter().all(|(_, q)| q.mode() == Mode::Frozen));
         rounding
             .iter()
-            .map(|(name, q)| (name.clone(), q.rounder().unwrap().scales.clone()))
+            .map(|(name, q)| (name.clone(), q.qparams().unwrap().scales.clone()))
             .collect::<BTreeMap<_, _>>()
     };
     let whole = scales(&|_| ());

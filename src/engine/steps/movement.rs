@@ -20,7 +20,7 @@ pub fn before<T: Task>(
 ) -> Result<StageState<T::Model>, EngineError> {
     if state.movement.lacks_steps() && !context.timeline.prunes_before(state.step).is_empty() {
         let batch = state.sampler.batch(state.step);
-        let (_, gradients) = gradients(context, &state.model, &batch, state.step, Phase::Computing);
+        let (_, gradients) = gradients(context, &state.model, &batch, state.step, Phase::Evaluating);
         state.movement.add(&state.model, &gradients);
     }
     Ok(state)

@@ -14,7 +14,7 @@ use crate::engine::events::{Event, Observer, Work};
 use crate::engine::machine;
 use crate::engine::quantizers;
 use crate::engine::state::StageState;
-use crate::method::qat::quantizer::Stand;
+use crate::method::qat::quantizer::Mode;
 use crate::method::qat::{Channels, Grid, Phase, Quantizer};
 use crate::runlog::{Quantized, RangesFixed};
 use crate::schedule::Timeline;
@@ -76,7 +76,7 @@ pub fn is_complete<T: Task>(context: &StageContext<T>, model: &T::Model, step: u
     let statements = &context.stage.quantize;
     let has_begun = statements.iter().all(|s| instants(s, &context.timeline).start <= step);
     let quantizers = context.task.rounding(model);
-    has_begun && quantizers.is_none_or(|all| all.iter().all(|(_, q)| q.rounder().is_some()))
+    has_begun && quantizers.is_none_or(|all| all.iter().all(|(_, q)| q.qparams().is_some()))
 }
 
 /// Weights are observed as they are, activations over batches of training data without dropout; then
@@ -99,7 +99,7 @@ fn begin<T: Task>(
             statement.calibrate == 0 && (q.grid(), q.channels()) == (point.grid, point.channels)
         });
         match known {
-            Some(quantizer) => quantizer.set_stand(Stand::Rounding),
+            Some(quantizer) => quantizer.set_mode(Mode::FakeQuantize),
             None => all.add(point.name.clone(), Quantizer::new(point.grid, point.channels)),
         }
     }
@@ -121,7 +121,7 @@ fn begin<T: Task>(
     quantizers::check_ranges(task, &model, &stage.name, step)?;
     calibrate(context, index, &model, step, observer)?;
     if let Some(all) = task.rounding(&model) {
-        points.iter().filter_map(|p| all.get(&p.name)).for_each(|q| q.set_stand(Stand::Rounding));
+        points.iter().filter_map(|p| all.get(&p.name)).for_each(|q| q.set_mode(Mode::FakeQuantize));
     }
     let event = Quantized {
         stage: stage.name.clone(),

@@ -2,9 +2,9 @@
 
 use pulp::{Arch, Simd};
 
-use super::lanes::{CHAINS, Group, LANES, Lane, ZERO, get, index, less, parts, set};
+use super::lanes::{BlockBatch, CHAINS, LANES, Lane, ZERO, get, index, less, parts, set};
 
-impl Group {
+impl BlockBatch {
     /// Cholesky's factorisation in place. Returns for each lane whether every pivot was positive;
     /// the numbers of a lane without are finite and mean nothing.
     pub fn factor(&mut self) -> [bool; LANES] {

@@ -8,7 +8,7 @@
 
 /// In each run of `of` weights only so many may go that `keep` stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Runs {
+pub struct NOfM {
     /// Weights that stay.
     pub keep: usize,
     /// Weights in a run.
@@ -25,7 +25,7 @@ pub fn scores(
     mut weights: Vec<f64>,
     kept: &[bool],
     size: usize,
-    runs: Option<Runs>,
+    pattern: Option<NOfM>,
 ) -> Vec<f32> {
     let block = weights.len();
     let groups: Vec<std::ops::Range<usize>> =
@@ -37,19 +37,19 @@ pub fn scores(
     let mut open: Vec<usize> = (0..groups.len()).filter(|g| scores[*g] == f32::INFINITY).collect();
     let mut last = f32::NEG_INFINITY;
     while !open.is_empty() {
-        if let Some(runs) = runs {
+        if let Some(pattern) = pattern {
             // A run is closed once only `keep` of it are left; its last one may be cut short.
             let gone = |run: usize| {
-                let end = ((run + 1) * runs.of).min(block);
+                let end = ((run + 1) * pattern.of).min(block);
                 let pruned = |i: &usize| !kept[*i] || scores[*i].is_finite();
-                (run * runs.of..end).filter(pruned).count()
+                (run * pattern.of..end).filter(pruned).count()
             };
             let room: Vec<bool> = open
                 .iter()
                 .map(|g| {
-                    let run = groups[*g].start / runs.of;
-                    let length = runs.of.min(block - run * runs.of);
-                    gone(run) + runs.keep < length
+                    let run = groups[*g].start / pattern.of;
+                    let length = pattern.of.min(block - run * pattern.of);
+                    gone(run) + pattern.keep < length
                 })
                 .collect();
             let mut room = room.iter();

@@ -6,10 +6,11 @@ use crate::method::mask::Mask;
 use crate::method::mask::select::Selection;
 
 use super::device::{self, DeviceEstimate};
-use super::estimate::{Estimate, Precision};
-use super::roots::Roots;
+use super::host;
+use super::host_estimate::{HostEstimate, Precision};
+use super::qr::QrFactors;
 use super::score::Scored;
-use super::surgeon::{self, ObsError, Removal, Settings};
+use super::settings::{ObsError, PruningUpdate, Settings};
 
 /// A gradient of one parameter in the Hugging Face layout, flattened.
 // One exists at a time, and is handed on at once.
@@ -33,7 +34,7 @@ pub enum Place {
 /// The estimate of one parameter's Fisher matrix.
 pub enum FisherEstimate {
     /// By the host's kernels.
-    Host(Estimate),
+    Host(HostEstimate),
     /// As tensors of a device.
     Device(Box<DeviceEstimate>),
 }
@@ -42,7 +43,7 @@ impl FisherEstimate {
     /// An estimate on the host of a parameter of `count` weights, from `gradients` gradients that are summed
     /// `rows` at a time.
     pub fn on_host(count: usize, block: usize, gradients: usize, rows: usize, precision: Precision) -> Self {
-        FisherEstimate::Host(Estimate::with_precision(count, block, gradients, rows, precision))
+        FisherEstimate::Host(HostEstimate::with_precision(count, block, gradients, rows, precision))
     }
 
     /// An estimate as tensors of `device`, in float32.
@@ -78,18 +79,18 @@ impl FisherEstimate {
     }
 
     /// Takes the QR factors of the gradients of ill-conditioned blocks.
-    pub fn set_factors(&mut self, factors: Roots) {
+    pub fn set_factors(&mut self, factors: QrFactors) {
         match self {
-            FisherEstimate::Host(estimate) => estimate.cure(factors),
-            FisherEstimate::Device(estimate) => estimate.cure(factors),
+            FisherEstimate::Host(estimate) => estimate.set_factors(factors),
+            FisherEstimate::Device(estimate) => estimate.set_factors(factors),
         }
     }
 
     /// Forgets those factors: they belong to the gradients so far and to one dampening.
     pub fn clear_factors(&mut self) {
         match self {
-            FisherEstimate::Host(estimate) => estimate.uncure(),
-            FisherEstimate::Device(estimate) => estimate.uncure(),
+            FisherEstimate::Host(estimate) => estimate.clear_factors(),
+            FisherEstimate::Device(estimate) => estimate.clear_factors(),
         }
     }
 
@@ -105,7 +106,7 @@ impl FisherEstimate {
         settings: &Settings,
     ) -> Result<Scored, ObsError> {
         match self {
-            FisherEstimate::Host(estimate) => surgeon::score(estimate, weights, mask, selection, settings),
+            FisherEstimate::Host(estimate) => host::score(estimate, weights, mask, selection, settings),
             FisherEstimate::Device(estimate) => device::score(estimate, weights, mask, settings),
         }
     }
@@ -118,16 +119,16 @@ impl FisherEstimate {
         &self,
         weights: &[f32],
         mask: &Mask,
-        pull: &[f32],
+        multipliers: &[f32],
         pruned: Vec<bool>,
         settings: &Settings,
-    ) -> Result<Removal, ObsError> {
+    ) -> Result<PruningUpdate, ObsError> {
         match self {
             FisherEstimate::Host(estimate) => {
-                surgeon::removal(estimate, weights, mask, pull, pruned, settings)
+                host::update(estimate, weights, mask, multipliers, pruned, settings)
             }
             FisherEstimate::Device(estimate) => {
-                device::removal(estimate, weights, mask, pull, pruned, settings)
+                device::update(estimate, weights, mask, multipliers, pruned, settings)
             }
         }
     }

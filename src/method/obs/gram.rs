@@ -8,7 +8,7 @@
 use pulp::Simd;
 
 use super::panel::{Next, Rows, WIDTH};
-use super::prefetch::prefetch;
+use super::prefetch::prefetch as prefetch_line;
 
 /// The vectors of a machine, and those half as wide where it has both: a tile's columns then end after
 /// half a vector more often than after a whole one. Elsewhere both are the same.
@@ -57,7 +57,7 @@ pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
     next: Next,
 ) {
     let padded = block.next_multiple_of(WIDTH);
-    let mut asked = 0;
+    let mut prefetched = 0;
     let mut row = 0;
     while row < block {
         let (tall, most) = Vectors::<S, H>::tall(block - row);
@@ -67,14 +67,14 @@ pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
             let (wide, halves) = Vectors::<S, H>::wide(columns - column, most);
             // A line of each row of the next panel with every tile below the first rows; its last number
             // lies in a line of its own.
-            let ask = if row == 0 {
-                Ask::Triangle(after)
+            let prefetch = if row == 0 {
+                Prefetch::Triangle(after)
             } else {
-                let start = next.start + (asked * WIDTH).min(padded - 1);
-                asked += 1;
-                Ask::Rows(Next { start, ..next })
+                let start = next.start + (prefetched * WIDTH).min(padded - 1);
+                prefetched += 1;
+                Prefetch::Rows(Next { start, ..next })
             };
-            let place = Place { padded, row, column, ask };
+            let place = Place { padded, row, column, prefetch };
             macro_rules! tiles {
                 ($($tall:literal: $([$wide:literal $halves:literal])*;)*) => {
                     match (tall, wide, halves) {
@@ -99,7 +99,7 @@ pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
 
 /// What a tile asks the memory for, a line with every gradient.
 #[derive(Clone, Copy)]
-enum Ask<'a> {
+enum Prefetch<'a> {
     /// A line of each row.
     Rows(Next),
     /// Line by line.
@@ -112,7 +112,7 @@ struct Place<'a> {
     padded: usize,
     row: usize,
     column: usize,
-    ask: Ask<'a>,
+    prefetch: Prefetch<'a>,
 }
 
 /// `Σ panel[k][i + r] · panel[k][j + c]` over k, for R rows and V vectors and N half vectors (one or
@@ -234,16 +234,16 @@ fn products<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, 
     place: Place,
     rows: &G,
 ) -> ([[S::f32s; V]; R], [[H::f32s; N]; R]) {
-    let Place { padded, row, column, ask } = place;
+    let Place { padded, row, column, prefetch } = place;
     let mut wholes = [[simd.whole.splat_f32s(0.0); V]; R];
     let mut halves = [[simd.half.splat_f32s(0.0); N]; R];
     let (heads, columns) = (row..row + R, column..column + V * S::F32_LANES + N * H::F32_LANES);
     for (k, line) in panel.chunks_exact(padded).enumerate() {
         // Two last rows are too short a work to ask beside it, and all is asked for by then.
         if R > 2 {
-            match ask {
-                Ask::Rows(next) => rows.ask(next.row.wrapping_add(k), next.start),
-                Ask::Triangle(after) => prefetch(after, k.wrapping_mul(WIDTH)),
+            match prefetch {
+                Prefetch::Rows(next) => rows.prefetch(next.row.wrapping_add(k), next.start),
+                Prefetch::Triangle(after) => prefetch_line(after, k.wrapping_mul(WIDTH)),
             }
         }
         let (Some(heads), Some(columns)) = (line.get(heads.clone()), line.get(columns.clone())) else {

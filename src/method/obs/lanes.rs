@@ -26,19 +26,19 @@ pub(super) const CHAINS: usize = 4;
 
 /// A group of blocks of one parameter.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct BlockBatch {
     /// Weights in a block.
     pub block: usize,
-    /// Lower triangles, row by row; after [`Group::factor`], their Cholesky factors.
+    /// Lower triangles, row by row; after [`BlockBatch::factor`], their Cholesky factors.
     pub(super) matrix: Vec<Lane>,
-    /// 1 / Lᵢᵢ, after [`Group::factor`].
+    /// 1 / Lᵢᵢ, after [`BlockBatch::factor`].
     pub(super) inverse: Vec<Lane>,
 }
 
-impl Group {
+impl BlockBatch {
     /// Space for blocks of `block` weights.
     pub fn new(block: usize) -> Self {
-        Group { block, matrix: vec![ZERO; triangle(block)], inverse: vec![ZERO; block] }
+        BlockBatch { block, matrix: vec![ZERO; triangle(block)], inverse: vec![ZERO; block] }
     }
 
     /// Loads `scale · Σ g gᵀ + damp · I` of the blocks from `first` on. Lanes beyond the last
@@ -57,7 +57,7 @@ impl Group {
         }
     }
 
-    /// The diagonal of F, before [`Group::factor`].
+    /// The diagonal of F, before [`BlockBatch::factor`].
     pub fn diagonal(&self, out: &mut [Lane]) {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.matrix[index(i, i)];
@@ -73,7 +73,7 @@ impl Group {
         restrict(&mut self.matrix, kept, diagonal);
     }
 
-    /// `y = F x`, before [`Group::factor`].
+    /// `y = F x`, before [`BlockBatch::factor`].
     pub fn times(&self, x: &[Lane], y: &mut [Lane]) {
         times(y, &self.matrix, x);
     }
@@ -300,7 +300,7 @@ mod tests {
     use super::super::cholesky::factor_simd;
     use super::*;
 
-    fn group(block: usize) -> Group {
+    fn group(block: usize) -> BlockBatch {
         let mut fisher = Fisher::new(block * LANES, block);
         let rows: Vec<Vec<f32>> = (0..2 * block)
             .map(|r| {
@@ -310,7 +310,7 @@ mod tests {
             })
             .collect();
         fisher.add(rows.as_slice());
-        let mut group = Group::new(block);
+        let mut group = BlockBatch::new(block);
         group.load(&fisher, 0, LANES, 0.1, 1.0);
         group
     }

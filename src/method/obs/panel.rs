@@ -20,7 +20,7 @@ pub trait Rows: Sync {
     /// One of them.
     fn row(&self, index: usize) -> &[Self::Value];
     /// Asks the memory for a place of one of them, which need not exist.
-    fn ask(&self, index: usize, place: usize);
+    fn prefetch(&self, index: usize, place: usize);
 }
 
 /// A number in which gradients are stored.
@@ -50,7 +50,7 @@ impl<T: AsRef<[f32]> + Sync> Rows for [T] {
     }
 
     #[inline(always)]
-    fn ask(&self, index: usize, place: usize) {
+    fn prefetch(&self, index: usize, place: usize) {
         if let Some(row) = self.get(index) {
             prefetch(row.as_ref(), place);
         }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::device::{self, DeviceEstimate};
-use super::dual::DualBlock;
-use super::{Estimate, ObsError, Roots, Scored, Settings, surgeon};
+use super::woodbury::WoodburyBlock;
+use super::{HostEstimate, ObsError, QrFactors, Scored, Settings, host};
 use crate::method::mask::Mask;
 use crate::method::mask::select::Selection;
 
@@ -75,8 +75,8 @@ impl Case {
         self.weights.len()
     }
 
-    fn host(&self) -> Estimate {
-        let mut estimate = Estimate::new(self.count(), self.settings.block, self.gradients.len(), 16);
+    fn host(&self) -> HostEstimate {
+        let mut estimate = HostEstimate::new(self.count(), self.settings.block, self.gradients.len(), 16);
         self.gradients.iter().for_each(|g| estimate.add(g));
         estimate
     }
@@ -90,24 +90,24 @@ impl Case {
         estimate
     }
 
-    /// QR factors of the flagged blocks' gradients, in float64.
-    fn roots(&self, flagged: &[usize]) -> Roots {
-        let mut roots = Roots::new(self.count(), self.settings.block, flagged);
-        self.gradients.iter().for_each(|g| roots.add(g));
-        roots
+    /// QR factors of the ill_conditioned blocks' gradients, in float64.
+    fn factors(&self, ill_conditioned: &[usize]) -> QrFactors {
+        let mut factors = QrFactors::new(self.count(), self.settings.block, ill_conditioned);
+        self.gradients.iter().for_each(|g| factors.add(g));
+        factors
     }
 
     fn score_on_device(&self, estimate: &mut DeviceEstimate) -> Result<Scored, ObsError> {
         let scored = device::score(estimate, &self.weights, &self.mask, &self.settings)?;
-        estimate.cure(self.roots(&scored.flagged));
+        estimate.set_factors(self.factors(&scored.ill_conditioned));
         device::score(estimate, &self.weights, &self.mask, &self.settings)
     }
 
-    fn score_on_host(&self, estimate: &mut Estimate) -> Result<Scored, ObsError> {
+    fn score_on_host(&self, estimate: &mut HostEstimate) -> Result<Scored, ObsError> {
         let (weights, mask, all) = (&self.weights, &self.mask, Selection::Global(0.0));
-        let scored = surgeon::score(estimate, weights, mask, all, &self.settings)?;
-        estimate.cure(self.roots(&scored.flagged));
-        surgeon::score(estimate, weights, mask, all, &self.settings)
+        let scored = host::score(estimate, weights, mask, all, &self.settings)?;
+        estimate.set_factors(self.factors(&scored.ill_conditioned));
+        host::score(estimate, weights, mask, all, &self.settings)
     }
 
     /// `diag F⁻¹` and the saliencies in float64, by Woodbury's identity; `None` for a block whose
@@ -124,11 +124,11 @@ impl Case {
             };
             let rows = self.gradients.iter().map(restricted).collect();
             let (divisor, damp) = (self.settings.divisor as f64, self.settings.damp);
-            let dual = DualBlock::new(rows, divisor, damp, range.len())?;
+            let woodbury = WoodburyBlock::new(rows, divisor, damp, range.len())?;
             for q in (0..range.len()).step_by(size) {
-                let matrix = dual.inverse_block(q, size);
+                let matrix = woodbury.inverse_block(q, size);
                 for (i, row) in matrix.iter().enumerate() {
-                    if dual.fisher_diagonal(q + i) * row[i] > 1e10 {
+                    if woodbury.fisher_diagonal(q + i) * row[i] > 1e10 {
                         return None;
                     }
                     diagonal.push(row[i]);
@@ -203,11 +203,11 @@ proptest! {
                 Err(ObsError::NoGradient) => continue,
                 Err(error) => return Err(TestCaseError::fail(format!("{form}: {error}"))),
             };
-            prop_assert!(scored.flagged.is_empty(), "{form}: flagged again");
+            prop_assert!(scored.ill_conditioned.is_empty(), "{form}: flagged again");
             let off = worst(&scored.scores, &saliencies);
             prop_assert!(off < TOLERANCE, "{form}: saliencies off by {off:e}");
         }
-        let of_host = surgeon::inverse_diagonal(&host, &case.mask, &case.settings).unwrap();
+        let of_host = host::inverse_diagonal(&host, &case.mask, &case.settings).unwrap();
         let of_device = device::inverse_diagonal(&mut device, &case.mask, &case.settings).unwrap();
         for (form, got) in [("host", of_host), ("device", of_device)] {
             let off = worst(&got, &diagonal);

@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use proptest::prelude::*;
 
-use super::surgeon::{inverse_diagonal, removal, score};
+use super::host::{inverse_diagonal, score, update};
 use super::*;
 use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
@@ -54,9 +54,9 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 impl Case {
-    fn estimate(&self) -> Estimate {
+    fn estimate(&self) -> HostEstimate {
         let (count, rows) = (self.weights.len(), self.gradients.len());
-        let mut estimate = Estimate::new(count, self.settings.block, rows, 7);
+        let mut estimate = HostEstimate::new(count, self.settings.block, rows, 7);
         self.gradients.iter().for_each(|g| estimate.add(g));
         estimate
     }
@@ -67,16 +67,16 @@ impl Case {
         let mut estimate = self.estimate();
         let selection = Selection::Layer(self.sparsity);
         let mut scored = score(&estimate, &weights, &mask, selection, &self.settings)?;
-        if !scored.flagged.is_empty() {
-            let mut roots = Roots::new(weights.len(), self.settings.block, &scored.flagged);
-            self.gradients.iter().for_each(|g| roots.add(g));
-            estimate.cure(roots);
+        if !scored.ill_conditioned.is_empty() {
+            let mut factors = QrFactors::new(weights.len(), self.settings.block, &scored.ill_conditioned);
+            self.gradients.iter().for_each(|g| factors.add(g));
+            estimate.set_factors(factors);
             scored = score(&estimate, &weights, &mask, selection, &self.settings)?;
-            assert!(scored.flagged.is_empty());
+            assert!(scored.ill_conditioned.is_empty());
         }
         let groups = select(std::slice::from_ref(&scored.scores), selection);
         let pruned = spread(&groups[0], self.settings.group, weights.len());
-        removal(&estimate, &weights, &mask, &scored.pull, pruned, &self.settings)?.apply(
+        update(&estimate, &weights, &mask, &scored.multipliers, pruned, &self.settings)?.apply(
             &mut weights,
             &mut mask,
             1.0,
@@ -198,14 +198,14 @@ fn blocks_that_lost_their_digits_are_told_and_known_by_their_square_roots() {
     let mask = Mask::new(case.kept.clone());
     let mut estimate = case.estimate();
     let scored = score(&estimate, &case.weights, &mask, Selection::Layer(0.5), &case.settings).unwrap();
-    assert_eq!(scored.flagged, [0, 1, 2, 3, 4]);
+    assert_eq!(scored.ill_conditioned, [0, 1, 2, 3, 4]);
     assert!(matches!(
         inverse_diagonal(&estimate, &mask, &case.settings),
         Err(ObsError::NotFactored { block: 0, first: 0, last: 16 })
     ));
-    let mut roots = Roots::new(80, 16, &scored.flagged);
-    case.gradients.iter().for_each(|g| roots.add(g));
-    estimate.cure(roots);
+    let mut factors = QrFactors::new(80, 16, &scored.ill_conditioned);
+    case.gradients.iter().for_each(|g| factors.add(g));
+    estimate.set_factors(factors);
     let diagonal = inverse_diagonal(&estimate, &mask, &case.settings).unwrap();
     for block in 0..5 {
         for (i, row) in inverse(&case.fisher(block)).iter().enumerate() {
@@ -223,7 +223,7 @@ fn gradients_of_moderate_size_are_not_told_of() {
     let case = few_directions(1e-3, 1e-7);
     let scored =
         score(&case.estimate(), &case.weights, &Mask::ones(80), Selection::Layer(0.5), &case.settings);
-    assert!(scored.unwrap().flagged.is_empty());
+    assert!(scored.unwrap().ill_conditioned.is_empty());
 }
 
 #[test]
@@ -292,8 +292,8 @@ fn pruned(
         memory: None,
         device: None,
     };
-    let (removals, _) = event.run(&mut Given(gradients)).unwrap();
-    removals[0].apply(&mut weights.to_vec(), &mut mask, 1.0);
+    let (updates, _) = event.run(&mut Given(gradients)).unwrap();
+    updates[0].apply(&mut weights.to_vec(), &mut mask, 1.0);
     mask
 }
 
@@ -306,7 +306,7 @@ fn gradients_in_sixteen_bits_choose_nearly_the_same_weights() {
         let pass = Pass { parameters: 0..1, rows: 20 };
         pruned(&numbers(9, count), &gradients, Ranking::Global, (precision, pass), settings)
     };
-    let (single, half) = (prune(Precision::Single), prune(Precision::Half));
+    let (single, half) = (prune(Precision::F32), prune(Precision::Bf16));
     let differ = single.kept().iter().zip(half.kept()).filter(|(a, b)| a != b).count();
     assert!(differ <= 10, "{differ} of {count} masks differ");
 }
@@ -363,7 +363,7 @@ fn correlated_pruning_of_two_of_four_leaves_two_of_every_four() {
     let settings = Settings { block: 16, damp: 1e-3, divisor: 40, exact: true, group: 1, correlated: true };
     let ranking = Ranking::NofM { keep: 2, of: 4 };
     let pass = Pass { parameters: 0..1, rows: 16 };
-    let mask = pruned(&numbers(5, count), &gradients, ranking, (Precision::Single, pass), settings);
+    let mask = pruned(&numbers(5, count), &gradients, ranking, (Precision::F32, pass), settings);
     for run in mask.kept().chunks(4) {
         assert_eq!(run.iter().filter(|k| **k).count(), 2.min(run.len()));
     }

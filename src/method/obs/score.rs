@@ -1,11 +1,11 @@
 //! Saliencies: by how much the loss rises when a weight or a group is removed and the others of its
 //! block move to make up for it.
 
-use super::correlated::{self, Runs};
-use super::dual::DualBlock;
+use super::correlated::{self, NOfM};
 use super::fisher::Fisher;
-use super::lanes::{Group, LANES, Lane, ZERO, dot, gather};
-use super::surgeon::Settings;
+use super::lanes::{BlockBatch, LANES, Lane, ZERO, dot, gather};
+use super::settings::Settings;
+use super::woodbury::WoodburyBlock;
 
 /// SparseML adds single precision's epsilon to every divisor.
 pub const EPSILON: f32 = f32::EPSILON;
@@ -27,9 +27,9 @@ pub struct Scored {
     pub scores: Vec<f32>,
     /// For each weight, what the independent update multiplies F⁻¹ with: `w_i / [F⁻¹]_ii`, or
     /// `([F⁻¹]_QQ)⁻¹ w_Q`. Empty if the update is exact, which does not ask for it.
-    pub pull: Vec<f32>,
+    pub multipliers: Vec<f32>,
     /// Blocks whose single-precision Fisher matrix lost too many digits.
-    pub flagged: Vec<usize>,
+    pub ill_conditioned: Vec<usize>,
 }
 
 /// Where the saliencies of some consecutive blocks go.
@@ -37,7 +37,7 @@ pub struct Out<'a> {
     /// One for each group.
     pub scores: &'a mut [f32],
     /// One for each weight, or none.
-    pub pull: &'a mut [f32],
+    pub multipliers: &'a mut [f32],
     /// One for each weight, or none: the diagonal of F⁻¹.
     pub diagonal: &'a mut [f32],
 }
@@ -46,17 +46,18 @@ impl<'a> Out<'a> {
     /// Cuts the places for a parameter into parts of `weights` weights.
     pub fn split(
         scores: &'a mut [f32],
-        pull: &'a mut [f32],
+        multipliers: &'a mut [f32],
         diagonal: &'a mut [f32],
         weights: usize,
         group: usize,
     ) -> Vec<Out<'a>> {
-        let (mut pull, mut diagonal) = (pull.chunks_mut(weights), diagonal.chunks_mut(weights));
+        let (mut multipliers, mut diagonal) = (multipliers.chunks_mut(weights), diagonal.chunks_mut(weights));
         scores
             .chunks_mut(weights / group)
             .map(|scores| {
-                let (pull, diagonal) = (pull.next().unwrap_or_default(), diagonal.next().unwrap_or_default());
-                Out { scores, pull, diagonal }
+                let (multipliers, diagonal) =
+                    (multipliers.next().unwrap_or_default(), diagonal.next().unwrap_or_default());
+                Out { scores, multipliers, diagonal }
             })
             .collect()
     }
@@ -68,7 +69,7 @@ impl<'a> Out<'a> {
         }
         Out {
             scores: nth(self.scores, index, weights / group),
-            pull: nth(self.pull, index, weights),
+            multipliers: nth(self.multipliers, index, weights),
             diagonal: nth(self.diagonal, index, weights),
         }
     }
@@ -76,7 +77,7 @@ impl<'a> Out<'a> {
 
 /// Memory for a group of blocks, used again and again by one thread.
 pub struct Workspace {
-    group: Group,
+    batch: BlockBatch,
     weights: Vec<Lane>,
     kept: Vec<Lane>,
     fisher_diagonal: Vec<Lane>,
@@ -90,7 +91,7 @@ impl Workspace {
     pub fn new(block: usize) -> Self {
         let lanes = || vec![ZERO; block];
         Workspace {
-            group: Group::new(block),
+            batch: BlockBatch::new(block),
             weights: lanes(),
             kept: lanes(),
             fisher_diagonal: lanes(),
@@ -111,18 +112,18 @@ impl Workspace {
         weights: &[f32],
         kept: &[bool],
         settings: &Settings,
-        runs: Option<Runs>,
+        pattern: Option<NOfM>,
         out: &mut Out,
     ) -> [bool; LANES] {
         let block = fisher.block();
         let blocks = weights.len().div_ceil(block);
         let scale = 1.0 / settings.divisor as f32;
-        self.group.load(fisher, first, blocks, scale, settings.damp as f32);
+        self.batch.load(fisher, first, blocks, scale, settings.damp as f32);
         gather(&mut self.weights, weights, first, |w| *w);
         gather(&mut self.kept, kept, first, |k| f32::from(u8::from(*k)));
-        self.group.restrict(&self.kept, settings.damp as f32);
-        self.group.diagonal(&mut self.fisher_diagonal);
-        let sound = self.group.factor();
+        self.batch.restrict(&self.kept, settings.damp as f32);
+        self.batch.diagonal(&mut self.fisher_diagonal);
+        let sound = self.batch.factor();
         let mut worst = ZERO;
         let size = settings.group;
         // Columns of L⁻¹ are found four at a time; a run holds whole groups.
@@ -130,7 +131,7 @@ impl Workspace {
         for start in (0..block).step_by(run) {
             let width = run.min(block - start);
             self.columns.resize(width * block, ZERO);
-            self.group.inverse_columns(start, &mut self.columns);
+            self.batch.inverse_columns(start, &mut self.columns);
             for c in 0..width {
                 let column = &self.columns[c * block + start + c..(c + 1) * block];
                 let diagonal = dot(column, column);
@@ -148,7 +149,7 @@ impl Workspace {
                 }
             }
             if settings.correlated {
-                self.correlated(size, runs, out);
+                self.correlated(size, pattern, out);
             }
         }
         std::array::from_fn(|l| {
@@ -159,18 +160,18 @@ impl Workspace {
 
     /// A single weight: `ρ = w² / (2 [F⁻¹]_ii)`.
     fn singles(&self, i: usize, diagonal: &Lane, out: &mut Out) {
-        let block = self.group.block;
+        let block = self.batch.block;
         for (l, diagonal) in diagonal.iter().enumerate() {
             let w = self.weights[i][l];
             put(out.scores, l * block + i, single(w, *diagonal, self.kept[i][l] != 0.0));
-            put(out.pull, l * block + i, w / (diagonal + EPSILON));
+            put(out.multipliers, l * block + i, w / (diagonal + EPSILON));
         }
     }
 
     /// A group Q: `ρ = ½ w_Qᵀ z` with `[F⁻¹]_QQ z = w_Q` and `[F⁻¹]_QQ = X_Qᵀ X_Q`, by Cholesky.
     /// With `[F⁻¹]_QQ = L Lᵀ` the saliency is `½ |L⁻¹ w|²`, which rounding cannot make negative.
     fn group_of(&mut self, start: usize, q: usize, size: usize, out: &mut Out) {
-        let block = self.group.block;
+        let block = self.batch.block;
         let first = start + q;
         // L row by row, then z.
         self.small.resize(size * size + size, ZERO);
@@ -215,14 +216,14 @@ impl Workspace {
             let score = if whole { total[lane] } else { f32::NEG_INFINITY };
             put(out.scores, (lane * block + first) / size, score);
             for (a, z) in z.iter().enumerate() {
-                put(out.pull, lane * block + first + a, z[lane]);
+                put(out.multipliers, lane * block + first + a, z[lane]);
             }
         }
     }
 
     /// Saliencies that are refreshed after every removal; all columns of L⁻¹ are at hand.
-    fn correlated(&mut self, size: usize, runs: Option<Runs>, out: &mut Out) {
-        let block = self.group.block;
+    fn correlated(&mut self, size: usize, pattern: Option<NOfM>, out: &mut Out) {
+        let block = self.batch.block;
         self.square.resize(block * block, ZERO);
         for i in 0..block {
             for j in 0..=i {
@@ -239,7 +240,7 @@ impl Workspace {
                 let inverse: Vec<f64> = self.square.iter().map(|v| f64::from(v[lane])).collect();
                 let weights: Vec<f64> = self.weights.iter().map(|w| f64::from(w[lane])).collect();
                 let kept: Vec<bool> = self.kept.iter().map(|k| k[lane] != 0.0).collect();
-                let scores = correlated::scores(inverse, weights, &kept, size, runs);
+                let scores = correlated::scores(inverse, weights, &kept, size, pattern);
                 out.scores[at..end].copy_from_slice(&scores[..end - at]);
             }
         }
@@ -247,44 +248,44 @@ impl Workspace {
 }
 
 /// Scores of a dual block; `None` if even double precision lost too many digits.
-pub fn of_dual(
-    dual: &DualBlock,
+pub fn score_woodbury(
+    woodbury: &WoodburyBlock,
     weights: &[f32],
     kept: &[bool],
     settings: &Settings,
-    runs: Option<Runs>,
+    pattern: Option<NOfM>,
     out: &mut Out,
 ) -> Option<()> {
     let size = settings.group;
     let mut worst: f64 = 0.0;
     for first in (0..weights.len()).step_by(size) {
         let size = size.min(weights.len() - first);
-        let matrix = dual.inverse_block(first, size);
+        let matrix = woodbury.inverse_block(first, size);
         for (a, row) in matrix.iter().enumerate() {
             if row[a] <= 0.0 {
                 return None;
             }
-            worst = worst.max(dual.fisher_diagonal(first + a) * row[a]);
+            worst = worst.max(woodbury.fisher_diagonal(first + a) * row[a]);
             put(out.diagonal, first + a, row[a] as f32);
         }
         let w: Vec<f64> = weights[first..first + size].iter().map(|w| f64::from(*w)).collect();
         if size == 1 {
             let diagonal = matrix[0][0] as f32;
             put(out.scores, first, single(weights[first], diagonal, kept[first]));
-            put(out.pull, first, weights[first] / (diagonal + EPSILON));
+            put(out.multipliers, first, weights[first] / (diagonal + EPSILON));
             continue;
         }
         let (saliency, z) = correlated::group_saliency(&matrix.concat(), &w);
         let whole = kept[first..first + size].iter().all(|k| *k);
         put(out.scores, first / size, if whole { saliency as f32 } else { f32::NEG_INFINITY });
         for (a, z) in z.iter().enumerate() {
-            put(out.pull, first + a, *z as f32);
+            put(out.multipliers, first + a, *z as f32);
         }
     }
     if settings.correlated {
-        let inverse = dual.inverse_block(0, weights.len()).concat();
+        let inverse = woodbury.inverse_block(0, weights.len()).concat();
         let w = weights.iter().map(|w| f64::from(*w)).collect();
-        let scores = correlated::scores(inverse, w, kept, size, runs);
+        let scores = correlated::scores(inverse, w, kept, size, pattern);
         out.scores.copy_from_slice(&scores);
     }
     (f64::EPSILON * worst <= LARGEST_ERROR_IN_F64).then_some(())

@@ -18,7 +18,7 @@ pub enum Channels {
 
 /// Rounds values to the nearest of a few.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rounder {
+pub struct QParams {
     /// The integers.
     pub grid: Grid,
     /// One scale, or one for each row or column.
@@ -60,12 +60,12 @@ impl Affine {
     }
 }
 
-impl Rounder {
+impl QParams {
     /// The rounding for observed ranges.
     pub fn of(grid: Grid, ranges: &[Range]) -> Self {
         let each = ranges.iter().map(|range| grid.scale_of(*range));
         let zero = each.clone().next().map_or(0, |(_, zero)| zero);
-        Rounder { grid, scales: each.map(|(scale, _)| scale).collect(), zero }
+        QParams { grid, scales: each.map(|(scale, _)| scale).collect(), zero }
     }
 
     /// What the scale of a row or column does.
@@ -77,7 +77,7 @@ impl Rounder {
     }
 
     /// Rounds a row-major matrix whose rows have a scale each, or that has one alone.
-    pub fn round_rows(&self, values: &mut [f32], columns: usize) {
+    pub fn fake_quantize_rows(&self, values: &mut [f32], columns: usize) {
         for (row, values) in values.chunks_mut(columns.max(1)).enumerate() {
             let affine = self.affine(row);
             values.iter_mut().for_each(|v| *v = affine.round(*v));
@@ -88,7 +88,7 @@ impl Rounder {
 /// Every value of a matrix rounded; its gradient passes where it is not cut off and is zero elsewhere.
 ///
 /// The plain form in Burn's operations, for any device.
-pub fn fake_quantize(x: Tensor<2>, rounder: &Rounder, channels: Channels) -> Tensor<2> {
+pub fn fake_quantize(x: Tensor<2>, qparams: &QParams, channels: Channels) -> Tensor<2> {
     let device = x.device();
     let vector = |values: Vec<f32>| {
         let shape = match (values.len(), channels) {
@@ -98,12 +98,12 @@ pub fn fake_quantize(x: Tensor<2>, rounder: &Rounder, channels: Channels) -> Ten
         };
         Tensor::<2>::from_data(TensorData::new(values, shape), &device)
     };
-    let inverse = vector(rounder.scales.iter().map(|s| 1.0 / s).collect());
-    let end = |q: i32| q - rounder.zero;
-    let (low, high) = (end(rounder.grid.least()), end(rounder.grid.greatest()));
+    let inverse = vector(qparams.scales.iter().map(|s| 1.0 / s).collect());
+    let end = |q: i32| q - qparams.zero;
+    let (low, high) = (end(qparams.grid.least()), end(qparams.grid.greatest()));
     let steps = (x.clone().detach() * inverse).clamp(low - 1, high + 1).round();
     let cut = steps.clone().lower_elem(low).bool_or(steps.clone().greater_elem(high));
-    let rounded = steps.clamp(low, high) * vector(rounder.scales.clone());
+    let rounded = steps.clamp(low, high) * vector(qparams.scales.clone());
     let passing = x.mask_fill(cut, 0.0);
     // The difference is zero and has the gradient.
     rounded + (passing.clone() - passing.detach())

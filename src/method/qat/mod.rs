@@ -13,7 +13,7 @@ pub mod observer;
 pub mod quantizer;
 pub mod scheme;
 
-pub use fake_quant::{Channels, Rounder};
+pub use fake_quant::{Channels, QParams};
 pub use observer::{MovingAverage, Range};
 pub use quantizer::{Phase, Quantizer};
 pub use scheme::Grid;

@@ -4,9 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::fake_quant::{Channels, Rounder, fake_quantize};
+use super::fake_quant::{Channels, QParams, fake_quantize};
 use super::observer::{MovingAverage, Range};
-use super::quantizer::{Phase, Quantizer, Stand};
+use super::quantizer::{Mode, Phase, Quantizer};
 use super::scheme::{Grid, LEAST_SCALE};
 
 const RECORDED: &str = include_str!("../../../tests/golden/fake_quant/cases.json");
@@ -51,14 +51,14 @@ fn scales_values_and_gradients_are_pytorchs_bit_for_bit() {
         let steps = case["batches"].as_array().unwrap().iter().zip(case["observed"].as_array().unwrap());
         for (batch, observed) in steps {
             average.observe(&ranges(&floats(batch), width));
-            let rounder = Rounder::of(grid, average.ranges());
-            assert_eq!(bits(&rounder.scales), bits(&floats(&observed["scale"])), "scales of {what}");
-            assert_eq!(i64::from(rounder.zero), observed["zero"][0].as_i64().unwrap(), "zero of {what}");
+            let qparams = QParams::of(grid, average.ranges());
+            assert_eq!(bits(&qparams.scales), bits(&floats(&observed["scale"])), "scales of {what}");
+            assert_eq!(i64::from(qparams.zero), observed["zero"][0].as_i64().unwrap(), "zero of {what}");
         }
-        let rounder = Rounder::of(grid, average.ranges());
+        let qparams = QParams::of(grid, average.ranges());
         let x = of("x");
         let mut in_place = x.clone();
-        rounder.round_rows(&mut in_place, width);
+        qparams.fake_quantize_rows(&mut in_place, width);
         assert_eq!(bits(&in_place), bits(&of("y")), "values of {what}");
         // As Burn holds a linear layer's weight, and as it holds anything else.
         for transposed in [false, true] {
@@ -70,7 +70,7 @@ fn scales_values_and_gradients_are_pytorchs_bit_for_bit() {
                 (true, true) => Channels::Columns,
             };
             let leaf = tensor(x.clone()).detach().require_grad();
-            let y = fake_quantize(leaf.clone(), &rounder, channels);
+            let y = fake_quantize(leaf.clone(), &qparams, channels);
             assert_eq!(bits(&values(turned(y.clone()))), bits(&of("y")), "tensors of {what}");
             let gradients = (y * tensor(of("upstream"))).sum().backward();
             let gradient = values(turned(leaf.grad(&gradients).unwrap()));
@@ -89,14 +89,14 @@ fn a_range_that_is_not_finite_is_trouble_and_changes_nothing() {
     for (low, high) in [(f32::NAN, 1.0), (-1.0, f32::INFINITY)] {
         let quantizer = quantizer.copied();
         quantizer.observe(&[Range { low, high }]);
-        assert!(quantizer.is_in_trouble());
+        assert!(quantizer.has_nonfinite_range());
         assert_eq!(quantizer.ranges(), before);
     }
-    assert!(!quantizer.is_in_trouble());
+    assert!(!quantizer.has_nonfinite_range());
     // Finite ends, and a scale that is not.
     let fresh = Quantizer::new(Grid { bits: 8, symmetric: false }, Channels::All);
     fresh.observe(&[Range { low: -3e38, high: 3e38 }]);
-    assert!(fresh.is_in_trouble() && !fresh.has_scales());
+    assert!(fresh.has_nonfinite_range() && !fresh.has_scales());
 }
 
 #[test]
@@ -106,27 +106,27 @@ fn a_quantizer_observes_only_where_it_should_and_rounds_only_once_it_has_seen_so
     assert!(quantizer.pass(Phase::Training, seen(9.0)).is_none(), "it waits");
     assert!(quantizer.pass(Phase::Calibrating, seen(1.0)).is_none(), "it is observed and not rounded");
     assert_eq!(quantizer.ranges(), [Range { low: -1.0, high: 1.0 }]);
-    quantizer.set_stand(Stand::Rounding);
-    assert!(quantizer.pass(Phase::Computing, seen(9.0)).is_some());
+    quantizer.set_mode(Mode::FakeQuantize);
+    assert!(quantizer.pass(Phase::Evaluating, seen(9.0)).is_some());
     assert!(quantizer.pass(Phase::Calibrating, seen(9.0)).is_some());
     assert_eq!(quantizer.ranges(), [Range { low: -1.0, high: 1.0 }], "measuring observes nothing");
     quantizer.pass(Phase::Training, seen(2.0));
     assert_eq!(quantizer.ranges()[0].high, 1.0 + 0.01 * (2.0 - 1.0));
-    quantizer.set_stand(Stand::Fixed);
+    quantizer.set_mode(Mode::Frozen);
     let fixed = quantizer.pass(Phase::Training, seen(9.0)).unwrap();
     assert_eq!(fixed.scales, [1.01 / 127.5]);
-    let fresh = Quantizer::restored(quantizer.grid(), Channels::All, Stand::Rounding, Vec::new());
-    assert!(fresh.pass(Phase::Computing, seen(1.0)).is_none(), "nothing was seen");
+    let fresh = Quantizer::restored(quantizer.grid(), Channels::All, Mode::FakeQuantize, Vec::new());
+    assert!(fresh.pass(Phase::Evaluating, seen(1.0)).is_none(), "nothing was seen");
 }
 
 #[test]
 fn a_tensor_of_zeros_stays_zeros() {
     for symmetric in [true, false] {
         let grid = Grid { bits: 8, symmetric };
-        let rounder = Rounder::of(grid, &[Range { low: 0.0, high: 0.0 }]);
-        assert_eq!(rounder.scales, [LEAST_SCALE]);
+        let qparams = QParams::of(grid, &[Range { low: 0.0, high: 0.0 }]);
+        assert_eq!(qparams.scales, [LEAST_SCALE]);
         let mut zeros = [0.0; 3];
-        rounder.round_rows(&mut zeros, 3);
+        qparams.fake_quantize_rows(&mut zeros, 3);
         assert_eq!(bits(&zeros), [0; 3]);
     }
 }
@@ -143,12 +143,12 @@ proptest! {
     ) {
         let grid = Grid { bits, symmetric };
         let range = Range { low: ends.0, high: ends.0 + ends.1 };
-        let rounder = Rounder::of(grid, &[range]);
-        let (scale, zero) = (f64::from(rounder.scales[0]), f64::from(rounder.zero));
+        let qparams = QParams::of(grid, &[range]);
+        let (scale, zero) = (f64::from(qparams.scales[0]), f64::from(qparams.zero));
         let (low, high) = ((f64::from(grid.least()) - zero) * scale, (f64::from(grid.greatest()) - zero) * scale);
         prop_assert!(low <= 1e-9 && high >= -1e-9, "zero lies in the range");
         let mut rounded = x.clone();
-        rounder.round_rows(&mut rounded, x.len());
+        qparams.fake_quantize_rows(&mut rounded, x.len());
         for (x, y) in x.iter().zip(&rounded) {
             let exact = f64::from(*x).clamp(low, high);
             prop_assert!((f64::from(*y) - exact).abs() <= scale * (0.5 + 1e-4), "{x} becomes {y}");
@@ -156,10 +156,10 @@ proptest! {
             prop_assert!((steps - steps.round()).abs() < 1e-4);
         }
         let mut again = rounded.clone();
-        rounder.round_rows(&mut again, x.len());
+        qparams.fake_quantize_rows(&mut again, x.len());
         prop_assert_eq!(super::property_tests::bits(&again), super::property_tests::bits(&rounded));
         let mut nothing = [0.0f32];
-        rounder.round_rows(&mut nothing, 1);
+        qparams.fake_quantize_rows(&mut nothing, 1);
         prop_assert_eq!(nothing[0].to_bits(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fake_quant::{Channels, Rounder};
+use super::fake_quant::{Channels, QParams};
 use super::observer::{MovingAverage, Range};
 use super::scheme::Grid;
 
@@ -11,7 +11,7 @@ use super::scheme::Grid;
 pub enum Phase {
     /// To be measured, to teach, or to be pruned: nothing is observed.
     #[default]
-    Computing,
+    Evaluating,
     /// To learn: what is rounded is observed too.
     Training,
     /// To be observed before rounding begins: what is not rounded yet is observed.
@@ -20,13 +20,13 @@ pub enum Phase {
 
 /// How far a quantizer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stand {
+pub enum Mode {
     /// It waits: calibration is observed, and nothing rounded.
-    Waiting,
+    ObserveOnly,
     /// It rounds, and observes while training.
-    Rounding,
+    FakeQuantize,
     /// It rounds with scales that are fixed.
-    Fixed,
+    Frozen,
 }
 
 /// Rounds one tensor of a model, whose ranges it observes.
@@ -41,31 +41,35 @@ pub struct Quantizer {
 
 #[derive(Clone, Debug)]
 struct State {
-    stand: Stand,
+    mode: Mode,
     average: MovingAverage,
-    rounder: Option<Arc<Rounder>>,
+    qparams: Option<Arc<QParams>>,
     /// Whether ranges were seen that are not finite.
-    trouble: bool,
+    saw_nonfinite: bool,
 }
 
 impl Quantizer {
     /// A quantizer that has seen nothing and waits.
     pub fn new(grid: Grid, channels: Channels) -> Self {
-        Self::restored(grid, channels, Stand::Waiting, Vec::new())
+        Self::restored(grid, channels, Mode::ObserveOnly, Vec::new())
     }
 
     /// A quantizer as it was; no ranges if it had seen nothing.
-    pub fn restored(grid: Grid, channels: Channels, stand: Stand, ranges: Vec<Range>) -> Self {
-        let rounder = (!ranges.is_empty()).then(|| Arc::new(Rounder::of(grid, &ranges)));
+    pub fn restored(grid: Grid, channels: Channels, mode: Mode, ranges: Vec<Range>) -> Self {
+        let qparams = (!ranges.is_empty()).then(|| Arc::new(QParams::of(grid, &ranges)));
         let average = MovingAverage::of(ranges);
-        Quantizer { grid, channels, state: Mutex::new(State { stand, average, rounder, trouble: false }) }
+        Quantizer {
+            grid,
+            channels,
+            state: Mutex::new(State { mode, average, qparams, saw_nonfinite: false }),
+        }
     }
 
     /// A quantizer with scales that are known, for good.
-    pub fn fixed(rounder: Rounder, channels: Channels) -> Self {
-        let (grid, average) = (rounder.grid, MovingAverage::default());
-        let rounder = Some(Arc::new(rounder));
-        let state = State { stand: Stand::Fixed, average, rounder, trouble: false };
+    pub fn fixed(qparams: QParams, channels: Channels) -> Self {
+        let (grid, average) = (qparams.grid, MovingAverage::default());
+        let qparams = Some(Arc::new(qparams));
+        let state = State { mode: Mode::Frozen, average, qparams, saw_nonfinite: false };
         Quantizer { grid, channels, state: Mutex::new(state) }
     }
 
@@ -85,13 +89,13 @@ impl Quantizer {
     }
 
     /// How far it has come.
-    pub fn stand(&self) -> Stand {
-        self.state().stand
+    pub fn mode(&self) -> Mode {
+        self.state().mode
     }
 
     /// Goes on to rounding, or fixes its scales.
-    pub fn set_stand(&self, stand: Stand) {
-        self.state().stand = stand;
+    pub fn set_mode(&self, mode: Mode) {
+        self.state().mode = mode;
     }
 
     /// The observed ranges; none if nothing was observed.
@@ -101,25 +105,25 @@ impl Quantizer {
 
     /// Whether it could round: whether its scales are known.
     pub fn has_scales(&self) -> bool {
-        self.state().rounder.is_some()
+        self.state().qparams.is_some()
     }
 
     /// The rounding, if it has begun and the scales are known.
-    pub fn rounder(&self) -> Option<Arc<Rounder>> {
+    pub fn qparams(&self) -> Option<Arc<QParams>> {
         let state = self.state();
-        state.rounder.clone().filter(|_| state.stand != Stand::Waiting)
+        state.qparams.clone().filter(|_| state.mode != Mode::ObserveOnly)
     }
 
     /// Whether ranges were seen that are not finite; they were left out.
-    pub fn is_in_trouble(&self) -> bool {
-        self.state().trouble
+    pub fn has_nonfinite_range(&self) -> bool {
+        self.state().saw_nonfinite
     }
 
     /// Whether a tensor that passes in this phase is observed.
     pub fn observes(&self, phase: Phase) -> bool {
         matches!(
-            (phase, self.state().stand),
-            (Phase::Training, Stand::Rounding) | (Phase::Calibrating, Stand::Waiting)
+            (phase, self.state().mode),
+            (Phase::Training, Mode::FakeQuantize) | (Phase::Calibrating, Mode::ObserveOnly)
         )
     }
 
@@ -128,21 +132,21 @@ impl Quantizer {
         let mut state = self.state();
         let mut average = state.average.clone();
         average.observe(ranges);
-        let rounder = Rounder::of(self.grid, average.ranges());
+        let qparams = QParams::of(self.grid, average.ranges());
         let is_sound = ranges.iter().all(|range| range.is_finite());
-        if is_sound && rounder.scales.iter().all(|scale| scale.is_finite()) {
-            (state.average, state.rounder) = (average, Some(Arc::new(rounder)));
+        if is_sound && qparams.scales.iter().all(|scale| scale.is_finite()) {
+            (state.average, state.qparams) = (average, Some(Arc::new(qparams)));
         } else {
-            state.trouble = true;
+            state.saw_nonfinite = true;
         }
     }
 
     /// A tensor passes: it is observed if this is the phase for it. Returns how it is rounded, if it is.
-    pub fn pass(&self, phase: Phase, ranges: impl FnOnce() -> Vec<Range>) -> Option<Arc<Rounder>> {
+    pub fn pass(&self, phase: Phase, ranges: impl FnOnce() -> Vec<Range>) -> Option<Arc<QParams>> {
         if self.observes(phase) {
             self.observe(&ranges());
         }
-        self.rounder()
+        self.qparams()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::method::obs::cured::Cured;
 use crate::method::obs::fisher::triangle;
-use crate::method::obs::roots::Roots;
+use crate::method::obs::ill_conditioned::IllConditioned;
+use crate::method::obs::qr::QrFactors;
 
 use super::factor::ALIGNED;
 use super::product::Products;
@@ -30,7 +30,7 @@ pub struct DeviceEstimate {
     products: Products,
     lower: Tensor<1, Int>,
     square: Tensor<1, Int>,
-    cured: Cured,
+    ill_conditioned: IllConditioned,
 }
 
 /// Some consecutive blocks.
@@ -78,7 +78,7 @@ impl DeviceEstimate {
             products: Products::default(),
             lower: indices(lower),
             square: indices(square),
-            cured: Cured::new(count, block),
+            ill_conditioned: IllConditioned::new(count, block),
         }
     }
 
@@ -131,18 +131,18 @@ impl DeviceEstimate {
     }
 
     /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
-    pub fn cure(&mut self, roots: Roots) {
-        self.cured.extend(roots);
+    pub fn set_factors(&mut self, factors: QrFactors) {
+        self.ill_conditioned.extend(factors);
     }
 
     /// Forgets all square roots: they belong to the gradients so far and to one damp.
-    pub fn uncure(&mut self) {
-        self.cured.clear();
+    pub fn clear_factors(&mut self) {
+        self.ill_conditioned.clear();
     }
 
     /// The blocks that are known by their square roots.
-    pub(super) fn cured(&self) -> &Cured {
-        &self.cured
+    pub(super) fn ill_conditioned(&self) -> &IllConditioned {
+        &self.ill_conditioned
     }
 
     /// Weights in a block.
@@ -218,8 +218,8 @@ pub(super) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use crate::method::mask::Mask;
-    use crate::method::obs::device::{inverse_diagonal, removal, score};
-    use crate::method::obs::surgeon::Settings;
+    use crate::method::obs::Settings;
+    use crate::method::obs::device::{inverse_diagonal, score, update};
 
     use super::*;
 
@@ -238,9 +238,10 @@ mod tests {
                 estimate.add(Tensor::from_data(TensorData::new(gradient, [count]), &device));
             }
             let scored = score(&mut estimate, &weights, &mask, &settings).unwrap();
-            let removal = removal(&estimate, &weights, &mask, &scored.pull, gone.clone(), &settings).unwrap();
+            let update =
+                update(&estimate, &weights, &mask, &scored.multipliers, gone.clone(), &settings).unwrap();
             let diagonal = inverse_diagonal(&mut estimate, &mask, &settings).unwrap();
-            [scored.scores, scored.pull, removal.delta, diagonal]
+            [scored.scores, scored.multipliers, update.delta, diagonal]
         };
         let whole = all(1000, 1000);
         for (most, chunk) in [(1, 30), (3, 7), (10, 1)] {

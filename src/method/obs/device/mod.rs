@@ -4,7 +4,7 @@
 //! - [`estimate`]: gradients in, blocks of the Fisher matrix;
 //! - [`product`]: `Σ g gᵀ` of a chunk, also where a device rounds what it multiplies;
 //! - [`factor`]: Cholesky's factors of all blocks at once, and their inverses;
-//! - [`surgeon`]: saliencies and updates.
+//! - [`pruner`]: saliencies and updates.
 //!
 //! It is written in Burn's operations, so it runs on every device, the CPU's tensors included. Left
 //! to the host's own estimate are fewer gradients than a block has weights, saliencies that are
@@ -13,7 +13,7 @@
 mod estimate;
 mod factor;
 mod product;
-mod surgeon;
+mod pruner;
 
 pub use estimate::DeviceEstimate;
-pub use surgeon::{inverse_diagonal, removal, score};
+pub use pruner::{inverse_diagonal, score, update};

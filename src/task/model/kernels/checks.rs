@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::method::qat::{Channels, Grid, Phase, Quantizer, Rounder, fake_quant};
+use crate::method::qat::{Channels, Grid, Phase, QParams, Quantizer, fake_quant};
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -183,12 +183,12 @@ fn fake_quantization_is_the_plain_forms_bit_for_bit() {
                 Channels::Columns => columns,
             };
             assert_eq!(observed.len(), count);
-            let rounder = Arc::new(Rounder::of(grid, &observed));
+            let qparams = Arc::new(QParams::of(grid, &observed));
             agree(
                 std::slice::from_ref(&x),
                 &[],
-                || fake_quantize(x.clone(), &rounder, channels),
-                || fake_quant::fake_quantize(x.clone(), &rounder, channels),
+                || fake_quantize(x.clone(), &qparams, channels),
+                || fake_quant::fake_quantize(x.clone(), &qparams, channels),
                 f32::MIN_POSITIVE,
             );
         }
@@ -229,7 +229,7 @@ fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fus
     let (hidden, heads) = (24, 3);
     let quantizer = || {
         let quantizer = Quantizer::new(Grid { bits: 5, symmetric: false }, Channels::All);
-        quantizer.set_stand(crate::method::qat::quantizer::Stand::Rounding);
+        quantizer.set_mode(crate::method::qat::quantizer::Mode::FakeQuantize);
         // Some weights are cut off.
         quantizer.observe(&[crate::method::qat::Range { low: 0.0, high: 0.5 }]);
         Arc::new(quantizer)
@@ -240,7 +240,7 @@ fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fus
         let all = || [q.clone(), k.clone(), v.clone()];
         let packed = Sequences::Packed(Arc::from([0, 5, 10]));
         let padded = Sequences::Padded { lengths: [5, 5].into(), length: 5 };
-        for phase in [Phase::Computing, Phase::Training] {
+        for phase in [Phase::Evaluating, Phase::Training] {
             let (a, b) = (quantizer(), quantizer());
             agree(
                 &states,

@@ -6,19 +6,19 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-use crate::method::qat::fake_quant::{self, Affine, Channels, Rounder};
+use crate::method::qat::fake_quant::{self, Affine, Channels, QParams};
 use crate::method::qat::observer::Range;
 
 use super::math::LANES;
 use super::op::{CpuOp, is_on_cpu, run, with_values};
 
 /// Every value of a matrix rounded; see [`fake_quant::fake_quantize`], which is the plain form.
-pub fn fake_quantize(x: Tensor<2>, rounder: &Arc<Rounder>, channels: Channels) -> Tensor<2> {
+pub fn fake_quantize(x: Tensor<2>, qparams: &Arc<QParams>, channels: Channels) -> Tensor<2> {
     if !is_on_cpu(&x) {
-        return fake_quant::fake_quantize(x, rounder, channels);
+        return fake_quant::fake_quantize(x, qparams, channels);
     }
     let shape = x.dims();
-    run(FakeQuantize { shape, rounder: rounder.clone(), channels }, [x.into()])
+    run(FakeQuantize { shape, qparams: qparams.clone(), channels }, [x.into()])
 }
 
 /// The ranges of a matrix: one, or one for each row or column. Ends are NaN where a value is not finite.
@@ -127,13 +127,13 @@ fn column_extremes_simd<'a, S: Simd>(_simd: S, part: &'a mut Columns, rows: &'a 
 #[derive(Clone, Debug)]
 struct FakeQuantize {
     shape: [usize; 2],
-    rounder: Arc<Rounder>,
+    qparams: Arc<QParams>,
     channels: Channels,
 }
 
 impl FakeQuantize {
     fn affines(&self) -> Vec<Affine> {
-        (0..self.rounder.scales.len()).map(|i| self.rounder.affine(i)).collect()
+        (0..self.qparams.scales.len()).map(|i| self.qparams.affine(i)).collect()
     }
 }
 

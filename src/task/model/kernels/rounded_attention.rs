@@ -31,10 +31,10 @@ pub fn rounded_attention(
     match sequences {
         Sequences::Padded { lengths, length } => {
             plain_products(states, heads, lengths, *length, dropout, |weights| {
-                let rounder =
+                let qparams =
                     quantizer.and_then(|(q, phase)| q.pass(phase, || ranges(&weights, Channels::All)));
-                match rounder {
-                    Some(rounder) => fake_quantize(weights, &rounder, Channels::All),
+                match qparams {
+                    Some(qparams) => fake_quantize(weights, &qparams, Channels::All),
                     None => weights,
                 }
             })
@@ -80,7 +80,7 @@ impl Rounded {
             };
             vec![together(tasks.par_iter().map(of_task).collect())]
         };
-        quantizer.pass(*phase, observed).map(|rounder| rounder.affine(0))
+        quantizer.pass(*phase, observed).map(|qparams| qparams.affine(0))
     }
 }
 

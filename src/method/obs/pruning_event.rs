@@ -12,11 +12,11 @@ use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::mask::select::{Goal, Ranking, select, select_for_goals};
 
-use super::estimate::Precision;
 use super::fisher_estimate::{FisherEstimate, Gradient, Place};
-use super::roots::Roots;
+use super::host_estimate::Precision;
+use super::qr::QrFactors;
 use super::score::Scored;
-use super::surgeon::{ObsError, Removal, Settings};
+use super::settings::{ObsError, PruningUpdate, Settings};
 
 /// The largest dampening λ that is tried before a block is given up.
 const LARGEST_DAMP: f64 = 1.0;
@@ -116,7 +116,7 @@ impl PruningEvent<'_> {
     ///
     /// # Errors
     /// [`Interrupted`]; no weight has changed then.
-    pub fn run(&self, source: &mut dyn GradientSource) -> Result<(Vec<Removal>, f64), Interrupted> {
+    pub fn run(&self, source: &mut dyn GradientSource) -> Result<(Vec<PruningUpdate>, f64), Interrupted> {
         self.raising_damp(|settings| self.attempt(settings, source))
     }
 
@@ -130,7 +130,7 @@ impl PruningEvent<'_> {
         estimates: &mut [FisherEstimate],
         known: &mut Option<Saliencies>,
         source: &mut dyn GradientSource,
-    ) -> Result<(Vec<Removal>, f64), Interrupted> {
+    ) -> Result<(Vec<PruningUpdate>, f64), Interrupted> {
         self.raising_damp(|settings| {
             let saliencies = match known.take().filter(|known| known.settings == *settings) {
                 Some(saliencies) => saliencies,
@@ -180,13 +180,13 @@ impl PruningEvent<'_> {
         &self,
         settings: &Settings,
         source: &mut dyn GradientSource,
-    ) -> Result<Vec<Removal>, Interrupted> {
+    ) -> Result<Vec<PruningUpdate>, Interrupted> {
         let count = self.weights.len();
         // Parameters that are not ranked together are updated as soon as they are scored.
         let together = self.ranking == Ranking::Global;
         let mut known: Vec<Scored> = vec![Scored::default(); count];
         let mut recomputed: Vec<Vec<usize>> = vec![Vec::new(); count];
-        let mut updates: Vec<Option<Removal>> = vec![None; count];
+        let mut updates: Vec<Option<PruningUpdate>> = vec![None; count];
         let mut last: Vec<FisherEstimate> = Vec::new();
         for pass in self.passes {
             // The pass before gives back its memory first.
@@ -267,22 +267,22 @@ impl PruningEvent<'_> {
             let scored = estimate.score(&self.weights[i], &self.masks[i], selection, settings);
             scored.map_err(|e| Interrupted::Failed(i, e))
         };
-        let (mut scored, mut flagged) = (Vec::new(), Vec::new());
+        let (mut scored, mut ill_conditioned) = (Vec::new(), Vec::new());
         for (i, estimate) in (first..).zip(estimates.iter_mut()) {
             let mut found = score(i, estimate)?;
-            flagged.push(std::mem::take(&mut found.flagged));
+            ill_conditioned.push(std::mem::take(&mut found.ill_conditioned));
             scored.push(found);
             report(source.progress(Phase::Scoring, i + 1, self.weights.len()))?;
         }
-        self.recompute(first, estimates, &flagged, source)?;
-        let parameters = (first..).zip(estimates.iter_mut()).zip(scored.iter_mut().zip(&flagged));
-        for ((i, estimate), (scored, flagged)) in parameters {
-            if !flagged.is_empty() {
+        self.recompute(first, estimates, &ill_conditioned, source)?;
+        let parameters = (first..).zip(estimates.iter_mut()).zip(scored.iter_mut().zip(&ill_conditioned));
+        for ((i, estimate), (scored, ill_conditioned)) in parameters {
+            if !ill_conditioned.is_empty() {
                 *scored = score(i, estimate)?;
             }
             scored.scores = self.groupings[i].of_runs(std::mem::take(&mut scored.scores));
         }
-        Ok(scored.into_iter().zip(flagged).collect())
+        Ok(scored.into_iter().zip(ill_conditioned).collect())
     }
 
     /// Factors ill-conditioned blocks in float64 from the same gradients once more: `blocks` lists them for each
@@ -295,7 +295,7 @@ impl PruningEvent<'_> {
         source: &mut dyn GradientSource,
     ) -> Result<(), Interrupted> {
         let block = self.settings.block;
-        let most = self.memory.unwrap_or(FACTOR_MEMORY) / Roots::bytes_of_block(block);
+        let most = self.memory.unwrap_or(FACTOR_MEMORY) / QrFactors::bytes_of_block(block);
         let most = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
         let mut rounds: Vec<Vec<(usize, &[usize])>> = Vec::new();
         let mut room = 0;
@@ -312,9 +312,9 @@ impl PruningEvent<'_> {
             }
         }
         for round in rounds {
-            let mut factors: Vec<Option<Roots>> = vec![None; estimates.len()];
+            let mut factors: Vec<Option<QrFactors>> = vec![None; estimates.len()];
             for (k, some) in &round {
-                factors[*k] = Some(Roots::new(self.weights[first + k].len(), block, some));
+                factors[*k] = Some(QrFactors::new(self.weights[first + k].len(), block, some));
             }
             let parameters = first + round[0].0..first + round[round.len() - 1].0 + 1;
             report(source.gradients(parameters, 0..self.gradients, Place::Host, &mut |i, gradient| {
@@ -350,10 +350,10 @@ impl PruningEvent<'_> {
         scored: &Scored,
         groups: &[bool],
         settings: &Settings,
-    ) -> Result<Removal, Interrupted> {
+    ) -> Result<PruningUpdate, Interrupted> {
         let weights = &self.weights[i];
         let pruned = self.groupings[i].spread(groups, weights.len());
-        let update = estimate.update(weights, &self.masks[i], &scored.pull, pruned, settings);
+        let update = estimate.update(weights, &self.masks[i], &scored.multipliers, pruned, settings);
         update.map_err(|e| Interrupted::Failed(i, e))
     }
 }

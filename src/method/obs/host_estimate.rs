@@ -4,59 +4,59 @@ use std::borrow::Cow;
 
 use half::bf16;
 
-use super::cured::{Cured, restricted};
-use super::dual::DualBlock;
 use super::fisher::Fisher;
+use super::ill_conditioned::{IllConditioned, restricted};
 use super::panel::{Rows, Stored};
 use super::prefetch::{LINE, prefetch};
-use super::roots::Roots;
-use super::surgeon::Settings;
+use super::qr::QrFactors;
+use super::settings::Settings;
+use super::woodbury::WoodburyBlock;
 
 /// In how many bits gradients wait until they are summed; sums are float32 always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// float32.
     #[default]
-    Single,
+    F32,
     /// bfloat16, rounded to the nearest: half the memory for the chunk, 8 bits of mantissa.
-    Half,
+    Bf16,
 }
 
 impl Precision {
     /// Bytes of a number.
     pub fn bytes(self) -> usize {
         match self {
-            Precision::Single => 4,
-            Precision::Half => 2,
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
         }
     }
 }
 
 /// The estimate of one parameter's Fisher matrix.
 #[derive(Clone, Debug)]
-pub struct Estimate {
+pub struct HostEstimate {
     pub(super) count: usize,
     pub(super) block: usize,
     pub(super) kind: Kind,
     chunk: Chunk,
     capacity: usize,
     finite: bool,
-    cured: Cured,
+    ill_conditioned: IllConditioned,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     /// Sums of outer products.
-    Primal(Fisher),
+    Fisher(Fisher),
     /// All gradients, fewer than a block has weights.
-    Dual,
+    Gradients,
 }
 
 /// Gradients that wait, row by row.
 #[derive(Clone, Debug)]
 enum Chunk {
-    Single(Vec<f32>),
-    Half(Vec<bf16>),
+    F32(Vec<f32>),
+    Bf16(Vec<bf16>),
 }
 
 impl Chunk {
@@ -64,25 +64,25 @@ impl Chunk {
     fn add_to(&self, fisher: &mut Fisher, count: usize) {
         let stride = stride(count);
         match self {
-            Chunk::Single(values) => fisher.add(&Strided { values, stride, count }),
-            Chunk::Half(values) => fisher.add(&Strided { values, stride, count }),
+            Chunk::F32(values) => fisher.add(&Strided { values, stride, count }),
+            Chunk::Bf16(values) => fisher.add(&Strided { values, stride, count }),
         }
     }
 
     /// Nothing waits any more; its memory stays for what comes.
     fn clear(&mut self) {
         match self {
-            Chunk::Single(values) => values.clear(),
-            Chunk::Half(values) => values.clear(),
+            Chunk::F32(values) => values.clear(),
+            Chunk::Bf16(values) => values.clear(),
         }
     }
 }
 
-impl Estimate {
+impl HostEstimate {
     /// An estimate from `gradients` gradients of a parameter of `count` weights, summed `chunk` at a
     /// time.
     pub fn new(count: usize, block: usize, gradients: usize, chunk: usize) -> Self {
-        Self::with_precision(count, block, gradients, chunk, Precision::Single)
+        Self::with_precision(count, block, gradients, chunk, Precision::F32)
     }
 
     /// The same, with gradients that wait in the given precision. Where there are fewer gradients
@@ -95,14 +95,14 @@ impl Estimate {
         precision: Precision,
     ) -> Self {
         let few = gradients < block;
-        let kind = if few { Kind::Dual } else { Kind::Primal(Fisher::new(count, block)) };
+        let kind = if few { Kind::Gradients } else { Kind::Fisher(Fisher::new(count, block)) };
         let waiting = match precision {
-            Precision::Half if !few => Chunk::Half(Vec::new()),
-            _ => Chunk::Single(Vec::new()),
+            Precision::Bf16 if !few => Chunk::Bf16(Vec::new()),
+            _ => Chunk::F32(Vec::new()),
         };
         let capacity = if few { gradients } else { chunk.min(gradients).max(1) };
-        let cured = Cured::new(count, block);
-        Estimate { count, block, kind, chunk: waiting, capacity, finite: true, cured }
+        let ill_conditioned = IllConditioned::new(count, block);
+        HostEstimate { count, block, kind, chunk: waiting, capacity, finite: true, ill_conditioned }
     }
 
     /// Takes in one gradient in the Hugging Face layout.
@@ -114,8 +114,8 @@ impl Estimate {
         self.finite &= gradient.iter().all(|g| g.is_finite());
         let (stride, capacity) = (stride(self.count), self.capacity);
         match &mut self.chunk {
-            Chunk::Single(rows) => push(rows, gradient.iter().copied(), stride, capacity),
-            Chunk::Half(rows) => push(rows, gradient.iter().map(|g| bf16::from_f32(*g)), stride, capacity),
+            Chunk::F32(rows) => push(rows, gradient.iter().copied(), stride, capacity),
+            Chunk::Bf16(rows) => push(rows, gradient.iter().map(|g| bf16::from_f32(*g)), stride, capacity),
         }
         if self.waiting() >= self.capacity {
             self.flush();
@@ -128,97 +128,97 @@ impl Estimate {
     /// If one has fewer elements than the parameter.
     pub fn add_chunk<T: AsRef<[f32]> + Sync>(&mut self, gradients: &[T]) {
         match &mut self.kind {
-            Kind::Primal(fisher) => fisher.add(gradients),
-            Kind::Dual => gradients.iter().for_each(|g| self.add(&g.as_ref()[..self.count])),
+            Kind::Fisher(fisher) => fisher.add(gradients),
+            Kind::Gradients => gradients.iter().for_each(|g| self.add(&g.as_ref()[..self.count])),
         }
     }
 
     /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
-    pub fn cure(&mut self, roots: Roots) {
-        self.cured.extend(roots);
+    pub fn set_factors(&mut self, factors: QrFactors) {
+        self.ill_conditioned.extend(factors);
     }
 
     /// Forgets all square roots: they belong to the gradients so far and to one damp.
-    pub fn uncure(&mut self) {
-        self.cured.clear();
+    pub fn clear_factors(&mut self) {
+        self.ill_conditioned.clear();
     }
 
     /// Whether a block is known by its square root.
-    pub(super) fn is_cured(&self, block: usize) -> bool {
-        self.cured.contains(block)
+    pub(super) fn is_ill_conditioned(&self, block: usize) -> bool {
+        self.ill_conditioned.contains(block)
     }
 
     /// Whether every gradient was finite, as far as it was looked at.
     pub(super) fn is_finite(&self) -> bool {
-        self.finite && self.cured.is_finite()
+        self.finite && self.ill_conditioned.is_finite()
     }
 
     /// Whether no gradient but zero was taken in.
     pub(super) fn is_zero(&self) -> bool {
         match (&self.kind, &self.chunk) {
-            (Kind::Primal(fisher), _) => fisher.is_zero(),
-            (Kind::Dual, Chunk::Single(rows)) => rows.iter().all(|g| *g == 0.0),
-            (Kind::Dual, Chunk::Half(_)) => false,
+            (Kind::Fisher(fisher), _) => fisher.is_zero(),
+            (Kind::Gradients, Chunk::F32(rows)) => rows.iter().all(|g| *g == 0.0),
+            (Kind::Gradients, Chunk::Bf16(_)) => false,
         }
     }
 
     fn waiting(&self) -> usize {
         let length = match &self.chunk {
-            Chunk::Single(rows) => rows.len(),
-            Chunk::Half(rows) => rows.len(),
+            Chunk::F32(rows) => rows.len(),
+            Chunk::Bf16(rows) => rows.len(),
         };
         length / stride(self.count)
     }
 
     /// Sums what waits.
     pub(super) fn flush(&mut self) {
-        let Kind::Primal(fisher) = &mut self.kind else { return };
+        let Kind::Fisher(fisher) = &mut self.kind else { return };
         self.chunk.add_to(fisher, self.count);
         self.chunk.clear();
     }
 
     /// Sums what waits and gives back its memory: no gradient follows.
     pub fn finish(&mut self) {
-        if let Kind::Primal(_) = self.kind {
+        if let Kind::Fisher(_) = self.kind {
             self.flush();
-            self.chunk = Chunk::Single(Vec::new());
+            self.chunk = Chunk::F32(Vec::new());
         }
     }
 
     /// The estimate as if no gradient followed. This one stays as it is: what waits goes on waiting for
     /// the gradients that will be summed with it, so that sums over more of them are those of an estimate
     /// that never stopped, to the bit. Where something waits that takes the memory of another Fisher.
-    pub(super) fn so_far(&self) -> Cow<'_, Estimate> {
-        let Kind::Primal(fisher) = &self.kind else { return Cow::Borrowed(self) };
+    pub(super) fn so_far(&self) -> Cow<'_, HostEstimate> {
+        let Kind::Fisher(fisher) = &self.kind else { return Cow::Borrowed(self) };
         if self.waiting() == 0 {
             return Cow::Borrowed(self);
         }
         let mut fisher = fisher.clone();
         self.chunk.add_to(&mut fisher, self.count);
-        Cow::Owned(Estimate {
+        Cow::Owned(HostEstimate {
             count: self.count,
             block: self.block,
-            kind: Kind::Primal(fisher),
-            chunk: Chunk::Single(Vec::new()),
+            kind: Kind::Fisher(fisher),
+            chunk: Chunk::F32(Vec::new()),
             capacity: self.capacity,
             finite: self.finite,
-            cured: self.cured.clone(),
+            ill_conditioned: self.ill_conditioned.clone(),
         })
     }
 
     /// The dual of a block's gradients, restricted to the weights where `kept` holds: of a block that
     /// is known by its gradients or its root.
-    pub(super) fn dual(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<DualBlock> {
-        if self.cured.contains(block) {
-            return self.cured.dual(block, kept, settings);
+    pub(super) fn woodbury(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<WoodburyBlock> {
+        if self.ill_conditioned.contains(block) {
+            return self.ill_conditioned.woodbury(block, kept, settings);
         }
-        let Chunk::Single(rows) = &self.chunk else { return None };
+        let Chunk::F32(rows) = &self.chunk else { return None };
         let (start, width) = (block * self.block, self.block.min(self.count - block * self.block));
         let rows = rows
             .chunks(stride(self.count))
             .map(|row| restricted(row[start..].iter().map(|g| f64::from(*g)), kept, width))
             .collect();
-        DualBlock::new(rows, settings.divisor as f64, settings.damp, width)
+        WoodburyBlock::new(rows, settings.divisor as f64, settings.damp, width)
     }
 }
 
@@ -272,7 +272,7 @@ impl<T: Stored> Rows for Strided<'_, T> {
     }
 
     #[inline(always)]
-    fn ask(&self, index: usize, place: usize) {
+    fn prefetch(&self, index: usize, place: usize) {
         prefetch(self.values, index.wrapping_mul(self.stride).wrapping_add(place));
     }
 }

@@ -3,7 +3,7 @@
 //! Where a block's gradients have few directions and F is λ in all others, `Σ g gᵀ` in single
 //! precision loses what λ carries. An upper triangle R with `Rᵀ R = Σ g gᵀ` does not: it is carried
 //! on gradient by gradient, `R = qr([R; G])`, and then stands for all gradients in the dual form
-//! ([`super::dual`]).
+//! ([`super::woodbury`]).
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 /// The square roots of some blocks of a parameter, fed with the same gradients as its Fisher matrix.
 #[derive(Clone, Debug)]
-pub struct Roots {
+pub struct QrFactors {
     count: usize,
     block: usize,
     parts: Vec<Part>,
@@ -25,11 +25,11 @@ struct Part {
     rows: Vec<f64>,
 }
 
-impl Roots {
+impl QrFactors {
     /// For the blocks of these indices, of a parameter of `count` weights.
     pub fn new(count: usize, block: usize, blocks: &[usize]) -> Self {
         let parts = blocks.iter().map(|index| Part { index: *index, rows: Vec::new() }).collect();
-        Roots { count, block, parts, finite: true }
+        QrFactors { count, block, parts, finite: true }
     }
 
     /// Bytes for each block: R and twice as many gradients.
@@ -117,9 +117,9 @@ mod tests {
         let gradient = |r: usize| -> Vec<f32> {
             (0..count).map(|i| ((i * 13 + r * 7 + i * r) % 11) as f32 - 5.0).collect()
         };
-        let mut roots = Roots::new(count, block, &[0, 2]);
-        (0..40).for_each(|r| roots.add(&gradient(r)));
-        for (index, rows) in roots.finish() {
+        let mut factors = QrFactors::new(count, block, &[0, 2]);
+        (0..40).for_each(|r| factors.add(&gradient(r)));
+        for (index, rows) in factors.finish() {
             assert_eq!(rows.len(), block * block);
             for i in 0..block {
                 for j in 0..block {

@@ -4,14 +4,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::method::mask::Mask;
 use crate::method::obs::score::{self, EPSILON, LARGEST_ERROR, Out, Scored, single};
-use crate::method::obs::surgeon::{ObsError, Removal, Settings, not_factored};
-use crate::method::obs::update::{Change, of_dual};
+use crate::method::obs::settings::{ObsError, PruningUpdate, Settings, not_factored};
+use crate::method::obs::update::{Change, woodbury_delta};
 
 use super::estimate::{DeviceEstimate, Slice, to_host};
 use super::factor::{self, Factored, inverse_factor, principal_blocks, restrict};
 
-/// The saliencies of a parameter, as [`crate::method::obs::surgeon::score`] gives them. Blocks that
-/// lost too many digits are listed in the result and ask for [`DeviceEstimate::cure`].
+/// The saliencies of a parameter, as [`crate::method::obs::host::score`] gives them. Blocks that
+/// lost too many digits are listed in the result and ask for [`DeviceEstimate::set_factors`].
 ///
 /// # Errors
 /// Gradients that are not finite or all zero; a block that even double precision cannot factor.
@@ -38,7 +38,7 @@ pub fn inverse_diagonal(
 ) -> Result<Vec<f32>, ObsError> {
     let weights = vec![0.0; mask.len()];
     let (scored, diagonal) = score_with_diagonal(estimate, &weights, mask, settings)?;
-    match scored.flagged.first() {
+    match scored.ill_conditioned.first() {
         Some(block) => Err(not_factored(*block, settings.block, mask.len())),
         None => Ok(diagonal),
     }
@@ -52,14 +52,14 @@ fn score_with_diagonal(
 ) -> Result<(Scored, Vec<f32>), ObsError> {
     assert!(!settings.correlated, "refreshed saliencies are found on the host");
     estimate.finish();
-    if !estimate.cured().is_finite() {
+    if !estimate.ill_conditioned().is_finite() {
         return Err(ObsError::GradientNotFinite);
     }
     let (count, block, group) = (weights.len(), settings.block, settings.group);
     let mut scores = vec![0.0; count.div_ceil(group)];
     let mut diagonal = vec![0.0; count];
-    let mut pull = vec![0.0; if settings.exact { 0 } else { count }];
-    let mut out = Out { scores: &mut scores, pull: &mut pull, diagonal: &mut diagonal };
+    let mut multipliers = vec![0.0; if settings.exact { 0 } else { count }];
+    let mut out = Out { scores: &mut scores, multipliers: &mut multipliers, diagonal: &mut diagonal };
     let mut lost = Vec::new();
     let mut any_gradient = false;
     for slice in estimate.slices() {
@@ -70,20 +70,21 @@ fn score_with_diagonal(
     if !any_gradient {
         return Err(ObsError::NoGradient);
     }
-    let mut flagged = Vec::new();
+    let mut ill_conditioned = Vec::new();
     for b in lost {
-        if !estimate.cured().contains(b) {
-            flagged.push(b);
+        if !estimate.ill_conditioned().contains(b) {
+            ill_conditioned.push(b);
             continue;
         }
         let range = b * block..((b + 1) * block).min(count);
         let (weights, kept) = (&weights[range.clone()], &mask.kept()[range]);
-        let dual = estimate.cured().dual(b, kept, settings);
+        let woodbury = estimate.ill_conditioned().woodbury(b, kept, settings);
         let mut out = out.part(b, block, group);
-        dual.and_then(|dual| score::of_dual(&dual, weights, kept, settings, None, &mut out))
+        woodbury
+            .and_then(|woodbury| score::score_woodbury(&woodbury, weights, kept, settings, None, &mut out))
             .ok_or(not_factored(b, block, count))?;
     }
-    Ok((Scored { scores, pull, flagged }, diagonal))
+    Ok((Scored { scores, multipliers, ill_conditioned }, diagonal))
 }
 
 /// Scores of a slice's weights. Returns its blocks that lost too many digits, whose numbers mean
@@ -111,8 +112,8 @@ fn score_slice(
     if group == 1 {
         for (i, (w, kept)) in weights.iter().zip(kept).enumerate() {
             out.scores[range.start + i] = single(*w, diagonal[i], *kept);
-            if let Some(pull) = out.pull.get_mut(range.start + i) {
-                *pull = w / (diagonal[i] + EPSILON);
+            if let Some(multipliers) = out.multipliers.get_mut(range.start + i) {
+                *multipliers = w / (diagonal[i] + EPSILON);
             }
         }
     } else {
@@ -128,8 +129,8 @@ fn score_slice(
                 *score = if whole { *saliency } else { f32::NEG_INFINITY };
             }
         }
-        if !out.pull.is_empty() {
-            out.pull[range.clone()].copy_from_slice(&groups.pull[..range.len()]);
+        if !out.multipliers.is_empty() {
+            out.multipliers[range.clone()].copy_from_slice(&groups.multipliers[..range.len()]);
         }
     }
     out.diagonal[range].copy_from_slice(&diagonal[..weights.len()]);
@@ -145,7 +146,7 @@ fn score_slice(
             let worst = worst(fisher.zip(&diagonal[part]));
             let error = f64::from(f32::EPSILON) * f64::from(worst);
             let sound = pivots[*lane] > 0.0 && error <= LARGEST_ERROR;
-            estimate.cured().contains(*block) || !sound
+            estimate.ill_conditioned().contains(*block) || !sound
         })
         .map(|(_, block)| block)
         .collect()
@@ -161,7 +162,7 @@ struct Groups {
     /// `½ w_Qᵀ z` with `[F⁻¹]_QQ z = w_Q`, for each group.
     saliencies: Vec<f32>,
     /// z, for each weight.
-    pull: Vec<f32>,
+    multipliers: Vec<f32>,
 }
 
 impl Groups {
@@ -172,30 +173,30 @@ impl Groups {
         let weights = weights.reshape([groups, size, lanes]).permute([1, 0, 2]);
         let half = factor::times(inverse.clone(), weights.reshape([size, groups * lanes]));
         let saliencies = half.clone().square().sum_dim(0) * 0.5;
-        let pull = (inverse * half.unsqueeze_dim::<3>(1)).sum_dim(0);
+        let multipliers = (inverse * half.unsqueeze_dim::<3>(1)).sum_dim(0);
         Groups {
             saliencies: from_lanes(saliencies.reshape([groups, lanes])),
-            pull: to_host(pull.reshape([size, groups, lanes]).permute([2, 1, 0])),
+            multipliers: to_host(multipliers.reshape([size, groups, lanes]).permute([2, 1, 0])),
         }
     }
 }
 
 /// How a parameter's weights change when `pruned` are gone, as
-/// [`crate::method::obs::surgeon::removal`] says.
+/// [`crate::method::obs::host::update`] says.
 ///
 /// # Errors
 /// A block that cannot be factored.
-pub fn removal(
+pub fn update(
     estimate: &DeviceEstimate,
     weights: &[f32],
     mask: &Mask,
-    pull: &[f32],
+    multipliers: &[f32],
     pruned: Vec<bool>,
     settings: &Settings,
-) -> Result<Removal, ObsError> {
+) -> Result<PruningUpdate, ObsError> {
     let (count, kept, block) = (weights.len(), mask.kept(), settings.block);
     let newly: Vec<bool> = kept.iter().zip(&pruned).map(|(k, p)| *k && *p).collect();
-    let whole = Change { weights, kept, newly: &newly, pull };
+    let whole = Change { weights, kept, newly: &newly, multipliers };
     let mut delta = vec![0.0f32; count];
     for slice in estimate.slices() {
         let range = slice.weights(block, count);
@@ -211,9 +212,10 @@ pub fn removal(
             if !change.newly.contains(&true) {
                 continue;
             }
-            if estimate.cured().contains(b) {
-                let dual = |kept: &[bool]| estimate.cured().dual(b, kept, settings);
-                let result = of_dual(dual, &change, settings).ok_or(not_factored(b, block, count))?;
+            if estimate.ill_conditioned().contains(b) {
+                let woodbury = |kept: &[bool]| estimate.ill_conditioned().woodbury(b, kept, settings);
+                let result =
+                    woodbury_delta(woodbury, &change, settings).ok_or(not_factored(b, block, count))?;
                 delta.iter_mut().zip(result).for_each(|(d, r)| *d = r as f32);
                 continue;
             }
@@ -224,7 +226,7 @@ pub fn removal(
             }
         }
     }
-    Ok(Removal { pruned, delta })
+    Ok(PruningUpdate { pruned, delta })
 }
 
 /// δ of a slice's weights, and the least pivot of each of its blocks.
@@ -247,7 +249,7 @@ fn slice_delta(
         (restrict(matrix, stays, damp, 1.0), right)
     } else {
         let kept = kept_lanes(slice, change.kept, block, &device);
-        (restrict(matrix, kept, damp, damp), chosen(change.pull))
+        (restrict(matrix, kept, damp, damp), chosen(change.multipliers))
     };
     let Factored { inverse, least_pivot } = inverse_factor(matrix);
     (from_lanes(factor::solve(inverse, right)), to_host(least_pivot))

@@ -6,7 +6,7 @@
 //! single precision would lose them.
 
 /// The gradients of one block with the factor of their dual matrix, in double precision.
-pub struct DualBlock {
+pub struct WoodburyBlock {
     /// `[R][B]`.
     rows: Vec<Vec<f64>>,
     /// The Cholesky factor of `mλI + G Gᵀ`.
@@ -17,7 +17,7 @@ pub struct DualBlock {
     block: usize,
 }
 
-impl DualBlock {
+impl WoodburyBlock {
     /// Factors the dual of the given gradients; `divisor` is m.
     ///
     /// `None` if a pivot is not positive, which only gradients that are not finite can bring about.
@@ -38,7 +38,7 @@ impl DualBlock {
                 };
             }
         }
-        Some(DualBlock { rows, factor, damp, divisor, block })
+        Some(WoodburyBlock { rows, factor, damp, divisor, block })
     }
 
     /// `[F⁻¹]_QQ` for the consecutive weights Q, row by row.

@@ -2,40 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use super::dual::DualBlock;
-use super::roots::Roots;
-use super::surgeon::Settings;
+use super::qr::QrFactors;
+use super::settings::Settings;
+use super::woodbury::WoodburyBlock;
 
 /// The square roots of blocks whose Fisher matrix lost too many digits in single precision.
 #[derive(Clone, Debug)]
-pub struct Cured {
+pub struct IllConditioned {
     count: usize,
     block: usize,
     finite: bool,
-    roots: BTreeMap<usize, Vec<f64>>,
+    factors: BTreeMap<usize, Vec<f64>>,
 }
 
-impl Cured {
+impl IllConditioned {
     /// None yet, of a parameter of `count` weights.
     pub fn new(count: usize, block: usize) -> Self {
-        Cured { count, block, finite: true, roots: BTreeMap::new() }
+        IllConditioned { count, block, finite: true, factors: BTreeMap::new() }
     }
 
     /// Takes over what came of the gradients.
-    pub fn extend(&mut self, roots: Roots) {
-        self.finite &= roots.is_finite();
-        self.roots.extend(roots.finish());
+    pub fn extend(&mut self, factors: QrFactors) {
+        self.finite &= factors.is_finite();
+        self.factors.extend(factors.finish());
     }
 
     /// Forgets all of them.
     pub fn clear(&mut self) {
         self.finite = true;
-        self.roots.clear();
+        self.factors.clear();
     }
 
     /// Whether a block is among them.
     pub fn contains(&self, block: usize) -> bool {
-        self.roots.contains_key(&block)
+        self.factors.contains_key(&block)
     }
 
     /// Whether all gradients that went into them were finite.
@@ -45,11 +45,11 @@ impl Cured {
 
     /// The dual of a block's root, restricted to the weights where `kept` holds. `None` if the block
     /// is not among them, or cannot be factored.
-    pub fn dual(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<DualBlock> {
+    pub fn woodbury(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<WoodburyBlock> {
         let width = self.block.min(self.count - block * self.block);
-        let root = self.roots.get(&block)?;
+        let root = self.factors.get(&block)?;
         let rows = root.chunks(self.block).map(|row| restricted(row.iter().copied(), kept, width)).collect();
-        DualBlock::new(rows, settings.divisor as f64, settings.damp, width)
+        WoodburyBlock::new(rows, settings.divisor as f64, settings.damp, width)
     }
 }
 
