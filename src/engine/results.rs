@@ -103,11 +103,11 @@ pub fn encoder_bytes<M: Module>(model: &M, rounding: Option<&Arc<Rounding>>) -> 
     let mut storage = Storage::default();
     for (name, values) in parameters::read(model, is_encoder_layer) {
         let shape = table.find(&name).map_or(&[][..], |p| &p.shape);
-        let rounder = rounding.and_then(|rounding| rounding.get(&name)?.rounder());
-        let rounder = rounder.filter(|_| shape.len() == 2);
+        let qparams = rounding.and_then(|rounding| rounding.get(&name)?.qparams());
+        let qparams = qparams.filter(|_| shape.len() == 2);
         let columns = shape.last().copied().unwrap_or(1);
-        let zeros = zeros(&values, columns, rounder.as_ref().map(|r| r.scales.as_slice()));
-        let quantized = rounder.map(|r| Quantized { bits: r.grid.bits, scales: r.scales.len() });
+        let zeros = zeros(&values, columns, qparams.as_ref().map(|r| r.scales.as_slice()));
+        let quantized = qparams.map(|r| Quantized { bits: r.grid.bits, scales: r.scales.len() });
         storage.add(&name, values.len(), zeros, shape.len() == 2, quantized);
     }
     storage.counted.encoder_bytes as usize

@@ -1,11 +1,12 @@
-//! Learning from a teacher's logits, and from the states inside it.
+//! Losses of knowledge distillation: from a teacher's logits, and from its hidden states.
 
 use burn::tensor::{Tensor, activation};
 
-/// The Kullback-Leibler divergence of the student from the teacher at a temperature T:
-/// `T²/N Σ softmax(y/T) (log softmax(y/T) - log softmax(x/T))` over N rows of `[N, choices]`,
-/// with the student's logits x and the teacher's y (SparseML's `kldiv_loss`). The teacher's
-/// logits are constants. Choices that both give a large negative logit do not count.
+/// The Kullback-Leibler divergence of the student from the teacher at temperature T,
+/// `T²/N Σ softmax(y/T) (log softmax(y/T) − log softmax(x/T))`, with the student's logits x and the teacher's
+/// logits y, both `[N, classes]` (SparseML's `kldiv_loss`; `torch.nn.functional.kl_div` with
+/// `reduction="batchmean"`, times T²). No gradient flows to the teacher. Classes that both mask by a large negative
+/// logit contribute nothing.
 pub fn kl_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
     let [rows, _] = student.dims();
     let teacher = teacher.detach();
@@ -15,10 +16,10 @@ pub fn kl_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -
     sum * (temperature * temperature / rows as f64)
 }
 
-/// How far a student's hidden states are from the teacher's: `mean((x - y)²) / (mean(y²) + ε)` over
-/// `[rows, width]`, with the student's x and the teacher's y, which are constants; without ε the plain mean
-/// squared error (SquareHead, arXiv 2310.06927; SparseML's `PerLayerDistillationModifier`). Rows of padding
-/// are not among them.
+/// The error of a student's hidden states x against the teacher's y, both `[tokens, hidden]`:
+/// `mean((x − y)²) / (mean(y²) + ε)` (SquareHead, arXiv 2310.06927; SparseML's `PerLayerDistillationModifier`); without
+/// ε the mean squared error (`torch.nn.functional.mse_loss`). No gradient flows to the teacher. The caller leaves out
+/// padding tokens.
 pub fn hidden_state_error(student: Tensor<2>, teacher: Tensor<2>, epsilon: Option<f64>) -> Tensor<1> {
     let teacher = teacher.detach();
     let error = (student - teacher.clone()).square().mean();
@@ -28,11 +29,10 @@ pub fn hidden_state_error(student: Tensor<2>, teacher: Tensor<2>, epsilon: Optio
     }
 }
 
-/// Which of a teacher's `of_teacher` modules each of a student's `of_student` resembles: one after the other
-/// where there are as many, else evenly spaced with the last at the last, as DistilBERT's and TinyBERT's
-/// students have it. `None` if the teacher has fewer.
-pub fn evenly_spaced(of_student: usize, of_teacher: usize) -> Option<Vec<usize>> {
-    (of_student <= of_teacher).then(|| (1..=of_student).map(|i| i * of_teacher / of_student - 1).collect())
+/// Assigns a teacher's layer to each layer of a student: evenly spaced, with the last layer to the last, as for
+/// DistilBERT and TinyBERT. `None` if the teacher has fewer layers.
+pub fn evenly_spaced(student: usize, teacher: usize) -> Option<Vec<usize>> {
+    (student <= teacher).then(|| (1..=student).map(|i| i * teacher / student - 1).collect())
 }
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ mod tests {
     use burn::tensor::Device;
 
     #[test]
-    fn it_agrees_with_the_definition_in_double_precision() {
+    fn the_divergence_agrees_with_the_definition_in_float64() {
         let device = Device::flex().autodiff();
         let (x, y) = ([[0.3f64, -1.2, 2.0], [0.0, 0.5, -0.5]], [[1.0f64, 0.2, -0.7], [2.0, -1.0, 0.1]]);
         let temperature = 2.0;

@@ -1,10 +1,10 @@
-//! The mathematics of compression: numbers and tensors only, no recipe, no schedule, no file.
+//! The methods of compression, on numbers and tensors only: no recipe, no schedule, no file.
 //!
-//! - [`mask`]: which weights stay, and how the least important are found;
-//! - [`obs`]: the Optimal BERT Surgeon (arXiv 2203.07259);
-//! - [`criterion`]: other measures of importance;
-//! - [`distill`]: learning from a teacher;
-//! - [`qat`]: training with rounded values.
+//! - [`mask`]: pruning masks, and the selection of the weights to prune;
+//! - [`obs`]: the Optimal BERT Surgeon (arXiv 2203.07259), second-order pruning;
+//! - [`criterion`]: magnitude and movement pruning;
+//! - [`distill`]: losses of knowledge distillation;
+//! - [`qat`]: fake quantization.
 
 pub mod criterion;
 pub mod distill;

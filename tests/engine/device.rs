@@ -1,6 +1,5 @@
-//! The surgeon as tensors of a device: against the double-precision reference, and against the host's
-//! own kernels. Here on the CPU's tensors; with `--features wgpu` on a graphics adapter too, if the
-//! machine has one.
+//! The OBS pruner with tensors of a device, against the float64 reference and against the CPU kernels. The device is
+//! the CPU backend; with `--features wgpu` also a GPU, if the machine has one.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use obert::internals::engine::Estimates;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::golden_obs::{self, Run, compare, gradients, settings};
 use super::surgery::{HIDDEN, INPUTS, MATRICES, obs, prune, pruned, run_on, zeros};
 
-/// The estimate of some gradients, row by row.
+/// The estimate from some gradients, row by row.
 fn estimate(rows: &[f32], count: usize, settings: &Settings, device: &Device) -> DeviceEstimate {
     let mut estimate = DeviceEstimate::new(count, settings.block, 16, device);
     for row in rows.chunks_exact(count) {
@@ -23,7 +22,7 @@ fn estimate(rows: &[f32], count: usize, settings: &Settings, device: &Device) ->
     estimate
 }
 
-/// Scores; what lost its digits is cured by the same gradients.
+/// The saliencies, with ill-conditioned blocks recomputed from the same gradients.
 fn score_recomputed(
     estimate: &mut DeviceEstimate,
     rows: &[f32],
@@ -39,7 +38,7 @@ fn score_recomputed(
     rows.chunks_exact(weights.len()).for_each(|row| factors.add(row));
     estimate.set_factors(factors);
     let scored = score(estimate, weights, mask, settings)?;
-    assert!(scored.ill_conditioned.is_empty(), "what is cured is not flagged again");
+    assert!(scored.ill_conditioned.is_empty(), "recomputed blocks are not reported again");
     Ok(scored)
 }
 
@@ -121,7 +120,7 @@ fn settings_of_few(damp: f64) -> Settings {
 }
 
 #[test]
-fn blocks_that_lost_their_digits_are_told_and_cured_by_their_square_roots() {
+fn ill_conditioned_blocks_are_reported_and_recomputed_by_qr() {
     let (settings, device) = (settings_of_few(1e-7), Device::flex());
     let weights: Vec<f32> = (0..80).map(|i| number(i + 7)).collect();
     let rows = few_directions(1.0);
@@ -141,7 +140,7 @@ fn blocks_that_lost_their_digits_are_told_and_cured_by_their_square_roots() {
     let (kept, layer) = (Mask::ones(80), Selection::Layer(0.5));
     let on_host =
         obert::internals::method::obs::host::score(&host, &weights, &kept, layer, &settings).unwrap();
-    assert_eq!(scored.scores, on_host.scores, "roots are the host's");
+    assert_eq!(scored.scores, on_host.scores, "both use the same QR factors");
     let gone = spread(&select(&[scored.scores], layer)[0], 1, 80);
     let there = update(&tensors, &weights, &mask, &[], gone.clone(), &settings).unwrap();
     let here =
@@ -174,7 +173,7 @@ fn gradients_that_are_not_finite_or_all_zero_are_refused() {
 }
 
 #[test]
-fn squares_beyond_single_precision_are_cured_or_refused_and_never_not_a_number() {
+fn squares_beyond_float32_are_recomputed_or_refused_and_never_nan() {
     let (weights, mask) = ((0..80).map(number).collect::<Vec<f32>>(), Mask::ones(80));
     for (scale, damp) in [(1e25, 1e-7), (1e25, 1e30), (1e-25, 1e-7), (1e3, 1e-10)] {
         let (settings, rows) = (settings_of_few(damp), few_directions(scale));

@@ -1,5 +1,5 @@
-//! The Optimal BERT Surgeon against a float64 reference that was checked against SparseML's own
-//! classes. `tests/golden/obs/README.md` describes the files.
+//! The OBS pruner against a float64 reference that was compared with SparseML's classes.
+//! `tests/golden/obs/README.md` describes the files.
 
 use std::ops::{ControlFlow, Range};
 

@@ -63,7 +63,7 @@ fn every_point_of_a_grid_is_what_a_run_of_it_alone_gives() {
     // Five gradients are fewer than the weights of blocks of eight; 9 and 21 leave some waiting.
     for gradients in [5, 9, 21, 24] {
         for block in [8, 1, 3] {
-            // The last damp loses digits in single precision: blocks are cured.
+            // With the last damp some blocks are ill-conditioned and recomputed.
             for damp in [1e-3, 1e-6, 1e-11] {
                 for update in [Update::Independent, Update::Exact] {
                     points.push(Obs { gradients, block, damp, update, ..obs() });

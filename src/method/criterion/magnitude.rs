@@ -1,8 +1,8 @@
-//! The absolute value as importance: the baseline.
+//! Magnitude pruning: the baseline criterion `|w|`.
 
 use crate::method::mask::Mask;
 
-/// The mean absolute value of each group of consecutive weights; -∞ where one of it is pruned.
+/// The mean of `|w|` over each group of `group` consecutive weights; -∞ where a weight of the group is pruned.
 pub fn scores(weights: &[f32], mask: &Mask, group: usize) -> Vec<f32> {
     let groups = weights.chunks(group).zip(mask.kept().chunks(group));
     groups
@@ -19,7 +19,7 @@ mod tests {
 
     use crate::method::mask::select::{Selection, select, spread};
 
-    /// The least sum of absolute values over all ways to remove `count` groups that are not gone yet.
+    /// The least sum of absolute values over all choices of `count` groups that are not pruned yet.
     fn least(groups: &[(f64, bool)], count: usize) -> f64 {
         (0..1u32 << groups.len())
             .filter(|set| set.count_ones() as usize == count)
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn no_other_choice_of_as_many_weights_or_groups_has_a_smaller_sum_of_absolute_values() {
-        // Two parameters of six groups; one group is gone, in part or whole.
+        // Two parameters of six groups; one group is pruned, in part or whole.
         for group in [1, 2, 4] {
             let value = |i: usize| ((i * 37 + 11 * group) % 53) as f32 / 53.0 - 0.4;
             let weights: Vec<Vec<f32>> =
@@ -61,7 +61,7 @@ mod tests {
                 };
                 parameters.map(of).sum()
             };
-            // Half of twelve groups are six, of which one is gone; of six they are three.
+            // Half of twelve groups are six, of which one is pruned before; of six groups three.
             let global = select(&scored, Selection::Global(0.5));
             assert!((removed(&global, 0..2) - least(&sums.concat(), 5)).abs() < 1e-6, "groups of {group}");
             let layer = select(&scored, Selection::Layer(0.5));

@@ -1,4 +1,4 @@
-//! Other measures of importance than the surgeon's: the weight's absolute value, and its movement in training.
+//! First-order and zeroth-order pruning criteria: magnitude, and movement.
 
 pub mod magnitude;
 pub mod movement;

@@ -1,9 +1,8 @@
-//! Movement towards zero while training as the sign of unimportance (Sanh et al., arXiv 2005.07683,
-//! soft accumulation).
+//! Movement pruning (Sanh et al., arXiv 2005.07683; SparseML's `MovementPruningModifier`).
 //!
-//! A weight that gradient descent moves away from zero has `w · g < 0` and gains; one that moves
-//! towards zero loses: `S -= η w g` at every step (the paper's equation 4). The η of SparseML, 0.01,
-//! changes no order.
+//! The score of a weight is accumulated while the model trains, `S ← S − η w ∂L/∂w` at every step (the paper's
+//! equation 4): it grows for weights that gradient descent moves away from zero, and falls for those that move towards
+//! zero. η is a positive constant, 0.01 as in SparseML, and does not change the ranking.
 
 use burn::tensor::Tensor;
 
@@ -12,12 +11,12 @@ use crate::method::mask::Mask;
 /// η.
 const RATE: f64 = 0.01;
 
-/// The scores after one more step, `S - η w g`. A pruned weight is zero, so its score rests.
+/// The scores after another step, `S − η w g`. A pruned weight is zero, so that its score does not change.
 pub fn accumulate<const D: usize>(scores: Tensor<D>, weights: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {
     scores - weights * gradient * RATE
 }
 
-/// The mean score of each group of consecutive weights; -∞ where one of it is pruned.
+/// The mean score over each group of `group` consecutive weights; -∞ where a weight of the group is pruned.
 pub fn scores(accumulated: &[f32], mask: &Mask, group: usize) -> Vec<f32> {
     let groups = accumulated.chunks(group).zip(mask.kept().chunks(group));
     groups

@@ -1,18 +1,18 @@
-//! Weights that go together: runs of consecutive ones, or whole lines of a matrix.
+//! Groups of weights that are pruned together: runs of consecutive weights, rows or columns.
 
-/// Which weights of a matrix `[out][in]` are one.
+/// How the weights of a matrix `[out, in]` are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grouping {
-    /// This many consecutive weights.
+    /// Runs of this many consecutive weights.
     Runs(usize),
-    /// Whole outputs, of this many inputs.
+    /// Rows (outputs), of this many weights.
     Rows(usize),
-    /// Whole inputs; a row has this many.
+    /// Columns (inputs), of which there are this many.
     Columns(usize),
 }
 
 impl Grouping {
-    /// Consecutive weights that a criterion scores as one; lines are made up of single weights.
+    /// The number of consecutive weights that a criterion scores as a group: 1 for rows and columns.
     pub fn run(self) -> usize {
         match self {
             Grouping::Runs(size) => size,
@@ -20,7 +20,7 @@ impl Grouping {
         }
     }
 
-    /// The number of the line that a weight belongs to; `None` if there are no lines.
+    /// The index of a weight's row or column; `None` for runs.
     fn line(self, index: usize) -> Option<usize> {
         match self {
             Grouping::Runs(_) => None,
@@ -29,6 +29,7 @@ impl Grouping {
         }
     }
 
+    /// The number of groups in a matrix of `count` weights.
     fn lines(self, count: usize) -> usize {
         match self {
             Grouping::Runs(size) => count.div_ceil(size),
@@ -37,7 +38,7 @@ impl Grouping {
         }
     }
 
-    /// How many weights a group has, of a matrix of `count`.
+    /// The number of weights of a group, in a matrix of `count` weights.
     pub fn size(self, count: usize) -> usize {
         match self {
             Grouping::Runs(size) => size,
@@ -45,8 +46,8 @@ impl Grouping {
         }
     }
 
-    /// From the scores of runs, or of single weights, to those of groups: for a line the sum over its
-    /// weights that are left, for each of its weights; -∞ where none is left.
+    /// The scores of groups, from those of runs or single weights. For a row or column: the sum over its remaining
+    /// weights, divided by the number of all its weights; -∞ if none remains.
     pub fn of_runs(self, scores: Vec<f32>) -> Vec<f32> {
         if let Grouping::Runs(_) = self {
             return scores;
@@ -62,7 +63,7 @@ impl Grouping {
         sums.iter().map(|sum| (sum / self.size(count) as f64) as f32).collect()
     }
 
-    /// From groups to the weights themselves, `count` of them.
+    /// Expands flags of groups to flags of the `count` weights (`torch.repeat_interleave`).
     pub fn spread(self, groups: &[bool], count: usize) -> Vec<bool> {
         match self {
             Grouping::Runs(size) => super::select::spread(groups, size, count),
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_scored_by_what_is_left_of_them_and_go_whole() {
+    fn rows_and_columns_are_scored_by_their_remaining_weights_and_pruned_whole() {
         let gone = f32::NEG_INFINITY;
         let scores = vec![1.0, 2.0, 3.0, gone, 4.0, gone];
         assert_eq!(Grouping::Rows(3).of_runs(scores.clone()), [2.0, 4.0 / 3.0]);

@@ -1,18 +1,17 @@
-//! Exactly the k least important go: a quickselect, and a rule for ties.
+//! Selection of exactly the k lowest scores, by quickselect and a rule for ties.
 
-/// How many of `count` entries a sparsity removes: the nearest whole number, half to even, as
-/// SparseML rounds.
+/// The number of `count` entries to prune for a sparsity: the nearest integer, ties to even, as in SparseML
+/// (Python's `round`).
 pub fn target_count(count: usize, sparsity: f64) -> usize {
     ((count as f64 * sparsity).round_ties_even() as usize).min(count)
 }
 
-/// The entries to prune so that exactly `target` are: those pruned already (score -∞), then the
-/// lowest scores. Among equal scores the later entry goes first, as in SparseML, whose mask creator
-/// gives back the first of the ties. If more are pruned already, nothing is added: what is pruned
-/// stays pruned.
+/// Selects entries so that exactly `target` are pruned: those that are pruned already (score -∞), then the lowest
+/// scores. Of equal scores the later entry is pruned first, as in SparseML. If more than `target` are pruned
+/// already, exactly those are selected.
 ///
 /// # Panics
-/// If a score is not a number: a criterion must never give one.
+/// If a score is NaN.
 pub fn lowest(scores: &[f32], target: usize) -> Vec<bool> {
     assert!(!scores.iter().any(|s| s.is_nan()), "a score that is not a number");
     let mut pruned: Vec<bool> = scores.iter().map(|s| *s == f32::NEG_INFINITY).collect();
@@ -41,11 +40,11 @@ pub fn lowest(scores: &[f32], target: usize) -> Vec<bool> {
     pruned
 }
 
-/// The same for entries that weigh `sizes`: the lowest go until what has gone is as near to `target`
-/// as it gets.
+/// [`lowest`] for entries of different `sizes`: selects the lowest scores until the sum of their sizes is as near to
+/// `target` as whole entries allow.
 ///
 /// # Panics
-/// If a score is not a number.
+/// If a score is NaN.
 pub fn lowest_sized(scores: &[f32], sizes: &[usize], target: usize) -> Vec<bool> {
     assert!(!scores.iter().any(|s| s.is_nan()), "a score that is not a number");
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -63,7 +62,8 @@ pub fn lowest_sized(scores: &[f32], sizes: &[usize], target: usize) -> Vec<bool>
     pruned
 }
 
-/// In each run of `of` entries the `keep` highest stay; among equal ones the earlier stays.
+/// Selects all but the `keep` highest of every `of` consecutive entries (N:M sparsity); of equal ones the later is
+/// pruned.
 pub fn n_of_m(scores: &[f32], keep: usize, of: usize) -> Vec<bool> {
     let mut pruned = vec![false; scores.len()];
     for (run, pruned) in scores.chunks(of).zip(pruned.chunks_mut(of)) {

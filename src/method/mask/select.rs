@@ -1,25 +1,25 @@
-//! Which groups of weights go, over several parameters at once.
+//! Selection of the groups to prune, in each parameter or over several.
 
 use super::rank;
 
-/// Among which weights the least important are sought, and how many go.
+/// Among which weights the lowest scores are pruned, and to which sparsity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Selection {
-    /// Among all parameters together, to this sparsity.
+    /// All parameters together, to this sparsity.
     Global(f64),
-    /// In each parameter by itself, to this sparsity.
+    /// Each parameter by itself, to this sparsity.
     Layer(f64),
-    /// In each run of `of` consecutive weights, `keep` stay.
+    /// Every `of` consecutive weights, of which `keep` remain.
     NofM {
-        /// Weights that stay.
+        /// Remaining weights of a run.
         keep: usize,
-        /// Weights in a run.
+        /// Weights of a run.
         of: usize,
     },
 }
 
-/// For each parameter and each of its groups whether it is pruned, given the groups' scores
-/// (-∞ where a group is pruned already).
+/// For each group of each parameter whether it is pruned, given the scores of the groups (-∞ for those that are
+/// pruned already).
 pub fn select(scores: &[Vec<f32>], selection: Selection) -> Vec<Vec<bool>> {
     match selection {
         Selection::Layer(sparsity) => scores.iter().map(|s| lowest(s, sparsity)).collect(),
@@ -28,8 +28,8 @@ pub fn select(scores: &[Vec<f32>], selection: Selection) -> Vec<Vec<bool>> {
     }
 }
 
-/// The same for groups of different sizes, given each parameter's: sparsities are of weights, and as
-/// near to the target as whole groups allow.
+/// [`select`] for parameters whose groups have `sizes` weights each. Sparsities count weights, and are as near to the
+/// target as whole groups allow.
 pub fn select_sized(scores: &[Vec<f32>], sizes: &[usize], selection: Selection) -> Vec<Vec<bool>> {
     let equal = sizes.windows(2).all(|pair| pair[0] == pair[1]);
     let Selection::Global(sparsity) = selection else { return select(scores, selection) };
@@ -41,24 +41,24 @@ pub fn select_sized(scores: &[Vec<f32>], sizes: &[usize], selection: Selection) 
     cut(&rank::lowest_sized(&scores.concat(), &each, target), scores)
 }
 
-/// What groups are ranked among, without a sparsity.
+/// Among which groups the lowest scores are pruned: a [`Selection`] without a sparsity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
     /// All parameters of a [`Goal`] together.
     Global,
     /// Each parameter by itself.
     Layer,
-    /// Each run of `of` consecutive weights, of which `keep` stay.
+    /// Every `of` consecutive weights, of which `keep` remain.
     NofM {
-        /// Weights that stay.
+        /// Remaining weights of a run.
         keep: usize,
-        /// Weights in a run.
+        /// Weights of a run.
         of: usize,
     },
 }
 
 impl Ranking {
-    /// The selection that reaches a sparsity.
+    /// The selection for a sparsity.
     pub fn to(self, sparsity: f64) -> Selection {
         match self {
             Ranking::Global => Selection::Global(sparsity),
@@ -68,17 +68,17 @@ impl Ranking {
     }
 }
 
-/// Parameters that reach one sparsity.
+/// A target sparsity of some parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Goal {
-    /// Their indices, ascending.
+    /// The indices of the parameters, ascending.
     pub members: Vec<usize>,
-    /// The sparsity, `0..=1`.
+    /// The sparsity, in 0..=1.
     pub sparsity: f64,
 }
 
-/// For each parameter and each of its groups whether it is pruned so that all goals are reached. `sizes`
-/// are the weights of a group of each parameter.
+/// For each group of each parameter whether it is pruned, so that every goal is reached. `sizes` has the weights in a
+/// group of each parameter.
 pub fn select_for_goals(
     mut scores: Vec<Vec<f32>>,
     sizes: &[usize],
@@ -97,7 +97,7 @@ pub fn select_for_goals(
     pruned
 }
 
-/// Cuts a list over all parameters into theirs.
+/// Splits a list over all parameters into one for each.
 fn cut(all: &[bool], scores: &[Vec<f32>]) -> Vec<Vec<bool>> {
     let mut rest = all;
     scores
@@ -110,7 +110,7 @@ fn cut(all: &[bool], scores: &[Vec<f32>]) -> Vec<Vec<bool>> {
         .collect()
 }
 
-/// From groups of `group` consecutive weights to the weights themselves, `count` of them.
+/// Expands flags of groups of `group` consecutive weights to flags of the `count` weights.
 pub fn spread(groups: &[bool], group: usize, count: usize) -> Vec<bool> {
     groups.iter().flat_map(|pruned| std::iter::repeat_n(*pruned, group)).take(count).collect()
 }

@@ -1,18 +1,18 @@
-//! The Cholesky factors of sixteen blocks side by side.
+//! The Cholesky factorization of sixteen blocks at once.
 
 use pulp::{Arch, Simd};
 
 use super::lanes::{BlockBatch, CHAINS, LANES, Lane, ZERO, get, index, less, parts, set};
 
 impl BlockBatch {
-    /// Cholesky's factorisation in place. Returns for each lane whether every pivot was positive;
-    /// the numbers of a lane without are finite and mean nothing.
+    /// Factors `F = LLᵀ` in place (LAPACK `spotrf`). Returns for each lane whether all pivots were positive and
+    /// finite; the L of a lane without is finite and meaningless.
     pub fn factor(&mut self) -> [bool; LANES] {
         factor(&mut self.matrix, &mut self.inverse, self.block).map(|failed| failed == 0.0)
     }
 }
 
-/// L_ij = (F_ij - Σ_{k<j} L_ik L_jk) / L_jj, two rows at a time; L_ii² = F_ii - Σ L_ik².
+/// `L_ij = (F_ij − Σ_{k<j} L_ik L_jk) / L_jj` and `L_ii² = F_ii − Σ_{k<i} L_ik²`, two rows at a time.
 #[inline(always)]
 #[pulp::with_simd(factor = Arch::new())]
 pub(super) fn factor_simd<'a, S: Simd>(
@@ -35,8 +35,8 @@ pub(super) fn factor_simd<'a, S: Simd>(
     failed
 }
 
-/// Columns of R rows from row i on, four at a time, as many as there are whole fours before an even row
-/// i: against four rows above, then what they owe each other.
+/// Computes L for R rows from the even row i on, four columns at a time for all whole fours of columns before i:
+/// the terms of earlier columns, then those of the four among each other.
 #[inline(always)]
 fn factor_columns<S: Simd, const R: usize>(simd: S, matrix: &mut [Lane], inverse: &[Lane], i: usize) {
     let (above, below) = matrix.split_at_mut(index(i, 0));
@@ -71,7 +71,7 @@ fn factor_columns<S: Simd, const R: usize>(simd: S, matrix: &mut [Lane], inverse
     }
 }
 
-/// The rest of row i, up to its pivot.
+/// Computes the remaining columns of row i of L, up to the diagonal.
 #[inline(always)]
 fn factor_rest<S: Simd>(simd: S, matrix: &mut [Lane], inverse: &mut [Lane], i: usize, failed: &mut Lane) {
     let (above, rest) = matrix.split_at_mut(index(i, 0));

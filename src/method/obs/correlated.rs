@@ -1,25 +1,24 @@
-//! Saliencies that take account of each other: weights of a block are removed one by one, the least
-//! salient first, and after each the others move and their saliencies are computed anew, as in the
-//! Correlation Aware Pruner (arXiv 2210.09223).
+//! Saliencies that are refreshed after every pruned group, as in the Correlation Aware Pruner (CAP, arXiv
+//! 2210.09223).
 //!
-//! A removal of Q turns F⁻¹ into `F⁻¹ - F⁻¹_:Q ([F⁻¹]_QQ)⁻¹ F⁻¹_Q:` and w into
-//! `w - F⁻¹_:Q ([F⁻¹]_QQ)⁻¹ w_Q`. After all removals w is where the exact update of all of them
-//! together leads, so only the order is new, and the score of a weight says when it went.
+//! The groups of a block are pruned in turn, each time the one with the least ρ_Q. Pruning Q replaces F⁻¹ by
+//! `F⁻¹ − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ F⁻¹_{Q,:}` and w by `w − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ w_Q`. After some groups w equals the
+//! exact update for all of them jointly; only the order differs from that of one-time saliencies.
 
-/// In each run of `of` weights only so many may go that `keep` stay.
+/// An N:M pattern: of `of` consecutive weights, `keep` remain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NOfM {
-    /// Weights that stay.
+    /// Remaining weights of a run.
     pub keep: usize,
-    /// Weights in a run.
+    /// Weights of a run.
     pub of: usize,
 }
 
-/// For each group of `size` consecutive weights of a block the rise of the loss when its turn came,
-/// made to rise strictly with the order of removal. -∞ where a weight was pruned before; ∞ where a
-/// run has lost all that it may.
+/// For each group of `size` consecutive weights of a block its ρ_Q when it was pruned, raised where necessary so that
+/// scores increase strictly in the order of pruning. -∞ where a weight was pruned before; ∞ for groups that remain
+/// because of the N:M pattern.
 ///
-/// `inverse` is F⁻¹, row by row.
+/// `inverse` is F⁻¹, `[B][B]`.
 pub fn scores(
     mut inverse: Vec<f64>,
     mut weights: Vec<f64>,
@@ -38,7 +37,7 @@ pub fn scores(
     let mut last = f32::NEG_INFINITY;
     while !open.is_empty() {
         if let Some(pattern) = pattern {
-            // A run is closed once only `keep` of it are left; its last one may be cut short.
+            // A run is full once only `keep` of it remain; the last run may be incomplete.
             let gone = |run: usize| {
                 let end = ((run + 1) * pattern.of).min(block);
                 let pruned = |i: &usize| !kept[*i] || scores[*i].is_finite();
@@ -68,7 +67,7 @@ pub fn scores(
                 best = Some((at, rise));
             }
         }
-        // A rise that is not a number is less than nothing: none is left to compare.
+        // `open` is not empty, and so there is one.
         let Some((at, rise)) = best else { break };
         let g = open.remove(at);
         let (_, z) = group_saliency(&principal(&inverse, block, &groups[g]), &weights[groups[g].clone()]);
@@ -80,12 +79,12 @@ pub fn scores(
     scores
 }
 
-/// `[F⁻¹]_QQ`, row by row.
+/// `[F⁻¹]_QQ`, `[q][q]`.
 fn principal(inverse: &[f64], block: usize, q: &std::ops::Range<usize>) -> Vec<f64> {
     q.clone().flat_map(|a| inverse[a * block..][q.clone()].to_vec()).collect()
 }
 
-/// `½ w_Qᵀ z` and z with `[F⁻¹]_QQ z = w_Q`, by Cholesky.
+/// `ρ_Q = ½ w_Qᵀz` and the multipliers z of `[F⁻¹]_QQ z = w_Q`, by Cholesky factorization of `matrix`, `[n][n]`.
 pub fn group_saliency(matrix: &[f64], weights: &[f64]) -> (f64, Vec<f64>) {
     let n = weights.len();
     let l = cholesky(matrix, n);
@@ -100,8 +99,8 @@ pub fn group_saliency(matrix: &[f64], weights: &[f64]) -> (f64, Vec<f64>) {
     (saliency, z)
 }
 
-/// The Cholesky factor of a principal block of an inverse, which is positive; rounding may only
-/// bring a pivot to zero.
+/// The Cholesky factor of a principal submatrix of F⁻¹, `[n][n]`. It is positive definite, though rounding may make a
+/// pivot zero.
 fn cholesky(matrix: &[f64], n: usize) -> Vec<f64> {
     let mut l = vec![0.0; n * n];
     for i in 0..n {
@@ -113,14 +112,14 @@ fn cholesky(matrix: &[f64], n: usize) -> Vec<f64> {
     l
 }
 
-/// Takes Q out of F⁻¹ and moves the others.
+/// Prunes Q: updates F⁻¹ and w.
 fn remove(inverse: &mut [f64], weights: &mut [f64], q: std::ops::Range<usize>, z: &[f64]) {
     let block = weights.len();
     let columns: Vec<f64> = q.clone().flat_map(|a| inverse[a * block..(a + 1) * block].to_vec()).collect();
     for (i, w) in weights.iter_mut().enumerate() {
         *w -= z.iter().enumerate().map(|(a, z)| columns[a * block + i] * z).sum::<f64>();
     }
-    // Y = L⁻¹ F⁻¹_Q:, so that F⁻¹ loses Yᵀ Y.
+    // Y = L⁻¹ F⁻¹_{Q,:}, and F⁻¹ − YᵀY is the new F⁻¹.
     let n = z.len();
     let matrix: Vec<f64> = (0..n).flat_map(|a| columns[a * block..][q.clone()].to_vec()).collect();
     let l = cholesky(&matrix, n);
@@ -142,7 +141,7 @@ fn remove(inverse: &mut [f64], weights: &mut [f64], q: std::ops::Range<usize>, z
             }
         }
     }
-    // Exactly, so that what is gone cannot come back by rounding.
+    // Exactly zero, so that rounding cannot bring back pruned weights.
     for a in q {
         weights[a] = 0.0;
         for i in 0..block {

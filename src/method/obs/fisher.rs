@@ -1,9 +1,9 @@
-//! The blocks of the empirical Fisher matrix: `Σ g gᵀ` over gradients, accumulated in chunks.
+//! The diagonal blocks of the empirical Fisher matrix, `Σ g gᵀ` over gradients, accumulated in chunks.
 //!
-//! Each block keeps its lower triangle, row by row: (B + 1) / 2 floats for each weight. A chunk of
-//! k gradients is added by one pass over the blocks: the k × B panel of a block is copied into the
-//! first cache, multiplied with its own transpose in registers, and added to the triangle. Memory
-//! is read once for k gradients, not once for each (which is what makes k rank-one updates slow).
+//! Each block is stored as its lower triangle, row by row: (B + 1) / 2 floats for each weight. A chunk of k
+//! gradients is added in one pass over the blocks: the panel `[k, B]` of a block is copied into L1, `panelᵀ panel`
+//! is computed in registers (BLAS `ssyrk`) and added to the triangle. Each triangle is read and written once for k
+//! gradients, where k rank-one updates would do it k times.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -19,30 +19,30 @@ pub struct Fisher {
     triangles: Vec<f32>,
 }
 
-/// Blocks a thread takes at a time.
+/// Blocks in a task of the thread pool.
 const BLOCKS: usize = 64;
-/// Floats of triangles that wait in the second cache for the next gradients.
-const WAITING: usize = 1 << 15;
+/// Floats of triangles that stay in L2 while all gradients of a chunk are added to them.
+const RESIDENT: usize = 1 << 15;
 
 impl Fisher {
-    /// Zero, for `count` weights in blocks of `block`.
+    /// The zero matrix for `count` weights in blocks of `block`.
     pub fn new(count: usize, block: usize) -> Self {
         let blocks = count.div_ceil(block);
         Fisher { count, block, triangles: vec![0.0; blocks * triangle(block)] }
     }
 
-    /// Weights in a block.
+    /// B, the weights in a block.
     pub fn block(&self) -> usize {
         self.block
     }
 
-    /// The lower triangle of a block, row by row; entries of the tail beyond the last weight are 0.
+    /// The lower triangle of a block, row by row. Rows beyond the parameter's last weight are zero.
     pub fn triangle(&self, index: usize) -> &[f32] {
         let size = triangle(self.block);
         &self.triangles[index * size..(index + 1) * size]
     }
 
-    /// Whether only gradients of zero were added.
+    /// Whether all entries are zero.
     pub fn is_zero(&self) -> bool {
         self.triangles.iter().all(|v| *v == 0.0)
     }
@@ -71,7 +71,7 @@ impl Fisher {
     }
 }
 
-/// The work of one thread: some consecutive blocks.
+/// The task of one thread: some consecutive blocks.
 struct AddBlocks<'a, R: ?Sized> {
     rows: &'a R,
     block: usize,
@@ -89,7 +89,7 @@ impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
     }
 }
 
-/// The same where there are half vectors too.
+/// [`AddBlocks`] where vectors of half the width exist too.
 #[cfg(target_arch = "x86_64")]
 struct WithHalves<'a, R: ?Sized, H> {
     work: AddBlocks<'a, R>,
@@ -111,7 +111,7 @@ impl<R: Rows + ?Sized> AddBlocks<'_, R> {
     fn add<S: Simd, H: Simd>(self, simd: Vectors<S, H>) {
         let AddBlocks { rows, block, first, triangles, panel } = self;
         let size = triangle(block);
-        let together = (WAITING / size).clamp(1, 16);
+        let together = (RESIDENT / size).clamp(1, 16);
         for (i, group) in triangles.chunks_mut(together * size).enumerate() {
             let place = (first + i * together) * block;
             let past = place + group.len() / size * block;
@@ -137,7 +137,7 @@ impl<R: Rows + ?Sized> AddBlocks<'_, R> {
     }
 }
 
-/// Entries of a lower triangle.
+/// The number of entries of a lower triangle, `B (B + 1) / 2`.
 pub fn triangle(block: usize) -> usize {
     block * (block + 1) / 2
 }

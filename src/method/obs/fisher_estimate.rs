@@ -1,4 +1,4 @@
-//! The estimate of one parameter's Fisher matrix, by the host's kernels or as tensors of a device.
+//! The Fisher matrix of one parameter, estimated by the CPU kernels or with tensors of a device.
 
 use burn::tensor::{Device, Tensor};
 
@@ -12,8 +12,8 @@ use super::qr::QrFactors;
 use super::score::Scored;
 use super::settings::{ObsError, PruningUpdate, Settings};
 
-/// A gradient of one parameter in the Hugging Face layout, flattened.
-// One exists at a time, and is handed on at once.
+/// The gradient of one parameter `[count]`, flattened from the Hugging Face layout.
+// Only one exists at a time.
 #[allow(clippy::large_enum_variant)]
 pub enum Gradient {
     /// On the host.
@@ -22,7 +22,7 @@ pub enum Gradient {
     Tensor(Tensor<1>),
 }
 
-/// Where gradients are wanted.
+/// Where [`GradientSource`](super::GradientSource) is to put gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// On the host: [`Gradient::Values`].
@@ -31,27 +31,27 @@ pub enum Place {
     Device,
 }
 
-/// The estimate of one parameter's Fisher matrix.
+/// The estimated Fisher matrix of one parameter.
 pub enum FisherEstimate {
-    /// By the host's kernels.
+    /// By CPU kernels.
     Host(HostEstimate),
-    /// As tensors of a device.
+    /// With tensors of a device.
     Device(Box<DeviceEstimate>),
 }
 
 impl FisherEstimate {
-    /// An estimate on the host of a parameter of `count` weights, from `gradients` gradients that are summed
-    /// `rows` at a time.
+    /// An estimate on the CPU for a parameter of `count` weights in blocks of `block`, from `gradients` gradients
+    /// that are summed `rows` at a time.
     pub fn on_host(count: usize, block: usize, gradients: usize, rows: usize, precision: Precision) -> Self {
         FisherEstimate::Host(HostEstimate::with_precision(count, block, gradients, rows, precision))
     }
 
-    /// An estimate as tensors of `device`, in float32.
+    /// An estimate with float32 tensors of `device`.
     pub fn on_device(count: usize, block: usize, rows: usize, device: &Device) -> Self {
         FisherEstimate::Device(Box::new(DeviceEstimate::new(count, block, rows, device)))
     }
 
-    /// Takes in a gradient.
+    /// Adds a gradient.
     pub fn add(&mut self, gradient: Gradient) {
         match (self, gradient) {
             (FisherEstimate::Device(estimate), Gradient::Tensor(tensor)) => estimate.add(tensor),
@@ -59,7 +59,7 @@ impl FisherEstimate {
         }
     }
 
-    /// Takes in a gradient that is on the host.
+    /// Adds a gradient `[count]` from host memory.
     pub fn add_values(&mut self, values: &[f32]) {
         match self {
             FisherEstimate::Host(estimate) => estimate.add(values),
@@ -70,7 +70,7 @@ impl FisherEstimate {
         }
     }
 
-    /// Sums the gradients that wait: none follows.
+    /// Sums the buffered gradients, after the last one.
     pub fn finish(&mut self) {
         match self {
             FisherEstimate::Host(estimate) => estimate.finish(),
@@ -78,7 +78,7 @@ impl FisherEstimate {
         }
     }
 
-    /// Takes the QR factors of the gradients of ill-conditioned blocks.
+    /// Sets the QR factors of the gradients of ill-conditioned blocks.
     pub fn set_factors(&mut self, factors: QrFactors) {
         match self {
             FisherEstimate::Host(estimate) => estimate.set_factors(factors),
@@ -86,7 +86,7 @@ impl FisherEstimate {
         }
     }
 
-    /// Forgets those factors: they belong to the gradients so far and to one dampening.
+    /// Removes those factors. They are valid for the gradients so far, and for one dampening.
     pub fn clear_factors(&mut self) {
         match self {
             FisherEstimate::Host(estimate) => estimate.clear_factors(),
@@ -94,10 +94,10 @@ impl FisherEstimate {
         }
     }
 
-    /// The saliencies of the parameter's weights or groups.
+    /// Computes the saliencies of the parameter's weights or groups.
     ///
     /// # Errors
-    /// Gradients that are not finite or all zero, and a block that cannot be factored.
+    /// Gradients that are not finite or all zero; a block that cannot be factored.
     pub fn score(
         &mut self,
         weights: &[f32],
@@ -111,7 +111,8 @@ impl FisherEstimate {
         }
     }
 
-    /// The pruning update of the weights when `pruned` are removed.
+    /// Computes the update of the remaining weights when the weights with `pruned` are pruned. `multipliers` are
+    /// those of [`Scored`].
     ///
     /// # Errors
     /// A block that cannot be factored.
@@ -135,7 +136,7 @@ impl FisherEstimate {
 }
 
 impl Gradient {
-    /// Its values on the host.
+    /// Its values in host memory.
     pub fn into_values(self) -> Vec<f32> {
         match self {
             Gradient::Values(values) => values,

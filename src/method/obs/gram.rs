@@ -1,27 +1,27 @@
-//! The product of a panel of gradients with itself, in registers.
+//! The Gram matrix of a panel of gradients, `panelᵀ panel`, in registers.
 //!
-//! A panel holds one block's columns of k gradients, `[k][padded]`. Its Gram matrix is built in
-//! tiles of eight rows by as many vectors as registers hold, each element by one chain of fused
-//! multiply-adds over the gradients in their order: vectors of any width, and none, give the same
-//! bits.
+//! A panel `[k][padded]` holds the columns of one block. The product is computed in tiles of up to eight rows by as
+//! many vectors as the registers hold. Each element is one chain of fused multiply-adds over the gradients in
+//! order, so that every vector width, and scalar code, gives the same bits.
 
 use pulp::Simd;
 
 use super::panel::{Next, Rows, WIDTH};
 use super::prefetch::prefetch as prefetch_line;
 
-/// The vectors of a machine, and those half as wide where it has both: a tile's columns then end after
-/// half a vector more often than after a whole one. Elsewhere both are the same.
+/// The SIMD tokens for the widest vectors and for those of half the width, with which the columns of a tile end
+/// closer to the diagonal. On machines with one width both are the same.
 #[derive(Clone, Copy)]
 pub struct Vectors<S, H> {
-    /// The widest.
+    /// The widest vectors.
     pub whole: S,
-    /// Half of them.
+    /// Vectors of half the width.
     pub half: H,
 }
 
 impl<S: Simd, H: Simd> Vectors<S, H> {
-    /// Rows of the next tile where so many are left, and the vectors that registers hold of each.
+    /// The number of rows of the next tile when `rest` rows are left, and the number of vectors of each row that
+    /// the registers hold.
     #[inline(always)]
     fn tall(rest: usize) -> (usize, usize) {
         match (rest, S::F32_LANES >= WIDTH) {
@@ -32,7 +32,7 @@ impl<S: Simd, H: Simd> Vectors<S, H> {
         }
     }
 
-    /// Whole vectors, and halves of one (one or none), of a tile where so many columns are left.
+    /// The number of whole vectors and of half vectors (0 or 1) in a tile when `columns` columns are left.
     #[inline(always)]
     fn wide(columns: usize, most: usize) -> (usize, usize) {
         let halves = columns.div_ceil(H::F32_LANES);
@@ -44,8 +44,8 @@ impl<S: Simd, H: Simd> Vectors<S, H> {
     }
 }
 
-/// Adds the lower triangle of `panelᵀ panel` to `triangle`, row by row, and asks the memory for what
-/// comes next: a panel's rows, and the triangle `after` this one.
+/// Adds the lower triangle of `panelᵀ panel` to `triangle`, stored row by row, and prefetches what is read next:
+/// the rows of the next panel, and the triangle `after` this one.
 #[inline(always)]
 pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
     simd: Vectors<S, H>,
@@ -65,8 +65,8 @@ pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
         let mut column = 0;
         while column < columns {
             let (wide, halves) = Vectors::<S, H>::wide(columns - column, most);
-            // A line of each row of the next panel with every tile below the first rows; its last number
-            // lies in a line of its own.
+            // Every tile below the first rows prefetches one cache line of each row of the next panel; the row's
+            // last element may be in a further line.
             let prefetch = if row == 0 {
                 Prefetch::Triangle(after)
             } else {
@@ -97,16 +97,16 @@ pub fn add_gram<S: Simd, H: Simd, R: Rows + ?Sized>(
     }
 }
 
-/// What a tile asks the memory for, a line with every gradient.
+/// What a tile prefetches, one cache line for each gradient that it multiplies.
 #[derive(Clone, Copy)]
 enum Prefetch<'a> {
-    /// A line of each row.
+    /// One line of each row of the next panel.
     Rows(Next),
-    /// Line by line.
+    /// Consecutive lines of the next triangle.
     Triangle(&'a [f32]),
 }
 
-/// Where a tile lies.
+/// The position of a tile in the Gram matrix.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     padded: usize,
@@ -115,8 +115,8 @@ struct Place<'a> {
     prefetch: Prefetch<'a>,
 }
 
-/// `Σ panel[k][i + r] · panel[k][j + c]` over k, for R rows and V vectors and N half vectors (one or
-/// none) of columns, added to the lower triangle.
+/// Adds `Σ_k panel[k][row + r] · panel[k][column + c]` to the lower triangle, for R rows r and the columns c of V
+/// vectors and N half vectors (0 or 1).
 #[inline(always)]
 fn add_tile<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, const N: usize>(
     simd: Vectors<S, H>,
@@ -131,13 +131,13 @@ fn add_tile<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, 
     let (mut wholes, mut halves) = products::<S, H, G, R, V, N>(simd, panel, place, rows);
     let half = column + V * S::F32_LANES;
     let end = half + N * H::F32_LANES;
-    // Where the last vector, whole or half, begins and how many numbers it has.
+    // The first column of the last vector, whole or half, and its number of lanes.
     let (last, lanes) =
         if N == 1 { (half, H::F32_LANES) } else { (half.wrapping_sub(S::F32_LANES), S::F32_LANES) };
-    // Whole vectors of the triangle, in which rows follow each other without a gap: beyond a row's end,
-    // which its last vector holds, lie the next rows, to which zero is added. All rows are read before
-    // the first is written, and written in their order, so that what a row takes along from the next is
-    // overwritten. Nothing here can panic, or sums would be written to memory.
+    // Whole vectors of the triangle, in which rows follow each other without a gap: the last vector of a row
+    // reaches into the next rows, to which zero is added. All rows are read before the first is written, and
+    // written in order, so that stale elements of the next row are overwritten. Nothing here may panic: the
+    // compiler would spill the sums to memory.
     let bottom = row + R - 1;
     // Written out row by row: in a loop, sums would be indexed in memory.
     macro_rules! rows {
@@ -206,7 +206,7 @@ fn add_tile<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, 
     rows!(partial: 0 1 2 3 4 5 6 7);
 }
 
-/// Adds as much of a vector as the line still has from a place on.
+/// Adds those lanes of a vector that are within `line[first..]`.
 #[inline(always)]
 fn add_partial<S: Simd>(simd: S, line: &mut [f32], first: usize, sum: S::f32s) {
     if first < line.len() {
@@ -218,13 +218,13 @@ fn add_partial<S: Simd>(simd: S, line: &mut [f32], first: usize, sum: S::f32s) {
     }
 }
 
-/// Where a row of a lower triangle begins.
+/// The index of a row's first element in a lower triangle.
 #[inline(always)]
 fn triangle_row(row: usize) -> usize {
     row.wrapping_mul(row.wrapping_add(1)) / 2
 }
 
-/// `Σ panel[k][i + r] · panel[k][j + c]`. Nothing in its loop can panic, or sums would be written to
+/// Computes the products of a tile over all k. Nothing in its loop may panic: the compiler would spill the sums to
 /// memory for every gradient.
 #[inline(always)]
 #[allow(clippy::type_complexity)]
@@ -239,7 +239,7 @@ fn products<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, 
     let mut halves = [[simd.half.splat_f32s(0.0); N]; R];
     let (heads, columns) = (row..row + R, column..column + V * S::F32_LANES + N * H::F32_LANES);
     for (k, line) in panel.chunks_exact(padded).enumerate() {
-        // Two last rows are too short a work to ask beside it, and all is asked for by then.
+        // The last two rows are too little work to prefetch beside, and everything is prefetched by then.
         if R > 2 {
             match prefetch {
                 Prefetch::Rows(next) => rows.prefetch(next.row.wrapping_add(k), next.start),
@@ -265,7 +265,7 @@ fn products<S: Simd, H: Simd, G: Rows + ?Sized, const R: usize, const V: usize, 
     (wholes, halves)
 }
 
-/// All bits, then none: from place `WIDTH - n` on a vector begins that keeps n numbers.
+/// A mask of all ones, then zeros: the vector from index `WIDTH - n` on keeps n lanes.
 static WINDOW: [f32; 2 * WIDTH] = {
     let mut window = [0.0; 2 * WIDTH];
     let mut i = 0;

@@ -1,4 +1,4 @@
-//! Saliencies and updates of one parameter, on the host.
+//! The OBS pruner for one parameter on the CPU: saliencies, and the pruning update.
 
 use rayon::prelude::*;
 
@@ -12,12 +12,11 @@ use super::score::{self, Out, Scored};
 use super::settings::{ObsError, PruningUpdate, Settings, not_factored};
 use super::update::{self, Change};
 
-/// The saliencies of a parameter, from the gradients so far; the estimate can take in more. Blocks that
-/// lost too many digits are listed in the result, with scores that mean nothing: they ask for
-/// [`HostEstimate::set_factors`].
+/// Computes the saliencies of a parameter from the gradients so far; the estimate can take further ones. Blocks that
+/// [`Scored::ill_conditioned`] lists need [`HostEstimate::set_factors`] and another call.
 ///
 /// # Errors
-/// Gradients that are not finite or all zero; a block that even double precision cannot factor.
+/// Gradients that are not finite or all zero; a block that cannot be factored in float64 either.
 pub fn score(
     estimate: &HostEstimate,
     weights: &[f32],
@@ -28,10 +27,10 @@ pub fn score(
     score_into(estimate, weights, mask, selection, settings, &mut [])
 }
 
-/// The diagonal of F⁻¹.
+/// Computes the diagonal of F⁻¹.
 ///
 /// # Errors
-/// As [`score()`]; a block that lost too many digits.
+/// Those of [`score()`]; an ill-conditioned block without QR factors.
 pub fn inverse_diagonal(
     estimate: &HostEstimate,
     mask: &Mask,
@@ -111,7 +110,8 @@ fn score_into(
     Ok(Scored { scores, multipliers, ill_conditioned })
 }
 
-/// How a parameter's weights change when `pruned` are gone, by the gradients that the scores came from.
+/// Computes the update of the remaining weights when the weights with `pruned` are pruned, from the same gradients as
+/// the saliencies. `multipliers` are those of [`Scored`].
 ///
 /// # Errors
 /// A block that cannot be factored.

@@ -1,4 +1,4 @@
-//! The estimate of one parameter's Fisher matrix, fed gradient by gradient.
+//! The Fisher matrix of one parameter, estimated from gradients on the CPU.
 
 use std::borrow::Cow;
 
@@ -12,18 +12,18 @@ use super::qr::QrFactors;
 use super::settings::Settings;
 use super::woodbury::WoodburyBlock;
 
-/// In how many bits gradients wait until they are summed; sums are float32 always.
+/// The dtype of gradients that are buffered until they are summed; sums are always float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// float32.
     #[default]
     F32,
-    /// bfloat16, rounded to the nearest: half the memory for the chunk, 8 bits of mantissa.
+    /// bfloat16, rounded to the nearest even: half the memory for the buffer, 8 significant bits.
     Bf16,
 }
 
 impl Precision {
-    /// Bytes of a number.
+    /// Bytes of an element (`torch.dtype.itemsize`).
     pub fn bytes(self) -> usize {
         match self {
             Precision::F32 => 4,
@@ -32,13 +32,14 @@ impl Precision {
     }
 }
 
-/// The estimate of one parameter's Fisher matrix.
+/// `Σ g gᵀ` of one parameter, block by block, or the gradients themselves where there are few.
 #[derive(Clone, Debug)]
 pub struct HostEstimate {
     pub(super) count: usize,
     pub(super) block: usize,
     pub(super) kind: Kind,
     chunk: Chunk,
+    /// Gradients that fit into the chunk.
     capacity: usize,
     finite: bool,
     ill_conditioned: IllConditioned,
@@ -46,13 +47,13 @@ pub struct HostEstimate {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// Sums of outer products.
+    /// `Σ g gᵀ` of the gradients before those in the chunk.
     Fisher(Fisher),
-    /// All gradients, fewer than a block has weights.
+    /// The chunk holds all gradients, fewer than a block has weights.
     Gradients,
 }
 
-/// Gradients that wait, row by row.
+/// Buffered gradients, `[gradients][stride]`.
 #[derive(Clone, Debug)]
 enum Chunk {
     F32(Vec<f32>),
@@ -60,7 +61,7 @@ enum Chunk {
 }
 
 impl Chunk {
-    /// Adds `Σ g gᵀ` over what waits.
+    /// Adds `Σ g gᵀ` over the buffered gradients to `fisher`.
     fn add_to(&self, fisher: &mut Fisher, count: usize) {
         let stride = stride(count);
         match self {
@@ -69,7 +70,7 @@ impl Chunk {
         }
     }
 
-    /// Nothing waits any more; its memory stays for what comes.
+    /// Empties the buffer and keeps its memory.
     fn clear(&mut self) {
         match self {
             Chunk::F32(values) => values.clear(),
@@ -79,14 +80,14 @@ impl Chunk {
 }
 
 impl HostEstimate {
-    /// An estimate from `gradients` gradients of a parameter of `count` weights, summed `chunk` at a
-    /// time.
+    /// An estimate from `gradients` gradients of a parameter of `count` weights, summed `chunk` at a time, in
+    /// float32.
     pub fn new(count: usize, block: usize, gradients: usize, chunk: usize) -> Self {
         Self::with_precision(count, block, gradients, chunk, Precision::F32)
     }
 
-    /// The same, with gradients that wait in the given precision. Where there are fewer gradients
-    /// than weights in a block they are kept in float32 all the same.
+    /// An estimate that buffers gradients in the given precision. With fewer gradients than weights in a block it
+    /// keeps all of them, in float32 whatever the precision.
     pub fn with_precision(
         count: usize,
         block: usize,
@@ -96,19 +97,19 @@ impl HostEstimate {
     ) -> Self {
         let few = gradients < block;
         let kind = if few { Kind::Gradients } else { Kind::Fisher(Fisher::new(count, block)) };
-        let waiting = match precision {
+        let buffer = match precision {
             Precision::Bf16 if !few => Chunk::Bf16(Vec::new()),
             _ => Chunk::F32(Vec::new()),
         };
         let capacity = if few { gradients } else { chunk.min(gradients).max(1) };
         let ill_conditioned = IllConditioned::new(count, block);
-        HostEstimate { count, block, kind, chunk: waiting, capacity, finite: true, ill_conditioned }
+        HostEstimate { count, block, kind, chunk: buffer, capacity, finite: true, ill_conditioned }
     }
 
-    /// Takes in one gradient in the Hugging Face layout.
+    /// Adds a gradient `[count]` in the Hugging Face layout.
     ///
     /// # Panics
-    /// If it has another number of elements than the parameter.
+    /// If it has not as many elements as the parameter.
     pub fn add(&mut self, gradient: &[f32]) {
         assert_eq!(gradient.len(), self.count, "elements of a gradient");
         self.finite &= gradient.iter().all(|g| g.is_finite());
@@ -117,12 +118,12 @@ impl HostEstimate {
             Chunk::F32(rows) => push(rows, gradient.iter().copied(), stride, capacity),
             Chunk::Bf16(rows) => push(rows, gradient.iter().map(|g| bf16::from_f32(*g)), stride, capacity),
         }
-        if self.waiting() >= self.capacity {
+        if self.buffered() >= self.capacity {
             self.flush();
         }
     }
 
-    /// Takes in several gradients at once, where they lie.
+    /// Adds several gradients without buffering them, where they are enough for [`Fisher`] sums.
     ///
     /// # Panics
     /// If one has fewer elements than the parameter.
@@ -133,27 +134,27 @@ impl HostEstimate {
         }
     }
 
-    /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
+    /// Sets the QR factors of the gradients of ill-conditioned blocks.
     pub fn set_factors(&mut self, factors: QrFactors) {
         self.ill_conditioned.extend(factors);
     }
 
-    /// Forgets all square roots: they belong to the gradients so far and to one damp.
+    /// Removes all QR factors. They are valid for the gradients so far, and for one dampening.
     pub fn clear_factors(&mut self) {
         self.ill_conditioned.clear();
     }
 
-    /// Whether a block is known by its square root.
+    /// Whether a block was recomputed in float64.
     pub(super) fn is_ill_conditioned(&self, block: usize) -> bool {
         self.ill_conditioned.contains(block)
     }
 
-    /// Whether every gradient was finite, as far as it was looked at.
+    /// Whether every gradient of [`HostEstimate::add`] and of the QR factors was finite.
     pub(super) fn is_finite(&self) -> bool {
         self.finite && self.ill_conditioned.is_finite()
     }
 
-    /// Whether no gradient but zero was taken in.
+    /// Whether all gradients were zero.
     pub(super) fn is_zero(&self) -> bool {
         match (&self.kind, &self.chunk) {
             (Kind::Fisher(fisher), _) => fisher.is_zero(),
@@ -162,7 +163,7 @@ impl HostEstimate {
         }
     }
 
-    fn waiting(&self) -> usize {
+    fn buffered(&self) -> usize {
         let length = match &self.chunk {
             Chunk::F32(rows) => rows.len(),
             Chunk::Bf16(rows) => rows.len(),
@@ -170,14 +171,14 @@ impl HostEstimate {
         length / stride(self.count)
     }
 
-    /// Sums what waits.
+    /// Sums the buffered gradients.
     pub(super) fn flush(&mut self) {
         let Kind::Fisher(fisher) = &mut self.kind else { return };
         self.chunk.add_to(fisher, self.count);
         self.chunk.clear();
     }
 
-    /// Sums what waits and gives back its memory: no gradient follows.
+    /// Sums the buffered gradients and frees the buffer, after the last gradient.
     pub fn finish(&mut self) {
         if let Kind::Fisher(_) = self.kind {
             self.flush();
@@ -185,12 +186,12 @@ impl HostEstimate {
         }
     }
 
-    /// The estimate as if no gradient followed. This one stays as it is: what waits goes on waiting for
-    /// the gradients that will be summed with it, so that sums over more of them are those of an estimate
-    /// that never stopped, to the bit. Where something waits that takes the memory of another Fisher.
+    /// The estimate from the gradients so far. `self` keeps its buffer, so that later sums equal those of an
+    /// estimate without this call, to the bit. If gradients are buffered it is a copy, with the memory of
+    /// another Fisher matrix.
     pub(super) fn so_far(&self) -> Cow<'_, HostEstimate> {
         let Kind::Fisher(fisher) = &self.kind else { return Cow::Borrowed(self) };
-        if self.waiting() == 0 {
+        if self.buffered() == 0 {
             return Cow::Borrowed(self);
         }
         let mut fisher = fisher.clone();
@@ -206,8 +207,8 @@ impl HostEstimate {
         })
     }
 
-    /// The dual of a block's gradients, restricted to the weights where `kept` holds: of a block that
-    /// is known by its gradients or its root.
+    /// The Woodbury form of a block, restricted to its weights with `kept`, from all gradients or from the
+    /// block's QR factor. `None` if there is neither, or the block cannot be factored.
     pub(super) fn woodbury(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<WoodburyBlock> {
         if self.ill_conditioned.contains(block) {
             return self.ill_conditioned.woodbury(block, kept, settings);
@@ -222,10 +223,9 @@ impl HostEstimate {
     }
 }
 
-/// Numbers from one row to the next: whole cache lines, and an odd number of them, so that the same
-/// place of all rows does not fall into the same corner of a cache. Long rows are spaced by an odd
-/// number that spreads them over all of a cache: with 1 more than a multiple of its size, neighbouring
-/// lines of neighbouring rows would push each other out.
+/// Elements from one buffered row to the next: an odd number of cache lines, so that the same column of all rows
+/// does not map to the same cache set. For long rows that number is also [`ODD`] beyond a multiple of [`SPREAD`];
+/// with 1 beyond it, neighbouring lines of neighbouring rows would evict each other.
 fn stride(count: usize) -> usize {
     const WIDTH: usize = LINE / 4;
     let lines = count.div_ceil(WIDTH) | 1;
@@ -233,11 +233,11 @@ fn stride(count: usize) -> usize {
     (if count < LONG { lines } else { spread }) * WIDTH
 }
 
-/// Rows of so many numbers are long; `Obs::passes` reckons with it.
+/// Elements of the shortest long row; the memory plan of `Obs::passes` uses the same number.
 const LONG: usize = 1 << 16;
-/// Lines in the smallest cache's corner: one way of the first cache.
+/// Cache lines in one way of an L1 cache.
 const SPREAD: usize = 64;
-/// Lines from row to row, beyond a multiple of that.
+/// Cache lines from one long row to the next, beyond a multiple of [`SPREAD`].
 const ODD: usize = 37;
 
 fn push<T: Copy + Default>(
@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_spread_over_the_caches_within_what_plans_reckon_with() {
+    fn rows_are_spread_over_the_caches_within_the_memory_that_is_planned() {
         for count in (1..200).chain(LONG - 40..LONG + 2000).chain([147_456, 589_824, 2_359_296]) {
             let (stride, extra) = (stride(count), if count < LONG { 31 } else { 1039 });
             assert!((count..=count + extra).contains(&stride), "{stride} for {count}");

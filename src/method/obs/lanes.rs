@@ -1,48 +1,48 @@
-//! Sixteen blocks side by side: every number of the textbook algorithm is a vector with one lane
-//! for each block, so that plain loops become full-width vector code.
+//! Batched linear algebra on sixteen Fisher blocks, one in each lane of a vector.
 //!
-//! Each number is one chain of fused multiply-adds in a fixed order, on every machine the same;
-//! four independent chains run together, which hides their latency.
+//! Every scalar of the textbook algorithm is a vector over the blocks. Each is one chain of fused multiply-adds in
+//! a fixed order, so that all machines give the same bits; four independent chains are interleaved to hide
+//! their latency.
 
 use pulp::{Arch, Simd};
 
 use super::fisher::{Fisher, triangle};
 use super::prefetch::prefetch;
 
-/// Blocks in a group.
+/// Blocks in a batch.
 pub const LANES: usize = 16;
 
-/// One number for each block.
+/// One scalar of each block.
 pub type Lane = [f32; LANES];
 
 /// Zero for each block.
 pub const ZERO: Lane = [0.0; LANES];
 
-/// Numbers from what is read to what the memory is asked for, in each of sixteen triangles.
+/// The prefetch distance in each of sixteen triangles, in elements.
 const AHEAD: usize = 8 * LANES;
 
-/// Numbers that run together.
+/// Independent chains of multiply-adds that are interleaved.
 pub(super) const CHAINS: usize = 4;
 
-/// A group of blocks of one parameter.
+/// Sixteen blocks F of one parameter.
 #[derive(Clone, Debug)]
 pub struct BlockBatch {
-    /// Weights in a block.
+    /// B, the weights in a block.
     pub block: usize,
-    /// Lower triangles, row by row; after [`BlockBatch::factor`], their Cholesky factors.
+    /// The lower triangles of F, row by row, `[B (B + 1) / 2]`; after [`BlockBatch::factor`] those of L, `F = LLᵀ`.
     pub(super) matrix: Vec<Lane>,
-    /// 1 / Lᵢᵢ, after [`BlockBatch::factor`].
+    /// `1 / L_ii` after [`BlockBatch::factor`], `[B]`.
     pub(super) inverse: Vec<Lane>,
 }
 
 impl BlockBatch {
-    /// Space for blocks of `block` weights.
+    /// Memory for blocks of `block` weights.
     pub fn new(block: usize) -> Self {
         BlockBatch { block, matrix: vec![ZERO; triangle(block)], inverse: vec![ZERO; block] }
     }
 
-    /// Loads `scale · Σ g gᵀ + damp · I` of the blocks from `first` on. Lanes beyond the last
-    /// block hold `damp · I`.
+    /// Loads `F = scale · Σ g gᵀ + damp · I` of the blocks `first..first + 16`; `damp · I` for those beyond the
+    /// last block.
     pub fn load(&mut self, fisher: &Fisher, first: usize, blocks: usize, scale: f32, damp: f32) {
         let empty = vec![0.0; if blocks < first + LANES { self.matrix.len() } else { 0 }];
         let sources: [&[f32]; LANES] = std::array::from_fn(|lane| match first + lane < blocks {
@@ -57,15 +57,15 @@ impl BlockBatch {
         }
     }
 
-    /// The diagonal of F, before [`BlockBatch::factor`].
+    /// Copies the diagonal of F, before [`BlockBatch::factor`].
     pub fn diagonal(&self, out: &mut [Lane]) {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.matrix[index(i, i)];
         }
     }
 
-    /// Keeps rows and columns where `kept` is 1 and puts `diagonal` on the diagonal of the others:
-    /// `M F M` with the given diagonal outside.
+    /// Replaces F by `MFM + diagonal · (I − M)` with `M = diag(kept)`, `kept` 0 or 1, before
+    /// [`BlockBatch::factor`].
     pub fn restrict(&mut self, kept: &[Lane], diagonal: f32) {
         if kept.iter().all(|k| *k == [1.0; LANES]) {
             return;
@@ -73,24 +73,24 @@ impl BlockBatch {
         restrict(&mut self.matrix, kept, diagonal);
     }
 
-    /// `y = F x`, before [`BlockBatch::factor`].
+    /// Computes `y = F x`, before [`BlockBatch::factor`] (BLAS `ssymv`).
     pub fn times(&self, x: &[Lane], y: &mut [Lane]) {
         times(y, &self.matrix, x);
     }
 
-    /// The columns `first..first + columns.len() / block` of `X = L⁻¹`, one after the other and
-    /// with the zeros above the diagonal.
+    /// Computes the columns `first..first + columns.len() / B` of `X = L⁻¹` (LAPACK `strtri`), `[columns][B]` with
+    /// the zeros above the diagonal.
     pub fn inverse_columns(&self, first: usize, columns: &mut [Lane]) {
         inverse_columns(columns, &self.matrix, &self.inverse, first, self.block);
     }
 
-    /// Solves `L Lᵀ x = b` in place.
+    /// Solves `LLᵀx = b` in place (LAPACK `spotrs`, `torch.cholesky_solve`).
     pub fn solve(&self, b: &mut [Lane]) {
         solve(b, &self.matrix, &self.inverse);
     }
 }
 
-/// The values of sixteen blocks from block `first` on, `[block][lane]`; zero beyond the end.
+/// Transposes the values of the blocks `first..first + 16` into `[B][lane]`; zero beyond the end of `values`.
 pub fn gather<T>(out: &mut [Lane], values: &[T], first: usize, read: impl Fn(&T) -> f32) {
     let block = out.len();
     let start = (first * block).min(values.len());
@@ -105,7 +105,7 @@ pub fn gather<T>(out: &mut [Lane], values: &[T], first: usize, read: impl Fn(&T)
     }
 }
 
-/// The inverse of [`gather`]: `out` are consecutive blocks, the last of which may be cut short.
+/// The inverse of [`gather`]: writes consecutive blocks, the last of which may be incomplete.
 pub fn scatter(out: &mut [f32], values: &[Lane]) {
     for (lane, out) in out.chunks_mut(values.len()).enumerate() {
         for (out, value) in out.iter_mut().zip(values) {
@@ -114,24 +114,25 @@ pub fn scatter(out: &mut [f32], values: &[Lane]) {
     }
 }
 
-/// The place of (i, j), j <= i, in a lower triangle.
+/// The index of (i, j), j ≤ i, in a lower triangle.
 #[inline(always)]
 pub(super) fn index(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
 }
 
-/// A machine's vector of a number's lanes from lane `part` on.
+/// Loads a machine vector from lane `part` on.
 #[inline(always)]
 pub(super) fn get<S: Simd>(lane: &Lane, part: usize) -> S::f32s {
     S::as_simd_f32s(&lane[part..part + S::F32_LANES]).0[0]
 }
 
+/// Stores a machine vector from lane `part` on.
 #[inline(always)]
 pub(super) fn set<S: Simd>(lane: &mut Lane, part: usize, value: S::f32s) {
     S::as_mut_simd_f32s(&mut lane[part..part + S::F32_LANES]).0[0] = value;
 }
 
-/// The first lanes of the machine's vectors that make up a number.
+/// The first lane of each machine vector of a [`Lane`].
 #[inline(always)]
 pub(super) fn parts<S: Simd>() -> impl Iterator<Item = usize> {
     (0..LANES).step_by(S::F32_LANES)
@@ -276,7 +277,7 @@ fn solve_simd<'a, S: Simd>(simd: S, b: &'a mut [Lane], matrix: &'a [Lane], inver
     let block = b.len();
     for part in parts::<S>() {
         for i in 0..block {
-            // L x = b column by column: the additions to different rows do not wait for each other.
+            // L x = b column by column: the additions to different rows are independent.
             let value = simd.mul_f32s(get::<S>(&b[i], part), get::<S>(&inverse[i], part));
             set::<S>(&mut b[i], part, value);
             for (k, b) in b.iter_mut().enumerate().skip(i + 1) {
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn solving_with_the_factor_gives_back_what_the_matrix_was_multiplied_with() {
+    fn solving_with_the_factor_inverts_the_multiplication() {
         for block in [1, 3, 4, 5, 8, 17, 50] {
             let mut group = group(block);
             let x: Vec<Lane> =

@@ -1,25 +1,27 @@
-//! The Optimal BERT Surgeon (arXiv 2203.07259): prune the weights whose removal raises the loss
-//! least, to second order, and let the others make up for them.
+//! The Optimal BERT Surgeon (arXiv 2203.07259, section 3; SparseML's `OBSPruningModifier`): second-order
+//! pruning.
 //!
-//! The loss around trained weights is a quadratic form whose matrix is estimated by the empirical
-//! Fisher information of m gradients, block by block along consecutive weights:
-//! `F = λI + 1/m Σ g gᵀ` ([`host_estimate`]). From its inverse come each weight's (or group's) saliency
-//! `ρ = ½ w_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q` ([`score`]; [`correlated`] refreshes it after every removal) and
-//! the update of the others ([`update`]).
+//! With `w` the trained weights and g₁ … g_m gradients of the loss, the pruner computes
 //!
-//! The inverse is never built gradient by gradient: gradients are summed into F in chunks
-//! ([`fisher`], by the product of [`gram`] of a [`panel`] with itself) and each block is factored once
-//! ([`cholesky`]), sixteen blocks side by side in vector [`lanes`].
+//! - the dampened empirical Fisher matrix `F = λI + 1/m Σ gᵢ gᵢᵀ`, block-diagonal with blocks of B consecutive
+//!   weights, as an approximation of the Hessian ([`fisher`], [`host_estimate`]);
+//! - the saliency of every weight or group Q, `ρ_Q = ½ w_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q`, which is the rise of the loss when
+//!   Q is set to zero and the other weights are updated optimally ([`score`]; [`correlated`] refreshes it after
+//!   every pruned group);
+//! - the pruning update `w − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ w_Q` of the remaining weights ([`update`]).
 //!
-//! Where there are fewer gradients than weights in a block, F is λI in most directions and single
-//! precision would lose them; the small dual matrix of the gradients is factored instead ([`woodbury`]).
-//! Where an estimate after the fact says that too many digits were lost all the same, the block is
-//! known by its square root ([`qr`]). What even that cannot factor is an error, never a silent
-//! identity.
+//! SparseML updates F⁻¹ once for each gradient (Sherman-Morrison). Here chunks of gradients are summed into F
+//! by matrix products ([`gram`] of a [`panel`]), and every block is factored once ([`cholesky`]), sixteen blocks
+//! in the [`lanes`] of vectors.
 //!
-//! [`host`] puts the parts together for one parameter; [`device`] does the same with tensors of a device,
-//! for gradients that are there. [`PruningEvent`] is a whole event: gradients in, updates of several
-//! parameters out.
+//! With fewer gradients than weights in a block (m < B), F equals λI in most directions, and float32 would lose
+//! them: the Woodbury form is used instead ([`woodbury`]). The same form, with a QR factor of the gradients in
+//! float64 ([`qr`]), recomputes the blocks that an a-posteriori error estimate finds ill-conditioned
+//! ([`ill_conditioned`]). A block that cannot be factored in float64 either is an error; it is never replaced by
+//! the identity.
+//!
+//! [`host`] prunes one parameter on the CPU, [`device`] with tensors of a device. [`PruningEvent`] goes through
+//! all parameters of a pruning step.
 
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]

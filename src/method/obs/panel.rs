@@ -1,31 +1,30 @@
-//! What is multiplied with itself: one block's columns of some gradients, side by side in the first
-//! cache, copied from wherever the gradients lie.
+//! A panel: the columns of one block from up to 128 gradients, copied into L1-resident memory.
 
 use super::prefetch::{LINE, prefetch};
 
-/// Columns of a panel are filled up to whole vectors of the widest machine.
+/// Columns of a panel are padded to a multiple of this, the float32 lanes of AVX-512.
 pub const WIDTH: usize = 16;
-/// Half of that: what is copied at a time.
+/// Elements that are copied at a time.
 const HALF: usize = WIDTH / 2;
-/// Gradients in a panel, which with blocks of 64 is as large as a first cache of 32 KiB: the more, the fewer
-/// times a triangle is added to.
+/// Gradients in a panel. With blocks of 64 the panel fills an L1 cache of 32 KiB; more gradients mean fewer
+/// additions to a triangle.
 pub const ROWS: usize = 128;
 
-/// Gradients of which a strip at a time is read: rows of equal length.
+/// Gradients as rows `[count][weights]` of equal length.
 pub trait Rows: Sync {
-    /// What they are stored as.
+    /// The element type.
     type Value: Stored;
-    /// How many there are.
+    /// The number of gradients.
     fn count(&self) -> usize;
-    /// One of them.
+    /// The gradient of an index.
     fn row(&self, index: usize) -> &[Self::Value];
-    /// Asks the memory for a place of one of them, which need not exist.
+    /// Prefetches element `place` of a gradient; neither need exist.
     fn prefetch(&self, index: usize, place: usize);
 }
 
-/// A number in which gradients are stored.
+/// An element type of stored gradients: float32 or bfloat16.
 pub trait Stored: Copy + Send + Sync {
-    /// Its value.
+    /// Converts to float32.
     fn to_f32(self) -> f32;
 }
 
@@ -36,7 +35,7 @@ impl Stored for f32 {
     }
 }
 
-/// Gradients that lie anywhere.
+/// Gradients in separate slices.
 impl<T: AsRef<[f32]> + Sync> Rows for [T] {
     type Value = f32;
 
@@ -57,10 +56,10 @@ impl<T: AsRef<[f32]> + Sync> Rows for [T] {
     }
 }
 
-/// One block's columns of some gradients, `[k][padded]`, in whole cache lines.
+/// The columns of one block from k gradients, `[k][padded]`, aligned to cache lines.
 pub struct Panel {
     values: Vec<f32>,
-    /// Where the first cache line begins.
+    /// The index of the first aligned element.
     aligned: usize,
     rows: usize,
     block: usize,
@@ -68,7 +67,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Space for the columns of one block.
+    /// Memory for blocks of `block` weights.
     pub fn new(block: usize) -> Self {
         let padded = block.next_multiple_of(WIDTH);
         let mut panel = Panel { values: Vec::new(), aligned: 0, rows: 0, block, padded };
@@ -77,18 +76,18 @@ impl Panel {
         panel
     }
 
-    /// The panel of a block.
+    /// The packed columns, `[k][padded]`.
     #[inline(always)]
     pub fn panel(&self) -> &[f32] {
         &self.values[self.aligned..][..self.rows * self.padded]
     }
 
-    /// Copies the columns from place `start` on of the next rows from row `first` on; beyond the
-    /// end of a row there are zeros.
+    /// Copies the columns `start..start + block` of the rows `first..first + ROWS`; columns beyond the end of a
+    /// row are zero.
     #[inline(always)]
     pub fn pack<R: Rows + ?Sized>(&mut self, rows: &R, first: usize, start: usize) {
         self.rows = ROWS.min(rows.count() - first);
-        // Written out for the usual blocks: of 16, 32, 50 and 64.
+        // Monomorphized for the usual block sizes 16, 32, 50 and 64.
         match self.block.div_ceil(HALF) {
             2 => self.pack_halves::<R, 2>(rows, first, start),
             4 => self.pack_halves::<R, 4>(rows, first, start),
@@ -98,14 +97,14 @@ impl Panel {
         }
     }
 
-    /// Rows of N half vectors, or of any number where N is 0.
+    /// Copies rows of N half vectors; of any number where N is 0.
     #[inline(always)]
     fn pack_halves<R: Rows + ?Sized, const N: usize>(&mut self, rows: &R, first: usize, start: usize) {
         let halves = if N == 0 { self.block.div_ceil(HALF) } else { N };
         let lines = self.values[self.aligned..].chunks_exact_mut(halves.next_multiple_of(2) * HALF);
         for (k, line) in lines.take(self.rows).enumerate() {
             let row = rows.row(first + k).get(start..).unwrap_or(&[]);
-            // What lies beyond the block is copied along, multiplied along, and never read.
+            // Columns beyond the block are copied and multiplied too, and their products never read.
             match row.split_at_checked(halves * HALF) {
                 Some((whole, _)) => {
                     for (to, from) in line.as_chunks_mut::<HALF>().0.iter_mut().zip(whole.as_chunks().0) {
@@ -121,11 +120,11 @@ impl Panel {
     }
 }
 
-/// Where a panel is packed from.
+/// The position of the panel that is packed next.
 #[derive(Clone, Copy)]
 pub struct Next {
-    /// From which row on.
+    /// Its first row.
     pub row: usize,
-    /// From which place on.
+    /// Its first column.
     pub start: usize,
 }

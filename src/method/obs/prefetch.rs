@@ -1,12 +1,11 @@
-//! A hint to the memory: what is read soon.
+//! Prefetch instructions for gradients and Fisher blocks.
 //!
-//! A chunk of gradients is as many streams through memory as it has rows, more than the hardware
-//! follows by itself. The hint changes no value; machines without it wait a little longer.
+//! A chunk of gradients is read as one stream for each row, more streams than a hardware prefetcher tracks.
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
 
-/// Asks for the cache line of `values[index]`; for nothing beyond the end.
+/// Prefetches the cache line of `values[index]` into L2, if the index exists; a no-op outside x86-64.
 #[inline(always)]
 pub fn prefetch<T>(values: &[T], index: usize) {
     #[cfg(target_arch = "x86_64")]

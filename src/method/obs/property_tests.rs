@@ -1,4 +1,4 @@
-//! Laws that the surgeon keeps whatever the numbers, against dense matrices in double precision.
+//! Properties of the OBS pruner on random cases, against dense matrices in float64.
 
 use std::ops::{ControlFlow, Range};
 
@@ -20,10 +20,10 @@ struct Case {
     sparsity: f64,
 }
 
-/// Weights, which of them stay, and the scores before.
+/// The weights and the mask after pruning, and the scores before.
 type Came = (Vec<f32>, Vec<bool>, Vec<f32>);
 
-/// Numbers from a seed, in -1..1.
+/// Uniform numbers in -1..1 from a seed.
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed;
     (0..count)
@@ -61,7 +61,7 @@ impl Case {
         estimate
     }
 
-    /// Prunes; a block that lost too many digits is cured.
+    /// Prunes the parameter, with ill-conditioned blocks recomputed in float64.
     fn prune(&self) -> Result<Came, ObsError> {
         let (mut weights, mut mask) = (self.weights.clone(), Mask::new(self.kept.clone()));
         let mut estimate = self.estimate();
@@ -84,7 +84,7 @@ impl Case {
         Ok((weights, mask.kept().to_vec(), scored.scores))
     }
 
-    /// F of a block among the weights that are kept, λ on the diagonal of the others.
+    /// F of a block restricted to the weights that are kept, with λ on the diagonal of the others.
     fn fisher(&self, block: usize) -> Vec<Vec<f64>> {
         let range = block * self.settings.block..((block + 1) * self.settings.block).min(self.weights.len());
         range
@@ -104,7 +104,7 @@ impl Case {
     }
 }
 
-/// The inverse by Gauss and Jordan, with pivots.
+/// The inverse by Gauss-Jordan elimination with pivoting.
 fn inverse(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = matrix.len();
     let mut a: Vec<Vec<f64>> = matrix
@@ -193,7 +193,7 @@ fn few_directions(scale: f32, damp: f64) -> Case {
 }
 
 #[test]
-fn blocks_that_lost_their_digits_are_told_and_known_by_their_square_roots() {
+fn ill_conditioned_blocks_are_reported_and_recomputed_by_qr() {
     let case = few_directions(1.0, 1e-7);
     let mask = Mask::new(case.kept.clone());
     let mut estimate = case.estimate();
@@ -219,7 +219,7 @@ fn blocks_that_lost_their_digits_are_told_and_known_by_their_square_roots() {
 }
 
 #[test]
-fn gradients_of_moderate_size_are_not_told_of() {
+fn gradients_of_moderate_size_are_not_ill_conditioned() {
     let case = few_directions(1e-3, 1e-7);
     let scored =
         score(&case.estimate(), &case.weights, &Mask::ones(80), Selection::Layer(0.5), &case.settings);
@@ -227,14 +227,14 @@ fn gradients_of_moderate_size_are_not_told_of() {
 }
 
 #[test]
-fn squares_beyond_single_precision_are_cured_or_refused_and_never_not_a_number() {
+fn squares_beyond_float32_are_recomputed_or_refused_and_never_nan() {
     for (scale, damp) in [(1e25, 1e-7), (1e25, 1e30), (1e-25, 1e-7), (1e3, 1e-10)] {
         match few_directions(scale, damp).prune() {
             Ok((weights, kept, _)) => {
                 assert!(weights.iter().all(|w| w.is_finite()), "{scale:e}, {damp:e}");
                 assert_eq!(kept.iter().filter(|k| **k).count(), 40);
             }
-            Err(ObsError::NoGradient) => assert!(scale < 1e-20, "squares that vanish are told of"),
+            Err(ObsError::NoGradient) => assert!(scale < 1e-20, "squares that vanish are reported"),
             Err(error) => assert!(matches!(error, ObsError::NotFactored { .. }), "{error}"),
         }
     }
@@ -312,7 +312,7 @@ fn gradients_in_sixteen_bits_choose_nearly_the_same_weights() {
 }
 
 #[test]
-fn correlated_saliencies_are_those_of_an_exhaustive_search_one_removal_at_a_time() {
+fn correlated_saliencies_are_those_of_an_exhaustive_search_one_group_at_a_time() {
     for (group, seed) in [(1, 1u64), (2, 2), (1, 3), (3, 4)] {
         let count = 6;
         let gradients: Vec<Vec<f32>> = (0..9).map(|r| numbers(seed * 50 + r, count)).collect();

@@ -1,8 +1,8 @@
 //! One pruning event of the OBS pruner: gradients → Fisher matrix → saliencies → selection → update.
 //!
-//! Parameters are estimated in as many passes over the gradients as the allowed memory asks for. Those that
-//! are ranked together are all scored before the first of them is updated, so the gradients of all passes
-//! but the last are computed again for the update.
+//! If the Fisher matrices of all parameters do not fit into the allowed memory, the gradients are computed in several
+//! passes, each for some parameters. With a global ranking all parameters are scored before the first one is
+//! updated, so that the gradients of all passes but the last are computed a second time for the update.
 
 use std::ops::{ControlFlow, Range};
 
@@ -18,16 +18,16 @@ use super::qr::QrFactors;
 use super::score::Scored;
 use super::settings::{ObsError, PruningUpdate, Settings};
 
-/// The largest dampening λ that is tried before a block is given up.
+/// The largest dampening λ up to which [`PruningEvent::raises_damp`] raises it.
 const LARGEST_DAMP: f64 = 1.0;
 
-/// Bytes of float64 factors that are computed in one pass where no memory is stated.
+/// Bytes of float64 QR factors that are computed in one pass where no limit of memory is stated.
 const FACTOR_MEMORY: u64 = 2 << 30;
 
-/// Where the gradients of a pruning event come from.
+/// A source of gradients of the loss, one for each mini-batch.
 pub trait GradientSource {
-    /// Computes the gradients of these numbers, counted from 0, of these parameters and hands each to `take`
-    /// with its parameter's index. The same numbers give the same gradients again.
+    /// Computes the gradients `numbers`, counted from 0, for the parameters of these indices, and calls `take` with
+    /// each and its parameter's index. The same numbers give the same gradients again.
     fn gradients(
         &mut self,
         parameters: Range<usize>,
@@ -36,95 +36,95 @@ pub trait GradientSource {
         take: &mut dyn FnMut(usize, Gradient),
     ) -> ControlFlow<()>;
 
-    /// Receives that `done` of `total` parameters are through a phase; breaks off the event if it wants to.
+    /// Reports that `done` of `total` parameters have finished a phase; `Break` stops the event.
     fn progress(&mut self, _phase: Phase, _done: usize, _total: usize) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
-/// What happens after the gradients, parameter by parameter.
+/// What is computed for each parameter after the gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Blocks are factored and saliencies computed.
+    /// Factorization of the blocks, and saliencies.
     Scoring,
-    /// The update of the remaining weights is computed.
+    /// The update of the remaining weights.
     Updating,
 }
 
-/// Parameters that are estimated together.
+/// One pass over the gradients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// Their indices.
+    /// The indices of the parameters whose Fisher matrices it estimates.
     pub parameters: Range<usize>,
-    /// Gradients that are summed together.
+    /// Gradients that are buffered and summed together.
     pub rows: usize,
 }
 
-/// What a pruning event works on. Every list has an entry for each parameter.
+/// The inputs of a pruning event. Every list has an entry for each parameter, except `goals` and `passes`.
 #[derive(Clone, Copy)]
 pub struct PruningEvent<'a> {
     /// Weights in the Hugging Face layout `[out, in]`, flattened.
     pub weights: &'a [Vec<f32>],
-    /// Which of them are not pruned yet.
+    /// The masks before the event.
     pub masks: &'a [Mask],
-    /// Which of them are pruned together.
+    /// The weights that are pruned together.
     pub groupings: &'a [Grouping],
-    /// The sparsities that are reached.
+    /// The target sparsities, each of some parameters.
     pub goals: &'a [Goal],
-    /// What groups are ranked among.
+    /// Among which groups the least salient are pruned.
     pub ranking: Ranking,
-    /// How the Fisher matrix is estimated and used.
+    /// Settings of the pruner.
     pub settings: Settings,
-    /// Gradients of an estimate.
+    /// m, the number of gradients (SparseML's `num_grads`).
     pub gradients: usize,
-    /// The precision of gradients that wait to be summed.
+    /// The dtype of buffered gradients.
     pub precision: Precision,
-    /// Whether a dampening that is too small is raised tenfold until all blocks can be factored.
+    /// Whether the dampening λ is multiplied by 10, up to 1, until all blocks can be factored.
     pub raises_damp: bool,
-    /// The passes over the gradients; together they name each parameter once.
+    /// The passes over the gradients, with each parameter in one of them.
     pub passes: &'a [Pass],
-    /// Bytes for the factors of ill-conditioned blocks, if they are limited.
+    /// Bytes for the QR factors of ill-conditioned blocks, if they are limited.
     pub memory: Option<u64>,
-    /// The device whose tensors estimates are; on the host without one.
+    /// The device that estimates the Fisher matrix; `None` for the CPU kernels.
     pub device: Option<&'a Device>,
 }
 
 /// Why a pruning event has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupted {
-    /// The source of gradients broke it off.
+    /// The source of gradients stopped it.
     Stopped,
-    /// The parameter of this index cannot be pruned.
+    /// The parameter of this index cannot be pruned, for this reason.
     Failed(usize, ObsError),
 }
 
-/// The saliencies of all parameters by one group of settings.
+/// The saliencies of all parameters under one set of settings.
 pub struct Saliencies {
     settings: Settings,
     scored: Vec<Scored>,
 }
 
 impl Saliencies {
-    /// The saliencies of a parameter's groups, -∞ where one is pruned already.
+    /// The saliencies of a parameter's groups, -∞ for those that are pruned already.
     pub fn of(&self, parameter: usize) -> &[f32] {
         &self.scored[parameter].scores
     }
 }
 
 impl PruningEvent<'_> {
-    /// The update of each parameter, and the dampening λ that it took.
+    /// Computes the update of each parameter; also returns the dampening λ that was used.
     ///
     /// # Errors
-    /// [`Interrupted`]; no weight has changed then.
+    /// [`Interrupted`].
     pub fn run(&self, source: &mut dyn GradientSource) -> Result<(Vec<PruningUpdate>, f64), Interrupted> {
         self.raising_damp(|settings| self.attempt(settings, source))
     }
 
-    /// The same from estimates of all parameters that are there already and stay for others. `known` holds the
-    /// saliencies that were computed last from the same gradients; they are used again for equal settings.
+    /// Like [`PruningEvent::run`], from Fisher matrices of all parameters that are estimated already and used for
+    /// several events. `known` caches the last saliencies from these gradients, for equal settings.
     ///
     /// # Errors
-    /// As [`PruningEvent::run`].
+    /// [`Interrupted`].
     pub fn run_with(
         &self,
         estimates: &mut [FisherEstimate],
@@ -146,6 +146,7 @@ impl PruningEvent<'_> {
         })
     }
 
+    /// The saliencies of all parameters from their estimates.
     fn score_all(
         &self,
         estimates: &mut [FisherEstimate],
@@ -158,7 +159,8 @@ impl PruningEvent<'_> {
         Ok(Saliencies { settings: *settings, scored })
     }
 
-    /// Attempts with the given dampening, and with tenfold ones if that is allowed.
+    /// Calls `attempt` with the given dampening; if a block cannot be factored and that is allowed, with ten times
+    /// as much, up to [`LARGEST_DAMP`].
     fn raising_damp<R>(
         &self,
         mut attempt: impl FnMut(&Settings) -> Result<R, Interrupted>,
@@ -176,20 +178,21 @@ impl PruningEvent<'_> {
         }
     }
 
+    /// The updates of all parameters with these settings.
     fn attempt(
         &self,
         settings: &Settings,
         source: &mut dyn GradientSource,
     ) -> Result<Vec<PruningUpdate>, Interrupted> {
         let count = self.weights.len();
-        // Parameters that are not ranked together are updated as soon as they are scored.
+        // Without a global ranking, parameters are updated as soon as they are scored.
         let together = self.ranking == Ranking::Global;
         let mut known: Vec<Scored> = vec![Scored::default(); count];
         let mut recomputed: Vec<Vec<usize>> = vec![Vec::new(); count];
         let mut updates: Vec<Option<PruningUpdate>> = vec![None; count];
         let mut last: Vec<FisherEstimate> = Vec::new();
         for pass in self.passes {
-            // The pass before gives back its memory first.
+            // Free the memory of the pass before first.
             drop(std::mem::take(&mut last));
             let mut estimates = self.estimate(pass, source)?;
             let first = pass.parameters.start;
@@ -229,7 +232,7 @@ impl PruningEvent<'_> {
         Ok(updates.into_iter().flatten().collect())
     }
 
-    /// The estimates of a pass's parameters.
+    /// The Fisher matrices of a pass's parameters.
     fn estimate(
         &self,
         pass: &Pass,
@@ -253,8 +256,8 @@ impl PruningEvent<'_> {
         Ok(estimates)
     }
 
-    /// The saliencies of the parameters from `first` on, and for each the blocks that had to be recomputed:
-    /// those of all parameters in one more pass over the gradients.
+    /// The saliencies of the parameters from `first` on, and for each the ill-conditioned blocks, which are recomputed
+    /// in another pass over the gradients.
     fn score(
         &self,
         first: usize,
@@ -285,8 +288,9 @@ impl PruningEvent<'_> {
         Ok(scored.into_iter().zip(ill_conditioned).collect())
     }
 
-    /// Factors ill-conditioned blocks in float64 from the same gradients once more: `blocks` lists them for each
-    /// of the parameters from `first` on. As many at a time as the allowed memory holds.
+    /// Computes the QR factors of ill-conditioned blocks in float64, from the same gradients. `blocks` lists the
+    /// indices for each parameter from `first` on. Takes one pass over the gradients for as many blocks as fit into
+    /// the allowed memory.
     fn recompute(
         &self,
         first: usize,
@@ -329,20 +333,21 @@ impl PruningEvent<'_> {
         Ok(())
     }
 
-    /// Which groups of a parameter are pruned that is ranked by itself.
+    /// Selects the groups to prune of a parameter that is ranked by itself.
     fn select_in(&self, i: usize, scores: Vec<f32>) -> Vec<bool> {
         let goal = self.goals.iter().find(|goal| goal.members.contains(&i));
         let selection = self.ranking.to(goal.map_or(0.0, |goal| goal.sparsity));
         select(&[scores], selection).pop().unwrap_or_default()
     }
 
-    /// For each parameter which of its groups are pruned.
+    /// Selects the groups to prune of every parameter.
     fn select(&self, scores: Vec<Vec<f32>>) -> Vec<Vec<bool>> {
         let sizes: Vec<usize> =
             self.groupings.iter().zip(self.weights).map(|(g, w)| g.size(w.len())).collect();
         select_for_goals(scores, &sizes, self.goals, self.ranking)
     }
 
+    /// The update of parameter `i` when its `groups` are pruned.
     fn update(
         &self,
         i: usize,

@@ -1,80 +1,80 @@
-//! Square roots of badly conditioned blocks, in double precision.
+//! QR factors of the gradients of ill-conditioned blocks, in float64.
 //!
-//! Where a block's gradients have few directions and F is λ in all others, `Σ g gᵀ` in single
-//! precision loses what λ carries. An upper triangle R with `Rᵀ R = Σ g gᵀ` does not: it is carried
-//! on gradient by gradient, `R = qr([R; G])`, and then stands for all gradients in the dual form
-//! ([`super::woodbury`]).
+//! Where the gradients of a block span few directions and F is λ in all others, `Σ g gᵀ` in float32 has a rounding
+//! error larger than λ. The upper triangular R with `RᵀR = Σ g gᵀ`, updated by `R ← qr([R; G])`, has not. It
+//! replaces the gradients G in the Woodbury form ([`super::woodbury`]).
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-/// The square roots of some blocks of a parameter, fed with the same gradients as its Fisher matrix.
+/// R for some blocks of a parameter, updated gradient by gradient.
 #[derive(Clone, Debug)]
 pub struct QrFactors {
     count: usize,
     block: usize,
-    parts: Vec<Part>,
+    factors: Vec<BlockFactor>,
     finite: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Part {
+struct BlockFactor {
+    /// The block's index.
     index: usize,
-    /// `[rows][block]`: R, then gradients that came since.
+    /// `[rows][block]`: R, then the gradients since the last factorization.
     rows: Vec<f64>,
 }
 
 impl QrFactors {
-    /// For the blocks of these indices, of a parameter of `count` weights.
+    /// Factors without gradients for the blocks of these indices, of a parameter of `count` weights.
     pub fn new(count: usize, block: usize, blocks: &[usize]) -> Self {
-        let parts = blocks.iter().map(|index| Part { index: *index, rows: Vec::new() }).collect();
-        QrFactors { count, block, parts, finite: true }
+        let factors = blocks.iter().map(|index| BlockFactor { index: *index, rows: Vec::new() }).collect();
+        QrFactors { count, block, factors, finite: true }
     }
 
-    /// Bytes for each block: R and twice as many gradients.
+    /// Bytes of memory for each block: `[3B, B]` float64, R and up to 2B gradients.
     pub fn bytes_of_block(block: usize) -> u64 {
         (3 * block * block * size_of::<f64>()) as u64
     }
 
-    /// Takes in one gradient in the Hugging Face layout.
+    /// Adds a gradient `[count]` in the Hugging Face layout.
     ///
     /// # Panics
-    /// If it has another number of elements than the parameter.
+    /// If it has not as many elements as the parameter.
     pub fn add(&mut self, gradient: &[f32]) {
         assert_eq!(gradient.len(), self.count, "elements of a gradient");
         let (block, count) = (self.block, self.count);
         self.finite &= self
-            .parts
+            .factors
             .par_iter_mut()
-            .map(|part| {
-                let slice = &gradient[part.index * block..((part.index + 1) * block).min(count)];
-                part.rows.extend(slice.iter().map(|g| f64::from(*g)));
-                part.rows.resize(part.rows.len().next_multiple_of(block), 0.0);
-                if part.rows.len() >= 3 * block * block {
-                    triangularise(&mut part.rows, block);
+            .map(|factor| {
+                let slice = &gradient[factor.index * block..((factor.index + 1) * block).min(count)];
+                factor.rows.extend(slice.iter().map(|g| f64::from(*g)));
+                factor.rows.resize(factor.rows.len().next_multiple_of(block), 0.0);
+                if factor.rows.len() >= 3 * block * block {
+                    householder_qr(&mut factor.rows, block);
                 }
                 slice.iter().all(|g| g.is_finite())
             })
             .reduce(|| true, |a, b| a && b);
     }
 
-    /// Whether all gradients were finite.
+    /// Whether all gradients were finite in these blocks.
     pub fn is_finite(&self) -> bool {
         self.finite
     }
 
-    /// The rows of R for each block, by its index.
+    /// R of each block by its index, `[min(B, gradients)][B]`.
     pub fn finish(mut self) -> BTreeMap<usize, Vec<f64>> {
         let block = self.block;
-        self.parts.par_iter_mut().for_each(|part| triangularise(&mut part.rows, block));
-        self.parts.into_iter().map(|part| (part.index, part.rows)).collect()
+        self.factors.par_iter_mut().for_each(|factor| householder_qr(&mut factor.rows, block));
+        self.factors.into_iter().map(|factor| (factor.index, factor.rows)).collect()
     }
 }
 
-/// Householder's reflections: replaces rows A by the upper triangle R with `Rᵀ R = Aᵀ A`, where there
-/// are more rows than columns.
-fn triangularise(rows: &mut Vec<f64>, columns: usize) {
+/// Replaces the rows A by the upper triangular R of their QR decomposition, `RᵀR = AᵀA`, by Householder
+/// reflections: `numpy.linalg.qr(a, mode="r")`, up to the signs of rows.
+fn householder_qr(rows: &mut Vec<f64>, columns: usize) {
     let count = rows.len() / columns;
     let mut along = vec![0.0; columns];
     for j in 0..columns.min(count) {
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_root_stands_for_all_its_gradients() {
+    fn the_factor_has_the_gram_matrix_of_all_gradients() {
         let (count, block) = (14, 5);
         let gradient = |r: usize| -> Vec<f32> {
             (0..count).map(|i| ((i * 13 + r * 7 + i * r) % 11) as f32 - 5.0).collect()

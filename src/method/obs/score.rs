@@ -1,5 +1,5 @@
-//! Saliencies: by how much the loss rises when a weight or a group is removed and the others of its
-//! block move to make up for it.
+//! Saliencies `ρ_Q = ½ w_Qᵀ ([F⁻¹]_QQ)⁻¹ w_Q`: the rise of the loss when a weight or group Q is set to zero and the
+//! other weights of its block are updated (the paper's section 3; SparseML's `OBSPruningParamsScorer`).
 
 use super::correlated::{self, NOfM};
 use super::fisher::Fisher;
@@ -7,43 +7,43 @@ use super::lanes::{BlockBatch, LANES, Lane, ZERO, dot, gather};
 use super::settings::Settings;
 use super::woodbury::WoodburyBlock;
 
-/// SparseML adds single precision's epsilon to every divisor.
+/// Added to divisors as in SparseML: `torch.finfo(torch.float32).eps`.
 pub const EPSILON: f32 = f32::EPSILON;
 
-/// The largest estimate `ε max F_ii [F⁻¹]_ii` of the relative error of F⁻¹'s diagonal that is accepted.
-/// It is an estimate, not a bound: true errors, of diagonals and of saliencies, were mostly below four
-/// times it and once seven times. With this limit none of 6,000 random cases exceeded the golden cases'
-/// tolerance of 2e-4.
+/// The largest accepted estimate `ε max_i F_ii [F⁻¹]_ii` of the relative error of `diag F⁻¹` in float32. It is an
+/// estimate, not a bound: the true errors of diagonals and saliencies were mostly below four times the estimate,
+/// and once seven times. With this limit none of 6,000 random cases exceeded the golden cases' tolerance of 2e-4.
 pub const LARGEST_ERROR: f64 = 5e-5;
 
-/// The same in float64, where nothing more precise is left to fall back to and a block beyond it is an
-/// error of the run.
+/// The same for float64. There is no more precise fallback: a block beyond this limit is an error.
 const LARGEST_ERROR_IN_F64: f64 = 1e-3;
 
-/// What is known of one parameter's weights.
+/// The saliencies of one parameter.
 #[derive(Clone, Debug, Default)]
 pub struct Scored {
-    /// One saliency for each group, -∞ where a weight of it is pruned.
+    /// ρ for each group, -∞ where a weight of the group is pruned.
     pub scores: Vec<f32>,
-    /// For each weight, what the independent update multiplies F⁻¹ with: `w_i / [F⁻¹]_ii`, or
-    /// `([F⁻¹]_QQ)⁻¹ w_Q`. Empty if the update is exact, which does not ask for it.
+    /// The Lagrange multipliers of the constraints `w_Q = 0`, for each weight: `w_i / [F⁻¹]_ii` or
+    /// `([F⁻¹]_QQ)⁻¹ w_Q`. The independent update is F⁻¹ times those of the pruned weights. Empty for the exact
+    /// update, which does not need them.
     pub multipliers: Vec<f32>,
-    /// Blocks whose single-precision Fisher matrix lost too many digits.
+    /// The indices of blocks that are too ill-conditioned for float32, and have to be recomputed in float64. Their
+    /// scores and multipliers are meaningless.
     pub ill_conditioned: Vec<usize>,
 }
 
-/// Where the saliencies of some consecutive blocks go.
+/// The output buffers for some consecutive blocks.
 pub struct Out<'a> {
-    /// One for each group.
+    /// ρ, `[groups]`.
     pub scores: &'a mut [f32],
-    /// One for each weight, or none.
+    /// The Lagrange multipliers, `[weights]`, or empty if they are not wanted.
     pub multipliers: &'a mut [f32],
-    /// One for each weight, or none: the diagonal of F⁻¹.
+    /// `diag F⁻¹`, `[weights]`, or empty if it is not wanted.
     pub diagonal: &'a mut [f32],
 }
 
 impl<'a> Out<'a> {
-    /// Cuts the places for a parameter into parts of `weights` weights.
+    /// Splits the buffers of a parameter into parts of `weights` weights.
     pub fn split(
         scores: &'a mut [f32],
         multipliers: &'a mut [f32],
@@ -75,14 +75,18 @@ impl<'a> Out<'a> {
     }
 }
 
-/// Memory for a group of blocks, used again and again by one thread.
+/// The buffers of one thread for a batch of blocks.
 pub struct Workspace {
     batch: BlockBatch,
     weights: Vec<Lane>,
     kept: Vec<Lane>,
+    /// `diag F`, `[B]`.
     fisher_diagonal: Vec<Lane>,
+    /// Columns of `X = L⁻¹`, `[columns][B]`.
     columns: Vec<Lane>,
+    /// `F⁻¹ = XᵀX`, `[B][B]`.
     square: Vec<Lane>,
+    /// L and z of a group, `[size][size]` and `[size]`.
     small: Vec<Lane>,
 }
 
@@ -101,9 +105,9 @@ impl Workspace {
         }
     }
 
-    /// Scores of sixteen blocks from `first` on. Returns which lanes lost too many digits: a pivot
-    /// that is not positive, or a large a-posteriori estimate `ε max F_ii [F⁻¹]_ii`. Their numbers
-    /// mean nothing.
+    /// Computes the saliencies of the blocks `first..first + 16`. Returns for each lane whether its block is
+    /// ill-conditioned: it has a pivot that is not positive, or an error estimate `ε max_i F_ii [F⁻¹]_ii` above
+    /// [`LARGEST_ERROR`]. The outputs of such a block are meaningless.
     #[allow(clippy::too_many_arguments)]
     pub fn score(
         &mut self,
@@ -126,7 +130,7 @@ impl Workspace {
         let sound = self.batch.factor();
         let mut worst = ZERO;
         let size = settings.group;
-        // Columns of L⁻¹ are found four at a time; a run holds whole groups.
+        // Columns of L⁻¹ are computed four at a time; a run of them holds whole groups.
         let run = if settings.correlated { block } else { size * (4 / size).max(1) };
         for start in (0..block).step_by(run) {
             let width = run.min(block - start);
@@ -158,7 +162,7 @@ impl Workspace {
         })
     }
 
-    /// A single weight: `ρ = w² / (2 [F⁻¹]_ii)`.
+    /// For single weights: `ρ_i = w_i² / (2 [F⁻¹]_ii + ε)`.
     fn singles(&self, i: usize, diagonal: &Lane, out: &mut Out) {
         let block = self.batch.block;
         for (l, diagonal) in diagonal.iter().enumerate() {
@@ -168,12 +172,12 @@ impl Workspace {
         }
     }
 
-    /// A group Q: `ρ = ½ w_Qᵀ z` with `[F⁻¹]_QQ z = w_Q` and `[F⁻¹]_QQ = X_Qᵀ X_Q`, by Cholesky.
-    /// With `[F⁻¹]_QQ = L Lᵀ` the saliency is `½ |L⁻¹ w|²`, which rounding cannot make negative.
+    /// For a group Q: `[F⁻¹]_QQ = X_{:,Q}ᵀ X_{:,Q} = LLᵀ`, the multipliers z solve `LLᵀz = w_Q`, and
+    /// `ρ_Q = ½ w_Qᵀz = ½ |L⁻¹ w_Q|²`, which is not negative after rounding.
     fn group_of(&mut self, start: usize, q: usize, size: usize, out: &mut Out) {
         let block = self.batch.block;
         let first = start + q;
-        // L row by row, then z.
+        // Computes L row by row, and L⁻¹ w; then z.
         self.small.resize(size * size + size, ZERO);
         let (l, z) = self.small.split_at_mut(size * size);
         let mut total = ZERO;
@@ -188,7 +192,7 @@ impl Workspace {
                     }
                 }
                 l[i * size + j] = std::array::from_fn(|lane| match i == j {
-                    // A principal block of an inverse is positive; rounding may bring it to zero.
+                    // A principal submatrix of F⁻¹ is positive definite; rounding may make a pivot zero.
                     true => sum[lane].max(f32::MIN_POSITIVE).sqrt(),
                     false => sum[lane] / l[j * size + j][lane],
                 });
@@ -221,7 +225,7 @@ impl Workspace {
         }
     }
 
-    /// Saliencies that are refreshed after every removal; all columns of L⁻¹ are at hand.
+    /// Saliencies that are refreshed after every pruned group, from `F⁻¹ = XᵀX` with all columns of X.
     fn correlated(&mut self, size: usize, pattern: Option<NOfM>, out: &mut Out) {
         let block = self.batch.block;
         self.square.resize(block * block, ZERO);
@@ -247,7 +251,8 @@ impl Workspace {
     }
 }
 
-/// Scores of a dual block; `None` if even double precision lost too many digits.
+/// Computes the saliencies of one block in float64 by the Woodbury form. `None` if it is too ill-conditioned for
+/// float64.
 pub fn score_woodbury(
     woodbury: &WoodburyBlock,
     weights: &[f32],
@@ -291,12 +296,12 @@ pub fn score_woodbury(
     (f64::EPSILON * worst <= LARGEST_ERROR_IN_F64).then_some(())
 }
 
-/// The saliency of a single weight, given `[F⁻¹]_ii`.
+/// The saliency of a single weight, `w² / (2 [F⁻¹]_ii + ε)`; -∞ for a pruned one.
 pub fn single(weight: f32, diagonal: f32, kept: bool) -> f32 {
     if kept { weight * weight / (2.0 * diagonal + EPSILON) } else { f32::NEG_INFINITY }
 }
 
-/// Writes one number, if its place was asked for: the tail of the last block lies beyond.
+/// Writes a value if the index exists: it does not for an empty buffer, and beyond the last weight.
 #[inline(always)]
 fn put(out: &mut [f32], index: usize, value: f32) {
     if let Some(out) = out.get_mut(index) {

@@ -1,37 +1,39 @@
-//! Settings, result and errors of the OBS pruner, of one parameter.
+//! Settings, result and errors of the OBS pruner for one parameter.
 
 use crate::method::mask::Mask;
 
-/// How the Fisher matrix is estimated and used.
+/// Settings of the OBS pruner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Weights of a block.
+    /// B, the number of consecutive weights in a block of the Fisher matrix (SparseML's `fisher_block_size`).
     pub block: usize,
-    /// λ, added to the diagonal.
+    /// The dampening λ on the diagonal of F.
     pub damp: f64,
-    /// m, by which sums of gradients are divided.
+    /// m, by which the sum of outer products is divided (SparseML's `num_grads`).
     pub divisor: usize,
-    /// All weights removed from a block together (true), or each as if alone: the paper's (false).
+    /// The update of the remaining weights: jointly for all pruned weights of a block (true), or the sum of the
+    /// updates for each pruned group alone, as in the paper and SparseML (false).
     pub exact: bool,
-    /// Consecutive weights that go together.
+    /// The number of consecutive weights that are pruned together: 1, or 4 for SparseML's `block4`.
     pub group: usize,
-    /// Whether saliencies are refreshed after every removal from a block.
+    /// Whether saliencies are refreshed after every pruned group, as in [`super::correlated`].
     pub correlated: bool,
 }
 
-/// What stands in the way of a pruning event.
+/// Why a parameter cannot be pruned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ObsError {
-    /// A gradient is not finite.
+    /// A gradient has an infinite or NaN entry.
     #[error("a gradient is not finite")]
     GradientNotFinite,
-    /// The loss does not depend on the parameter, as far as its gradients tell.
+    /// `Σ g gᵀ` is zero: the loss does not depend on the parameter.
     #[error("its gradients are zero, or too small to be squared")]
     NoGradient,
-    /// A block has a pivot that is not positive, or lost too many digits.
+    /// The Cholesky factorization of a block met a pivot that is not positive, or the block is too
+    /// ill-conditioned for float64.
     #[error("Fisher block {block} (weights {first}..{last}) cannot be factored")]
     NotFactored {
-        /// The block.
+        /// The block's index.
         block: usize,
         /// Its first weight.
         first: usize,
@@ -40,17 +42,17 @@ pub enum ObsError {
     },
 }
 
-/// What goes from a parameter, and how the others make up for it.
+/// The pruned weights of a parameter, and the update of the remaining ones.
 #[derive(Clone, Debug)]
 pub struct PruningUpdate {
-    /// Weight by weight whether it is pruned, before or now.
+    /// For each weight whether it is pruned, in this step or an earlier one.
     pub pruned: Vec<bool>,
-    /// What is to be subtracted from the weights.
+    /// δ for each weight, to be subtracted; empty for no update.
     pub delta: Vec<f32>,
 }
 
 impl PruningUpdate {
-    /// Carries it out; `step` is the length of the compensation, 1 for all of it.
+    /// Applies `w ← mask · (w − step · δ)`, with `step` the step size of the update in 0..=1.
     pub fn apply(&self, weights: &mut [f32], mask: &mut Mask, step: f32) {
         for (w, d) in weights.iter_mut().zip(&self.delta) {
             *w -= step * d;
@@ -62,7 +64,7 @@ impl PruningUpdate {
     }
 }
 
-/// The error of a block of `size` weights.
+/// The error for a block of `size` weights in a parameter of `count`.
 pub(super) fn not_factored(block: usize, size: usize, count: usize) -> ObsError {
     ObsError::NotFactored { block, first: block * size, last: ((block + 1) * size).min(count) }
 }

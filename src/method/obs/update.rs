@@ -1,24 +1,24 @@
-//! How the weights that stay make up for those that go.
+//! The pruning update of the remaining weights, for all pruned weights of a block.
 
 use super::fisher::Fisher;
 use super::lanes::{BlockBatch, LANES, Lane, ZERO, gather, scatter};
 use super::settings::Settings;
 use super::woodbury::WoodburyBlock;
 
-/// What happens to a parameter's weights: for each weight.
+/// The weights of a parameter or a block before and after a pruning step.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    /// As they are.
+    /// The weights before.
     pub weights: &'a [f32],
-    /// Not pruned before.
+    /// Which of them are not pruned before.
     pub kept: &'a [bool],
-    /// Pruned now.
+    /// Which of them this step prunes.
     pub newly: &'a [bool],
-    /// The multipliers of every weight, for the independent update.
+    /// The Lagrange multipliers of every weight, for the independent update; empty for the exact one.
     pub multipliers: &'a [f32],
 }
 
-/// Memory for a group of blocks, used again and again by one thread.
+/// The buffers of one thread for a batch of blocks.
 pub struct Workspace {
     batch: BlockBatch,
     kept: Vec<Lane>,
@@ -33,8 +33,8 @@ impl Workspace {
         Workspace { batch: BlockBatch::new(block), kept: lanes(), right: lanes(), result: lanes() }
     }
 
-    /// δ of sixteen blocks from `first` on, to be subtracted from the weights. Returns for each lane
-    /// whether it could be factored.
+    /// Computes δ of the blocks `first..first + 16`, to be subtracted from the weights. Returns for each lane
+    /// whether its block could be factored.
     pub fn delta(
         &mut self,
         fisher: &Fisher,
@@ -68,8 +68,8 @@ impl Workspace {
         sound
     }
 
-    /// The paper's: every removed weight (or group) moves the others as if it were removed alone,
-    /// `δ = F⁻¹ v` with v the multipliers of what is removed.
+    /// The independent update of the paper and SparseML, the sum of the updates for each pruned group alone:
+    /// `δ = Σ_Q F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ w_Q = F⁻¹ v`, with v the multipliers of pruned weights and 0 elsewhere.
     fn independent(&mut self, damp: f32) -> [bool; LANES] {
         self.batch.restrict(&self.kept, damp);
         let sound = self.batch.factor();
@@ -77,8 +77,8 @@ impl Workspace {
         sound
     }
 
-    /// The joint update of all weights Q removed from a block: `δ_K = -F_KK⁻¹ F_KQ w_Q`, the minimum
-    /// of the quadratic form over the weights K that stay.
+    /// The exact update for all pruned weights Q of a block jointly: `δ_K = −F_KK⁻¹ F_KQ w_Q` for the remaining
+    /// weights K, the minimum of `½ δᵀFδ`.
     fn exact(&mut self) -> [bool; LANES] {
         self.batch.times(&self.right, &mut self.result);
         for (r, s) in self.result.iter_mut().zip(&self.kept) {
@@ -93,8 +93,8 @@ impl Workspace {
     }
 }
 
-/// δ of a block that is known by its gradients or its root, in double precision: `woodbury` gives the
-/// block restricted to some weights. `change` is the block's alone. `None` if it cannot be factored.
+/// δ of one block in float64. `woodbury` gives the Woodbury form of the block restricted to some weights; `change`
+/// is that of the block alone. `None` if the block cannot be factored.
 pub fn woodbury_delta(
     woodbury: impl Fn(&[bool]) -> Option<WoodburyBlock>,
     change: &Change,
@@ -109,7 +109,7 @@ pub fn woodbury_delta(
     }
     let stays: Vec<bool> = change.kept.iter().zip(change.newly).map(|(k, n)| *k && !*n).collect();
     let rest = woodbury(&stays)?;
-    // F_KQ has no damp: K and Q are disjoint.
+    // F_KQ contains no dampening: K and Q are disjoint.
     let mut right = whole.fisher_times(&chosen(change.weights));
     for (r, s) in right.iter_mut().zip(&stays) {
         *r = if *s { -*r } else { 0.0 };
@@ -122,7 +122,7 @@ pub fn woodbury_delta(
 }
 
 impl Change<'_> {
-    /// Of some of the weights.
+    /// The same for a range of the weights.
     pub fn of(&self, range: std::ops::Range<usize>) -> Change<'_> {
         let multipliers = self.multipliers.get(range.clone()).unwrap_or_default();
         Change {

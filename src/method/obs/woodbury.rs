@@ -1,15 +1,14 @@
-//! Blocks with fewer gradients than weights, by the dual matrix.
+//! The inverse of a Fisher block by the Woodbury identity, in float64.
 //!
-//! With G the gradients of a block (R × B, R < B) Woodbury's identity gives
-//! `F⁻¹ = (I - Gᵀ (mλI + G Gᵀ)⁻¹ G) / λ`: only the small R × R matrix is factored. In the
-//! directions that no gradient has, F is λ alone; here those stay exact, where the B × B matrix in
-//! single precision would lose them.
+//! With G the gradients of a block, `[R, B]`, or any other matrix with the same `GᵀG`:
+//! `F⁻¹ = (I − Gᵀ (mλI + GGᵀ)⁻¹ G) / λ`. Only the matrix `[R, R]` is factored. In directions orthogonal to all
+//! gradients F is λ, exactly; the matrix `[B, B]` in float32 would lose them.
 
-/// The gradients of one block with the factor of their dual matrix, in double precision.
+/// One block: its rows G and the Cholesky factor of `mλI + GGᵀ`.
 pub struct WoodburyBlock {
-    /// `[R][B]`.
+    /// G, `[R][B]`.
     rows: Vec<Vec<f64>>,
-    /// The Cholesky factor of `mλI + G Gᵀ`.
+    /// L, `[R][R]`, with `LLᵀ = mλI + GGᵀ`.
     factor: Vec<Vec<f64>>,
     damp: f64,
     /// m.
@@ -18,9 +17,9 @@ pub struct WoodburyBlock {
 }
 
 impl WoodburyBlock {
-    /// Factors the dual of the given gradients; `divisor` is m.
+    /// Factors `mλI + GGᵀ` for the rows G `[R][block]`, with `divisor` m and `damp` λ.
     ///
-    /// `None` if a pivot is not positive, which only gradients that are not finite can bring about.
+    /// `None` if a pivot is not positive, which happens only where `GGᵀ` overflows or is NaN.
     pub fn new(rows: Vec<Vec<f64>>, divisor: f64, damp: f64, block: usize) -> Option<Self> {
         let size = rows.len();
         let mut factor = vec![vec![0.0; size]; size];
@@ -41,9 +40,9 @@ impl WoodburyBlock {
         Some(WoodburyBlock { rows, factor, damp, divisor, block })
     }
 
-    /// `[F⁻¹]_QQ` for the consecutive weights Q, row by row.
+    /// `[F⁻¹]_QQ`, `[size][size]`, for the weights `Q = first..first + size`.
     pub fn inverse_block(&self, first: usize, size: usize) -> Vec<Vec<f64>> {
-        let columns: Vec<Vec<f64>> = (first..first + size).map(|c| self.half(c)).collect();
+        let columns: Vec<Vec<f64>> = (first..first + size).map(|c| self.factor_column(c)).collect();
         (0..size)
             .map(|a| {
                 (0..size)
@@ -53,7 +52,7 @@ impl WoodburyBlock {
             .collect()
     }
 
-    /// `F⁻¹ x`.
+    /// `F⁻¹ x`, by forward and back substitution.
     pub fn solve(&self, x: &[f64]) -> Vec<f64> {
         let mut y: Vec<f64> = self.rows.iter().map(|row| dot(row, x)).collect();
         self.forward(&mut y);
@@ -73,7 +72,7 @@ impl WoodburyBlock {
         out
     }
 
-    /// `1/m Σ g (gᵀ x)`, without the damp.
+    /// `1/m GᵀG x`: F without its dampening, times x.
     pub fn fisher_times(&self, x: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.block];
         for row in &self.rows {
@@ -85,18 +84,19 @@ impl WoodburyBlock {
         out
     }
 
-    /// F_ii.
+    /// `F_ii = λ + 1/m Σ g_i²`.
     pub fn fisher_diagonal(&self, i: usize) -> f64 {
         self.rows.iter().map(|row| row[i] * row[i]).sum::<f64>() / self.divisor + self.damp
     }
 
-    /// `L⁻¹ G` of one column.
-    fn half(&self, column: usize) -> Vec<f64> {
+    /// A column of `L⁻¹ G`.
+    fn factor_column(&self, column: usize) -> Vec<f64> {
         let mut y: Vec<f64> = self.rows.iter().map(|row| row[column]).collect();
         self.forward(&mut y);
         y
     }
 
+    /// `y ← L⁻¹ y`.
     fn forward(&self, y: &mut [f64]) {
         for i in 0..y.len() {
             for k in 0..i {

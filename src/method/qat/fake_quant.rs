@@ -1,4 +1,4 @@
-//! Rounding that lets gradients through.
+//! Fake quantization: values are quantized and dequantized, with the straight-through estimator (STE) for gradients.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -8,67 +8,68 @@ use super::scheme::Grid;
 /// Which values of a matrix share a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
-    /// All of them.
+    /// All values: quantization per tensor.
     All,
-    /// Those of a row.
+    /// The values of a row: quantization per channel.
     Rows,
-    /// Those of a column.
+    /// The values of a column: quantization per channel.
     Columns,
 }
 
-/// Rounds values to the nearest of a few.
+/// Quantization parameters of a tensor (PyTorch's `qparams`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct QParams {
-    /// The integers.
+    /// The scheme.
     pub grid: Grid,
     /// One scale, or one for each row or column.
     pub scales: Vec<f32>,
-    /// The integer that stands for zero; 0 unless there is one scale.
+    /// The zero point; 0 if there are several scales.
     pub zero: i32,
 }
 
-/// What a scale does to a value.
+/// The quantization parameters of one channel, prepared for fake quantization.
 #[derive(Clone, Copy, Debug)]
 pub struct Affine {
     scale: f32,
     inverse: f32,
-    /// The ends of the integers, less the zero point.
+    /// `qmin − z`.
     low: f32,
+    /// `qmax − z`.
     high: f32,
 }
 
 impl Affine {
-    /// `x` in steps, rounded to even and at most one step beyond the ends.
+    /// `round(x · (1/s))`, ties to even, clamped to one step beyond `qmin − z` and `qmax − z`.
     #[inline(always)]
     fn steps(self, x: f32) -> f32 {
-        // Adding and subtracting 1.5 · 2²³ rounds numbers this small to the nearest whole one, to even.
+        // Adding and subtracting 1.5 · 2²³ rounds numbers below 2²² to the nearest integer, ties to even.
         const ROUND: f32 = 12_582_912.0;
         ((x * self.inverse).clamp(self.low - 1.0, self.high + 1.0) + ROUND) - ROUND
     }
 
     /// `(clamp(round(x · (1/s)) + z, qmin, qmax) − z) · s`.
     #[inline(always)]
-    pub fn round(self, x: f32) -> f32 {
+    pub fn fake_quantize(self, x: f32) -> f32 {
         self.steps(x).clamp(self.low, self.high) * self.scale
     }
 
-    /// Whether `x` is rounded and not cut off: whether its gradient passes.
+    /// Whether `round(x · (1/s)) + z` is within `qmin..=qmax`, where the STE passes the gradient.
     #[inline(always)]
-    pub fn passes(self, x: f32) -> bool {
+    pub fn passes_gradient(self, x: f32) -> bool {
         let steps = self.steps(x);
         self.low <= steps && steps <= self.high
     }
 }
 
 impl QParams {
-    /// The rounding for observed ranges.
+    /// The parameters for observed ranges.
     pub fn of(grid: Grid, ranges: &[Range]) -> Self {
         let each = ranges.iter().map(|range| grid.scale_of(*range));
         let zero = each.clone().next().map_or(0, |(_, zero)| zero);
         QParams { grid, scales: each.map(|(scale, _)| scale).collect(), zero }
     }
 
-    /// What the scale of a row or column does.
+    /// The parameters of a channel: a row or column, or any if there is one scale.
     pub fn affine(&self, channel: usize) -> Affine {
         let scale = if self.scales.len() == 1 { self.scales[0] } else { self.scales[channel] };
         let end = |q: i32| (q - self.zero) as f32;
@@ -76,18 +77,18 @@ impl QParams {
         Affine { scale, inverse: 1.0 / scale, low, high }
     }
 
-    /// Rounds a row-major matrix whose rows have a scale each, or that has one alone.
+    /// Fake-quantizes a row-major matrix `[rows, columns]` in place, with one scale or one for each row.
     pub fn fake_quantize_rows(&self, values: &mut [f32], columns: usize) {
         for (row, values) in values.chunks_mut(columns.max(1)).enumerate() {
             let affine = self.affine(row);
-            values.iter_mut().for_each(|v| *v = affine.round(*v));
+            values.iter_mut().for_each(|v| *v = affine.fake_quantize(*v));
         }
     }
 }
 
-/// Every value of a matrix rounded; its gradient passes where it is not cut off and is zero elsewhere.
-///
-/// The plain form in Burn's operations, for any device.
+/// Fake quantization of a matrix in Burn's operations, for any backend. The gradient is passed unchanged for values
+/// within `qmin..=qmax`, and zero for clamped ones (`torch.fake_quantize_per_tensor_affine`,
+/// `torch.fake_quantize_per_channel_affine`).
 pub fn fake_quantize(x: Tensor<2>, qparams: &QParams, channels: Channels) -> Tensor<2> {
     let device = x.device();
     let vector = |values: Vec<f32>| {
@@ -105,6 +106,6 @@ pub fn fake_quantize(x: Tensor<2>, qparams: &QParams, channels: Channels) -> Ten
     let cut = steps.clone().lower_elem(low).bool_or(steps.clone().greater_elem(high));
     let rounded = steps.clamp(low, high) * vector(qparams.scales.clone());
     let passing = x.mask_fill(cut, 0.0);
-    // The difference is zero and has the gradient.
+    // The straight-through estimator: the difference is zero and carries the gradient.
     rounded + (passing.clone() - passing.detach())
 }

@@ -1,12 +1,13 @@
-//! Quantization-aware training: values rounded to few bits while a model trains.
+//! Fake quantization, for post-training quantization and quantization-aware training.
 //!
-//! - [`scheme`]: the integers, and the scale and zero point for a range;
-//! - [`observer`]: ranges as moving averages of what was seen;
-//! - [`fake_quant`]: rounding that lets gradients through;
-//! - [`quantizer`]: the three together, for one tensor of a model.
+//! - [`scheme`]: integer range, scale and zero point;
+//! - [`observer`]: moving averages of the minimum and maximum;
+//! - [`fake_quant`]: fake quantization with the straight-through estimator;
+//! - [`quantizer`]: observer and fake quantization of one tensor of a model.
 //!
-//! The formulas are PyTorch's (`torch.fake_quantize_per_tensor_affine`, `…_per_channel_affine`,
-//! `torch.ao.quantization.MovingAverageMinMaxObserver`), which golden cases hold them to bit for bit.
+//! The formulas are those of PyTorch (`torch.fake_quantize_per_tensor_affine`,
+//! `torch.fake_quantize_per_channel_affine`, `torch.ao.quantization.MovingAverageMinMaxObserver`); golden cases compare
+//! them bit for bit.
 
 pub mod fake_quant;
 pub mod observer;

@@ -1,38 +1,41 @@
-//! Ranges as moving averages of what was seen.
+//! Moving averages of the minimum and maximum of a tensor.
 
-/// How far a range moves towards the newest one.
+/// The averaging constant, that of PyTorch's `MovingAverageMinMaxObserver`.
 pub const MOMENTUM: f32 = 0.01;
 
-/// The least and the greatest of some values.
+/// The minimum and maximum of some values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
-    /// The least.
+    /// The minimum.
     pub low: f32,
-    /// The greatest.
+    /// The maximum.
     pub high: f32,
 }
 
 impl Range {
-    /// Whether both ends are finite numbers.
+    /// Whether both are finite.
     pub fn is_finite(self) -> bool {
         self.low.is_finite() && self.high.is_finite()
     }
 }
 
-/// Moving averages of ranges, one for each scale. The first batch sets them, then
-/// `m += 0.01 · (new − m)`: PyTorch's `MovingAverageMinMaxObserver` and its kin per channel.
+/// Moving averages of ranges, one for each scale. The first batch sets them; every other one updates them by
+/// `m ← m + 0.01 (x − m)` (PyTorch's `MovingAverageMinMaxObserver` and `MovingAveragePerChannelMinMaxObserver`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MovingAverage {
     ranges: Vec<Range>,
 }
 
 impl MovingAverage {
-    /// Averages that were reached before.
+    /// Averages with these values.
     pub fn of(ranges: Vec<Range>) -> Self {
         MovingAverage { ranges }
     }
 
-    /// Takes in the ranges of a batch, as many each time.
+    /// Updates the averages by the ranges of a batch.
+    ///
+    /// # Panics
+    /// If their number changes.
     pub fn observe(&mut self, new: &[Range]) {
         if self.ranges.is_empty() {
             self.ranges = new.to_vec();
@@ -45,7 +48,7 @@ impl MovingAverage {
         }
     }
 
-    /// The averages; none before the first batch.
+    /// The averages; empty before the first batch.
     pub fn ranges(&self) -> &[Range] {
         &self.ranges
     }

@@ -1,4 +1,4 @@
-//! The formulas against PyTorch's, recorded (`tests/oracle/fake_quant.py`), and against double precision.
+//! Fake quantization against recorded results of PyTorch (`tests/oracle/fake_quant.py`), and against float64.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
@@ -82,7 +82,7 @@ fn scales_values_and_gradients_are_pytorchs_bit_for_bit() {
 }
 
 #[test]
-fn a_range_that_is_not_finite_is_trouble_and_changes_nothing() {
+fn a_range_that_is_not_finite_is_reported_and_changes_nothing() {
     let quantizer = Quantizer::new(Grid { bits: 8, symmetric: false }, Channels::All);
     quantizer.observe(&[Range { low: -1.0, high: 1.0 }]);
     let before = quantizer.ranges();
@@ -100,7 +100,7 @@ fn a_range_that_is_not_finite_is_trouble_and_changes_nothing() {
 }
 
 #[test]
-fn a_quantizer_observes_only_where_it_should_and_rounds_only_once_it_has_seen_something() {
+fn a_quantizer_observes_by_phase_and_mode_and_quantizes_only_after_an_observation() {
     let quantizer = Quantizer::new(Grid { bits: 8, symmetric: true }, Channels::All);
     let seen = |n: f32| move || vec![Range { low: -n, high: n }];
     assert!(quantizer.pass(Phase::Training, seen(9.0)).is_none(), "it waits");
@@ -132,10 +132,10 @@ fn a_tensor_of_zeros_stays_zeros() {
 }
 
 proptest! {
-    /// Against the definition in double precision: the nearest step, at most half a step away or at an end;
-    /// zero stays zero; what was rounded stays as it is.
+    /// Against the definition in float64: the nearest step, at most half a step away or at an end of the range. Zero is
+    /// a fixed point, and fake quantization is idempotent.
     #[test]
-    fn rounding_is_the_nearest_step(
+    fn fake_quantization_rounds_to_the_nearest_step(
         bits in 2u32..=8,
         symmetric: bool,
         ends in (-100.0f32..100.0, 0.001f32..100.0),

@@ -1,4 +1,4 @@
-//! One tensor's rounding: what it has seen, and what it does.
+//! The quantizer of one tensor: its observer, its quantization parameters, and its mode.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,32 +6,32 @@ use super::fake_quant::{Channels, QParams};
 use super::observer::{MovingAverage, Range};
 use super::scheme::Grid;
 
-/// What a model computes for.
+/// The purpose of a forward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// To be measured, to teach, or to be pruned: nothing is observed.
+    /// Evaluation, a teacher's outputs, or gradients for pruning: no quantizer observes.
     #[default]
     Evaluating,
-    /// To learn: what is rounded is observed too.
+    /// Training: quantizers in [`Mode::FakeQuantize`] observe.
     Training,
-    /// To be observed before rounding begins: what is not rounded yet is observed.
+    /// Calibration before quantization begins: quantizers in [`Mode::ObserveOnly`] observe.
     Calibrating,
 }
 
-/// How far a quantizer has come.
+/// What a quantizer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It waits: calibration is observed, and nothing rounded.
+    /// It observes during calibration and does not quantize.
     ObserveOnly,
-    /// It rounds, and observes while training.
+    /// It fake-quantizes, and observes during training.
     FakeQuantize,
-    /// It rounds with scales that are fixed.
+    /// It fake-quantizes with frozen quantization parameters.
     Frozen,
 }
 
-/// Rounds one tensor of a model, whose ranges it observes.
+/// Observes the ranges of one tensor of a model and fake-quantizes it (PyTorch's `torch.ao.quantization.FakeQuantize`).
 ///
-/// Clones of a model share it: it changes behind a lock.
+/// Clones of a model share it; its state is behind a lock.
 #[derive(Debug)]
 pub struct Quantizer {
     grid: Grid,
@@ -44,17 +44,17 @@ struct State {
     mode: Mode,
     average: MovingAverage,
     qparams: Option<Arc<QParams>>,
-    /// Whether ranges were seen that are not finite.
+    /// Whether a range with an infinite or NaN end was observed.
     saw_nonfinite: bool,
 }
 
 impl Quantizer {
-    /// A quantizer that has seen nothing and waits.
+    /// A quantizer that has observed nothing, in [`Mode::ObserveOnly`].
     pub fn new(grid: Grid, channels: Channels) -> Self {
         Self::restored(grid, channels, Mode::ObserveOnly, Vec::new())
     }
 
-    /// A quantizer as it was; no ranges if it had seen nothing.
+    /// A quantizer restored from a checkpoint; `ranges` are empty if it had observed nothing.
     pub fn restored(grid: Grid, channels: Channels, mode: Mode, ranges: Vec<Range>) -> Self {
         let qparams = (!ranges.is_empty()).then(|| Arc::new(QParams::of(grid, &ranges)));
         let average = MovingAverage::of(ranges);
@@ -65,7 +65,7 @@ impl Quantizer {
         }
     }
 
-    /// A quantizer with scales that are known, for good.
+    /// A quantizer with the given parameters, frozen.
     pub fn fixed(qparams: QParams, channels: Channels) -> Self {
         let (grid, average) = (qparams.grid, MovingAverage::default());
         let qparams = Some(Arc::new(qparams));
@@ -73,53 +73,53 @@ impl Quantizer {
         Quantizer { grid, channels, state: Mutex::new(state) }
     }
 
-    /// A quantizer of its own in the same state.
+    /// A copy of this quantizer that does not share its state.
     pub fn copied(&self) -> Self {
         Quantizer { grid: self.grid, channels: self.channels, state: Mutex::new(self.state().clone()) }
     }
 
-    /// The integers that it rounds to.
+    /// The quantization scheme.
     pub fn grid(&self) -> Grid {
         self.grid
     }
 
-    /// What shares a scale.
+    /// Which values share a scale.
     pub fn channels(&self) -> Channels {
         self.channels
     }
 
-    /// How far it has come.
+    /// The mode.
     pub fn mode(&self) -> Mode {
         self.state().mode
     }
 
-    /// Goes on to rounding, or fixes its scales.
+    /// Sets the mode.
     pub fn set_mode(&self, mode: Mode) {
         self.state().mode = mode;
     }
 
-    /// The observed ranges; none if nothing was observed.
+    /// The averaged ranges; empty if nothing was observed.
     pub fn ranges(&self) -> Vec<Range> {
         self.state().average.ranges().to_vec()
     }
 
-    /// Whether it could round: whether its scales are known.
+    /// Whether quantization parameters are known, in any mode.
     pub fn has_scales(&self) -> bool {
         self.state().qparams.is_some()
     }
 
-    /// The rounding, if it has begun and the scales are known.
+    /// The quantization parameters, if they are known and the mode fake-quantizes.
     pub fn qparams(&self) -> Option<Arc<QParams>> {
         let state = self.state();
         state.qparams.clone().filter(|_| state.mode != Mode::ObserveOnly)
     }
 
-    /// Whether ranges were seen that are not finite; they were left out.
+    /// Whether a range with an infinite or NaN end was observed. Such ranges do not enter the averages.
     pub fn has_nonfinite_range(&self) -> bool {
         self.state().saw_nonfinite
     }
 
-    /// Whether a tensor that passes in this phase is observed.
+    /// Whether tensors are observed in this phase.
     pub fn observes(&self, phase: Phase) -> bool {
         matches!(
             (phase, self.state().mode),
@@ -127,7 +127,7 @@ impl Quantizer {
         )
     }
 
-    /// Takes in the ranges of a tensor.
+    /// Updates averages and quantization parameters by the ranges of a tensor, if they are finite.
     pub fn observe(&self, ranges: &[Range]) {
         let mut state = self.state();
         let mut average = state.average.clone();
@@ -141,7 +141,8 @@ impl Quantizer {
         }
     }
 
-    /// A tensor passes: it is observed if this is the phase for it. Returns how it is rounded, if it is.
+    /// Observes a tensor if the phase asks for it, and returns the parameters with which to fake-quantize it, if the
+    /// mode does. `ranges` computes the tensor's ranges.
     pub fn pass(&self, phase: Phase, ranges: impl FnOnce() -> Vec<Range>) -> Option<Arc<QParams>> {
         if self.observes(phase) {
             self.observe(&ranges());
@@ -150,7 +151,7 @@ impl Quantizer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked while it held the lock had not begun to write.
+        // A thread that panicked while it held the lock had not begun to write.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,34 +1,37 @@
-//! The integers that stand for values, and the scale and zero point for a range.
+//! Quantization schemes: the integer range, and the scale and zero point for a range of values.
 
 use super::observer::Range;
 
-/// No scale is smaller: a range of zeros alone has this one.
+/// The least scale, 2⁻²³: that of a tensor of zeros (PyTorch's `eps` of observers).
 pub const LEAST_SCALE: f32 = f32::EPSILON;
 
-/// The integers that stand for values.
+/// A quantization scheme: bits, and symmetric or asymmetric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
-    /// Bits of an integer, `2..=8`.
+    /// Bits b of an integer, in 2..=8.
     pub bits: u32,
-    /// Whether zero lies in the middle. Integers are signed then, and unsigned else.
+    /// Whether the zero point is 0 and integers are signed; otherwise they are unsigned with a zero point.
     pub symmetric: bool,
 }
 
 impl Grid {
-    /// The least integer: −2ᵇ⁻¹, or 0.
+    /// `qmin`: −2ᵇ⁻¹ if symmetric, else 0.
     pub fn least(self) -> i32 {
         if self.symmetric { -(1 << (self.bits - 1)) } else { 0 }
     }
 
-    /// The greatest integer: 2ᵇ⁻¹ − 1, or 2ᵇ − 1.
+    /// `qmax`: 2ᵇ⁻¹ − 1 if symmetric, else 2ᵇ − 1.
     pub fn greatest(self) -> i32 {
         self.least() + (1 << self.bits) - 1
     }
 
-    /// The scale and the zero point for a range, which is widened to hold zero.
+    /// The scale s and the zero point z for a range, which is extended to contain 0 (`calculate_qparams` of PyTorch's
+    /// observers).
     ///
-    /// Symmetric: `s = max(|low|, |high|) / ((qmax − qmin)/2)`, `z = 0`. Asymmetric:
-    /// `s = (high − low) / (qmax − qmin)`, `z = qmin − round(low / s)`, clamped to the integers. `s ≥ 2⁻²³`.
+    /// - Symmetric: `s = max(|low|, |high|) / ((qmax − qmin) / 2)`, `z = 0`.
+    /// - Asymmetric: `s = (high − low) / (qmax − qmin)`, `z = clamp(qmin − round(low / s), qmin, qmax)`.
+    ///
+    /// `s ≥ 2⁻²³`; `round` is to even.
     pub fn scale_of(self, range: Range) -> (f32, i32) {
         let (low, high) = (range.low.min(0.0), range.high.max(0.0));
         let steps = (self.greatest() - self.least()) as f32;
@@ -65,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_lies_in_every_range() {
+    fn every_range_is_extended_to_zero() {
         let grid = Grid { bits: 8, symmetric: false };
         assert_eq!(grid.scale_of(Range { low: 2.0, high: 5.1 }), (5.1 / 255.0, 0));
         assert_eq!(grid.scale_of(Range { low: -5.1, high: -2.0 }), (5.1 / 255.0, 255));

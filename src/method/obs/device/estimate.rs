@@ -1,4 +1,4 @@
-//! The estimate of one parameter's Fisher matrix on a device, fed gradient by gradient.
+//! The Fisher matrix of one parameter, estimated from gradients with tensors of a device.
 
 use std::ops::Range;
 
@@ -11,24 +11,28 @@ use crate::method::obs::qr::QrFactors;
 use super::factor::ALIGNED;
 use super::product::Products;
 
-/// Numbers of the largest tensor at work: 64 MiB.
+/// Elements of the largest temporary tensor: 64 MiB of float32.
 const NUMBERS: usize = 1 << 24;
-/// Most matrices of one product: graphics adapters count them in sixteen bits.
+/// Most matrices of one batched product: GPU grids count them in 16 bits.
 const MATRICES: usize = 1 << 15;
 
-/// The estimate of one parameter's Fisher matrix.
+/// `Σ g gᵀ` of one parameter, block by block.
 ///
-/// Blocks are kept in slices of bounded size, each as the lower triangles of its blocks; gradients
-/// wait in a chunk until they are summed.
+/// Blocks are stored in slices of bounded size, as lower triangles. Gradients are buffered and summed several at a
+/// time.
 #[derive(Clone, Debug)]
 pub struct DeviceEstimate {
     count: usize,
     block: usize,
+    /// Gradients that fit into the buffer.
     capacity: usize,
-    waiting: usize,
+    /// Gradients in the buffer.
+    buffered: usize,
     slices: Vec<Slice>,
     products: Products,
+    /// The indices of the lower triangle's entries in a matrix `[B · B]`.
     lower: Tensor<1, Int>,
+    /// The index of each entry of a matrix `[B · B]` in the lower triangle.
     square: Tensor<1, Int>,
     ill_conditioned: IllConditioned,
 }
@@ -38,24 +42,24 @@ pub struct DeviceEstimate {
 pub(super) struct Slice {
     first: usize,
     blocks: usize,
-    /// `Σ g gᵀ`, lower triangles row by row, `[blocks][B (B + 1) / 2]`; `None` is zero.
+    /// `Σ g gᵀ` as lower triangles, row by row, `[blocks][B (B + 1) / 2]`; `None` for zero.
     fisher: Option<Tensor<2>>,
-    /// Gradients that wait, `[k][blocks · B]`, zero beyond the last weight.
+    /// The buffer of gradients, `[capacity][blocks · B]`, zero beyond the last weight.
     chunk: Option<Tensor<2>>,
 }
 
 impl DeviceEstimate {
-    /// An estimate of a parameter of `count` weights from gradients on `device`, summed `chunk` at a
-    /// time.
+    /// An estimate for a parameter of `count` weights in blocks of `block`, from gradients on `device` that are summed
+    /// `chunk` at a time.
     pub fn new(count: usize, block: usize, chunk: usize, device: &Device) -> Self {
         let most = (NUMBERS / (block * block.max(chunk))).max(1);
-        // Blocks of one weight ask for no matrix product.
+        // Blocks of one weight need no matrix product.
         let most = if block > 1 { most.min(MATRICES) } else { most };
         let most = if most > ALIGNED { most / ALIGNED * ALIGNED } else { most };
         Self::in_slices(count, block, chunk, most, device)
     }
 
-    /// The same with at most so many blocks in a slice.
+    /// The same with at most `most` blocks in a slice.
     fn in_slices(count: usize, block: usize, chunk: usize, most: usize, device: &Device) -> Self {
         let (capacity, blocks) = (chunk.max(1), count.div_ceil(block));
         let slices = (0..blocks)
@@ -73,7 +77,7 @@ impl DeviceEstimate {
             count,
             block,
             capacity,
-            waiting: 0,
+            buffered: 0,
             slices,
             products: Products::default(),
             lower: indices(lower),
@@ -82,18 +86,18 @@ impl DeviceEstimate {
         }
     }
 
-    /// Where it is.
+    /// The device of its tensors.
     pub fn device(&self) -> Device {
         self.lower.device()
     }
 
-    /// Takes in one gradient in the Hugging Face layout, without autodiff.
+    /// Adds a gradient `[count]` in the Hugging Face layout, detached from autodiff.
     ///
     /// # Panics
-    /// If it has another number of elements than the parameter.
+    /// If it has not as many elements as the parameter.
     pub fn add(&mut self, gradient: Tensor<1>) {
         assert_eq!(gradient.dims(), [self.count], "elements of a gradient");
-        let (row, block) = (self.waiting, self.block);
+        let (row, block) = (self.buffered, self.block);
         for slice in &mut self.slices {
             let range = slice.weights(block, self.count);
             let part = gradient.clone().slice([range.clone()]).reshape([1, range.len()]);
@@ -101,67 +105,66 @@ impl DeviceEstimate {
             let chunk = slice.chunk.take().unwrap_or_else(|| Tensor::zeros(shape, &gradient.device()));
             slice.chunk = Some(chunk.slice_assign([row..row + 1, 0..range.len()], part));
         }
-        self.waiting += 1;
-        if self.waiting == self.capacity {
+        self.buffered += 1;
+        if self.buffered == self.capacity {
             self.flush();
         }
     }
 
-    /// Sums what waits.
+    /// Sums the buffered gradients.
     fn flush(&mut self) {
-        if self.waiting == 0 {
+        if self.buffered == 0 {
             return;
         }
         for slice in &mut self.slices {
             let Some(chunk) = slice.chunk.clone() else { continue };
-            let gram = self.products.gram(chunk.narrow(0, 0, self.waiting), self.block);
+            let gram = self.products.gram(chunk.narrow(0, 0, self.buffered), self.block);
             let gram = gram.reshape([slice.blocks, self.block * self.block]).select(1, self.lower.clone());
             slice.fisher = Some(match slice.fisher.take() {
                 Some(fisher) => fisher + gram,
                 None => gram,
             });
         }
-        self.waiting = 0;
+        self.buffered = 0;
     }
 
-    /// Sums what waits and gives back its memory: no gradient follows.
+    /// Sums the buffered gradients and frees the buffer, after the last gradient.
     pub fn finish(&mut self) {
         self.flush();
         self.slices.iter_mut().for_each(|slice| slice.chunk = None);
     }
 
-    /// Takes the square roots of blocks whose Fisher matrix lost too many digits.
+    /// Sets the QR factors of the gradients of ill-conditioned blocks.
     pub fn set_factors(&mut self, factors: QrFactors) {
         self.ill_conditioned.extend(factors);
     }
 
-    /// Forgets all square roots: they belong to the gradients so far and to one damp.
+    /// Removes all QR factors. They are valid for the gradients so far, and for one dampening.
     pub fn clear_factors(&mut self) {
         self.ill_conditioned.clear();
     }
 
-    /// The blocks that are known by their square roots.
+    /// The blocks that were recomputed in float64.
     pub(super) fn ill_conditioned(&self) -> &IllConditioned {
         &self.ill_conditioned
     }
 
-    /// Weights in a block.
+    /// B, the weights in a block.
     pub(super) fn block(&self) -> usize {
         self.block
     }
 
-    /// Weights of the parameter.
+    /// The number of weights of the parameter.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// All blocks.
+    /// The slices, which together hold all blocks.
     pub(super) fn slices(&self) -> &[Slice] {
         &self.slices
     }
 
-    /// `scale · Σ g gᵀ` of a slice's blocks, `[B][B][lanes]`; lanes beyond its last block are zero.
-    /// `None` if no gradient came.
+    /// `scale · Σ g gᵀ` of a slice's blocks, `[B][B][lanes]`, zero in padded lanes. `None` without gradients.
     pub(super) fn load(&self, slice: &Slice, scale: f32) -> Option<Tensor<3>> {
         let fisher = slice.fisher.clone()?;
         let [blocks, width] = fisher.dims();
@@ -177,8 +180,7 @@ impl DeviceEstimate {
         Some(entries.reshape([self.block, self.block, lanes]) * scale)
     }
 
-    /// `Σ g²` of every weight of a slice, and of what fills up its last block. Empty if no gradient
-    /// came.
+    /// `Σ g²` for each weight of a slice, `[blocks · B]`, zero beyond the last weight. Empty without gradients.
     pub(super) fn squares(&self, slice: &Slice) -> Vec<f32> {
         let Some(fisher) = &slice.fisher else { return Vec::new() };
         let diagonal: Vec<i32> = (0..self.block).map(|i| (triangle(i) + i) as i32).collect();
@@ -188,30 +190,30 @@ impl DeviceEstimate {
 }
 
 impl Slice {
-    /// Its first block.
+    /// The index of its first block.
     pub(super) fn first(&self) -> usize {
         self.first
     }
 
-    /// Its blocks.
+    /// The indices of its blocks.
     pub(super) fn blocks(&self) -> Range<usize> {
         self.first..self.first + self.blocks
     }
 
-    /// Its weights, of a parameter of `count`.
+    /// The indices of its weights in a parameter of `count` weights.
     pub(super) fn weights(&self, block: usize, count: usize) -> Range<usize> {
         self.first * block..((self.first + self.blocks) * block).min(count)
     }
 
-    /// Matrices side by side, with those that fill up. Few and large ones are not worth it.
+    /// The batch size of its matrices, padded to a multiple of [`ALIGNED`] unless they are few.
     pub(super) fn lanes(&self) -> usize {
         if self.blocks < ALIGNED { self.blocks } else { self.blocks.next_multiple_of(ALIGNED) }
     }
 }
 
-/// A tensor's numbers on the host.
+/// Copies a tensor's elements to the host.
 pub(super) fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    // invariant: estimates are made of float32.
+    // invariant: these tensors are float32.
     tensor.into_data().convert::<f32>().try_to_vec().expect("f32 values")
 }
 

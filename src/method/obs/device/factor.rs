@@ -1,27 +1,25 @@
-//! Cholesky's factors of many matrices at once, as tensor operations.
+//! Batched Cholesky factorization in tensor operations.
 //!
-//! A tensor `[row][column][matrix]` holds one number of every matrix side by side, so that a device
-//! works on whole rows of memory, as [`crate::method::obs`] does with vector lanes on the CPU.
+//! A tensor `[row][column][matrix]` has the batch as its last dimension, so that every operation reads contiguous
+//! memory, like the vector lanes of the CPU kernels.
 
 use burn::tensor::Tensor;
 
-/// Matrices are filled up to whole numbers of this: rows then begin where devices can take a part of
-/// a tensor without copying it.
+/// The batch is padded to a multiple of this, so that slices of a tensor are aligned and need no copy.
 pub const ALIGNED: usize = 128;
 
-/// What comes of a factorisation.
+/// The inverse Cholesky factors of a batch.
 pub struct Factored {
-    /// `X = L⁻¹`, with zeros above the diagonal, `[B][B][matrix]`.
+    /// `X = L⁻¹` with `A = LLᵀ`, and zeros above the diagonal, `[B][B][matrix]`.
     pub inverse: Tensor<3>,
-    /// The least pivot of each matrix. Where it is not positive the inverse means nothing.
+    /// The least pivot of each matrix, `[matrix]`. If it is not positive, X is meaningless.
     pub least_pivot: Tensor<1>,
 }
 
-/// `K A K` with K the diagonal of `kept`, plus `damp` on the diagonal where kept and `outside` where
-/// not; `kept` is 0 or 1, `[B][matrix]`.
+/// `KAK + damp · K + outside · (I − K)` with `K = diag(kept)`; `kept` `[B][matrix]` is 0 or 1.
 pub fn restrict(matrix: Tensor<3>, kept: Tensor<2>, damp: f64, outside: f64) -> Tensor<3> {
     let (size, device) = (kept.dims()[0], kept.device());
-    // Not as one difference: a small damp would be rounded away.
+    // Not as `outside + (damp − outside) · kept`: a small damp would be rounded away.
     let diagonal = kept.clone() * damp as f32 + (-kept.clone() + 1.0) * outside as f32;
     let rows = kept.clone().unsqueeze_dim::<3>(1);
     let columns = kept.unsqueeze_dim::<3>(0);
@@ -29,11 +27,11 @@ pub fn restrict(matrix: Tensor<3>, kept: Tensor<2>, damp: f64, outside: f64) -> 
     matrix * rows * columns + one * diagonal.unsqueeze_dim::<3>(0)
 }
 
-/// Factors `A = L Lᵀ` and inverts L in one elimination.
+/// Factors `A = LLᵀ` and inverts L in one Gaussian elimination of `[A | I]`, in place.
 ///
-/// Step j divides row j of what is left by √pivot. Right of the diagonal that is a column of L, by
-/// symmetry; left of it, where finished columns made room for the inverse, it is row j of L⁻¹. Both
-/// times the column of L are subtracted from the rows below.
+/// Step j divides row j of the remaining rows by √pivot. Right of the diagonal the row is column j of L, by symmetry.
+/// Left of it, in the memory of eliminated columns, it is row j of L⁻¹. The row times the column of L is subtracted
+/// from the rows below.
 pub fn inverse_factor(matrix: Tensor<3>) -> Factored {
     let [size, _, lanes] = matrix.dims();
     let device = matrix.device();
@@ -60,23 +58,23 @@ pub fn inverse_factor(matrix: Tensor<3>) -> Factored {
     Factored { inverse: Tensor::cat(rows, 0) * lower, least_pivot: least.reshape([lanes]) }
 }
 
-/// `y = A x` for symmetric or any other matrices; `x` and `y` are `[B][matrix]`.
+/// `y = A x`; `x` and `y` are `[B][matrix]`.
 pub fn times(matrix: Tensor<3>, x: Tensor<2>) -> Tensor<2> {
     (matrix * x.unsqueeze_dim::<3>(0)).sum_dim(1).squeeze_dim(1)
 }
 
-/// `A⁻¹ b = Xᵀ X b`, given `X = L⁻¹`.
+/// `A⁻¹ b = XᵀX b`, given `X = L⁻¹` (`torch.cholesky_solve`).
 pub fn solve(inverse: Tensor<3>, b: Tensor<2>) -> Tensor<2> {
     let half = times(inverse.clone(), b);
     (inverse * half.unsqueeze_dim::<3>(1)).sum_dim(0).squeeze_dim(0)
 }
 
-/// The diagonal of `A⁻¹ = Xᵀ X`, `[B][matrix]`.
+/// The diagonal of `A⁻¹ = XᵀX`, `[B][matrix]`.
 pub fn inverse_diagonal(inverse: Tensor<3>) -> Tensor<2> {
     inverse.square().sum_dim(0).squeeze_dim(0)
 }
 
-/// The principal blocks of `A⁻¹` for groups of `size` consecutive rows, `[size][size][groups · matrix]`.
+/// The principal submatrices `[A⁻¹]_QQ` of all groups Q of `size` consecutive rows, `[size][size][groups · matrix]`.
 pub fn principal_blocks(inverse: Tensor<3>, size: usize) -> Tensor<3> {
     let [block, _, lanes] = inverse.dims();
     let groups = block / size;
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_positive_is_told_and_spoils_no_other_matrix() {
+    fn an_indefinite_matrix_is_reported_and_affects_no_other_one() {
         let (size, mut matrices) = (4, matrices(4));
         let sound = values(inverse_factor(tensor(&matrices, size)).inverse);
         matrices[2][5] = -1.0;

@@ -1,14 +1,14 @@
-//! The surgeon with tensors of a device: gradients are summed, blocks factored and weights updated
-//! where the gradients are. Only numbers for each weight come to the host, where weights are chosen.
+//! The OBS pruner with tensors of a device: gradients are summed, blocks factored and updates computed on the
+//! device that trains. Saliencies and updates are copied to the host, where weights are selected.
 //!
-//! - [`estimate`]: gradients in, blocks of the Fisher matrix;
-//! - [`product`]: `Σ g gᵀ` of a chunk, also where a device rounds what it multiplies;
-//! - [`factor`]: Cholesky's factors of all blocks at once, and their inverses;
+//! - [`estimate`]: blocks of the Fisher matrix from gradients;
+//! - [`product`]: `Σ g gᵀ` of a chunk of gradients, also on devices that multiply in TF32;
+//! - [`factor`]: batched Cholesky factorization, and inverse factors;
 //! - [`pruner`]: saliencies and updates.
 //!
-//! It is written in Burn's operations, so it runs on every device, the CPU's tensors included. Left
-//! to the host's own estimate are fewer gradients than a block has weights, saliencies that are
-//! refreshed after every removal, and gradients in sixteen bits.
+//! It uses Burn's tensor operations only, so that it runs on every backend. The CPU kernels are used instead for
+//! fewer gradients than weights in a block, for saliencies that are refreshed after every pruned group, and for
+//! bfloat16 gradients.
 
 mod estimate;
 mod factor;

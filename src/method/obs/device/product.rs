@@ -1,25 +1,24 @@
 //! `Σ g gᵀ` of a chunk of gradients, block by block.
 //!
-//! Some devices round the numbers of a matrix product: CUDA's tensor cores take float32 as TF32, of
-//! eleven bits. A Fisher matrix of such numbers would be as wrong as one of bfloat16 gradients. So
-//! the device is asked first, by a product whose result is known; where it rounds, each number is
-//! cut into two that are not rounded.
+//! CUDA's tensor cores round the operands of a float32 product to TF32, 11 significant bits, with errors like those
+//! of bfloat16 gradients. A product with a known result detects that; then each operand is split into two
+//! numbers that TF32 represents exactly.
 
 use std::collections::HashMap;
 
 use burn::tensor::Tensor;
 
-/// A number that eleven bits cannot hold.
+/// A number with more than 11 significant bits.
 const PROBE: f64 = 1.0 + 1.0 / 4096.0;
-/// An error of the probe's product that only rounded numbers bring about.
+/// A relative error of the probe's product that only rounded operands cause.
 const ROUNDED: f64 = 1.0 / 16384.0;
-/// Cuts a float32 into its upper eleven bits and the rest (Veltkamp's splitting).
+/// Splits a float32 into its upper 11 bits and the rest (Veltkamp splitting): `2¹³ + 1`.
 const CUT: f32 = 8193.0;
 
-/// Products of chunks on one device.
+/// Gram matrices of chunks on one device.
 #[derive(Clone, Debug, Default)]
 pub struct Products {
-    /// Whether numbers are rounded, for each shape: devices choose their kernels by it.
+    /// Whether operands are rounded, for each shape: devices choose their kernels by it.
     rounds: HashMap<[usize; 3], bool>,
 }
 
@@ -42,12 +41,12 @@ impl Products {
     }
 }
 
-/// `aᵀ b` of every block, from two tensors `[k][blocks][B]`.
+/// `aᵀb` of every block, `[blocks][B][B]`, from two tensors `[k][blocks][B]` (`torch.einsum("kni,knj->nij")`).
 fn multiply(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     a.permute([1, 2, 0]).matmul(b.permute([1, 0, 2]))
 }
 
-/// With g = h + l: `hᵀh + hᵀl + lᵀh`. What is missing, `lᵀl`, is below float32's last digit.
+/// `gᵀg`; on devices that round, with g = h + l: `hᵀh + hᵀl + lᵀh`. The omitted `lᵀl` is below float32's precision.
 fn gram(rows: Tensor<3>, rounds: bool, multiply: impl Fn(Tensor<3>, Tensor<3>) -> Tensor<3>) -> Tensor<3> {
     if !rounds {
         return multiply(rows.clone(), rows);
@@ -76,7 +75,7 @@ mod tests {
         Tensor::from_data(TensorData::new(numbers(), SHAPE), &Device::flex())
     }
 
-    /// The largest error against double precision, relative to the largest entry.
+    /// The largest absolute error against float64.
     fn error(gram: Tensor<3>) -> f64 {
         let got: Vec<f32> = gram.into_data().try_to_vec().unwrap();
         let at = |k: usize, b: usize, i: usize| f64::from(numbers()[(k * 2 + b) * 3 + i]);
@@ -89,7 +88,7 @@ mod tests {
         worst
     }
 
-    /// As tensor cores multiply: eleven bits of each number, to the nearest.
+    /// The product with operands rounded to TF32, as tensor cores compute it.
     fn tensor_cores(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
         let round = |t: Tensor<3>| {
             let (shape, device) = (t.dims(), t.device());
@@ -114,6 +113,6 @@ mod tests {
         let probe = || Tensor::<3>::full(SHAPE, PROBE, &Device::flex());
         let rounded = tensor_cores(probe(), probe()).slice([0..1, 0..1, 0..1]).into_scalar::<f32>();
         let seen = (f64::from(rounded) / (9.0 * PROBE * PROBE) - 1.0).abs();
-        assert!(seen > 2.0 * ROUNDED, "the probe tells: {seen}");
+        assert!(seen > 2.0 * ROUNDED, "the probe detects it: {seen}");
     }
 }

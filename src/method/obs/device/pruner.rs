@@ -1,4 +1,4 @@
-//! Saliencies and updates on a device.
+//! Saliencies and the pruning update of one parameter on a device.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -10,14 +10,14 @@ use crate::method::obs::update::{Change, woodbury_delta};
 use super::estimate::{DeviceEstimate, Slice, to_host};
 use super::factor::{self, Factored, inverse_factor, principal_blocks, restrict};
 
-/// The saliencies of a parameter, as [`crate::method::obs::host::score`] gives them. Blocks that
-/// lost too many digits are listed in the result and ask for [`DeviceEstimate::set_factors`].
+/// Computes the saliencies of a parameter; the counterpart of [`crate::method::obs::host::score`]. Blocks that
+/// [`Scored::ill_conditioned`] lists need [`DeviceEstimate::set_factors`] and another call.
 ///
 /// # Errors
-/// Gradients that are not finite or all zero; a block that even double precision cannot factor.
+/// Gradients that are not finite or all zero; a block that cannot be factored in float64 either.
 ///
 /// # Panics
-/// If saliencies are to be refreshed after every removal, which is the host's.
+/// With [`Settings::correlated`], which only the CPU kernels compute.
 pub fn score(
     estimate: &mut DeviceEstimate,
     weights: &[f32],
@@ -27,10 +27,10 @@ pub fn score(
     Ok(score_with_diagonal(estimate, weights, mask, settings)?.0)
 }
 
-/// The diagonal of F⁻¹.
+/// Computes the diagonal of F⁻¹.
 ///
 /// # Errors
-/// As [`score()`]; a block that lost too many digits.
+/// Those of [`score()`]; an ill-conditioned block without QR factors.
 pub fn inverse_diagonal(
     estimate: &mut DeviceEstimate,
     mask: &Mask,
@@ -50,7 +50,7 @@ fn score_with_diagonal(
     mask: &Mask,
     settings: &Settings,
 ) -> Result<(Scored, Vec<f32>), ObsError> {
-    assert!(!settings.correlated, "refreshed saliencies are found on the host");
+    assert!(!settings.correlated, "refreshed saliencies are computed on the host");
     estimate.finish();
     if !estimate.ill_conditioned().is_finite() {
         return Err(ObsError::GradientNotFinite);
@@ -87,8 +87,8 @@ fn score_with_diagonal(
     Ok((Scored { scores, multipliers, ill_conditioned }, diagonal))
 }
 
-/// Scores of a slice's weights. Returns its blocks that lost too many digits, whose numbers mean
-/// nothing, and those that are known by their roots.
+/// Computes the saliencies of a slice's weights. Returns the indices of its ill-conditioned blocks, with meaningless
+/// outputs, and of the blocks that have QR factors.
 fn score_slice(
     estimate: &DeviceEstimate,
     slice: &Slice,
@@ -124,7 +124,7 @@ fn score_slice(
             if let Some(score) = out.scores.get_mut(range.start / group + i)
                 && !own.is_empty()
             {
-                // What fills up a block counts as kept.
+                // Padding at the end of a block counts as kept.
                 let whole = kept[own].iter().all(|k| *k);
                 *score = if whole { *saliency } else { f32::NEG_INFINITY };
             }
@@ -152,16 +152,16 @@ fn score_slice(
         .collect()
 }
 
-/// The largest `F_ii [F⁻¹]_ii`; infinite if any of them is not a number.
+/// `max_i F_ii [F⁻¹]_ii`; infinite if any of them is NaN.
 fn worst<'a>(pairs: impl Iterator<Item = (f32, &'a f32)>) -> f32 {
     pairs.map(|(f, d)| f * d).fold(0.0, |worst, v| if v.is_nan() { f32::INFINITY } else { worst.max(v) })
 }
 
 /// The saliencies of groups of consecutive weights.
 struct Groups {
-    /// `½ w_Qᵀ z` with `[F⁻¹]_QQ z = w_Q`, for each group.
+    /// `ρ_Q = ½ w_Qᵀz` with `[F⁻¹]_QQ z = w_Q`, for each group.
     saliencies: Vec<f32>,
-    /// z, for each weight.
+    /// The multipliers z, for each weight.
     multipliers: Vec<f32>,
 }
 
@@ -181,8 +181,8 @@ impl Groups {
     }
 }
 
-/// How a parameter's weights change when `pruned` are gone, as
-/// [`crate::method::obs::host::update`] says.
+/// Computes the update of the remaining weights when the weights with `pruned` are pruned; the counterpart of
+/// [`crate::method::obs::host::update`].
 ///
 /// # Errors
 /// A block that cannot be factored.
@@ -229,7 +229,7 @@ pub fn update(
     Ok(PruningUpdate { pruned, delta })
 }
 
-/// δ of a slice's weights, and the least pivot of each of its blocks.
+/// δ of a slice's weights, and the least pivot of each block.
 fn slice_delta(
     slice: &Slice,
     matrix: Tensor<3>,
@@ -242,7 +242,7 @@ fn slice_delta(
         to_lanes(slice, chosen, block, 0.0, &device)
     };
     let (matrix, right) = if settings.exact {
-        // δ_K = -F_KK⁻¹ F_KQ w_Q; F_KQ has no damp, K and Q are disjoint.
+        // δ_K = −F_KK⁻¹ F_KQ w_Q; F_KQ contains no dampening: K and Q are disjoint.
         let stays: Vec<bool> = change.kept.iter().zip(change.newly).map(|(k, n)| *k && !*n).collect();
         let stays = kept_lanes(slice, &stays, block, &device);
         let right = -factor::times(matrix.clone(), chosen(change.weights)) * stays.clone();
@@ -255,12 +255,12 @@ fn slice_delta(
     (from_lanes(factor::solve(inverse, right)), to_host(least_pivot))
 }
 
-/// What is kept of a slice, as 0 or 1; what fills it up is.
+/// The mask of a slice's weights as 0 and 1, `[B][lanes]`; 1 for padding.
 fn kept_lanes(slice: &Slice, kept: &[bool], block: usize, device: &Device) -> Tensor<2> {
     to_lanes(slice, kept.iter().map(|k| f32::from(u8::from(*k))), block, 1.0, device)
 }
 
-/// The numbers of a slice's weights, `[B][lanes]`.
+/// The values of a slice's weights as a tensor `[B][lanes]`, padded with `fill`.
 fn to_lanes(
     slice: &Slice,
     values: impl Iterator<Item = f32>,
@@ -274,7 +274,7 @@ fn to_lanes(
     Tensor::<2>::from_data(TensorData::new(values, [lanes, block]), device).transpose()
 }
 
-/// From `[B][lanes]` to one block after the other.
+/// The inverse of [`to_lanes`]: copies `[B][lanes]` to the host, block after block.
 fn from_lanes(values: Tensor<2>) -> Vec<f32> {
     to_host(values.transpose())
 }

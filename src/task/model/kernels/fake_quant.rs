@@ -189,7 +189,7 @@ impl CpuOp<1> for FakeQuantize {
 #[pulp::with_simd(round = Arch::new())]
 fn round_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], affine: Affine) {
     for (y, x) in y.iter_mut().zip(x) {
-        *y = affine.round(*x);
+        *y = affine.fake_quantize(*x);
     }
 }
 
@@ -198,7 +198,7 @@ fn round_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], affine: Aff
 fn round_columns_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], each: &'a [Affine]) {
     for (y, x) in y.chunks_exact_mut(each.len()).zip(x.chunks_exact(each.len())) {
         for ((y, x), affine) in y.iter_mut().zip(x).zip(each) {
-            *y = affine.round(*x);
+            *y = affine.fake_quantize(*x);
         }
     }
 }
@@ -208,7 +208,7 @@ fn round_columns_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], eac
 #[pulp::with_simd(cut = Arch::new())]
 pub(super) fn cut_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], affine: Affine) {
     for (dx, x) in dx.iter_mut().zip(x) {
-        *dx = if affine.passes(*x) { *dx } else { 0.0 };
+        *dx = if affine.passes_gradient(*x) { *dx } else { 0.0 };
     }
 }
 
@@ -217,7 +217,7 @@ pub(super) fn cut_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], a
 fn cut_columns_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], each: &'a [Affine]) {
     for (dx, x) in dx.chunks_exact_mut(each.len()).zip(x.chunks_exact(each.len())) {
         for ((dx, x), affine) in dx.iter_mut().zip(x).zip(each) {
-            *dx = if affine.passes(*x) { *dx } else { 0.0 };
+            *dx = if affine.passes_gradient(*x) { *dx } else { 0.0 };
         }
     }
 }
