@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use obert::internals::diag::Sources;
 use obert::internals::task::data::builtin;
-use obert::internals::task::data::cache::{Inputs, Making, unwatched};
+use obert::internals::task::data::cache::{FeatureCache, FeatureInputs, no_progress};
 use obert::internals::task::data::features::{Feature, Questions};
 use obert::internals::task::data::splits::{DataSet, Need};
 use obert::internals::task::data::squad::{self, Question, Version};
@@ -41,7 +41,7 @@ fn main() {
     let inputs = Questions { questions: &questions, tokenizer: &tokenizer, windows: WINDOWS };
     for round in 0..ROUNDS {
         let start = Instant::now();
-        let list = inputs.make(&unwatched).expect("features");
+        let list = inputs.make(&no_progress).expect("features");
         let own = start.elapsed().as_secs_f64();
         let sum = sum(&list);
         print!("round {round}: ours {own:.2} s for {} windows of {} tokens", list.len(), sum.0);
@@ -58,10 +58,10 @@ fn main() {
     let cache = scratch.path().join("cache");
     let kept = |make: bool| {
         let start = Instant::now();
-        let mut making = Making::new(Some(cache.clone()), &unwatched);
+        let mut feature_cache = FeatureCache::new(Some(cache.clone()), &no_progress);
         let stored = std::fs::read_dir(&cache).is_ok_and(|mut files| files.next().is_some());
         assert_ne!(stored, make, "the features were stored");
-        let list = making.features(&inputs);
+        let list = feature_cache.features(&inputs);
         (start.elapsed().as_secs_f64(), list.expect("features"))
     };
     let (made, first) = kept(true);

@@ -117,6 +117,6 @@ pub mod custom {
     pub use crate::api::custom::{Teachers, load, run, save};
     pub use crate::task::autocast;
     pub use crate::task::metric::Metrics;
-    pub use crate::task::rounding::{Product, Rounding};
-    pub use crate::task::{Output, State, States, Task};
+    pub use crate::task::quantizers::{ActivationMatMul, Quantizers};
+    pub use crate::task::{HiddenState, HiddenStates, Output, Task};
 }

@@ -55,7 +55,7 @@ impl Figures {
         Some(Outcome {
             sparsity: trial.sparsity,
             metrics: metrics(known),
-            rounded: None,
+            quantized: None,
             raised_damp: None,
             step_sizes: Vec::new(),
             seconds: 0.0,

@@ -82,7 +82,7 @@ fn study(arguments: &Arguments) -> Result<(), Vec<Diagnostic>> {
         device: &subject.device,
         name: &subject.schedule.name,
         seed: subject.seed,
-        rounding: None,
+        quantization: None,
     };
     let observer: &mut dyn Observer = &mut Unwatched;
     let known = PathBuf::from("target/pruning-study").join(format!("{}.json", arguments.name));

@@ -12,7 +12,7 @@ use obert::internals::language::{NoFiles, Options, compile};
 use obert::internals::output::folder;
 use obert::internals::schedule::Schedule;
 use obert::internals::schedule::ir::{Criterion, Data, Obs, Prune};
-use obert::internals::task::data::cache::Making;
+use obert::internals::task::data::cache::FeatureCache;
 use obert::internals::task::data::splits::{Need, ReadOptions};
 use obert::internals::task::prepare::{Places, Prepared, prepare};
 use obert::internals::task::question_answering::QuestionAnswering;
@@ -34,7 +34,7 @@ pub struct Subject {
     pub obs: Obs,
     /// What tells measurements of this model on these questions from others.
     pub identity: String,
-    /// Held-out questions of which there are more, if not all are asked.
+    /// Dev questions of which there are more, if not all are asked.
     pub some_of: Option<usize>,
     statement: Prune,
 }
@@ -77,7 +77,7 @@ impl Subject {
         };
         let (places, sources) = (places(model.as_deref()), &mut Sources::new());
         let mut prepared: Prepared<QuestionAnswering> =
-            prepare(&places, &device, sources, &mut Making::unkept())?;
+            prepare(&places, &device, sources, &mut FeatureCache::disabled())?;
         if model.is_none() {
             println!("training the dense model");
             let interpreter = Interpreter::new(&prepared.task, &schedule, device.clone());

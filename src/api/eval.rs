@@ -92,9 +92,10 @@ fn evaluate<T: Prepare>(
         seed: subject.settings.seed.unwrap_or(0),
     };
     let cache = if config.cache { cache::folder() } else { None };
-    let prepared: Prepared<T> =
-        with_features(cache, observer, |making| prepare::prepare(&places, &device, sources, making))
-            .map_err(with_the_flag)?;
+    let prepared: Prepared<T> = with_features(cache, observer, |feature_cache| {
+        prepare::prepare(&places, &device, sources, feature_cache)
+    })
+    .map_err(with_the_flag)?;
     for note in &prepared.notes {
         observer.note(note);
     }
@@ -106,7 +107,7 @@ fn evaluate<T: Prepare>(
     let metrics = task.evaluate(&model, &device, &mut |done, total| {
         observer.progress(Work::Evaluating("eval"), done as u64, total as u64);
     });
-    Ok(EvalReport { metrics, examples: task.held_out(), unit: T::EXAMPLES, new_head })
+    Ok(EvalReport { metrics, examples: task.dev_examples(), unit: T::EXAMPLES, new_head })
 }
 
 /// Adds the flag that evaluates a model without a head all the same.

@@ -127,14 +127,14 @@ impl Packed<'_> {
             config.set_labels(labels);
         }
         let cache = if self.config.cache { cache::folder() } else { None };
-        let mut task = with_features(cache, observer, |making| {
-            T::assemble(raw, &tokenizer, &mut config, false, &places, making)
+        let mut task = with_features(cache, observer, |feature_cache| {
+            T::assemble(raw, &tokenizer, &mut config, false, &places, feature_cache)
         })
         .map_err(one)?;
         task.apply(&self.settings);
         notes.iter().for_each(|note| observer.note(note));
         let metrics = task.score(&self.model, observer).map_err(|why| one(refused(why)))?;
-        Ok(EvalReport { metrics, examples: task.held_out(), unit: T::EXAMPLES, new_head: false })
+        Ok(EvalReport { metrics, examples: task.dev_examples(), unit: T::EXAMPLES, new_head: false })
     }
 }
 

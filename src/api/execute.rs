@@ -93,8 +93,9 @@ pub(super) fn execute<T: Prepare + 'static>(
     };
     let places = places(start);
     let cache = if config.cache { cache::folder() } else { None };
-    let prepared: Prepared<T> =
-        with_features(cache, observer, |making| prepare::prepare(&places, &device, sources, making))?;
+    let prepared: Prepared<T> = with_features(cache, observer, |feature_cache| {
+        prepare::prepare(&places, &device, sources, feature_cache)
+    })?;
     let scales = scales_left(schedule, start.model.as_deref());
     for note in prepared.notes.iter().chain(&scales).chain(&device::full_precision(schedule, &device)) {
         observer.note(note);

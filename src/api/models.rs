@@ -12,7 +12,7 @@ use crate::engine::events::{Observer, Work};
 use crate::params::builtin::{Head, WELL_KNOWN, well_known_table};
 use crate::params::{ParameterTable, cache, folder};
 #[cfg(feature = "engine")]
-use crate::task::data::cache::Making;
+use crate::task::data::cache::FeatureCache;
 
 /// The parameters of a model for commands that use no network: of a folder, of a cached model, or of a
 /// well-known one.
@@ -110,7 +110,7 @@ pub(super) fn find_model(
 pub(crate) fn with_features<R>(
     cache: Option<PathBuf>,
     observer: &mut (impl Observer + Send),
-    make: impl FnOnce(&mut Making) -> R,
+    make: impl FnOnce(&mut FeatureCache) -> R,
 ) -> R {
     let shared = Mutex::new(observer);
     let progress = |done: usize, total: usize| {
@@ -119,5 +119,5 @@ pub(crate) fn with_features<R>(
             observer.progress(Work::Features, done as u64, total as u64);
         }
     };
-    make(&mut Making::new(cache, &progress))
+    make(&mut FeatureCache::new(cache, &progress))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::trials::{Subject, TrialArgs, show};
 use super::{fail, fail_with};
 use crate::diag::{Diagnostic, Findings, Sources};
-use crate::engine::oneshot::rounding_alone;
+use crate::engine::oneshot::post_training_quantization;
 use crate::language::tuning::grid::{By, criteria, levels, needs_training};
 use crate::language::tuning::sense::check_levels;
 use crate::schedule::ir::{Criterion, Prune};
@@ -36,9 +36,9 @@ pub fn run(args: &OneshotArgs) -> i32 {
         Ok(subject) => subject,
         Err(error) => return fail_with(&error),
     };
-    let rounding = rounding_alone(&subject.schedule);
+    let quantization = post_training_quantization(&subject.schedule);
     let measured = ways(args, &mut subject)
-        .and_then(|(ways, levels)| args.trials.measure(&mut subject, ways, &levels, rounding.as_ref()));
+        .and_then(|(ways, levels)| args.trials.measure(&mut subject, ways, &levels, quantization.as_ref()));
     match measured {
         Err(diagnostics) => fail(&diagnostics, &subject.sources),
         Ok(trials) => {

@@ -200,23 +200,23 @@ impl TrialArgs {
         Ok(((s, p), notes))
     }
 
-    /// Prunes and measures; `ways` are what the trials are called, each to every level. With a `rounding`,
-    /// [`rounding_alone`](crate::engine::oneshot::rounding_alone), each is measured rounded too.
+    /// Prunes and measures; `ways` are what the trials are called, each to every level. With a `quantization`,
+    /// [`post_training_quantization`](crate::engine::oneshot::post_training_quantization), each is measured rounded too.
     pub fn measure(
         &self,
         subject: &mut Subject,
         ways: Vec<(Vec<(String, String)>, Prune)>,
         levels: &[f64],
-        rounding: Option<&Schedule>,
+        quantization: Option<&Schedule>,
     ) -> Result<Trials, Vec<Diagnostic>> {
         match subject.schedule.data.clone() {
             Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
-                self.measure_on::<QuestionAnswering>(subject, ways, levels, rounding)
+                self.measure_on::<QuestionAnswering>(subject, ways, levels, quantization)
             }
             Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
-                self.measure_on::<Classification>(subject, ways, levels, rounding)
+                self.measure_on::<Classification>(subject, ways, levels, quantization)
             }
-            Data::MaskedText { .. } => self.measure_on::<MaskedLanguage>(subject, ways, levels, rounding),
+            Data::MaskedText { .. } => self.measure_on::<MaskedLanguage>(subject, ways, levels, quantization),
             Data::Own => Err(vec![data_of_a_program()]),
         }
     }
@@ -226,11 +226,11 @@ impl TrialArgs {
         subject: &mut Subject,
         ways: Vec<(Vec<(String, String)>, Prune)>,
         levels: &[f64],
-        rounding: Option<&Schedule>,
+        quantization: Option<&Schedule>,
     ) -> Result<Trials, Vec<Diagnostic>> {
         let schedule = &subject.schedule;
         let device = device::open(&self.device).map_err(|d| vec![d])?;
-        let trains = rounding.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
+        let trains = quantization.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
         let places = Places {
             model: &schedule.model,
             model_folder: subject.model.as_deref(),
@@ -250,10 +250,10 @@ impl TrialArgs {
             prepare::prepare::<T>(&places, &device, sources, making)
         })?;
         if !self.quiet {
-            let rounded = rounding
+            let quantized = quantization
                 .and_then(|s| s.stages.first())
                 .map(|stage| format!("measured again rounded as in `{}`, without training", stage.name));
-            for note in subject.notes.iter().chain(&prepared.notes).chain(&rounded) {
+            for note in subject.notes.iter().chain(&prepared.notes).chain(&quantized) {
                 eprintln!("note: {note}");
             }
         }
@@ -263,7 +263,7 @@ impl TrialArgs {
             device: &device,
             name: &schedule.name,
             seed: seed_of(schedule.seed, stage, statement),
-            rounding,
+            quantization,
         };
         watcher.handle_stop();
         let dense = oneshot.evaluate(&prepared.model, &mut watcher);
@@ -272,8 +272,9 @@ impl TrialArgs {
             EngineError::Stopped { .. } => vec![stopped(done, all, self.quiet)],
             error => vec![Diagnostic::from(error)],
         };
-        let dense_rounded = oneshot.rounded(&prepared.model, &mut watcher).map_err(|e| failed(0, e))?;
-        self.print_line(&format!("as it was: {}{}", figures(&dense), rounded(dense_rounded.as_ref())));
+        let dense_rounded =
+            oneshot.evaluate_quantized(&prepared.model, &mut watcher).map_err(|e| failed(0, e))?;
+        self.print_line(&format!("as it was: {}{}", figures(&dense), quantized(dense_rounded.as_ref())));
         let mut ways: Vec<(Way, Prune)> = ways
             .into_iter()
             .map(|(settings, prune)| (Way { settings, outcomes: Vec::new() }, prune))
@@ -293,7 +294,7 @@ impl TrialArgs {
             self.print_line(&format!(
                 "{so_far}: {}{}{} ({seconds})",
                 figures(&outcome.metrics),
-                rounded(outcome.rounded.as_ref()),
+                quantized(outcome.quantized.as_ref()),
                 remarks(outcome)
             ));
         });
@@ -358,7 +359,7 @@ fn figures(metrics: &Metrics) -> String {
 }
 
 /// `, rounded EM 40.9, F1 51.2`.
-fn rounded(metrics: Option<&Metrics>) -> String {
+fn quantized(metrics: Option<&Metrics>) -> String {
     metrics.map_or(String::new(), |metrics| format!(", rounded {}", figures(metrics)))
 }
 

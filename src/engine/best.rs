@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::schedule::Timeline;
 use crate::task::metric::Metrics;
 use crate::task::parameters::{self, Values};
-use crate::task::rounding::Rounding;
+use crate::task::quantizers::Quantizers;
 use burn::module::Module;
 
 use super::EngineError;
 use super::results::{BestEvaluation, Kept};
-use super::snapshot::{Held, Restored};
+use super::snapshot::{CheckpointTensor, Restored};
 
 /// What its tensors are called in a checkpoint.
 pub(super) const KIND: &str = "best";
@@ -25,14 +25,14 @@ pub struct Best {
 struct Found {
     evaluation: BestEvaluation,
     values: Values,
-    quantizers: Option<Arc<Rounding>>,
+    quantizers: Option<Arc<Quantizers>>,
 }
 
 /// What is quantized of a model that was evaluated.
 #[derive(Clone, Copy)]
 pub struct QuantizationState<'a> {
     /// Its quantizers.
-    pub quantizers: Option<&'a Arc<Rounding>>,
+    pub quantizers: Option<&'a Arc<Quantizers>>,
     /// Whether everything is quantized that is going to be.
     pub is_complete: bool,
 }
@@ -82,13 +82,13 @@ impl Best {
 
     /// The model with the best weights, their quantizers, which ones they are, and their metrics; `None` if no
     /// evaluation counted.
-    pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Rounding>>, Kept, Metrics)> {
+    pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Quantizers>>, Kept, Metrics)> {
         let Found { evaluation, values, quantizers } = self.found?;
         Some((parameters::write(model.clone(), values), quantizers, evaluation.kept, evaluation.metrics))
     }
 
     /// The quantizers of the best weights so far, for a checkpoint.
-    pub fn quantizers(&self) -> Option<&Arc<Rounding>> {
+    pub fn quantizers(&self) -> Option<&Arc<Quantizers>> {
         self.found.as_ref()?.quantizers.as_ref()
     }
 
@@ -98,9 +98,11 @@ impl Best {
     }
 
     /// Its weights, for a checkpoint.
-    pub fn held(&self) -> impl Iterator<Item = Held<'_>> {
+    pub fn held(&self) -> impl Iterator<Item = CheckpointTensor<'_>> {
         self.found.iter().flat_map(|found| &found.values).map(|(name, values)| {
-            Held::floats(format!("{KIND}/{name}"), values.len(), move || Cow::Borrowed(values.as_slice()))
+            CheckpointTensor::floats(format!("{KIND}/{name}"), values.len(), move || {
+                Cow::Borrowed(values.as_slice())
+            })
         })
     }
 

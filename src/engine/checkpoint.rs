@@ -26,17 +26,17 @@ pub fn snapshot<'a, T: Task>(context: &'a StageContext<T>, state: &'a StageState
         results: context.earlier.results.to_vec(),
         best: state.best.as_ref().and_then(Best::evaluation).cloned(),
         baseline: state.baseline.clone(),
-        rounding: Default::default(),
+        quantizers: Default::default(),
     });
     // A run that has done nothing yet has only what it was given.
     if context.index > 0 || state.step > 0 {
         snapshot.hold_model("model", &state.model);
-        snapshot.hold_quantizers("model", context.task.rounding(&state.model));
+        snapshot.hold_quantizers("model", context.task.quantizers(&state.model));
     }
     for (name, model) in &context.earlier.ends {
         let kind = format!("end/{name}");
         snapshot.hold_model(&kind, *model);
-        snapshot.hold_quantizers(&kind, context.task.rounding(*model));
+        snapshot.hold_quantizers(&kind, context.task.quantizers(*model));
     }
     snapshot.tensors.extend(state.optimizer.held(&state.model));
     snapshot.tensors.extend(state.movement.held(&state.model));

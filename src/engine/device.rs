@@ -55,7 +55,7 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
 
 /// Whether a stage multiplies in bfloat16 on this device.
 pub(super) fn casts(train: &Train, device: &Device) -> bool {
-    train.precision == Precision::Bf16 && autocast::is_worth_it_on(device)
+    train.precision == Precision::Bf16 && autocast::is_supported_on(device)
 }
 
 /// A note for a user whose stages are to multiply in bfloat16 on a device that does not.

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::method::distill::{evenly_spaced, hidden_state_error, kl_divergence};
 use crate::params::{Matcher, Selector};
-use crate::schedule::ir::{Distill, HiddenStates, Stage};
-use crate::task::{Output, State, States, Task};
+use crate::schedule::ir::{self, Distill, Stage};
+use crate::task::{HiddenState, HiddenStates, Output, Task};
 
 use super::EngineError;
 
@@ -20,7 +20,7 @@ pub struct Distillation<'a, M> {
 
 /// The modules whose states are matched.
 struct Hidden<'a> {
-    states: &'a HiddenStates,
+    states: &'a ir::HiddenStates,
     of_student: Matcher,
     of_teacher: Matcher,
 }
@@ -36,7 +36,7 @@ pub struct DistillationLosses {
 /// The outputs and hidden states of a model for a batch.
 struct ForwardPass {
     outputs: Vec<Output>,
-    states: Vec<State>,
+    states: Vec<HiddenState>,
 }
 
 impl<'a, M: Module> Distillation<'a, M> {
@@ -80,7 +80,7 @@ impl<'a, M: Module> Distillation<'a, M> {
         examples: &[usize],
         device: &Device,
         outputs: &[Output],
-        states: &[State],
+        states: &[HiddenState],
     ) -> DistillationLosses {
         let targets = self.teacher_targets(task, examples, device);
         let hidden = self.hidden.as_ref().map(|hidden| {
@@ -174,8 +174,8 @@ impl<'a, M: Module> Distillation<'a, M> {
         &self,
         task: &T,
         hidden: &Hidden,
-        of_student: &[State],
-        of_teacher: &[State],
+        of_student: &[HiddenState],
+        of_teacher: &[HiddenState],
         device: &Device,
     ) -> Result<(), EngineError> {
         let modules = &hidden.states.modules;
@@ -223,8 +223,8 @@ fn computed<T: Task>(
     wanted: &dyn Fn(&str) -> bool,
 ) -> ForwardPass {
     let batch = task.batch(examples, device);
-    let mut states = States::of(wanted);
-    let outputs = task.outputs_and_states(model, &batch, None, &mut states);
+    let mut states = HiddenStates::of(wanted);
+    let outputs = task.outputs_with_hidden_states(model, &batch, None, &mut states);
     ForwardPass { outputs, states: states.into_list() }
 }
 

@@ -246,7 +246,7 @@ impl EngineError {
                 (Code::NotOfThisTask, "remove it, or let the model multiply by `task::autocast::matmul`")
             }
             EngineError::NotQuantizable { .. } => {
-                (Code::NotRoundable, "remove it, or let the task's model quantize: `Task::set_rounding`")
+                (Code::NotRoundable, "remove it, or let the task's model quantize: `Task::set_quantizers`")
             }
             EngineError::RangeNotFinite { .. } => (
                 Code::RangeNotFinite,

@@ -8,7 +8,7 @@ use crate::runlog::{Number, number};
 use crate::schedule::Schedule;
 use crate::task::metric::Metrics;
 
-use super::position::Occasion;
+use super::position::CheckpointTrigger;
 use super::snapshot::Snapshot;
 
 pub use crate::runlog::Event;
@@ -29,7 +29,7 @@ pub enum Work<'a> {
         /// The model.
         model: &'a str,
     },
-    /// Making features of texts.
+    /// Tokenizing texts into features.
     Features,
     /// Training a stage.
     Training(&'a str),
@@ -79,7 +79,7 @@ pub trait Observer {
     }
 
     /// Whether a checkpoint is to be written here.
-    fn wants_checkpoint(&self, _: Occasion) -> bool {
+    fn wants_checkpoint(&self, _: CheckpointTrigger) -> bool {
         false
     }
 
@@ -121,8 +121,8 @@ impl<O: Observer + ?Sized> Observer for &mut O {
         (**self).wants_to_stop()
     }
 
-    fn wants_checkpoint(&self, occasion: Occasion) -> bool {
-        (**self).wants_checkpoint(occasion)
+    fn wants_checkpoint(&self, trigger: CheckpointTrigger) -> bool {
+        (**self).wants_checkpoint(trigger)
     }
 
     fn checkpoint(&mut self, snapshot: &Snapshot) -> Result<(), Diagnostic> {

@@ -200,7 +200,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
     fn check_quantization(&self, model: Option<&T::Model>) -> Result<(), EngineError> {
         let quantizes = self.schedule.stages.iter().find(|stage| !stage.quantize.is_empty());
         match (quantizes, model) {
-            (Some(stage), Some(model)) if self.task.set_rounding(model.clone(), None).is_none() => {
+            (Some(stage), Some(model)) if self.task.set_quantizers(model.clone(), None).is_none() => {
                 Err(EngineError::NotQuantizable { stage: stage.name.clone() })
             }
             _ => Ok(()),

@@ -12,7 +12,7 @@ use crate::schedule::ir::{Criterion, Stage};
 use crate::task::parameters::{ModuleParameter, parameters, to_hugging_face};
 
 use super::EngineError;
-use super::snapshot::{Held, Restored};
+use super::snapshot::{CheckpointTensor, Restored};
 use super::targets::Targets;
 
 /// The scores of every parameter that is pruned by movement, in Burn's layout.
@@ -48,7 +48,7 @@ impl Movements {
     }
 
     /// All scores, in Burn's layout.
-    pub fn held<'a, M: Module>(&'a self, model: &M) -> Vec<Held<'a>> {
+    pub fn held<'a, M: Module>(&'a self, model: &M) -> Vec<CheckpointTensor<'a>> {
         let scored = parameters(model).into_iter().filter_map(|p| {
             let scores = self.scores.get(&p.id)?.as_ref()?;
             // invariant: scores are floats that convert to f32.
@@ -56,7 +56,11 @@ impl Movements {
                 let data = scores.clone().into_data().convert::<f32>();
                 Cow::Owned(data.try_to_vec().expect("f32 values"))
             };
-            Some(Held::floats(format!("movement/{}", p.parameter.name), p.parameter.count(), read))
+            Some(CheckpointTensor::floats(
+                format!("movement/{}", p.parameter.name),
+                p.parameter.count(),
+                read,
+            ))
         });
         scored.collect()
     }

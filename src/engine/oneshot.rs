@@ -35,8 +35,8 @@ pub struct OneShot<'a, T: Task> {
     pub name: &'a str,
     /// The seed of the gradients' batches: [`seed_of`] a statement.
     pub seed: u64,
-    /// Each pruned model is also quantized after training (PTQ) and evaluated again: [`rounding_alone`].
-    pub rounding: Option<&'a Schedule>,
+    /// Each pruned model is also quantized after training (PTQ) and evaluated again: [`post_training_quantization`].
+    pub quantization: Option<&'a Schedule>,
 }
 
 /// Batches that are observed where the recipe observes while it trains.
@@ -44,7 +44,7 @@ const CALIBRATE: usize = 32;
 
 /// The `quantize` statements of a schedule's first stage that has any, as post-training quantization: one stage of no
 /// length, in which ranges are observed and fixed. `None` if nothing is quantized.
-pub fn rounding_alone(schedule: &Schedule) -> Option<Schedule> {
+pub fn post_training_quantization(schedule: &Schedule) -> Option<Schedule> {
     let stage = schedule.stages.iter().find(|stage| !stage.quantize.is_empty())?;
     let observed = |statement: &Quantize| Quantize {
         start: Time::ZERO,
@@ -86,7 +86,7 @@ pub struct Outcome {
     /// The model's metrics.
     pub metrics: Metrics,
     /// Its metrics when it is quantized too.
-    pub rounded: Option<Metrics>,
+    pub quantized: Option<Metrics>,
     /// The damp that it took, if the recipe's had to be raised.
     pub raised_damp: Option<f64>,
     /// The step size of the exact update in each round.
@@ -110,12 +110,12 @@ impl<T: Task> OneShot<'_, T> {
     ///
     /// # Errors
     /// What stops quantization.
-    pub fn rounded(
+    pub fn evaluate_quantized(
         &self,
         model: &T::Model,
         observer: &mut dyn Observer,
     ) -> Result<Option<Metrics>, EngineError> {
-        let Some(schedule) = self.rounding else { return Ok(None) };
+        let Some(schedule) = self.quantization else { return Ok(None) };
         let interpreter = Interpreter::new(self.task, schedule, self.device.clone());
         let (_, results) = interpreter.run(model.clone(), &mut Progress(observer))?;
         Ok(results.into_iter().next_back().map(|result| result.metrics))
@@ -140,7 +140,7 @@ impl<T: Task> OneShot<'_, T> {
             let outcome = Outcome {
                 sparsity: self.sparsity(&pruned.model, &trials[index])?,
                 metrics: self.evaluate(&model, observer),
-                rounded: self.rounded(&model, observer)?,
+                quantized: self.evaluate_quantized(&model, observer)?,
                 raised_damp: pruned.raised_damp,
                 step_sizes: pruned.step_sizes,
                 seconds: clock.elapsed().as_secs_f64(),

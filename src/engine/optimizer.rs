@@ -24,7 +24,7 @@ use crate::task::parameters::{parameters, transpose};
 
 use super::EngineError;
 use super::masks::Masks;
-use super::snapshot::{Held, Restored};
+use super::snapshot::{CheckpointTensor, Restored};
 
 /// The optimizer of a stage.
 pub struct AdamW {
@@ -122,7 +122,7 @@ impl AdamW {
     }
 
     /// Both moments of every parameter that has moved, in Burn's layout.
-    pub fn held<'a, M: Module>(&'a self, module: &M) -> Vec<Held<'a>> {
+    pub fn held<'a, M: Module>(&'a self, module: &M) -> Vec<CheckpointTensor<'a>> {
         let mut list = Vec::new();
         for p in parameters(module) {
             let Some(moments) = self.slots.get(&p.id).and_then(|slot| slot.moments.as_ref()) else {
@@ -138,7 +138,7 @@ impl AdamW {
                         Cow::Owned(data.try_to_vec().expect("f32 values"))
                     }
                 };
-                list.push(Held::floats(format!("{kind}/{}", p.parameter.name), count, read));
+                list.push(CheckpointTensor::floats(format!("{kind}/{}", p.parameter.name), count, read));
             }
         }
         list

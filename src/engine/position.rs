@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Timeline;
-use crate::task::rounding::QuantizerRecord;
+use crate::task::quantizers::QuantizerRecord;
 
 use super::results::{Baseline, BestEvaluation, StageResult, Times};
 
@@ -43,34 +43,34 @@ pub struct Position {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
     /// The quantizers, by the name of the kind of weights (`model`, `best`, `end/STAGE`) and of the tensor.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rounding: BTreeMap<String, BTreeMap<String, QuantizerRecord>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", alias = "rounding")]
+    pub quantizers: BTreeMap<String, BTreeMap<String, QuantizerRecord>>,
 }
 
-/// What happens at a place where a checkpoint could be written.
+/// What a checkpoint before a step would be written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum CheckpointTrigger {
     /// A stage begins.
-    Beginning,
-    /// Weights are about to be pruned.
-    Pruning,
+    StageStart,
+    /// A pruning event follows.
+    BeforePruning,
     /// An epoch has ended.
-    Epoch,
-    /// The run is about to stop because it was asked to.
+    EpochEnd,
+    /// The run was asked to stop.
     Stopping,
-    /// One step like any other.
+    /// No particular event.
     Step,
 }
 
-impl Occasion {
-    /// What happens before a step.
+impl CheckpointTrigger {
+    /// The trigger of a checkpoint before a step; `stops` if the run was asked to stop.
     pub fn of(step: u64, timeline: &Timeline, stops: bool) -> Self {
         match step {
-            _ if stops => Occasion::Stopping,
-            0 => Occasion::Beginning,
-            _ if !timeline.prunes_before(step).is_empty() => Occasion::Pruning,
-            _ if step.is_multiple_of(timeline.steps_per_epoch()) => Occasion::Epoch,
-            _ => Occasion::Step,
+            _ if stops => CheckpointTrigger::Stopping,
+            0 => CheckpointTrigger::StageStart,
+            _ if !timeline.prunes_before(step).is_empty() => CheckpointTrigger::BeforePruning,
+            _ if step.is_multiple_of(timeline.steps_per_epoch()) => CheckpointTrigger::EpochEnd,
+            _ => CheckpointTrigger::Step,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::method::qat::quantizer::Mode;
 use crate::method::qat::{Phase, Quantizer};
 use crate::task::Task;
-use crate::task::rounding::Rounding;
+use crate::task::quantizers::Quantizers;
 
 use super::EngineError;
 
@@ -16,13 +16,13 @@ use super::EngineError;
 pub fn set<T: Task>(
     task: &T,
     model: T::Model,
-    quantizers: Option<Arc<Rounding>>,
+    quantizers: Option<Arc<Quantizers>>,
     stage: &str,
 ) -> Result<T::Model, EngineError> {
-    if quantizers.is_none() && task.rounding(&model).is_none() {
+    if quantizers.is_none() && task.quantizers(&model).is_none() {
         return Ok(model);
     }
-    let set = task.set_rounding(model, quantizers);
+    let set = task.set_quantizers(model, quantizers);
     set.ok_or_else(|| EngineError::NotQuantizable { stage: stage.to_owned() })
 }
 
@@ -31,7 +31,7 @@ pub fn set<T: Task>(
 /// # Errors
 /// As [`set`].
 pub fn own<T: Task>(task: &T, model: T::Model, stage: &str) -> Result<T::Model, EngineError> {
-    match task.rounding(&model).cloned() {
+    match task.quantizers(&model).cloned() {
         None => Ok(model),
         Some(shared) => set(task, model, Some(Arc::new(shared.copied())), stage),
     }
@@ -42,7 +42,7 @@ pub fn own<T: Task>(task: &T, model: T::Model, stage: &str) -> Result<T::Model, 
 /// # Errors
 /// The first such range.
 pub fn check_ranges<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64) -> Result<(), EngineError> {
-    match task.rounding(model).and_then(|quantizers| quantizers.trouble()) {
+    match task.quantizers(model).and_then(|quantizers| quantizers.non_finite()) {
         None => Ok(()),
         Some(tensor) => {
             let (stage, tensor) = (stage.to_owned(), tensor.to_owned());
@@ -53,7 +53,7 @@ pub fn check_ranges<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64)
 
 /// Computes while all quantizers are in a phase.
 pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: impl FnOnce() -> R) -> R {
-    let quantizers = task.rounding(model);
+    let quantizers = task.quantizers(model);
     quantizers.iter().for_each(|all| all.set_phase(phase));
     let computed = compute();
     quantizers.iter().for_each(|all| all.set_phase(Phase::Evaluating));
@@ -65,7 +65,7 @@ pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: i
 /// # Errors
 /// A tensor that was never observed.
 pub fn fix_all<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64) -> Result<(), EngineError> {
-    let Some(quantizers) = task.rounding(model) else { return Ok(()) };
+    let Some(quantizers) = task.quantizers(model) else { return Ok(()) };
     quantizers.iter().try_for_each(|(name, quantizer)| fix(name, quantizer, stage, step))
 }
 

@@ -9,7 +9,7 @@ use crate::params::storage::{Quantized, Storage, is_encoder_layer, zeros};
 use crate::runlog::LayerSparsity;
 use crate::task::metric::Metrics;
 use crate::task::parameters;
-use crate::task::rounding::Rounding;
+use crate::task::quantizers::Quantizers;
 
 /// What came of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,12 +98,12 @@ pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
 }
 
 /// Bytes of the encoder's layers with zeros at one bit: see [`crate::params::storage`].
-pub fn encoder_bytes<M: Module>(model: &M, rounding: Option<&Arc<Rounding>>) -> usize {
+pub fn encoder_bytes<M: Module>(model: &M, quantizers: Option<&Arc<Quantizers>>) -> usize {
     let table = parameters::table(model);
     let mut storage = Storage::default();
     for (name, values) in parameters::read(model, is_encoder_layer) {
         let shape = table.find(&name).map_or(&[][..], |p| &p.shape);
-        let qparams = rounding.and_then(|rounding| rounding.get(&name)?.qparams());
+        let qparams = quantizers.and_then(|quantizers| quantizers.get(&name)?.qparams());
         let qparams = qparams.filter(|_| shape.len() == 2);
         let columns = shape.last().copied().unwrap_or(1);
         let zeros = zeros(&values, columns, qparams.as_ref().map(|r| r.scales.as_slice()));

@@ -14,15 +14,15 @@ use burn::module::Module;
 use crate::method::mask::Mask;
 use crate::params::ParameterTable;
 use crate::task::parameters::{self, Values};
-use crate::task::rounding::Rounding;
+use crate::task::quantizers::Quantizers;
 
 use super::EngineError;
 use super::masks::Masks;
 use super::position::Position;
 
-/// Numbers of one tensor.
+/// The values of one tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Numbers<'a> {
+pub enum TensorValues<'a> {
     /// Float32.
     Floats(Cow<'a, [f32]>),
     /// One bit each.
@@ -30,24 +30,24 @@ pub enum Numbers<'a> {
 }
 
 /// A tensor that is read when it is its turn: only one is copied at a time.
-pub struct Held<'a> {
+pub struct CheckpointTensor<'a> {
     /// What it is called.
     pub name: String,
     /// How many numbers it holds.
     pub count: usize,
     /// Whether they are bits.
     pub bits: bool,
-    read: Box<dyn Fn() -> Numbers<'a> + 'a>,
+    read: Box<dyn Fn() -> TensorValues<'a> + 'a>,
 }
 
-impl<'a> Held<'a> {
+impl<'a> CheckpointTensor<'a> {
     /// A tensor of floats.
     pub fn floats(name: String, count: usize, read: impl Fn() -> Cow<'a, [f32]> + 'a) -> Self {
-        Held { name, count, bits: false, read: Box::new(move || Numbers::Floats(read())) }
+        CheckpointTensor { name, count, bits: false, read: Box::new(move || TensorValues::Floats(read())) }
     }
 
     /// Its numbers.
-    pub fn numbers(&self) -> Numbers<'a> {
+    pub fn numbers(&self) -> TensorValues<'a> {
         (self.read)()
     }
 }
@@ -57,7 +57,7 @@ pub struct Snapshot<'a> {
     /// Its position.
     pub position: Position,
     /// All that it holds.
-    pub tensors: Vec<Held<'a>>,
+    pub tensors: Vec<CheckpointTensor<'a>>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -74,31 +74,32 @@ impl<'a> Snapshot<'a> {
                 let mut values = parameters::read(model, |other| other == name);
                 Cow::Owned(values.remove(&name).unwrap_or_default())
             };
-            self.tensors.push(Held::floats(format!("{kind}/{}", parameter.name), count, read));
+            self.tensors.push(CheckpointTensor::floats(format!("{kind}/{}", parameter.name), count, read));
         }
     }
 
     /// Holds the quantizers of a model.
-    pub fn hold_quantizers(&mut self, kind: &str, rounding: Option<&Arc<Rounding>>) {
-        let Some(rounding) = rounding else { return };
+    pub fn hold_quantizers(&mut self, kind: &str, quantizers: Option<&Arc<Quantizers>>) {
+        let Some(quantizers) = quantizers else { return };
         let mut records = BTreeMap::new();
-        for (name, (record, ranges)) in rounding.record() {
+        for (name, (record, ranges)) in quantizers.record() {
             if !ranges.is_empty() {
                 let (tensor, count) = (format!("range/{kind}/{name}"), ranges.len());
-                self.tensors.push(Held::floats(tensor, count, move || Cow::Owned(ranges.clone())));
+                self.tensors
+                    .push(CheckpointTensor::floats(tensor, count, move || Cow::Owned(ranges.clone())));
             }
             records.insert(name, record);
         }
-        self.position.rounding.insert(kind.to_owned(), records);
+        self.position.quantizers.insert(kind.to_owned(), records);
     }
 
     /// Holds which weights are not pruned.
     pub fn hold_masks(&mut self, masks: &'a Masks) {
-        self.tensors.extend(masks.iter().map(|(name, mask)| Held {
+        self.tensors.extend(masks.iter().map(|(name, mask)| CheckpointTensor {
             name: format!("mask/{name}"),
             count: mask.len(),
             bits: true,
-            read: Box::new(move || Numbers::Bits(Cow::Borrowed(mask.kept()))),
+            read: Box::new(move || TensorValues::Bits(Cow::Borrowed(mask.kept()))),
         }));
     }
 }
@@ -109,7 +110,7 @@ pub struct Restored {
     /// The position of the run.
     pub position: Position,
     /// Its tensors.
-    pub tensors: BTreeMap<String, Numbers<'static>>,
+    pub tensors: BTreeMap<String, TensorValues<'static>>,
 }
 
 impl Restored {
@@ -125,7 +126,7 @@ impl Restored {
         let mut rest = self.tensors.split_off(&prefix);
         let mut values = Values::new();
         while let Some(entry) = rest.first_entry().filter(|e| e.key().starts_with(&prefix)) {
-            if let (name, Numbers::Floats(floats)) = entry.remove_entry() {
+            if let (name, TensorValues::Floats(floats)) = entry.remove_entry() {
                 values.insert(name[prefix.len()..].to_owned(), floats.into_owned());
             }
         }
@@ -160,15 +161,15 @@ impl Restored {
         &mut self,
         kind: &str,
         model: &M,
-    ) -> Result<Option<Arc<Rounding>>, EngineError> {
-        let Some(records) = self.position.rounding.remove(kind) else { return Ok(None) };
+    ) -> Result<Option<Arc<Quantizers>>, EngineError> {
+        let Some(records) = self.position.quantizers.remove(kind) else { return Ok(None) };
         let mut ranges = self.take(&format!("range/{kind}"));
         let records = records.into_iter().map(|(name, record)| {
             let ends = ranges.remove(&name).unwrap_or_default();
             (name, (record, ends))
         });
-        match Rounding::restored(records.collect(), &parameters::parameters(model)) {
-            Some(rounding) => Ok(Some(Arc::new(rounding))),
+        match Quantizers::restored(records.collect(), &parameters::parameters(model)) {
+            Some(quantizers) => Ok(Some(Arc::new(quantizers))),
             None => Err(EngineError::Checkpoint(format!("its ranges of `{kind}` do not fit"))),
         }
     }
@@ -181,7 +182,9 @@ impl Restored {
         let table = parameters::table(model);
         let mut masks = Masks::default();
         for (name, numbers) in &self.tensors {
-            let (Some(name), Numbers::Bits(bits)) = (name.strip_prefix("mask/"), numbers) else { continue };
+            let (Some(name), TensorValues::Bits(bits)) = (name.strip_prefix("mask/"), numbers) else {
+                continue;
+            };
             if table.find(name).is_none_or(|p| p.count() != bits.len()) {
                 return Err(EngineError::Checkpoint(format!("its mask of `{name}` fits no parameter")));
             }
@@ -227,10 +230,10 @@ mod tests {
             results: Vec::new(),
             best: None,
             baseline: None,
-            rounding: Default::default(),
+            quantizers: Default::default(),
         };
         let tensors =
-            names.iter().map(|n| ((*n).to_owned(), Numbers::Floats(Cow::Owned(vec![1.0])))).collect();
+            names.iter().map(|n| ((*n).to_owned(), TensorValues::Floats(Cow::Owned(vec![1.0])))).collect();
         Restored { position, tensors }
     }
 

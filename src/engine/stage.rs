@@ -104,8 +104,8 @@ fn finish<T: Task>(
     let (task, name) = (context.task, &context.stage.name);
     let mut metrics = baseline.map(|baseline: Baseline| baseline.metrics).unwrap_or_default();
     let mut kept: Option<Kept> = None;
-    if let Some((weights, rounding, which, evaluated)) = best.and_then(|best| best.take(&model)) {
-        model = quantizers::set(task, weights, rounding, name)?;
+    if let Some((weights, best_quantizers, which, evaluated)) = best.and_then(|best| best.take(&model)) {
+        model = quantizers::set(task, weights, best_quantizers, name)?;
         (kept, metrics) = (Some(which), evaluated);
     }
     quantizers::fix_all(task, &model, name, step)?;
@@ -114,7 +114,7 @@ fn finish<T: Task>(
     }
     let sparsity = layer_sparsity(&model);
     let nonzero = nonzero(&model);
-    let encoder_bytes = encoder_bytes(&model, task.rounding(&model));
+    let encoder_bytes = encoder_bytes(&model, task.quantizers(&model));
     let finished = StageFinished {
         stage: name.clone(),
         sparsity: runlog::sparsity(&sparsity),

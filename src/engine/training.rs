@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::method::qat::Phase;
 use crate::runlog::{Step, number};
-use crate::task::{States, Task, autocast};
+use crate::task::{HiddenStates, Task, autocast};
 
 use super::EngineError;
 use super::context::StageContext;
@@ -119,10 +119,10 @@ fn forward<T: Task>(
         context.timeline.contains(statement.start, statement.end, step)
     });
     let wanted = |module: &str| active.is_some_and(|distillation| distillation.matches(module));
-    let mut states = States::of(&wanted);
+    let mut states = HiddenStates::of(&wanted);
     let casts = device::casts(train, context.device);
     let outputs = quantizers::in_phase(task, model, phase, || {
-        autocast::with(casts, || task.outputs_and_states(model, &batch, dropout, &mut states))
+        autocast::with(casts, || task.outputs_with_hidden_states(model, &batch, dropout, &mut states))
     });
     let task_loss = match train.label_smoothing {
         0.0 => task.loss(&outputs, &batch),

@@ -82,7 +82,7 @@ impl Trials {
         row("(dense)", "-".to_owned(), &self.dense, &self.dense_rounded);
         for way in &self.ways {
             for outcome in &way.outcomes {
-                row(&said(way), percent(outcome.sparsity), &outcome.metrics, &outcome.rounded);
+                row(&said(way), percent(outcome.sparsity), &outcome.metrics, &outcome.quantized);
             }
         }
         right_align(&mut table, 1..2 + names.len());
@@ -233,7 +233,7 @@ fn level((level, outcome): (&f64, &Outcome)) -> Value {
         "reached": outcome.sparsity,
         "metrics": outcome.metrics,
     });
-    if let Some(rounded) = &outcome.rounded {
+    if let Some(rounded) = &outcome.quantized {
         document["rounded"] = json!(rounded);
     }
     if let Some(damp) = outcome.raised_damp {

@@ -1,55 +1,53 @@
-//! Labels for texts and pairs of texts: BERT with a logit for each label.
+//! Sequence classification of texts and pairs of texts: a logit for each label.
 
-use std::sync::Arc;
-
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::data::pairs::Sequence;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
 pub use super::metric::classification::F1;
 use super::metric::{Metrics, classification};
 use super::model::kernels::Dropout;
-use super::model::{BertForSequenceClassification, BertModel, Noise, Tokens};
-use super::rounding::{Product, Rounding};
-use super::{Output, States, Task};
+use super::model::{BertForSequenceClassification, Dropouts, Tokens, int_tensor};
+use super::{HiddenStates, Output, Task};
 
-/// Classification of texts.
+/// Classification of texts or pairs of texts.
 #[derive(Debug)]
 pub struct Classification {
-    /// Sequences to train on.
+    /// The training set.
     pub train: Vec<Sequence>,
-    /// Held-out sequences, in sets that are measured by themselves: what the names of a set's
-    /// metrics end with, and its sequences.
+    /// The dev sets, which are evaluated separately: the suffix of a set's metrics (`_mm`), and its sequences.
     pub dev: Vec<(&'static str, Vec<Sequence>)>,
-    /// The labels in the order of the model's outputs.
+    /// The labels in the order of the model's logits.
     pub labels: Vec<String>,
-    /// The same labels in the order of the data.
+    /// The same labels in the order of the data set.
     pub data_labels: Vec<String>,
-    /// What `f1` is.
+    /// The definition of the metric `f1`.
     pub f1: F1,
-    /// Dropout of hidden states while training.
+    /// The dropout probability of hidden states in training.
     pub hidden_dropout: f64,
-    /// Dropout of attention weights while training.
+    /// The dropout probability of attention weights in training.
     pub attention_dropout: f64,
-    /// Dropout of the pooled vectors while training.
+    /// The dropout probability of the pooled output in training (`classifier_dropout`).
     pub pooled_dropout: f64,
 }
 
-/// Sequences arranged for a device.
+/// A batch of sequences on a device.
 #[derive(Debug)]
 pub struct Batch {
     tokens: Tokens,
-    /// The row of each sequence's first token.
+    /// The row of each sequence's first token, `[sequences]`.
     first: Tensor<1, Int>,
     labels: Tensor<1, Int>,
 }
 
-/// Sequences evaluated together.
+/// The number of sequences in an evaluation batch.
 const EVALUATION_BATCH: usize = 32;
 
 impl Task for Classification {
     type Model = BertForSequenceClassification;
     type Batch = Batch;
+
+    bert_methods!(BertForSequenceClassification);
 
     fn examples(&self) -> usize {
         self.train.len()
@@ -66,29 +64,25 @@ impl Task for Classification {
         batch: &Batch,
         dropout: Option<u64>,
     ) -> Vec<Output> {
-        self.outputs_and_states(model, batch, dropout, &mut States::none())
+        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
-    fn outputs_and_states(
+    fn outputs_with_hidden_states(
         &self,
         model: &BertForSequenceClassification,
         batch: &Batch,
         dropout: Option<u64>,
-        states: &mut States,
+        states: &mut HiddenStates,
     ) -> Vec<Output> {
-        let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
+        let dropouts = Dropouts::of(self.hidden_dropout, self.attention_dropout, dropout);
         let pooled = dropout.map_or(Dropout::NONE, |seed| Dropout::drawn(self.pooled_dropout, seed, 3));
-        let logits = model.forward_with(&batch.tokens, batch.first.clone(), noise, pooled, states);
+        let logits = model.forward_with(&batch.tokens, batch.first.clone(), dropouts, pooled, states);
         vec![Output { name: "logits", logits }]
     }
 
     /// The mean cross-entropy.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
         cross_entropy(outputs[0].logits.clone(), batch.labels.clone())
-    }
-
-    fn autocasts(&self) -> bool {
-        true
     }
 
     fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
@@ -100,29 +94,13 @@ impl Task for Classification {
         self.train[example].ids.len()
     }
 
-    fn rounding<'m>(&self, model: &'m BertForSequenceClassification) -> Option<&'m Arc<Rounding>> {
-        model.rounding()
-    }
-
-    fn set_rounding(
-        &self,
-        model: BertForSequenceClassification,
-        rounding: Option<Arc<Rounding>>,
-    ) -> Option<BertForSequenceClassification> {
-        Some(model.with_rounding(rounding))
-    }
-
-    fn products(&self, model: &BertForSequenceClassification) -> Vec<Product> {
-        model.products()
-    }
-
     fn evaluate(
         &self,
         model: &BertForSequenceClassification,
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
-        let total = self.held_out();
+        let total = self.dev_examples();
         let mut done = 0;
         let predicted: Vec<Vec<usize>> = self
             .dev
@@ -137,18 +115,10 @@ impl Task for Classification {
             .collect();
         self.score(&predicted)
     }
-
-    fn keep_layers(
-        &self,
-        model: BertForSequenceClassification,
-        kept: &[usize],
-    ) -> Option<BertForSequenceClassification> {
-        Some(super::model::BertModel::keep_layers(model, kept))
-    }
 }
 
 impl Classification {
-    /// The label of each sequence with the largest logit.
+    /// The index of the largest logit of each sequence.
     pub fn predict(
         &self,
         model: &BertForSequenceClassification,
@@ -158,18 +128,17 @@ impl Classification {
     ) -> Vec<usize> {
         let mut predicted = vec![0; sequences.len()];
         let mut done = 0;
-        // Sequences of one length together: where batches are padded, little is.
+        // Sequences of similar length in one batch, to minimise padding.
         let mut order: Vec<usize> = (0..sequences.len()).collect();
         order.sort_by_key(|i| sequences[*i].ids.len());
         for part in order.chunks(EVALUATION_BATCH) {
             let own: Vec<&Sequence> = part.iter().map(|i| &sequences[*i]).collect();
             let batch = Batch::arrange(&own, device);
-            let logits = self.outputs(model, &batch, None).remove(0).logits;
-            let width = logits.dims()[1].max(1);
-            // invariant: logits are floats that convert to f32.
-            let values = logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits");
+            let output = self.outputs(model, &batch, None).remove(0);
+            let width = output.logits.dims()[1].max(1);
+            let values = output.into_values();
             for (place, row) in part.iter().zip(values.chunks(width)) {
-                predicted[*place] = largest(row);
+                predicted[*place] = argmax(row);
             }
             done += part.len();
             progress(done);
@@ -177,13 +146,13 @@ impl Classification {
         predicted
     }
 
-    /// The metrics of logits that another runtime computed for the sequences of each set of `dev`.
+    /// The metrics of logits that another runtime computed for the sequences of each dev set.
     pub fn metrics_of(&self, logits: &[Vec<Vec<f32>>]) -> Metrics {
-        let predicted = logits.iter().map(|set| set.iter().map(|row| largest(row)).collect());
+        let predicted = logits.iter().map(|set| set.iter().map(|row| argmax(row)).collect());
         self.score(&predicted.collect::<Vec<_>>())
     }
 
-    /// The metrics of the labels that were predicted for each set of `dev`.
+    /// The metrics of the predicted labels of each dev set.
     fn score(&self, predicted: &[Vec<usize>]) -> Metrics {
         let mut metrics = Metrics::new();
         for ((suffix, sequences), predicted) in self.dev.iter().zip(predicted) {
@@ -195,14 +164,14 @@ impl Classification {
         metrics
     }
 
-    /// How many sequences are held out.
-    pub fn held_out(&self) -> usize {
+    /// The number of sequences of all dev sets.
+    pub fn dev_examples(&self) -> usize {
         self.dev.iter().map(|(_, sequences)| sequences.len()).sum()
     }
 }
 
-/// The place of the largest value, the first of equal ones.
-fn largest(values: &[f32]) -> usize {
+/// The index of the largest value; of equal ones the first.
+fn argmax(values: &[f32]) -> usize {
     (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(0)
 }
 
@@ -211,10 +180,7 @@ impl Batch {
         let parts: Vec<(&[u32], &[u32])> =
             sequences.iter().map(|s| (s.ids.as_slice(), s.types.as_slice())).collect();
         let tokens = Tokens::arrange(&parts, device);
-        let ints = |values: Vec<i32>| {
-            let size = values.len();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [size]), device)
-        };
+        let ints = |values: Vec<i32>| int_tensor(values, device);
         Batch {
             first: ints(tokens.row_ranges().iter().map(|r| r.start as i32).collect()),
             labels: ints(sequences.iter().map(|s| s.label as i32).collect()),
@@ -225,11 +191,11 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use super::largest;
+    use super::argmax;
 
     #[test]
     fn the_first_of_equal_logits_is_predicted() {
-        assert_eq!(largest(&[1.0, 3.0, 3.0]), 1);
-        assert_eq!(largest(&[2.0, -1.0]), 0);
+        assert_eq!(argmax(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(argmax(&[2.0, -1.0]), 0);
     }
 }

@@ -1,57 +1,55 @@
-//! Guessing hidden tokens: BERT with a logit for each entry of the vocabulary.
+//! Masked language modelling: for each masked token a logit for each vocabulary entry.
 
-use std::sync::Arc;
-
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::data::masking::{Masked, Masking};
 use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, language_model::MeanLoss};
-use super::model::{BertForMaskedLM, BertModel, Noise, Tokens};
-use super::rounding::{Product, Rounding};
-use super::{Output, States, Task};
+use super::model::{BertForMaskedLM, Dropouts, Tokens, int_tensor};
+use super::{HiddenStates, Output, Task};
 
-/// Masked-language modelling.
+/// Masked language modelling, with dynamic masking.
 ///
-/// Which tokens are hidden depends on the seed and on the examples of the batch in their order, so
-/// that every epoch hides others, while a student and its teacher read the same.
+/// The masks depend on the seed and on the examples of the batch in their order: they differ from epoch to epoch, and
+/// student and teacher get the same ones.
 #[derive(Debug)]
 pub struct MaskedLanguage {
-    /// Sequences to train on.
+    /// The token ids of the training set.
     pub train: Vec<Vec<u32>>,
-    /// Held-out sequences; the same tokens of them are hidden whenever they are measured.
+    /// The token ids of the dev set, with the same masks in every evaluation.
     pub dev: Vec<Vec<u32>>,
-    /// How tokens are hidden.
+    /// How tokens are masked.
     pub masking: Masking,
-    /// Whether outputs are made for all tokens, for a teacher to be matched, or for the hidden
-    /// ones alone.
+    /// Whether logits are computed for all tokens, for distillation, or for masked tokens alone.
     pub every_token: bool,
     /// The seed of the masks.
     pub seed: u64,
-    /// Dropout of hidden states while training.
+    /// The dropout probability of hidden states in training.
     pub hidden_dropout: f64,
-    /// Dropout of attention weights while training.
+    /// The dropout probability of attention weights in training.
     pub attention_dropout: f64,
 }
 
-/// Sequences arranged for a device.
+/// A batch of masked sequences on a device.
 #[derive(Debug)]
 pub struct Batch {
     tokens: Tokens,
-    /// The rows of tokens that get logits; none of them is padding.
+    /// The rows of the tokens whose logits are computed, without padding.
     rows: Tensor<1, Int>,
-    /// Which of these rows are hidden tokens; `None` for all.
-    hidden: Option<Tensor<1, Int>>,
-    /// What stood there.
+    /// The indices in `rows` of the masked tokens; `None` if all of them are masked.
+    masked: Option<Tensor<1, Int>>,
+    /// The original ids of the masked tokens.
     answers: Tensor<1, Int>,
 }
 
-/// Sequences evaluated together: their logits are large.
+/// The number of sequences in an evaluation batch, small as each masked token has a logit per vocabulary entry.
 const EVALUATION_BATCH: usize = 8;
 
 impl Task for MaskedLanguage {
     type Model = BertForMaskedLM;
     type Batch = Batch;
+
+    bert_methods!(BertForMaskedLM);
 
     fn examples(&self) -> usize {
         self.train.len()
@@ -64,55 +62,35 @@ impl Task for MaskedLanguage {
     }
 
     fn outputs(&self, model: &BertForMaskedLM, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        self.outputs_and_states(model, batch, dropout, &mut States::none())
+        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
-    fn outputs_and_states(
+    fn outputs_with_hidden_states(
         &self,
         model: &BertForMaskedLM,
         batch: &Batch,
         dropout: Option<u64>,
-        states: &mut States,
+        states: &mut HiddenStates,
     ) -> Vec<Output> {
-        let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
-        let logits = model.forward_with(&batch.tokens, batch.rows.clone(), noise, states);
+        let dropouts = Dropouts::of(self.hidden_dropout, self.attention_dropout, dropout);
+        let logits = model.forward_with(&batch.tokens, batch.rows.clone(), dropouts, states);
         vec![Output { name: "logits", logits }]
     }
 
-    /// The mean cross-entropy over hidden tokens.
+    /// The mean cross-entropy over masked tokens.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
-        cross_entropy(batch.of_hidden(outputs), batch.answers.clone())
-    }
-
-    fn autocasts(&self) -> bool {
-        true
+        cross_entropy(batch.masked_logits(outputs), batch.answers.clone())
     }
 
     fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
-        Some(smoothed_cross_entropy(batch.of_hidden(outputs), batch.answers.clone(), smoothing, None))
+        Some(smoothed_cross_entropy(batch.masked_logits(outputs), batch.answers.clone(), smoothing, None))
     }
 
     fn length(&self, example: usize) -> usize {
         self.train[example].len()
     }
 
-    /// The mean loss over hidden tokens in nats, and its exponential.
-    fn rounding<'m>(&self, model: &'m BertForMaskedLM) -> Option<&'m Arc<Rounding>> {
-        model.rounding()
-    }
-
-    fn set_rounding(
-        &self,
-        model: BertForMaskedLM,
-        rounding: Option<Arc<Rounding>>,
-    ) -> Option<BertForMaskedLM> {
-        Some(model.with_rounding(rounding))
-    }
-
-    fn products(&self, model: &BertForMaskedLM) -> Vec<Product> {
-        model.products()
-    }
-
+    /// The mean cross-entropy over masked tokens (nats), and its exponential, the perplexity.
     fn evaluate(
         &self,
         model: &BertForMaskedLM,
@@ -124,10 +102,9 @@ impl Task for MaskedLanguage {
             let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
             let masked = self.masking.apply(&sequences, mix(self.seed, part as u64));
             let batch = Batch::arrange(&masked, false, device);
-            let logits = self.outputs(model, &batch, None).remove(0).logits;
-            let width = logits.dims()[1].max(1);
-            // invariant: logits are floats that convert to f32.
-            let values = logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits");
+            let output = self.outputs(model, &batch, None).remove(0);
+            let width = output.logits.dims()[1].max(1);
+            let values = output.into_values();
             for (row, (.., answer)) in values.chunks(width).zip(&masked.chosen) {
                 mean.add(row, *answer as usize);
             }
@@ -135,13 +112,9 @@ impl Task for MaskedLanguage {
         }
         Metrics::from([("loss".to_owned(), mean.loss()), ("perplexity".to_owned(), mean.perplexity())])
     }
-
-    fn keep_layers(&self, model: BertForMaskedLM, kept: &[usize]) -> Option<BertForMaskedLM> {
-        Some(BertModel::keep_layers(model, kept))
-    }
 }
 
-/// A seed out of a seed and a number.
+/// Derives a seed from a seed and a number (SplitMix64).
 fn mix(seed: u64, number: u64) -> u64 {
     let mut z = (seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -150,10 +123,10 @@ fn mix(seed: u64, number: u64) -> u64 {
 }
 
 impl Batch {
-    /// The logits of hidden tokens.
-    fn of_hidden(&self, outputs: &[Output]) -> Tensor<2> {
+    /// The logits of masked tokens, `[masked, vocabulary]`.
+    fn masked_logits(&self, outputs: &[Output]) -> Tensor<2> {
         let logits = outputs[0].logits.clone();
-        match &self.hidden {
+        match &self.masked {
             Some(rows) => logits.select(0, rows.clone()),
             None => logits,
         }
@@ -165,19 +138,16 @@ impl Batch {
             masked.sequences.iter().zip(&types).map(|(s, t)| (s.as_slice(), t.as_slice())).collect();
         let tokens = Tokens::arrange(&parts, device);
         let ranges = tokens.row_ranges();
-        let ints = |values: Vec<i32>| {
-            let size = values.len();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [size]), device)
-        };
+        let ints = |values: Vec<i32>| int_tensor(values, device);
         let answers = ints(masked.chosen.iter().map(|(.., answer)| *answer as i32).collect());
-        let hidden = |start: &dyn Fn(usize) -> usize| {
+        let at = |start: &dyn Fn(usize) -> usize| {
             ints(masked.chosen.iter().map(|(s, place, _)| (start(*s) + place) as i32).collect())
         };
         if !every_token {
-            let rows = hidden(&|sequence| ranges[sequence].start);
-            return Batch { tokens, rows, hidden: None, answers };
+            let rows = at(&|sequence| ranges[sequence].start);
+            return Batch { tokens, rows, masked: None, answers };
         }
-        // Without padding, the tokens of a sequence stand behind those of all before it.
+        // `rows` has no padding: the tokens of a sequence follow those of all sequences before it.
         let before: Vec<usize> = ranges
             .iter()
             .scan(0, |sum, range| {
@@ -186,6 +156,6 @@ impl Batch {
             })
             .collect();
         let rows = ints(ranges.iter().cloned().flatten().map(|row| row as i32).collect());
-        Batch { tokens, rows, hidden: Some(hidden(&|sequence| before[sequence])), answers }
+        Batch { tokens, rows, masked: Some(at(&|sequence| before[sequence])), answers }
     }
 }

@@ -1,67 +1,108 @@
-//! What is trained: models, data and metrics.
+//! Tasks: a model, its data and its metrics.
 //!
-//! The engine knows a [`Task`] only: it asks for batches, named outputs, a loss and metrics.
-//! Three are built in, each a BERT with a head: [`question_answering`] finds answers in texts,
-//! [`classification`] gives texts and pairs of texts a label, [`masked_language`] guesses hidden
-//! tokens. [`prepare`] makes them from a schedule's model and data; [`states`] are what a teacher shows of
-//! its inside, [`loss`] is what classifiers minimise, [`rounding`] what of a model is rounded to few bits.
+//! The engine trains any [`Task`], which provides batches, named outputs, a loss and metrics. Three tasks of BERT
+//! models are built in: extractive question answering ([`question_answering`]), sequence classification
+//! ([`classification`]) and masked language modelling ([`masked_language`]). [`prepare`] loads the model and the data
+//! that a schedule names. [`data`] reads data sets, [`metric`] computes metrics, [`loss`] is cross-entropy,
+//! [`hidden_states`] collects hidden states for distillation, [`quantizers`] are those of a model, and
+//! [`parameters`] reads and writes parameters by their Hugging Face names.
+
+/// The methods of [`Task`] that depend on the model alone, for a [`BertModel`](model::BertModel).
+macro_rules! bert_methods {
+    ($model:ty) => {
+        fn autocasts(&self) -> bool {
+            true
+        }
+
+        fn keep_layers(&self, model: $model, kept: &[usize]) -> Option<$model> {
+            Some(crate::task::model::BertModel::keep_layers(model, kept))
+        }
+
+        fn quantizers<'m>(
+            &self,
+            model: &'m $model,
+        ) -> Option<&'m std::sync::Arc<crate::task::quantizers::Quantizers>> {
+            crate::task::model::BertModel::quantizers(model)
+        }
+
+        fn set_quantizers(
+            &self,
+            model: $model,
+            quantizers: Option<std::sync::Arc<crate::task::quantizers::Quantizers>>,
+        ) -> Option<$model> {
+            Some(crate::task::model::BertModel::with_quantizers(model, quantizers))
+        }
+
+        fn activation_matmuls(&self, model: &$model) -> Vec<crate::task::quantizers::ActivationMatMul> {
+            crate::task::model::BertModel::activation_matmuls(model)
+        }
+    };
+}
 
 pub mod classification;
 pub mod data;
+pub mod hidden_states;
 pub mod loss;
 pub mod masked_language;
 pub mod metric;
 pub mod model;
 pub mod parameters;
 pub mod prepare;
+pub mod quantizers;
 pub mod question_answering;
-pub mod rounding;
-pub mod states;
 
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+pub use hidden_states::{HiddenState, HiddenStates};
 use metric::Metrics;
 pub use model::kernels::autocast;
-use rounding::{Product, Rounding};
-pub use states::{State, States};
+use quantizers::{ActivationMatMul, Quantizers};
 
-/// A named output of a model: one row of logits for each thing that is decided.
+/// A named output of a model: the logits of a classification in each row.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The name by which recipes match it with a teacher's.
+    /// The name, such as `start_logits`, by which distillation matches it with the teacher's output.
     pub name: &'static str,
-    /// Logits, `[rows, choices]`; choices that do not exist have a large negative one.
+    /// Logits, `[rows, classes]`; classes that do not exist in a row have a large negative one.
     pub logits: Tensor<2>,
 }
 
-/// Something to train a model for.
+impl Output {
+    /// The logits on the host, row by row.
+    pub fn into_values(self) -> Vec<f32> {
+        // invariant: logits are floats and can be converted to f32.
+        self.logits.into_data().convert::<f32>().try_to_vec().expect("f32 logits")
+    }
+}
+
+/// A task that a model is trained and evaluated for.
 pub trait Task {
-    /// The model: any Burn module.
+    /// The model, any Burn module.
     type Model: Module + Clone;
-    /// Examples arranged for a device.
+    /// A batch of examples on a device.
     type Batch;
 
-    /// How many training examples there are.
+    /// The number of training examples.
     fn examples(&self) -> usize;
 
-    /// Arranges training examples for a device. The same examples in the same order make the same
-    /// batch: a teacher reads what its student reads.
+    /// Creates a batch of training examples, given by their indices. It must depend on the examples and their order
+    /// alone, as student and teacher get the same batch.
     fn batch(&self, examples: &[usize], device: &Device) -> Self::Batch;
 
-    /// The model's outputs. `dropout` is a seed while training, `None` otherwise.
+    /// The forward pass. `dropout` is the seed of dropout in training, and `None` in evaluation.
     fn outputs(&self, model: &Self::Model, batch: &Self::Batch, dropout: Option<u64>) -> Vec<Output>;
 
-    /// The same outputs, and into `states` what modules inside the model give in the same pass, by their
-    /// names: what `distill { hidden: … }` matches. Leave it out if no recipe of yours does.
-    fn outputs_and_states(
+    /// The forward pass, with the outputs of modules inside the model added to the hidden states by module name, for
+    /// `distill { hidden: … }`. Recipes that do not use it need no implementation.
+    fn outputs_with_hidden_states(
         &self,
         model: &Self::Model,
         batch: &Self::Batch,
         dropout: Option<u64>,
-        _states: &mut States,
+        _states: &mut HiddenStates,
     ) -> Vec<Output> {
         self.outputs(model, batch, dropout)
     }
@@ -69,47 +110,46 @@ pub trait Task {
     /// The mean loss over the batch, `[1]`.
     fn loss(&self, outputs: &[Output], batch: &Self::Batch) -> Tensor<1>;
 
-    /// The mean loss with labels that are softened by a share of `smoothing`, while training. `None` if this
-    /// task cannot soften its labels: then a recipe with `label_smoothing` is refused before the first step.
+    /// The mean training loss with label smoothing, `[1]`. `None` if the task has none: a recipe with
+    /// `label_smoothing` is then refused before the first step.
     fn smoothed_loss(&self, _: &[Output], _: &Self::Batch, _smoothing: f64) -> Option<Tensor<1>> {
         None
     }
 
-    /// How long a training example is, in tokens or any other unit: what `batches: bucketed` goes by. All
-    /// are alike if it is left out.
+    /// The length of a training example, in tokens or another unit, by which `batches: bucketed` groups examples.
     fn length(&self, _example: usize) -> usize {
         1
     }
 
-    /// Whether the model multiplies by [`autocast::matmul`]. If not, a recipe with `train { precision: bf16 }`
-    /// is refused before the first step.
+    /// Whether the model uses [`autocast::matmul`] for its matrix products. If not, a recipe with
+    /// `train { precision: bf16 }` is refused before the first step.
     fn autocasts(&self) -> bool {
         false
     }
 
-    /// The model with only these layers of its encoder, renumbered in this order. `None` if the model
-    /// has no such layers.
+    /// The model with only these encoder layers, renumbered in this order (`keep layers […]`). `None` if layers
+    /// cannot be dropped.
     fn keep_layers(&self, _: Self::Model, _kept: &[usize]) -> Option<Self::Model> {
         None
     }
 
-    /// What of the model is rounded to few bits, if anything is.
-    fn rounding<'m>(&self, _: &'m Self::Model) -> Option<&'m Arc<Rounding>> {
+    /// The model's quantizers, if it has any.
+    fn quantizers<'m>(&self, _: &'m Self::Model) -> Option<&'m Arc<Quantizers>> {
         None
     }
 
-    /// The model with another rounding, through which all its roundable tensors pass from now on. `None` if
-    /// this task's model cannot be rounded: then a recipe with `quantize` is refused before the first step.
-    fn set_rounding(&self, _: Self::Model, _: Option<Arc<Rounding>>) -> Option<Self::Model> {
+    /// The model with these quantizers, with which it fake-quantizes its tensors from now on. `None` if the model does
+    /// not support quantization: a recipe with `quantize` is then refused before the first step.
+    fn set_quantizers(&self, _: Self::Model, _: Option<Arc<Quantizers>>) -> Option<Self::Model> {
         None
     }
 
-    /// The products of two activations that the model rounds if it is told to: those of attention.
-    fn products(&self, _: &Self::Model) -> Vec<Product> {
+    /// The matrix products of two activations that the model can quantize, such as those of attention.
+    fn activation_matmuls(&self, _: &Self::Model) -> Vec<ActivationMatMul> {
         Vec::new()
     }
 
-    /// Measures a model on held-out data; `progress` hears how many of how many are done.
+    /// Evaluates a model on the dev set. `progress` receives the number of evaluated examples and of all.
     fn evaluate(
         &self,
         model: &Self::Model,

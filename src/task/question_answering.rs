@@ -1,60 +1,59 @@
-//! Finding answers in texts: BERT with a start and an end logit for each token.
-
-use std::sync::Arc;
+//! Extractive question answering: a start and an end logit for each token of a question and its context.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::data::features::Feature;
 use super::data::squad::Question;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
-use super::metric::{Metrics, squad, squad::Guess};
-use super::model::{BertForQuestionAnswering, BertModel, Noise, Tokens};
-use super::rounding::{Product, Rounding};
-use super::{Output, States, Task};
+use super::metric::{Metrics, squad, squad::Prediction};
+use super::model::{BertForQuestionAnswering, Dropouts, Tokens, int_tensor};
+use super::{HiddenStates, Output, Task};
 use crate::text::spans::{self, Span};
 
-/// Question answering on windows of texts.
+/// Extractive question answering (SQuAD) on overlapping windows of the contexts.
 #[derive(Debug)]
 pub struct QuestionAnswering {
-    /// Windows to train on.
+    /// The windows of the training set.
     pub train: Vec<Feature>,
-    /// Held-out questions.
+    /// The questions of the dev set.
     pub dev_questions: Vec<Question>,
-    /// Their windows, in the order of the questions.
+    /// The windows of the dev set, in the order of its questions.
     pub dev: Vec<Feature>,
-    /// The longest answer that is predicted, in tokens.
+    /// The maximum length of a predicted answer, in tokens.
     pub max_answer_length: usize,
-    /// Dropout of hidden states while training.
+    /// The dropout probability of hidden states in training.
     pub hidden_dropout: f64,
-    /// Dropout of attention weights while training.
+    /// The dropout probability of attention weights in training.
     pub attention_dropout: f64,
-    /// Dropout of what a DistilBERT's head reads while training.
+    /// The dropout probability of the head's input in training (DistilBERT's `qa_dropout`).
     pub head_dropout: f64,
 }
 
-/// Windows arranged for a device.
+/// A batch of windows on a device.
 #[derive(Debug)]
 pub struct Batch {
     tokens: Tokens,
-    /// For each window and place, the row of its token; `[windows * length]`.
+    /// The row of each token of each padded window, `[windows * length]`.
     rows: Tensor<1, Int>,
-    /// Places that no token of the window has, `[windows, length]`.
+    /// The positions that are padding, `[windows, length]`.
     padding: Tensor<2, Bool>,
-    /// First and last tokens of the answers, `[windows]` each.
+    /// The positions of the answers' first and last tokens, `[windows]` each.
     answers: [Tensor<1, Int>; 2],
     windows: usize,
     length: usize,
 }
 
-/// The logit of a place that does not exist.
-const NOWHERE: f64 = -1e9;
+/// The logit of padding.
+const PADDING_LOGIT: f64 = -1e9;
 
-/// Windows evaluated together.
+/// The number of windows in an evaluation batch.
 const EVALUATION_BATCH: usize = 32;
 
 impl Task for QuestionAnswering {
     type Model = BertForQuestionAnswering;
     type Batch = Batch;
+
+    bert_methods!(BertForQuestionAnswering);
 
     fn examples(&self) -> usize {
         self.train.len()
@@ -66,40 +65,36 @@ impl Task for QuestionAnswering {
     }
 
     fn outputs(&self, model: &BertForQuestionAnswering, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        self.outputs_and_states(model, batch, dropout, &mut States::none())
+        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
-    fn outputs_and_states(
+    fn outputs_with_hidden_states(
         &self,
         model: &BertForQuestionAnswering,
         batch: &Batch,
         dropout: Option<u64>,
-        states: &mut States,
+        states: &mut HiddenStates,
     ) -> Vec<Output> {
-        let noise = Noise::of(self.hidden_dropout, self.attention_dropout, dropout);
-        let noise = noise.with_head(self.head_dropout);
-        let logits = model.forward_with(&batch.tokens, noise, states).select(0, batch.rows.clone());
+        let dropouts = Dropouts::of(self.hidden_dropout, self.attention_dropout, dropout);
+        let dropouts = dropouts.with_head(self.head_dropout);
+        let logits = model.forward_with(&batch.tokens, dropouts, states).select(0, batch.rows.clone());
         let logits = logits.reshape([batch.windows, batch.length, 2]);
         ["start_logits", "end_logits"]
             .into_iter()
             .enumerate()
             .map(|(i, name)| {
                 let one = logits.clone().narrow(2, i, 1).reshape([batch.windows, batch.length]);
-                Output { name, logits: one.mask_fill(batch.padding.clone(), NOWHERE) }
+                Output { name, logits: one.mask_fill(batch.padding.clone(), PADDING_LOGIT) }
             })
             .collect()
     }
 
-    /// The mean of the cross-entropies of the first and the last token.
+    /// The mean of the cross-entropies of start and end logits, as `transformers` computes it.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
         mean_of_both(outputs, batch, cross_entropy)
     }
 
-    fn autocasts(&self) -> bool {
-        true
-    }
-
-    /// The same with softened labels; places of padding have no share.
+    /// The loss with label smoothing; padding has a target of 0.
     fn smoothed_loss(&self, outputs: &[Output], batch: &Batch, smoothing: f64) -> Option<Tensor<1>> {
         Some(mean_of_both(outputs, batch, |logits, answers| {
             smoothed_cross_entropy(logits, answers, smoothing, Some(batch.padding.clone()))
@@ -110,41 +105,17 @@ impl Task for QuestionAnswering {
         self.train[example].window.ids.len()
     }
 
-    fn rounding<'m>(&self, model: &'m BertForQuestionAnswering) -> Option<&'m Arc<Rounding>> {
-        model.rounding()
-    }
-
-    fn set_rounding(
-        &self,
-        model: BertForQuestionAnswering,
-        rounding: Option<Arc<Rounding>>,
-    ) -> Option<BertForQuestionAnswering> {
-        Some(model.with_rounding(rounding))
-    }
-
-    fn products(&self, model: &BertForQuestionAnswering) -> Vec<Product> {
-        model.products()
-    }
-
     fn evaluate(
         &self,
         model: &BertForQuestionAnswering,
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
-        self.score(self.guesses(model, device, progress))
-    }
-
-    fn keep_layers(
-        &self,
-        model: BertForQuestionAnswering,
-        kept: &[usize],
-    ) -> Option<BertForQuestionAnswering> {
-        Some(BertModel::keep_layers(model, kept))
+        self.score(self.predictions(model, device, progress))
     }
 }
 
-/// The mean of the losses of the first and the last token.
+/// The mean of the losses of start and end logits.
 fn mean_of_both(
     outputs: &[Output],
     batch: &Batch,
@@ -157,33 +128,30 @@ fn mean_of_both(
 }
 
 impl QuestionAnswering {
-    /// The best answer to every held-out question, in order, and how likely there is none: the least
-    /// score of `[CLS]` over its windows, against the answer's.
-    pub fn guesses(
+    /// The best answer to every question of the dev set, in order, with the score of "no answer": the minimum over
+    /// windows of the `[CLS]` token's score, minus the answer's score.
+    pub fn predictions(
         &self,
         model: &BertForQuestionAnswering,
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Vec<Guess> {
-        // The score of no answer and the best answer of every window.
+    ) -> Vec<Prediction> {
+        // The score of "no answer" and the best answer of every window.
         let mut found = vec![(f32::INFINITY, None); self.dev.len()];
         let mut done = 0;
-        // Windows of one length together: where batches are padded, little is.
+        // Windows of similar length in one batch, to minimise padding.
         let mut order: Vec<usize> = (0..self.dev.len()).collect();
         order.sort_by_key(|i| self.dev[*i].window.ids.len());
         for part in order.chunks(EVALUATION_BATCH) {
             let windows: Vec<&Feature> = part.iter().map(|i| &self.dev[*i]).collect();
             let batch = Batch::arrange(&windows, device);
-            let mut logits = self.outputs(model, &batch, None).into_iter().map(|o| {
-                // invariant: logits are floats that convert to f32.
-                o.logits.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 logits")
-            });
+            let mut logits = self.outputs(model, &batch, None).into_iter().map(Output::into_values);
             let (start, end) = (logits.next().unwrap_or_default(), logits.next().unwrap_or_default());
             for (i, (window, place)) in windows.iter().zip(part).enumerate() {
                 let row = i * batch.length..(i + 1) * batch.length;
-                let nothing = start[row.start] + end[row.start];
+                let no_answer = start[row.start] + end[row.start];
                 found[*place] = (
-                    nothing,
+                    no_answer,
                     spans::best(&window.window, &start[row.clone()], &end[row], self.max_answer_length),
                 );
             }
@@ -193,7 +161,7 @@ impl QuestionAnswering {
         self.answers(found)
     }
 
-    /// The metrics of start and end logits that another runtime computed for the windows of `dev`.
+    /// The metrics of start and end logits that another runtime computed for the windows of the dev set.
     pub fn metrics_of(&self, logits: impl Iterator<Item = (Vec<f32>, Vec<f32>)>) -> Metrics {
         let windows = self.dev.iter().zip(logits);
         let found = windows.map(|(window, (start, end))| {
@@ -202,26 +170,27 @@ impl QuestionAnswering {
         self.score(self.answers(found.collect()))
     }
 
-    /// Guesses against the references.
-    fn score(&self, guesses: Vec<Guess>) -> Metrics {
+    /// The metrics of predictions: those of SQuAD v2.0 if a question has no answer, otherwise those of v1.1.
+    fn score(&self, predictions: Vec<Prediction>) -> Metrics {
         let references =
             |question: &Question| question.answers.iter().map(|a| a.text.clone()).collect::<Vec<_>>();
         if self.dev_questions.iter().any(|q| q.answers.is_empty()) {
-            let pairs: Vec<_> = guesses.into_iter().zip(self.dev_questions.iter().map(references)).collect();
+            let pairs: Vec<_> =
+                predictions.into_iter().zip(self.dev_questions.iter().map(references)).collect();
             return squad::score_v2(&pairs);
         }
-        let pairs = guesses.iter().zip(&self.dev_questions);
-        let (em, f1) = squad::score(pairs.map(|(guess, q)| (guess.text.as_str(), references(q))));
+        let pairs = predictions.iter().zip(&self.dev_questions);
+        let (em, f1) = squad::score(pairs.map(|(prediction, q)| (prediction.text.as_str(), references(q))));
         Metrics::from([("em".to_owned(), em), ("f1".to_owned(), f1)])
     }
 
-    /// The best of the windows' answers for each question; each window comes with its score of no answer.
-    fn answers(&self, found: Vec<(f32, Option<Span>)>) -> Vec<Guess> {
+    /// The best answer of each question over its windows, from each window's score of "no answer" and best span.
+    fn answers(&self, found: Vec<(f32, Option<Span>)>) -> Vec<Prediction> {
         let mut best: Vec<(f32, &str)> = vec![(f32::NEG_INFINITY, ""); self.dev_questions.len()];
-        let mut nothing: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
-        for (window, (of_nothing, span)) in self.dev.iter().zip(found) {
-            let least = &mut nothing[window.question];
-            *least = least.min(of_nothing);
+        let mut no_answer: Vec<f32> = vec![f32::INFINITY; self.dev_questions.len()];
+        for (window, (score_of_none, span)) in self.dev.iter().zip(found) {
+            let least = &mut no_answer[window.question];
+            *least = least.min(score_of_none);
             let Some(Span { score, from, to }) = span else { continue };
             let context: &str = &self.dev_questions[window.question].context;
             let entry = &mut best[window.question];
@@ -229,11 +198,11 @@ impl QuestionAnswering {
                 *entry = (score, &context[from..to]);
             }
         }
-        let guess = |((score, text), nothing): ((f32, &str), f32)| Guess {
+        let prediction = |((score, text), no_answer): ((f32, &str), f32)| Prediction {
             text: text.to_owned(),
-            no_answer: f64::from(nothing) - f64::from(score),
+            no_answer: f64::from(no_answer) - f64::from(score),
         };
-        best.into_iter().zip(nothing).map(guess).collect()
+        best.into_iter().zip(no_answer).map(prediction).collect()
     }
 }
 
@@ -253,10 +222,7 @@ impl Batch {
                 padding.push(!exists);
             }
         }
-        let ints = |values: Vec<i32>| {
-            let size = values.len();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [size]), device)
-        };
+        let ints = |values: Vec<i32>| int_tensor(values, device);
         let answer = |pick: fn(&Feature) -> usize| ints(windows.iter().map(|w| pick(w) as i32).collect());
         Batch {
             rows: ints(rows),

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use obert::internals::diag::Sources;
 use obert::internals::params::builtin::Head;
 use obert::internals::params::{Family, folder};
-use obert::internals::task::data::cache::{Inputs, unwatched};
+use obert::internals::task::data::cache::{FeatureInputs, no_progress};
 use obert::internals::task::data::features::Questions;
 use obert::internals::task::data::labelled::Example;
 use obert::internals::task::data::pairs::Examples;
@@ -17,7 +17,7 @@ use obert::internals::task::data::squad::{Answer, Question};
 use obert::internals::task::model::checkpoint::{self, Loaded};
 use obert::internals::task::model::kernels::Dropout;
 use obert::internals::task::model::{
-    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
+    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Dropouts, Tokens,
 };
 use obert::internals::task::parameters;
 use obert::internals::text::Tokenizer;
@@ -91,11 +91,11 @@ fn logits_of_each_head_of_each_family_equal_those_of_transformers() {
         let loaded = load::<BertForQuestionAnswering>(&folder, Head::QuestionAnswering);
         assert!(loaded.new_parameters.is_empty() && loaded.unused.is_empty());
         let expected = recorded["answering"].as_array().unwrap().iter().flat_map(floats).collect();
-        equal("answers", loaded.model.forward(&tokens, Noise::NONE), expected);
+        equal("answers", loaded.model.forward(&tokens, Dropouts::NONE), expected);
 
         let loaded = load::<BertForSequenceClassification>(&golden(&format!("{family}_classifier")), LABELS);
         assert!(loaded.new_parameters.is_empty() && loaded.unused.is_empty());
-        let logits = loaded.model.forward(&tokens, at(&starts), Noise::NONE, Dropout::NONE);
+        let logits = loaded.model.forward(&tokens, at(&starts), Dropouts::NONE, Dropout::NONE);
         equal("labels", logits, floats(&recorded["classifier"]));
 
         let folder = golden(&format!("{family}_masked_lm"));
@@ -103,7 +103,7 @@ fn logits_of_each_head_of_each_family_equal_those_of_transformers() {
         assert!(loaded.new_parameters.is_empty() && loaded.unused.is_empty());
         let places = recorded["masked_lm"]["places"].as_array().unwrap().iter().map(ids);
         let places: Vec<usize> = places.map(|p| starts[p[0] as usize] + p[1] as usize).collect();
-        let logits = loaded.model.forward(&tokens, at(&places), Noise::NONE);
+        let logits = loaded.model.forward(&tokens, at(&places), Dropouts::NONE);
         equal("hidden tokens", logits, floats(&recorded["masked_lm"]["logits"]));
     }
 }
@@ -200,7 +200,7 @@ fn texts_and_pairs_are_cut_and_joined_as_roberta_does() {
             let example = Example { text: text.into(), pair: pair.map(str::to_owned), label: "a".into() };
             let inputs =
                 Examples { examples: &[example], numbers: &[Some(0)], tokenizer: &tokenizer, max_length: 64 };
-            let made = inputs.make(&unwatched).unwrap();
+            let made = inputs.make(&no_progress).unwrap();
             assert_eq!(made[0].ids, ids(&case["ids"]), "{folder}: {case}");
             assert!(made[0].types.iter().all(|t| *t == 0), "a RoBERTa has no second type");
             // The offsets of the last text.
@@ -226,7 +226,7 @@ fn windows_of_a_roberta_hold_two_separators_and_find_their_answers() {
     };
     let windows = Windows { max_length: 14, doc_stride: 2 };
     let inputs = Questions { questions: &[question], tokenizer: &tokenizer, windows };
-    let list = inputs.make(&unwatched).unwrap();
+    let list = inputs.make(&no_progress).unwrap();
     assert!(list.len() > 1);
     for window in list.iter().map(|feature| &feature.window) {
         assert!(window.ids.len() <= 14 && window.types.iter().all(|t| *t == 0));
@@ -415,14 +415,14 @@ fn transformers_opens_what_is_saved_and_gives_the_same_logits() {
         let from = |name: &str| golden(&format!("{family}_{name}"));
         let loaded = load::<BertForQuestionAnswering>(&from("answering"), Head::QuestionAnswering);
         let folder = saved("answering", &|to| checkpoint::save(&loaded.model, &loaded.config, to).unwrap());
-        opened(folder.path(), values(loaded.model.forward(&tokens, Noise::NONE)));
+        opened(folder.path(), values(loaded.model.forward(&tokens, Dropouts::NONE)));
         let loaded = load::<BertForSequenceClassification>(&from("classifier"), LABELS);
         let folder = saved("classifier", &|to| checkpoint::save(&loaded.model, &loaded.config, to).unwrap());
-        let logits = loaded.model.forward(&tokens, at(&[0]), Noise::NONE, Dropout::NONE);
+        let logits = loaded.model.forward(&tokens, at(&[0]), Dropouts::NONE, Dropout::NONE);
         opened(folder.path(), values(logits));
         let loaded = load::<BertForMaskedLM>(&from("masked_lm"), Head::MaskedLanguageModel);
         let folder = saved("masked_lm", &|to| checkpoint::save(&loaded.model, &loaded.config, to).unwrap());
-        let logits = loaded.model.forward(&tokens, at(&[0, 1, 2, 3, 4]), Noise::NONE);
+        let logits = loaded.model.forward(&tokens, at(&[0, 1, 2, 3, 4]), Dropouts::NONE);
         opened(folder.path(), values(logits));
     }
 }

@@ -15,7 +15,7 @@ use obert::internals::task::metric::{classification, language_model::MeanLoss};
 use obert::internals::task::model::checkpoint::{self, Loaded};
 use obert::internals::task::model::kernels::Dropout;
 use obert::internals::task::model::{
-    BertForMaskedLM, BertForSequenceClassification, BertModel, Noise, Tokens,
+    BertForMaskedLM, BertForSequenceClassification, BertModel, Dropouts, Tokens,
 };
 use obert::internals::task::{Task, parameters};
 use serde_json::Value;
@@ -132,7 +132,7 @@ fn logits_and_loss_of_a_language_model_equal_those_of_transformers() {
     let places = recorded["masked_lm"]["places"].as_array().unwrap();
     let place = |p: &Value, i: usize| p[i].as_u64().unwrap() as usize;
     let at: Vec<i32> = places.iter().map(|p| (starts[place(p, 0)] + place(p, 1)) as i32).collect();
-    let logits = values(loaded.model.forward(&tokens, rows(&at), Noise::NONE));
+    let logits = values(loaded.model.forward(&tokens, rows(&at), Dropouts::NONE));
     let error = worst(&logits, &floats(&recorded["masked_lm"]["logits"]));
     assert!(error < 2e-5, "logits differ by {error}");
     let mut mean = MeanLoss::default();

@@ -17,7 +17,7 @@ use obert::internals::task::data::pairs::Sequence;
 use obert::internals::task::loss::{cross_entropy, smoothed_cross_entropy};
 use obert::internals::task::metric::language_model::MeanLoss;
 use obert::internals::task::model::{BertForSequenceClassification, BertModel, checkpoint};
-use obert::internals::task::{States, Task, parameters};
+use obert::internals::task::{HiddenStates, Task, parameters};
 use serde_json::Value;
 
 use super::golden::cases;
@@ -371,13 +371,13 @@ fn a_model_of_ones_own_shows_what_it_names() {
     let model = LinearConfig::new(3, 2).init(&Device::flex());
     let x = Tensor::<2>::ones([4, 3], &Device::flex());
     let wanted = |name: &str| name == "hidden";
-    let mut states = States::of(&wanted);
+    let mut states = HiddenStates::of(&wanted);
     states.add("other", x.clone());
     states.add("hidden", model.forward(x.clone()));
     let list = states.into_list();
     assert_eq!(list.len(), 1);
     assert_eq!((list[0].module.as_str(), list[0].values.dims()), ("hidden", [4, 2]));
-    let mut nothing = States::none();
+    let mut nothing = HiddenStates::none();
     nothing.add("hidden", x);
     assert!(nothing.into_list().is_empty());
 }

@@ -27,14 +27,14 @@ fn em_and_f1_equal_the_recorded_ones() {
 fn em_and_f1_with_unanswerable_questions_equal_those_of_the_official_script() {
     let (_, list) = cases("squad_v2_metric").into_iter().next().unwrap();
     for case in list.as_array().unwrap() {
-        let pairs: Vec<(squad::Guess, Vec<String>)> = case["questions"]
+        let pairs: Vec<(squad::Prediction, Vec<String>)> = case["questions"]
             .as_array()
             .unwrap()
             .iter()
             .map(|q| {
                 let (text, no_answer) = (q["text"].as_str().unwrap(), q["no_answer"].as_f64().unwrap());
-                let guess = squad::Guess { text: text.to_owned(), no_answer };
-                (guess, serde_json::from_value(q["answers"].clone()).unwrap())
+                let prediction = squad::Prediction { text: text.to_owned(), no_answer };
+                (prediction, serde_json::from_value(q["answers"].clone()).unwrap())
             })
             .collect();
         let metrics = squad::score_v2(&pairs);

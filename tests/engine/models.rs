@@ -14,7 +14,7 @@ use obert::internals::task::classification::{Classification, F1};
 use obert::internals::task::model::checkpoint::{self, Loaded};
 use obert::internals::task::model::kernels::Dropout;
 use obert::internals::task::model::{
-    BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
+    BertForQuestionAnswering, BertForSequenceClassification, BertModel, Dropouts, Tokens,
 };
 use obert::internals::task::prepare::Prepare;
 use safetensors::tensor::{Dtype, TensorView};
@@ -97,7 +97,7 @@ fn tokens(last: u32) -> Tokens {
 
 fn answers(folder: &Path, tokens: &Tokens) -> Vec<f32> {
     let loaded: Loaded<BertForQuestionAnswering> = load(folder, Head::QuestionAnswering);
-    values(loaded.model.forward(tokens, Noise::NONE))
+    values(loaded.model.forward(tokens, Dropouts::NONE))
 }
 
 /// What `obertc predict` says to a question.
@@ -164,11 +164,11 @@ fn a_prefix_of_all_tensors_changes_nothing_that_is_computed() {
 fn dropout_before_a_distilberts_answers_is_its_own() {
     let folder = golden("families/distilbert_answering");
     let loaded: Loaded<BertForQuestionAnswering> = load(&folder, Head::QuestionAnswering);
-    let forward = |noise| values(loaded.model.forward(&tokens(0), noise));
-    let none = forward(Noise::NONE);
-    assert_eq!(forward(Noise::of(0.0, 0.0, Some(3)).with_head(0.0)), none);
-    assert_ne!(forward(Noise::of(0.0, 0.0, Some(3)).with_head(0.5)), none);
-    assert_eq!(forward(Noise::NONE.with_head(0.5)), none, "no seed, no dropout");
+    let forward = |dropouts| values(loaded.model.forward(&tokens(0), dropouts));
+    let none = forward(Dropouts::NONE);
+    assert_eq!(forward(Dropouts::of(0.0, 0.0, Some(3)).with_head(0.0)), none);
+    assert_ne!(forward(Dropouts::of(0.0, 0.0, Some(3)).with_head(0.5)), none);
+    assert_eq!(forward(Dropouts::NONE.with_head(0.5)), none, "no seed, no dropout");
     assert_eq!(loaded.config.answer_dropout(), 0.1);
     let other = Copy::of("families/distilbert_answering").set("qa_dropout", json!(0.375)).write();
     let loaded: Loaded<BertForQuestionAnswering> = load(other.path(), Head::QuestionAnswering);
@@ -262,7 +262,7 @@ fn outputs_of_a_teacher_are_matched_by_their_names_or_it_is_said_that_they_are_n
     let labels = Head::Classification { labels: 3 };
     let first = Tensor::<1, Int>::from_data(TensorData::new(vec![0], [1]), &Device::flex());
     let logits = |model: &BertForSequenceClassification| {
-        values(model.forward(&tokens(1), first.clone(), Noise::NONE, Dropout::NONE))
+        values(model.forward(&tokens(1), first.clone(), Dropouts::NONE, Dropout::NONE))
     };
     let teacher = || load::<BertForSequenceClassification>(&golden("heads/classifier"), labels);
     let fitted = |student: &[&str], config: &BertConfig| task(student).fit_teacher(teacher().model, config);

@@ -8,9 +8,9 @@ use obert::internals::diag::Sources;
 use obert::internals::infer::simd::Isa;
 use obert::internals::infer::{self, Limits, Session};
 use obert::internals::language::{NoFiles, Options, compile};
-use obert::internals::task::data::cache::Making;
+use obert::internals::task::data::cache::FeatureCache;
 use obert::internals::task::data::splits::{Need, ReadOptions};
-use obert::internals::task::model::{BertForQuestionAnswering, Noise, Tokens, checkpoint};
+use obert::internals::task::model::{BertForQuestionAnswering, Dropouts, Tokens, checkpoint};
 use obert::internals::task::prepare::{self, Places, Prepared};
 use obert::internals::task::question_answering::QuestionAnswering;
 use obert::internals::task::{Task, parameters};
@@ -41,7 +41,7 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
     };
     let device = Device::flex();
     let ready: Prepared<QuestionAnswering> =
-        prepare::prepare(&places, &device, &mut Sources::new(), &mut Making::unkept()).unwrap();
+        prepare::prepare(&places, &device, &mut Sources::new(), &mut FeatureCache::disabled()).unwrap();
     let model = checkpoint::with_scales(ready.model.clone(), &folder).unwrap();
     // Another order of a sum moves a number about as much.
     let moved = |by: f32| {
@@ -70,7 +70,7 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
         let tokens =
             Tokens::arrange(&[(window.window.ids.as_slice(), window.window.types.as_slice())], &device);
         let logits = |model: &BertForQuestionAnswering| -> Vec<f32> {
-            model.forward(&tokens, Noise::NONE).into_data().try_to_vec().unwrap()
+            model.forward(&tokens, Dropouts::NONE).into_data().try_to_vec().unwrap()
         };
         let answers =
             session.run(&[infer::Sequence { ids: &window.window.ids, types: &window.window.types }]).unwrap();

@@ -20,16 +20,16 @@ use obert::internals::params::builtin::Head;
 use obert::internals::params::quantization::Quantization;
 use obert::internals::params::{BertConfig, BertShape, Family};
 use obert::internals::schedule::{Schedule, Time};
-use obert::internals::task::data::cache::Making;
+use obert::internals::task::data::cache::FeatureCache;
 use obert::internals::task::data::splits::{Need, ReadOptions};
 use obert::internals::task::model::kernels::Dropout;
 use obert::internals::task::model::{
-    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Noise, Tokens,
+    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Dropouts, Tokens,
     checkpoint,
 };
 use obert::internals::task::prepare::{self, Places, Prepared};
+use obert::internals::task::quantizers::{Quantizers, channels};
 use obert::internals::task::question_answering::QuestionAnswering;
-use obert::internals::task::rounding::{Rounding, channels};
 use obert::internals::task::{Task, parameters};
 use serde_json::Value;
 
@@ -106,8 +106,8 @@ fn prepared(schedule: &Schedule, model: Option<&Path>) -> Prepared<QuestionAnswe
         distills: false,
         seed: schedule.seed,
     };
-    let mut making = Making::unkept();
-    prepare::prepare(&places, &Device::flex(), &mut Sources::new(), &mut making).unwrap()
+    let mut feature_cache = FeatureCache::disabled();
+    prepare::prepare(&places, &Device::flex(), &mut Sources::new(), &mut feature_cache).unwrap()
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_pruned_model_is_rounded_and_its_folder_is_what_was_measured_for_everyone_wh
     let borrowed: Vec<(&[u32], &[u32])> = windows.iter().map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
     let tokens = Tokens::arrange(&borrowed, &Device::flex());
     let logits = |model: &BertForQuestionAnswering| -> Vec<f32> {
-        model.forward(&tokens, Noise::NONE).into_data().try_to_vec().unwrap()
+        model.forward(&tokens, Dropouts::NONE).into_data().try_to_vec().unwrap()
     };
     let (fake, plain) = (logits(&rounded), logits(&again.model));
     let model = Arc::new(infer::open(&out, None, &mut Sources::new()).unwrap_or_else(|d| panic!("{d:?}")));
@@ -228,34 +228,35 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
         let values = parameters::read(&plain, |_| true);
         let model = parameters::write(plain.clone().fork(&device.clone().autodiff()), values).train();
         let grid = |symmetric| Grid { bits: 4, symmetric };
-        let mut rounding = Rounding::default();
+        let mut quantizers = Quantizers::default();
         let all = parameters::parameters(&model);
         for p in all.iter().filter(|p| p.parameter.shape.len() == 2) {
-            rounding.add(p.parameter.name.clone(), Quantizer::new(grid(true), channels(Some(p), true)));
+            quantizers.add(p.parameter.name.clone(), Quantizer::new(grid(true), channels(Some(p), true)));
             if p.transposed {
                 let module = p.parameter.name.strip_suffix(".weight").unwrap();
-                rounding.add(format!("{module}.input"), Quantizer::new(grid(false), Channels::All));
+                quantizers.add(format!("{module}.input"), Quantizer::new(grid(false), Channels::All));
             }
         }
-        let products = model.products();
-        assert_eq!(products.len(), 4, "two in each layer");
-        for product in products {
-            assert!(product.weights.iter().all(|w| rounding.get(w).is_some()), "{product:?}");
-            rounding.add(product.left, Quantizer::new(grid(false), Channels::All));
-            rounding.add(product.right, Quantizer::new(grid(true), Channels::All));
+        let matmuls = model.activation_matmuls();
+        assert_eq!(matmuls.len(), 4, "two in each layer");
+        for matmul in matmuls {
+            assert!(matmul.weights.iter().all(|w| quantizers.get(w).is_some()), "{matmul:?}");
+            quantizers.add(matmul.left, Quantizer::new(grid(false), Channels::All));
+            quantizers.add(matmul.right, Quantizer::new(grid(true), Channels::All));
         }
-        rounding.iter().for_each(|(_, q)| q.set_mode(Mode::FakeQuantize));
-        let rounding = Arc::new(rounding);
-        let model = model.with_rounding(Some(rounding.clone()));
+        quantizers.iter().for_each(|(_, q)| q.set_mode(Mode::FakeQuantize));
+        let quantizers = Arc::new(quantizers);
+        let model = model.with_quantizers(Some(quantizers.clone()));
         let parts: [(Vec<u32>, Vec<u32>); 2] = [9, 5].map(|n: u32| {
             ((0..n).map(|i| (i * 7 + n) % 31).collect(), (0..n).map(|i| u32::from(i > 3)).collect())
         });
         let parts: Vec<(&[u32], &[u32])> = parts.iter().map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
         let tokens = |device: &Device| Tokens::arrange(&parts, device);
-        rounding.set_phase(Phase::Training);
+        quantizers.set_phase(Phase::Training);
         let logits = run(&model, &tokens(&device.clone().autodiff()));
-        rounding.set_phase(Phase::Evaluating);
-        let unseen: Vec<&String> = rounding.iter().filter(|(_, q)| !q.has_scales()).map(|(n, _)| n).collect();
+        quantizers.set_phase(Phase::Evaluating);
+        let unseen: Vec<&String> =
+            quantizers.iter().filter(|(_, q)| !q.has_scales()).map(|(n, _)| n).collect();
         assert!(unseen.is_empty(), "{family:?} {head:?}: {unseen:?}");
         let gradients = GradientsParams::from_grads(logits.clone().square().sum().backward(), &model);
         assert_eq!(gradients.len(), all.len(), "{family:?} {head:?}: every parameter has a gradient");
@@ -264,14 +265,16 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
         assert!(exact.iter().zip(&rounded).any(|(a, b)| (a - b).abs() > 1e-4), "nothing was rounded");
     }
     for family in Family::ALL {
-        check::<BertForQuestionAnswering>(family, Head::QuestionAnswering, |m, t| m.forward(t, Noise::NONE));
+        check::<BertForQuestionAnswering>(family, Head::QuestionAnswering, |m, t| {
+            m.forward(t, Dropouts::NONE)
+        });
         check::<BertForMaskedLM>(family, Head::MaskedLanguageModel, |m, t| {
             let rows = Tensor::<1, Int>::from_data(TensorData::new(vec![1, 3], [2]), &t.ids.device());
-            m.forward(t, rows, Noise::NONE)
+            m.forward(t, rows, Dropouts::NONE)
         });
         check::<BertForSequenceClassification>(family, Head::Classification { labels: 3 }, |m, t| {
             let rows = Tensor::<1, Int>::from_data(TensorData::new(vec![0, 9], [2]), &t.ids.device());
-            m.forward(t, rows, Noise::NONE, Dropout::NONE)
+            m.forward(t, rows, Dropouts::NONE, Dropout::NONE)
         });
     }
 }
@@ -326,9 +329,9 @@ fn rounding_stays_when_its_window_closes_and_in_later_stages_with_ranges_as_they
   stage b for 1 epoch { lr { 0..1 epochs: 1e-3 } }";
     let scales = |change: &dyn Fn(&mut Schedule)| {
         let model = stage(statements, change).unwrap();
-        let rounding = model.rounding().unwrap().clone();
-        assert!(rounding.iter().all(|(_, q)| q.mode() == Mode::Frozen));
-        rounding
+        let quantizers = model.quantizers().unwrap().clone();
+        assert!(quantizers.iter().all(|(_, q)| q.mode() == Mode::Frozen));
+        quantizers
             .iter()
             .map(|(name, q)| (name.clone(), q.qparams().unwrap().scales.clone()))
             .collect::<BTreeMap<_, _>>()

@@ -23,7 +23,7 @@ type Came = (Values, Option<f64>, Vec<f64>);
 fn shared(trials: &[Trial]) -> (Vec<Came>, Vec<Vec<usize>>) {
     let (task, device) = (Regression::new(EXAMPLES), Device::flex());
     let oneshot =
-        OneShot { task: &task, device: &device, name: "only", seed: seed_of(SEED, 0, 0), rounding: None };
+        OneShot { task: &task, device: &device, name: "only", seed: seed_of(SEED, 0, 0), quantization: None };
     let mut came: Vec<Option<Came>> = vec![None; trials.len()];
     oneshot
         .prune(&toy(&device), trials, &mut Unwatched, &mut |index, pruned, _| {

@@ -9,7 +9,7 @@ use obert::internals::engine::optimizer::AdamW;
 use obert::internals::schedule::ir::Train;
 use obert::internals::task::data::features::Feature;
 use obert::internals::task::model::checkpoint::{self, Loaded};
-use obert::internals::task::model::{Noise, Tokens};
+use obert::internals::task::model::{Dropouts, Tokens};
 use obert::internals::task::question_answering::QuestionAnswering;
 use obert::internals::task::{Task, parameters};
 use obert::internals::text::Tokenizer;
@@ -59,10 +59,10 @@ fn hidden_states_and_logits_of_a_tiny_model_equal_those_of_transformers() {
         (0..2).map(|i| (ids(&recorded["ids"][i]), ids(&recorded["types"][i]))).collect();
     let borrowed: Vec<_> = sequences.iter().map(|(i, t)| (i.as_slice(), t.as_slice())).collect();
     let tokens = Tokens::arrange(&borrowed, &device);
-    let hidden = values(loaded.model.hidden_states(&tokens, Noise::NONE));
+    let hidden = values(loaded.model.hidden_states(&tokens, Dropouts::NONE));
     let error = worst(&hidden, 24, &recorded["hidden"], 1);
     assert!(error < 2e-5, "hidden states differ by {error}");
-    let logits = values(loaded.model.forward(&tokens, Noise::NONE));
+    let logits = values(loaded.model.forward(&tokens, Dropouts::NONE));
     let error = worst(&logits, 2, &recorded["logits"], 1);
     assert!(error < 2e-5, "logits differ by {error}");
 }
@@ -162,7 +162,7 @@ fn hidden_states_of_minilm_equal_those_of_transformers() {
         assert_eq!(own, ids(&case["ids"]), "tokens of {}", case["text"]);
         let types = vec![0; own.len()];
         let tokens = Tokens::arrange(&[(&own, &types)], &device);
-        let hidden = values(loaded.model.hidden_states(&tokens, Noise::NONE));
+        let hidden = values(loaded.model.hidden_states(&tokens, Dropouts::NONE));
         let recorded = Value::Array(vec![case["hidden"].clone()]);
         let error = worst(&hidden, 384, &recorded, 48);
         assert!(error < 1e-4, "hidden states of {} differ by {error}", case["text"]);

@@ -4,7 +4,7 @@ use crate::engine::EngineError;
 use crate::engine::checkpoint::snapshot;
 use crate::engine::context::StageContext;
 use crate::engine::events::Observer;
-use crate::engine::position::Occasion;
+use crate::engine::position::CheckpointTrigger;
 use crate::engine::state::StageState;
 use crate::task::Task;
 
@@ -21,7 +21,7 @@ pub fn before<T: Task>(
     let stops = observer.wants_to_stop();
     // The checkpoint that the run was resumed from is there already.
     let is_new = context.resumed_at != Some(step);
-    if is_new && observer.wants_checkpoint(Occasion::of(step, &context.timeline, stops)) {
+    if is_new && observer.wants_checkpoint(CheckpointTrigger::of(step, &context.timeline, stops)) {
         observer.checkpoint(&snapshot(context, &state)).map_err(EngineError::Observer)?;
     }
     match stops {

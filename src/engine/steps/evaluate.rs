@@ -39,7 +39,7 @@ pub fn before<T: Task>(
     context.report(observer, Event::Evaluated(event))?;
     if let Some(best) = &mut state.best {
         let quantization = QuantizationState {
-            quantizers: context.task.rounding(&state.model),
+            quantizers: context.task.quantizers(&state.model),
             is_complete: quantize::is_complete(context, &state.model, step),
         };
         best.consider(&state.model, &context.stage.name, step, &context.timeline, &metrics, quantization)?;

@@ -88,6 +88,6 @@ fn prune<T: Task>(
 
 /// The weights of attention's projections, each with the number of heads in it.
 fn heads<T: Task>(task: &T, model: &T::Model) -> Vec<(String, usize)> {
-    let products = task.products(model).into_iter();
+    let products = task.activation_matmuls(model).into_iter();
     products.flat_map(|p| p.weights.into_iter().map(move |weight| (weight, p.heads))).collect()
 }

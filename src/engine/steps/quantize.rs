@@ -23,7 +23,7 @@ use crate::task::Task;
 use crate::task::data::sampler::Sampler;
 use crate::task::model::kernels;
 use crate::task::parameters::{self, ModuleParameter};
-use crate::task::rounding::{self, Rounding};
+use crate::task::quantizers::{Quantizers, channels};
 
 /// A tensor that a statement quantizes.
 struct Point {
@@ -75,7 +75,7 @@ pub fn before<T: Task>(
 pub fn is_complete<T: Task>(context: &StageContext<T>, model: &T::Model, step: u64) -> bool {
     let statements = &context.stage.quantize;
     let has_begun = statements.iter().all(|s| instants(s, &context.timeline).start <= step);
-    let quantizers = context.task.rounding(model);
+    let quantizers = context.task.quantizers(model);
     has_begun && quantizers.is_none_or(|all| all.iter().all(|(_, q)| q.qparams().is_some()))
 }
 
@@ -92,7 +92,7 @@ fn begin<T: Task>(
     let (task, stage) = (context.task, context.stage);
     let statement = &stage.quantize[index];
     let points = points(context, statement, &model)?;
-    let mut all = task.rounding(&model).map_or_else(Rounding::default, |r| r.copied());
+    let mut all = task.quantizers(&model).map_or_else(Quantizers::default, |r| r.copied());
     for point in &points {
         let known = all.get(&point.name).filter(|q| {
             // What was observed before goes on, unless it is to be observed again.
@@ -120,7 +120,7 @@ fn begin<T: Task>(
     let model = quantizers::set(task, model, Some(Arc::new(all)), &stage.name)?;
     quantizers::check_ranges(task, &model, &stage.name, step)?;
     calibrate(context, index, &model, step, observer)?;
-    if let Some(all) = task.rounding(&model) {
+    if let Some(all) = task.quantizers(&model) {
         points.iter().filter_map(|p| all.get(&p.name)).for_each(|q| q.set_mode(Mode::FakeQuantize));
     }
     let event = Quantized {
@@ -171,7 +171,7 @@ fn fix<T: Task>(
     model: &T::Model,
     observer: &mut dyn Observer,
 ) -> Result<(), EngineError> {
-    let Some(all) = context.task.rounding(model) else { return Ok(()) };
+    let Some(all) = context.task.quantizers(model) else { return Ok(()) };
     let points = points(context, statement, model)?;
     for point in &points {
         if let Some(quantizer) = all.get(&point.name) {
@@ -208,7 +208,7 @@ fn points<T: Task>(
         .map(|p| Point {
             name: p.parameter.name.clone(),
             grid: weights,
-            channels: rounding::channels(Some(p), statement.weights.per_channel),
+            channels: channels(Some(p), statement.weights.per_channel),
             is_weight: true,
         })
         .collect();
@@ -225,10 +225,10 @@ fn points<T: Task>(
     }
     if statement.attention {
         let is_selected = |name: &String| selected.iter().any(|p| p.parameter.name == *name);
-        for product in context.task.products(model) {
-            if product.weights.iter().all(is_selected) {
-                points.push(activation(product.left, scheme.symmetric));
-                points.push(activation(product.right, true));
+        for matmul in context.task.activation_matmuls(model) {
+            if matmul.weights.iter().all(is_selected) {
+                points.push(activation(matmul.left, scheme.symmetric));
+                points.push(activation(matmul.right, true));
             }
         }
     }

@@ -15,7 +15,7 @@ use twox_hash::XxHash3_128;
 
 use crate::diag::Diagnostic;
 use crate::engine::position::Position;
-use crate::engine::snapshot::{Held, Numbers, Restored, Snapshot};
+use crate::engine::snapshot::{CheckpointTensor, Restored, Snapshot, TensorValues};
 use crate::files;
 
 use super::Identity;
@@ -65,8 +65,8 @@ pub fn write(path: &Path, header: &Header, snapshot: &Snapshot) -> Result<(), Di
         for tensor in in_order(&snapshot.tensors) {
             let numbers = tensor.numbers();
             let count = match &numbers {
-                Numbers::Floats(floats) => floats.len(),
-                Numbers::Bits(bits) => bits.len(),
+                TensorValues::Floats(floats) => floats.len(),
+                TensorValues::Bits(bits) => bits.len(),
             };
             if count != tensor.count {
                 let name = &tensor.name;
@@ -80,12 +80,12 @@ pub fn write(path: &Path, header: &Header, snapshot: &Snapshot) -> Result<(), Di
 }
 
 /// Floats first, so that they are aligned to four bytes.
-fn in_order<'a, 'b>(tensors: &'b [Held<'a>]) -> impl Iterator<Item = &'b Held<'a>> {
+fn in_order<'a, 'b>(tensors: &'b [CheckpointTensor<'a>]) -> impl Iterator<Item = &'b CheckpointTensor<'a>> {
     let floats = tensors.iter().filter(|t| !t.bits);
     floats.chain(tensors.iter().filter(|t| t.bits))
 }
 
-fn head(header: &Header, tensors: &[Held]) -> Result<String, serde_json::Error> {
+fn head(header: &Header, tensors: &[CheckpointTensor]) -> Result<String, serde_json::Error> {
     let mut map = Map::new();
     map.insert("__metadata__".into(), json!({ "obert": serde_json::to_string(header)? }));
     let mut at = 0;
@@ -104,19 +104,19 @@ fn head(header: &Header, tensors: &[Held]) -> Result<String, serde_json::Error> 
     Ok(text)
 }
 
-fn write_numbers(file: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
-    /// Numbers that are turned into bytes at a time.
+fn write_numbers(file: &mut impl Write, numbers: &TensorValues) -> io::Result<()> {
+    /// Values that are turned into bytes at a time.
     const AT_ONCE: usize = 1 << 16;
     let mut bytes: Vec<u8> = Vec::with_capacity(4 * AT_ONCE);
     match numbers {
-        Numbers::Floats(floats) => {
+        TensorValues::Floats(floats) => {
             for some in floats.chunks(AT_ONCE) {
                 bytes.clear();
                 bytes.extend(some.iter().flat_map(|f| f.to_le_bytes()));
                 file.write_all(&bytes)?;
             }
         }
-        Numbers::Bits(bits) => {
+        TensorValues::Bits(bits) => {
             for some in bits.chunks(AT_ONCE) {
                 bytes.clear();
                 bytes.extend(some.iter().map(|b| u8::from(*b)));
@@ -169,9 +169,9 @@ pub fn read(path: &Path) -> Result<(Header, Restored), String> {
         let numbers = match entry.dtype.as_str() {
             "F32" => {
                 let floats = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-                Numbers::Floats(Cow::Owned(floats))
+                TensorValues::Floats(Cow::Owned(floats))
             }
-            _ => Numbers::Bits(Cow::Owned(bytes.iter().map(|b| *b != 0).collect())),
+            _ => TensorValues::Bits(Cow::Owned(bytes.iter().map(|b| *b != 0).collect())),
         };
         tensors.insert(name.clone(), numbers);
     }
@@ -274,7 +274,7 @@ mod tests {
             results: Vec::new(),
             best: None,
             baseline: None,
-            rounding: Default::default(),
+            quantizers: Default::default(),
         };
         Header { format: FORMAT, version: "0".into(), identity, position, log_bytes: 12 }
     }
@@ -285,7 +285,7 @@ mod tests {
         masks.set("w".into(), crate::method::mask::Mask::new(vec![true, false, true]));
         let mut snapshot = Snapshot::new(header.position.clone());
         snapshot.hold_masks(&masks);
-        snapshot.tensors.push(Held::floats("model/w".into(), 3, || Cow::Owned(values.to_vec())));
+        snapshot.tensors.push(CheckpointTensor::floats("model/w".into(), 3, || Cow::Owned(values.to_vec())));
         let path = folder.join("c.safetensors");
         write(&path, &header, &snapshot).unwrap();
         path
@@ -297,9 +297,9 @@ mod tests {
         let path = written(dir.path(), example());
         let (header, restored) = read(&path).unwrap();
         assert_eq!(header, example());
-        let Numbers::Floats(floats) = &restored.tensors["model/w"] else { panic!("no floats") };
+        let TensorValues::Floats(floats) = &restored.tensors["model/w"] else { panic!("no floats") };
         assert_eq!(floats[1].to_bits(), (-0.0f32).to_bits());
-        assert_eq!(restored.tensors["mask/w"], Numbers::Bits(Cow::Owned(vec![true, false, true])));
+        assert_eq!(restored.tensors["mask/w"], TensorValues::Bits(Cow::Owned(vec![true, false, true])));
         let bytes = std::fs::read(&path).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(tensors.tensor("model/w").unwrap().data()[..4], 1.5f32.to_le_bytes());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::events::{Event, Observer, Work};
-use crate::engine::position::Occasion;
+use crate::engine::position::CheckpointTrigger;
 use crate::engine::snapshot::Snapshot;
 use crate::schedule::Schedule;
 
@@ -80,8 +80,8 @@ impl<O: Observer> Observer for Keeper<O> {
         self.inner.wants_to_stop()
     }
 
-    fn wants_checkpoint(&self, occasion: Occasion) -> bool {
-        let is_due = occasion != Occasion::Step || self.last.elapsed() >= self.settings.every;
+    fn wants_checkpoint(&self, trigger: CheckpointTrigger) -> bool {
+        let is_due = trigger != CheckpointTrigger::Step || self.last.elapsed() >= self.settings.every;
         self.settings.keep > 0 && is_due
     }
 

@@ -1,8 +1,8 @@
-//! Features on disk, so that a text is tokenized once.
+//! A cache of features (tokenized examples) on disk.
 //!
-//! A file's name is a hash of all that its features are made of: one struct, [`Inputs`], which the code that
-//! makes them gets and nothing else, and that code itself. So nothing in it can be out of date. It holds a
-//! hash of its content; a damaged file is replaced.
+//! A file's name is the hash of everything that its features are computed from: the inputs ([`FeatureInputs`], the only
+//! ones that the computation has) and the source code of the computation. So a file is never out of date. Each file
+//! contains a hash of its content; a damaged file is replaced.
 
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -13,21 +13,24 @@ use twox_hash::XxHash3_128;
 use crate::diag::Diagnostic;
 use crate::files;
 
-/// The first bytes of a file.
+use super::encoding::{Encode, decode, encode};
+
+/// The first bytes of a file: format and version.
 const MAGIC: &[u8; 8] = b"obfeat02";
 
-/// The code that makes features and writes them: features of other code are not read.
+/// The hash of the source code that computes and encodes features.
 const CODE: u64 = {
-    let files: [&[u8]; 7] = [
+    let files: [&[u8]; 8] = [
         include_bytes!("cache.rs"),
         include_bytes!("documents.rs"),
+        include_bytes!("encoding.rs"),
         include_bytes!("features.rs"),
         include_bytes!("pairs.rs"),
         include_bytes!("../../text/template.rs"),
         include_bytes!("../../text/tokenizer.rs"),
         include_bytes!("../../text/windows.rs"),
     ];
-    // FNV-1a, which can run while this is compiled.
+    // FNV-1a, which can be evaluated at compile time.
     let (mut hash, mut file) = (0xCBF2_9CE4_8422_2325u64, 0);
     while file < files.len() {
         let mut at = 0;
@@ -40,8 +43,8 @@ const CODE: u64 = {
     hash
 };
 
-/// Where features are kept: `features` in `$OBERT_CACHE`, or in `obert` in the folder that the platform has
-/// for such files. `None` if there is no such folder.
+/// The cache folder: `features` in `$OBERT_CACHE`, or in `obert` in the platform's cache folder. `None` if there is
+/// none.
 pub fn folder() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let of_platform = || {
@@ -58,47 +61,47 @@ pub fn folder() -> Option<PathBuf> {
     named("OBERT_CACHE").or_else(of_platform).map(|folder| folder.join("features"))
 }
 
-/// How features are made: where they are kept, and who hears how far it is.
-pub struct Making<'a> {
+/// Computes features, or reads them from a cache folder.
+pub struct FeatureCache<'a> {
     folder: Option<PathBuf>,
     progress: &'a Progress<'a>,
-    /// What a user should know of it.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// Hears how many of how many examples are done, from any thread.
+/// Receives the number of finished examples and of all, from any thread.
 pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
-/// Tells nobody.
-pub fn unwatched(_: usize, _: usize) {}
+/// Ignores progress.
+pub fn no_progress(_: usize, _: usize) {}
 
-impl<'a> Making<'a> {
-    /// Features that are kept in a folder, or not at all.
+impl<'a> FeatureCache<'a> {
+    /// A cache in a folder; `None` disables it.
     pub fn new(folder: Option<PathBuf>, progress: &'a Progress<'a>) -> Self {
-        Making { folder, progress, notes: Vec::new() }
+        FeatureCache { folder, progress, notes: Vec::new() }
     }
 
-    /// Features that nobody keeps.
-    pub fn unkept() -> Making<'static> {
-        Making::new(None, &unwatched)
+    /// Computes features without a cache.
+    pub fn disabled() -> FeatureCache<'static> {
+        FeatureCache::new(None, &no_progress)
     }
 
-    /// The features of these inputs: read from the cache, or made and stored there. A folder that cannot be
-    /// written is noted, and no error.
+    /// The features of these inputs, read from the cache, or computed and stored there. A folder that cannot be written
+    /// is a note, not an error.
     ///
     /// # Errors
-    /// Whatever goes wrong while they are made.
-    pub fn features<I: Inputs>(&mut self, inputs: &I) -> Result<Vec<I::Feature>, Diagnostic> {
+    /// Those of [`FeatureInputs::make`].
+    pub fn features<I: FeatureInputs>(&mut self, inputs: &I) -> Result<Vec<I::Feature>, Diagnostic> {
         let Some(folder) = self.folder.clone() else { return inputs.make(self.progress) };
         let key = key(inputs);
         let path = folder.join(format!("{key:032x}.bin"));
         match read(&path, key) {
-            Found::Whole(list) => return Ok(list),
+            Found::Features(list) => return Ok(list),
             Found::Damaged => self.notes.push(format!("`{}` was damaged and is replaced", path.display())),
             Found::Nothing => {}
         }
         let list = inputs.make(self.progress)?;
-        // Of a split that is not needed nothing is stored.
+        // An empty split is not stored.
         if list.is_empty() {
             return Ok(list);
         }
@@ -108,39 +111,39 @@ impl<'a> Making<'a> {
         Ok(list)
     }
 
-    /// The same without the cache, for inputs that are never the same again.
+    /// Computes features without the cache, for inputs that do not recur.
     ///
     /// # Errors
-    /// The same.
-    pub fn fresh<I: Inputs>(&self, inputs: &I) -> Result<Vec<I::Feature>, Diagnostic> {
+    /// Those of [`FeatureInputs::make`].
+    pub fn compute<I: FeatureInputs>(&self, inputs: &I) -> Result<Vec<I::Feature>, Diagnostic> {
         inputs.make(self.progress)
     }
 }
 
-/// Everything that features of one kind are made of. The key of the cache is its hash, and [`Self::make`]
-/// sees nothing else: what features depend on cannot be missing from the key.
-pub trait Inputs: Hash + Sync {
-    /// What is made.
-    type Feature: Stored;
+/// All inputs from which features of one kind are computed. Their hash is the key in the cache, and [`Self::make`] has
+/// no other inputs, so that no dependency can be missing from the key.
+pub trait FeatureInputs: Hash + Sync {
+    /// The type of the features.
+    type Feature: Encode;
 
-    /// A name of this kind of features.
+    /// The name of this kind of features, part of the key.
     const KIND: &'static str;
 
-    /// Makes the features, reporting how many examples are done.
+    /// Computes the features, reporting progress.
     ///
     /// # Errors
-    /// Inputs of which no features can be made.
+    /// Inputs that have no features.
     fn make(&self, progress: &Progress) -> Result<Vec<Self::Feature>, Diagnostic>;
 }
 
-fn key<I: Inputs>(inputs: &I) -> u128 {
+fn key<I: FeatureInputs>(inputs: &I) -> u128 {
     let mut key = KeyHasher(XxHash3_128::new());
     (MAGIC, CODE, env!("CARGO_PKG_VERSION"), I::KIND).hash(&mut key);
     inputs.hash(&mut key);
     key.0.finish_128()
 }
 
-/// XXH3 with all of its 128 bits.
+/// XXH3 with 128 bits, fed by [`Hash`].
 struct KeyHasher(XxHash3_128);
 
 impl Hasher for KeyHasher {
@@ -153,131 +156,42 @@ impl Hasher for KeyHasher {
     }
 }
 
-/// A feature as whole numbers; reading what was written gives an equal one.
-pub trait Stored: Sized {
-    /// Appends all of its fields.
-    fn write(&self, out: &mut Numbers);
-
-    /// The same from its numbers. `None` if they are not those of one.
-    fn read(numbers: &mut Reader) -> Option<Self>;
-}
-
-/// Whole numbers in few bytes: seven bits in each, the least first; the eighth says that more follow.
-#[derive(Default)]
-pub struct Numbers(Vec<u8>);
-
-impl Numbers {
-    /// Appends a number.
-    pub fn push(&mut self, mut number: usize) {
-        while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number as u8);
-    }
-
-    /// Appends a list with its length.
-    pub fn list(&mut self, list: &[u32]) {
-        self.push(list.len());
-        list.iter().for_each(|n| self.push(*n as usize));
-    }
-
-    /// Appends a list of few different values, such as token types, as runs of equal ones.
-    pub fn runs(&mut self, list: &[u32]) {
-        let runs: Vec<&[u32]> = list.chunk_by(|a, b| a == b).collect();
-        self.push(runs.len());
-        for run in runs {
-            self.push(run[0] as usize);
-            self.push(run.len());
-        }
-    }
-}
-
-/// Numbers out of bytes.
-pub struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    /// The next number.
-    pub fn number(&mut self) -> Option<usize> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            number |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                return usize::try_from(number).ok();
-            }
-        }
-        None
-    }
-
-    /// How many things follow, if there can be so many.
-    pub fn count(&mut self) -> Option<usize> {
-        self.number().filter(|count| *count <= self.0.len())
-    }
-
-    /// The next list.
-    pub fn list(&mut self) -> Option<Vec<u32>> {
-        let count = self.count()?;
-        (0..count).map(|_| u32::try_from(self.number()?).ok()).collect()
-    }
-
-    /// The next list of runs.
-    pub fn runs(&mut self) -> Option<Vec<u32>> {
-        let count = self.count()?;
-        let mut list = Vec::new();
-        for _ in 0..count {
-            let value = u32::try_from(self.number()?).ok()?;
-            // As many as one sequence may have, so that a damaged file asks for no more memory.
-            let length = self.number().filter(|length| *length <= LONGEST_RUN)?;
-            list.resize(list.len() + length, value);
-        }
-        Some(list)
-    }
-}
-
-const LONGEST_RUN: usize = 1 << 24;
-
+/// The result of a look-up in the cache.
 enum Found<T> {
-    Whole(Vec<T>),
+    Features(Vec<T>),
     Damaged,
     Nothing,
 }
 
-/// Magic, key, hash of the rest; then how many there are, and their numbers.
+/// The length of a file's header: magic, key, and the hash of the encoded features after it.
 const HEAD: usize = 8 + 16 + 16;
 
-fn read<T: Stored>(path: &Path, key: u128) -> Found<T> {
+fn read<T: Encode>(path: &Path, key: u128) -> Found<T> {
     let Ok(bytes) = std::fs::read(path) else { return Found::Nothing };
-    let whole = || {
+    let features = || {
         let (head, rest) = bytes.split_at_checked(HEAD)?;
         let expected = [&MAGIC[..], &key.to_le_bytes(), &XxHash3_128::oneshot(rest).to_le_bytes()].concat();
         if head != expected {
             return None;
         }
-        let mut reader = Reader(rest);
-        let count = reader.count()?;
-        let list = (0..count).map(|_| T::read(&mut reader)).collect::<Option<Vec<T>>>()?;
-        reader.0.is_empty().then_some(list)
+        decode(rest)
     };
-    whole().map_or(Found::Damaged, Found::Whole)
+    features().map_or(Found::Damaged, Found::Features)
 }
 
-fn store<T: Stored>(folder: &Path, path: &Path, key: u128, list: &[T]) -> Result<(), Diagnostic> {
+fn store<T: Encode>(folder: &Path, path: &Path, key: u128, list: &[T]) -> Result<(), Diagnostic> {
     files::output_folder(folder)?;
-    let mut numbers = Numbers::default();
-    numbers.push(list.len());
-    list.iter().for_each(|item| item.write(&mut numbers));
-    let hash = XxHash3_128::oneshot(&numbers.0).to_le_bytes();
+    let bytes = encode(list);
+    let hash = XxHash3_128::oneshot(&bytes).to_le_bytes();
     files::write_with(path, |file| {
         file.write_all(MAGIC)?;
         file.write_all(&key.to_le_bytes())?;
         file.write_all(&hash)?;
-        file.write_all(&numbers.0)
+        file.write_all(&bytes)
     })
 }
 
-/// Counts what threads have done and tells of it now and then.
+/// Counts examples finished by any thread, and reports every 256th.
 pub(super) struct Counter<'a> {
     done: AtomicUsize,
     total: usize,
@@ -289,7 +203,7 @@ impl<'a> Counter<'a> {
         Counter { done: AtomicUsize::new(0), total, progress }
     }
 
-    /// One more is done.
+    /// Counts one example.
     pub(super) fn one(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(256) || done == self.total {
@@ -298,31 +212,18 @@ impl<'a> Counter<'a> {
     }
 }
 
-impl Stored for Vec<u32> {
-    fn write(&self, out: &mut Numbers) {
-        out.list(self);
-    }
-
-    fn read(numbers: &mut Reader) -> Option<Self> {
-        numbers.list()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
     use super::super::documents::Texts;
-    use super::super::features::{Feature, Questions};
+    use super::super::features::Questions;
     use super::super::labelled::Example;
-    use super::super::pairs::{Examples, Sequence};
+    use super::super::pairs::Examples;
     use super::super::squad::{Answer, Question};
     use super::*;
     use crate::text::Tokenizer;
-    use crate::text::windows::{Window, Windows};
+    use crate::text::windows::Windows;
 
-    /// Lists that are made of a text.
+    /// Inputs whose features are given.
     #[derive(Hash)]
     struct Lists<'a> {
         text: &'a str,
@@ -335,7 +236,7 @@ mod tests {
         static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 
-    impl Inputs for Lists<'_> {
+    impl FeatureInputs for Lists<'_> {
         type Feature = Vec<u32>;
         const KIND: &'static str = "test";
 
@@ -351,10 +252,10 @@ mod tests {
         let folder = dir.path().join("features");
         let list: Vec<Vec<u32>> = vec![vec![0, 127, 128, 30_521, u32::MAX], vec![], vec![7; 300]];
         let get = |text: &str, length: usize| {
-            let mut making = Making::new(Some(folder.clone()), &unwatched);
-            let got = making.features(&Lists { text, list: &list, length });
+            let mut feature_cache = FeatureCache::new(Some(folder.clone()), &no_progress);
+            let got = feature_cache.features(&Lists { text, list: &list, length });
             assert_eq!(got.unwrap(), list);
-            (MADE.get(), making.notes.len())
+            (MADE.get(), feature_cache.notes.len())
         };
         assert_eq!(get("x", 1), (1, 0));
         assert_eq!(get("x", 1), (1, 0), "read again");
@@ -387,64 +288,7 @@ mod tests {
             get(text, length);
         }
         assert_eq!(MADE.get(), 4, "only the damaged one is made again");
-        assert!(matches!(read::<Vec<u32>>(&file, key_of(&file)), Found::Whole(_)));
-    }
-
-    fn ids() -> impl Strategy<Value = Vec<u32>> {
-        vec(prop_oneof![0u32..4, any::<u32>()], 0..40)
-    }
-
-    fn feature() -> impl Strategy<Value = Feature> {
-        let number = || prop_oneof![0usize..600, any::<usize>()];
-        let offsets = vec((number(), number()), 0..40);
-        let window = (ids(), ids(), number(), offsets);
-        let window = window.prop_map(|(ids, types, context_start, offsets)| Window {
-            ids,
-            types,
-            context_start,
-            offsets,
-        });
-        (number(), window, (number(), number())).prop_map(|(question, window, answer)| Feature {
-            question,
-            window,
-            answer,
-        })
-    }
-
-    fn sequence() -> impl Strategy<Value = Sequence> {
-        (ids(), ids(), any::<usize>(), any::<bool>()).prop_map(|(ids, types, label, truncated)| Sequence {
-            ids,
-            types,
-            label,
-            truncated,
-        })
-    }
-
-    /// Stores a list and reads it again.
-    fn again<T: Stored>(list: &[T]) -> Vec<T> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.bin");
-        store(dir.path(), &path, 7, list).unwrap();
-        match read(&path, 7) {
-            Found::Whole(list) => list,
-            Found::Damaged | Found::Nothing => panic!("it was not read"),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
-
-        // Every type that implements `Stored`, with any values in its fields.
-        #[test]
-        fn what_is_read_equals_what_was_written(
-            features in vec(feature(), 0..6),
-            sequences in vec(sequence(), 0..6),
-            lists in vec(ids(), 0..6),
-        ) {
-            prop_assert_eq!(again(&features), features);
-            prop_assert_eq!(again(&sequences), sequences);
-            prop_assert_eq!(again(&lists), lists);
-        }
+        assert!(matches!(read::<Vec<u32>>(&file, key_of(&file)), Found::Features(_)));
     }
 
     #[test]
@@ -498,9 +342,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        let mut making = Making::new(Some(file), &unwatched);
+        let mut feature_cache = FeatureCache::new(Some(file), &no_progress);
         let inputs = Lists { text: "x", list: &[vec![1u32]], length: 1 };
-        assert_eq!(making.features(&inputs).unwrap(), [[1]]);
-        assert_eq!(making.notes.len(), 1);
+        assert_eq!(feature_cache.features(&inputs).unwrap(), [[1]]);
+        assert_eq!(feature_cache.notes.len(), 1);
     }
 }

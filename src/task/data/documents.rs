@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::text::Tokenizer;
 
-use super::cache::{Counter, Inputs, Progress};
+use super::cache::{Counter, FeatureInputs, Progress};
 use super::cell::Cell;
 use super::files;
 use super::rows::Table;
@@ -21,7 +21,7 @@ const EXTENSIONS: &[&str] = &["txt", "jsonl", "json", "parquet"];
 pub struct Documents {
     /// To train on.
     pub train: Vec<String>,
-    /// Held out, to measure on.
+    /// The dev set.
     pub dev: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub fn read(set: &DataSet, sources: &mut Sources, notes: &mut Vec<String>) -> Re
         Ok(all)
     };
     let train = read(set.train(EXTENSIONS)?)?;
-    Ok(Documents { train, dev: read(set.held_out(EXTENSIONS, |_| true)?)? })
+    Ok(Documents { train, dev: read(set.dev(EXTENSIONS, |_| true)?)? })
 }
 
 fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Result<Vec<String>, Diagnostic> {
@@ -101,7 +101,7 @@ pub struct Texts<'a> {
     pub max_length: usize,
 }
 
-impl Inputs for Texts<'_> {
+impl FeatureInputs for Texts<'_> {
     type Feature = Vec<u32>;
     const KIND: &'static str = "masked language modelling";
 
@@ -146,7 +146,7 @@ impl Inputs for Texts<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::unwatched;
+    use super::super::cache::no_progress;
     use super::*;
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
         let tokenizer = Tokenizer::from_vocabulary(words.split(' ').map(str::to_owned), true).unwrap();
         let documents = ["a b c", "d e", "a"].map(str::to_owned);
         let texts = Texts { documents: &documents, tokenizer: &tokenizer, max_length: 6 };
-        let packed = texts.make(&unwatched).unwrap();
+        let packed = texts.make(&no_progress).unwrap();
         // a b c [SEP] | d e [SEP] a
         assert_eq!(packed, [vec![2, 5, 6, 7, 3, 3], vec![2, 8, 9, 3, 5, 3]]);
     }

@@ -8,7 +8,8 @@ use crate::diag::{Code, Diagnostic};
 use crate::text::windows::{NoRoom, Window, Windows};
 use crate::text::{Encoded, Tokenizer};
 
-use super::cache::{Counter, Inputs, Numbers, Progress, Reader, Stored};
+use super::cache::{Counter, FeatureInputs, Progress};
+use super::encoding::{Decoder, Encode, Encoder};
 use super::squad::Question;
 
 /// One window of one question.
@@ -33,7 +34,7 @@ pub struct Questions<'a> {
     pub windows: Windows,
 }
 
-impl Inputs for Questions<'_> {
+impl FeatureInputs for Questions<'_> {
     type Feature = Feature;
     const KIND: &'static str = "question answering";
 
@@ -143,8 +144,8 @@ fn answer_tokens(question: &Question, offsets: &[(usize, usize)]) -> Option<(usi
     (first <= last).then_some((first, last))
 }
 
-impl Stored for Feature {
-    fn write(&self, out: &mut Numbers) {
+impl Encode for Feature {
+    fn encode(&self, out: &mut Encoder) {
         let Feature { question, window: Window { ids, types, context_start, offsets }, answer } = self;
         out.push(*question);
         out.list(ids);
@@ -162,7 +163,7 @@ impl Stored for Feature {
         out.push(answer.1);
     }
 
-    fn read(numbers: &mut Reader) -> Option<Self> {
+    fn decode(numbers: &mut Decoder) -> Option<Self> {
         let question = numbers.number()?;
         let (ids, types) = (numbers.list()?, numbers.runs()?);
         let context_start = numbers.number()?;
@@ -181,7 +182,7 @@ impl Stored for Feature {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::{Making, unwatched};
+    use super::super::cache::{FeatureCache, no_progress};
     use super::super::squad::Answer;
     use super::*;
 
@@ -195,7 +196,7 @@ mod tests {
         tokenizer: &Tokenizer,
         windows: Windows,
     ) -> Result<Vec<Feature>, Diagnostic> {
-        Questions { questions, tokenizer, windows }.make(&unwatched)
+        Questions { questions, tokenizer, windows }.make(&no_progress)
     }
 
     fn question(context: &str, answer: &str) -> Question {
@@ -252,9 +253,9 @@ mod tests {
         let tokenizer = tokenizer();
         let inputs = Questions { questions: &questions, tokenizer: &tokenizer, windows };
         for kept in 0..2 {
-            let mut making = Making::new(Some(dir.path().to_owned()), &unwatched);
+            let mut feature_cache = FeatureCache::new(Some(dir.path().to_owned()), &no_progress);
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), kept);
-            assert_eq!(making.features(&inputs).unwrap(), list);
+            assert_eq!(feature_cache.features(&inputs).unwrap(), list);
         }
     }
 }

@@ -22,9 +22,9 @@ pub struct Example {
     pub label: String,
 }
 
-/// Held-out examples that are evaluated together.
+/// Dev examples that are evaluated together.
 #[derive(Clone, Debug, Default)]
-pub struct HeldOut {
+pub struct DevSet {
     /// What their metrics' names end with.
     pub suffix: &'static str,
     /// The examples.
@@ -38,8 +38,8 @@ pub struct Labelled {
     pub layout: Layout,
     /// Examples to train on.
     pub train: Vec<Example>,
-    /// Held-out examples.
-    pub dev: Vec<HeldOut>,
+    /// Dev examples.
+    pub dev: Vec<DevSet>,
     /// The labels in order: those that the recipe or the data set names, else those of the training data,
     /// else those of the held-out data.
     pub labels: Vec<String>,
@@ -47,7 +47,7 @@ pub struct Labelled {
     pub occurring: Vec<String>,
 }
 
-/// Reads the tables of a data set. Held-out files whose names say `mismatched` are evaluated by themselves.
+/// Reads the tables of a data set. Dev files whose names say `mismatched` are evaluated by themselves.
 ///
 /// # Errors
 /// Files that are missing or empty, columns that are not there, rows that cannot be used, labels that the
@@ -70,12 +70,12 @@ pub fn read(
     let mut dev = Vec::new();
     let others = set.holds(EXTENSIONS, mismatched);
     if !others || set.holds(EXTENSIONS, |name| !mismatched(name)) {
-        let files = set.held_out(EXTENSIONS, |name| !mismatched(name))?;
-        dev.push(HeldOut { suffix: "", examples: read(files)? });
+        let files = set.dev(EXTENSIONS, |name| !mismatched(name))?;
+        dev.push(DevSet { suffix: "", examples: read(files)? });
     }
     if others {
-        let files = set.held_out(EXTENSIONS, mismatched)?;
-        dev.push(HeldOut { suffix: "_mm", examples: read(files)? });
+        let files = set.dev(EXTENSIONS, mismatched)?;
+        dev.push(DevSet { suffix: "_mm", examples: read(files)? });
     }
     let labelled = Labelled::new(layout, train, dev);
     labelled.check_kind(set.path)?;
@@ -218,14 +218,14 @@ fn of_another_task(table: &Table, row: &Row, columns: &[&str], sources: &mut Sou
 
 impl Labelled {
     /// The examples with their labels.
-    pub fn new(layout: Layout, train: Vec<Example>, dev: Vec<HeldOut>) -> Self {
-        let held_out = || dev.iter().flat_map(|d| &d.examples);
+    pub fn new(layout: Layout, train: Vec<Example>, dev: Vec<DevSet>) -> Self {
+        let dev_examples = || dev.iter().flat_map(|d| &d.examples);
         let labels = match (layout.labels.is_empty(), train.is_empty()) {
             (false, _) => layout.labels.clone(),
             (true, false) => distinct(train.iter()),
-            (true, true) => distinct(held_out()),
+            (true, true) => distinct(dev_examples()),
         };
-        let occurring = distinct(train.iter().chain(held_out()));
+        let occurring = distinct(train.iter().chain(dev_examples()));
         Labelled { layout, train, dev, labels, occurring }
     }
 

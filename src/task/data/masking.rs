@@ -1,34 +1,34 @@
-//! Which tokens a language model has to guess: 15% of them, drawn anew for every batch.
+//! Dynamic masking for masked language modelling: 15% of the tokens, drawn for every batch.
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-/// The share of tokens that are to be guessed.
+/// The fraction of tokens that are predicted.
 const CHOSEN: f64 = 0.15;
 
-/// How tokens are hidden.
+/// How tokens are masked.
 #[derive(Clone, Debug)]
 pub struct Masking {
-    /// The token that hides another.
+    /// The id of `[MASK]`.
     pub mask: u32,
-    /// Tokens that are never chosen.
+    /// The ids of special tokens, which are never chosen.
     pub special: Vec<u32>,
-    /// Entries of the vocabulary.
+    /// The size of the vocabulary.
     pub vocabulary: u32,
 }
 
-/// Sequences of which some tokens are hidden.
+/// Sequences with masked tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked {
-    /// What the model reads.
+    /// The token ids after masking.
     pub sequences: Vec<Vec<u32>>,
-    /// For every token to be guessed: its sequence, its place in it, and what stood there.
+    /// For every token to predict: its sequence, its position in it, and its original id.
     pub chosen: Vec<(usize, usize, u32)>,
 }
 
 impl Masking {
-    /// Hides tokens of a batch. Of the chosen ones 80% become `[MASK]`, 10% any token and 10% stay
-    /// as they are. At least one token is chosen if there is any.
+    /// Masks a batch as BERT does: of the chosen tokens 80% become `[MASK]`, 10% a random token, and 10% are unchanged.
+    /// At least one token is chosen, if there is one that is not special.
     pub fn apply(&self, sequences: &[&[u32]], seed: u64) -> Masked {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut masked = Masked { sequences: Vec::with_capacity(sequences.len()), chosen: Vec::new() };
@@ -37,7 +37,7 @@ impl Masking {
             for (place, id) in ids.iter_mut().enumerate() {
                 if !self.special.contains(id) && rng.random_bool(CHOSEN) {
                     masked.chosen.push((index, place, *id));
-                    *id = self.hidden(*id, &mut rng);
+                    *id = self.replacement(*id, &mut rng);
                 }
             }
             masked.sequences.push(ids);
@@ -55,7 +55,7 @@ impl Masking {
         masked
     }
 
-    fn hidden(&self, id: u32, rng: &mut ChaCha8Rng) -> u32 {
+    fn replacement(&self, id: u32, rng: &mut ChaCha8Rng) -> u32 {
         match rng.random_range(0..10) {
             0..8 => self.mask,
             8 => rng.random_range(0..self.vocabulary),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn fifteen_percent_are_chosen_and_of_them_eight_tenths_hidden() {
+    fn fifteen_percent_are_chosen_and_eighty_percent_of_them_masked() {
         let tokens: Vec<u32> = (0..100_000).map(|i| if i % 100 == 0 { 2 } else { 7 + i % 900 }).collect();
         let masked = masking().apply(&[&tokens], 5);
         let read = &masked.sequences[0];
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn something_is_always_to_be_guessed() {
+    fn there_is_always_a_token_to_predict() {
         for seed in 0..20 {
             assert_eq!(masking().apply(&[&[2, 9, 3]], seed).chosen, [(0, 1, 9)]);
         }

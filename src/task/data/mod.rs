@@ -19,6 +19,7 @@ pub mod cache;
 pub mod cell;
 pub mod delimited;
 pub mod documents;
+pub mod encoding;
 pub mod features;
 pub mod files;
 pub mod json_rows;

@@ -6,7 +6,8 @@ use crate::diag::{Code, Diagnostic};
 use crate::text::Tokenizer;
 use crate::text::windows::join;
 
-use super::cache::{Counter, Inputs, Numbers, Progress, Reader, Stored};
+use super::cache::{Counter, FeatureInputs, Progress};
+use super::encoding::{Decoder, Encode, Encoder};
 use super::labelled::Example;
 
 /// A labelled sequence.
@@ -35,7 +36,7 @@ pub struct Examples<'a> {
     pub max_length: usize,
 }
 
-impl Inputs for Examples<'_> {
+impl FeatureInputs for Examples<'_> {
     type Feature = Sequence;
     const KIND: &'static str = "classification";
 
@@ -75,8 +76,8 @@ impl Inputs for Examples<'_> {
     }
 }
 
-impl Stored for Sequence {
-    fn write(&self, out: &mut Numbers) {
+impl Encode for Sequence {
+    fn encode(&self, out: &mut Encoder) {
         let Sequence { ids, types, label, truncated } = self;
         out.list(ids);
         out.runs(types);
@@ -84,7 +85,7 @@ impl Stored for Sequence {
         out.push(usize::from(*truncated));
     }
 
-    fn read(numbers: &mut Reader) -> Option<Self> {
+    fn decode(numbers: &mut Decoder) -> Option<Self> {
         let (ids, types, label) = (numbers.list()?, numbers.runs()?, numbers.number()?);
         let truncated = numbers.number().filter(|n| *n < 2)? == 1;
         Some(Sequence { ids, types, label, truncated })

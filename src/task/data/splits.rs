@@ -40,7 +40,7 @@ impl Split {
 pub enum Need {
     /// Training and held-out examples.
     Both,
-    /// Held-out examples only.
+    /// Dev examples only.
     Dev,
 }
 
@@ -88,7 +88,7 @@ impl<'a> DataSet<'a> {
     ///
     /// # Errors
     /// See [`find`]. Of one file that is trained on there is no other split.
-    pub fn held_out(
+    pub fn dev(
         &self,
         extensions: &[&str],
         chosen: impl Fn(&str) -> bool,
@@ -341,7 +341,7 @@ mod tests {
             error.message.contains("train*") && error.message.contains("notes.md, test.tsv"),
             "{error:?}"
         );
-        let error = DataSet::new(dir.path(), Need::Dev).held_out(TABLES, |_| true).unwrap_err();
+        let error = DataSet::new(dir.path(), Need::Dev).dev(TABLES, |_| true).unwrap_err();
         assert_eq!(error.help.unwrap(), "evaluate on another split: `--split test`");
         let outer = folder(&["data/train.csv"]);
         let error = split(outer.path(), Split::Train).unwrap_err();
@@ -354,14 +354,14 @@ mod tests {
         let dir = folder(&["a.csv", "b.csv", "a.xlsx", "dev.csv"]);
         let at = |name: &str| dir.path().join(name);
         let (a, b) = (at("a.csv"), at("b.csv"));
-        let files = |set: DataSet| (set.train(TABLES).unwrap(), set.held_out(TABLES, |_| true).unwrap());
+        let files = |set: DataSet| (set.train(TABLES).unwrap(), set.dev(TABLES, |_| true).unwrap());
         assert_eq!(files(DataSet::new(&a, Need::Dev)), (vec![], vec![a.clone()]));
         let beside = ReadOptions { dev: Some(&b), ..ReadOptions::default() };
         let both = DataSet { options: beside, ..DataSet::new(&a, Need::Both) };
         assert_eq!(files(both), (vec![a.clone()], vec![b.clone()]));
-        let error = DataSet::new(&a, Need::Both).held_out(TABLES, |_| true).unwrap_err();
+        let error = DataSet::new(&a, Need::Both).dev(TABLES, |_| true).unwrap_err();
         assert!(error.help.unwrap().contains(&format!("--dev {}", at("dev.csv").display())));
-        let error = DataSet::new(&at("a.xlsx"), Need::Dev).held_out(TABLES, |_| true).unwrap_err();
+        let error = DataSet::new(&at("a.xlsx"), Need::Dev).dev(TABLES, |_| true).unwrap_err();
         assert!(error.help.unwrap().contains(".tsv, .csv, .parquet"));
     }
 }

@@ -39,7 +39,7 @@ pub fn read(
         Ok(questions)
     };
     let train = read(set.train(EXTENSIONS)?, Split::Train)?;
-    let files = set.held_out(EXTENSIONS, |_| true)?;
+    let files = set.dev(EXTENSIONS, |_| true)?;
     let shown = files.first().map(|f| f.display().to_string()).unwrap_or_default();
     let dev = read(files, Split::Dev)?;
     if dev.iter().all(|question| question.answers.is_empty()) {

@@ -62,7 +62,7 @@ pub fn score<'a, R: AsRef<str> + 'a>(pairs: impl Iterator<Item = (&'a str, Vec<R
 
 /// A prediction for a question that may have no answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
+pub struct Prediction {
     /// The best answer in the text.
     pub text: String,
     /// By how much the score of "no answer" is above that answer's.
@@ -73,8 +73,9 @@ pub struct Guess {
 /// say "no answer" where its score is the higher one; `_answered` and `_unanswered` are the same over
 /// the questions with and without an answer; `best_em` and `best_f1` take the threshold that is best
 /// for these questions.
-pub fn score_v2<R: AsRef<str>>(pairs: &[(Guess, Vec<R>)]) -> super::Metrics {
-    let judged: Vec<Judged> = pairs.iter().map(|(guess, references)| judge(guess, references)).collect();
+pub fn score_v2<R: AsRef<str>>(pairs: &[(Prediction, Vec<R>)]) -> super::Metrics {
+    let judged: Vec<Judged> =
+        pairs.iter().map(|(prediction, references)| judge(prediction, references)).collect();
     let mut metrics = super::Metrics::new();
     for (name, of) in [("", None), ("_answered", Some(true)), ("_unanswered", Some(false))] {
         let chosen: Vec<&Judged> = judged.iter().filter(|j| of.is_none_or(|has| has == j.answered)).collect();
@@ -94,18 +95,18 @@ pub fn score_v2<R: AsRef<str>>(pairs: &[(Guess, Vec<R>)]) -> super::Metrics {
     metrics
 }
 
-/// How good a guess is if its text is said.
+/// How good a prediction is if its text is said.
 struct Judged {
     /// Whether the question has an answer.
     answered: bool,
-    /// Whether the guess is empty.
+    /// Whether the prediction is empty.
     says_nothing: bool,
     em: f64,
     f1: f64,
     no_answer: f64,
 }
 
-fn judge<R: AsRef<str>>(guess: &Guess, references: &[R]) -> Judged {
+fn judge<R: AsRef<str>>(prediction: &Prediction, references: &[R]) -> Judged {
     let answered = !references.is_empty();
     // References of which nothing is left by normalisation do not count, as in the official script.
     let mut references: Vec<&str> =
@@ -115,17 +116,17 @@ fn judge<R: AsRef<str>>(guess: &Guess, references: &[R]) -> Judged {
     }
     let f1_v2 = |reference: &&str| {
         // Two answers of nothing agree.
-        if normalize(reference).is_empty() || normalize(&guess.text).is_empty() {
-            return exact_match(&guess.text, reference);
+        if normalize(reference).is_empty() || normalize(&prediction.text).is_empty() {
+            return exact_match(&prediction.text, reference);
         }
-        f1(&guess.text, reference)
+        f1(&prediction.text, reference)
     };
     Judged {
         answered,
-        says_nothing: guess.text.is_empty(),
-        em: references.iter().map(|r| exact_match(&guess.text, r)).fold(0.0, f64::max),
+        says_nothing: prediction.text.is_empty(),
+        em: references.iter().map(|r| exact_match(&prediction.text, r)).fold(0.0, f64::max),
         f1: references.iter().map(f1_v2).fold(0.0, f64::max),
-        no_answer: guess.no_answer,
+        no_answer: prediction.no_answer,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Model folders in the Hugging Face layout, read and written.
+//! Reads and writes model folders in the Hugging Face layout.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use crate::params::builtin::Head;
 use crate::params::quantization::{self, Quantization};
 use crate::params::{BertConfig, folder, header, tensors};
 use crate::task::parameters::{self, Values};
-use crate::task::rounding::Rounding;
+use crate::task::quantizers::Quantizers;
 
 use super::{BertForQuestionAnswering, BertModel};
 
 /// A model read from a folder.
 #[derive(Debug)]
 pub struct Loaded<M = BertForQuestionAnswering> {
-    /// The model, on the device it was read for.
+    /// The model.
     pub model: M,
     /// Its configuration.
     pub config: BertConfig,
-    /// Parameters that the file lacks and that are new: the head of a bare encoder.
+    /// Randomly initialised parameters: those of the head, if the file has only an encoder.
     pub new_parameters: Vec<String>,
-    /// Tensors of the file that the model has no use for.
+    /// Tensors of the file that the model does not have.
     pub unused: Vec<String>,
-    /// What a user should know of how its files were read.
+    /// Notes for the user on how the files were read.
     pub notes: Vec<String>,
 }
 
-/// Reads a model folder for question answering. `seed` draws what the file lacks.
+/// Loads a model for question answering. Missing parameters of the head are initialised from `seed`.
 ///
 /// # Errors
 /// Everything that is wrong with the folder.
@@ -44,7 +44,7 @@ pub fn load(
     load_with_head(path, Head::QuestionAnswering, seed, device, sources)
 }
 
-/// Reads a model folder for any head. `seed` draws what the files lack.
+/// Loads a model with any head. Missing parameters of the head are initialised from `seed`.
 ///
 /// # Errors
 /// Everything that is wrong with the folder.
@@ -72,33 +72,33 @@ pub fn load_with_head<M: BertModel>(
     Ok(Loaded { model, config, new_parameters, unused, notes })
 }
 
-/// The model of a folder that was trained with rounded values, rounded likewise; any other model as it is.
-/// Its weights are rounded for good, its activations where it computes.
+/// Applies the scales in the folder's `quantization.json`, if there is one: weights are quantized now, activations
+/// get quantizers with fixed scales. Without the file the model is unchanged.
 ///
 /// # Errors
 /// Scales that cannot be read or do not fit the model.
 pub fn with_scales<M: BertModel>(model: M, folder: &Path) -> Result<M, Diagnostic> {
     let Some(scales) = Quantization::read(folder)? else { return Ok(model) };
-    let mut rounding = Rounding::of_scales(&scales, &parameters::parameters(&model))
+    let mut quantizers = Quantizers::from_scales(&scales, &parameters::parameters(&model))
         .map_err(|why| quantization::unreadable(&folder.join(quantization::FILE), &why))?;
     let mut values = parameters::read(&model, |name| scales.weights.contains_key(name));
-    rounding.round_values(&parameters::table(&model), &mut values);
-    scales.weights.keys().for_each(|name| rounding.remove(name));
-    Ok(parameters::write(model, values).with_rounding(Some(Arc::new(rounding))))
+    quantizers.quantize_values(&parameters::table(&model), &mut values);
+    scales.weights.keys().for_each(|name| quantizers.remove(name));
+    Ok(parameters::write(model, values).with_quantizers(Some(Arc::new(quantizers))))
 }
 
-/// Writes `config.json` and `model.safetensors` (float32) into a folder. The configuration says how
-/// many layers the model has now and which class opens it. Weights that are rounded are written as the
-/// model computes with them, and the scales into `quantization.json`.
+/// Writes `config.json` and `model.safetensors` (float32) into a folder. The configuration gets the model's class
+/// and its present number of layers. Fake-quantized weights are written quantized (as floats), and the scales into
+/// `quantization.json`.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Result<(), Diagnostic> {
     let table = parameters::table(model);
     let mut values = parameters::read(model, |_| true);
-    if let Some(rounding) = model.rounding().filter(|rounding| !rounding.is_empty()) {
-        rounding.round_values(&table, &mut values);
-        let text = rounding.scales(&table).to_json();
+    if let Some(quantizers) = model.quantizers().filter(|quantizers| !quantizers.is_empty()) {
+        quantizers.quantize_values(&table, &mut values);
+        let text = quantizers.scales(&table).to_json();
         files::write_whole(&folder.join(quantization::FILE), text.as_bytes())?;
     }
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = table

@@ -1,7 +1,7 @@
-//! A family within a module, so that the module's parameters bear its names.
+//! [`Family`] as a Burn module without parameters, so that visitors of an encoder learn its family.
 //!
-//! A family holds no parameter. It stands first in an encoder and says its name to whoever walks
-//! the module; [`crate::task::parameters`] listens and names what follows accordingly.
+//! It is the first field of an encoder. A visitor enters it under the family's name and [`CONTAINER`], and
+//! [`crate::task::parameters`] names the parameters after it accordingly.
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
@@ -10,7 +10,7 @@ use burn::tensor::Device;
 
 use crate::params::Family;
 
-/// The container under which a family says its name.
+/// The container name with which visitors enter a family.
 pub const CONTAINER: &str = "Family";
 
 impl Module for Family {

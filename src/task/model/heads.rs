@@ -1,6 +1,6 @@
-//! BERT for each task: the encoder with a head on it, under the Hugging Face names.
+//! The models of each task: the encoder with a head, under the parameter names of `transformers`.
 
-// Hugging Face calls its layer normalisations `LayerNorm`.
+// `transformers` calls the layer normalisations `LayerNorm`.
 #![allow(non_snake_case)]
 
 use std::sync::Arc;
@@ -11,77 +11,95 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::params::builtin::Head;
 use crate::params::{BertConfig, Family};
-use crate::task::States;
-use crate::task::rounding::{Product, Rounding};
+use crate::task::HiddenStates;
+use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
-use super::bert::{Bert, HEAD, LayerNorm, Noise, Tokens};
+use super::bert::{Bert, LayerNorm};
+use super::dropouts::{Dropouts, HEAD};
 use super::init::Init;
 use super::kernels::{Dropout, add_norm, gelu, linear, norm};
+use super::tokens::Tokens;
 
-/// A BERT with a head, as a model folder holds it; a RoBERTa or a DistilBERT likewise.
+/// An encoder with a head, as a model folder contains it.
 pub trait BertModel: Module + Clone {
-    /// The class of `transformers` that opens what is saved, if it is a BERT.
+    /// The class of `transformers` that loads the model if its family is BERT.
     const ARCHITECTURE: &'static str;
 
-    /// A new model with random weights: normal with the configuration's spread, biases zero.
+    /// Creates a model with random weights: normal with standard deviation `initializer_range`, biases zero.
     fn with_head(config: &BertConfig, head: Head, seed: u64, device: &Device) -> Self;
 
-    /// The same with only these layers of the encoder, in this order.
-    fn keep_layers(self, kept: &[usize]) -> Self;
+    /// The encoder.
+    fn encoder(&self) -> &Bert;
 
-    /// How many layers the encoder has.
-    fn layers(&self) -> usize;
+    /// The model with another encoder.
+    fn map_encoder(self, map: impl FnOnce(Bert) -> Bert) -> Self;
 
-    /// What of it is rounded to few bits, if anything is.
-    fn rounding(&self) -> Option<&Arc<Rounding>>;
+    /// The model with only these encoder layers, in this order.
+    fn keep_layers(self, kept: &[usize]) -> Self {
+        self.map_encoder(|bert| bert.keep_layers(kept))
+    }
 
-    /// The same with another rounding.
-    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self;
+    /// The number of encoder layers.
+    fn layers(&self) -> usize {
+        self.encoder().layers()
+    }
 
-    /// The products of attention, which may be rounded.
-    fn products(&self) -> Vec<Product>;
+    /// The quantizers, if any tensor is quantized.
+    fn quantizers(&self) -> Option<&Arc<Quantizers>> {
+        self.encoder().quantizers()
+    }
 
-    /// The class of `transformers` that opens what is saved.
+    /// The same model with other quantizers.
+    fn with_quantizers(self, quantizers: Option<Arc<Quantizers>>) -> Self {
+        self.map_encoder(|bert| bert.with_quantizers(quantizers))
+    }
+
+    /// The matrix products of two activations, which can be quantized: those of attention.
+    fn activation_matmuls(&self) -> Vec<ActivationMatMul> {
+        self.encoder().activation_matmuls()
+    }
+
+    /// The class of `transformers` that loads the saved model.
     fn architecture(config: &BertConfig) -> String {
         Self::ARCHITECTURE.replacen(Family::Bert.class(), config.family().class(), 1)
     }
 }
 
-/// BERT with two logits for each token: start and end of the answer.
+/// The model for extractive question answering: a start and an end logit for each token.
 #[derive(Module, Debug)]
 pub struct BertForQuestionAnswering {
     bert: Bert,
     qa_outputs: Linear,
 }
 
-/// BERT with a logit for each label.
+/// The model for sequence classification: a logit for each label.
 #[derive(Module, Debug)]
 pub struct BertForSequenceClassification {
     bert: Bert,
     classifier: Linear,
 }
 
-/// BERT with a logit for each entry of the vocabulary, for each token.
+/// The masked language model: for each token a logit for each vocabulary entry.
 #[derive(Module, Debug)]
 pub struct BertForMaskedLM {
     bert: Bert,
     cls: LanguageModelHead,
 }
 
-/// The head of a language model.
+/// The head of the masked language model.
 #[derive(Module, Debug)]
 pub struct LanguageModelHead {
     predictions: Predictions,
 }
 
-/// From a hidden state to the vocabulary; the last product is with the word embeddings.
+/// The layers from hidden states to logits. The decoder's weight is tied to the word embeddings.
 #[derive(Module, Debug)]
 pub struct Predictions {
     bias: Param<Tensor<1>>,
     transform: Transform,
 }
 
-/// A layer before the product with the word embeddings.
+/// The linear layer, GELU and layer normalisation before the decoder.
 #[derive(Module, Debug)]
 pub struct Transform {
     dense: Linear,
@@ -99,52 +117,40 @@ impl BertModel for BertForQuestionAnswering {
         }
     }
 
-    fn keep_layers(self, kept: &[usize]) -> Self {
-        BertForQuestionAnswering { bert: self.bert.keep_layers(kept), ..self }
+    fn encoder(&self) -> &Bert {
+        &self.bert
     }
 
-    fn layers(&self) -> usize {
-        self.bert.layers()
-    }
-
-    fn rounding(&self) -> Option<&Arc<Rounding>> {
-        self.bert.rounding()
-    }
-
-    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
-        BertForQuestionAnswering { bert: self.bert.with_rounding(rounding), ..self }
-    }
-
-    fn products(&self) -> Vec<Product> {
-        self.bert.products()
+    fn map_encoder(self, map: impl FnOnce(Bert) -> Bert) -> Self {
+        BertForQuestionAnswering { bert: map(self.bert), ..self }
     }
 }
 
 impl BertForQuestionAnswering {
-    /// A new model with random weights.
+    /// Creates a model with random weights.
     pub fn new(config: &BertConfig, seed: u64, device: &Device) -> Self {
         Self::with_head(config, Head::QuestionAnswering, seed, device)
     }
 
-    /// Start and end logits of every token, `[tokens, 2]`.
-    pub fn forward(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
-        self.forward_with(tokens, noise, &mut States::none())
+    /// The start and end logits of every token, `[tokens, 2]`.
+    pub fn forward(&self, tokens: &Tokens, dropouts: Dropouts) -> Tensor<2> {
+        self.forward_with(tokens, dropouts, &mut HiddenStates::none())
     }
 
-    /// The same, and the encoder's states.
-    pub fn forward_with(&self, tokens: &Tokens, noise: Noise, states: &mut States) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise, states);
-        // DistilBERT alone drops some of what its head reads (`qa_dropout`).
+    /// The logits, with hidden states of the encoder added to `states`.
+    pub fn forward_with(&self, tokens: &Tokens, dropouts: Dropouts, states: &mut HiddenStates) -> Tensor<2> {
+        let hidden = self.bert.forward(tokens, dropouts, states);
+        // Only DistilBERT has dropout before this head (`qa_dropout`).
         let hidden = match self.bert.family() {
-            Family::DistilBert => norm::dropout(hidden, noise.head),
+            Family::DistilBert => norm::dropout(hidden, dropouts.head),
             _ => hidden,
         };
         self.bert.apply("qa_outputs", &self.qa_outputs, hidden)
     }
 
     /// The last hidden states, `[tokens, hidden]`.
-    pub fn hidden_states(&self, tokens: &Tokens, noise: Noise) -> Tensor<2> {
-        self.bert.forward(tokens, noise, &mut States::none())
+    pub fn hidden_states(&self, tokens: &Tokens, dropouts: Dropouts) -> Tensor<2> {
+        self.bert.forward(tokens, dropouts, &mut HiddenStates::none())
     }
 }
 
@@ -163,52 +169,40 @@ impl BertModel for BertForSequenceClassification {
         }
     }
 
-    fn keep_layers(self, kept: &[usize]) -> Self {
-        BertForSequenceClassification { bert: self.bert.keep_layers(kept), ..self }
+    fn encoder(&self) -> &Bert {
+        &self.bert
     }
 
-    fn layers(&self) -> usize {
-        self.bert.layers()
-    }
-
-    fn rounding(&self) -> Option<&Arc<Rounding>> {
-        self.bert.rounding()
-    }
-
-    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
-        BertForSequenceClassification { bert: self.bert.with_rounding(rounding), ..self }
-    }
-
-    fn products(&self) -> Vec<Product> {
-        self.bert.products()
+    fn map_encoder(self, map: impl FnOnce(Bert) -> Bert) -> Self {
+        BertForSequenceClassification { bert: map(self.bert), ..self }
     }
 }
 
 impl BertForSequenceClassification {
-    /// The logits of sequences whose first tokens stand in the rows `first`, `[sequences, labels]`;
-    /// `dropout` is that of the pooled vectors.
+    /// The logits, `[sequences, labels]`. `first` are the rows of the sequences' first tokens; `dropout` applies to
+    /// the pooled output.
     pub fn forward(
         &self,
         tokens: &Tokens,
         first: Tensor<1, Int>,
-        noise: Noise,
+        dropouts: Dropouts,
         dropout: Dropout,
     ) -> Tensor<2> {
-        self.forward_with(tokens, first, noise, dropout, &mut States::none())
+        self.forward_with(tokens, first, dropouts, dropout, &mut HiddenStates::none())
     }
 
-    /// The same, and the encoder's states.
+    /// The logits, with hidden states of the encoder added to `states`.
     pub fn forward_with(
         &self,
         tokens: &Tokens,
         first: Tensor<1, Int>,
-        noise: Noise,
+        dropouts: Dropouts,
         dropout: Dropout,
-        states: &mut States,
+        states: &mut HiddenStates,
     ) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise, states);
+        let hidden = self.bert.forward(tokens, dropouts, states);
         let first = hidden.select(0, first);
-        // RoBERTa's classifier begins with a dropout.
+        // RoBERTa's classifier begins with dropout.
         let first = match self.bert.family() {
             Family::Roberta => norm::dropout(first, dropout.place(HEAD)),
             _ => first,
@@ -235,46 +229,34 @@ impl BertModel for BertForMaskedLM {
         BertForMaskedLM { bert, cls: LanguageModelHead { predictions } }
     }
 
-    fn keep_layers(self, kept: &[usize]) -> Self {
-        BertForMaskedLM { bert: self.bert.keep_layers(kept), ..self }
+    fn encoder(&self) -> &Bert {
+        &self.bert
     }
 
-    fn layers(&self) -> usize {
-        self.bert.layers()
-    }
-
-    fn rounding(&self) -> Option<&Arc<Rounding>> {
-        self.bert.rounding()
-    }
-
-    fn with_rounding(self, rounding: Option<Arc<Rounding>>) -> Self {
-        BertForMaskedLM { bert: self.bert.with_rounding(rounding), ..self }
-    }
-
-    fn products(&self) -> Vec<Product> {
-        self.bert.products()
+    fn map_encoder(self, map: impl FnOnce(Bert) -> Bert) -> Self {
+        BertForMaskedLM { bert: map(self.bert), ..self }
     }
 }
 
 impl BertForMaskedLM {
-    /// The logits of the tokens in `rows`, `[rows, vocabulary]`.
-    pub fn forward(&self, tokens: &Tokens, rows: Tensor<1, Int>, noise: Noise) -> Tensor<2> {
-        self.forward_with(tokens, rows, noise, &mut States::none())
+    /// The logits of the tokens at `rows`, `[rows, vocabulary]`.
+    pub fn forward(&self, tokens: &Tokens, rows: Tensor<1, Int>, dropouts: Dropouts) -> Tensor<2> {
+        self.forward_with(tokens, rows, dropouts, &mut HiddenStates::none())
     }
 
-    /// The same, and the encoder's states.
+    /// The logits, with hidden states of the encoder added to `states`.
     pub fn forward_with(
         &self,
         tokens: &Tokens,
         rows: Tensor<1, Int>,
-        noise: Noise,
-        states: &mut States,
+        dropouts: Dropouts,
+        states: &mut HiddenStates,
     ) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, noise, states).select(0, rows);
+        let hidden = self.bert.forward(tokens, dropouts, states).select(0, rows);
         let Predictions { bias, transform } = &self.cls.predictions;
         let wide = gelu(self.bert.apply("cls.predictions.transform.dense", &transform.dense, hidden));
-        let nothing = Tensor::zeros(wide.dims(), &wide.device());
-        let normal = add_norm(wide, nothing, transform.LayerNorm.params(), Dropout::NONE);
+        let no_residual = Tensor::zeros(wide.dims(), &wide.device());
+        let normal = add_norm(wide, no_residual, transform.LayerNorm.params(), Dropout::NONE);
         linear(normal, self.bert.word_embeddings().transpose(), bias.val())
     }
 }

@@ -1,8 +1,7 @@
-//! Models by name: a folder on this machine, the cache that all Hugging Face programs share, or the
-//! hub itself.
+//! Resolves a model's name: a folder, a model in the Hugging Face cache, or one to download from the hub.
 //!
-//! The network is asked last, and only for the files that a model needs. `HF_HOME`, `HF_HUB_CACHE`,
-//! `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean to other programs.
+//! Only the files that a model needs are downloaded, and only if the cache lacks them. `HF_HOME`, `HF_HUB_CACHE`,
+//! `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` have their meaning of `huggingface_hub`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,30 +15,29 @@ use crate::params::builtin::WELL_KNOWN;
 use crate::params::{cache, files};
 use crate::text::FILES;
 
-/// Hears which file is fetched, and how many of its bytes there are: done, then all.
+/// Receives the progress of a download: the file, its bytes downloaded, and its size in bytes.
 pub type Watch<'a> = dyn FnMut(&str, u64, u64) + 'a;
 
-/// Where the hub is, unless `HF_ENDPOINT` says otherwise.
+/// The default of `HF_ENDPOINT`.
 const HUB: &str = "https://huggingface.co";
 
-/// How the name of an index of a model in several files ends.
+/// The end of the name of a sharded model's index.
 const INDEX: &str = ".index.json";
 
-/// How often a download that breaks off is taken up again.
+/// The number of times an interrupted download is resumed.
 const RETRIES: usize = 2;
 
-/// The folder that a name means. `offline` forbids the network; so may the environment.
+/// Returns the folder of a model, downloading it if necessary and neither `offline` nor `HF_HUB_OFFLINE` is set.
 ///
 /// # Errors
-/// A name that is neither a folder nor a model's, a model that is not on this machine and may not or
-/// cannot be fetched.
+/// A name that is neither a folder nor a model's, or a model that is not in the cache and cannot be downloaded.
 pub fn resolve(name: &Path, offline: bool, watch: &mut Watch) -> Result<PathBuf, Diagnostic> {
     if name.exists() {
         return Ok(name.to_owned());
     }
-    // A path that goes wrong at its end is no name: `models/typo` where `models` is a folder.
-    let astray = name.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
-    let Some(name) = name.to_str().filter(|name| !astray && cache::is_hub_name(name)) else {
+    // `models/typo` where `models` is a folder is a mistyped path, not a model's name.
+    let mistyped = name.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
+    let Some(name) = name.to_str().filter(|name| !mistyped && cache::is_hub_name(name)) else {
         return Err(Diagnostic::unlocated(
             Code::ModelNotFound,
             format!("the model `{}` does not exist", name.display()),
@@ -72,7 +70,7 @@ pub fn resolve(name: &Path, offline: bool, watch: &mut Watch) -> Result<PathBuf,
     fetch(name, root, watch)
 }
 
-/// Fetches what a model needs and the cache lacks.
+/// Downloads the files of a model that the cache lacks.
 fn fetch(name: &str, root: PathBuf, watch: &mut Watch) -> Result<PathBuf, Diagnostic> {
     let endpoint = cache::variable("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned());
     let endpoint = endpoint.trim_end_matches('/').to_owned();
@@ -93,7 +91,7 @@ fn fetch(name: &str, root: PathBuf, watch: &mut Watch) -> Result<PathBuf, Diagno
         if !file.ends_with(INDEX) {
             continue;
         }
-        // The parts of a model in several files stand in its index.
+        // A sharded model's index lists its files.
         for part in parts(&path) {
             if !there.contains(part.as_str()) {
                 return Err(lacking(name, &part));
@@ -105,11 +103,11 @@ fn fetch(name: &str, root: PathBuf, watch: &mut Watch) -> Result<PathBuf, Diagno
     folder.ok_or_else(|| incomplete(name, "config.json", "it is not in the cache after it was fetched"))
 }
 
-/// The files that are wanted of those that are there.
+/// The files to download, of those that the repository has.
 fn needed<'a>(name: &str, there: &BTreeSet<&'a str>) -> Result<Vec<&'a str>, Diagnostic> {
     let one = |file: &str| there.get(file).copied();
     let mut files = vec![one("config.json").ok_or_else(|| lacking(name, "config.json"))?];
-    // Safetensors rather than pickles.
+    // Safetensors are preferred to pickles.
     let weights = files::NAMES.iter().flatten().find_map(|file| one(file));
     files.push(weights.ok_or_else(|| lacking(name, "model.safetensors"))?);
     let pair = || one("vocab.json").and(one("merges.txt"));
@@ -117,15 +115,14 @@ fn needed<'a>(name: &str, there: &BTreeSet<&'a str>) -> Result<Vec<&'a str>, Dia
         .or(one("vocab.txt"))
         .or_else(pair)
         .ok_or_else(|| lacking(name, "tokenizer.json"))?;
-    // All of the tokenizer: what is saved later has every file of its source.
+    // All tokenizer files, as the saved model gets copies of them.
     files.extend(FILES.iter().filter_map(|file| one(file)));
-    // Weights last: whatever else is wrong is found before the large download.
+    // Weights last, so that other errors are found before the large download.
     files.sort_by_key(|file| weights == Some(file));
     Ok(files)
 }
 
-/// The files that an index names; those of an index that cannot be read are complained of where the
-/// folder is read.
+/// The files that an index lists; none if it cannot be read, which is reported where the folder is read.
 fn parts(index: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(index).unwrap_or_default();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -134,7 +131,7 @@ fn parts(index: &Path) -> BTreeSet<String> {
     names.filter(|file| Path::new(file).file_name() == Some(file.as_ref())).map(str::to_owned).collect()
 }
 
-/// A file in the cache, fetched if it is not there.
+/// The path of a file in the cache, downloaded if it is missing.
 fn get(
     repository: &ApiRepo,
     root: &Path,
@@ -153,7 +150,7 @@ fn get(
     let path = repository.download_with_progress(file, counter).map_err(|e| failed(file, &e))?;
     let length = std::fs::metadata(&path).map(|m| m.len()).unwrap_or(0);
     if length != size {
-        // The next run begins this file anew.
+        // The next run downloads this file from its beginning.
         let blob = path.canonicalize().unwrap_or_else(|_| path.clone());
         let _ = std::fs::remove_file(&path);
         let _ = std::fs::remove_file(blob);
@@ -187,16 +184,16 @@ impl Progress for Counter<'_, '_> {
     }
 }
 
-/// The user's token: `HF_TOKEN`, else what `hf auth login` left.
+/// The user's token: `HF_TOKEN`, else the one that `hf auth login` saved.
 fn token() -> Option<String> {
     let file = cache::folder_variable("HF_TOKEN_PATH");
     let file = file.or_else(|| Some(cache::home()?.join("token")));
-    let left = || std::fs::read_to_string(file?).ok();
-    let token = cache::variable("HF_TOKEN").or_else(left)?.trim().to_owned();
+    let saved = || std::fs::read_to_string(file?).ok();
+    let token = cache::variable("HF_TOKEN").or_else(saved)?.trim().to_owned();
     (!token.is_empty()).then_some(token)
 }
 
-/// What the hub or the way to it says no with.
+/// The diagnostic of a failed request to the hub.
 fn refused(name: &str, file: &str, endpoint: &str, error: &ApiError) -> Diagnostic {
     let what = if file.is_empty() { format!("`{name}`") } else { format!("{file} of `{name}`") };
     let why = root_cause(error);
@@ -240,7 +237,7 @@ fn root_cause(error: &ApiError) -> String {
     }
 }
 
-/// The status of an answer, which the client puts in words.
+/// The HTTP status in the client's message.
 fn status(why: &str) -> Option<u16> {
     why.strip_prefix("http status: ")?.split_whitespace().next()?.parse().ok()
 }
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pickle_is_fetched_where_there_is_nothing_better() {
+    fn a_pickle_is_downloaded_where_there_are_no_safetensors() {
         let pickle = ["config.json", "pytorch_model.bin", "vocab.txt"];
         assert_eq!(wanted(&pickle).unwrap(), ["config.json", "vocab.txt", "pytorch_model.bin"]);
         assert_eq!(wanted(&["config.json", "tf_model.h5"]).unwrap_err().code, Code::ModelUnknown);

@@ -1,17 +1,24 @@
-//! BERT with its heads: the encoder ([`bert`]) and the families that share it ([`family`]), what
-//! stands on it for each task ([`heads`]), new weights ([`init`]), model folders ([`checkpoint`]),
-//! folders fetched by name ([`hub`]) and the operations they are computed with ([`kernels`]).
+//! BERT, RoBERTa and DistilBERT as Burn modules.
+//!
+//! - [`bert`]: the encoder, which all families share ([`family`]); [`heads`]: one model class per task;
+//! - [`tokens`], [`dropouts`]: the inputs of a forward pass; [`named_quantizers`]: fake quantization in it;
+//! - [`init`]: random initialisation; [`checkpoint`]: model folders; [`hub`]: models by name;
+//! - [`kernels`]: the fused operations of the CPU.
 
 mod bert;
 pub mod checkpoint;
+mod dropouts;
 pub mod family;
 mod heads;
 pub mod hub;
 mod init;
 pub mod kernels;
+mod named_quantizers;
+mod tokens;
 
-pub use bert::{Noise, Tokens};
+pub use dropouts::Dropouts;
 pub use heads::{BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel};
+pub use tokens::{Tokens, int_tensor};
 
 #[cfg(test)]
 mod tests {
@@ -37,7 +44,7 @@ mod tests {
             let model = M::with_head(config, head, 1, device);
             let table = parameters::table(&model);
             assert_eq!(table, of_family(config.family(), &config.shape(), head));
-            // Whoever writes goes by the same names as whoever reads.
+            // `write` and `read` use the same names.
             let values = parameters::read(&model, |_| true);
             let shifted = values.iter().map(|(n, v)| (n.clone(), v.iter().map(|x| x + 1.0).collect()));
             let shifted: parameters::Values = shifted.collect();
@@ -54,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn kept_layers_stand_in_the_order_asked_for() {
+    fn kept_layers_have_the_order_asked_for() {
         let shape = BertShape {
             vocab: 11,
             hidden: 8,

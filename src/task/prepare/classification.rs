@@ -7,7 +7,7 @@ use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
 use crate::task::classification::{Classification, F1};
-use crate::task::data::cache::Making;
+use crate::task::data::cache::FeatureCache;
 use crate::task::data::labelled::{self, Example, Labelled};
 use crate::task::data::layout::Layout;
 use crate::task::data::pairs::Examples;
@@ -51,7 +51,7 @@ impl Prepare for Classification {
         config: &mut BertConfig,
         new_head: bool,
         places: &Places,
-        making: &mut Making,
+        feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
         let max_length = match places.data {
             Data::Mnli { max_length } | Data::Qqp { max_length } => *max_length,
@@ -59,14 +59,14 @@ impl Prepare for Classification {
             _ => config.longest(),
         };
         check_length(max_length, config)?;
-        let outputs = Outputs::of(&raw, config, new_head, &mut making.notes)?;
+        let outputs = Outputs::of(&raw, config, new_head, &mut feature_cache.notes)?;
         let asked = match places.data {
             Data::Classify(columns) => columns.positive.as_deref(),
             _ => None,
         };
         let f1 = match places.data {
             Data::Mnli { .. } => F1::Unmeasured,
-            _ => match outputs.positive(&raw, asked, &mut making.notes)? {
+            _ => match outputs.positive(&raw, asked, &mut feature_cache.notes)? {
                 Some(positive) => F1::Of(positive),
                 None => F1::Mean,
             },
@@ -75,7 +75,7 @@ impl Prepare for Classification {
         let number = |label: &str| outputs.number(&raw, label);
         let mut sequences_of = |examples: &[Example]| {
             let numbers: Vec<Option<usize>> = examples.iter().map(|e| number(&e.label)).collect();
-            making.features(&Examples { examples, numbers: &numbers, tokenizer, max_length })
+            feature_cache.features(&Examples { examples, numbers: &numbers, tokenizer, max_length })
         };
         let train = sequences_of(&raw.train)?;
         let mut dev = Vec::new();
@@ -85,7 +85,7 @@ impl Prepare for Classification {
         let all = || train.iter().chain(dev.iter().flat_map(|(_, set)| set));
         let truncated = all().filter(|s| s.truncated).count();
         if truncated > 0 {
-            making.notes.push(format!(
+            feature_cache.notes.push(format!(
                 "{truncated} of {} texts are longer than {max_length} tokens and are truncated, as transformers \
                  does with `truncation=True`; `--max-seq-len N` reads more of them",
                 all().count()
@@ -147,8 +147,8 @@ impl Prepare for Classification {
         Some(&self.data_labels)
     }
 
-    fn held_out(&self) -> usize {
-        Classification::held_out(self)
+    fn dev_examples(&self) -> usize {
+        Classification::dev_examples(self)
     }
 }
 

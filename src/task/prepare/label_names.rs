@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::params::BertShape;
     use crate::schedule::ir::Columns;
-    use crate::task::data::labelled::{Example, HeldOut};
+    use crate::task::data::labelled::{DevSet, Example};
     use crate::task::data::layout::Layout;
 
     fn examples(labels: &[&str]) -> Vec<Example> {
@@ -231,7 +231,7 @@ mod tests {
             max_length: 9,
             positive: None,
         };
-        let dev = vec![HeldOut { suffix: "", examples: examples(dev) }];
+        let dev = vec![DevSet { suffix: "", examples: examples(dev) }];
         Labelled::new(Layout::columns(&columns), examples(train), dev)
     }
 

@@ -4,7 +4,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
-use crate::task::data::cache::Making;
+use crate::task::data::cache::FeatureCache;
 use crate::task::data::documents::{self, Documents, Texts};
 use crate::task::data::masking::Masking;
 use crate::task::data::splits::Need;
@@ -39,7 +39,7 @@ impl Prepare for MaskedLanguage {
         config: &mut BertConfig,
         _: bool,
         places: &Places,
-        making: &mut Making,
+        feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
         let max_length = match places.data {
             Data::MaskedText { max_length } => *max_length,
@@ -54,7 +54,7 @@ impl Prepare for MaskedLanguage {
             .help("masked-language modelling needs [MASK] or <mask>; use the model's own tokenizer"));
         };
         let mut packed = |texts: &[String]| {
-            let mut sequences = making.features(&Texts { documents: texts, tokenizer, max_length })?;
+            let mut sequences = feature_cache.features(&Texts { documents: texts, tokenizer, max_length })?;
             sequences.truncate(places.limit_examples.unwrap_or(usize::MAX));
             Ok::<_, Diagnostic>(sequences)
         };
@@ -78,7 +78,7 @@ impl Prepare for MaskedLanguage {
         })
     }
 
-    fn held_out(&self) -> usize {
+    fn dev_examples(&self) -> usize {
         self.dev.len()
     }
 }

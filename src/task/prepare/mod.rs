@@ -21,7 +21,7 @@ use crate::schedule::ir;
 use crate::text::Tokenizer;
 
 use super::Task;
-use super::data::cache::Making;
+use super::data::cache::FeatureCache;
 use super::data::splits::{DataSet, Need, ReadOptions};
 use super::model::{BertModel, checkpoint};
 
@@ -120,7 +120,7 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         config: &mut BertConfig,
         new_head: bool,
         places: &Places,
-        making: &mut Making,
+        feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic>;
 
     /// A teacher whose outputs have the order of the student's.
@@ -144,10 +144,10 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     }
 
     /// How many examples are held out.
-    fn held_out(&self) -> usize;
+    fn dev_examples(&self) -> usize;
 }
 
-/// Reads data, model and tokenizer; `making` says where features are kept.
+/// Reads data, model and tokenizer; `feature_cache` says where features are kept.
 ///
 /// # Errors
 /// Everything that is missing or does not fit.
@@ -155,7 +155,7 @@ pub fn prepare<T: Prepare>(
     places: &Places,
     device: &Device,
     sources: &mut Sources,
-    making: &mut Making,
+    feature_cache: &mut FeatureCache,
 ) -> Result<Prepared<T>, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let mut notes = Vec::new();
@@ -190,8 +190,8 @@ pub fn prepare<T: Prepare>(
             .help("use the tokenizer that the model was trained with"),
         ]);
     }
-    let task = T::assemble(raw, &tokenizer, &mut config, new_head, places, making).map_err(one)?;
-    notes.append(&mut making.notes);
+    let task = T::assemble(raw, &tokenizer, &mut config, new_head, places, feature_cache).map_err(one)?;
+    notes.append(&mut feature_cache.notes);
     Ok(Prepared { task, model, config, head, tokenizer, new_head: random_head, notes })
 }
 

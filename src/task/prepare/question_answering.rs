@@ -7,7 +7,7 @@ use crate::params::builtin::Head;
 use crate::params::{BertConfig, Settings};
 use crate::schedule::ir::Data;
 use crate::task::data::builtin;
-use crate::task::data::cache::Making;
+use crate::task::data::cache::FeatureCache;
 use crate::task::data::features::{self, Feature};
 use crate::task::data::squad::{self, Question, Questions, Version};
 use crate::task::question_answering::QuestionAnswering;
@@ -57,7 +57,7 @@ impl Prepare for QuestionAnswering {
         config: &mut BertConfig,
         _: bool,
         places: &Places,
-        making: &mut Making,
+        feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
         let (windows, max_answer_length) = match places.data {
             Data::Squad { max_length, doc_stride, max_answer_length }
@@ -75,7 +75,7 @@ impl Prepare for QuestionAnswering {
                 let count = before - questions.len();
                 if count > 0 {
                     let length = windows.max_length;
-                    making.notes.push(format!(
+                    feature_cache.notes.push(format!(
                         "{count} of {before} questions leave too little of {length} tokens for their context and are left out"
                     ));
                 }
@@ -85,14 +85,14 @@ impl Prepare for QuestionAnswering {
             let inputs = features::Questions { questions, tokenizer, windows };
             match places.data {
                 // Generated texts differ from seed to seed: they are not worth storing.
-                Data::BuiltinReading { .. } => making.fresh(&inputs),
-                _ => making.features(&inputs),
+                Data::BuiltinReading { .. } => feature_cache.compute(&inputs),
+                _ => feature_cache.features(&inputs),
             }
         };
         let train = windows_of(&raw.train)?;
         let dev = windows_of(&raw.dev)?;
         for (split, questions, features) in [("training", &raw.train, &train), ("held-out", &raw.dev, &dev)] {
-            making.notes.extend(too_long(split, questions, features, max_answer_length));
+            feature_cache.notes.extend(too_long(split, questions, features, max_answer_length));
         }
         Ok(QuestionAnswering {
             max_answer_length,
@@ -109,7 +109,7 @@ impl Prepare for QuestionAnswering {
         self.max_answer_length = settings.max_answer_length.unwrap_or(self.max_answer_length);
     }
 
-    fn held_out(&self) -> usize {
+    fn dev_examples(&self) -> usize {
         self.dev_questions.len()
     }
 }

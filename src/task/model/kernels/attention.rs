@@ -1,7 +1,7 @@
 //! Multi-head self-attention with its projections, as one operation.
 //!
-//! On the CPU the sequences of a batch stand one behind the other without padding, each attends
-//! within itself only, and every (head, sequence) pair is one task.
+//! On the CPU the sequences of a batch are packed without padding. Tokens attend within their sequence, and every
+//! pair of a head and a sequence is one unit of parallel work.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ use super::linear::{affine, column_sums, linear, weight_gradient};
 use super::math::{dot, exp, max, sum};
 use super::op::{CpuOp, run};
 
-/// How the tokens of a batch belong to sequences; tokens are rows of `[tokens, hidden]`.
+/// Which rows of `[tokens, hidden]` belong to which sequence of a batch.
 #[derive(Clone, Debug)]
 pub enum Sequences {
-    /// One behind the other; sequence i has the tokens `starts[i]..starts[i + 1]`.
+    /// Without padding: sequence i has the rows `starts[i]..starts[i + 1]`.
     Packed(Arc<[usize]>),
-    /// Every sequence has `length` tokens, of which only the first `lengths[i]` count.
+    /// Every sequence has `length` rows; those after the first `lengths[i]` are padding.
     Padded {
-        /// Tokens that count.
+        /// The number of tokens of each sequence, without padding.
         lengths: Arc<[usize]>,
-        /// Tokens of every sequence.
+        /// The number of rows of every sequence.
         length: usize,
     },
 }
 
-/// The projections: weights `[hidden, hidden]` and biases `[hidden]`.
+/// The weights `[in, out]` and biases `[out]` of the projections, `in = out = hidden`.
 #[derive(Clone, Debug)]
 pub struct Projections {
     /// Queries.
@@ -41,7 +41,7 @@ pub struct Projections {
     pub value: (Tensor<2>, Tensor<1>),
 }
 
-/// `softmax(Q Kᵀ / √d) V` of `x`, `[tokens, hidden]`, before the output projection.
+/// Multi-head self-attention `softmax(Q Kᵀ / √d) V` of `x`, `[tokens, hidden]`, without the output projection.
 pub fn self_attention(
     x: Tensor<2>,
     projections: Projections,
@@ -71,7 +71,7 @@ pub fn self_attention(
     }
 }
 
-/// The same in Burn's operations, for other devices and as a check.
+/// [`self_attention`] in Burn's operations: for other devices, and to test the fused form.
 fn plain_self_attention(
     x: Tensor<2>,
     projections: Projections,
@@ -85,23 +85,23 @@ fn plain_self_attention(
     plain_products([query, key, value].map(project), heads, lengths, length, dropout, |weights| weights)
 }
 
-/// `softmax(Q Kᵀ / √d) V` of queries, keys and values `[tokens, hidden]`; what is done to the attention
-/// weights, `[rows, length]`, between the two products is `changed`. Dropout of the attention
-/// weights draws the factors of the packed form for sequences of full length.
+/// `f(softmax(Q Kᵀ / √d)) V` of queries, keys and values `[batch * length, hidden]`, in Burn's operations. `f` gets
+/// the attention weights, `[batch * heads * length, length]`, after dropout. For sequences of full length the
+/// dropout mask equals that of the packed form.
 pub(super) fn plain_products(
-    states: [Tensor<2>; 3],
+    projected: [Tensor<2>; 3],
     heads: usize,
     lengths: &[usize],
     length: usize,
     dropout: Dropout,
-    changed: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    f: impl FnOnce(Tensor<2>) -> Tensor<2>,
 ) -> Tensor<2> {
-    let [_, hidden] = states[0].dims();
+    let [_, hidden] = projected[0].dims();
     let batch = lengths.len();
     let size = hidden / heads;
-    let device = states[0].device();
+    let device = projected[0].device();
     let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
-    let [query, key, value] = states.map(split);
+    let [query, key, value] = projected.map(split);
     let scores = autocast::matmul(query, key.swap_dims(2, 3)) / (size as f64).sqrt();
     let padding: Vec<bool> = lengths.iter().flat_map(|n| (0..length).map(move |i| i >= *n)).collect();
     let padding = Tensor::<4, Bool>::from_data(TensorData::new(padding, [batch, 1, 1, length]), &device);
@@ -119,11 +119,12 @@ pub(super) fn plain_products(
         let shape = [batch, heads, length, length];
         weights = weights * Tensor::from_data(TensorData::new(factors, shape), &device);
     }
-    let weights = changed(weights.reshape([batch * heads * length, length]));
+    let weights = f(weights.reshape([batch * heads * length, length]));
     let weights = weights.reshape([batch, heads, length, length]);
     autocast::matmul(weights, value).swap_dims(1, 2).reshape([batch * length, hidden])
 }
 
+/// The fused operation on packed sequences.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
     pub(super) tokens: usize,
@@ -133,8 +134,8 @@ pub(super) struct Attention {
     pub(super) dropout: Dropout,
 }
 
-/// Queries, keys and values `[tokens, hidden]`, and the attention weights before dropout, head by
-/// head, sequence by sequence.
+/// Queries, keys and values `[tokens, hidden]`, and the attention weights before dropout: by head, then by
+/// sequence, `[length, length]` each.
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
     query: Arc<Vec<f32>>,
@@ -143,51 +144,53 @@ pub(super) struct Saved {
     weights: Arc<Vec<f32>>,
 }
 
-/// One head over one sequence.
+/// One head of one sequence.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Task {
+pub(super) struct HeadSequence {
     head: usize,
     start: usize,
     pub(super) length: usize,
-    /// Where its attention weights begin.
+    /// The index of the first of its attention weights.
     pub(super) weights: usize,
 }
 
 impl Attention {
+    /// The size of a head, d.
     pub(super) fn size(&self) -> usize {
         self.hidden / self.heads
     }
 
+    /// 1 / √d.
     pub(super) fn scale(&self) -> f32 {
         1.0 / (self.size() as f32).sqrt()
     }
 
-    /// All tasks, head by head, so that results lie one behind the other head-major.
-    pub(super) fn tasks(&self) -> Vec<Task> {
+    /// All pairs of a head and a sequence, ordered by head.
+    pub(super) fn units(&self) -> Vec<HeadSequence> {
         let mut weights = 0;
-        let mut tasks = Vec::with_capacity(self.heads * self.starts.len());
+        let mut units = Vec::with_capacity(self.heads * self.starts.len());
         for head in 0..self.heads {
             for bounds in self.starts.windows(2) {
                 let length = bounds[1] - bounds[0];
-                tasks.push(Task { head, start: bounds[0], length, weights });
+                units.push(HeadSequence { head, start: bounds[0], length, weights });
                 weights += length * length;
             }
         }
-        tasks
+        units
     }
 
-    /// The rows of a task in a `[tokens, hidden]` slice.
-    pub(super) fn rows<'a>(&self, data: &'a [f32], task: Task) -> View<'a> {
+    /// The part of `[tokens, hidden]` that belongs to a head and a sequence, `[length, d]`.
+    pub(super) fn rows<'a>(&self, data: &'a [f32], unit: HeadSequence) -> View<'a> {
         let size = self.size();
         View::strided(
             data,
-            task.start * self.hidden + task.head * size,
-            [task.length, size],
+            unit.start * self.hidden + unit.head * size,
+            [unit.length, size],
             [self.hidden, 1],
         )
     }
 
-    /// From `[head][token][size]` to `[token][head][size]`.
+    /// Transposes `[heads, tokens, d]` to `[tokens, heads, d]`.
     pub(super) fn interleave(&self, head_major: &[f32]) -> Vec<f32> {
         let size = self.size();
         let mut rows = vec![0.0; self.tokens * self.hidden];
@@ -207,22 +210,22 @@ impl CpuOp<7> for Attention {
     fn forward(&self, [x, wq, bq, wk, bk, wv, bv]: [&[f32]; 7]) -> (Vec<f32>, Saved) {
         let project = |w, b| affine(x, w, b, self.tokens, self.hidden, self.hidden);
         let (query, key, value) = (project(wq, bq), project(wk, bk), project(wv, bv));
-        let tasks = self.tasks();
-        let squares = tasks.iter().map(|t| t.length * t.length);
+        let units = self.units();
+        let squares = units.iter().map(|t| t.length * t.length);
         let mut weights = vec![0.0; squares.clone().sum()];
         let mut context = vec![0.0; self.tokens * self.hidden];
         let size = self.size();
         let areas = split(&mut weights, squares);
-        let outputs = split(&mut context, tasks.iter().map(|t| t.length * size));
-        tasks.par_iter().zip(areas).zip(outputs).for_each(|((task, weights), output)| {
-            let n = task.length;
-            let (q, k, v) = (self.rows(&query, *task), self.rows(&key, *task), self.rows(&value, *task));
+        let outputs = split(&mut context, units.iter().map(|t| t.length * size));
+        units.par_iter().zip(areas).zip(outputs).for_each(|((unit, weights), output)| {
+            let n = unit.length;
+            let (q, k, v) = (self.rows(&query, *unit), self.rows(&key, *unit), self.rows(&value, *unit));
             multiply(ViewMut::new(weights, n, n), q, k.t(), self.scale(), false, Threads::One);
             softmax(weights, n);
             let output = ViewMut::new(output, n, size);
             if self.dropout.is_active() {
                 let mut dropped = weights.to_vec();
-                drop_weights(&mut dropped, self.dropout, task.weights as u32);
+                drop_weights(&mut dropped, self.dropout, unit.weights as u32);
                 multiply(output, View::new(&dropped, n, n), v, 1.0, false, Threads::One);
             } else {
                 multiply(output, View::new(weights, n, n), v, 1.0, false, Threads::One);
@@ -245,18 +248,18 @@ impl CpuOp<7> for Attention {
         gradient: &[f32],
         wanted: [bool; 7],
     ) -> [Option<Vec<f32>>; 7] {
-        let tasks = self.tasks();
+        let units = self.units();
         let size = self.size();
         let buffer = || vec![0.0; self.tokens * self.hidden];
         let (mut dq, mut dk, mut dv) = (buffer(), buffer(), buffer());
-        let lengths = tasks.iter().map(|t| t.length * size);
+        let lengths = units.iter().map(|t| t.length * size);
         let outputs: Vec<_> = split(&mut dq, lengths.clone())
             .into_iter()
             .zip(split(&mut dk, lengths.clone()))
             .zip(split(&mut dv, lengths))
             .collect();
-        tasks.par_iter().zip(outputs).for_each(|(task, ((dq, dk), dv))| {
-            self.task_backward(*task, saved, gradient, dq, dk, dv);
+        units.par_iter().zip(outputs).for_each(|(unit, ((dq, dk), dv))| {
+            self.unit_backward(*unit, saved, gradient, dq, dk, dv);
         });
         let (dq, dk, dv) = (self.interleave(&dq), self.interleave(&dk), self.interleave(&dv));
         let (rows, hidden) = (self.tokens, self.hidden);
@@ -276,40 +279,40 @@ impl CpuOp<7> for Attention {
 }
 
 impl Attention {
-    /// With P the weights, D dropout's factors and G the gradient of the output:
-    /// dV = (P∘D)ᵀ G, dP = (G Vᵀ)∘D, dS = P∘(dP - rowsum(dP∘P)), dQ = dS K / √d, dK = dSᵀ Q / √d.
-    fn task_backward(
+    /// With the attention weights P, the factors of dropout D and the gradient of the output G:
+    /// `dV = (P∘D)ᵀ G`, `dP = (G Vᵀ)∘D`, `dS = P∘(dP - rowsum(dP∘P))`, `dQ = dS K / √d`, `dK = dSᵀ Q / √d`.
+    fn unit_backward(
         &self,
-        task: Task,
+        unit: HeadSequence,
         saved: &Saved,
         gradient: &[f32],
         dq: &mut [f32],
         dk: &mut [f32],
         dv: &mut [f32],
     ) {
-        let n = task.length;
+        let n = unit.length;
         let size = self.size();
-        let weights = &saved.weights[task.weights..task.weights + n * n];
-        let g = self.rows(gradient, task);
+        let weights = &saved.weights[unit.weights..unit.weights + n * n];
+        let g = self.rows(gradient, unit);
         let mut ds = vec![0.0; n * n];
-        multiply(ViewMut::new(&mut ds, n, n), g, self.rows(&saved.value, task).t(), 1.0, false, Threads::One);
+        multiply(ViewMut::new(&mut ds, n, n), g, self.rows(&saved.value, unit).t(), 1.0, false, Threads::One);
         if self.dropout.is_active() {
             let mut dropped = weights.to_vec();
-            drop_weights(&mut dropped, self.dropout, task.weights as u32);
+            drop_weights(&mut dropped, self.dropout, unit.weights as u32);
             multiply(ViewMut::new(dv, n, size), View::new(&dropped, n, n).t(), g, 1.0, false, Threads::One);
-            drop_weights(&mut ds, self.dropout, task.weights as u32);
+            drop_weights(&mut ds, self.dropout, unit.weights as u32);
         } else {
             multiply(ViewMut::new(dv, n, size), View::new(weights, n, n).t(), g, 1.0, false, Threads::One);
         }
         softmax_backward(&mut ds, weights, n);
-        let (q, k) = (self.rows(&saved.query, task), self.rows(&saved.key, task));
+        let (q, k) = (self.rows(&saved.query, unit), self.rows(&saved.key, unit));
         let ds = View::new(&ds, n, n);
         multiply(ViewMut::new(dq, n, size), ds, k, self.scale(), false, Threads::One);
         multiply(ViewMut::new(dk, n, size), ds.t(), q, self.scale(), false, Threads::One);
     }
 }
 
-/// Disjoint parts of a slice, one behind the other.
+/// Splits a slice into consecutive parts of the given sizes.
 pub(super) fn split(mut data: &mut [f32], sizes: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     let mut parts = Vec::new();
     for size in sizes {

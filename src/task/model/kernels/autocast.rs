@@ -1,26 +1,25 @@
-//! Matrix products in bfloat16, while a stage asks for them: `train { precision: bf16 }`.
+//! Mixed precision: matrix products in bfloat16 (`train { precision: bf16 }`), as PyTorch's autocast.
 //!
-//! As PyTorch's autocast does it: weights, their moments, normalisations, softmax and losses stay in 32
-//! bits; the operands of each product are rounded to bfloat16, and its result goes back. bfloat16
-//! has the exponents of float32, so losses need no scale.
+//! Weights, optimizer moments, layer normalisation, softmax and losses remain float32. The operands of a matrix
+//! product are cast to bfloat16 and its result back to float32. bfloat16 has float32's range of exponents, so no
+//! loss scaling is needed.
 
 use std::cell::Cell;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
-use super::op::is_on_cpu;
+use super::op::is_cpu;
 
 thread_local! {
     static CASTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a device gains by it: it computes in bfloat16, and is none of the processor's, whose kernels
-/// here are in 32 bits.
-pub fn is_worth_it_on(device: &Device) -> bool {
-    !is_on_cpu(&Tensor::zeros([1, 1], device)) && device.supports_dtype(DType::BF16)
+/// Whether a device multiplies in bfloat16. The CPU kernels compute in float32.
+pub fn is_supported_on(device: &Device) -> bool {
+    !is_cpu(device) && device.supports_dtype(DType::BF16)
 }
 
-/// While `forward` runs on this thread, [`matmul`] multiplies in bfloat16 if `casts` says so.
+/// Runs `forward`; if `casts`, [`matmul`] multiplies in bfloat16 on this thread meanwhile.
 pub fn with<R>(casts: bool, forward: impl FnOnce() -> R) -> R {
     struct Back(bool);
     impl Drop for Back {
@@ -32,7 +31,7 @@ pub fn with<R>(casts: bool, forward: impl FnOnce() -> R) -> R {
     forward()
 }
 
-/// The product of two float32 matrices, or of two batches of them, in the precision that [`with`] says.
+/// The product of two float32 matrices or batches of matrices, in the precision chosen by [`with`].
 pub fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
     if !CASTS.get() {
         return left.matmul(right);
@@ -70,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn a_forward_pass_that_panics_leaves_no_trace() {
+    fn a_forward_pass_that_panics_restores_float32() {
         let result = std::panic::catch_unwind(|| with(true, || panic!("on purpose")));
         assert!(result.is_err() && !CASTS.get());
     }
 
     #[test]
-    fn the_processor_computes_in_32_bits() {
-        assert!(!is_worth_it_on(&Device::flex()));
+    fn the_cpu_computes_in_float32() {
+        assert!(!is_supported_on(&Device::flex()));
     }
 }

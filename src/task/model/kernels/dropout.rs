@@ -1,51 +1,51 @@
-//! Dropout without stored masks: whether an element is kept is a hash of the seed and its index.
+//! Dropout without stored masks: whether an element is dropped is a hash of the seed and the element's index.
 //!
-//! Forward and backward ask the same question and get the same answer, nothing is drawn one after
-//! the other, and a run that resumes at a step drops what it would have dropped.
+//! The backward pass computes the mask again, elements are independent of each other, and a resumed run has the
+//! masks that it would have had.
 
 /// The dropout of one place in the model at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
-    /// The share of elements set to zero, `0.0..1.0`.
-    pub share: f32,
+    /// The probability that an element is set to zero, `0.0..1.0`.
+    pub probability: f32,
     /// The seed of this place and step.
     pub seed: u32,
 }
 
 impl Dropout {
-    /// Keeps everything.
-    pub const NONE: Dropout = Dropout { share: 0.0, seed: 0 };
+    /// No dropout.
+    pub const NONE: Dropout = Dropout { probability: 0.0, seed: 0 };
 
-    /// The dropout of one of a step's kinds, from the step's seed.
-    pub fn drawn(share: f64, seed: u64, kind: u32) -> Dropout {
-        Dropout { share: share as f32, seed: (seed ^ (seed >> 32)) as u32 }.place(kind)
+    /// The dropout of one kind (hidden states, attention weights) at a step, from the step's seed.
+    pub fn drawn(probability: f64, seed: u64, kind: u32) -> Dropout {
+        Dropout { probability: probability as f32, seed: (seed ^ (seed >> 32)) as u32 }.place(kind)
     }
 
-    /// The dropout of another place at the same step.
+    /// The dropout at another place of the model in the same step.
     pub fn place(self, place: u32) -> Dropout {
         Dropout { seed: mix(self.seed ^ place.wrapping_mul(0x9E37_79B9)), ..self }
     }
 
-    /// The same elements' dropout with another share; [`Dropout::NONE`] stays as it is.
-    pub fn with_share(self, share: f64) -> Dropout {
-        if self == Dropout::NONE { self } else { Dropout { share: share as f32, ..self } }
+    /// The dropout with another probability and the same seed; [`Dropout::NONE`] is unchanged.
+    pub fn with_probability(self, probability: f64) -> Dropout {
+        if self == Dropout::NONE { self } else { Dropout { probability: probability as f32, ..self } }
     }
 
-    /// Whether anything is dropped.
+    /// Whether any element can be dropped.
     pub fn is_active(self) -> bool {
-        self.share > 0.0
+        self.probability > 0.0
     }
 
-    /// What element `index` is multiplied by: zero, or 1 / (1 - share).
+    /// The factor of element `index`: 0, or 1 / (1 - probability).
     #[inline(always)]
     pub fn factor(self, index: u32) -> f32 {
-        let threshold = (self.share as f64 * 4_294_967_296.0) as u32;
-        let keep = 1.0 / (1.0 - self.share);
+        let threshold = (self.probability as f64 * 4_294_967_296.0) as u32;
+        let keep = 1.0 / (1.0 - self.probability);
         if mix(index.wrapping_mul(0x9E37_79B9) ^ self.seed) >= threshold { keep } else { 0.0 }
     }
 }
 
-/// A 32-bit finaliser: every bit of the input moves every bit of the output.
+/// A 32-bit hash finaliser (lowbias32): every bit of the input affects every bit of the output.
 #[inline(always)]
 pub fn mix(mut x: u32) -> u32 {
     x ^= x >> 16;
@@ -60,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_is_dropped_and_the_mean_is_kept() {
-        let dropout = Dropout { share: 0.1, seed: 7 };
+    fn the_fraction_of_the_probability_is_dropped_and_the_mean_is_kept() {
+        let dropout = Dropout { probability: 0.1, seed: 7 };
         let factors: Vec<f32> = (0..100_000).map(|i| dropout.factor(i)).collect();
         let dropped = factors.iter().filter(|f| **f == 0.0).count();
         assert!((9_500..10_500).contains(&dropped), "{dropped}");
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn places_and_seeds_drop_different_elements() {
-        let a = Dropout { share: 0.5, seed: 1 };
+        let a = Dropout { probability: 0.5, seed: 1 };
         let same = |b: Dropout| (0..1000).filter(|i| a.factor(*i) == b.factor(*i)).count();
         assert!(same(a.place(3)) < 600);
         assert!(same(Dropout { seed: 2, ..a }) < 600);

@@ -1,4 +1,4 @@
-//! Fake quantization, and the ranges that it observes.
+//! Fake quantization with the straight-through estimator, and the ranges that observers see.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::method::qat::observer::Range;
 use super::math::LANES;
 use super::op::{CpuOp, is_on_cpu, run, with_values};
 
-/// Every value of a matrix rounded; see [`fake_quant::fake_quantize`], which is the plain form.
+/// Fake-quantizes a matrix; [`fake_quant::fake_quantize`] is the same in Burn's operations.
 pub fn fake_quantize(x: Tensor<2>, qparams: &Arc<QParams>, channels: Channels) -> Tensor<2> {
     if !is_on_cpu(&x) {
         return fake_quant::fake_quantize(x, qparams, channels);
@@ -21,7 +21,7 @@ pub fn fake_quantize(x: Tensor<2>, qparams: &Arc<QParams>, channels: Channels) -
     run(FakeQuantize { shape, qparams: qparams.clone(), channels }, [x.into()])
 }
 
-/// The ranges of a matrix: one, or one for each row or column. Ends are NaN where a value is not finite.
+/// The minimum and maximum of a matrix, or of each of its rows or columns. They are NaN where a value is not finite.
 pub fn ranges(x: &Tensor<2>, channels: Channels) -> Vec<Range> {
     let [rows, columns] = x.dims();
     with_values(x, |values| match channels {
@@ -31,16 +31,16 @@ pub fn ranges(x: &Tensor<2>, channels: Channels) -> Vec<Range> {
     })
 }
 
-/// Elements a thread takes at a time.
+/// Elements in a thread's unit of work.
 const CHUNK: usize = 1 << 14;
 
-/// The range of many values.
+/// The minimum and maximum of values, computed by all threads.
 pub fn range_of(values: &[f32]) -> Range {
-    together(values.par_chunks(CHUNK).map(range).collect())
+    union(values.par_chunks(CHUNK).map(range).collect())
 }
 
-/// The range that holds all of some; NaN if one of them is.
-pub fn together(ranges: Vec<Range>) -> Range {
+/// The smallest range that contains all given ones; NaN if one of them is.
+pub fn union(ranges: Vec<Range>) -> Range {
     if let Some(bad) = ranges.iter().find(|r| !r.is_finite()) {
         return *bad;
     }
@@ -60,15 +60,15 @@ fn column_ranges(values: &[f32], rows: usize, columns: usize) -> Vec<Range> {
             part
         })
         .collect();
-    let at = |c: usize| together(parts.iter().map(|p| ended(p.low[c], p.high[c], p.probe[c])).collect());
+    let at = |c: usize| union(parts.iter().map(|p| checked(p.low[c], p.high[c], p.probe[c])).collect());
     (0..columns).map(at).collect()
 }
 
-/// Extremes of columns.
+/// The minimum and maximum of every column.
 struct Columns {
     low: Vec<f32>,
     high: Vec<f32>,
-    /// Zero unless a value was not finite.
+    /// The sum of `v * 0`: NaN if a value was not finite, otherwise zero.
     probe: Vec<f32>,
 }
 
@@ -82,8 +82,8 @@ impl Columns {
     }
 }
 
-/// Comparisons pass over NaN; the probe does not.
-fn ended(low: f32, high: f32, probe: f32) -> Range {
+/// A range; NaN unless the probe is zero, as comparisons ignore NaN.
+fn checked(low: f32, high: f32, probe: f32) -> Range {
     if probe == 0.0 { Range { low, high } } else { Range { low: f32::NAN, high: f32::NAN } }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn range_simd<'a, S: Simd>(_simd: S, values: &'a [f32]) -> Range {
     }
     let least = low.into_iter().fold(f32::INFINITY, f32::min);
     let greatest = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-    ended(least, greatest, probe.into_iter().sum())
+    checked(least, greatest, probe.into_iter().sum())
 }
 
 #[inline(always)]
@@ -146,15 +146,17 @@ impl CpuOp<1> for FakeQuantize {
         let columns = self.shape[1].max(1);
         match (self.channels, affines.as_slice()) {
             (_, [one]) => {
-                y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| round(y, x, *one));
+                y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| quantize(y, x, *one));
             }
             (Channels::Columns, each) => {
                 let band = (CHUNK / columns).max(1) * columns;
-                y.par_chunks_mut(band).zip(x.par_chunks(band)).for_each(|(y, x)| round_columns(y, x, each));
+                y.par_chunks_mut(band)
+                    .zip(x.par_chunks(band))
+                    .for_each(|(y, x)| quantize_columns(y, x, each));
             }
             (_, each) => {
                 let rows = y.par_chunks_mut(columns).zip(x.par_chunks(columns)).zip(each);
-                rows.for_each(|((y, x), affine)| round(y, x, *affine));
+                rows.for_each(|((y, x), affine)| quantize(y, x, *affine));
             }
         }
         (y, ())
@@ -170,15 +172,19 @@ impl CpuOp<1> for FakeQuantize {
         let columns = self.shape[1].max(1);
         match (self.channels, affines.as_slice()) {
             (_, [one]) => {
-                dx.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(dx, x)| cut(dx, x, *one));
+                dx.par_chunks_mut(CHUNK)
+                    .zip(x.par_chunks(CHUNK))
+                    .for_each(|(dx, x)| straight_through(dx, x, *one));
             }
             (Channels::Columns, each) => {
                 let band = (CHUNK / columns).max(1) * columns;
-                dx.par_chunks_mut(band).zip(x.par_chunks(band)).for_each(|(dx, x)| cut_columns(dx, x, each));
+                dx.par_chunks_mut(band)
+                    .zip(x.par_chunks(band))
+                    .for_each(|(dx, x)| straight_through_columns(dx, x, each));
             }
             (_, each) => {
                 let rows = dx.par_chunks_mut(columns).zip(x.par_chunks(columns)).zip(each);
-                rows.for_each(|((dx, x), affine)| cut(dx, x, *affine));
+                rows.for_each(|((dx, x), affine)| straight_through(dx, x, *affine));
             }
         }
         [Some(dx)]
@@ -186,16 +192,16 @@ impl CpuOp<1> for FakeQuantize {
 }
 
 #[inline(always)]
-#[pulp::with_simd(round = Arch::new())]
-fn round_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], affine: Affine) {
+#[pulp::with_simd(quantize = Arch::new())]
+fn quantize_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], affine: Affine) {
     for (y, x) in y.iter_mut().zip(x) {
         *y = affine.fake_quantize(*x);
     }
 }
 
 #[inline(always)]
-#[pulp::with_simd(round_columns = Arch::new())]
-fn round_columns_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], each: &'a [Affine]) {
+#[pulp::with_simd(quantize_columns = Arch::new())]
+fn quantize_columns_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], each: &'a [Affine]) {
     for (y, x) in y.chunks_exact_mut(each.len()).zip(x.chunks_exact(each.len())) {
         for ((y, x), affine) in y.iter_mut().zip(x).zip(each) {
             *y = affine.fake_quantize(*x);
@@ -203,18 +209,18 @@ fn round_columns_simd<'a, S: Simd>(_simd: S, y: &'a mut [f32], x: &'a [f32], eac
     }
 }
 
-/// The gradient becomes zero where values were cut off.
+/// The straight-through estimator: the gradient is zero where values were clipped and unchanged elsewhere.
 #[inline(always)]
-#[pulp::with_simd(cut = Arch::new())]
-pub(super) fn cut_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], affine: Affine) {
+#[pulp::with_simd(straight_through = Arch::new())]
+pub(super) fn straight_through_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], affine: Affine) {
     for (dx, x) in dx.iter_mut().zip(x) {
         *dx = if affine.passes_gradient(*x) { *dx } else { 0.0 };
     }
 }
 
 #[inline(always)]
-#[pulp::with_simd(cut_columns = Arch::new())]
-fn cut_columns_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], each: &'a [Affine]) {
+#[pulp::with_simd(straight_through_columns = Arch::new())]
+fn straight_through_columns_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], each: &'a [Affine]) {
     for (dx, x) in dx.chunks_exact_mut(each.len()).zip(x.chunks_exact(each.len())) {
         for ((dx, x), affine) in dx.iter_mut().zip(x).zip(each) {
             *dx = if affine.passes_gradient(*x) { *dx } else { 0.0 };
@@ -222,12 +228,12 @@ fn cut_columns_simd<'a, S: Simd>(_simd: S, dx: &'a mut [f32], x: &'a [f32], each
     }
 }
 
-/// Rounds in place, on this thread.
-pub(super) fn round_in_place(values: &mut [f32], affine: Affine) {
+/// Fake-quantizes in place, on this thread.
+pub(super) fn quantize_in_place(values: &mut [f32], affine: Affine) {
     for part in values.chunks_mut(256) {
         let mut copy = [0.0; 256];
         let copy = &mut copy[..part.len()];
         copy.copy_from_slice(part);
-        round(part, copy, affine);
+        quantize(part, copy, affine);
     }
 }

@@ -1,4 +1,4 @@
-//! The exact GELU, `x Φ(x)`.
+//! The exact GELU, `x Φ(x)` with the normal distribution function Φ (not the tanh approximation).
 
 use burn::tensor::{Tensor, activation};
 use pulp::{Arch, Simd};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::math::{erf, exp};
 use super::op::{CpuOp, is_on_cpu, run};
 
-/// GELU of every element.
+/// GELU of every element, `[rows, width]`.
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
     if !is_on_cpu(&x) {
         return activation::gelu(x);
@@ -16,7 +16,7 @@ pub fn gelu(x: Tensor<2>) -> Tensor<2> {
     run(Gelu { shape }, [x.into()])
 }
 
-/// Elements a thread takes at a time.
+/// Elements in a thread's unit of work.
 const CHUNK: usize = 1 << 14;
 
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
-//! Matrix products over strided slices, with bounds checked before the `gemm` crate is called.
+//! Matrix products of strided slices by the `gemm` crate, with bounds checked before.
 
-/// A matrix in a slice: element (r, c) at `offset + r * row + c * column`.
+/// A read-only matrix in a slice: element (r, c) is at `offset + r * row + c * column`.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     data: &'a [f32],
@@ -20,7 +20,7 @@ impl<'a> View<'a> {
     /// A matrix with its own strides.
     ///
     /// # Panics
-    /// If an element lies outside the slice.
+    /// If an element is outside the slice.
     pub fn strided(data: &'a [f32], offset: usize, shape: [usize; 2], strides: [usize; 2]) -> Self {
         let [rows, columns] = shape;
         assert_inside(data.len(), offset, shape, strides);
@@ -33,7 +33,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// A matrix that is written.
+/// A writable matrix in a slice, laid out as a [`View`].
 #[derive(Debug)]
 pub struct ViewMut<'a> {
     data: &'a mut [f32],
@@ -53,7 +53,7 @@ impl<'a> ViewMut<'a> {
     /// A matrix with its own strides.
     ///
     /// # Panics
-    /// If an element lies outside the slice.
+    /// If an element is outside the slice.
     pub fn strided(data: &'a mut [f32], offset: usize, shape: [usize; 2], strides: [usize; 2]) -> Self {
         let [rows, columns] = shape;
         assert_inside(data.len(), offset, shape, strides);
@@ -68,12 +68,12 @@ fn assert_inside(length: usize, offset: usize, [rows, columns]: [usize; 2], [row
     }
 }
 
-/// Whether a product uses all threads.
+/// The threads of a matrix product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
     /// The calling thread only.
     One,
-    /// All of them, if the product is large enough.
+    /// All threads, if the product has at least 128³ multiplications.
     All,
 }
 
@@ -83,7 +83,7 @@ pub enum Threads {
 /// If the shapes do not agree.
 pub fn multiply(out: ViewMut, a: View, b: View, alpha: f32, add: bool, threads: Threads) {
     assert_eq!((a.rows, b.columns), (out.rows, out.columns), "shapes of a product");
-    // SAFETY: the view checked on construction that all its elements lie inside its slice, which is
+    // SAFETY: the view checked on construction that all its elements are inside its slice, which is
     // borrowed mutably, so that nothing else reads or writes it.
     unsafe {
         let first = out.data.as_mut_ptr().add(out.offset);
@@ -91,7 +91,7 @@ pub fn multiply(out: ViewMut, a: View, b: View, alpha: f32, add: bool, threads: 
     }
 }
 
-/// `a b`, row by row. Its memory is written once, by the product itself.
+/// `a b` as a new row-major matrix. Its memory is not zeroed before the product writes it.
 ///
 /// # Panics
 /// If the shapes do not agree.
@@ -125,8 +125,8 @@ unsafe fn call(
         Threads::All if work >= 128 * 128 * 128 => gemm::Parallelism::Rayon(0),
         _ => gemm::Parallelism::None,
     };
-    // SAFETY: both views checked on construction that all their elements lie inside their slices, the
-    // shapes agree, and the caller answers for `out`.
+    // SAFETY: both views checked on construction that all their elements are inside their slices, the
+    // shapes agree, and `out` is valid by this function's contract.
     unsafe {
         gemm::gemm(
             a.rows,

@@ -1,4 +1,4 @@
-//! `y = x W + b`.
+//! The linear layer `y = x W + b`.
 
 use burn::tensor::Tensor;
 use pulp::{Arch, Simd};
@@ -8,7 +8,7 @@ use super::autocast;
 use super::gemm::{Threads, View, ViewMut, multiply, product};
 use super::op::{CpuOp, is_on_cpu, run};
 
-/// A linear layer over rows: `[rows, in]` by a weight `[in, out]` and a bias `[out]`.
+/// Applies a linear layer: `[rows, in]` times a weight `[in, out]` plus a bias `[out]` gives `[rows, out]`.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     if !is_on_cpu(&x) {
         return autocast::matmul(x, weight) + bias.unsqueeze();
@@ -78,7 +78,7 @@ pub fn weight_gradient(x: &[f32], gradient: &[f32], rows: usize, inputs: usize, 
     product(x.t(), g, Threads::All)
 }
 
-/// Rows summed in a fixed order: 64 at a time, then the partial sums.
+/// The sum of every column, in a fixed order: over 64 rows at a time, then over the partial sums.
 pub fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
     let partial: Vec<Vec<f32>> = values
         .par_chunks(64 * columns)

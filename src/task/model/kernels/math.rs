@@ -1,13 +1,13 @@
-//! Scalar functions that the compiler turns into vector code, and sums in a fixed order.
+//! Scalar functions that the compiler vectorises, and sums in a fixed order.
 //!
-//! Everything here is `inline(always)`: it takes on the instruction set of the kernel that calls
-//! it (see [`pulp`]). Sums run over [`LANES`] accumulators in a fixed order, so that results do not
-//! depend on the machine's vector width or on the number of threads.
+//! Every function is `inline(always)`, so that it is compiled for the instruction set of the kernel that calls it
+//! (see [`pulp`]). Sums use [`LANES`] accumulators in a fixed order, so that results depend neither on the
+//! machine's vector width nor on the number of threads.
 
-// Coefficients are given as they were fitted.
+// Coefficients are written as they were fitted.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 
-/// Accumulators of a sum.
+/// The number of accumulators of a sum.
 pub const LANES: usize = 16;
 
 /// `e^x`, within 2 ulp for `x` in -87..=88; clamped outside.
@@ -56,13 +56,13 @@ pub fn sum(values: &[f32]) -> f32 {
     fold(values, |v| v)
 }
 
-/// The sum of squares around `mean`.
+/// `Σ (v - mean)²`.
 #[inline(always)]
 pub fn sum_squares(values: &[f32], mean: f32) -> f32 {
     fold(values, |v| (v - mean) * (v - mean))
 }
 
-/// The sum of `f` over a slice.
+/// `Σ f(v)`.
 #[inline(always)]
 pub fn fold(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -78,7 +78,7 @@ pub fn fold(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     reduce(lanes)
 }
 
-/// The sum of products of two slices of one length.
+/// The dot product of two slices of equal length.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -95,7 +95,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     reduce(lanes)
 }
 
-/// The greatest value of a slice; the least finite number for an empty one.
+/// The maximum of a slice; `f32::MIN` for an empty one.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::MIN; LANES];

@@ -1,18 +1,18 @@
 //! The operations of a transformer block, fused for the CPU, each with its own backward pass.
 //!
-//! Burn decomposes attention, layer normalisation and dropout under autodiff into elementary
-//! operations, most of them on one thread. On the CPU these run instead: a matrix product through
-//! `gemm` with all that belongs to it in the same pass, vectorised for the machine at run time
-//! (`pulp`), threads over rows or heads, sums in a fixed order so that results repeat bit for bit.
-//! Tensors on other devices take the plain form in Burn's operations, to which tests hold these.
+//! With autodiff Burn decomposes attention, layer normalisation and dropout into elementary operations, most of
+//! them single-threaded. On the CPU these kernels replace them: matrix products by the `gemm` crate, elementwise
+//! work vectorised at run time (`pulp`), threads over rows or heads, and sums in a fixed order, so that results
+//! are the same bit for bit with any number of threads. Tensors on other devices use Burn's operations; tests
+//! compare both forms.
 //!
-//! - [`mod@linear`], [`mod@gelu`], [`norm`] (with residual and dropout), [`attention`];
-//! - [`fake_quant`] and [`rounded_attention()`]: the same with rounded values;
-//! - [`autocast`]: products in bfloat16, on devices that have it;
-//! - [`dropout`]: a hash in place of stored masks;
-//! - [`op`]: how an own operation enters Burn's graph; [`gemm`], [`math`]: what they compute with.
+//! - [`mod@linear`], [`mod@gelu`], [`norm`] (layer normalisation with residual and dropout), [`attention`];
+//! - [`fake_quant`] and [`quantized_attention()`]: fake quantization with the straight-through estimator;
+//! - [`autocast`]: matrix products in bfloat16, on devices that support it;
+//! - [`dropout`]: masks computed from a hash;
+//! - [`op`]: custom operations in Burn's autodiff graph; [`gemm`], [`math`]: matrix products and scalar functions.
 
-// `pulp::with_simd` needs its lifetimes spelt out.
+// `pulp::with_simd` needs explicit lifetimes.
 #![allow(clippy::needless_lifetimes)]
 
 pub mod attention;
@@ -25,10 +25,10 @@ mod linear;
 mod math;
 pub mod norm;
 mod op;
-pub mod rounded_attention;
+pub mod quantized_attention;
 
 #[cfg(test)]
-mod checks;
+mod agreement_tests;
 
 pub use attention::{Projections, Sequences, self_attention};
 pub use dropout::Dropout;
@@ -36,5 +36,5 @@ pub use fake_quant::{fake_quantize, ranges};
 pub use gelu::gelu;
 pub use linear::linear;
 pub use norm::{NormParams, add_norm};
-pub use op::is_on_cpu;
-pub use rounded_attention::rounded_attention;
+pub use op::{is_cpu, is_on_cpu};
+pub use quantized_attention::quantized_attention;

@@ -1,4 +1,4 @@
-//! Layer normalisation of a sum: `LayerNorm(residual + dropout(x))`, the end of every block.
+//! `LayerNorm(residual + dropout(x))`, the end of every attention and feed-forward block.
 
 use burn::tensor::{Tensor, TensorData};
 use pulp::{Arch, Simd};
@@ -8,7 +8,7 @@ use super::dropout::Dropout;
 use super::math::{dot, sum, sum_squares};
 use super::op::{CpuOp, is_on_cpu, run};
 
-/// The parameters of a layer normalisation over rows of `[rows, width]`.
+/// The parameters of a layer normalisation of `[rows, width]` over its rows.
 #[derive(Clone, Debug)]
 pub struct NormParams {
     /// The scale, `[width]`.
@@ -29,7 +29,7 @@ pub fn add_norm(x: Tensor<2>, residual: Tensor<2>, norm: NormParams, dropout: Dr
     run(op, [x.into(), residual.into(), norm.gamma.into(), norm.beta.into()])
 }
 
-/// Dropout alone, of `[rows, width]`.
+/// Applies dropout to `[rows, width]`.
 pub fn dropout(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
     if !dropout.is_active() {
         return x;
@@ -38,7 +38,7 @@ pub fn dropout(x: Tensor<2>, dropout: Dropout) -> Tensor<2> {
     x.clone() * factors(dropout, rows, width, &x)
 }
 
-/// The same in Burn's operations, for other devices and as a check.
+/// [`add_norm`] in Burn's operations: for other devices, and to test the fused form.
 pub fn plain_add_norm(x: Tensor<2>, residual: Tensor<2>, norm: NormParams, dropout: Dropout) -> Tensor<2> {
     let [rows, width] = x.dims();
     let x = if dropout.is_active() { x.clone() * factors(dropout, rows, width, &x) } else { x };
@@ -49,7 +49,7 @@ pub fn plain_add_norm(x: Tensor<2>, residual: Tensor<2>, norm: NormParams, dropo
     normal * norm.gamma.unsqueeze() + norm.beta.unsqueeze()
 }
 
-/// Dropout's factors as a constant tensor on the device of `like`.
+/// The factors of dropout as a constant tensor, `[rows, width]`, on the device of `like`.
 fn factors(dropout: Dropout, rows: usize, width: usize, like: &Tensor<2>) -> Tensor<2> {
     let values: Vec<f32> = (0..(rows * width) as u32).map(|i| dropout.factor(i)).collect();
     Tensor::from_data(TensorData::new(values, [rows, width]), &like.device())
@@ -70,7 +70,7 @@ struct Normal {
     inverse: std::sync::Arc<Vec<f32>>,
 }
 
-/// Rows a thread takes at a time; also the order of partial sums.
+/// Rows in a thread's unit of work, which fixes the order of partial sums.
 const ROWS: usize = 32;
 
 impl CpuOp<4> for AddNorm {
@@ -175,7 +175,7 @@ fn forward_simd<'a, S: Simd>(
     }
 }
 
-/// dz = 1/σ (ĝ - mean(ĝ) - n mean(ĝ n)) with ĝ = g γ and n the normalised row.
+/// `dz = (ĝ - mean(ĝ) - n mean(ĝ n)) / σ` with `ĝ = g γ` and the normalised row `n`; `dγ = Σ g n`, `dβ = Σ g`.
 #[inline(always)]
 #[pulp::with_simd(backward = Arch::new())]
 fn backward_simd<'a, S: Simd>(

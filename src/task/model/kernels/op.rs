@@ -1,8 +1,7 @@
-//! How an own operation enters Burn's graph on the CPU.
+//! Custom operations in Burn's autodiff graph on the CPU.
 //!
-//! A [`CpuOp`] computes its output and its inputs' gradients on plain slices. [`run`] applies it
-//! to tensors that live on the flex backend, with or without autodiff; tensors elsewhere are left
-//! to the caller's plain form.
+//! A [`CpuOp`] computes its output and the gradients of its inputs on slices. [`run`] applies it to tensors of the
+//! flex backend, with or without autodiff. For tensors of other backends callers use Burn's operations.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -10,22 +9,22 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 type Tracked = Autodiff<Flex, NoCheckpointing>;
 
-/// An operation with `N` differentiable inputs and one output, on slices.
+/// A differentiable operation on slices with `N` inputs and one output.
 pub trait CpuOp<const N: usize>: Clone + Send + std::fmt::Debug + 'static {
-    /// What the backward pass needs besides the inputs.
+    /// Intermediate results that the backward pass needs besides the inputs.
     type Saved: Clone + Send + std::fmt::Debug + 'static;
 
-    /// The output and what is to be saved.
+    /// The output, and what is saved for the backward pass.
     fn forward(&self, inputs: [&[f32]; N]) -> (Vec<f32>, Self::Saved);
 
     /// The output's shape.
     fn shape(&self) -> [usize; 2];
 
-    /// The gradients of the inputs that need one.
+    /// The gradients of the inputs that are `wanted`, from the gradient of the output.
     fn backward(
         &self,
         inputs: [&[f32]; N],
@@ -35,7 +34,7 @@ pub trait CpuOp<const N: usize>: Clone + Send + std::fmt::Debug + 'static {
     ) -> [Option<Vec<f32>>; N];
 }
 
-/// An input of any rank.
+/// An input of rank 1 or 2.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A vector.
@@ -56,16 +55,21 @@ impl From<Tensor<2>> for Input {
     }
 }
 
-/// Whether a tensor lives where [`run`] can reach it.
+/// Whether a tensor is on the flex backend, as [`run`] requires.
 pub fn is_on_cpu(tensor: &Tensor<2>) -> bool {
     tensor.clone().try_into_primitive::<Flex>().is_ok()
         || tensor.clone().try_into_primitive::<Tracked>().is_ok()
 }
 
-/// Applies the operation; all inputs live on flex, all or none of them with autodiff.
+/// Whether the CPU kernels run on a device.
+pub fn is_cpu(device: &Device) -> bool {
+    is_on_cpu(&Tensor::zeros([1, 1], device))
+}
+
+/// Applies the operation. All inputs must be on the flex backend, either all or none of them with autodiff.
 ///
 /// # Panics
-/// If they do not; callers ask [`is_on_cpu`] first.
+/// If they are not; callers check with [`is_on_cpu`].
 pub fn run<O: CpuOp<N>, const N: usize>(op: O, inputs: [Input; N]) -> Tensor<2> {
     let tracked = matches!(&inputs[0], Input::Two(t) if t.clone().try_into_primitive::<Tracked>().is_ok())
         || matches!(&inputs[0], Input::One(t) if t.clone().try_into_primitive::<Tracked>().is_ok());
@@ -75,7 +79,7 @@ pub fn run<O: CpuOp<N>, const N: usize>(op: O, inputs: [Input; N]) -> Tensor<2> 
                 Input::One(t) => t.try_into_primitive::<Flex>(),
                 Input::Two(t) => t.try_into_primitive::<Flex>(),
             };
-            // invariant: the caller asked `is_on_cpu`.
+            // invariant: the caller checked `is_on_cpu`.
             plain.expect("an input on flex without autodiff").to_contiguous()
         });
         let (output, _) = op.forward(tensors.each_ref().map(slice));
@@ -88,7 +92,7 @@ pub fn run<O: CpuOp<N>, const N: usize>(op: O, inputs: [Input; N]) -> Tensor<2> 
                 Input::One(t) => t.try_into_primitive::<Tracked>(),
                 Input::Two(t) => t.try_into_primitive::<Tracked>(),
             };
-            // invariant: one input has autodiff, and so have all tensors of its device.
+            // invariant: one input has autodiff, and so has every tensor of its device.
             let (primitive, node) = tracked.expect("an input on flex with autodiff").into_parts();
             (primitive.to_contiguous(), node)
         })
@@ -106,7 +110,7 @@ pub fn run<O: CpuOp<N>, const N: usize>(op: O, inputs: [Input; N]) -> Tensor<2> 
     Tensor::from_primitive::<Tracked>(output)
 }
 
-/// The values of a matrix, row by row, wherever it lives.
+/// Reads the values of a matrix on any device, row by row.
 pub fn with_values<R>(tensor: &Tensor<2>, read: impl FnOnce(&[f32]) -> R) -> R {
     let tensor = tensor.clone();
     let plain = match tensor.clone().try_into_primitive::<Tracked>() {
@@ -116,7 +120,7 @@ pub fn with_values<R>(tensor: &Tensor<2>, read: impl FnOnce(&[f32]) -> R) -> R {
     match plain {
         Ok(plain) => read(slice(&plain.to_contiguous())),
         Err(_) => {
-            // invariant: a model's tensors are floats that convert to f32.
+            // invariant: the tensors of a model are floats and can be converted to f32.
             let values = tensor.into_data().convert::<f32>().try_to_vec::<f32>().expect("f32 values");
             read(&values)
         }

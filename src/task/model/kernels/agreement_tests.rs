@@ -1,4 +1,4 @@
-//! Every fused operation against its plain form: values and gradients.
+//! Compares every fused operation with its form in Burn's operations: values and gradients.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use super::fake_quant::{fake_quantize, ranges};
 use super::gelu::gelu;
 use super::linear::linear;
 use super::norm::{NormParams, add_norm, plain_add_norm};
-use super::rounded_attention::rounded_attention;
+use super::quantized_attention::quantized_attention;
 
 fn device() -> Device {
     Device::flex().autodiff()
 }
 
 thread_local! {
-    /// Every test draws the same numbers, whatever runs beside it.
+    /// Every test draws the same numbers, whichever tests run at the same time.
     static NUMBERS: RefCell<ChaCha8Rng> = RefCell::new(ChaCha8Rng::seed_from_u64(0));
 }
 
@@ -98,7 +98,7 @@ fn gelu_agrees_with_burns() {
 
 #[test]
 fn add_norm_agrees_with_the_plain_form_with_and_without_dropout() {
-    for dropout in [Dropout::NONE, Dropout { share: 0.3, seed: 5 }] {
+    for dropout in [Dropout::NONE, Dropout { probability: 0.3, seed: 5 }] {
         let (x, residual, gamma, beta) = (random(67, 40), random(67, 40), random_row(40), random_row(40));
         let norm = || NormParams { gamma: gamma.clone(), beta: beta.clone(), epsilon: 1e-12 };
         agree(
@@ -115,7 +115,7 @@ fn add_norm_agrees_with_the_plain_form_with_and_without_dropout() {
 fn packed_attention_agrees_with_padded_attention() {
     let (hidden, heads) = (24, 3);
     for (lengths, dropout) in
-        [(vec![5usize, 5], Dropout::NONE), (vec![5, 5], Dropout { share: 0.4, seed: 9 })]
+        [(vec![5usize, 5], Dropout::NONE), (vec![5, 5], Dropout { probability: 0.4, seed: 9 })]
     {
         let tokens: usize = lengths.iter().sum();
         let x = random(tokens, hidden);
@@ -175,7 +175,7 @@ fn fake_quantization_is_the_plain_forms_bit_for_bit() {
             (Channels::Columns, Grid { bits: 8, symmetric: true }),
         ] {
             let x = random(rows, columns);
-            // Some values are cut off.
+            // Some values are outside the range and clipped.
             let observed = ranges(&(x.clone() * 0.8), channels);
             let count = match channels {
                 Channels::All => 1,
@@ -225,16 +225,16 @@ fn ranges_are_those_of_rows_columns_and_all_and_tell_of_what_is_not_finite() {
 }
 
 #[test]
-fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fused_one() {
+fn packed_quantized_attention_agrees_with_padded_and_without_quantizers_with_the_fused_one() {
     let (hidden, heads) = (24, 3);
     let quantizer = || {
         let quantizer = Quantizer::new(Grid { bits: 5, symmetric: false }, Channels::All);
         quantizer.set_mode(crate::method::qat::quantizer::Mode::FakeQuantize);
-        // Some weights are cut off.
+        // Some weights are outside the range and clipped.
         quantizer.observe(&[crate::method::qat::Range { low: 0.0, high: 0.5 }]);
         Arc::new(quantizer)
     };
-    for dropout in [Dropout::NONE, Dropout { share: 0.4, seed: 9 }] {
+    for dropout in [Dropout::NONE, Dropout { probability: 0.4, seed: 9 }] {
         let states: Vec<_> = (0..3).map(|_| random(10, hidden)).collect();
         let [q, k, v] = [0, 1, 2].map(|i: usize| states[i].clone());
         let all = || [q.clone(), k.clone(), v.clone()];
@@ -245,8 +245,8 @@ fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fus
             agree(
                 &states,
                 &[],
-                || rounded_attention(all(), heads, &packed, dropout, Some((a.clone(), phase))),
-                || rounded_attention(all(), heads, &padded, dropout, Some((b.clone(), phase))),
+                || quantized_attention(all(), heads, &packed, dropout, Some((a.clone(), phase))),
+                || quantized_attention(all(), heads, &padded, dropout, Some((b.clone(), phase))),
                 2e-5,
             );
             let ends = |q: &Quantizer| (q.ranges()[0].low, q.ranges()[0].high);
@@ -261,7 +261,7 @@ fn packed_rounded_attention_agrees_with_padded_and_without_rounding_with_the_fus
         agree(
             std::slice::from_ref(&x),
             &[],
-            || rounded_attention([x.clone(), x.clone(), x.clone()], heads, &packed, dropout, None),
+            || quantized_attention([x.clone(), x.clone(), x.clone()], heads, &packed, dropout, None),
             || self_attention(x.clone(), same(), heads, &packed, dropout),
             2e-5,
         );

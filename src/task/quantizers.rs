@@ -1,7 +1,7 @@
-//! What of a model is rounded to few bits.
+//! The quantizers of a model, for quantization-aware training and post-training quantization.
 //!
-//! A model that can be rounded carries a [`Rounding`] and lets its weights and activations pass
-//! through it by their names. Clones of the model share it; whoever wants one of its own copies it.
+//! A model that can be quantized holds [`Quantizers`] and fake-quantizes its weights and activations with them by
+//! name. Clones of a model share them; [`Quantizers::copied`] makes independent ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,80 +18,81 @@ use crate::params::table::layer_of;
 use super::model::kernels::{fake_quantize, ranges};
 use super::parameters::{ModuleParameter, Values};
 
-/// A product of two activations, and the weights that make its operands: it is rounded if all of them are.
+/// A matrix product of two activations (SparseML's `QATMatMul`). Its operands are quantized if all the weights that
+/// produce them are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Product {
-    /// The weights, by name.
+pub struct ActivationMatMul {
+    /// The names of the weights that produce the operands.
     pub weights: Vec<String>,
-    /// What its left operand is called.
+    /// The name of the left operand's quantizer.
     pub left: String,
-    /// What its right operand is called.
+    /// The name of the right operand's quantizer.
     pub right: String,
-    /// Attention heads: each has as many consecutive rows of the weights.
+    /// The number of attention heads, which share the weights' rows evenly, head after head.
     pub heads: usize,
 }
 
-/// The quantizers of a model's tensors, by name: weights by the parameter's name, what a linear layer
-/// reads by its module's and `.input`, operands of products by the model's own names.
+/// The quantizers of a model's tensors by name. A weight has its parameter's name, the input of a linear layer its
+/// module's name and `.input`, and an operand of an [`ActivationMatMul`] the name given there.
 #[derive(Debug, Default)]
-pub struct Rounding {
+pub struct Quantizers {
     quantizers: BTreeMap<String, Arc<Quantizer>>,
     phase: AtomicU8,
 }
 
-/// The state of a quantizer, as checkpoints keep it beside its ranges.
+/// The state of a quantizer in a checkpoint, without its ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QuantizerRecord {
-    /// Bits of an integer.
+    /// The bits of the integers.
     pub bits: u32,
-    /// Whether zero lies in the middle.
+    /// Whether the zero point is 0 and the range symmetric.
     pub symmetric: bool,
-    /// Whether each row has a scale.
+    /// Whether each output channel (row) has its own scale.
     pub per_row: bool,
-    /// Whether it rounds.
+    /// Whether fake quantization has begun.
     pub rounds: bool,
     /// Whether its scales are fixed.
     pub fixed: bool,
 }
 
-impl Rounding {
-    /// A rounding of its own in the same state.
+impl Quantizers {
+    /// Copies in the same state that do not share it.
     pub fn copied(&self) -> Self {
         let quantizers = self.quantizers.iter().map(|(n, q)| (n.clone(), Arc::new(q.copied()))).collect();
-        Rounding { quantizers, phase: AtomicU8::default() }
+        Quantizers { quantizers, phase: AtomicU8::default() }
     }
 
-    /// Whether nothing is rounded.
+    /// Whether no tensor has a quantizer.
     pub fn is_empty(&self) -> bool {
         self.quantizers.is_empty()
     }
 
-    /// The quantizer of a name.
+    /// The quantizer of a tensor.
     pub fn get(&self, name: &str) -> Option<&Arc<Quantizer>> {
         self.quantizers.get(name)
     }
 
-    /// All of them, by name.
+    /// All quantizers, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<Quantizer>)> {
         self.quantizers.iter()
     }
 
-    /// Adds a quantizer, in place of another of that name.
+    /// Adds a quantizer, or replaces the one of that name.
     pub fn add(&mut self, name: String, quantizer: Quantizer) {
         self.quantizers.insert(name, Arc::new(quantizer));
     }
 
-    /// Rounds a tensor no more.
+    /// Removes the quantizer of a tensor.
     pub fn remove(&mut self, name: &str) {
         self.quantizers.remove(name);
     }
 
-    /// What the model computes for, from now on.
+    /// Sets the phase of the next forward passes.
     pub fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// What the model computes for.
+    /// The phase of the present forward pass.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             n if n == Phase::Training as u8 => Phase::Training,
@@ -100,8 +101,9 @@ impl Rounding {
         }
     }
 
-    /// A tensor on its way through the model, rounded if it is to be.
-    pub fn pass(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+    /// Fake-quantizes a tensor in the forward pass, and observes it if this is the phase for it. A tensor without a
+    /// quantizer is unchanged.
+    pub fn fake_quantize(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
         let Some(quantizer) = self.get(name) else { return x };
         let channels = quantizer.channels();
         match quantizer.pass(self.phase(), || ranges(&x, channels)) {
@@ -110,39 +112,39 @@ impl Rounding {
         }
     }
 
-    /// The same tensor on its way to several places, under a name for each. Where they round it alike it is
-    /// rounded once.
-    pub fn pass_to<const N: usize>(&self, names: [&str; N], x: &Tensor<2>) -> [Tensor<2>; N] {
+    /// [`fake_quantize`](Self::fake_quantize) of one tensor that is the input of several modules. Quantizers with equal
+    /// scales share the result.
+    pub fn fake_quantize_for<const N: usize>(&self, names: [&str; N], x: &Tensor<2>) -> [Tensor<2>; N] {
         let mut range: Option<Vec<Range>> = None;
         let mut done: Vec<(Arc<QParams>, Tensor<2>)> = Vec::new();
         names.map(|name| {
             let Some(quantizer) = self.get(name) else { return x.clone() };
             let observed = || range.get_or_insert_with(|| ranges(x, Channels::All)).clone();
             let Some(qparams) = quantizer.pass(self.phase(), observed) else { return x.clone() };
-            if let Some((_, rounded)) = done.iter().find(|(other, _)| *other == qparams) {
-                return rounded.clone();
+            if let Some((_, quantized)) = done.iter().find(|(other, _)| *other == qparams) {
+                return quantized.clone();
             }
-            let rounded = fake_quantize(x.clone(), &qparams, Channels::All);
-            done.push((qparams, rounded.clone()));
-            rounded
+            let quantized = fake_quantize(x.clone(), &qparams, Channels::All);
+            done.push((qparams, quantized.clone()));
+            quantized
         })
     }
 
-    /// A weight that has passed before in this forward pass, rounded alike.
-    pub fn again(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+    /// Fake-quantizes a weight for its second use in a forward pass, without observing it again.
+    pub fn fake_quantize_again(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
         match self.get(name).and_then(|q| Some((q.channels(), q.qparams()?))) {
             Some((channels, qparams)) => fake_quantize(x, &qparams, channels),
             None => x,
         }
     }
 
-    /// The first tensor whose range was not finite.
-    pub fn trouble(&self) -> Option<&str> {
+    /// The first tensor that had values that are not finite.
+    pub fn non_finite(&self) -> Option<&str> {
         self.iter().find(|(_, q)| q.has_nonfinite_range()).map(|(name, _)| name.as_str())
     }
 
-    /// Weights in the Hugging Face layout, rounded as the model computes with them.
-    pub fn round_values(&self, table: &ParameterTable, values: &mut Values) {
+    /// Quantizes weights in the Hugging Face layout as the forward pass does.
+    pub fn quantize_values(&self, table: &ParameterTable, values: &mut Values) {
         for (name, values) in values {
             let qparams = self.get(name).and_then(|quantizer| quantizer.qparams());
             if let (Some(qparams), Some(parameter)) = (qparams, table.find(name)) {
@@ -151,7 +153,7 @@ impl Rounding {
         }
     }
 
-    /// The quantizers of a model of which only these layers stay, renumbered in this order.
+    /// The quantizers of a model with only these layers, renumbered in this order.
     pub fn keep_layers(&self, kept: &[usize]) -> Self {
         let mut quantizers = BTreeMap::new();
         for (name, quantizer) in &self.quantizers {
@@ -166,11 +168,10 @@ impl Rounding {
                 }
             }
         }
-        Rounding { quantizers, phase: AtomicU8::default() }
+        Quantizers { quantizers, phase: AtomicU8::default() }
     }
 
-    /// What checkpoints keep of it: the state of each quantizer, and its ranges, all low ends before all
-    /// high ones.
+    /// The state of each quantizer for a checkpoint, and its ranges: all minima, then all maxima.
     pub fn record(&self) -> BTreeMap<String, (QuantizerRecord, Vec<f32>)> {
         let recorded = |quantizer: &Quantizer| {
             let (grid, mode) = (quantizer.grid(), quantizer.mode());
@@ -188,12 +189,12 @@ impl Rounding {
         self.iter().map(|(name, quantizer)| (name.clone(), recorded(quantizer))).collect()
     }
 
-    /// The rounding that was recorded, of a model with these parameters. `None` if it does not fit them.
+    /// Restores [`record`](Self::record). `None` if a record does not fit the parameters.
     pub fn restored(
         records: BTreeMap<String, (QuantizerRecord, Vec<f32>)>,
         parameters: &[ModuleParameter],
     ) -> Option<Self> {
-        let mut rounding = Rounding::default();
+        let mut quantizers = Quantizers::default();
         for (name, (record, ends)) in records {
             let parameter = parameters.iter().find(|p| p.parameter.name == name);
             let channels = channels(parameter, record.per_row);
@@ -213,12 +214,12 @@ impl Rounding {
                 (true, false) => Mode::FakeQuantize,
                 (true, true) => Mode::Frozen,
             };
-            rounding.add(name, Quantizer::restored(grid, channels, mode, ranges));
+            quantizers.add(name, Quantizer::restored(grid, channels, mode, ranges));
         }
-        Some(rounding)
+        Some(quantizers)
     }
 
-    /// The scales as a model folder holds them; of weights those of `table`.
+    /// The scales and zero points for a model folder's `quantization.json`. A name in `table` is a weight.
     pub fn scales(&self, table: &ParameterTable) -> Quantization {
         let (mut weights, mut activations) = (BTreeMap::new(), BTreeMap::new());
         for (name, quantizer) in &self.quantizers {
@@ -236,12 +237,12 @@ impl Rounding {
         Quantization::new(weights, activations)
     }
 
-    /// The rounding of a model folder's scales, for good.
+    /// Quantizers with the fixed scales of a model folder.
     ///
     /// # Errors
-    /// One sentence if they do not fit the model.
-    pub fn of_scales(scales: &Quantization, parameters: &[ModuleParameter]) -> Result<Self, String> {
-        let mut rounding = Rounding::default();
+    /// One sentence if the scales do not fit the model.
+    pub fn from_scales(scales: &Quantization, parameters: &[ModuleParameter]) -> Result<Self, String> {
+        let mut quantizers = Quantizers::default();
         for (name, weight) in &scales.weights {
             let parameter = parameters.iter().find(|p| p.parameter.name == *name);
             let Some(parameter) = parameter.filter(|p| p.parameter.shape.len() == 2) else {
@@ -254,19 +255,19 @@ impl Rounding {
             let grid = Grid { bits: weight.bits, symmetric: weight.scheme == Scheme::Symmetric };
             let channels = channels(Some(parameter), weight.scales.len() > 1);
             let qparams = QParams { grid, scales: weight.scales.clone(), zero: 0 };
-            rounding.add(name.clone(), Quantizer::fixed(qparams, channels));
+            quantizers.add(name.clone(), Quantizer::fixed(qparams, channels));
         }
         for (name, a) in &scales.activations {
             let grid = Grid { bits: a.bits, symmetric: a.scheme == Scheme::Symmetric };
             let qparams = QParams { grid, scales: vec![a.scale], zero: a.zero_point };
-            rounding.add(name.clone(), Quantizer::fixed(qparams, Channels::All));
+            quantizers.add(name.clone(), Quantizer::fixed(qparams, Channels::All));
         }
-        Ok(rounding)
+        Ok(quantizers)
     }
 }
 
-/// What shares a scale of a weight whose rows have one each in the Hugging Face layout, or of anything
-/// that has one alone.
+/// The axis of a tensor's scales in Burn's layout: with `per_row`, one for each row of the weight in the Hugging Face
+/// layout, otherwise one for the tensor.
 pub fn channels(weight: Option<&ModuleParameter>, per_row: bool) -> Channels {
     match weight {
         Some(weight) if per_row && weight.transposed => Channels::Columns,

@@ -1,0 +1,88 @@
+//! Fake quantization in the forward pass of an encoder, by the names of its parameters and activations.
+
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+
+use crate::params::Family;
+use crate::task::quantizers::{ActivationMatMul, Quantizers};
+
+use super::bert::{Layer, Output, SelfProjections, bias};
+use super::dropouts::Dropouts;
+use super::kernels::{Dropout, Sequences, add_norm, gelu, linear, quantized_attention};
+
+/// The names of the four operands of attention's two matrix products, behind the name of the attention module.
+const OPERANDS: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
+
+/// The quantizers of a model, looked up by BERT's names, which are mapped to those of the family.
+#[derive(Clone, Copy)]
+pub(super) struct NamedQuantizers<'a> {
+    pub(super) quantizers: &'a Quantizers,
+    pub(super) family: Family,
+}
+
+impl NamedQuantizers<'_> {
+    fn pass(self, name: &str, x: Tensor<2>) -> Tensor<2> {
+        self.quantizers.fake_quantize(&self.family.name(name), x)
+    }
+
+    /// The weight of a module, fake-quantized.
+    pub(super) fn weight(self, module: &str, weight: Tensor<2>) -> Tensor<2> {
+        self.pass(&format!("{module}.weight"), weight)
+    }
+
+    /// A linear layer with fake-quantized input and weight.
+    pub(super) fn linear(self, module: &str, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        let x = self.pass(&format!("{module}.input"), x);
+        linear(x, self.weight(module, layer.weight.val()), bias(layer))
+    }
+}
+
+impl Layer {
+    /// The forward pass with fake quantization; `at` is the layer's name.
+    pub(super) fn quantized_forward(
+        &self,
+        x: Tensor<2>,
+        heads: usize,
+        sequences: &Sequences,
+        dropouts: impl Fn(u32) -> Dropouts,
+        (named, at): (NamedQuantizers, &str),
+    ) -> Tensor<2> {
+        let own = |part: &str| named.family.name(&format!("{at}.attention.self.{part}"));
+        let parts = ["query", "key", "value"];
+        let inputs = parts.map(|part| own(&format!("{part}.input")));
+        let inputs = named.quantizers.fake_quantize_for(inputs.each_ref().map(String::as_str), &x);
+        let SelfProjections { query, key, value } = &self.attention.self_;
+        let project = |i: usize, layer: &Linear, operand: usize| {
+            let weight = named.weight(&format!("{at}.attention.self.{}", parts[i]), layer.weight.val());
+            named
+                .quantizers
+                .fake_quantize(&own(OPERANDS[operand]), linear(inputs[i].clone(), weight, bias(layer)))
+        };
+        let operands = [project(0, query, 0), project(1, key, 1), project(2, value, 3)];
+        let quantizer = named.quantizers.get(&own(OPERANDS[2])).cloned();
+        let probabilities = quantizer.map(|quantizer| (quantizer, named.quantizers.phase()));
+        let context = quantized_attention(operands, heads, sequences, dropouts(0).attention, probabilities);
+        let output = |module: &str, output: &Output, y: Tensor<2>, x: Tensor<2>, dropout: Dropout| {
+            let y = named.linear(&format!("{at}.{module}.dense"), &output.dense, y);
+            add_norm(y, x, output.LayerNorm.params(), dropout)
+        };
+        let x = output("attention.output", &self.attention.output, context, x, dropouts(1).hidden);
+        let module = format!("{at}.intermediate.dense");
+        let wide = gelu(named.linear(&module, &self.intermediate.dense, x.clone()));
+        output("output", &self.output, wide, x, dropouts(2).hidden)
+    }
+}
+
+/// The two matrix products of attention in every layer: `Q Kᵀ`, and attention weights times `V`.
+pub(super) fn activation_matmuls(family: Family, layers: usize, heads: usize) -> Vec<ActivationMatMul> {
+    let of_layer = |layer: usize| {
+        let name = |part: &str| family.name(&format!("bert.encoder.layer.{layer}.attention.self.{part}"));
+        let [query, key, probabilities, value] = OPERANDS.map(name);
+        let weights = |parts: &[&str]| parts.iter().map(|p| name(&format!("{p}.weight"))).collect();
+        [
+            ActivationMatMul { weights: weights(&["query", "key"]), left: query, right: key, heads },
+            ActivationMatMul { weights: weights(&["value"]), left: probabilities, right: value, heads },
+        ]
+    };
+    (0..layers).flat_map(of_layer).collect()
+}
