@@ -170,7 +170,7 @@ pub(super) fn execute<T: Prepare + 'static>(
     };
     drop(recorder);
     // A recipe of branches alone changes nothing: there is no model to save.
-    if schedule.carried().next().is_some() {
+    if schedule.without_branches().next().is_some() {
         let labels = prepared.task.data_labels().map(<[String]>::to_vec);
         settings::of_run(&schedule.data, schedule.seed, &prepared.config, labels).write(&folder)?;
         folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer)?;

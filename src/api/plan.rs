@@ -4,11 +4,11 @@ use super::error::Error;
 use super::recipe::{Compiler, Recipe, RecipeOptions};
 use crate::diag::{Diagnostic, Sources};
 use crate::params::ParameterTable;
-use crate::plan::{chart, document, picture, table};
+use crate::plan::{document, svg_chart, table, terminal_chart};
 use crate::schedule::Schedule;
 use crate::schedule::ir::Data;
 
-/// Steps in an epoch of a picture where no one said how many.
+/// Steps in an epoch of an SVG chart if the number is unknown.
 const NOMINAL: u64 = 1_000;
 
 /// The plan of a recipe.
@@ -58,14 +58,14 @@ impl Plan {
     /// Tables of stages and events, for people; with curves of sparsity and learning rate if `curves`.
     pub fn table(&self, curves: bool) -> String {
         table::render(&self.schedule, self.steps_per_epoch, self.parameters.as_ref(), |stage| match curves {
-            true => chart::render(stage, self.steps_per_epoch),
+            true => terminal_chart::render(stage, self.steps_per_epoch),
             false => String::new(),
         })
     }
 
     /// Curves of sparsity and learning rate as an SVG image.
     pub fn svg(&self) -> String {
-        picture::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))
+        svg_chart::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))
     }
 
     /// The plan for programs, with events and costs: `docs/plan-format.md` describes its fields.

@@ -113,7 +113,7 @@ impl CheckpointConfig {
         let lock = Lock::take(&folder).map_err(one)?;
         let identity = read.identity().map_err(one)?;
         let newest = Checkpoints::of(&folder).newest();
-        if folder::is_finished(&folder, read.schedule.carried().next().is_some()) {
+        if folder::is_finished(&folder, read.schedule.without_branches().next().is_some()) {
             match &newest {
                 Ok(Some(found)) if !Change::all(&found.header.identity, &identity).is_empty() => {}
                 Ok(None) if !is_as_planned(&folder, read.schedule) => {

@@ -259,7 +259,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         let Some(layers) = &stage.layers else { return Ok(model) };
         let count = parameters::table(&model).layers();
         let missing = |why: String| EngineError::Layers { stage: stage.name.clone(), why };
-        let kept = layers.kept(count).filter(|kept| !kept.is_empty());
+        let kept = layers.remaining(count).filter(|kept| !kept.is_empty());
         let kept = kept.ok_or_else(|| missing(format!("the model has {count} layers")))?;
         let chosen = self.task.keep_layers(model, &kept);
         chosen.ok_or_else(|| missing("this task's model has no layers to choose from".into()))

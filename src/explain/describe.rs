@@ -1,7 +1,7 @@
 //! Entries set as text.
 
 use crate::diag::Code;
-use crate::language::vocab::declared::DECLARED;
+use crate::language::vocab::parameter_types::PARAMETER_TYPES;
 use crate::language::vocab::{
     Body, Choice, MODIFIERS, Place, SHAPES, Setting, Type, UNITS, VERBS, Verb, verb,
 };
@@ -47,7 +47,7 @@ pub(crate) fn list(text: &mut Text, name: &str) {
         }
         "types" => {
             text.heading("Types that `param` may declare");
-            let rows = DECLARED.iter().map(|(name, ty)| row((*name).into(), &ty.described()));
+            let rows = PARAMETER_TYPES.iter().map(|(name, ty)| row((*name).into(), &ty.described()));
             text.rows(&rows.collect::<Vec<_>>());
         }
         _ => {

@@ -1,7 +1,7 @@
 //! The vocabulary as one flat list, each entry with the way that leads to it.
 
 use crate::language::vocab::choices::{DataSets, Models, Teachers};
-use crate::language::vocab::declared::DECLARED;
+use crate::language::vocab::parameter_types::PARAMETER_TYPES;
 use crate::language::vocab::{Body, Choice, KEYWORDS, Keyword, SHAPES, Setting, Type, UNITS, VERBS, Verb};
 
 /// Something of the vocabulary.
@@ -58,7 +58,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         settings(&mut list, &[shape.name], shape.arguments, Role::Argument);
     }
     list.extend(KEYWORDS.iter().map(|word| alone(word.name, Kind::Keyword(word.name))));
-    list.extend(DECLARED.iter().map(|(name, ty)| alone(name, Kind::Type(name, *ty))));
+    list.extend(PARAMETER_TYPES.iter().map(|(name, ty)| alone(name, Kind::Type(name, *ty))));
     list.extend(UNITS.iter().map(|(name, doc)| alone(name, Kind::Unit(name, doc))));
     list
 }

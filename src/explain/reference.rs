@@ -1,7 +1,7 @@
 //! `docs/reference.md`: the whole vocabulary in tables.
 
 use crate::language::vocab::choices::{DataSets, Models, Teachers};
-use crate::language::vocab::declared::DECLARED;
+use crate::language::vocab::parameter_types::PARAMETER_TYPES;
 use crate::language::vocab::{Choice, KEYWORDS, SHAPES, Setting, Type, UNITS, VERBS, Verb};
 
 use super::describe::{places, signature, special_lines};
@@ -42,7 +42,7 @@ pub fn markdown() -> String {
         out.push_str(&row(&[code(word.name), code(word.form), word.doc.into()]));
     }
     out.push_str("\n## Types\n\nWhat `param` may declare.\n\n| type | a value | meaning |\n|---|---|---|\n");
-    for (name, ty) in DECLARED {
+    for (name, ty) in PARAMETER_TYPES {
         out.push_str(&row(&[code(name), code(&sample(*ty)), ty.described()]));
     }
     out.push_str("\n## Units\n\n| unit | counts |\n|---|---|\n");

@@ -1,7 +1,7 @@
 //! From a word to its pages.
 
 use crate::diag::{Code, nearest};
-use crate::language::vocab::{KEYWORDS, MODIFIERS, SHAPES, UNITS, VERBS, declared::DECLARED};
+use crate::language::vocab::{KEYWORDS, MODIFIERS, SHAPES, UNITS, VERBS, parameter_types::PARAMETER_TYPES};
 
 use super::concepts::{self, CONCEPTS, concept};
 use super::describe;
@@ -104,7 +104,7 @@ pub fn topics() -> Vec<(&'static str, Vec<String>)> {
         ("Values", among(|kind| matches!(kind, Kind::Value(_)))),
         ("Shapes", owned(&mut SHAPES.iter().map(|s| s.name))),
         ("Keywords", owned(&mut KEYWORDS.iter().map(|k| k.name))),
-        ("Types", owned(&mut DECLARED.iter().map(|(name, _)| *name))),
+        ("Types", owned(&mut PARAMETER_TYPES.iter().map(|(name, _)| *name))),
         ("Units", owned(&mut UNITS.iter().map(|(name, _)| *name))),
         ("Words of the field", CONCEPTS.iter().map(|c| c.names[0].to_owned()).collect()),
         ("Standard library", names.collect()),

@@ -34,7 +34,7 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
     if matches!(schedule.data, crate::schedule::ir::Data::BuiltinReading { .. }) {
         text.push_str("Data    generated texts, a stand-in: these metrics say nothing about other data\n");
     }
-    let what = if schedule.carried().next().is_some() { "Model" } else { "Log" };
+    let what = if schedule.without_branches().next().is_some() { "Model" } else { "Log" };
     text.push_str(&format!("{what:<8}{}\n", folder.display()));
     text
 }

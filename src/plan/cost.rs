@@ -1,4 +1,4 @@
-//! What pruning asks of the machine: forward and backward passes, and memory for the Fisher matrix.
+//! The cost of pruning: gradients to compute, and memory for Fisher blocks.
 
 use serde::Serialize;
 
@@ -10,58 +10,57 @@ use crate::schedule::{Schedule, Timeline};
 /// The cost of one `prune` statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cost {
-    /// Parameters that are pruned.
+    /// The number of selected parameters.
     pub parameters: usize,
-    /// Their weights.
+    /// Their weights in all.
     pub weights: usize,
-    /// Pruning events.
+    /// The number of pruning events.
     pub events: usize,
     /// Gradients over all events, each a forward and a backward pass of one batch.
     pub gradients: usize,
-    /// Groups of parameters that are estimated one after the other, so that the allowed memory is
-    /// kept.
+    /// Groups of parameters that are estimated one after the other, to stay within the memory limit.
     pub passes: usize,
-    /// How often the gradients of an estimate are computed for that.
+    /// How often each gradient of an estimate is computed because of these groups.
     pub sweeps: usize,
     /// The most bytes of Fisher blocks at a time.
     pub fisher: u64,
-    /// The most bytes of gradients held back before they are summed.
+    /// The most bytes of stored gradients at a time.
     pub chunk: u64,
 }
 
-/// The parameters of the model in each stage: fewer once layers were dropped.
+/// The parameters of the model in each stage, without the layers dropped so far.
 pub fn tables(schedule: &Schedule, table: &ParameterTable) -> Vec<ParameterTable> {
     let mut tables: Vec<ParameterTable> = Vec::new();
-    let mut carried = table.clone();
+    let mut current = table.clone();
     for stage in &schedule.stages {
         let start = match &stage.branch_from {
-            None => carried.clone(),
+            None => current.clone(),
             Some(from) => {
                 let of = schedule.stages.iter().position(|s| s.name == *from);
                 of.and_then(|i| tables.get(i)).unwrap_or(table).clone()
             }
         };
-        let kept = stage.layers.as_ref().and_then(|l| l.kept(start.layers()));
-        let own = kept.map_or_else(|| start.clone(), |kept| start.keep_layers(&kept));
+        let remaining = stage.layers.as_ref().and_then(|l| l.remaining(start.layers()));
+        let own = remaining.map_or_else(|| start.clone(), |layers| start.keep_layers(&layers));
         if stage.branch_from.is_none() {
-            carried = own.clone();
+            current = own.clone();
         }
         tables.push(own);
     }
     tables
 }
 
-/// The cost of a stage's `prune` statement of an index.
+/// The cost of a stage's `prune` statement, given by its index.
 pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &ParameterTable) -> Cost {
     let prune = &stage.prune[statement];
     let index = prune.targets.selector.select(table).unwrap_or_default();
-    let weights: usize = index.iter().map(|i| table.get(*i).count()).sum();
-    let events = timeline.prunes().iter().filter(|e| e.prune == statement).count();
     let counts: Vec<usize> = index.iter().map(|i| table.get(*i).count()).collect();
+    let weights = counts.iter().sum();
+    let events = timeline.prunes().iter().filter(|e| e.prune == statement).count();
     let (gradients, passes, sweeps, fisher, chunk) = match &prune.by {
         Criterion::Magnitude | Criterion::Movement => (0, 0, 0, 0, 0),
         Criterion::Obs(obs) => {
-            // What does not fit at all is refused before; its cost is that of no limit.
+            // The checker reports a limit that no estimate can meet; the cost is then that of no limit.
             let unlimited = || Obs { memory: None, ..obs.clone() }.passes(&counts);
             let passes = obs.passes(&counts).or_else(unlimited).unwrap_or_default();
             let sweeps = prune.sweeps(passes.len());

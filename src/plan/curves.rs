@@ -1,37 +1,37 @@
-//! Sparsity and learning rate over time, and the windows beside them, as numbers to draw.
+//! Sparsity, learning rate and windows of a stage by step, for charts.
 
 use crate::schedule::Timeline;
 use crate::schedule::ir::Stage;
 
-/// A stage as curves.
+/// The curves of a stage.
 pub struct Curves {
     /// The stage's name.
     pub name: String,
-    /// Its steps.
+    /// The number of steps.
     pub steps: u64,
     /// Steps in an epoch.
     pub steps_per_epoch: u64,
     /// Whether the recipe gives its length in steps.
     pub in_steps: bool,
-    /// The sparsity of each `prune` statement after its events: (step, sparsity), by step.
+    /// The sparsity of each `prune` statement.
     pub sparsity: Vec<Track>,
-    /// Windows: what it is, its first step and one past its last.
+    /// Windows of other statements: the verb, the first step, and the step after the last.
     pub bands: Vec<(&'static str, u64, u64)>,
-    /// The greatest learning rate.
+    /// The highest learning rate.
     pub peak: f64,
     timeline: Timeline,
 }
 
-/// The sparsity that one statement brings about.
+/// The sparsity of a `prune` statement's targets.
 pub struct Track {
-    /// What it prunes.
+    /// The selector of the targets.
     pub targets: String,
-    /// After the event before this step, the sparsity is this.
+    /// The step before which each event happens, and the sparsity after it.
     pub events: Vec<(u64, f64)>,
 }
 
 impl Curves {
-    /// The curves of a stage that trains; `None` of one that does not.
+    /// The curves of a stage; `None` for one without training.
     pub fn new(stage: &Stage, steps_per_epoch: u64) -> Option<Self> {
         let timeline = Timeline::new(stage, steps_per_epoch);
         let steps = timeline.steps();
@@ -58,7 +58,7 @@ impl Curves {
         bands.extend(stage.freeze.iter().map(|f| ("freeze", at(f.start), at(f.end))));
         bands.extend(stage.distill.iter().map(|d| ("distill", at(d.start), at(d.end))));
         bands.extend(stage.quantize.iter().map(|q| ("quantize", at(q.start), at(q.end))));
-        // A rate has its peaks at the first steps of pieces and cycles, which sampling would miss.
+        // Sampling would miss the peaks, which are at the ends of pieces and cycles.
         let ends = stage.lr.iter().map(|p| p.ramp.from.max(p.ramp.to));
         let peak = ends.fold(0.0, f64::max);
         let (name, in_steps) = (stage.name.clone(), stage.length.is_in_steps());
@@ -70,14 +70,14 @@ impl Curves {
         self.timeline.lr(step)
     }
 
-    /// A step in epochs.
+    /// The position of a step in epochs.
     pub fn epoch(&self, step: u64) -> f64 {
         self.timeline.epoch(step)
     }
 }
 
 impl Track {
-    /// The sparsity while a step is computed; zero before the first event.
+    /// The sparsity during a step; zero before the first event.
     pub fn at(&self, step: u64) -> f64 {
         self.events.iter().rev().find(|(at, _)| *at <= step).map_or(0.0, |(_, sparsity)| *sparsity)
     }

@@ -1,9 +1,9 @@
-//! What differs between two plans, line by line.
+//! The differences between two plans, line by line.
 
 use similar::{ChangeTag, TextDiff};
 
-/// The lines of two rendered plans that differ, with the stage they stand in; empty if none does. Columns
-/// that only moved are no difference.
+/// The lines that differ between two rendered plans, each below the heading of its stage; empty if there are
+/// none. The widths of columns do not count.
 pub fn render(before: &str, after: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let plain = |lines: &[&str]| -> Vec<String> {
@@ -47,9 +47,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_only_moved_is_no_difference_and_others_stand_under_their_stage() {
-        let before = "recipe a\n  seed 1\n\nstage x\n   0 epochs  measure\n   2 epochs  prune to 80%\n";
-        let after = "recipe a\n  seed 1\n\nstage x\n  0 epochs   measure\n  2 epochs   prune to 90%\n";
+    fn a_line_that_only_moved_is_no_difference_and_others_are_below_their_stage() {
+        let before = "recipe a\n  seed 1\n\nstage x\n   0 epochs  evaluate\n   2 epochs  prune to 80%\n";
+        let after = "recipe a\n  seed 1\n\nstage x\n  0 epochs   evaluate\n  2 epochs   prune to 90%\n";
         assert_eq!(
             render(before, after),
             "  stage x\n-    2 epochs  prune to 80%\n+   2 epochs   prune to 90%\n"

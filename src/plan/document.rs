@@ -1,10 +1,9 @@
-//! The plan for programs: the schedule itself, what happens when, and what it costs. The fields are
-//! described in docs/plan-format.md.
+//! The plan as JSON: the schedule, its events, their cost and memory. docs/plan-format.md describes the fields.
 
 use serde::Serialize;
 
 use super::cost::{self, Cost};
-use super::events::{self, Happening};
+use super::events::{self, Event};
 use super::memory::{self, Memory};
 use crate::params::ParameterTable;
 use crate::schedule::{Schedule, Timeline};
@@ -12,37 +11,37 @@ use crate::schedule::{Schedule, Timeline};
 /// The version of this format.
 pub const FORMAT: u32 = 1;
 
-/// A schedule laid out.
+/// The plan of a schedule.
 #[derive(Serialize)]
 pub struct Document<'a> {
-    /// [`FORMAT`].
+    /// The version of the format, [`FORMAT`].
     pub format: u32,
     /// Steps in an epoch, if known.
     pub steps_per_epoch: Option<u64>,
     /// The stages, in order.
     pub stages: Vec<StagePlan<'a>>,
-    /// What is run.
+    /// The schedule itself.
     pub schedule: &'a Schedule,
 }
 
-/// A stage laid out.
+/// The plan of a stage.
 #[derive(Serialize)]
 pub struct StagePlan<'a> {
-    /// Its name.
+    /// The stage's name.
     pub name: &'a str,
     /// The stage that a branch starts from.
     pub branch_from: Option<&'a str>,
-    /// Its steps, if known.
+    /// The number of steps, if known.
     pub steps: Option<u64>,
-    /// What happens, by time.
-    pub events: Vec<Happening>,
-    /// What each `prune` statement costs, in order; `None` if the model is unknown.
+    /// The events by time.
+    pub events: Vec<Event>,
+    /// The cost of each `prune` statement, in order; `None` if the model is unknown.
     pub cost: Option<Vec<Cost>>,
-    /// The memory that it takes; `None` if the model or the data is unknown.
+    /// The estimated memory; `None` if the model or the data is unknown.
     pub memory: Option<Memory>,
 }
 
-/// Lays a schedule out.
+/// Plans a schedule.
 pub fn document<'a>(
     schedule: &'a Schedule,
     steps_per_epoch: Option<u64>,

@@ -1,48 +1,43 @@
-//! What happens in a stage, in order, in words.
+//! The events of a stage in order of time, described in words.
 
 use serde::Serialize;
 
 use crate::schedule::ir::{Layers, LrPiece, Prune, Quantize, Scheme, Stage, Teacher};
 use crate::schedule::{Ramp, Shape, Time, Timeline, Window};
 
-/// Something that happens at an instant of a stage.
+/// An event of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Happening {
-    /// When, nominally.
+pub struct Event {
+    /// The exact instant.
     pub at: Time,
-    /// Before the forward pass of this step; `None` if the length of an epoch is unknown.
+    /// The step before whose forward pass it happens; `None` if the length of an epoch is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
-    /// The verb that brings it about.
+    /// The verb of the statement.
     pub verb: &'static str,
-    /// What happens.
+    /// The description.
     pub what: String,
-    /// The sparsity afterwards, for `prune`.
+    /// For `prune`, the sparsity after the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sparsity: Option<f64>,
 }
 
-/// Everything that happens in a stage, by time.
-pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Happening> {
+/// All events of a stage by time.
+pub fn of(stage: &Stage, steps_per_epoch: Option<u64>) -> Vec<Event> {
     let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(UNKNOWN));
     listed(stage, &timeline, steps_per_epoch, usize::MAX)
 }
 
-/// Of more pruning events than may be listed, these many at the beginning and at the end are.
+/// How many pruning events at the beginning and at the end are listed where there are too many.
 const FIRST_AND_LAST: (usize, usize) = (20, 5);
 
-/// The same, of a stage that is laid out over steps. Of more than `most` pruning events those in the middle
-/// are one entry.
-pub fn listed(
-    stage: &Stage,
-    timeline: &Timeline,
-    steps_per_epoch: Option<u64>,
-    most: usize,
-) -> Vec<Happening> {
-    let mut list: Vec<Happening> = Vec::new();
+/// The events of a stage whose timeline is known. Of more than `most` pruning events, those in the middle
+/// become one entry.
+pub fn listed(stage: &Stage, timeline: &Timeline, steps_per_epoch: Option<u64>, most: usize) -> Vec<Event> {
+    let mut list: Vec<Event> = Vec::new();
     let mut add = |at: Time, verb: &'static str, what: String, sparsity: Option<f64>| {
         let step = steps_per_epoch.map(|spe| at.first_step(spe));
-        list.push(Happening { at, step, verb, what, sparsity });
+        list.push(Event { at, step, verb, what, sparsity });
     };
     if let Some(layers) = &stage.layers {
         add(Time::ZERO, "layers", self::layers(layers), None);
@@ -51,7 +46,7 @@ pub fn listed(
         add(piece.start, "lr", format!("learning rate {}", rates(piece)), None);
     }
     for factor in &stage.lr_factors {
-        let what = format!("{} learns at {} times the rate", factor.targets.selector, factor.factor);
+        let what = format!("{}: {} times the learning rate", factor.targets.selector, factor.factor);
         add(Time::ZERO, "lr", what, None);
     }
     for hold in &stage.hold {
@@ -74,17 +69,14 @@ pub fn listed(
             Teacher::Flag => "the teacher".to_owned(),
             Teacher::Named(name) => format!("`{name}`"),
             Teacher::Stage(name) => format!("stage {name}"),
-            Teacher::Itself => "itself at the start".to_owned(),
+            Teacher::Itself => "the model at the stage's start".to_owned(),
         };
-        let share = match distill.hardness {
-            1.0 => "alone".to_owned(),
-            hardness => format!("for {} of the loss", percent(hardness)),
-        };
+        let (hardness, temperature) = (distill.hardness, distill.temperature);
         let end = until(stage, distill.end);
-        let what = format!("learn from {from} {share} at temperature {}{end}", distill.temperature);
+        let what = format!("distill from {from}, hardness {hardness}, temperature {temperature}{end}");
         add(distill.start, "distill", what, None);
         if let Some(hidden) = &distill.hidden {
-            let what = format!("match the states of `{}`, with a gain of {}", hidden.modules, hidden.gain);
+            let what = format!("match the hidden states of `{}`, gain {}", hidden.modules, hidden.gain);
             add(distill.start, "distill", what, None);
         }
     }
@@ -98,7 +90,7 @@ pub fn listed(
     for (index, event) in timeline.prunes().iter().filter(|e| !mixed[e.prune]).enumerate() {
         if hidden.contains(&index) {
             if index == hidden.start {
-                let what = format!("… and {} pruning events more …", hidden.len());
+                let what = format!("… and {} more pruning events …", hidden.len());
                 add(event.at, "prune", what, Some(event.sparsity));
             }
             continue;
@@ -120,29 +112,29 @@ pub fn listed(
         add(prune.window.start, "prune", what, None);
     }
     if let Some(every) = stage.evaluate_every {
-        add(every, "evaluate", format!("measure, and again every {every}"), None);
+        add(every, "evaluate", format!("evaluate, and again every {every}"), None);
     }
     let end = match &stage.keep_best {
-        None => "measure".to_owned(),
-        Some(metric) => format!("measure; keep the weights of the best {metric} since the last pruning"),
+        None => "evaluate".to_owned(),
+        Some(metric) => format!("evaluate; end with the weights of the best {metric} since the last pruning"),
     };
     add(stage.length, "evaluate", end, None);
-    // Nominal order does not depend on the length of an epoch wherever it is known.
+    // The checker accepts only times whose order is the same for every length of an epoch.
     let spe = steps_per_epoch.unwrap_or(UNKNOWN);
     list.sort_by_cached_key(|h| h.at.in_steps(spe));
     list
 }
 
-/// Steps in an epoch where nobody said how many: so many that times in steps come first.
+/// The number of steps in an epoch that is assumed if it is unknown: so large that times in steps come first.
 pub const UNKNOWN: u64 = 1_000_000;
 
-/// Whether a window's instants depend on the length of an epoch.
+/// Whether the number of a window's instants depends on the length of an epoch.
 fn is_mixed(prune: &Prune) -> bool {
     let Window { start, end, every } = prune.window;
     !every.is_zero() && end.minus(start).and_then(|length| length.ratio_to(every)).is_none()
 }
 
-/// ` until 4 epochs`, or nothing if it lasts to the end of the stage.
+/// ` until 4 epochs`, or nothing for the end of the stage.
 fn until(stage: &Stage, end: Time) -> String {
     if end == stage.length { String::new() } else { format!(" until {end}") }
 }
@@ -160,17 +152,16 @@ fn quantize(quantize: &Quantize, stage: &Stage) -> String {
         let zero = if s.symmetric { "symmetric" } else { "asymmetric" };
         format!("{} {zero} per {}", s.name(), if s.per_channel { "channel" } else { "tensor" })
     };
-    let mut what =
-        format!("compute {} with {} weights", quantize.targets.selector, scheme(&quantize.weights));
+    let mut what = format!("quantize {}: weights {}", quantize.targets.selector, scheme(&quantize.weights));
     if let Some(activations) = &quantize.activations {
-        what.push_str(&format!(" and {} inputs", scheme(activations)));
+        what.push_str(&format!(", activations {}", scheme(activations)));
     }
     if quantize.attention {
-        what.push_str(", and the products of attention");
+        what.push_str(", attention products too");
     }
     what.push_str(&until(stage, quantize.end));
     if quantize.calibrate > 0 {
-        what.push_str(&format!(", after {} batches of calibration", quantize.calibrate));
+        what.push_str(&format!(", calibrated on {} batches", quantize.calibrate));
     }
     what
 }

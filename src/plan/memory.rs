@@ -1,10 +1,9 @@
-//! How much memory a run takes, computed before it begins: weights, gradients, AdamW's moments, other models
-//! that are kept, what a forward pass leaves for its backward pass, and what a pruning event needs.
+//! An estimate of a run's memory: weights, gradients, AdamW's moments, teachers and other models, activations
+//! stored for the backward pass, and pruning events.
 //!
-//! The figures are those of the CPU engine, which keeps of each encoder layer, for each token, ten vectors
-//! as wide as the model, two as wide as its feed-forward layer, and a row of attention weights for each
-//! head. Sequences are taken to be as long as they may be; shorter ones take less. The data and the
-//! program itself come on top.
+//! Activations are those of the CPU engine. For each token, an encoder layer stores ten vectors of the hidden
+//! size, two of the intermediate size, and for each head a row of attention probabilities. Every sequence is
+//! taken to have the maximum length. Data and program are not included.
 
 use std::path::Path;
 
@@ -22,7 +21,7 @@ const FLOAT: u64 = 4;
 /// The longest generated text, in tokens.
 const BUILTIN_LENGTH: usize = 128;
 
-/// The memory that a stage takes, in bytes.
+/// The memory of a stage, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// The model's weights.
@@ -31,13 +30,13 @@ pub struct Memory {
     pub gradients: u64,
     /// AdamW's moments.
     pub moments: u64,
-    /// Teachers, and the ends of other stages that are still needed.
+    /// Teachers, and results of other stages that are still needed.
     pub models: u64,
-    /// What a step's forward pass leaves for its backward pass.
+    /// Activations that the forward pass stores for the backward pass.
     pub activations: u64,
-    /// What the largest pruning event needs besides weights, moments and models.
+    /// The largest pruning event, without weights, moments and models.
     pub pruning: u64,
-    /// The most at a time: a step, or a pruning event between two steps.
+    /// The peak: of a training step, or of a pruning event between two steps.
     pub peak: u64,
 }
 
@@ -57,7 +56,7 @@ impl Memory {
     }
 }
 
-/// As people write it: `436 MB`.
+/// Formats bytes in powers of a thousand: `436 MB`.
 pub fn bytes(n: u64) -> String {
     match n {
         0..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
@@ -66,8 +65,8 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// A BERT as its parameters and heads tell it.
-struct Form {
+/// The sizes of a BERT, from its parameters' shapes.
+struct BertSizes {
     hidden: u64,
     intermediate: u64,
     layers: u64,
@@ -75,13 +74,13 @@ struct Form {
     vocabulary: u64,
 }
 
-impl Form {
-    /// `None` for a model that is no BERT.
+impl BertSizes {
+    /// `None` for a model that is no BERT. `heads` is not visible in the shapes.
     fn of(table: &ParameterTable, heads: Option<usize>) -> Option<Self> {
         let words = table.find("bert.embeddings.word_embeddings.weight")?;
         let wide = table.find("bert.encoder.layer.0.intermediate.dense.weight")?;
         let (hidden, vocabulary) = (*words.shape.get(1)? as u64, *words.shape.first()? as u64);
-        Some(Form {
+        Some(BertSizes {
             hidden,
             vocabulary,
             intermediate: *wide.shape.first()? as u64,
@@ -91,8 +90,8 @@ impl Form {
         })
     }
 
-    /// What a forward pass over so many sequences of so many tokens leaves behind, when so many of a
-    /// hundred tokens have a logit for each word.
+    /// Bytes of the stored activations of a batch `[sequences, tokens]`; `logits` percent of the tokens have
+    /// logits over the vocabulary.
     fn activations(&self, sequences: u64, tokens: u64, logits: u64) -> u64 {
         let layer = 10 * self.hidden + 2 * self.intermediate + self.heads * tokens;
         let embeddings = 6 * self.hidden;
@@ -102,7 +101,8 @@ impl Form {
     }
 }
 
-/// The heads of a model: of a folder, of one the schedule describes, or of a well-known name.
+/// The number of attention heads of the model in a folder, of the schedule's new model, or of a well-known
+/// or cached model.
 pub fn heads(model: &Model, given: Option<&Path>) -> Option<usize> {
     let of_folder = |path: &Path| {
         let config = folder::read_config(path, &mut Sources::new()).ok()?;
@@ -118,7 +118,7 @@ pub fn heads(model: &Model, given: Option<&Path>) -> Option<usize> {
     }
 }
 
-/// The memory of every stage, given the model's parameters; `None` for a model or data that is not known.
+/// The memory of every stage, given the model's parameters; `None` if the model or the data is unknown.
 pub fn of(schedule: &Schedule, table: &ParameterTable, heads: Option<usize>) -> Option<Vec<Memory>> {
     let length = longest(&schedule.data)? as u64;
     let tables = cost::tables(schedule, table);
@@ -126,14 +126,14 @@ pub fn of(schedule: &Schedule, table: &ParameterTable, heads: Option<usize>) -> 
     stages
         .map(|(index, stage)| {
             let own = tables.get(index)?;
-            let form = Form::of(own, heads)?;
+            let sizes = BertSizes::of(own, heads)?;
             let logits = match (&schedule.data, &stage.distill) {
                 (Data::MaskedText { .. }, Some(_)) => 100,
-                // Those that are hidden.
+                // Only masked tokens have a loss.
                 (Data::MaskedText { .. }, None) => 15,
                 _ => 0,
             };
-            let activations = |batch: usize| form.activations(batch as u64, length, logits);
+            let activations = |batch: usize| sizes.activations(batch as u64, length, logits);
             let weights = FLOAT * own.count() as u64;
             let models =
                 others(schedule, index, &tables, table).iter().map(|t| FLOAT * t.count() as u64).sum();
@@ -142,7 +142,7 @@ pub fn of(schedule: &Schedule, table: &ParameterTable, heads: Option<usize>) -> 
                 let peak = weights + models + pruning;
                 return Some(Memory { weights, models, pruning, peak, ..Memory::default() });
             }
-            // Where several batches are summed, their sum waits beside the next one's.
+            // Accumulation needs the sum beside the gradients of the next batch.
             let gradients = if stage.train.accumulate > 1 { 2 * weights } else { weights };
             let activations = activations(stage.train.batch);
             let moments = 2 * weights;
@@ -166,8 +166,8 @@ fn longest(data: &Data) -> Option<usize> {
     }
 }
 
-/// The models beside the one in training: teachers, and the ends of stages that are needed again. A
-/// teacher from elsewhere is taken to be as large as the model.
+/// The models in memory besides the one in training: teachers, and results of stages that are needed again.
+/// A teacher from a file is taken to be as large as the model.
 fn others<'a>(
     schedule: &Schedule,
     index: usize,
@@ -175,8 +175,8 @@ fn others<'a>(
     table: &'a ParameterTable,
 ) -> Vec<&'a ParameterTable> {
     let stage = &schedule.stages[index];
-    let carried = schedule.stages[..index].iter().rev().find(|s| s.branch_from.is_none());
-    let carried = carried.map_or(START, |s| &s.name);
+    let previous = schedule.stages[..index].iter().rev().find(|s| s.branch_from.is_none());
+    let previous = previous.map_or(START, |s| &s.name);
     let mut names: Vec<&str> = Vec::new();
     for later in &schedule.stages[index..] {
         names.extend(later.branch_from.as_deref());
@@ -185,11 +185,11 @@ fn others<'a>(
         }
     }
     if stage.branch_from.is_some() {
-        names.push(carried);
+        names.push(previous);
     }
     let from = stage.distill.as_ref().map(|d| &d.from);
     if from == Some(&Teacher::Itself) {
-        names.push(stage.branch_from.as_deref().unwrap_or(carried));
+        names.push(stage.branch_from.as_deref().unwrap_or(previous));
     }
     names.sort_unstable();
     names.dedup();
@@ -197,17 +197,17 @@ fn others<'a>(
         START => Some(table),
         name => schedule.stages[..index].iter().position(|s| s.name == name).and_then(|i| tables.get(i)),
     };
-    let elsewhere = schedule.stages.iter().filter_map(|s| match s.distill.as_ref().map(|d| &d.from) {
+    let from_files = schedule.stages.iter().filter_map(|s| match s.distill.as_ref().map(|d| &d.from) {
         Some(Teacher::Flag) => Some(""),
         Some(Teacher::Named(name)) => Some(name.as_str()),
         _ => None,
     });
-    let elsewhere: std::collections::BTreeSet<&str> = elsewhere.collect();
-    names.into_iter().filter_map(at).chain(elsewhere.into_iter().map(|_| table)).collect()
+    let from_files: std::collections::BTreeSet<&str> = from_files.collect();
+    names.into_iter().filter_map(at).chain(from_files.into_iter().map(|_| table)).collect()
 }
 
-/// What the largest pruning event of a stage needs: its targets' weights, scores, changes and masks, the
-/// Fisher estimate, and the gradients of its batches.
+/// Bytes of the largest pruning event of a stage: weights, scores, updates and masks of its targets, the
+/// Fisher estimate, and the gradients of a batch.
 fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) -> u64) -> u64 {
     let timeline = Timeline::new(stage, 1);
     let statements = (0..stage.prune.len()).map(|index| {
@@ -233,9 +233,9 @@ mod tests {
     fn a_base_models_step_is_the_sum_of_its_parts() {
         let shape = builtin::well_known("bert-base-uncased").unwrap();
         let table = builtin::bert(&shape, builtin::Head::QuestionAnswering);
-        let form = Form::of(&table, Some(12)).unwrap();
+        let sizes = BertSizes::of(&table, Some(12)).unwrap();
         // 12 × (10 × 768 + 2 × 3072 + 12 × 384) + 6 × 768 floats for each of 16 × 384 tokens.
-        assert_eq!(form.activations(16, 384, 0), 4 * 16 * 384 * (12 * 18_432 + 4_608));
-        assert_eq!(Form::of(&ParameterTable::default(), None).map(|f| f.heads), None);
+        assert_eq!(sizes.activations(16, 384, 0), 4 * 16 * 384 * (12 * 18_432 + 4_608));
+        assert_eq!(BertSizes::of(&ParameterTable::default(), None).map(|f| f.heads), None);
     }
 }

@@ -1,27 +1,27 @@
-//! SVG: elements, the scale of an axis, and the plot area that charts of plans, runs and trials share.
+//! SVG elements, axis scales and the plot area, for the charts of plans, runs and trials.
 //!
-//! Elements have classes; their look is given by the style sheet of the picture, or of the page around it.
+//! Elements have CSS classes; the style sheet is that of the SVG file or of the page around it.
 
 use std::fmt::Write;
 
-/// A picture, written element by element.
+/// An SVG document, written element by element.
 pub struct Svg {
     text: String,
 }
 
-/// Where a text is relative to its point.
+/// The `text-anchor` of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
-    /// It begins there.
+    /// The text begins at its point.
     Start,
-    /// It is centred there.
+    /// The text is centred on its point.
     Middle,
-    /// It ends there.
+    /// The text ends at its point.
     End,
 }
 
 impl Svg {
-    /// A picture that is a file: with namespace, style sheet and a background of class `ground`.
+    /// Begins an SVG file: with namespace, style sheet and a background of class `ground`.
     pub fn file(width: f64, height: f64, class: &str, style: &str) -> Self {
         let text = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{class}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
@@ -31,7 +31,7 @@ impl Svg {
         Svg { text }
     }
 
-    /// A picture within a page, whose style sheet it uses; `label` is its text for screen readers.
+    /// Begins an SVG element inside a page, whose style sheet it uses; `label` is the `aria-label`.
     pub fn inline(width: f64, height: f64, class: &str, label: &str) -> Self {
         let label = escaped(label);
         let text = format!(
@@ -41,7 +41,7 @@ impl Svg {
         Svg { text }
     }
 
-    /// The whole picture.
+    /// Ends the document and returns its text.
     pub fn finish(mut self) -> String {
         self.text.push_str("</svg>\n");
         self.text
@@ -53,7 +53,7 @@ impl Svg {
         self.text.push('\n');
     }
 
-    /// A text on one line.
+    /// Adds a text on one line.
     pub fn text(&mut self, (x, y): (f64, f64), class: &str, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
@@ -66,14 +66,14 @@ impl Svg {
         ));
     }
 
-    /// A straight line.
+    /// Adds a straight line.
     pub fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str) {
         self.add(format_args!(
             "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" class=\"{class}\"/>"
         ));
     }
 
-    /// A line from point to point.
+    /// Adds a line through points.
     pub fn path(&mut self, points: &[(f64, f64)], class: &str) {
         let mut d = String::new();
         for (i, (x, y)) in points.iter().enumerate() {
@@ -82,7 +82,7 @@ impl Svg {
         self.add(format_args!("<path d=\"{d}\" class=\"{class}\"/>"));
     }
 
-    /// A dot with a tooltip.
+    /// Adds a dot with a tooltip.
     pub fn dot(&mut self, (x, y): (f64, f64), class: &str, title: &str) {
         let title = escaped(title);
         self.add(format_args!(
@@ -90,7 +90,7 @@ impl Svg {
         ));
     }
 
-    /// A rectangle from its upper left corner, with a style of its own and a tooltip.
+    /// Adds a rectangle, given by its upper left corner; style and tooltip may be empty.
     pub fn rect(
         &mut self,
         (x, y): (f64, f64),
@@ -109,25 +109,25 @@ impl Svg {
     }
 }
 
-/// What part of the numbers an axis shows.
+/// How the limits of an axis follow from the values on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// From 0 to a little above the greatest value.
+    /// From 0 to the maximum with a margin.
     FromZero,
-    /// A little more than the values take.
+    /// From the minimum to the maximum, with a margin at both ends.
     Around,
     /// From 0 to 100.
     Percent,
-    /// A little more than the values take, within 0 and 100.
+    /// As [`Range::Around`], within 0 and 100.
     AroundPercent,
-    /// As [`Range::Around`] in powers of ten; the values are positive.
+    /// As [`Range::Around`] on a logarithmic axis; the values are positive.
     Log,
 }
 
 /// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// The ends; of the logarithms on a logarithmic scale.
+    /// The limits: on a logarithmic scale, their logarithms to base 10.
     low: f64,
     high: f64,
     log: bool,
@@ -139,12 +139,12 @@ impl Scale {
         Scale { low, high: if high > low { high } else { low + 1.0 }, log: false }
     }
 
-    /// The scale that shows all of these finite values, of which there is at least one.
+    /// The scale for these values: at least one, all finite.
     pub fn of(range: Range, values: &[f64]) -> Self {
         let log = range == Range::Log;
-        let laid = |v: &f64| if log { v.log10() } else { *v };
-        let least = values.iter().map(laid).fold(f64::INFINITY, f64::min);
-        let most = values.iter().map(laid).fold(f64::NEG_INFINITY, f64::max);
+        let scaled = |v: &f64| if log { v.log10() } else { *v };
+        let least = values.iter().map(scaled).fold(f64::INFINITY, f64::min);
+        let most = values.iter().map(scaled).fold(f64::NEG_INFINITY, f64::max);
         let margin = if most > least { (most - least) * 0.06 } else { (most.abs() * 0.1).max(1e-9) };
         let (low, high) = (least - margin, most + margin);
         let (low, high) = match range {
@@ -156,13 +156,13 @@ impl Scale {
         Scale { low, high: if high > low { high } else { low + 1.0 }, log }
     }
 
-    /// Where a value is: 0 at the lower end, 1 at the upper.
+    /// The position of a value: 0 at the lower limit, 1 at the upper.
     pub fn share(&self, value: f64) -> f64 {
         let value = if self.log { value.log10() } else { value };
         (value - self.low) / (self.high - self.low)
     }
 
-    /// About `count` round values within the scale; powers of ten on a logarithmic one.
+    /// About `count` round values for ticks; on a logarithmic scale 1, 2 and 5 times powers of ten.
     pub fn ticks(&self, count: u32) -> Vec<f64> {
         if self.log {
             let decades = (self.low.floor() as i32)..=(self.high.ceil() as i32);
@@ -177,52 +177,52 @@ impl Scale {
     }
 }
 
-/// The least of 1, 2, 5, 10, 20, … (and their fractions) that is not below a value.
+/// The smallest number of the form 1, 2 or 5 times a power of ten that is at least `value`.
 pub fn nice(value: f64) -> f64 {
     let decade = 10f64.powf(value.log10().floor());
     [1.0, 2.0, 5.0].into_iter().map(|n| n * decade).find(|n| *n >= value * 0.999).unwrap_or(10.0 * decade)
 }
 
-/// The area of a chart in which its lines are, with both scales.
+/// The plot area of a chart, with both scales.
 #[derive(Clone, Copy, Debug)]
 pub struct Plot {
-    /// Its upper left corner.
+    /// The upper left corner, in pixels.
     pub at: (f64, f64),
-    /// Its width and height.
+    /// Width and height, in pixels.
     pub size: (f64, f64),
-    /// The scale from left to right.
+    /// The horizontal scale.
     pub x: Scale,
-    /// The scale upwards.
+    /// The vertical scale, upwards.
     pub y: Scale,
 }
 
 impl Plot {
-    /// The place of a value from left to right.
+    /// The horizontal pixel of a value.
     pub fn x(&self, value: f64) -> f64 {
         self.at.0 + self.x.share(value) * self.size.0
     }
 
-    /// The place of a value upwards.
+    /// The vertical pixel of a value.
     pub fn y(&self, value: f64) -> f64 {
         self.bottom() - self.y.share(value) * self.size.1
     }
 
-    /// Both.
+    /// The pixel of a pair of values.
     pub fn point(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (self.x(x), self.y(y))
     }
 
-    /// The right end.
+    /// The pixel of the right edge.
     pub fn right(&self) -> f64 {
         self.at.0 + self.size.0
     }
 
-    /// The lower end.
+    /// The pixel of the lower edge.
     pub fn bottom(&self) -> f64 {
         self.at.1 + self.size.1
     }
 
-    /// Grid lines at values of the y axis, each with its text on the left.
+    /// Draws grid lines at values of the y axis, with labels on the left.
     pub fn grid(&self, svg: &mut Svg, ticks: &[f64], label: impl Fn(f64) -> String, class: &str) {
         for value in ticks {
             let y = self.y(*value);
@@ -231,20 +231,20 @@ impl Plot {
         }
     }
 
-    /// A tick of the x axis with its text below.
+    /// Draws a tick of the x axis with its label below.
     pub fn tick(&self, svg: &mut Svg, value: f64, label: &str) {
         let (x, bottom) = (self.x(value), self.bottom());
         svg.line((x, bottom), (x, bottom + 5.0), "edge");
         svg.text((x, bottom + 19.0), "tick", Anchor::Middle, label);
     }
 
-    /// The name of the x axis, below its ticks.
+    /// Draws the label of the x axis below its ticks.
     pub fn x_label(&self, svg: &mut Svg, label: &str) {
         let middle = self.at.0 + self.size.0 / 2.0;
         svg.text((middle, self.bottom() + 37.0), "tick", Anchor::Middle, label);
     }
 
-    /// A value that stays until it jumps: the points of the line, in values.
+    /// The corners of the step function with these values at its jumps.
     pub fn steps(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let mut line: Vec<(f64, f64)> = Vec::with_capacity(2 * points.len());
         for (x, y) in points {
@@ -257,13 +257,13 @@ impl Plot {
     }
 }
 
-/// A number without zeros at its end: `0.5`, `12`.
+/// Formats a number without trailing zeros: `0.5`, `12`.
 pub fn trimmed(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// Text between tags or within quotes. Control characters, which XML does not allow, become U+FFFD.
+/// Escapes text for elements and attributes. Control characters, which XML does not allow, become U+FFFD.
 pub fn escaped(text: &str) -> String {
     let allowed = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
     let clean: String = text.chars().map(allowed).collect();

@@ -1,17 +1,17 @@
-//! What happens when, stage by stage, as text.
+//! The plan as text: events, cost and memory, stage by stage.
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Stage, Train};
+use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Rank, Stage, Train};
 use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
 use super::events;
 use super::memory::{self, bytes};
 
-/// Renders a schedule. Steps are shown when the number of steps in an epoch is known; selectors are
-/// counted when the model's parameters are; `chart` draws a stage below its table.
+/// Renders the plan of a schedule. Steps are shown if the number of steps in an epoch is known, costs and
+/// memory if the model's parameters are. The output of `chart` is placed below each stage's table.
 pub fn render(
     schedule: &Schedule,
     steps_per_epoch: Option<u64>,
@@ -46,7 +46,7 @@ pub fn render(
     }
     for expectation in &schedule.expect {
         text.push_str(&format!(
-            "\nin the end {} must lie in {}..{}\n",
+            "\nat the end {} must be in {}..{}\n",
             expectation.metric, expectation.least, expectation.most
         ));
     }
@@ -56,7 +56,7 @@ pub fn render(
 fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&ParameterTable>) -> String {
     let mut text = match &stage.branch_from {
         None => format!("stage {}", stage.name),
-        Some(from) => format!("branch {} from {from}, measured and not carried on", stage.name),
+        Some(from) => format!("branch {} from {from}, evaluated and not continued", stage.name),
     };
     if stage.length.is_zero() {
         text.push_str(", without training\n");
@@ -71,11 +71,11 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
     let timeline = Timeline::new(stage, steps_per_epoch.unwrap_or(events::UNKNOWN));
     let mut lines = Table::new();
     lines.load_style(presets::NOTHING);
-    for happening in events::listed(stage, &timeline, steps_per_epoch, MOST_EVENTS) {
-        let at = happening.at.to_string();
-        match happening.step {
-            Some(step) => lines.add_row([at, format!("step {step}"), happening.what]),
-            None => lines.add_row([at, happening.what]),
+    for event in events::listed(stage, &timeline, steps_per_epoch, MOST_EVENTS) {
+        let at = event.at.to_string();
+        match event.step {
+            Some(step) => lines.add_row([at, format!("step {step}"), event.what]),
+            None => lines.add_row([at, event.what]),
         };
     }
     if let Some(column) = lines.column_mut(0) {
@@ -85,22 +85,22 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
         text.push_str(&format!("  {}\n", line.trim_end()));
     }
     for (index, prune) in stage.prune.iter().enumerate() {
-        text.push_str(&how(prune));
+        text.push_str(&prune_settings(prune));
         if let Some(table) = table {
-            text.push_str(&asks(&cost::of(stage, index, &timeline, table)));
+            text.push_str(&prune_cost(&cost::of(stage, index, &timeline, table)));
         }
     }
     if let Some(table) = table {
-        text.push_str(&others(stage, table));
+        text.push_str(&other_selectors(stage, table));
     }
     text
 }
 
-/// More pruning events than this are not listed one by one.
+/// The most pruning events that are listed one by one.
 const MOST_EVENTS: usize = 100;
 
-/// How much the selectors match that prune nothing.
-fn others(stage: &Stage, table: &ParameterTable) -> String {
+/// How many parameters the selectors of statements other than `prune` match.
+fn other_selectors(stage: &Stage, table: &ParameterTable) -> String {
     let targets = stage.hold.iter().map(|h| &h.targets);
     let targets = targets.chain(stage.freeze.iter().map(|f| &f.targets));
     let targets = targets.chain(stage.quantize.iter().map(|q| &q.targets));
@@ -120,10 +120,10 @@ fn others(stage: &Stage, table: &ParameterTable) -> String {
     text
 }
 
-fn how(prune: &Prune) -> String {
+fn prune_settings(prune: &Prune) -> String {
     let rank = match prune.rank {
-        crate::schedule::ir::Rank::Global => "all together",
-        crate::schedule::ir::Rank::Layer => "each parameter by itself",
+        Rank::Global => "over all parameters",
+        Rank::Layer => "in each parameter",
     };
     let by = match &prune.by {
         Criterion::Magnitude => "magnitude".to_owned(),
@@ -135,13 +135,17 @@ fn how(prune: &Prune) -> String {
             obs.block,
             obs.damp,
             obs.update.word(),
-            if obs.recompute > 1 { format!(", {} estimates an event", obs.recompute) } else { String::new() }
+            if obs.recompute > 1 {
+                format!(", {} estimates per event", obs.recompute)
+            } else {
+                String::new()
+            }
         ),
     };
     format!("  {}: {}, ranked {rank}, by {by}\n", prune.targets.selector, prune.pattern)
 }
 
-fn asks(cost: &Cost) -> String {
+fn prune_cost(cost: &Cost) -> String {
     let mut text = format!("    {} parameters, {} weights", cost.parameters, cost.weights);
     if cost.gradients > 0 {
         text.push_str(&format!(
@@ -154,7 +158,7 @@ fn asks(cost: &Cost) -> String {
         ));
         if cost.passes > 1 {
             text.push_str(&format!(
-                ", in {} passes to keep the allowed memory: every gradient is computed {} times",
+                ", in {} passes to stay within `memory`: every gradient is computed {} times",
                 cost.passes, cost.sweeps
             ));
         }
@@ -166,7 +170,10 @@ fn model(model: &Model) -> String {
     match model {
         Model::Named(name) => name.clone(),
         Model::NewBert(shape) => {
-            format!("a new BERT: {} layers, {} wide, {} heads", shape.layers, shape.hidden, shape.heads)
+            format!(
+                "a new BERT: {} layers, hidden size {}, {} heads",
+                shape.layers, shape.hidden, shape.heads
+            )
         }
     }
 }
@@ -187,9 +194,9 @@ fn data(data: &Data) -> String {
             format!("classification of `{text}`{pair} by `{label}`, at most {max_length} tokens")
         }
         Data::MaskedText { max_length } => format!("masked text in sequences of {max_length} tokens"),
-        Data::Own => "the program's own".into(),
+        Data::Own => "custom, from the program that runs it".into(),
         Data::BuiltinReading { train, dev } => {
-            format!("generated reading comprehension, {train} questions to train on and {dev} held out")
+            format!("generated reading comprehension, {train} training and {dev} dev questions")
         }
     }
 }

@@ -1,35 +1,34 @@
-//! How much memory an estimate of the Fisher matrix takes, and in how many passes over the gradients
-//! it fits into what is allowed.
+//! The memory of a Fisher estimate, and the passes over the gradients by which it stays within a limit.
 //!
-//! The Fisher blocks of a parameter are there until its weights are updated; its gradients wait in a
-//! chunk until they are summed. What does not fit at once is estimated parameter by parameter, from
-//! the same gradients each time.
+//! The Fisher blocks of a parameter are held until its weights are updated. Gradients are collected in a
+//! chunk of rows and added to the blocks together. If the blocks of all parameters exceed the limit, the
+//! parameters are divided among passes, each of which computes the same gradients again.
 
 use super::ir::{Obs, Pattern, Precision, Prune, Rank};
 
-/// Parameters that are estimated together.
+/// A pass over the gradients, for some of the parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// Which of the statement's targets, in their order.
+    /// The parameters, by their indices among the statement's targets.
     pub targets: std::ops::Range<usize>,
-    /// Gradients that wait until they are summed.
+    /// Gradients in a chunk.
     pub rows: usize,
     /// Bytes of the Fisher blocks.
     pub fisher: u64,
-    /// Bytes of the gradients that wait.
+    /// Bytes of the chunk of gradients.
     pub chunk: u64,
 }
 
-/// Fewer gradients at a time make sums slow.
+/// The least rows of a chunk before another pass is preferred: smaller chunks make sums slow.
 const FEW_ROWS: usize = 8;
 
 impl Obs {
-    /// Bytes of the Fisher blocks of so many weights: the lower triangle of each, in float32.
+    /// Bytes of the Fisher blocks of a parameter: the lower triangle of each, in float32.
     pub fn fisher_bytes(&self, weights: usize) -> u64 {
         weights.div_ceil(self.block) as u64 * (self.block * (self.block + 1) / 2 * 4) as u64
     }
 
-    /// The largest block whose estimate for one parameter of so many weights fits into `bytes`.
+    /// The largest block size with which the estimate for a parameter of `weights` weights fits into `bytes`.
     pub fn largest_block(&self, weights: usize, bytes: u64) -> usize {
         (1..=self.block)
             .rev()
@@ -37,25 +36,24 @@ impl Obs {
             .unwrap_or(1)
     }
 
-    /// The least bytes that the estimate of one parameter takes: its Fisher blocks and one gradient,
-    /// or all gradients where they are fewer than a block's weights.
+    /// The least bytes of the estimate for one parameter: its Fisher blocks and one gradient, or all
+    /// gradients where they are fewer than a block's weights.
     pub fn least_bytes(&self, weights: usize) -> u64 {
         self.bytes(weights, 1)
     }
 
-    /// Gradients held back until they are summed together, where memory is not limited: memory for
-    /// them is about that of the Fisher blocks.
+    /// Gradients in a chunk if memory is not limited: about as many bytes as the Fisher blocks.
     pub fn chunk_rows(&self) -> usize {
         self.block.div_ceil(2).clamp(FEW_ROWS, 64).min(self.gradients.max(1))
     }
 
-    /// Whether the gradients themselves are kept, being fewer than the weights of a block.
+    /// Whether all gradients are stored instead of Fisher blocks: where they are fewer than a block's weights.
     pub fn keeps_gradients(&self) -> bool {
         self.gradients < self.block
     }
 
-    /// The passes that targets of these numbers of weights need. `None` if not even one of them fits
-    /// into the allowed memory by itself.
+    /// The passes for parameters with these numbers of weights. `None` if one of them exceeds the memory
+    /// limit alone.
     pub fn passes(&self, counts: &[usize]) -> Option<Vec<Pass>> {
         let most = self.memory.unwrap_or(u64::MAX);
         let mut passes = Vec::new();
@@ -87,16 +85,16 @@ impl Obs {
             (false, Precision::F32) => (rows, 4),
             (false, Precision::Bf16) => (rows, 2),
         };
-        // Rows begin with whole cache lines; long ones are spread over the caches.
+        // Rows start on cache lines; the stride of long rows avoids conflicts in the caches' sets.
         let spaced = weights + if weights < 1 << 16 { 31 } else { 1039 };
         self.sums_bytes(weights) + (rows * spaced * number) as u64
     }
 }
 
 impl Prune {
-    /// How often all gradients are computed for one estimate in so many passes. Parameters that are
-    /// ranked together must all be scored before the first of them is updated, and those whose Fisher
-    /// blocks had to go are estimated again for that.
+    /// How often all gradients are computed for one estimate in `passes` passes. With global ranking, every
+    /// parameter must be scored before the first is updated, so all passes but the last are repeated for
+    /// the update.
     pub fn sweeps(&self, passes: usize) -> usize {
         let together = self.rank == Rank::Global && !matches!(self.pattern, Pattern::NofM { .. });
         if together { (2 * passes).saturating_sub(1) } else { passes }

@@ -1,15 +1,15 @@
-//! The waist of the house: what is done to a model, when, as plain data.
+//! The intermediate representation between the language and the engine: a recipe as plain data.
 //!
-//! A [`Schedule`] is what a recipe means and all that the engine needs to know of it. It can be
-//! written, read and run without any recipe text. Its parts:
+//! A [`Schedule`] is all that the engine needs of a recipe. It is written to `schedule.json`, and can be
+//! read and run without the recipe's text. The modules:
 //!
 //! - [`rational`] and [`time`]: exact instants, a number of epochs plus a number of steps;
-//! - [`ramp`]: how a value moves between two ends (sparsity, learning rate);
-//! - [`window`]: the instants of something that happens again and again;
+//! - [`ramp`]: interpolation of a sparsity or a learning rate between two values;
+//! - [`window`]: equally spaced instants, such as those of gradual pruning;
 //! - [`ir`]: the schedule itself, stage by stage;
-//! - [`memory`]: what an estimate of the Fisher matrix takes, and its passes over the gradients;
-//! - [`timeline`]: a stage laid out over real steps: what happens before which step;
-//! - [`past`]: whether two schedules agree on what a run has done so far.
+//! - [`memory`]: memory of a Fisher estimate, and the passes over the gradients that it takes;
+//! - [`timeline`]: the events of a stage by optimizer step;
+//! - [`past`]: whether a run of one schedule can be resumed with another.
 
 pub mod ir;
 pub mod memory;

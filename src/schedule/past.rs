@@ -1,24 +1,23 @@
-//! Whether two schedules agree on what a run has done so far, so that a run of the one may go on as
-//! the other.
+//! Whether two schedules agree up to the step that a run has reached, so that it can be resumed with the
+//! other one.
 
 use super::ir::{Criterion, Distill, Hold, Prune, Stage, Targets};
 use super::{Ramp, Schedule, Shape, Time, Timeline, Window};
 
-/// How far a run has come.
+/// The position that a run has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reached {
-    /// The place of the stage in progress.
+    /// The index of the stage in progress.
     pub stage: usize,
-    /// The step that comes next.
+    /// The next step of that stage.
     pub step: u64,
-    /// Steps that the training examples make in an epoch.
+    /// Steps in an epoch of the training examples.
     pub steps_per_epoch: u64,
-    /// The most steps of a stage, if they are limited.
+    /// The most steps of a stage (`--limit-steps`).
     pub limit: Option<u64>,
 }
 
-/// The schedule without what does not touch the run: what is written for people, and how values came
-/// about that are in it anyway.
+/// The schedule without doc comments and recipe parameters, which do not influence the run.
 pub fn essence(schedule: &Schedule) -> Schedule {
     let mut essence = schedule.clone();
     essence.doc.clear();
@@ -29,11 +28,11 @@ pub fn essence(schedule: &Schedule) -> Schedule {
     essence
 }
 
-/// The first thing in which `after` differs from `before` up to where a run has come, in words. `None`
-/// if only what lies ahead differs.
+/// Describes the first difference of `after` from `before` that concerns the part of the run already done.
+/// `None` if they differ only after the position `reached`.
 ///
-/// The stages that are done must be the same. Of the stage in progress the same must have happened
-/// before each step so far, at the same learning rates, by the same means.
+/// Finished stages must be equal. In the stage in progress, every step so far must have the same events,
+/// learning rate, optimizer settings and targets.
 pub fn difference(before: &Schedule, after: &Schedule, reached: Reached) -> Option<String> {
     let (before, after) = (essence(before), essence(after));
     let same = [
@@ -86,28 +85,28 @@ fn in_progress(old: &Stage, new: &Stage, reached: Reached) -> Option<String> {
         if was.to_bits() != is.to_bits() {
             return Some(format!("step {step} of `{name}` ran at the learning rate {was:e}, and not {is:e}"));
         }
-        let at = |stage, timeline| happened(stage, timeline, step);
-        if at(old, &a) != at(new, &b) {
+        if step_events(old, &a, step) != step_events(new, &b, step) {
             return Some(format!("before step {step} of `{name}` something else happened"));
         }
     }
     None
 }
 
+/// The targets of movement pruning.
 fn movement(stage: &Stage) -> Vec<&Targets> {
     stage.prune.iter().filter(|p| p.by == Criterion::Movement).map(|p| &p.targets).collect()
 }
 
-/// What happened before a step: prunings with how they were done, what was held and frozen, what was
-/// learned from, and whether the model was measured.
-type Happened<'a> = (Vec<(usize, Prune, Vec<u64>)>, [Vec<&'a Targets>; 2], Option<Distill>, bool);
+/// The events and states of a step: pruning events with their settings and sparsities, targets of `hold` and
+/// `freeze`, distillation, and whether the model was evaluated.
+type StepEvents<'a> = (Vec<(usize, Prune, Vec<u64>)>, [Vec<&'a Targets>; 2], Option<Distill>, bool);
 
-fn happened<'a>(stage: &'a Stage, timeline: &Timeline, step: u64) -> Happened<'a> {
+fn step_events<'a>(stage: &'a Stage, timeline: &Timeline, step: u64) -> StepEvents<'a> {
     let prunes = timeline.prunes_before(step).into_iter().map(|event| {
         let mut how = stage.prune[event.prune].clone();
         let goals = (0..how.exceptions.len()).map(|i| how.exception_at(i, event.share).to_bits());
         let goals = std::iter::once(event.sparsity.to_bits()).chain(goals).collect();
-        // When and how far stands in the event.
+        // The event has the instant and the sparsities.
         how.window = Window::once(Time::ZERO);
         how.sparsity = Ramp { from: 0.0, to: 0.0, shape: Shape::Linear };
         how.exceptions.iter_mut().for_each(|e| e.sparsity = 0.0);

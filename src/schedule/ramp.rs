@@ -1,45 +1,46 @@
-//! How a value moves from one end of a window to the other.
+//! Ramps: a sparsity or learning rate that goes from one value to another over a window.
 
 use serde::{Deserialize, Serialize};
 
-/// The shape of a [`Ramp`]: the share of the way gone at share `x` of the time.
+/// The shape of a [`Ramp`]: the fraction of `to - from` that is covered at fraction `x` of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Shape {
-    /// The last value from the start.
+    /// 1: the final value from the start.
     Constant,
     /// `x`.
     Linear,
-    /// `1 - (1 - x)^3`: fast first, gentle at the end. SparseML's `cubic`.
+    /// `1 - (1 - x)^3`: steep at first, flat at the end. SparseML's `cubic`.
     Cubic,
     /// `1 - (1 - x)^(1/3)`. SparseML's `inverse_cubic`.
     InverseCubic,
-    /// Half a period of the cosine.
+    /// `(1 - cos πx) / 2`.
     Cosine,
     /// `1 - (1 - x)^p`.
     Polynomial(f64),
-    /// Equal factors in equal times; both ends must be above zero.
+    /// `from · (to / from)^x`; both ends must be above zero.
     Exponential,
 }
 
-/// A value that moves from `from` to `to`.
+/// A value that goes from `from` to `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ramp {
     /// The value at the start.
     pub from: f64,
     /// The value at the end.
     pub to: f64,
-    /// How it gets there.
+    /// The interpolation between them.
     pub shape: Shape,
 }
 
 impl Ramp {
-    /// A value that does not move.
+    /// A constant value.
     pub fn constant(value: f64) -> Self {
         Ramp { from: value, to: value, shape: Shape::Constant }
     }
 
-    /// The value at share `x` of the time, clamped to `0..=1`; exactly the ends at the ends.
+    /// The value at fraction `x` of the time, clamped to `0..=1`; exactly `from` at 0 and `to` at 1.
     pub fn at(&self, x: f64) -> f64 {
         if self.shape == Shape::Constant || x >= 1.0 {
             return self.to;
@@ -50,14 +51,14 @@ impl Ramp {
         if self.shape == Shape::Exponential {
             return self.from * (self.to / self.from).powf(x);
         }
-        let gone = match self.shape {
+        let covered = match self.shape {
             Shape::Constant | Shape::Exponential | Shape::Linear => x,
             Shape::Cubic => 1.0 - (1.0 - x).powi(3),
             Shape::InverseCubic => 1.0 - (1.0 - x).cbrt(),
             Shape::Cosine => (1.0 - (std::f64::consts::PI * x).cos()) / 2.0,
             Shape::Polynomial(power) => 1.0 - (1.0 - x).powf(power),
         };
-        gone * (self.to - self.from) + self.from
+        covered * (self.to - self.from) + self.from
     }
 }
 

@@ -1,4 +1,4 @@
-//! Exact fractions. Floats never decide when something happens.
+//! Exact fractions: the step of an event never depends on floating-point rounding.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -169,7 +169,7 @@ impl std::str::FromStr for Rational {
 }
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {
-    // Division of 64 bits is many times faster, and enough for almost every time.
+    // Division of 64 bits is many times faster, and enough for almost every fraction.
     if let (Ok(mut a), Ok(mut b)) = (u64::try_from(a), u64::try_from(b)) {
         while b != 0 {
             (a, b) = (b, a % b);

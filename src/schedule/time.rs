@@ -1,4 +1,4 @@
-//! Instants and durations: exact numbers of epochs plus exact numbers of steps.
+//! Instants and durations: an exact number of epochs plus an exact number of optimizer steps.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,8 +10,7 @@ use super::Rational;
 
 /// A point on a stage's time axis, or a length of it: `epochs` epochs plus `steps` steps.
 ///
-/// Both parts are exact, so `2 epochs + 500 steps` keeps its meaning until the number of steps
-/// in an epoch is known.
+/// Both parts are stored, so `2 epochs + 500 steps` needs no number of steps per epoch until it is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Time {
@@ -20,7 +19,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// The beginning, or no time at all.
+    /// The instant 0, or a duration of zero.
     pub const ZERO: Time = Time { epochs: Rational::ZERO, steps: Rational::ZERO };
 
     /// A time in epochs.
@@ -43,7 +42,7 @@ impl Time {
         Some(Time { epochs: self.epochs.minus(other.epochs)?, steps: self.steps.minus(other.steps)? })
     }
 
-    /// This time `factor` times over; `None` on overflow.
+    /// The product with `factor`; `None` on overflow.
     pub fn times(self, factor: Rational) -> Option<Time> {
         Some(Time { epochs: self.epochs.times(factor)?, steps: self.steps.times(factor)? })
     }
@@ -55,18 +54,18 @@ impl Time {
         exact.unwrap_or(Rational::whole(i64::MAX))
     }
 
-    /// The first step whose position is at or after this instant: the event happens before its
-    /// forward pass.
+    /// The first step at or after this instant. An event at this instant happens before that step's forward
+    /// pass.
     pub fn first_step(self, steps_per_epoch: u64) -> u64 {
         u64::try_from(self.in_steps(steps_per_epoch).ceil()).unwrap_or(0)
     }
 
-    /// The position in epochs, for people and plots.
+    /// The position in epochs, for reports and plots.
     pub fn in_epochs(self, steps_per_epoch: u64) -> f64 {
         self.in_steps(steps_per_epoch).to_f64() / steps_per_epoch as f64
     }
 
-    /// The order of two times, if it is the same for every number of steps in an epoch.
+    /// The order of two times; `None` if it depends on the number of steps in an epoch.
     pub fn compare(self, other: Time) -> Option<Ordering> {
         let by_epochs = self.epochs.cmp(&other.epochs);
         let by_steps = self.steps.cmp(&other.steps);
@@ -77,17 +76,17 @@ impl Time {
         }
     }
 
-    /// Whether this is exactly zero.
+    /// Whether both parts are zero.
     pub fn is_zero(self) -> bool {
         self.epochs.is_zero() && self.steps.is_zero()
     }
 
-    /// Whether it is given in steps alone.
+    /// Whether it is in steps alone.
     pub fn is_in_steps(self) -> bool {
         self.epochs.is_zero() && !self.steps.is_zero()
     }
 
-    /// Whether it is given in epochs and in steps at once.
+    /// Whether it is a sum of epochs and steps.
     pub fn is_mixed(self) -> bool {
         !self.epochs.is_zero() && !self.steps.is_zero()
     }
@@ -97,7 +96,7 @@ impl Time {
         self.epochs.is_negative() || self.steps.is_negative()
     }
 
-    /// `self / other` where both are written in one unit.
+    /// `self / other` if both are in epochs or both in steps; `None` otherwise.
     pub fn ratio_to(self, other: Time) -> Option<Rational> {
         if self.steps.is_zero() && other.steps.is_zero() {
             self.epochs.over(other.epochs)

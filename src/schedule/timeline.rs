@@ -1,4 +1,4 @@
-//! A stage laid out over real steps: what happens before which step.
+//! The timeline of a stage: its pruning events, evaluations and learning rates by optimizer step.
 
 use super::ir::{LrPiece, Stage};
 use super::{Rational, Time};
@@ -6,29 +6,29 @@ use super::{Rational, Time};
 /// A pruning event of a stage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PruneEvent {
-    /// Before the forward pass of this step; the stage's last step plus one means after training.
+    /// The step before whose forward pass it happens; the stage's number of steps for one after training.
     pub step: u64,
-    /// When, nominally.
+    /// The exact instant.
     pub at: Time,
-    /// Which of the stage's `prune` statements.
+    /// The index of the stage's `prune` statement.
     pub prune: usize,
-    /// How much of the way between the ramp's ends is gone, computed at the nominal time.
+    /// The fraction of the window elapsed at the exact instant, `0..=1`.
     pub share: f64,
-    /// The sparsity afterwards.
+    /// The sparsity after the event, `0..=1`.
     pub sparsity: f64,
 }
 
-/// A stage over steps.
+/// The events of a stage by step.
 ///
-/// An event at nominal time E happens before the forward pass of the first step k with
-/// k / steps-per-epoch >= E: rounded once, so nothing drifts.
+/// An event at instant E (in epochs) happens before the forward pass of the first step k with
+/// k / steps_per_epoch ≥ E. Only this conversion rounds, so repeated events do not drift.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     steps_per_epoch: u64,
     steps: u64,
     pieces: Vec<Piece>,
     prunes: Vec<PruneEvent>,
-    /// Steps between measurements.
+    /// Steps between evaluations.
     every: Option<Rational>,
 }
 
@@ -63,7 +63,7 @@ impl Timeline {
         Timeline { steps_per_epoch: spe, steps, pieces, prunes, every }
     }
 
-    /// The same over no more than `limit` steps: epochs are shortened so that everything still happens.
+    /// Lays out a stage over at most `limit` steps: epochs are shortened, so that every event still happens.
     pub fn limited(stage: &Stage, steps_per_epoch: u64, limit: Option<u64>) -> Self {
         let mut steps_per_epoch = steps_per_epoch;
         if let Some(limit) = limit {
@@ -81,7 +81,7 @@ impl Timeline {
         self.steps_per_epoch
     }
 
-    /// All steps of the stage.
+    /// The number of steps of the stage.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -91,7 +91,7 @@ impl Timeline {
         step as f64 / self.steps_per_epoch as f64
     }
 
-    /// Before which step something at an instant happens; the stage's number of steps for its end.
+    /// The step before which an event at an instant happens; at most the stage's number of steps.
     pub fn first_step(&self, at: Time) -> u64 {
         at.first_step(self.steps_per_epoch).min(self.steps)
     }
@@ -101,9 +101,8 @@ impl Timeline {
         &self.prunes
     }
 
-    /// The pruning events before the forward pass of `step`, in the order of the recipe. Where two
-    /// events of one statement fall on one step only the last is kept: it says all that is to
-    /// be done.
+    /// The pruning events before the forward pass of `step`, in the order of the recipe. Of several events
+    /// of one statement at one step only the last counts, whose sparsity includes the others'.
     pub fn prunes_before(&self, step: u64) -> Vec<PruneEvent> {
         let mut due: Vec<PruneEvent> = Vec::new();
         let first = self.prunes.partition_point(|e| e.step < step);
@@ -114,7 +113,7 @@ impl Timeline {
         due
     }
 
-    /// Whether the model is measured before this step.
+    /// Whether the model is evaluated before this step.
     pub fn evaluates_before(&self, step: u64) -> bool {
         let Some(every) = self.every.filter(|e| *e > Rational::ZERO) else { return false };
         // The last multiple at or before the step, if it is past the step before.
@@ -131,7 +130,7 @@ impl Timeline {
         self.pieces.iter().find(|p| p.first <= step && step < p.end).map_or(0.0, |p| p.lr_at(step))
     }
 
-    /// Whether `start..end` contains the step.
+    /// Whether a step is in `start..end`.
     pub fn contains(&self, start: Time, end: Time, step: u64) -> bool {
         start.first_step(self.steps_per_epoch) <= step && step < end.first_step(self.steps_per_epoch)
     }
@@ -151,9 +150,10 @@ impl Piece {
         }
     }
 
-    /// Without cycles the end is approached and never reached: it belongs to the next piece. In
-    /// a cycle of C steps the last step reaches the end (SparseML's `cyclic_linear`), so the
-    /// share is measured against C - 1; a last cycle that is cut short is only so long.
+    /// The learning rate of a step inside the piece. Without cycles, step k of n is at fraction `k / n` of the
+    /// ramp, so that the end value belongs to the next piece. In a cycle of C steps it is at fraction
+    /// `k / (C - 1)`, so that the last step has the end value (SparseML's `cyclic_linear`); the last cycle
+    /// may be shorter.
     fn lr_at(&self, step: u64) -> f64 {
         let gone = Rational::whole(step as i64).minus(self.start).unwrap_or(Rational::ZERO);
         let (gone, length) = match self.cycle {

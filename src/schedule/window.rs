@@ -1,10 +1,10 @@
-//! The instants of something that happens again and again.
+//! Equally spaced instants, such as those of gradual pruning.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Rational, Time};
 
-/// More instants than this in one window is a mistake, not a schedule.
+/// The most instants of a window; more are taken for a mistake.
 pub const MOST_INSTANTS: usize = 100_000;
 
 /// `over start..end every step`: the instants start, start + every, … and always `end` itself.
@@ -14,21 +14,21 @@ pub struct Window {
     pub start: Time,
     /// The last instant.
     pub end: Time,
-    /// The distance between instants. The last one may be shorter.
+    /// The time between instants; the last interval may be shorter.
     pub every: Time,
 }
 
 /// One instant of a [`Window`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Occurrence {
-    /// When, nominally.
+    /// The exact instant.
     pub at: Time,
-    /// The share of the window gone by, `0..=1`, from the nominal times.
+    /// The fraction of the window elapsed, `0..=1`, computed from exact instants.
     pub share: f64,
 }
 
 impl Window {
-    /// One instant only.
+    /// A window of one instant.
     pub fn once(at: Time) -> Self {
         Window { start: at, end: at, every: Time::ZERO }
     }

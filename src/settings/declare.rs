@@ -12,7 +12,7 @@
 //!     }
 //! }
 //! choices! {
-//!     /// How a weight's importance is measured.
+//!     /// How the importance of a weight is computed.
 //!     #[derive(Clone, Debug)]
 //!     pub enum Criterion {
 //!         /// The weight's absolute value.
@@ -23,9 +23,9 @@
 //! }
 //! ```
 //!
-//! The documentation of a field is the one that users read. `derived { name: T = setting via U; }` adds a
-//! field that a part of a setting's value decides. `each NAME` adds a struct with one `T` for every
-//! setting: its names, or the places of its values.
+//! A field's documentation is also what users read. `derived { name: T = setting via U; }` adds a field that
+//! is computed from a setting's value, read as `U`. `each NAME` adds a struct with one `T` for every setting,
+//! such as the settings' names or the spans of their values.
 
 use super::Setting;
 
@@ -83,7 +83,7 @@ macro_rules! settings {
     };
 }
 
-/// One row of a table.
+/// One row of a settings table.
 macro_rules! setting {
     ($field:ident, $doc:expr, $kind:expr, [$how:ident $($default:literal)?], [$($former:literal),*]) => {
         $crate::settings::Setting {
@@ -118,7 +118,7 @@ macro_rules! required {
     };
 }
 
-/// What is there once for each setting, and one setting changed by its name.
+/// The struct with one `T` for each setting, and assignment of a setting by its name.
 macro_rules! each {
     ($name:ident; $($rest:tt)*) => {};
     (
@@ -136,8 +136,8 @@ macro_rules! each {
             pub const NAMES: $each<&'static str> =
                 $each { $($field: $crate::settings::declare::word(stringify!($field)),)+ };
 
-            /// Gives the setting of this name the value that it has in `values`. Returns whether there
-            /// is such a setting and such a value.
+            /// Assigns the setting of this name from `values`. Returns false if there is no such setting or
+            /// value.
             pub fn set<V>(&mut self, name: &str, values: &V) -> bool
             where
                 $(V: $crate::settings::Get<$ty>,)+
@@ -161,7 +161,7 @@ macro_rules! each {
         }
 
         impl<T> $each<T> {
-            /// One `T` for each setting, from its name. `None` if one is missing.
+            /// Computes a `T` from the name of each setting; `None` if one of them is `None`.
             pub fn from_names(mut of: impl FnMut(&'static str) -> Option<T>) -> Option<Self> {
                 Some($each { $($field: of($name::NAMES.$field)?,)+ })
             }
@@ -169,7 +169,7 @@ macro_rules! each {
     };
 }
 
-/// Declares an enum whose variants are words of a recipe, some with arguments.
+/// Declares an enum whose variants are words in a recipe, some with arguments.
 macro_rules! choices {
     (
         $(#[$meta:meta])*
@@ -229,7 +229,7 @@ macro_rules! arguments {
 
 pub(crate) use {arguments, choices, default, each, required, setting, settings};
 
-/// A setting's name as it is written in a recipe: `r#match` is `match`.
+/// A field's name as the name of a setting: `r#match` is `match`.
 pub(crate) const fn word(field: &'static str) -> &'static str {
     match field.as_bytes() {
         [b'r', b'#', ..] => field.split_at(2).1,

@@ -1,11 +1,11 @@
-//! Settings declared once.
+//! Macros that declare a setting once.
 //!
-//! A declaration names a setting, its Rust type, its type in a recipe, its default, what other tools call
-//! it, and documents it. [`settings!`](declare) makes of it the struct that the program works with, the
-//! table that a recipe is checked against and documentation is printed from, and the code that fills the
-//! struct from what was read. A struct cannot lack a setting of its table, nor a table one of its struct.
+//! A declaration gives a setting's name, Rust type, type in a recipe, default, names in other tools, and
+//! documentation. From it, [`settings!`](declare) generates the struct that the program uses, the table by
+//! which recipes are checked and the reference is written, and the code that fills the struct. So struct and
+//! table always have the same settings.
 //!
-//! Nothing here knows a syntax: a front end implements [`Get`] for the values that it has read.
+//! This module is independent of the recipe's syntax: the checker implements [`Get`] for the values it read.
 
 pub(crate) mod declare;
 mod types;
@@ -13,31 +13,31 @@ mod types;
 pub(crate) use declare::{choices, settings};
 pub use types::{Choice, Setting, Type};
 
-/// Values by the names of their settings, as a front end has read and checked them: defaults included.
+/// Access to checked values, defaults included, by the names of their settings.
 pub trait Get<T> {
-    /// The value of a setting; `None` if it is missing or has another type, which a checked value has not.
+    /// The value of a setting; `None` if it is missing or has another type, which checking rules out.
     fn setting(&self, name: &str) -> Option<T>;
 }
 
-/// A struct of declared settings.
+/// A struct declared by [`settings!`](declare).
 pub trait Settings {
     /// The settings in the order of their declaration.
     const TABLE: &'static [Setting];
 }
 
-/// What is filled from declared settings.
+/// A struct that is filled from checked values.
 pub trait Read<V>: Sized {
-    /// The settings with these values. `None` if one is missing, which checked values are not.
+    /// Fills the struct; `None` if a value is missing, which checking rules out.
     fn read(values: &V) -> Option<Self>;
 }
 
-/// An enum of declared choices.
+/// An enum declared by `choices!`.
 pub trait Chosen<V>: Sized {
-    /// The choice of a word with its arguments. `None` for a word that is none of the choices.
+    /// The variant of a word, with its arguments; `None` if no variant has this word.
     fn chosen(word: &str, arguments: &V) -> Option<Self>;
 }
 
-/// Whether a dampening may be raised where it is too small: `1e-7 or raise`.
+/// Whether the dampening λ may be raised where it is too small: `1e-7 or raise`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MayRaise(pub bool);
 

@@ -1,9 +1,9 @@
 //! The types of values.
 
-/// What a value must be.
+/// The type of a value in a recipe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Type {
-    /// A share of a whole: `90%` or `0.9`.
+    /// A fraction of a whole: `90%` or `0.9`.
     Ratio,
     /// A learning rate or another small positive number: `8e-5`.
     Rate,
@@ -33,11 +33,11 @@ pub enum Type {
     Names,
     /// Several whole numbers in a list: `[0, 2, 4]`.
     Indices,
-    /// A damp, which may be raised where it is too small: `1e-7`, `1e-7 or raise`.
+    /// A dampening λ, which may be raised where it is too small: `1e-7`, `1e-7 or raise`.
     Damp,
     /// An instant from the start of a window: `after 3 epochs`.
     After,
-    /// A sparsity now, or one that rises: `80%`, `70% -> 90% cubic`.
+    /// A sparsity, constant or rising: `80%`, `70% -> 90% cubic`.
     Sparsity,
     /// A learning rate over a piece of time: `8e-5`, `8e-5 -> 8e-6 linear repeating 4 epochs`.
     Rates,
@@ -45,22 +45,22 @@ pub enum Type {
     Model,
     /// A data set: `squad`, or `builtin_reading(…)`.
     Data,
-    /// A stage by name.
+    /// The name of an earlier stage.
     Stage,
-    /// A template by name.
+    /// The name of a template.
     Template,
-    /// A name that the statement gives.
+    /// A new name, which the statement declares.
     NewName,
-    /// Whom to learn from: `teacher`, `self`, an earlier stage, or a model in quotes.
+    /// A teacher: `teacher`, `self`, an earlier stage, or a model in quotes.
     Teacher,
 }
 
-/// One of the words a value may be.
+/// One of the words that a value of [`Type::Choice`] may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
     /// The word.
     pub name: &'static str,
-    /// Its arguments; those without a name in the recipe are taken in this order.
+    /// Its arguments; a recipe may leave out their names and give them in this order.
     pub arguments: &'static [Setting],
     /// One line of documentation.
     pub doc: &'static str,
@@ -71,20 +71,20 @@ pub struct Choice {
 pub struct Setting {
     /// The name before the colon.
     pub name: &'static str,
-    /// What the value must be.
+    /// The type of the value.
     pub ty: Type,
-    /// The value when none is given, as a user would write it. `None`: there is none.
+    /// The default, as a user would write it; `None` if there is none.
     pub default: Option<&'static str>,
-    /// Whether one must be given.
+    /// Whether a value must be given.
     pub required: bool,
-    /// What SparseML and others call it.
+    /// The names of this setting in SparseML and other tools.
     pub formerly: &'static [&'static str],
     /// One line of documentation.
     pub doc: &'static str,
 }
 
 impl Setting {
-    /// A setting that may be left out and then has no value.
+    /// A setting without a default that may be left out.
     pub const fn optional(name: &'static str, ty: Type, doc: &'static str) -> Self {
         Setting { name, ty, default: None, required: false, formerly: &[], doc }
     }
@@ -104,7 +104,7 @@ impl Setting {
         Setting { name, ty, default: None, required: true, formerly: &[], doc }
     }
 
-    /// Adds the names others have for it.
+    /// Adds the names of this setting in other tools.
     pub const fn formerly(self, names: &'static [&'static str]) -> Self {
         Setting { formerly: names, ..self }
     }
@@ -118,7 +118,7 @@ impl Choice {
 }
 
 impl Type {
-    /// What a value of this type looks like, for messages.
+    /// Describes a value of this type, for messages.
     pub fn described(self) -> String {
         match self {
             Type::Ratio => "a ratio such as `90%`".into(),
@@ -136,7 +136,7 @@ impl Type {
             Type::Choice(choices) => one_of(choices),
             Type::Names => "a list of names such as `[start_logits, end_logits]`".into(),
             Type::Indices => "a list of whole numbers such as `[0, 2, 4]`".into(),
-            Type::Damp => "a damp such as `1e-7` or `1e-7 or raise`".into(),
+            Type::Damp => "a dampening such as `1e-7` or `1e-7 or raise`".into(),
             Type::After => "an instant such as `after 3 epochs`".into(),
             Type::Sparsity => "a sparsity such as `80%` or `70% -> 90% cubic`".into(),
             Type::Rates => "a learning rate such as `8e-5` or `8e-5 -> 8e-6 linear`".into(),

@@ -123,7 +123,7 @@ fn every_choice_lists_its_arguments_and_every_setting_its_default_as_they_are_de
     assert_eq!((damp.kind, damp.default, damp.required), ("argument", Some("1e-7"), false));
     assert_eq!(damp.aliases, ["dampening", "dampening_frac"]);
     let json = serde_json::to_value(damp).unwrap();
-    assert_eq!(json["value"], "a damp such as `1e-7` or `1e-7 or raise`");
+    assert_eq!(json["value"], "a dampening such as `1e-7` or `1e-7 or raise`");
 }
 
 #[test]

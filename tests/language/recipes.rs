@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use obert::internals::diag::render::full;
 use obert::internals::diag::{Code, Severity};
 use obert::internals::language::{NoFiles, Options, compile};
-use obert::internals::plan::{chart, table};
+use obert::internals::plan::{table, terminal_chart};
 
 /// The recipes of some folders.
 fn recipes_in(folders: &[&str]) -> Vec<PathBuf> {
@@ -63,7 +63,7 @@ fn the_plan_of_every_good_recipe_is_as_recorded() {
         let compiled = compile("recipe.obert", &text, &NoFiles, Options::default());
         let plan =
             table::render(&compiled.schedule.unwrap(), Some(1000), compiled.parameters.as_ref(), |stage| {
-                chart::render(stage, Some(1000))
+                terminal_chart::render(stage, Some(1000))
             });
         let name = stem(&path);
         insta::with_settings!({ omit_expression => true, snapshot_path => "snapshots/plans", prepend_module_to_snapshot => false }, {
@@ -115,7 +115,7 @@ recipe r {
     // All are ranked together: what was estimated first is estimated again for its update.
     assert!(tight.contains(" 20480 gradients in all"), "{tight}");
     assert!(
-        tight.contains("in 3 passes to keep the allowed memory: every gradient is computed 5 times"),
+        tight.contains("in 3 passes to stay within `memory`: every gradient is computed 5 times"),
         "{tight}"
     );
 }

@@ -418,7 +418,7 @@ fn several_runs_stand_side_by_side_with_what_was_planned_otherwise() {
     let page = std::fs::read_to_string(folder.path().join("both.html")).unwrap();
     elements(&page);
     assert!(page.contains(">one</th>") && page.contains(">two</th>"), "a row each");
-    assert!(page.contains("<del>-") && page.contains("<ins>+") && page.contains("for 25% of the loss"));
+    assert!(page.contains("<del>-") && page.contains("<ins>+") && page.contains("hardness 0.25"));
     assert!(page.contains("aria-label=\"F1 on the dev set\""));
 
     let output = obertc(folder.path(), &["report", "one", "two", "--format", "json"]);

@@ -44,6 +44,7 @@ impl Default for Limits {
 
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// A sequence without tokens.
     #[error("a sequence has no tokens")]

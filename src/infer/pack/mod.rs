@@ -17,6 +17,7 @@ use crate::diag::{Diagnostic, Sources};
 
 /// What encoder layers compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Precision {
     /// 32-bit floats.
     Floats,

@@ -35,7 +35,7 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
     let layers = stage.layers.as_ref()?;
     let count = table.layers();
     let last = count.saturating_sub(1);
-    let Some(kept) = layers.value.kept(count) else {
+    let Some(kept) = layers.value.remaining(count) else {
         let message = format!("the model has the layers 0 to {last}");
         let (Layers::Keep(named) | Layers::Drop(named)) = &layers.value;
         let missing = named.iter().find(|layer| **layer >= count).copied().unwrap_or(count);

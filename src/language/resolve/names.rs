@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::syntax::ast::{Entry, Expr, ImportPath, Item, Parameter, Word};
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::Type;
-use crate::language::vocab::declared::{DECLARED, declared};
+use crate::language::vocab::parameter_types::{PARAMETER_TYPES, parameter_type};
 
 use super::Override;
 use super::modules::{Lost, Module, ResolvedImport};
@@ -294,9 +294,9 @@ impl Names {
 
 /// The symbol of a `param` declaration; one of an unknown type takes the type it is used as.
 pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Findings) -> Symbol {
-    let ty = declared(&parameter.ty.value);
+    let ty = parameter_type(&parameter.ty.value);
     if ty.is_none() {
-        let names = DECLARED.iter().map(|(name, _)| *name);
+        let names = PARAMETER_TYPES.iter().map(|(name, _)| *name);
         let near = nearest(&parameter.ty.value, names.clone());
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),

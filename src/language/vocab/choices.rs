@@ -1,14 +1,14 @@
-//! Choices with their arguments, as they are written. What the schedule knows by the same name is declared
-//! there, in [`crate::schedule::ir`].
+//! Choices with their arguments, as written in a recipe. Those that the schedule has too are declared in
+//! [`crate::schedule::ir`].
 
 use crate::language::syntax::ast::Spanned;
 use crate::settings::{Type, choices, settings};
 
 choices! {
-    /// What `distill { hidden: … }` may be.
+    /// The value of `distill { hidden: … }`.
     #[derive(Clone, Debug)]
     pub enum Hidden {
-        /// The mean squared error of modules' outputs.
+        /// The mean squared error between hidden states of student and teacher.
         States(States) = "states",
     }
 }
@@ -17,26 +17,26 @@ settings! {
     /// Arguments of `states`.
     #[derive(Clone, Debug)]
     pub struct States {
-        /// The student's modules, such as `bert.encoder.layer.*`.
+        /// A pattern of the student's modules, such as `bert.encoder.layer.*`.
         of: String = Type::Text, required formerly ["student_layer_names"];
-        /// The teacher's, in the same order; the same if left out.
+        /// A pattern of the teacher's modules, in the same order; the same pattern if left out.
         teacher: Option<String> = Type::Text, optional formerly ["teacher_layer_names"];
-        /// What the sum of the errors is multiplied by.
+        /// The factor of the summed errors.
         gain: f64 = Type::Number, default "1.5";
-        /// Whether each error is divided by the mean square of the teacher's.
+        /// Whether each error is divided by the mean square of the teacher's hidden states.
         normalize: bool = Type::Bool, default "true";
-        /// Added to that mean square.
+        /// The ε that is added to this mean square.
         epsilon: f64 = Type::Rate, default "1e-6";
     }
 }
 
 choices! {
-    /// Which weights a stage ends with.
+    /// The weights with which a stage ends.
     #[derive(Clone, Debug)]
-    pub enum Kept {
-        /// Those of its last step.
+    pub enum FinalWeights {
+        /// The weights after the last step.
         Last = "last",
-        /// Those of the best evaluation since the last pruning instant, as `best(f1)`.
+        /// The weights of the best evaluation after the last pruning instant, as `best(f1)`.
         Best(Best) = "best",
     }
 }
@@ -45,32 +45,32 @@ settings! {
     /// Arguments of `best`.
     #[derive(Clone, Debug)]
     pub struct Best {
-        /// The metric, such as `f1`; of `loss` and `perplexity` the least is best.
+        /// The metric, such as `f1`; `loss` and `perplexity` are best when lowest.
         metric: Spanned<String> = Type::NewName, required;
     }
 }
 
 choices! {
-    /// In how many bits products are computed while a stage trains.
+    /// The floating-point format of matrix products during training.
     #[derive(Clone, Copy, Debug)]
-    pub enum Products {
-        /// 32 bits.
+    pub enum MatmulPrecision {
+        /// float32.
         F32 = "f32",
-        /// 16 bits where the device has them, as graphics processors do; weights stay in 32.
+        /// bfloat16 mixed precision on devices that have it, such as GPUs; weights stay in float32.
         Bf16 = "bf16",
     }
 }
 
 choices! {
-    /// Which weights go together.
+    /// Which weights are pruned together.
     #[derive(Clone, Debug)]
     pub enum Patterns {
-        /// Every weight by itself.
+        /// Every weight alone.
         Unstructured = "unstructured",
-        /// Runs of consecutive inputs of one output, as `blocks(1, 4)`.
+        /// Blocks of consecutive inputs of one output, as `blocks(1, 4)`.
         Blocks(BlockShape) = "blocks",
-        /// Of each run of consecutive inputs so many stay, as `n_of_m(2, 4)`.
-        NofM(RunShape) = "n_of_m",
+        /// N:M sparsity: N of every M consecutive inputs of one output are not pruned, as `n_of_m(2, 4)`.
+        NofM(NofMShape) = "n_of_m",
         /// Whole outputs.
         Rows = "rows",
         /// Whole inputs.
@@ -82,9 +82,9 @@ settings! {
     /// Arguments of `blocks`.
     #[derive(Clone, Debug)]
     pub struct BlockShape {
-        /// Outputs of a block; only 1 is known.
+        /// Outputs of a block; only 1 is supported.
         outputs: Spanned<usize> = Type::Count, required;
-        /// Consecutive inputs of one output.
+        /// Consecutive inputs of a block.
         inputs: usize = Type::Count, required;
     }
 }
@@ -92,32 +92,32 @@ settings! {
 settings! {
     /// Arguments of `n_of_m`.
     #[derive(Clone, Debug)]
-    pub struct RunShape {
-        /// Weights of a run that stay.
+    pub struct NofMShape {
+        /// N: weights of a group that are not pruned.
         keep: usize = Type::Count, required;
-        /// Weights in a run.
+        /// M: weights in a group.
         of: usize = Type::Count, required;
     }
 }
 
 choices! {
-    /// Where zero lies in a range of integers.
+    /// The zero point of a quantized range.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Zero {
-        /// In the middle: zero stays exactly zero.
+    pub enum ZeroPoint {
+        /// Zero point 0: the range is symmetric around zero, which is represented exactly.
         Symmetric = "symmetric",
-        /// Anywhere: the range is used up.
+        /// A zero point that makes full use of the range.
         Asymmetric = "asymmetric",
     }
 }
 
 choices! {
-    /// What shares a scale.
+    /// The granularity of scales.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Scales {
-        /// All values together.
+    pub enum Granularity {
+        /// One scale for the tensor.
         Tensor = "tensor",
-        /// The weights of each output.
+        /// One scale for the weights of each output.
         Channel = "channel",
     }
 }
@@ -125,36 +125,36 @@ choices! {
 settings! {
     /// Arguments of a quantization scheme.
     #[derive(Clone, Copy, Debug)]
-    pub struct Integers {
-        /// Where zero lies in the range.
-        zero: Zero = Type::Choice(Zero::CHOICES), default "symmetric";
-        /// What shares a scale.
-        per: Scales = Type::Choice(Scales::CHOICES), default "tensor";
+    pub struct SchemeArguments {
+        /// The zero point.
+        zero: ZeroPoint = Type::Choice(ZeroPoint::CHOICES), default "symmetric";
+        /// The granularity of scales.
+        per: Granularity = Type::Choice(Granularity::CHOICES), default "tensor";
     }
 }
 
 choices! {
-    /// How values are quantized.
+    /// Quantization schemes.
     #[derive(Clone, Copy, Debug)]
     pub enum Schemes {
-        /// Eight bits, from -128 to 127.
-        Int8(Integers) = "int8",
-        /// Eight bits, from 0 to 255.
-        Uint8(Integers) = "uint8",
-        /// Four bits, from -8 to 7.
-        Int4(Integers) = "int4",
+        /// 8-bit integers from -128 to 127.
+        Int8(SchemeArguments) = "int8",
+        /// 8-bit integers from 0 to 255.
+        Uint8(SchemeArguments) = "uint8",
+        /// 4-bit integers from -8 to 7.
+        Int4(SchemeArguments) = "int4",
         /// Not quantized.
         None = "none",
     }
 }
 
 settings! {
-    /// How long texts are cut into windows.
+    /// Sequence lengths of question answering.
     #[derive(Clone, Copy, Debug)]
-    pub struct Windows {
+    pub struct QuestionAnswering {
         /// The longest sequence, in tokens.
         max_length: usize = Type::Count, default "384" formerly ["max_seq_length"];
-        /// Overlap of windows of a long text, in tokens.
+        /// Overlap of neighbouring windows of a long text, in tokens.
         doc_stride: usize = Type::Count, default "128";
         /// The longest answer that is predicted, in tokens.
         max_answer_length: usize = Type::Count, default "30";
@@ -162,27 +162,27 @@ settings! {
 }
 
 settings! {
-    /// How long the sequences of a classifier are.
+    /// The sequence length of a classifier.
     #[derive(Clone, Copy, Debug)]
-    pub struct Sentences {
+    pub struct SentencePairs {
         /// The longest sequence, in tokens.
         max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
     }
 }
 
 settings! {
-    /// Columns of a table with labelled texts.
+    /// The columns of a table of labelled texts.
     #[derive(Clone, Debug)]
-    pub struct Table {
+    pub struct TableColumns {
         /// The column of the text.
         text: String = Type::Text, required;
-        /// The column of a second text.
+        /// The column of the second text of a pair.
         pair: Option<String> = Type::Text, optional;
         /// The column of the label.
         label: String = Type::Text, default "\"label\"";
         /// The labels in the order of the model's outputs; those of the training data if left out.
         labels: Option<Vec<String>> = Type::Names, optional;
-        /// The label whose F1 is `f1`; the second of two, the mean over more, if left out.
+        /// The positive class of `f1`; if left out, the second of two labels, the mean over all of more.
         positive: Option<String> = Type::Text, optional;
         /// The longest sequence, in tokens.
         max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
@@ -190,19 +190,19 @@ settings! {
 }
 
 settings! {
-    /// How texts are cut for masked-language modelling.
+    /// The sequence length of masked-language modelling.
     #[derive(Clone, Copy, Debug)]
-    pub struct Texts {
+    pub struct MaskedTexts {
         /// The length of a sequence, in tokens.
         max_length: usize = Type::Count, default "512" formerly ["max_seq_length"];
     }
 }
 
 settings! {
-    /// How much is generated.
+    /// The number of generated examples.
     #[derive(Clone, Copy, Debug)]
-    pub struct Generated {
-        /// Questions to train on.
+    pub struct GeneratedQuestions {
+        /// Training questions.
         train: usize = Type::Count, default "4000";
         /// Questions of the dev set.
         dev: usize = Type::Count, default "400";
@@ -210,25 +210,25 @@ settings! {
 }
 
 choices! {
-    /// The task's data.
+    /// The task and its data.
     #[derive(Clone, Debug)]
     pub enum DataSets {
-        /// Question answering: SQuAD v1.1 in `--data`: `train*` and `dev*` files (json, jsonl, parquet).
-        Squad(Windows) = "squad",
-        /// The same with questions that have no answer: SQuAD v2.0.
-        SquadV2(Windows) = "squad_v2",
-        /// Sentence pairs of MNLI: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
-        Mnli(Sentences) = "mnli",
-        /// Question pairs of QQP: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
-        Qqp(Sentences) = "qqp",
-        /// Texts or pairs of texts with a label each: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
-        Classify(Table) = "classify",
+        /// Extractive question answering on SQuAD v1.1: `train*` and `dev*` files (json, jsonl, parquet) in `--data`.
+        Squad(QuestionAnswering) = "squad",
+        /// Extractive question answering on SQuAD v2.0, where some questions have no answer.
+        SquadV2(QuestionAnswering) = "squad_v2",
+        /// Natural language inference on MNLI: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
+        Mnli(SentencePairs) = "mnli",
+        /// Paraphrase detection on QQP: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
+        Qqp(SentencePairs) = "qqp",
+        /// Classification of texts or pairs of texts: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
+        Classify(TableColumns) = "classify",
         /// Masked-language modelling: `train*` and `dev*` texts (txt, jsonl, json, parquet) in `--data`.
-        MaskedText(Texts) = "masked_text",
-        /// Whatever the program brings that runs the recipe; not for `obertc run`.
+        MaskedText(MaskedTexts) = "masked_text",
+        /// Custom data of the program that runs the recipe; not for `obertc run`.
         Own = "own",
-        /// Generated reading comprehension in SQuAD's shape; needs no download.
-        BuiltinReading(Generated) = "builtin_reading",
+        /// Generated extractive question answering; needs no download.
+        BuiltinReading(GeneratedQuestions) = "builtin_reading",
     }
 }
 
@@ -238,13 +238,13 @@ settings! {
     pub struct NewBert {
         /// Encoder layers.
         layers: usize = Type::Count, required;
-        /// Width of the hidden states.
+        /// The hidden size.
         hidden: usize = Type::Count, required;
         /// Attention heads in a layer.
         heads: usize = Type::Count, required;
-        /// Width of the feed-forward layer; 4 × hidden if left out.
+        /// The intermediate size of the feed-forward layers; 4 × hidden if left out.
         intermediate: Option<usize> = Type::Count, optional;
-        /// The longest sequence, in tokens.
+        /// Position embeddings: the longest sequence, in tokens.
         positions: usize = Type::Count, default "512";
     }
 }
@@ -253,18 +253,18 @@ choices! {
     /// New models.
     #[derive(Clone, Copy, Debug)]
     pub enum Models {
-        /// A new BERT with random weights; its vocabulary is the data's.
+        /// A new BERT with random weights; the size of its vocabulary comes from the data.
         Bert(NewBert) = "bert",
     }
 }
 
 choices! {
-    /// Words for a teacher that are no stage.
+    /// Words for teachers that are not stages.
     #[derive(Clone, Copy, Debug)]
     pub enum Teachers {
         /// The model given by `--teacher`.
         Teacher = "teacher",
-        /// The model as it was when the stage began.
+        /// Self-distillation: the model as it was when the stage began.
         Itself = "self",
     }
 }

@@ -1,15 +1,17 @@
-//! Every verb, setting, choice, type and default of the language, with a line of documentation each.
+//! The vocabulary of the language: verbs, settings, choices, types and defaults, with their documentation.
 //!
-//! A verb is declared once, with the struct that its statements are read into. The checker reads recipes
-//! against the tables of these declarations, defaults are written in them as a user would write them, and
-//! the reference, completion and `explain` are printed from them. Verbs are declared in [`verbs`], values
-//! that are words in [`choices`], or in [`crate::schedule::ir`] where the schedule has them too;
-//! [`operands`] are other types of values, [`declared`] names those that `param` may have, and [`words`]
-//! are keywords, shapes and units.
+//! A verb is declared once, together with the struct that its statements are read into. The checker, the
+//! reference, completion and `obertc explain` all use the tables generated from these declarations.
+//!
+//! - [`verbs`]: the verbs with their settings;
+//! - [`choices`]: values that are words; those that the schedule has too are in [`crate::schedule::ir`];
+//! - [`operands`]: Rust types of other values;
+//! - [`parameter_types`]: the types that `param` may declare;
+//! - [`words`]: keywords, shapes of ramps and units.
 
 pub mod choices;
-pub mod declared;
 pub mod operands;
+pub mod parameter_types;
 mod verb;
 pub mod verbs;
 pub mod words;

@@ -1,4 +1,4 @@
-//! Rust types of values that stand in statements.
+//! Rust types of values in statements.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use crate::language::syntax::ast::Spanned;
 use crate::params::Selector;
 use crate::schedule::Time;
 
-/// Two instants.
+/// A window of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Instants {
-    /// The first.
+    /// The first instant.
     pub start: Time,
-    /// The last.
+    /// The last instant.
     pub end: Time,
 }
 
 /// Parameters selected by a statement.
 #[derive(Clone, Debug)]
 pub struct Targets {
-    /// Which.
+    /// The selector.
     pub selector: Spanned<Selector>,
-    /// How many there must be.
+    /// How many parameters must match.
     pub expect: Option<Spanned<usize>>,
 }
 
-/// A choice with the places of its arguments.
+/// A choice with the spans of its arguments.
 #[derive(Clone, Debug)]
 pub struct Placed<T> {
-    /// The choice, and where it is written.
+    /// The choice with its span.
     pub choice: Spanned<T>,
-    /// Where each argument is written, by its name; a default has the place of the choice.
+    /// The span of each argument, by its name; that of the choice for a default.
     pub arguments: BTreeMap<&'static str, Span>,
 }

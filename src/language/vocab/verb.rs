@@ -1,49 +1,49 @@
-//! What is known of a verb, and the macro that declares one.
+//! The description of a verb, and the macro that declares one.
 
 use crate::settings::Setting;
 
-/// A verb and all that may stand with it.
+/// A verb with its operand, clauses and block.
 #[derive(Clone, Copy, Debug)]
 pub struct Verb {
     /// The word.
     pub name: &'static str,
     /// One line of documentation.
     pub doc: &'static str,
-    /// How a statement of it looks, for messages and the reference.
+    /// An example of a statement, for messages and the reference.
     pub form: &'static str,
-    /// What stands right behind the verb.
+    /// The value directly after the verb.
     pub operand: Option<Setting>,
-    /// Words with a value that follow, in any order.
+    /// Words with a value after the operand, in any order.
     pub clauses: &'static [Clause],
-    /// What its block holds.
+    /// The kind of block.
     pub body: Body,
-    /// Where it may stand.
+    /// Where the verb is allowed.
     pub places: &'static [Place],
-    /// Whether it may stand more than once in one place.
+    /// Whether it is allowed more than once in one place.
     pub repeats: bool,
 }
 
-/// `word value` behind a verb, such as `over 2..26 epochs`.
+/// `word value` after a verb, such as `over 2..26 epochs`.
 pub type Clause = Setting;
 
-/// What a verb's block holds.
+/// The kind of a verb's block.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
-    /// There is no block.
+    /// No block.
     None,
     /// `name: value` lines.
     Settings(&'static [Setting]),
-    /// `name: value` lines, and `target PARAMS: 90%` lines.
+    /// `name: value` lines and `target PARAMS: 90%` lines.
     PruneSettings(&'static [Setting]),
-    /// `window: rates` lines, and `factor PARAMS: 10` lines.
+    /// `window: rates` lines and `factor PARAMS: 10` lines.
     LrPieces,
     /// `metric: interval` lines.
     Metrics,
-    /// Other statements, and settings of the stage.
+    /// Statements, and settings of the recipe or stage.
     Statements(&'static [Setting]),
 }
 
-/// Where a statement stands.
+/// A place for statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// At the top of a file.
@@ -54,14 +54,14 @@ pub enum Place {
     Stage,
 }
 
-/// A statement's struct, declared with its verb.
+/// The struct of a verb's statements.
 pub trait Statement {
     /// The verb.
     const VERB: &'static Verb;
 }
 
-/// Declares a verb and the struct of its statements: the operand, the clauses behind it and the settings in
-/// its block, each with its Rust type as in [`settings!`](crate::settings).
+/// Declares a verb and the struct of its statements: operand, clauses and the settings of its block, each
+/// with its Rust type as in [`settings!`](crate::settings).
 macro_rules! verb {
     (
         $(#[doc = $about:literal])+

@@ -1,4 +1,4 @@
-//! The verbs.
+//! The verbs with their operands, clauses and settings.
 
 use crate::language::syntax::ast::Spanned;
 use crate::schedule::ir::{Batches, Criterion, Rank};
@@ -6,7 +6,7 @@ use crate::schedule::{Ramp, Time};
 use crate::settings::declare::{only, setting, word};
 use crate::settings::{Get, Read, Setting, Settings, Type, settings};
 
-use super::choices::{DataSets, Hidden, Kept, Models, Patterns, Products, Schemes, Teachers};
+use super::choices::{DataSets, FinalWeights, Hidden, MatmulPrecision, Models, Patterns, Schemes, Teachers};
 use super::operands::{Instants, Placed, Targets};
 use super::verb::{Body, Place, Statement, Verb, body, verb};
 
@@ -15,38 +15,38 @@ settings! {
     #[derive(Clone, Debug)]
     pub struct RecipeSettings {
         /// The model to start from; `--model` replaces it.
-        model: Spanned<ModelGiven> = Type::Model, required;
-        /// What the model is trained and evaluated on.
+        model: Spanned<ModelValue> = Type::Model, required;
+        /// The data that the model is trained and evaluated on.
         data: Spanned<DataSets> = Type::Data, required;
         /// Examples in a training step.
         batch: usize = Type::Count, default "16" formerly ["batch_size", "per_device_train_batch_size"];
-        /// The seed of everything random.
+        /// The seed of all random numbers.
         seed: u64 = Type::Whole, default "42";
     }
 }
 
-/// A model as it is given.
+/// The value of `model:`.
 #[derive(Clone, Debug)]
-pub enum ModelGiven {
-    /// A folder, or a name.
+pub enum ModelValue {
+    /// A Hugging Face folder, or a name on the hub.
     Named(String),
-    /// A new one.
+    /// A new model with random weights.
     New(Models),
 }
 
-/// A teacher as it is given.
+/// The value of `distill from`.
 #[derive(Clone, Debug)]
-pub enum TeacherGiven {
-    /// A folder, or the name of a model.
+pub enum TeacherValue {
+    /// A Hugging Face folder, or a name on the hub.
     Named(String),
-    /// One of the words.
+    /// `teacher` or `self`.
     Word(Teachers),
-    /// A stage.
+    /// The name of an earlier stage.
     Stage(String),
 }
 
 settings! {
-    /// Settings that a stage may say for itself.
+    /// Settings of a stage.
     #[derive(Clone, Debug)]
     pub struct StageSettings {
         /// Examples in a training step, in place of the recipe's.
@@ -54,19 +54,21 @@ settings! {
     }
 }
 
+const EXTENDS: Setting =
+    Setting::optional("extends", Type::Template, "A template whose statements and settings are inherited.");
+
+const STAGE_LENGTH: Setting = Setting::optional(
+    "for",
+    Type::Duration,
+    "How long it trains; without it, one-shot pruning or post-training quantization.",
+);
+
 const RECIPE: &Verb = &Verb {
     name: "recipe",
-    doc: "What is done to one model, from beginning to end.",
+    doc: "A complete run: a model, its data, and the statements that train and compress it.",
     form: "recipe NAME for 30 epochs { … }",
-    operand: Some(Setting::required("name", Type::NewName, "Its name.")),
-    clauses: &[
-        Setting::optional(
-            "extends",
-            Type::Template,
-            "A template whose statements and settings it takes over.",
-        ),
-        Setting::optional("for", Type::Duration, "How long it trains."),
-    ],
+    operand: Some(Setting::required("name", Type::NewName, "The recipe's name.")),
+    clauses: &[EXTENDS, Setting::optional("for", Type::Duration, "How long the recipe trains.")],
     body: Body::Statements(RecipeSettings::TABLE),
     places: &[Place::File],
     repeats: true,
@@ -74,12 +76,12 @@ const RECIPE: &Verb = &Verb {
 
 const TEMPLATE: &Verb = &Verb {
     name: "template",
-    doc: "Statements that stages and recipes can take over with `extends`.",
+    doc: "Statements that stages and recipes inherit with `extends`.",
     form: "template NAME { param start: ratio = 70% … }",
-    operand: Some(Setting::required("name", Type::NewName, "Its name.")),
+    operand: Some(Setting::required("name", Type::NewName, "The template's name.")),
     clauses: &[
-        Setting::optional("extends", Type::Template, "Another template that it builds on."),
-        Setting::optional("for", Type::Duration, "How long it trains unless the stage says."),
+        Setting::optional("extends", Type::Template, "Another template whose statements are inherited."),
+        Setting::optional("for", Type::Duration, "How long a stage trains that gives no length itself."),
     ],
     body: Body::Statements(StageSettings::TABLE),
     places: &[Place::File],
@@ -88,17 +90,10 @@ const TEMPLATE: &Verb = &Verb {
 
 const STAGE: &Verb = &Verb {
     name: "stage",
-    doc: "A stretch of training with its own time axis; it starts from the result of the one before.",
+    doc: "A part of the run with its own time axis; it starts from the result of the stage before.",
     form: "stage NAME extends TEMPLATE for 10 epochs { … }",
-    operand: Some(Setting::required("name", Type::NewName, "Its name.")),
-    clauses: &[
-        Setting::optional(
-            "extends",
-            Type::Template,
-            "A template whose statements and settings it takes over.",
-        ),
-        Setting::optional("for", Type::Duration, "How long it trains; without it, it only prunes."),
-    ],
+    operand: Some(Setting::required("name", Type::NewName, "The stage's name.")),
+    clauses: &[EXTENDS, STAGE_LENGTH],
     body: Body::Statements(StageSettings::TABLE),
     places: &[Place::Recipe],
     repeats: true,
@@ -106,21 +101,17 @@ const STAGE: &Verb = &Verb {
 
 const BRANCH: &Verb = &Verb {
     name: "branch",
-    doc: "A stage that is evaluated and reported, and not continued: for comparisons.",
+    doc: "A stage for comparisons: it is evaluated and reported, and no stage starts from its result.",
     form: "branch NAME from STAGE { … }",
-    operand: Some(Setting::required("name", Type::NewName, "Its name.")),
+    operand: Some(Setting::required("name", Type::NewName, "The branch's name.")),
     clauses: &[
         Setting::required(
             "from",
             Type::Stage,
-            "The stage whose result it starts from, or `start` for the model the run begins with.",
+            "The stage whose result it starts from, or `start` for the model that the run starts from.",
         ),
-        Setting::optional(
-            "extends",
-            Type::Template,
-            "A template whose statements and settings it takes over.",
-        ),
-        Setting::optional("for", Type::Duration, "How long it trains; without it, it only prunes."),
+        EXTENDS,
+        STAGE_LENGTH,
     ],
     body: Body::Statements(StageSettings::TABLE),
     places: &[Place::Recipe],
@@ -128,26 +119,26 @@ const BRANCH: &Verb = &Verb {
 };
 
 verb! {
-    /// Keeps some layers of the encoder and drops the others, before anything else.
+    /// Keeps these encoder layers and drops the others, before anything else happens.
     pub struct Keep: "keep", form "keep layers [0, 2, 4]", at [Recipe, Stage], repeats false;
     clauses {
-        /// The layers that stay, counted from 0.
+        /// The layers to keep, counted from 0.
         layers: Spanned<Vec<usize>> = Type::Indices, required;
     }
 }
 
 verb! {
-    /// Drops some layers of the encoder and keeps the others, before anything else.
+    /// Drops these encoder layers and keeps the others, before anything else happens.
     pub struct Drop: "drop", form "drop layers [1, 3, 5]", at [Recipe, Stage], repeats false;
     clauses {
-        /// The layers that go, counted from 0.
+        /// The layers to drop, counted from 0.
         layers: Spanned<Vec<usize>> = Type::Indices, required;
     }
 }
 
 const LR: &Verb = &Verb {
     name: "lr",
-    doc: "The learning rate over the whole stage, piece by piece, without gap or overlap.",
+    doc: "The learning rate schedule: pieces that cover the whole stage, without gap or overlap.",
     form: "lr { 0..2 epochs: 8e-5 -> 8e-6 linear }",
     operand: None,
     clauses: &[],
@@ -157,7 +148,7 @@ const LR: &Verb = &Verb {
 };
 
 verb! {
-    /// Removes the least important weights: at once, or more and more over a window.
+    /// Prunes the least important weights: one-shot, or gradually over a window.
     pub struct Prune: "prune",
         form "prune PARAMS over 2..26 epochs every 4 epochs { sparsity: 70% -> 90% cubic }",
         at [Stage], repeats true;
@@ -166,7 +157,7 @@ verb! {
         params: Targets = Type::Params, required;
     }
     clauses {
-        /// The first and last pruning instant; without it, once, at the start.
+        /// The first and last pruning instant; without it, one-shot pruning at the start.
         over: Option<Spanned<Instants>> = Type::Span, optional formerly ["start_epoch", "end_epoch"];
         /// The time between pruning instants.
         every: Option<Spanned<Time>> = Type::Duration, optional formerly ["update_frequency"];
@@ -174,22 +165,22 @@ verb! {
     block PruneSettings {
         /// How a weight's importance is computed.
         by: Placed<Criterion> = Type::Choice(Criterion::CHOICES), required;
-        /// The share of weights that are zero afterwards.
+        /// The fraction of weights that are zero after each instant.
         sparsity: Spanned<Ramp> = Type::Sparsity, required
             formerly ["init_sparsity", "final_sparsity", "inter_func"];
-        /// Which weights go together.
+        /// Which weights are pruned together.
         pattern: Spanned<Patterns> = Type::Choice(Patterns::CHOICES), default "unstructured"
             formerly ["mask_type", "mask_structure"];
-        /// Among which weights the least important are sought.
+        /// Whether weights are ranked over all parameters or in each.
         rank: Spanned<Rank> = Type::Choice(Rank::CHOICES), default "global" formerly ["global_sparsity"];
     }
 }
 
 verb! {
-    /// Keeps every zero of the selected parameters zero.
+    /// Keeps the zeros of the selected parameters zero, as in sparse transfer learning.
     pub struct Hold: "hold", form "hold PARAMS over 0..8 epochs", at [Stage], repeats true;
     operand {
-        /// The parameters whose zeros stay.
+        /// The parameters whose zeros stay zero.
         params: Targets = Type::Params, required;
     }
     clauses {
@@ -199,7 +190,7 @@ verb! {
 }
 
 verb! {
-    /// Leaves the selected parameters as they are.
+    /// Excludes the selected parameters from training.
     pub struct Freeze: "freeze", form "freeze PARAMS over 0..2 epochs", at [Stage], repeats true;
     operand {
         /// The parameters that are not trained.
@@ -212,13 +203,13 @@ verb! {
 }
 
 verb! {
-    /// Quantizes weights and the inputs of their layers: quantization-aware training, or post-training
-    /// quantization in a stage that does not train.
+    /// Quantizes weights and the inputs of their layers: quantization-aware training (QAT), or post-training
+    /// quantization (PTQ) in a stage that does not train.
     pub struct Quantize: "quantize",
         form "quantize PARAMS over 0..10 epochs { weights: int8(symmetric, per: channel) }",
         at [Stage], repeats true;
     operand {
-        /// The weights whose layers are quantized.
+        /// The weights of the layers to quantize.
         params: Targets = Type::Params, required;
     }
     clauses {
@@ -231,68 +222,68 @@ verb! {
         /// How the layers' inputs are quantized.
         activations: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "uint8(asymmetric)"
             formerly ["input_activations", "activation_bits"];
-        /// When observed ranges are fixed, counted from the window's start.
+        /// When the observers stop and the ranges are fixed, counted from the window's start.
         freeze: Option<Spanned<Time>> = Type::After, optional
             formerly ["disable_quantization_observer_epoch"];
-        /// Batches whose activation ranges are observed before the window opens: calibration.
+        /// Calibration: batches of training data that the observers of activations see before the window opens.
         calibrate: Spanned<usize> = Type::Whole, default "0" formerly ["num_calibration_steps"];
-        /// Whether the operands of the two matrix products of attention are quantized.
+        /// Whether the operands of attention's matrix products, QKᵀ and probabilities × V, are quantized.
         attention: bool = Type::Bool, default "true";
     }
 }
 
 verb! {
-    /// Learns from another model's outputs besides the labels.
+    /// Knowledge distillation: trains on a teacher's outputs as well as on the labels.
     pub struct Distill: "distill", form "distill from teacher { hardness: 1.0, temperature: 2.0 }",
         at [Stage], repeats false;
     clauses {
-        /// Whom to learn from.
-        from: Spanned<TeacherGiven> = Type::Teacher, required;
+        /// The teacher.
+        from: Spanned<TeacherValue> = Type::Teacher, required;
         /// When; the whole stage if left out.
         over: Option<Spanned<Instants>> = Type::Span, optional;
     }
     block Settings {
-        /// The teacher's share of the loss.
+        /// The weight h of the distillation loss: `(1 - h) · task loss + h · distillation loss`.
         hardness: Spanned<f64> = Type::Ratio, default "1.0" formerly ["alpha", "distillation_alpha"];
-        /// What both models' logits are divided by.
+        /// The temperature by which both models' logits are divided.
         temperature: Spanned<f64> = Type::Number, default "2.0";
         /// The outputs to match; all of the task's if left out.
         r#match: Option<Vec<Spanned<String>>> = Type::Names, optional formerly ["distill_output_keys"];
-        /// Outputs inside the model to match besides; their error is added to the loss.
+        /// Hidden states to match as well; their error is added to the loss.
         hidden: Option<Spanned<Hidden>> = Type::Choice(Hidden::CHOICES), optional;
     }
 }
 
 verb! {
-    /// How the stage trains.
+    /// Batches, optimizer (AdamW) and loss of the stage.
     pub struct Train: "train", form "train { weight_decay: 0.01, clip: 1.0 }", at [Recipe, Stage],
         repeats false;
     block Settings {
-        /// Batches whose gradients are summed before a step.
+        /// Gradient accumulation: batches whose gradients are summed before an optimizer step.
         accumulate: usize = Type::Count, default "1" formerly ["gradient_accumulation_steps"];
         /// AdamW's decoupled weight decay.
         weight_decay: Spanned<f64> = Type::Number, default "0.01";
-        /// AdamW's decay of the first moment.
+        /// AdamW's β₁, the decay of the first moment.
         beta1: f64 = Type::Ratio, default "0.9";
-        /// AdamW's decay of the second moment.
+        /// AdamW's β₂, the decay of the second moment.
         beta2: f64 = Type::Ratio, default "0.999";
-        /// AdamW's epsilon.
+        /// AdamW's ε.
         epsilon: f64 = Type::Rate, default "1e-8";
-        /// The largest global gradient norm; 0 for no clipping.
+        /// Gradient clipping: the largest global norm; 0 for none.
         clip: Spanned<f64> = Type::Number, default "1.0" formerly ["max_grad_norm"];
-        /// Dropout in place of the model's own.
+        /// The dropout probability, in place of the model's own.
         dropout: Option<f64> = Type::Ratio, optional;
-        /// The share of a label that is spread over all choices.
+        /// Label smoothing ε: the fraction of the target that is spread over all classes.
         label_smoothing: f64 = Type::Ratio, default "0%" formerly ["label_smoothing_factor"];
         /// Which examples make a batch.
         batches: Batches = Type::Choice(Batches::CHOICES), default "shuffled" formerly ["group_by_length"];
-        /// In how many bits matrices are multiplied.
-        precision: Products = Type::Choice(Products::CHOICES), default "f32";
+        /// The floating-point format of matrix products.
+        precision: MatmulPrecision = Type::Choice(MatmulPrecision::CHOICES), default "f32";
     }
 }
 
 verb! {
-    /// Evaluates on the dev set while the stage trains; its end is always evaluated.
+    /// Evaluates on the dev set during training; the end of a stage is always evaluated.
     pub struct Evaluate: "evaluate", form "evaluate every 1 epoch { keep: best(f1) }", at [Stage],
         repeats false;
     clauses {
@@ -300,14 +291,14 @@ verb! {
         every: Spanned<Time> = Type::Duration, required;
     }
     block Settings {
-        /// Which weights the stage ends with.
-        keep: Kept = Type::Choice(Kept::CHOICES), default "last"
+        /// Whether the stage ends with its last weights or with those of the best evaluation.
+        keep: FinalWeights = Type::Choice(FinalWeights::CHOICES), default "last"
             formerly ["load_best_model_at_end", "metric_for_best_model"];
     }
 }
 
 verb! {
-    /// Silences findings that are no errors, by code.
+    /// Silences warnings and advice by code.
     pub struct Allow: "allow", form "allow OB0701", at [Recipe, Stage], repeats true;
     operand {
         /// The codes.
@@ -317,7 +308,7 @@ verb! {
 
 const EXPECT: &Verb = &Verb {
     name: "expect",
-    doc: "Ranges that metrics must reach, or the run fails in the end.",
+    doc: "Ranges that the final metrics must reach; otherwise the run fails at its end.",
     form: "expect { f1: 85.0 .. 100 }",
     operand: None,
     clauses: &[],
@@ -346,7 +337,7 @@ pub const VERBS: &[&Verb] = &[
     EXPECT,
 ];
 
-/// The verb of a name.
+/// The verb with this name.
 pub fn verb(name: &str) -> Option<&'static Verb> {
     VERBS.iter().copied().find(|v| v.name == name)
 }

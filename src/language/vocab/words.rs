@@ -1,13 +1,13 @@
-//! Words that are neither verbs nor settings: keywords, shapes of ramps, units.
+//! Words that are neither verbs nor settings: keywords, shapes of ramps, units, and SparseML's modifiers.
 
 use crate::settings::{Choice, Setting, Type};
 
-/// A word that the grammar knows, or that joins the parts of a value.
+/// A keyword of the grammar, or a word that joins the parts of a value.
 #[derive(Clone, Copy, Debug)]
 pub struct Keyword {
     /// The word.
     pub name: &'static str,
-    /// How it is written.
+    /// An example of its use.
     pub form: &'static str,
     /// One line of documentation.
     pub doc: &'static str,
@@ -17,24 +17,20 @@ const fn keyword(name: &'static str, form: &'static str, doc: &'static str) -> K
     Keyword { name, form, doc }
 }
 
-/// Words with a place of their own.
+/// The keywords.
 pub const KEYWORDS: &[Keyword] = &[
-    keyword(
-        "edition",
-        "edition 2026",
-        "The rules that the file is written for; the first line of every file.",
-    ),
+    keyword("edition", "edition 2026", "The edition of the language; the first line of every file."),
     keyword(
         "use",
         "use std.bert.{encoder_linears}",
-        "Brings in names and templates of the standard library, or of a file: `use \"parts.obert\".{a, b}`.",
+        "Imports names and templates of the standard library, or of a file: `use \"parts.obert\".{a, b}`.",
     ),
     keyword(
         "param",
         "param target: ratio = 90% in 50%..99%",
         "Declares a parameter with its type, default and range; `--set target=97%` gives it another value.",
     ),
-    keyword("let", "let heads = params(\"qa_outputs.*\")", "Names a value."),
+    keyword("let", "let heads = params(\"qa_outputs.*\")", "Gives a name to a value."),
     keyword(
         "target",
         "target attention_linears: 80%",
@@ -43,41 +39,41 @@ pub const KEYWORDS: &[Keyword] = &[
     keyword(
         "factor",
         "factor params(\"qa_outputs.*\"): 10",
-        "In the block of `lr`: parameters that learn so many times faster.",
+        "In the block of `lr`: a factor on the learning rate of some parameters.",
     ),
     keyword(
         "repeating",
         "8e-5 -> 8e-6 linear repeating 4 epochs",
-        "Behind the shape of a learning rate: it starts again so often; the last step of a cycle reaches the end.",
+        "After the shape of a learning rate: the length of its cycles; the last step of a cycle has the final value.",
     ),
     keyword(
         "except",
         "encoder_linears except attention_linears",
         "Parameters of the first set that are not in the second.",
     ),
-    keyword("expect", "encoder_linears expect 72", "Behind a selector: how many parameters it must match."),
+    keyword("expect", "encoder_linears expect 72", "After a selector: how many parameters it must match."),
 ];
 
-/// How a value moves from one end of a ramp to the other.
+/// Shapes of ramps: the fraction of the way from the first to the last value at fraction `x` of the time.
 pub const SHAPES: &[Choice] = &[
-    Choice::word("constant", "The last value from the start."),
-    Choice::word("linear", "By equal steps in equal times; `warmup` is another word for it."),
-    Choice::word("cubic", "Fast first, gentle at the end: `1 - (1 - x)³` of the way."),
-    Choice::word("inverse_cubic", "Gentle first, fast at the end: `1 - ∛(1 - x)` of the way."),
-    Choice::word("cosine", "Half a period of the cosine: gentle at both ends."),
-    Choice::word("exponential", "By equal factors in equal times; both ends must be above zero."),
+    Choice::word("constant", "1: the last value from the start."),
+    Choice::word("linear", "`x`; `warmup` is another word for it."),
+    Choice::word("cubic", "`1 - (1 - x)³`: steep first, flat at the end."),
+    Choice::word("inverse_cubic", "`1 - ∛(1 - x)`: flat first, steep at the end."),
+    Choice::word("cosine", "`(1 - cos πx) / 2`: flat at both ends."),
+    Choice::word("exponential", "The value is `from · (to / from)^x`; both must be above zero."),
     Choice {
         name: "polynomial",
         arguments: &[Setting::required("power", Type::Number, "The power `p`, above zero.")],
-        doc: "`1 - (1 - x)^p` of the way, as `polynomial(2)`.",
+        doc: "`1 - (1 - x)^p`, as `polynomial(2)`.",
     },
 ];
 
-/// Units with what they count.
+/// Units with their meanings.
 pub const UNITS: &[(&str, &str)] = &[
-    ("%", "hundredths"),
+    ("%", "hundredths of a whole"),
     ("epochs", "passes over the training data; also `epoch`"),
-    ("steps", "steps of the optimizer; also `step`"),
+    ("steps", "optimizer steps; also `step`"),
     ("bytes", "memory; also `byte`"),
     ("KB", "1000 bytes"),
     ("MB", "1000 KB"),
@@ -89,7 +85,7 @@ pub const UNITS: &[(&str, &str)] = &[
     ("TiB", "1024 GiB"),
 ];
 
-/// The modifiers of SparseML, without the word they end with, each with the verb that does it here.
+/// SparseML's modifiers without the suffix `Modifier`, each with the verb that replaces it.
 pub const MODIFIERS: &[(&str, &str)] = &[
     ("EpochRange", "recipe"),
     ("LearningRateFunction", "lr"),

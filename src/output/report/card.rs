@@ -100,7 +100,7 @@ pub fn card(record: &Record) -> String {
 fn front_matter<'a>(record: &'a Record, task: Option<&Task>) -> FrontMatter<'a> {
     let schedule = record.schedule.as_ref();
     let mut tags = vec!["obert"];
-    let stages = || schedule.iter().flat_map(|s| s.carried());
+    let stages = || schedule.iter().flat_map(|s| s.without_branches());
     if stages().any(|s| !s.prune.is_empty()) {
         tags.extend(["pruning", "sparse"]);
     }

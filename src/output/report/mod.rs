@@ -26,7 +26,7 @@ pub use read::read;
 
 use record::Record;
 
-use crate::plan::picture;
+use crate::plan::svg_chart;
 
 /// The page's name in a run's folder.
 pub const FILE: &str = "report.html";
@@ -58,9 +58,9 @@ pub fn render(record: &Record) -> String {
 fn schedule(record: &Record) -> String {
     let Some(schedule) = &record.schedule else { return String::new() };
     let steps_per_epoch = record.stages.iter().map(|s| s.steps_per_epoch).max().unwrap_or(0);
-    if steps_per_epoch == 0 || schedule.carried().all(|s| s.length.is_zero()) {
+    if steps_per_epoch == 0 || schedule.without_branches().all(|s| s.length.is_zero()) {
         return String::new();
     }
-    let picture = picture::render(schedule, steps_per_epoch);
+    let picture = svg_chart::render(schedule, steps_per_epoch);
     format!("<div class=\"plan scroll\">{picture}</div>\n<p class=\"note\">As planned, before the run.</p>\n")
 }

@@ -2,7 +2,7 @@
 
 use obert::internals::diag::{Code, Diagnostic, Severity};
 use obert::internals::language::{self, NoFiles, Override};
-use obert::internals::plan::{chart, document, table};
+use obert::internals::plan::{document, table, terminal_chart};
 use obert::internals::schedule::ir::{Rank, Stage};
 use obert::internals::yaml::{Imported, Options, export, import};
 
@@ -318,8 +318,9 @@ fn a_plan_of_many_events_shows_a_few_of_them_and_counts_the_rest() {
     let imported = brought(&text);
     let schedule = imported.compilation.schedule.as_ref().unwrap_or_else(|| panic!("{}", shown(&imported)));
     let parameters = imported.compilation.parameters.as_ref();
-    let plan = table::render(schedule, Some(1000), parameters, |stage| chart::render(stage, Some(1000)));
-    assert!(plan.contains("pruning events more"), "{plan}");
+    let plan =
+        table::render(schedule, Some(1000), parameters, |stage| terminal_chart::render(stage, Some(1000)));
+    assert!(plan.contains("more pruning events"), "{plan}");
     assert!(plan.lines().count() < 500, "{} lines", plan.lines().count());
     let events = document::document(schedule, Some(1000), None).stages[0].events.len();
     assert!(events > 72_000, "{events}");

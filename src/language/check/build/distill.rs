@@ -4,7 +4,7 @@ use crate::diag::Span;
 use crate::language::check::recipe::{Distill, Instants, Stage};
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::choices::{Hidden, States, Teachers};
-use crate::language::vocab::verbs::{self, TeacherGiven};
+use crate::language::vocab::verbs::{self, TeacherValue};
 use crate::schedule::ir::{HiddenStates, Teacher};
 
 use super::Builder;
@@ -19,10 +19,10 @@ impl Builder<'_> {
     ) -> Option<Distill> {
         let verbs::Distill { from, over, hardness, temperature, r#match: outputs, hidden } = said;
         let teacher = match from.value {
-            TeacherGiven::Named(name) => Teacher::Named(name),
-            TeacherGiven::Word(Teachers::Teacher) => Teacher::Flag,
-            TeacherGiven::Word(Teachers::Itself) => Teacher::Itself,
-            TeacherGiven::Stage(stage) => {
+            TeacherValue::Named(name) => Teacher::Named(name),
+            TeacherValue::Word(Teachers::Teacher) => Teacher::Flag,
+            TeacherValue::Word(Teachers::Itself) => Teacher::Itself,
+            TeacherValue::Stage(stage) => {
                 let word = Spanned::new(stage, from.span);
                 self.earlier_stage(&word, earlier, true)?;
                 Teacher::Stage(word.value)

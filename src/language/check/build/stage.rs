@@ -6,7 +6,7 @@ use crate::language::check::recipe::{Instants, LrPiece, Stage, Targets};
 use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
-use crate::language::vocab::choices::{Best, Kept};
+use crate::language::vocab::choices::{Best, FinalWeights};
 use crate::language::vocab::verbs::{self, StageSettings};
 use crate::language::vocab::{Statement as _, Type, verb};
 use crate::schedule::Time;
@@ -160,8 +160,8 @@ impl Builder<'_> {
                                 let verbs::Evaluate { every, keep } = read;
                                 stage.evaluate_every = Some(every);
                                 stage.keep_best = match keep {
-                                    Kept::Last => None,
-                                    Kept::Best(Best { metric }) => Some(metric),
+                                    FinalWeights::Last => None,
+                                    FinalWeights::Best(Best { metric }) => Some(metric),
                                 };
                             }
                         }

@@ -6,11 +6,11 @@ use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, Targets};
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::Placed;
 use crate::language::vocab::choices::{
-    BlockShape, Generated, Integers, Models, NewBert, Patterns, RunShape, Scales, Schemes, Sentences, Table,
-    Texts, Windows, Zero,
+    BlockShape, GeneratedQuestions, Granularity, MaskedTexts, Models, NewBert, NofMShape, Patterns,
+    QuestionAnswering, SchemeArguments, Schemes, SentencePairs, TableColumns, ZeroPoint,
 };
-use crate::language::vocab::choices::{DataSets, Products};
-use crate::language::vocab::verbs::{self, ModelGiven};
+use crate::language::vocab::choices::{DataSets, MatmulPrecision};
+use crate::language::vocab::verbs::{self, ModelValue};
 use crate::params::BertShape;
 use crate::schedule::ir::{Columns, Data, Model, ObsEach, Pattern, Precision, Scheme};
 
@@ -52,20 +52,20 @@ pub(super) fn quantize(said: verbs::Quantize, whole: Instants, head: Span) -> Qu
 
 /// `None` for `none`.
 fn scheme(scheme: Schemes) -> Option<Scheme> {
-    let (bits, signed, Integers { zero, per }) = match scheme {
-        Schemes::Int8(integers) => (8, true, integers),
-        Schemes::Uint8(integers) => (8, false, integers),
-        Schemes::Int4(integers) => (4, true, integers),
+    let (bits, signed, SchemeArguments { zero, per }) = match scheme {
+        Schemes::Int8(arguments) => (8, true, arguments),
+        Schemes::Uint8(arguments) => (8, false, arguments),
+        Schemes::Int4(arguments) => (4, true, arguments),
         Schemes::None => return None,
     };
-    let (symmetric, per_channel) = (zero == Zero::Symmetric, per == Scales::Channel);
+    let (symmetric, per_channel) = (zero == ZeroPoint::Symmetric, per == Granularity::Channel);
     Some(Scheme { bits, signed, symmetric, per_channel })
 }
 
-pub(super) fn model(model: ModelGiven) -> Model {
+pub(super) fn model(model: ModelValue) -> Model {
     match model {
-        ModelGiven::Named(name) => Model::Named(name),
-        ModelGiven::New(Models::Bert(NewBert { layers, hidden, heads, intermediate, positions })) => {
+        ModelValue::Named(name) => Model::Named(name),
+        ModelValue::New(Models::Bert(NewBert { layers, hidden, heads, intermediate, positions })) => {
             Model::NewBert(BertShape {
                 // The vocabulary comes with the data.
                 vocab: 0,
@@ -82,21 +82,21 @@ pub(super) fn model(model: ModelGiven) -> Model {
 
 pub(super) fn data(data: DataSets) -> Data {
     match data {
-        DataSets::Squad(Windows { max_length, doc_stride, max_answer_length }) => {
+        DataSets::Squad(QuestionAnswering { max_length, doc_stride, max_answer_length }) => {
             Data::Squad { max_length, doc_stride, max_answer_length }
         }
-        DataSets::SquadV2(Windows { max_length, doc_stride, max_answer_length }) => {
+        DataSets::SquadV2(QuestionAnswering { max_length, doc_stride, max_answer_length }) => {
             Data::SquadV2 { max_length, doc_stride, max_answer_length }
         }
-        DataSets::Mnli(Sentences { max_length }) => Data::Mnli { max_length },
-        DataSets::Qqp(Sentences { max_length }) => Data::Qqp { max_length },
-        DataSets::Classify(Table { text, pair, label, labels, positive, max_length }) => {
+        DataSets::Mnli(SentencePairs { max_length }) => Data::Mnli { max_length },
+        DataSets::Qqp(SentencePairs { max_length }) => Data::Qqp { max_length },
+        DataSets::Classify(TableColumns { text, pair, label, labels, positive, max_length }) => {
             let labels = labels.unwrap_or_default();
             Data::Classify(Columns { text, pair, label, labels, positive, max_length })
         }
-        DataSets::MaskedText(Texts { max_length }) => Data::MaskedText { max_length },
+        DataSets::MaskedText(MaskedTexts { max_length }) => Data::MaskedText { max_length },
         DataSets::Own => Data::Own,
-        DataSets::BuiltinReading(Generated { train, dev }) => Data::BuiltinReading { train, dev },
+        DataSets::BuiltinReading(GeneratedQuestions { train, dev }) => Data::BuiltinReading { train, dev },
     }
 }
 
@@ -106,15 +106,15 @@ pub(super) fn pattern(pattern: &Patterns) -> Result<Pattern, Span> {
         Patterns::Unstructured => Pattern::Unstructured,
         Patterns::Blocks(BlockShape { outputs, .. }) if outputs.value != 1 => return Err(outputs.span),
         Patterns::Blocks(BlockShape { outputs: _, inputs }) => Pattern::Blocks(*inputs),
-        Patterns::NofM(RunShape { keep, of }) => Pattern::NofM { keep: *keep, of: *of },
+        Patterns::NofM(NofMShape { keep, of }) => Pattern::NofM { keep: *keep, of: *of },
         Patterns::Rows => Pattern::Rows,
         Patterns::Columns => Pattern::Columns,
     })
 }
 
-pub(super) fn precision(products: Products) -> Precision {
+pub(super) fn precision(products: MatmulPrecision) -> Precision {
     match products {
-        Products::F32 => Precision::F32,
-        Products::Bf16 => Precision::Bf16,
+        MatmulPrecision::F32 => Precision::F32,
+        MatmulPrecision::Bf16 => Precision::Bf16,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diag::Span;
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::choices::{Models, Teachers};
-use crate::language::vocab::verbs::{ModelGiven, TeacherGiven};
+use crate::language::vocab::verbs::{ModelValue, TeacherValue};
 use crate::language::vocab::{Instants, Placed, Targets};
 use crate::schedule::{Ramp, Time};
 use crate::settings::{Chosen, Get, MayRaise};
@@ -56,25 +56,25 @@ impl<T: Chosen<Fields>> FromValue for Placed<T> {
     }
 }
 
-impl FromValue for ModelGiven {
+impl FromValue for ModelValue {
     fn from_value(value: &Spanned<Value>) -> Option<Self> {
         match &value.value {
-            Value::Text(name) => Some(ModelGiven::Named(name.clone())),
-            _ => Models::from_value(value).map(ModelGiven::New),
+            Value::Text(name) => Some(ModelValue::Named(name.clone())),
+            _ => Models::from_value(value).map(ModelValue::New),
         }
     }
 }
 
-impl FromValue for TeacherGiven {
+impl FromValue for TeacherValue {
     fn from_value(value: &Spanned<Value>) -> Option<Self> {
         let word = match &value.value {
-            Value::Text(name) => return Some(TeacherGiven::Named(name.clone())),
+            Value::Text(name) => return Some(TeacherValue::Named(name.clone())),
             Value::Names(words) => &words.first()?.value,
             _ => return None,
         };
         Some(match Teachers::chosen(word, &Fields::new()) {
-            Some(word) => TeacherGiven::Word(word),
-            None => TeacherGiven::Stage(word.clone()),
+            Some(word) => TeacherValue::Word(word),
+            None => TeacherValue::Stage(word.clone()),
         })
     }
 }

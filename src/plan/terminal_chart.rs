@@ -1,4 +1,4 @@
-//! The curves of a stage in the terminal.
+//! The chart of a stage in the terminal.
 
 use super::curves::Curves;
 use super::events::{percent, rate};
@@ -12,13 +12,13 @@ const HEIGHT: usize = 4;
 /// Columns left of a curve.
 const MARGIN: usize = 12;
 
-/// Learning rate and sparsity over a stage, and its windows; empty if the stage does not train.
+/// Draws learning rate, sparsity and windows of a stage; empty if the stage does not train.
 pub fn render(stage: &Stage, steps_per_epoch: Option<u64>) -> String {
-    // Epochs and steps have no common scale before the length of an epoch is known.
+    // Epochs and steps have no common scale while the length of an epoch is unknown.
     if steps_per_epoch.is_none() && stage.length.is_mixed() {
         return String::new();
     }
-    // Without a length of the epoch the shape is the same for any that is long enough.
+    // The shape is the same for every length of an epoch that is long enough.
     let Some(curves) = Curves::new(stage, steps_per_epoch.unwrap_or(10_000)) else { return String::new() };
     let step = |column: usize| (2 * column as u64 + 1) * curves.steps / (2 * WIDTH as u64);
     let mut text = String::new();
@@ -46,7 +46,7 @@ fn area(name: &str, label: &str, values: &[f64], top: f64) -> String {
     let eighths = |value: f64| -> usize {
         let full = (HEIGHT * 8) as f64;
         let level = if top > 0.0 { (value / top * full).round() as usize } else { 0 };
-        // What is not zero is seen.
+        // A value above zero is visible.
         level.clamp(usize::from(value > 0.0), HEIGHT * 8)
     };
     let mut text = String::new();
@@ -65,7 +65,7 @@ fn area(name: &str, label: &str, values: &[f64], top: f64) -> String {
     text
 }
 
-/// The axis of time: steps where the recipe gives the stage's length in them, or it is shorter than an epoch; else
+/// The time axis: in steps if the recipe gives the stage's length in steps or it is under an epoch, else in
 /// epochs.
 fn axis(curves: &Curves) -> String {
     let epochs = curves.epoch(curves.steps);

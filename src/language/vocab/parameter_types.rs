@@ -6,7 +6,7 @@ use crate::settings::Type;
 use super::choices::Patterns;
 
 /// The types that `param` may declare, by name.
-pub const DECLARED: &[(&str, Type)] = &[
+pub const PARAMETER_TYPES: &[(&str, Type)] = &[
     ("ratio", Type::Ratio),
     ("rate", Type::Rate),
     ("number", Type::Number),
@@ -24,7 +24,7 @@ pub const DECLARED: &[(&str, Type)] = &[
     ("data", Type::Data),
 ];
 
-/// The type of a name that `param` may declare.
-pub fn declared(name: &str) -> Option<Type> {
-    DECLARED.iter().find(|(n, _)| *n == name).map(|(_, ty)| *ty)
+/// The type with this name.
+pub fn parameter_type(name: &str) -> Option<Type> {
+    PARAMETER_TYPES.iter().find(|(n, _)| *n == name).map(|(_, ty)| *ty)
 }

@@ -1,4 +1,4 @@
-//! The schedule as a picture: sparsity, learning rate and windows over epochs or steps.
+//! The chart of a schedule as SVG: sparsity, learning rate and windows over epochs or steps.
 
 use super::curves::Curves;
 use super::events::{percent, rate};
@@ -11,14 +11,14 @@ const RIGHT: f64 = 72.0;
 const TOP: f64 = 80.0;
 const HEIGHT: f64 = 260.0;
 const BAND: f64 = 20.0;
-/// From the axis to the first band: ticks and the axis' name are between them.
+/// The distance from the axis to the first band, for ticks and the axis' label.
 const BELOW: f64 = 54.0;
 
-/// The carried stages side by side on one axis of steps, with sparsity on the left scale, the
-/// learning rate on the right one, and windows as bands below. The axis is in steps where the recipe is, else in
-/// epochs.
+/// Draws the stages (not the branches) side by side: sparsity on the left axis, learning rate on the right
+/// one, and windows as bands below. The time axis is in steps where the recipe is, else in epochs.
 pub fn render(schedule: &Schedule, steps_per_epoch: u64) -> String {
-    let stages: Vec<Curves> = schedule.carried().filter_map(|s| Curves::new(s, steps_per_epoch)).collect();
+    let stages: Vec<Curves> =
+        schedule.without_branches().filter_map(|s| Curves::new(s, steps_per_epoch)).collect();
     let total = stages.iter().map(|s| s.steps).sum::<u64>().max(1) as f64;
     let peak = stages.iter().map(|s| s.peak).fold(0.0, f64::max);
     let mut kinds: Vec<&str> = stages.iter().flat_map(|s| s.bands.iter().map(|b| b.0)).collect();
@@ -46,7 +46,7 @@ pub fn render(schedule: &Schedule, steps_per_epoch: u64) -> String {
     let mut begin = 0.0;
     let mut reached = 0.0;
     for (index, stage) in stages.iter().enumerate() {
-        // What was pruned before stays pruned only where it is held.
+        // Without `hold`, weights pruned in an earlier stage may become nonzero again.
         let held = if stage.bands.iter().any(|b| b.0 == "hold") { reached } else { 0.0 };
         reached = draw(&mut svg, &plot, stage, begin, peak, held);
         let x = plot.x(begin);
@@ -76,7 +76,8 @@ pub fn render(schedule: &Schedule, steps_per_epoch: u64) -> String {
     svg.finish()
 }
 
-/// Both curves of a stage that begins at step `begin` with the sparsity `held`; returns the sparsity at its end.
+/// Draws both curves of a stage that begins at step `begin` with sparsity `held`. Returns the sparsity at its
+/// end.
 fn draw(svg: &mut Svg, plot: &Plot, stage: &Curves, begin: f64, peak: f64, held: f64) -> f64 {
     let place = |line: &[(f64, f64)]| -> Vec<(f64, f64)> {
         line.iter().map(|(step, share)| plot.point((begin + step, *share))).collect()
@@ -108,7 +109,7 @@ fn draw(svg: &mut Svg, plot: &Plot, stage: &Curves, begin: f64, peak: f64, held:
     reached
 }
 
-/// Epochs or steps below the axis, at most ten of them. Where another stage follows, its zero is at the end.
+/// Draws at most ten ticks below the axis. The last one has no label where the next stage's zero is.
 fn ticks(svg: &mut Svg, plot: &Plot, stage: &Curves, begin: f64, is_last: bool) {
     let room = (plot.x(begin + stage.steps as f64) - plot.x(begin)) / 80.0;
     let (length, each) = match stage.in_steps {
@@ -134,7 +135,7 @@ fn rate_label(value: f64) -> String {
     rate(rounded)
 }
 
-/// Selectors with what they look like.
+/// CSS selectors with their declarations.
 type Rules = [(&'static str, &'static str)];
 
 const LIGHT: &Rules = &[
@@ -173,7 +174,7 @@ const DARK: &Rules = &[
     (".freeze", "fill:#1f4650"),
 ];
 
-/// Rules that hold within a plan's picture alone: it is also part of pages with rules of their own.
+/// The style sheet, scoped to the chart's class because report.html embeds the chart.
 fn style() -> String {
     let scoped = |rules: &Rules| -> String {
         rules.iter().map(|(selector, look)| format!(".obert-plan {selector}{{{look}}}")).collect()

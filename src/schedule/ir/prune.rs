@@ -1,0 +1,125 @@
+//! Pruning: which weights, in which pattern, how many at each instant, by which criterion.
+
+use serde::{Deserialize, Serialize};
+
+use super::obs::Obs;
+use super::targets::Targets;
+use crate::schedule::{Ramp, Window};
+use crate::settings::choices;
+
+/// A `prune` statement: the least important of the selected weights become zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prune {
+    /// The parameters to prune.
+    pub targets: Targets,
+    /// The instants of pruning.
+    pub window: Window,
+    /// The sparsity after each instant, `0..=1`.
+    pub sparsity: Ramp,
+    /// Other final sparsities for some of the parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<SparsityException>,
+    /// Which weights are pruned together.
+    pub pattern: Pattern,
+    /// Whether weights are ranked over all parameters or in each.
+    pub rank: Rank,
+    /// How the importance of a weight is computed.
+    pub by: Criterion,
+}
+
+impl Prune {
+    /// The sparsity of the `index`th exception at fraction `share` of the window. Its ramp differs from the
+    /// statement's only in the final value.
+    pub fn exception_at(&self, index: usize, share: f64) -> f64 {
+        Ramp { to: self.exceptions[index].sparsity, ..self.sparsity }.at(share)
+    }
+}
+
+/// Another final sparsity for some of a statement's parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SparsityException {
+    /// The parameters.
+    pub targets: Targets,
+    /// Their final sparsity, `0..=1`.
+    pub sparsity: f64,
+}
+
+/// Which weights are pruned together. A parameter is `[outputs, inputs]`, as in Hugging Face's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Pattern {
+    /// Each weight alone.
+    Unstructured,
+    /// Blocks of this many consecutive inputs of one output.
+    Blocks(usize),
+    /// N:M sparsity: of every `of` consecutive inputs of one output, `keep` are not pruned.
+    NofM {
+        /// Weights of a group that are not pruned.
+        keep: usize,
+        /// Weights in a group.
+        of: usize,
+    },
+    /// Whole outputs.
+    Rows,
+    /// Whole inputs.
+    Columns,
+}
+
+impl Pattern {
+    /// The number of consecutive weights that are ranked and pruned as one.
+    pub fn group(self) -> usize {
+        match self {
+            Pattern::Unstructured | Pattern::NofM { .. } | Pattern::Rows | Pattern::Columns => 1,
+            Pattern::Blocks(size) => size,
+        }
+    }
+}
+
+/// As written in a recipe.
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Pattern::Unstructured => f.write_str("unstructured"),
+            Pattern::Blocks(size) => write!(f, "blocks(1, {size})"),
+            Pattern::NofM { keep, of } => write!(f, "n_of_m({keep}, {of})"),
+            Pattern::Rows => f.write_str("rows"),
+            Pattern::Columns => f.write_str("columns"),
+        }
+    }
+}
+
+choices! {
+    /// Among which weights the least important are pruned.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum Rank {
+        /// All selected parameters together: those whose weights matter less become sparser.
+        Global = "global",
+        /// Each parameter by itself: all reach the same sparsity.
+        Layer = "layer",
+    }
+}
+
+choices! {
+    /// How the importance of a weight is computed.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[non_exhaustive]
+    pub enum Criterion {
+        /// The weight's absolute value.
+        Magnitude = "magnitude",
+        /// How far the weight moves away from zero while it is trained: movement pruning (arXiv 2005.07683).
+        Movement = "movement",
+        /// The increase of the loss when the weight is pruned, to second order: the Optimal BERT Surgeon.
+        Obs(Obs) = "obs",
+    }
+}
+
+impl Criterion {
+    /// Whether it asks for gradients over training data.
+    pub fn needs_gradients(&self) -> bool {
+        matches!(self, Criterion::Obs(_))
+    }
+}
