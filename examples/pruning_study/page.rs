@@ -48,7 +48,7 @@ fn write_part(
     write_whole(&arguments.docs.join(&picture), trials.curves().as_bytes())?;
     let on = match subject.some_of {
         Some(all) => format!(
-            " On {} of the {all} held-out questions, evenly spaced; F1 is {:.1} before anything is pruned.",
+            " On {} of the {all} dev questions, evenly spaced; F1 is {:.1} before anything is pruned.",
             subject.prepared.task.dev_questions.len(),
             trials.dense["f1"]
         ),

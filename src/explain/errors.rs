@@ -22,9 +22,9 @@ const BLOCKS: &[(u16, &str)] = &[
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Errors\n\n\
-         Every finding has a code that never changes its meaning. This page lists them all: why each \
-         matters,\nwhat provokes it, and what to write instead. `obertc explain OB0402` shows one of them.\n\n\
-         Statements without a `recipe` around them stand in one of 30 epochs on `bert-base-uncased`.\n\n\
+         With this page you can look up a diagnostic by its code, which never changes its meaning: its cause, an \
+         example,\nand what to write instead. `obertc explain OB0402` shows the same in a terminal.\n\n\
+         Examples without a `recipe` are statements of a recipe of 30 epochs for `bert-base-uncased`.\n\n\
          <!-- Written from src/explain/pages by `INSTA_UPDATE=always cargo test`. -->\n",
     );
     for (block, title) in BLOCKS {

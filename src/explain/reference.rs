@@ -24,8 +24,9 @@ const LEVELS: &[(&str, &str, &str)] = &[
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Reference\n\n\
-         Every word of the language. `obertc explain WORD` shows the same in a terminal; [language.md]\
-         (language.md)\ntells it by example, [errors.md](errors.md) lists what can be wrong.\n\n\
+         With this page you can look up every word of the language. `obertc explain WORD` shows the same in a \
+         terminal;\n[language.md](language.md) introduces the language by example, and [errors.md](errors.md) \
+         lists the diagnostics.\n\n\
          <!-- Written from src/language/vocab by `INSTA_UPDATE=always cargo test`. -->\n\n\
          ## Verbs\n",
     );

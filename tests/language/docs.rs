@@ -1,5 +1,5 @@
-//! Every recipe in the README and in docs/ is checked, every file they name exists, and what is
-//! written from tables is up to date.
+//! Every recipe in the README and in docs/ is checked, every link leads to a file and a heading, the book lists
+//! every page, and generated pages are up to date.
 
 use std::path::{Path, PathBuf};
 
@@ -85,17 +85,91 @@ fn every_recipe_in_the_documentation_checks_and_every_wrong_one_gives_its_codes(
     assert!(right >= 90 && wrong >= 70, "{right} right and {wrong} wrong recipes");
 }
 
+/// A page without its blocks of code.
+fn without_code(text: &str) -> String {
+    let mut fenced = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The targets of a page's links.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect()
+}
+
+/// The anchors of a page's headings, as mdBook and GitHub make them: lower case, letters, digits, `-` and `_`
+/// only, `-` for spaces, and a number after the second of equal ones.
+fn anchors(text: &str) -> Vec<String> {
+    let mut list: Vec<String> = Vec::new();
+    for line in without_code(text).lines() {
+        let Some(heading) = line.strip_prefix('#').map(|rest| rest.trim_start_matches('#')) else { continue };
+        let anchor: String = heading
+            .trim()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '))
+            .map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() })
+            .collect();
+        let earlier = list.iter().filter(|a| **a == anchor).count();
+        list.push(if earlier == 0 { anchor } else { format!("{anchor}-{earlier}") });
+    }
+    list
+}
+
 #[test]
-fn every_link_to_a_file_leads_somewhere() {
-    for page in pages() {
+fn anchors_are_those_of_mdbook() {
+    let text = "# Run `eval`\n```sh\n# a comment\n```\n## OB0402: a window\n## Sizes\n## Sizes\n";
+    assert_eq!(anchors(text), ["run-eval", "ob0402-a-window", "sizes", "sizes-1"]);
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut list = pages();
+    list.extend(["CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|name| root.join(name)));
+    let (mut files, mut headings) = (0, 0);
+    for page in list {
         let text = std::fs::read_to_string(&page).unwrap();
-        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap_or("")) {
-            if link.starts_with("http") || link.is_empty() {
+        let in_book = page.parent().unwrap().ends_with("docs");
+        for link in links(&without_code(&text)) {
+            let place = format!("{} links to {link}", page.display());
+            if link.starts_with("http") {
                 continue;
             }
-            let target = page.parent().unwrap().join(link.split('#').next().unwrap());
-            assert!(target.exists(), "{} links to {link}", page.display());
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            assert!(!in_book || !file.starts_with(".."), "{place}, which is not in the book");
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{place}");
+            files += 1;
+            if !anchor.is_empty() {
+                let there = anchors(&std::fs::read_to_string(&target).unwrap());
+                assert!(there.iter().any(|a| a == anchor), "{place}; its headings: {there:?}");
+                headings += 1;
+            }
         }
+    }
+    assert!(files >= 100 && headings >= 2, "{files} links, {headings} with a heading");
+}
+
+#[test]
+fn the_book_lists_every_page_once_and_a_page_begins_with_what_the_reader_can_do() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let mut listed: Vec<PathBuf> = links(&summary).into_iter().map(|link| docs.join(link)).collect();
+    listed.sort();
+    let mut there = pages();
+    there.retain(|page| page.starts_with(&docs) && !page.ends_with("SUMMARY.md"));
+    assert_eq!(listed, there);
+    for page in there.iter().filter(|page| !page.ends_with("index.md")) {
+        let text = std::fs::read_to_string(page).unwrap();
+        let (title, rest) = text.split_once("\n\n").unwrap();
+        let first = rest.split("\n\n").next().unwrap();
+        assert!(title.starts_with("# "), "{}: {title}", page.display());
+        let begins = ["With this page you can ", "After this tour you can ", "In this tutorial you "];
+        assert!(begins.iter().any(|b| first.starts_with(b)), "{} begins with: {first}", page.display());
     }
 }
 
@@ -123,7 +197,7 @@ fn up_to_date(page: &str, expected: &str) {
         std::fs::write(&path, expected).unwrap();
         written = expected.to_owned();
     }
-    let advice = "write it anew: INSTA_UPDATE=always cargo test --no-default-features";
+    let advice = "write it again: INSTA_UPDATE=always cargo test --no-default-features";
     assert!(written == expected, "docs/{page} does not say what the tables say; {advice}");
 }
 

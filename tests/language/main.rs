@@ -20,4 +20,5 @@ mod report;
 mod run_log;
 mod schedules;
 mod tuning;
+mod words;
 mod yaml;
