@@ -1,28 +1,14 @@
-//! The parameters of a model of a given shape, and well-known models by name.
+//! Parameter tables of models of a given shape, and of well-known models by name.
 
+pub use super::head::Head;
 use super::{BertShape, Family, Parameter, ParameterTable};
 
-/// The task head on top of the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// Two logits for each token: start and end of the answer.
-    QuestionAnswering,
-    /// One logit for each label, from the first token.
-    Classification {
-        /// Labels.
-        labels: usize,
-    },
-    /// A logit for each entry of the vocabulary, for each token.
-    MaskedLanguageModel,
-}
-
-/// The parameters of a BERT, in the order and under the names of Hugging Face.
+/// The parameters of a BERT, with the names and the order of `transformers`.
 pub fn bert(shape: &BertShape, head: Head) -> ParameterTable {
     of_family(Family::Bert, shape, head)
 }
 
-/// The parameters of a model of any family, in the order of a BERT's. Without token types it has no
-/// table of them.
+/// The parameters of a model of any family, in BERT's order. A shape without token types has no token type embeddings.
 pub fn of_family(family: Family, shape: &BertShape, head: Head) -> ParameterTable {
     let mut list = Vec::new();
     let mut add = |name: String, shape: &[usize]| {
@@ -60,7 +46,7 @@ pub fn of_family(family: Family, shape: &BertShape, head: Head) -> ParameterTabl
     ParameterTable::new(list)
 }
 
-/// The parameters of a head on an encoder of this width and vocabulary.
+/// The parameters of a head on an encoder of this hidden size and vocabulary.
 fn head_parameters(family: Family, hidden: usize, vocab: usize, head: Head) -> Vec<Parameter> {
     let new = |name: &str, shape: &[usize]| Parameter { name: family.name(name), shape: shape.to_vec() };
     match head {
@@ -73,7 +59,7 @@ fn head_parameters(family: Family, hidden: usize, vocab: usize, head: Head) -> V
             new("classifier.weight", &[labels, hidden]),
             new("classifier.bias", &[labels]),
         ],
-        // The decoder's weight is the word embedding's.
+        // The decoder's weight is tied to the word embeddings.
         Head::MaskedLanguageModel => vec![
             new("cls.predictions.bias", &[vocab]),
             new("cls.predictions.transform.dense.weight", &[hidden, hidden]),
@@ -84,8 +70,8 @@ fn head_parameters(family: Family, hidden: usize, vocab: usize, head: Head) -> V
     }
 }
 
-/// The parameters of the same model with this head; those of a model of no known family, or of one
-/// that has such a head, stay as they are.
+/// The table with its head replaced by this one. A table that has such a head already, or is of no known family, is
+/// returned unchanged.
 pub fn with_head(table: ParameterTable, head: Head) -> ParameterTable {
     let words = |family: &Family| {
         let words = table.find(&family.name("bert.embeddings.word_embeddings.weight"))?;
@@ -101,16 +87,17 @@ pub fn with_head(table: ParameterTable, head: Head) -> ParameterTable {
     ParameterTable::new(encoder.cloned().chain(wanted).collect())
 }
 
-/// The parameters of a well-known model with this head.
+/// The parameters of a well-known model with this head; `None` for an unknown name.
 pub fn well_known_table(name: &str, head: Head) -> Option<ParameterTable> {
     described(name).map(|(family, shape)| of_family(family, &shape, head))
 }
 
-/// The shape of a well-known model, so that recipes can be checked without it.
+/// The shape of a well-known model, so that recipes can be checked without its folder; `None` for an unknown name.
 pub fn well_known(name: &str) -> Option<BertShape> {
     described(name).map(|(_, shape)| shape)
 }
 
+/// Family and shape of a well-known model, with or without its organization.
 fn described(name: &str) -> Option<(Family, BertShape)> {
     let name = name.rsplit('/').next().unwrap_or(name);
     let shape = |vocab, hidden, layers, heads| BertShape {
@@ -145,7 +132,7 @@ fn described(name: &str) -> Option<(Family, BertShape)> {
     Some((Family::Bert, shape))
 }
 
-/// The names [`well_known`] knows, for suggestions.
+/// The names that [`well_known`] accepts, for suggestions.
 pub const WELL_KNOWN: &[&str] = &[
     "bert-base-uncased",
     "bert-base-cased",
@@ -187,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_gets_the_head_that_its_data_asks_for() {
+    fn a_table_gets_the_head_that_the_data_needs() {
         let mini = well_known("bert-mini").unwrap();
         let labels = Head::Classification { labels: 3 };
         assert_eq!(with_head(bert(&mini, Head::MaskedLanguageModel), labels), bert(&mini, labels));

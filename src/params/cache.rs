@@ -1,9 +1,9 @@
-//! Models by name in the cache that all Hugging Face programs share: `models--ORG--NAME`, with a
-//! folder for each revision. Nothing here touches the network.
+//! Models by name in the Hugging Face cache: folders `models--ORG--NAME` with one snapshot for each revision. Nothing
+//! here uses the network.
 
 use std::path::{Path, PathBuf};
 
-/// Names without an organisation, and where the hub keeps them today.
+/// Old names without an organization, and the organizations to which the hub has moved them.
 const MOVED: &[(&str, &str)] = &[
     ("bert-base-uncased", "google-bert"),
     ("bert-base-cased", "google-bert"),
@@ -16,7 +16,7 @@ const MOVED: &[(&str, &str)] = &[
     ("distilbert-base-cased", "distilbert"),
 ];
 
-/// Whether a text may be a model's name on the hub: `name` or `organisation/name`.
+/// Whether a text is a valid model name of the hub: `name` or `organization/name`.
 pub fn is_hub_name(name: &str) -> bool {
     let sound = |part: &str| {
         !part.is_empty()
@@ -30,14 +30,15 @@ pub fn is_hub_name(name: &str) -> bool {
     parts.len() <= 2 && parts.iter().all(|part| sound(part))
 }
 
-/// The folder of all cached models: `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`.
-/// `None` without a home.
+/// The folder of cached models: `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`. `None` without a
+/// home directory.
 pub fn root() -> Option<PathBuf> {
     let named = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(folder_variable);
     named.or_else(|| Some(home()?.join("hub")))
 }
 
-/// The folder of the cache, the token and whatever else Hugging Face programs keep.
+/// The folder of Hugging Face programs, which holds the cache and the token: `$HF_HOME`, else
+/// `~/.cache/huggingface`.
 pub fn home() -> Option<PathBuf> {
     let cache = || match folder_variable("XDG_CACHE_HOME") {
         Some(cache) => Some(cache),
@@ -52,7 +53,7 @@ pub fn folder_variable(name: &str) -> Option<PathBuf> {
     Some(expand(&variable(name)?, std::env::home_dir().as_deref(), |name| std::env::var(name).ok()))
 }
 
-/// Expands a leading `~`, and variables; one that is not set stays as it is written.
+/// Expands a leading `~` and variables; an unset variable stays as it is written.
 fn expand(path: &str, home: Option<&Path>, value: impl Fn(&str) -> Option<String>) -> PathBuf {
     let mut out = String::new();
     let mut rest = match (path.strip_prefix('~'), home) {
@@ -86,18 +87,18 @@ pub fn is_offline() -> bool {
     ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().filter_map(variable).any(truth)
 }
 
-/// A variable that says something.
+/// The value of an environment variable, unless it is blank.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// The folder of a cached model, at the revision that `main` was when it was fetched. A cache that was
-/// copied or filled by commit has no `refs/main`: its newest revision is taken then.
+/// The snapshot of a cached model at `refs/main`, the revision that was downloaded last as `main`. A cache that was copied
+/// or downloaded by commit has no `refs/main`; then its newest snapshot.
 pub fn find(name: &str) -> Option<PathBuf> {
     find_in(&root()?, name)
 }
 
-/// The same in a given cache.
+/// [`find`] in a given cache.
 pub fn find_in(root: &Path, name: &str) -> Option<PathBuf> {
     if !is_hub_name(name) {
         return None;
@@ -105,7 +106,7 @@ pub fn find_in(root: &Path, name: &str) -> Option<PathBuf> {
     repositories(root, name).find_map(|repository| at_main(&repository).or_else(|| newest(&repository)))
 }
 
-/// The revision `main` of a cached model, and no other one.
+/// The snapshot of a cached model at `refs/main`, and no other one.
 pub fn find_main(root: &Path, name: &str) -> Option<PathBuf> {
     if !is_hub_name(name) {
         return None;
@@ -113,7 +114,7 @@ pub fn find_main(root: &Path, name: &str) -> Option<PathBuf> {
     repositories(root, name).find_map(|repository| at_main(&repository))
 }
 
-/// Where a model is cached under its name, and under the one it has today.
+/// The folders of a model in the cache, by its name and by the name to which it has moved.
 fn repositories(root: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     let moved = MOVED.iter().filter(|(old, _)| *old == name).map(|(old, home)| format!("{home}/{old}"));
     let names: Vec<String> = std::iter::once(name.to_owned()).chain(moved).collect();
@@ -121,6 +122,7 @@ fn repositories(root: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     names.into_iter().map(move |name| root.join(format!("models--{}", name.replace('/', "--"))))
 }
 
+/// The snapshot at `refs/main`.
 fn at_main(repository: &Path) -> Option<PathBuf> {
     let commit = std::fs::read_to_string(repository.join("refs/main")).ok()?;
     let commit = commit.trim();
@@ -129,7 +131,7 @@ fn at_main(repository: &Path) -> Option<PathBuf> {
     (plain && snapshot.join("config.json").exists()).then_some(snapshot)
 }
 
-/// The revision that was written last, where `refs/main` is missing.
+/// The snapshot that was modified last, if `refs/main` is missing.
 fn newest(repository: &Path) -> Option<PathBuf> {
     if repository.join("refs/main").exists() {
         return None;
@@ -140,7 +142,7 @@ fn newest(repository: &Path) -> Option<PathBuf> {
     whole.max_by_key(|path| (path.metadata().and_then(|m| m.modified()).ok(), path.clone()))
 }
 
-/// The folder that a model's name means without the network: itself, or a cached one.
+/// The folder for a model's name without the network: the folder of that path, or a cached one.
 pub fn local(name: &Path) -> Option<PathBuf> {
     if name.is_dir() {
         return Some(name.to_owned());
@@ -148,7 +150,7 @@ pub fn local(name: &Path) -> Option<PathBuf> {
     find(name.to_str()?)
 }
 
-/// Which file a model's folder lacks to be run; a link that leads nowhere is no file.
+/// The first file that a model folder lacks to be run; a dangling symbolic link counts as missing.
 pub fn lacks(folder: &Path) -> Option<&'static str> {
     let has = |name: &str| folder.join(name).exists();
     let tokenizer = has("tokenizer.json") || has("vocab.txt") || (has("vocab.json") && has("merges.txt"));
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_hub_are_told_from_paths() {
+    fn names_of_the_hub_are_distinguished_from_paths() {
         for name in ["bert-base-uncased", "google-bert/bert-base-uncased", "a/b_c.d"] {
             assert!(is_hub_name(name), "{name}");
         }

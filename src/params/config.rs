@@ -1,14 +1,14 @@
-//! The `config.json` of a BERT, a RoBERTa or a DistilBERT.
+//! `config.json` of BERT, RoBERTa and DistilBERT.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::family::{DISTILLED_SETTINGS, Family};
 
-/// More encoder layers than any BERT has: a file that asks for more was not meant so.
+/// The largest accepted number of encoder layers.
 pub const MOST_LAYERS: usize = 1000;
 
-/// The sizes that determine a BERT's parameters.
+/// The sizes that determine a model's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BertShape {
     /// Entries of the vocabulary.
@@ -21,18 +21,18 @@ pub struct BertShape {
     pub heads: usize,
     /// Width of the feed-forward layer.
     pub intermediate: usize,
-    /// The longest sequence, in tokens.
+    /// Rows of the position embeddings.
     pub positions: usize,
-    /// Token types, two for pairs of texts; none in a DistilBERT.
+    /// Token types (segments): two to distinguish the texts of a pair; 0 for DistilBERT.
     pub types: usize,
 }
 
-/// A model's configuration, under the names of a BERT's `config.json`. It is read and written under
-/// those of its own family.
+/// A model's configuration, with the keys of BERT's `config.json`. It is read and written with the keys of its own
+/// family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct BertConfig {
-    /// The class that wrote the checkpoint, such as `BertForQuestionAnswering`.
+    /// The class of `transformers` that wrote the checkpoint, such as `BertForQuestionAnswering`.
     #[serde(default)]
     pub architectures: Vec<String>,
     /// `bert`, `roberta` or `distilbert`.
@@ -47,30 +47,30 @@ pub struct BertConfig {
     pub num_attention_heads: usize,
     /// Width of the feed-forward layer.
     pub intermediate_size: usize,
-    /// The longest sequence, in tokens.
+    /// Rows of the position embeddings.
     pub max_position_embeddings: usize,
     /// Token types.
     #[serde(default = "two")]
     pub type_vocab_size: usize,
-    /// The activation of the feed-forward layer; only `gelu` is known.
+    /// The activation of the feed-forward layer; only `gelu` is supported.
     #[serde(default = "gelu")]
     pub hidden_act: String,
-    /// Dropout after embeddings and in the output blocks, while training.
+    /// The dropout probability of hidden states, during training.
     #[serde(default = "tenth")]
     pub hidden_dropout_prob: f64,
-    /// Dropout of the attention weights, while training.
+    /// The dropout probability of attention weights, during training.
     #[serde(default = "tenth")]
     pub attention_probs_dropout_prob: f64,
-    /// The epsilon of every layer normalisation.
+    /// The epsilon of every layer normalization.
     #[serde(default = "small")]
     pub layer_norm_eps: f64,
-    /// Standard deviation of new weights.
+    /// The standard deviation of newly initialized weights.
     #[serde(default = "spread")]
     pub initializer_range: f64,
     /// The padding token.
     #[serde(default)]
     pub pad_token_id: u32,
-    /// Whatever else the file says, kept so that what is saved loses nothing.
+    /// All other keys of the file, which are written back unchanged.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for BertConfig {
                         map.insert((*of_bert).to_owned(), value);
                     }
                 }
-                // Settings that DistilBERT does not have, as its code fixes them.
+                // Settings that are constants in DistilBERT's code.
                 map.insert("type_vocab_size".to_owned(), 0.into());
                 map.insert("layer_norm_eps".to_owned(), small().into());
             }
@@ -155,13 +155,12 @@ impl BertConfig {
         }
     }
 
-    /// Whose names and whose heads it has.
+    /// The family, by `model_type`; BERT if that is unknown.
     pub fn family(&self) -> Family {
         Family::named(&self.model_type).unwrap_or_default()
     }
 
-    /// The row of the position embeddings that the first token of a sequence gets: RoBERTa's stands
-    /// behind that of the padding token.
+    /// The row of the position embeddings for the first token of a sequence: 0, or `pad_token_id + 1` for RoBERTa.
     pub fn first_position(&self) -> usize {
         match self.family() {
             Family::Roberta => self.pad_token_id as usize + 1,
@@ -169,12 +168,12 @@ impl BertConfig {
         }
     }
 
-    /// The longest sequence, in tokens.
+    /// The greatest sequence length in tokens.
     pub fn longest(&self) -> usize {
         self.max_position_embeddings.saturating_sub(self.first_position())
     }
 
-    /// Dropout before a classifier, while training.
+    /// The dropout probability before a classifier, during training.
     pub fn classifier_dropout(&self) -> f64 {
         let said = |key: &str| self.rest.get(key).and_then(Value::as_f64);
         match self.family() {
@@ -183,7 +182,7 @@ impl BertConfig {
         }
     }
 
-    /// Dropout before the answer's logits, while training; DistilBERT alone has it.
+    /// The dropout probability before the question answering head, during training; only DistilBERT has it.
     pub fn answer_dropout(&self) -> f64 {
         match self.family() {
             Family::DistilBert => self.rest.get("qa_dropout").and_then(Value::as_f64).unwrap_or(0.1),
@@ -191,7 +190,7 @@ impl BertConfig {
         }
     }
 
-    /// The sizes alone.
+    /// The model's shape.
     pub fn shape(&self) -> BertShape {
         BertShape {
             vocab: self.vocab_size,
@@ -204,8 +203,8 @@ impl BertConfig {
         }
     }
 
-    /// The names of a classifier's labels in the order of its outputs; `None` if there are none, or
-    /// only the placeholders `LABEL_0`, `LABEL_1`, …
+    /// The names of a classifier's labels in the order of its outputs (`id2label`); `None` without that key, or if it
+    /// holds only the placeholders `LABEL_0`, `LABEL_1`, …
     pub fn labels(&self) -> Option<Vec<String>> {
         let names = self.rest.get("id2label")?.as_object()?;
         let named = |i: usize| names.get(&i.to_string())?.as_str().map(str::to_owned);
@@ -213,7 +212,7 @@ impl BertConfig {
         list.filter(|list| list.iter().enumerate().any(|(i, name)| *name != format!("LABEL_{i}")))
     }
 
-    /// Names a classifier's labels.
+    /// Sets the names of a classifier's labels (`id2label`, `label2id`).
     pub fn set_labels(&mut self, labels: &[String]) {
         let numbered = || labels.iter().enumerate();
         let by_number = numbered().map(|(i, name)| (i.to_string(), name.clone().into())).collect();
@@ -223,7 +222,7 @@ impl BertConfig {
         self.rest.insert("problem_type".to_owned(), "single_label_classification".into());
     }
 
-    /// What this engine cannot do with the configuration, in one sentence.
+    /// Why this program cannot compute the model, in one sentence; `None` if it can.
     pub fn unsupported(&self) -> Option<String> {
         let Some(family) = Family::named(&self.model_type) else {
             return Some(format!("`model_type` is `{}`", self.model_type));
@@ -246,7 +245,7 @@ impl BertConfig {
 }
 
 impl BertShape {
-    /// Why no model can have this shape, in one sentence.
+    /// Why no model can have this shape, in one sentence; `None` if one can.
     pub fn impossible(&self) -> Option<String> {
         let sizes = [
             ("vocabulary", self.vocab),
@@ -254,7 +253,7 @@ impl BertShape {
             ("number of heads", self.heads),
             ("intermediate size", self.intermediate),
             ("number of positions", self.positions),
-            // A DistilBERT has none.
+            // DistilBERT has none.
             ("number of token types", self.types.max(1)),
         ];
         if self.layers == 0 || self.layers > MOST_LAYERS {
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_of_a_roberta_begin_behind_its_padding() {
+    fn positions_of_a_roberta_begin_after_its_padding_token() {
         let json = r#"{"model_type":"roberta","vocab_size":60,"hidden_size":32,"num_hidden_layers":2,
             "num_attention_heads":4,"intermediate_size":48,"max_position_embeddings":22,"type_vocab_size":1,
             "classifier_dropout":null}"#;

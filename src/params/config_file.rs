@@ -1,5 +1,4 @@
-//! `config.json` of a model folder, key by key: what is computed, what is left out, and what is refused at its
-//! place in the file. The rules are those of [`super::config_keys`].
+//! Reads and checks `config.json` of a model folder by the table of [`super::config_keys`], with diagnostics at its keys.
 
 use std::path::Path;
 
@@ -12,22 +11,21 @@ use super::family::DISTILLED_SETTINGS;
 use super::json_places::{Entry, entries, offset_of};
 use super::{BertConfig, Family};
 
-/// A configuration with the places of its keys.
+/// A configuration with the source positions of its keys.
 #[derive(Clone, Debug)]
 pub struct ConfigFile {
     /// The configuration.
     pub config: BertConfig,
-    /// What a user should know of how it was read.
+    /// Notes for the user on how the file was read.
     pub notes: Vec<String>,
     file: FileId,
     entries: Vec<Entry>,
 }
 
-/// The greatest size that is accepted, as [`super::BertShape::impossible`] has it.
+/// The largest accepted size, as in [`super::BertShape::impossible`].
 const LARGEST: u64 = 1 << 24;
 
-/// Sizes of a model whose file leaves them out, as the configuration classes of `transformers` have them:
-/// BERT, RoBERTa, DistilBERT.
+/// The defaults of `transformers`' configuration classes for missing sizes: BERT, RoBERTa, DistilBERT.
 const DEFAULTS: &[(&str, [u64; 3])] = &[
     ("vocab_size", [30522, 50265, 30522]),
     ("hidden_size", [768, 768, 768]),
@@ -37,7 +35,7 @@ const DEFAULTS: &[(&str, [u64; 3])] = &[
     ("max_position_embeddings", [512, 512, 512]),
 ];
 
-/// Keys for which `null` means that they are not set.
+/// Keys for which `null` is the same as absent.
 const NULLABLE: &[&str] = &[
     "architectures",
     "classifier_dropout",
@@ -51,12 +49,11 @@ const NULLABLE: &[&str] = &[
 ];
 
 impl ConfigFile {
-    /// Reads and checks `config.json`. `guess` is asked which family the weights are of if the file does not
-    /// say it.
+    /// Reads and checks `config.json`. If the file lacks `model_type`, `guess` returns the family to suggest.
     ///
     /// # Errors
-    /// A file that is missing or not JSON; otherwise one diagnostic for each key that cannot be followed, at
-    /// its place.
+    /// A file that is missing or not JSON; otherwise one diagnostic for each key with an unusable value, located at
+    /// the value.
     pub fn read(
         folder: &Path,
         sources: &mut Sources,
@@ -94,31 +91,32 @@ impl ConfigFile {
         check(map, places, guess)
     }
 
-    /// The place of a value, by BERT's name of its key; the first character if the file leaves it out.
+    /// The position of a value, by BERT's name of its key; the first character of the file if the key is missing.
     pub fn at(&self, key: &str) -> Span {
         let own = own_name(key, self.config.family());
         let entry = self.entries.iter().rfind(|e| e.key == own);
         entry.map_or(Span::new(self.file, 0..1), |e| Span::new(self.file, e.value.clone()))
     }
 
-    /// Whether the file has a key that is not `null`, by BERT's name.
+    /// Whether the file has a key, by BERT's name, with a value other than `null`.
     pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|e| e.key == own_name(key, self.config.family()))
             && self.config.rest.get(key).is_none_or(|value| !value.is_null())
     }
 
-    /// What the file of its family calls a key of BERT's.
+    /// The family's name for a key of BERT.
     pub fn name<'a>(&self, key: &'a str) -> &'a str {
         own_name(key, self.config.family())
     }
 }
 
-/// What a family calls a setting of BERT's.
+/// A family's name for a key of BERT.
 fn own_name(key: &str, family: Family) -> &str {
     let own = DISTILLED_SETTINGS.iter().find(|(bert, _)| *bert == key && family == Family::DistilBert);
     own.map_or(key, |(_, own)| own)
 }
 
+/// The source positions of the keys of a file.
 struct Places {
     file: FileId,
     entries: Vec<Entry>,
@@ -140,6 +138,7 @@ impl Places {
     }
 }
 
+/// Checks all keys and their values, fills in defaults, and builds the configuration.
 fn check(
     mut map: Map<String, Value>,
     places: Places,
@@ -186,7 +185,7 @@ fn check(
     map.retain(|name, value| {
         !value.is_null() || name == "classifier_dropout" || !NULLABLE.contains(&&**name)
     });
-    // Only RoBERTa computes with it. Some files hold -1.
+    // Only RoBERTa depends on it. Some files hold -1.
     if map.get("pad_token_id").is_some_and(|token| token.as_u64().is_none()) {
         map.shift_remove("pad_token_id");
     }
@@ -217,6 +216,7 @@ fn check(
     }
 }
 
+/// The family by `model_type`.
 fn family_of(
     map: &Map<String, Value>,
     places: &Places,
@@ -259,7 +259,7 @@ fn family_of(
     }
 }
 
-/// The family that the class of a model or the names of its keys give away.
+/// Guesses the family from the class in `architectures` or from the names of keys.
 fn guess_of_keys(map: &Map<String, Value>) -> Option<Family> {
     let class = map.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str).unwrap_or("");
     let of_class = |family: &Family| {
@@ -270,7 +270,7 @@ fn guess_of_keys(map: &Map<String, Value>) -> Option<Family> {
         .or_else(|| (map.contains_key("dim") && map.contains_key("n_layers")).then_some(Family::DistilBert))
 }
 
-/// Whether a value says that something is not there.
+/// Whether a value turns a feature off: `null`, `false`, 0 or empty.
 fn is_off(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -282,6 +282,7 @@ fn is_off(value: &Value) -> bool {
     }
 }
 
+/// The error for a key that is not supported.
 fn refused(name: &str, value: &Value, why: &str, places: &Places) -> Diagnostic {
     let (shown, off) = match value {
         Value::Object(_) => ("an object".to_owned(), "{}"),
@@ -298,7 +299,7 @@ fn refused(name: &str, value: &Value, why: &str, places: &Places) -> Diagnostic 
     .help(format!("give a model without it; if its weights were not made with it, write `\"{name}\": {off}`"))
 }
 
-/// What is wrong with the value of a key that is computed.
+/// The error for a value that is not one of its `kind`, if it is not.
 fn fault(name: &str, value: &Value, kind: Kind, family: Family, places: &Places) -> Option<Diagnostic> {
     if value.is_null() && NULLABLE.contains(&name) {
         return None;
@@ -362,10 +363,10 @@ fn fault(name: &str, value: &Value, kind: Kind, family: Family, places: &Places)
     Some(wrong.help("compare config.json with the original, or with that of a model of the same kind"))
 }
 
-/// Kinds of classification, as `transformers` names them; the first is the one that is computed.
+/// The values of `problem_type` in `transformers`; the first is supported.
 pub const PROBLEMS: [&str; 3] = ["single_label_classification", "multi_label_classification", "regression"];
 
-/// Two keys that no model can have together.
+/// The error for keys that contradict each other, if any do.
 fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
     let config = &read.config;
     let (width, heads) = (read.name("hidden_size"), read.name("num_attention_heads"));
@@ -400,19 +401,19 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
     None
 }
 
-/// The name of a setting in the other families' files, if this one has another for it.
+/// The family's own name of a setting, if `name` is the name of another family.
 fn other_name(name: &str, family: Family) -> Option<&'static str> {
     let distilled = family == Family::DistilBert;
     DISTILLED_SETTINGS.iter().find_map(|(bert, own)| match distilled {
         true => (*bert == name).then_some(*own),
-        // A BERT may well have a key called `dropout`, which means nothing.
+        // A file of BERT may contain `dropout`, which has no effect.
         false => {
             (*own == name && matches!(name, "dim" | "n_layers" | "n_heads" | "hidden_dim")).then_some(*bert)
         }
     })
 }
 
-/// The first few of a list, and how many there are beside them.
+/// The first five items of a list, and the number of the others.
 pub fn few(names: &[String]) -> String {
     const SHOWN: usize = 5;
     match names.len() {

@@ -1,5 +1,5 @@
-//! Every key that `transformers` 5 reads in `config.json` of a BERT, a RoBERTa or a DistilBERT, and what is done
-//! with it here: computed, without effect, or refused by its name.
+//! Every key that `transformers` 5 reads in `config.json` of BERT, RoBERTa and DistilBERT, and its treatment here:
+//! computed, without effect, or refused.
 //!
 //! The keys are those of `BertConfig`, `RobertaConfig`, `DistilBertConfig` and `PreTrainedConfig`
 //! (`configuration_*.py`), those that their models read (`modeling_*.py`), and those of older versions that
@@ -12,51 +12,51 @@ use super::config::MOST_LAYERS;
 /// A key of `config.json`.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name.
+    /// The key's name.
     pub name: &'static str,
     /// The families that have it.
     pub families: &'static [Family],
-    /// What is done with it.
+    /// Its treatment.
     pub treatment: Treatment,
 }
 
-/// What is done with a key.
+/// The treatment of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Treatment {
-    /// It changes what is computed, and is followed; what it means.
+    /// The computation depends on it; the values that it accepts, and its meaning.
     Computed(Kind, &'static str),
-    /// It cannot change what is computed here; why.
+    /// The computation does not depend on it, for this reason.
     WithoutEffect(&'static str),
-    /// It is accepted while it is off (`false`, `null`, `0` or empty) and refused otherwise; why.
+    /// It is accepted if it is off (`false`, `null`, `0` or empty) and refused otherwise, for this reason.
     Refused(&'static str),
 }
 
-/// The values that a key may have.
+/// The values that a key accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// A whole number of at least one.
+    /// A positive integer.
     Size,
-    /// A whole number of at least one, and at most so many.
+    /// A positive integer up to a maximum.
     Count(usize),
     /// A token of the vocabulary, or `null`.
     Token,
-    /// A probability of dropout in 0..1.
+    /// A dropout probability in 0..1.
     Dropout,
-    /// The same, or `null` for another key's.
+    /// A dropout probability, or `null` for that of another key.
     MaybeDropout,
     /// A number that is not negative.
     Number,
-    /// One of these texts.
+    /// One of these strings.
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Truth,
-    /// A list of class names.
+    /// A list of class names of `transformers`.
     Classes,
-    /// Names by their number.
+    /// Label names by output index.
     Names,
-    /// Numbers by their name.
+    /// Output indices by label name.
     Numbers,
-    /// A kind of classification, or `null`.
+    /// A `problem_type` of classification, or `null`.
     Problem,
 }
 
@@ -64,7 +64,7 @@ const ALL: &[Family] = &[Bert, Roberta, DistilBert];
 const WITH_TYPES: &[Family] = &[Bert, Roberta];
 const DISTILLED: &[Family] = &[DistilBert];
 
-/// What `hidden_act` may be: the exact GELU, `x Φ(x)`.
+/// The accepted activations: the exact GELU, `x Φ(x)`.
 const ACTIVATIONS: Kind = Kind::OneOf(&["gelu", "gelu_python"]);
 
 const GENERATION: &str = "for generating text, which an encoder does not do";
@@ -91,7 +91,7 @@ const fn refused(name: &'static str, why: &'static str) -> Key {
     key(name, ALL, Treatment::Refused(why))
 }
 
-/// All keys, those that are computed first.
+/// All keys; first those that are computed.
 pub const KEYS: &[Key] = &[
     computed("model_type", ALL, Kind::OneOf(&["bert", "roberta", "distilbert"]), "the family"),
     computed("architectures", ALL, Kind::Classes, "which head the weights hold"),
@@ -230,12 +230,12 @@ pub const KEYS: &[Key] = &[
 
 const DECODER_CACHE: &str = "for decoders, which are refused";
 
-/// The row of a key of a family; `None` for a key that `transformers` does not read.
+/// The entry of a family's key; `None` for a key that `transformers` does not read.
 pub fn find(name: &str, family: Family) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name && key.families.contains(&family))
 }
 
-/// The table as Markdown: keys that are computed, keys that are refused, and of the others the reasons.
+/// The table as Markdown: computed and refused keys one by one, and keys without effect grouped by reason.
 pub fn markdown() -> String {
     let family = |key: &Key| match key.families.len() {
         3 => "all".to_owned(),
@@ -268,7 +268,7 @@ pub fn markdown() -> String {
 }
 
 impl Kind {
-    /// The values that are accepted, where a reader of the table needs them.
+    /// The accepted values for the Markdown table, where they are not obvious.
     fn values(self) -> Option<String> {
         match self {
             Kind::Count(most) => Some(format!("at most {most}")),

@@ -1,24 +1,23 @@
-//! BERT, RoBERTa and DistilBERT: one encoder under three sets of names.
+//! BERT, RoBERTa and DistilBERT: one encoder with three sets of names.
 //!
-//! The three differ in what their parameters and settings are called, in the place of a sequence's
-//! first position, and in what stands between the encoder and the logits. Everything here is said
-//! in BERT's names; [`Family::name`] is the one place that turns them into another family's.
+//! The families differ in the names of parameters and settings, in the first row of the position embeddings, and in
+//! their heads. The rest of the program uses BERT's names; [`Family::name`] translates them.
 
-use super::builtin::Head;
+use super::head::Head;
 
-/// A kind of encoder, by `model_type` of its `config.json`.
+/// A family of encoders, by the `model_type` of `config.json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// `bert`: BERT, MiniLM and their kin.
+    /// `bert`: BERT, MiniLM and others.
     #[default]
     Bert,
-    /// `roberta`: positions begin behind the padding token's, and texts have no types.
+    /// `roberta`: positions begin at `pad_token_id + 1`; one token type.
     Roberta,
-    /// `distilbert`: no token types, and other names throughout.
+    /// `distilbert`: no token types.
     DistilBert,
 }
 
-/// What DistilBERT calls the parts of a layer, longest first where one begins another.
+/// BERT's and DistilBERT's names of the modules of a layer; the longer first where one is a prefix of another.
 const DISTILLED_LAYER: &[(&str, &str)] = &[
     ("attention.self.query.", "attention.q_lin."),
     ("attention.self.key.", "attention.k_lin."),
@@ -30,7 +29,7 @@ const DISTILLED_LAYER: &[(&str, &str)] = &[
     ("output.LayerNorm.", "output_layer_norm."),
 ];
 
-/// What the families call the heads' parameters: BERT, RoBERTa, DistilBERT.
+/// The names of the heads' parameters in BERT, RoBERTa and DistilBERT.
 const HEADS: &[[&str; 3]] = &[
     ["bert.pooler.dense.", "classifier.dense.", "pre_classifier."],
     ["classifier.", "classifier.out_proj.", "classifier."],
@@ -39,7 +38,7 @@ const HEADS: &[[&str; 3]] = &[
     ["cls.predictions.bias", "lm_head.bias", "vocab_projector.bias"],
 ];
 
-/// What DistilBERT's `config.json` calls BERT's settings.
+/// BERT's and DistilBERT's keys of the same settings in `config.json`.
 pub(super) const DISTILLED_SETTINGS: &[(&str, &str)] = &[
     ("hidden_size", "dim"),
     ("num_hidden_layers", "n_layers"),
@@ -51,25 +50,25 @@ pub(super) const DISTILLED_SETTINGS: &[(&str, &str)] = &[
 ];
 
 impl Family {
-    /// All of them.
+    /// All families.
     pub const ALL: [Family; 3] = [Family::Bert, Family::Roberta, Family::DistilBert];
 
-    /// The family of a `model_type`.
+    /// The family of a `model_type`, if it is known.
     pub fn named(model_type: &str) -> Option<Family> {
         Family::ALL.into_iter().find(|family| family.model_type() == model_type)
     }
 
-    /// What `config.json` says, and what encoder parameters begin with.
+    /// The `model_type`, which is also the prefix of the encoder's parameters.
     pub fn model_type(self) -> &'static str {
         ["bert", "roberta", "distilbert"][self as usize]
     }
 
-    /// What a class of `transformers` begins with, as in `RobertaForMaskedLM`.
+    /// The prefix of classes of `transformers`, as in `RobertaForMaskedLM`.
     pub fn class(self) -> &'static str {
         ["Bert", "Roberta", "DistilBert"][self as usize]
     }
 
-    /// The class that opens a model with this head.
+    /// The class of `transformers` for a model with this head.
     pub fn architecture(self, head: Head) -> String {
         let task = match head {
             Head::QuestionAnswering => "QuestionAnswering",
@@ -79,23 +78,23 @@ impl Family {
         format!("{}For{task}", self.class())
     }
 
-    /// The module of the embeddings, as its states are called.
+    /// The path of the embeddings module.
     pub fn embeddings(self) -> String {
         format!("{}.embeddings", self.model_type())
     }
 
-    /// The module of a layer, as its states are called.
+    /// The path of an encoder layer's module.
     pub fn layer(self, index: usize) -> String {
         let layers = if self == Family::DistilBert { "transformer" } else { "encoder" };
         format!("{}.{layers}.layer.{index}", self.model_type())
     }
 
-    /// Whether texts of a pair are told apart by an embedding of their own.
+    /// Whether token type embeddings distinguish the texts of a pair.
     pub fn has_types(self) -> bool {
         self == Family::Bert
     }
 
-    /// This family's name of the parameter that a BERT calls so. A name that no BERT has stays.
+    /// This family's name for a parameter of BERT. A name that BERT does not have is returned unchanged.
     pub fn name(self, bert: &str) -> String {
         if self == Family::Bert {
             return bert.to_owned();
@@ -119,7 +118,7 @@ impl Family {
         }
     }
 
-    /// Whether a parameter belongs to the encoder; the head's may be new, the encoder's may not.
+    /// Whether a parameter belongs to embeddings or encoder, by its name in this family. The others are the head's.
     pub fn is_encoder(self, name: &str) -> bool {
         let parts: &[&str] = match self {
             Family::DistilBert => &["embeddings.", "transformer."],
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoder_is_told_from_the_head() {
+    fn the_encoder_is_distinguished_from_the_head() {
         assert!(Family::DistilBert.is_encoder("distilbert.transformer.layer.0.ffn.lin1.weight"));
         assert!(Family::Bert.is_encoder("bert.embeddings.LayerNorm.bias"));
         assert!(!Family::Bert.is_encoder("bert.pooler.dense.weight"));

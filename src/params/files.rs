@@ -1,20 +1,19 @@
-//! The weight files of a model folder: one file, or several that an index lists; safetensors before pickles.
+//! The weight files of a model folder: one file, or the shards that an index lists; safetensors before pickles.
 
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
 
-/// What a whole model and the index of one in several files are called, in the order they are looked for.
+/// The names of an unsharded weight file and of the index of a sharded one, in the order in which they are searched.
 pub const NAMES: [[&str; 2]; 2] = [
     ["model.safetensors", "model.safetensors.index.json"],
     ["pytorch_model.bin", "pytorch_model.bin.index.json"],
 ];
 
-/// The weight files of a folder, each once, in the order of their names.
+/// The weight files of a folder, sorted by name.
 ///
 /// # Errors
-/// A folder without weights, or with an index that cannot be
-/// read or names a file that is missing.
+/// A folder without weights, or with an index that cannot be read or names a missing file.
 pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     for [whole, index] in NAMES.map(|names| names.map(|name| folder.join(name))) {
         if whole.exists() {
@@ -32,12 +31,13 @@ pub fn weights(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     .help("a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt"))
 }
 
-/// Whether a folder holds weights in any form, be they whole or not.
+/// Whether a folder holds a weight file or an index, complete or not.
 pub fn are_there(folder: &Path) -> bool {
-    // A link of a cache that leads nowhere is no file.
+    // `exists` is false for a dangling symbolic link of a cache.
     NAMES.iter().flatten().any(|name| folder.join(name).exists())
 }
 
+/// The shards that an index lists in its `weight_map`.
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let unreadable = |why: String| {
         Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", index.display()))

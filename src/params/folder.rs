@@ -1,4 +1,4 @@
-//! A model folder's configuration and parameter table, from headers only.
+//! Reads the configuration and the parameter table of a model folder, without its weights.
 
 use std::path::{Path, PathBuf};
 
@@ -9,28 +9,28 @@ use super::config_file::ConfigFile;
 use super::naming::Names;
 use super::{BertConfig, Family, ParameterTable, files, header, weights};
 
-/// What is known of a model folder before its weights are read.
+/// A model folder, with its weights unread.
 #[derive(Clone, Debug)]
 pub struct ModelFolder {
     /// The folder.
     pub path: PathBuf,
     /// Its configuration.
     pub config: BertConfig,
-    /// The parameters that the model will have, head included.
+    /// The parameters of the model, including its head.
     pub table: ParameterTable,
-    /// Parameters that the files lack; the head of a bare encoder, which will be new.
+    /// Parameters of the head that the files lack, and that have to be initialized.
     pub missing_head: Vec<String>,
-    /// The files that hold the weights.
+    /// The weight files.
     pub files: Vec<PathBuf>,
-    /// What the files call their tensors.
+    /// The names of the tensors in the files.
     pub names: Names,
-    /// Why the head that the files hold cannot be used, such as one for regression.
+    /// Why the head in the files cannot be used, such as one for regression.
     pub unusable_head: Option<Diagnostic>,
-    /// What a user should know of how it was read.
+    /// Notes for the user on how the folder was read.
     pub notes: Vec<String>,
 }
 
-/// Reads a folder for the head it has; for question answering if it has none.
+/// Reads a folder with the head that its files hold; for question answering if they hold none.
 ///
 /// # Errors
 /// One diagnostic for each thing that is wrong with the folder.
@@ -38,8 +38,7 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagn
     read_with_head(path, None, sources)
 }
 
-/// The parameters of a model in a cache: from its headers, or from its configuration alone where the
-/// cache holds no weights yet.
+/// The parameters of a cached model: from its headers, or from its configuration if the cache holds no weights yet.
 ///
 /// # Errors
 /// One diagnostic for each thing that is wrong with the folder.
@@ -51,12 +50,11 @@ pub fn cached(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<
     read(path, sources).map(|folder| folder.table)
 }
 
-/// Reads `config.json` and the headers of the weight files and checks that every tensor of the
-/// encoder is there with the shape that the configuration says. What the files lack of `head`
-/// will be new.
+/// Reads `config.json` and the headers of the weight files, and checks that every tensor of the encoder exists with the
+/// shape of the configuration. Parameters of `head` that the files lack are [`ModelFolder::missing_head`].
 ///
 /// # Errors
-/// One diagnostic for each thing that is wrong with the folder; of many tensors alike, the first ones.
+/// One diagnostic for each thing that is wrong with the folder; of the same fault in many tensors, the first ones.
 pub fn read_with_head(
     path: &Path,
     head: Option<Head>,
@@ -94,7 +92,7 @@ pub fn read_with_head(
     let table = of_family(family, &file.config.shape(), head);
     let classifier = ["weight", "bias"].map(|last| family.name(&format!("classifier.{last}")));
     let rows = found.get(&classifier[0]).and_then(|(_, tensor)| tensor.shape.first().copied());
-    // The labels that the file has and that are wanted, if they differ.
+    // The number of labels in the file and the wanted one, if they differ.
     let differs = match (head, rows) {
         (Head::Classification { labels }, Some(rows)) if rows != labels => Some((rows, labels)),
         _ => None,
@@ -105,7 +103,7 @@ pub fn read_with_head(
         match found.get(&parameter.name) {
             None if !encoder => missing_head.push(parameter.name.clone()),
             None => lost.push(parameter.name.clone()),
-            // A classifier of other labels is one mistake, not one for each of its parameters.
+            // A different number of labels is one fault, not one for each parameter of the classifier.
             Some((file, _)) if classifier.contains(&parameter.name) && differs.is_some() => {
                 if let (Some((has, wanted)), true) = (differs, parameter.name == classifier[0]) {
                     wrong.push(other_labels(file, has, wanted));
@@ -134,7 +132,7 @@ pub fn read_with_head(
     })
 }
 
-/// The family by the names of a folder's tensors and files.
+/// Guesses the family from the names of a folder's tensors and files.
 fn family_of_weights(path: &Path) -> Option<Family> {
     let files = files::weights(path).ok()?;
     let names: Vec<String> =
@@ -150,6 +148,7 @@ fn family_of_weights(path: &Path) -> Option<Family> {
     named.or_else(bare)
 }
 
+/// The error for a classifier with another number of outputs than the data has labels.
 fn other_labels(file: &Path, has: usize, wanted: usize) -> Diagnostic {
     Diagnostic::unlocated(
         Code::LabelsDiffer,
@@ -161,7 +160,7 @@ fn other_labels(file: &Path, has: usize, wanted: usize) -> Diagnostic {
 /// Reads and checks `config.json`.
 ///
 /// # Errors
-/// The first of the diagnostics that point into the file where it cannot be followed.
+/// The first diagnostic of [`ConfigFile::read`].
 pub fn read_config(folder: &Path, sources: &mut Sources) -> Result<BertConfig, Diagnostic> {
     let read = ConfigFile::read(folder, sources, || family_of_weights(folder));
     read.map(|file| file.config).map_err(|mut wrong| wrong.swap_remove(0))

@@ -1,24 +1,36 @@
-//! Globs over parameter names, matched without a regular expression.
+//! Globs over parameter names, matched without a regular expression where possible.
 //!
-//! A recipe may list many thousands of names. Compiling a regular expression for each takes about a
-//! tenth of a millisecond; this costs next to nothing to prepare. Braces are written out, if that is short.
+//! A recipe may list many thousands of names, and compiling a regular expression takes about a tenth of a
+//! millisecond. A glob without braces needs no preparation; braces are expanded if that gives few globs.
 
-use super::SelectorError;
+use regex::Regex;
 
-/// More globs than this are not written out for the braces of one.
+/// The largest number of globs to which the braces of one are expanded.
 const MOST_ALTERNATIVES: usize = 64;
 
-/// The globs without braces that `glob` stands for; `None` if they are many, or if stars would meet.
+/// Why a pattern cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectorError {
+    /// A `{` without its `}` or the reverse.
+    #[error("`{0}` has an unbalanced brace")]
+    Braces(String),
+    /// The regular expression does not compile.
+    #[error("{0}")]
+    Regex(String),
+}
+
+/// Expands the braces of a glob. `None` if that gives more than [`MOST_ALTERNATIVES`] globs, or would join two `*` to
+/// a `**`.
 ///
 /// # Errors
-/// A brace without its other.
+/// An unbalanced brace.
 pub(super) fn alternatives(glob: &str) -> Result<Option<Vec<String>>, SelectorError> {
     if !glob.contains(['{', '}']) {
         return Ok(Some(vec![glob.to_owned()]));
     }
     let unbalanced = || SelectorError::Braces(glob.to_owned());
-    // For each open brace, and for the whole at the bottom: the texts of the alternatives that have ended,
-    // and those of the one at hand.
+    // For each open brace, and for the whole glob at the bottom: the expansions of the alternatives that have ended,
+    // and those of the current one.
     let mut open: Vec<(Vec<String>, Vec<String>)> = vec![(Vec::new(), vec![String::new()])];
     for (at, c) in glob.char_indices() {
         let depth = open.len();
@@ -36,7 +48,7 @@ pub(super) fn alternatives(glob: &str) -> Result<Option<Vec<String>>, SelectorEr
                 // `{a*}*` is two stars of one segment each, `a**` is one of any text.
                 let meet_behind = next.is_some_and(|c| "*{}".contains(c)) && (ends(&inner) || ends(current));
                 if meet || meet_behind || inner.len() * current.len() > MOST_ALTERNATIVES {
-                    return super::selector::regex_of(glob).map(|_| None);
+                    return regex_of(glob).map(|_| None);
                 }
                 let joined =
                     current.iter().flat_map(|start| inner.iter().map(move |end| format!("{start}{end}")));
@@ -51,12 +63,11 @@ pub(super) fn alternatives(glob: &str) -> Result<Option<Vec<String>>, SelectorEr
     }
 }
 
-/// Whether `name` matches `glob`: `*` is one segment between dots (or a part of it), `**` any text,
-/// `?` one character that is no dot. There are no braces in `glob`.
+/// Whether `name` matches a glob without braces: `*` matches any characters but dots, `**` any text, `?` one character
+/// that is no dot.
 ///
-/// One place to return to for the last `*` and one for the last `**` are enough: an earlier star
-/// never has to give back what a later one of its kind could take. So the time is at most the product
-/// of both lengths.
+/// Backtracks only to the last `*` and the last `**`: no earlier star of the same kind could match more. So the time
+/// is at most proportional to the product of both lengths.
 pub(super) fn matches(glob: &str, name: &str) -> bool {
     let (glob, name) = (glob.as_bytes(), name.as_bytes());
     let tail = glob.rsplit(|c| *c == b'*' || *c == b'?').next().unwrap_or(glob);
@@ -64,7 +75,7 @@ pub(super) fn matches(glob: &str, name: &str) -> bool {
         return false;
     }
     let (mut g, mut n) = (0, 0);
-    // Where to go on in the glob and in the name when what follows the star does not fit.
+    // The positions in the glob and in the name to backtrack to.
     let mut segment: Option<(usize, usize)> = None;
     let mut text: Option<(usize, usize)> = None;
     loop {
@@ -115,7 +126,7 @@ pub(super) fn matches(glob: &str, name: &str) -> bool {
     }
 }
 
-/// The bytes of the character that starts with this byte.
+/// The length in bytes of the UTF-8 character that starts with this byte.
 fn length(first: u8) -> usize {
     match first {
         0xf0.. => 4,
@@ -123,6 +134,44 @@ fn length(first: u8) -> usize {
         0xc0.. => 2,
         _ => 1,
     }
+}
+
+/// Compiles a regular expression, anchored at both ends.
+pub(super) fn compile(pattern: &str) -> Result<Regex, SelectorError> {
+    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+        .size_limit(1 << 18)
+        .build()
+        .map_err(|e| SelectorError::Regex(e.to_string()))
+}
+
+/// The compiled regular expression of a glob.
+pub(super) fn regex_of(glob: &str) -> Result<Regex, SelectorError> {
+    compile(&glob_to_regex(glob)?)
+}
+
+/// The regular expression of a glob, without anchors.
+pub(super) fn glob_to_regex(glob: &str) -> Result<String, SelectorError> {
+    let mut regex = String::new();
+    let mut depth = 0usize;
+    let mut chars = glob.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' if chars.next_if_eq(&'*').is_some() => regex.push_str(".*"),
+            '*' => regex.push_str("[^.]*"),
+            '?' => regex.push_str("[^.]"),
+            '{' => {
+                depth += 1;
+                regex.push_str("(?:");
+            }
+            '}' => {
+                depth = depth.checked_sub(1).ok_or_else(|| SelectorError::Braces(glob.to_owned()))?;
+                regex.push(')');
+            }
+            ',' if depth > 0 => regex.push('|'),
+            c => regex.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    if depth == 0 { Ok(regex) } else { Err(SelectorError::Braces(glob.to_owned())) }
 }
 
 #[cfg(test)]
@@ -139,18 +188,18 @@ mod tests {
             glob in "[ab.é*?]{0,9}",
             name in "[ab.é]{0,9}",
         ) {
-            let regex = super::super::selector::regex_of(&glob).unwrap();
+            let regex = regex_of(&glob).unwrap();
             prop_assert_eq!(matches(&glob, &name), regex.is_match(&name), "{} on {}", glob, name);
         }
 
         #[test]
-        fn braces_written_out_match_what_their_regular_expression_matches(
+        fn expanded_braces_match_what_their_regular_expression_matches(
             glob in "[a.*{},]{0,12}",
             name in "[a.,]{0,6}",
         ) {
-            let (written_out, regex) = (alternatives(&glob), super::super::selector::regex_of(&glob));
-            prop_assert_eq!(written_out.is_err(), regex.is_err(), "{}", glob);
-            if let (Ok(Some(globs)), Ok(regex)) = (written_out, regex) {
+            let (expanded, regex) = (alternatives(&glob), regex_of(&glob));
+            prop_assert_eq!(expanded.is_err(), regex.is_err(), "{}", glob);
+            if let (Ok(Some(globs)), Ok(regex)) = (expanded, regex) {
                 let found = globs.iter().any(|g| matches(g, &name));
                 prop_assert_eq!(found, regex.is_match(&name), "{} on {}", glob, name);
             }

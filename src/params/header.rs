@@ -1,4 +1,4 @@
-//! Names, types and shapes from a weight file's header, without reading a weight.
+//! Names, dtypes and shapes from the header of a weight file, without reading the weights.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,19 +8,10 @@ use serde::Deserialize;
 
 use crate::diag::{Code, Diagnostic};
 
-/// A header larger than this is refused, as the reference implementation does.
-const LARGEST_HEADER: u64 = 100_000_000;
+pub use super::table::TensorHeader;
 
-/// One tensor of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorHeader {
-    /// The name in the file.
-    pub name: String,
-    /// The type, such as `F32`.
-    pub dtype: String,
-    /// The shape.
-    pub shape: Vec<usize>,
-}
+/// The largest accepted header in bytes, as in the reference implementation of safetensors.
+const LARGEST_HEADER: u64 = 100_000_000;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -29,7 +20,7 @@ struct Entry {
     data_offsets: [u64; 2],
 }
 
-/// Reads the header of a safetensors file, in the order of the data; or that of a pickle, by name.
+/// Reads the header of a safetensors file, in the order of the data, or of a pickle, in the order of names.
 ///
 /// # Errors
 /// A missing, truncated or foreign file, as a diagnostic that names it.
@@ -85,7 +76,7 @@ pub fn read(path: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
     Ok(tensors.into_iter().map(|(_, tensor)| tensor).collect())
 }
 
-/// The bytes that a tensor takes; `None` for a type that is refused anyway.
+/// The bytes of a tensor; `None` for an unknown dtype, which is refused later.
 fn bytes_of(dtype: &str, shape: &[usize]) -> Option<u128> {
     let size: u128 = match dtype {
         "F64" | "I64" | "U64" => 8,

@@ -1,20 +1,20 @@
-//! The places of keys and values in a JSON object.
+//! Source positions of the keys and values of a JSON object.
 
 use std::ops::Range;
 
-/// One key of an object with its byte ranges.
+/// A key of an object, with byte ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The key, without quotes and escapes.
+    /// The key, unescaped.
     pub key: String,
-    /// The key with its quotes.
+    /// The range of the key with its quotes.
     pub at: Range<usize>,
-    /// The value.
+    /// The range of the value.
     pub value: Range<usize>,
 }
 
-/// The keys of the outermost object, in order. `text` was read as JSON before, so that only strings and
-/// brackets have to be told apart; of anything else than an object there are none.
+/// The keys of the outermost object, in order; none for any other JSON value. `text` must be valid JSON, so that only
+/// strings and brackets have to be recognized.
 pub fn entries(text: &str) -> Vec<Entry> {
     let bytes = text.as_bytes();
     let skip = |mut at: usize, what: &[u8]| {
@@ -40,7 +40,7 @@ pub fn entries(text: &str) -> Vec<Entry> {
     list
 }
 
-/// The place behind a string that begins at `at`.
+/// The offset after the string that begins at `at`.
 fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while let Some(byte) = bytes.get(at) {
@@ -53,7 +53,7 @@ fn end_of_string(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// The place behind a value that begins at `at`.
+/// The offset after the value that begins at `at`.
 fn end_of_value(bytes: &[u8], at: usize) -> usize {
     let (mut at, mut depth, mut end) = (at, 0usize, at);
     while let Some(byte) = bytes.get(at) {
@@ -72,7 +72,7 @@ fn end_of_value(bytes: &[u8], at: usize) -> usize {
     end
 }
 
-/// The byte offset of serde_json's line and column.
+/// The byte offset of a line and column of serde_json, both counted from 1.
 pub(crate) fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     (start + column.saturating_sub(1)).min(text.len().saturating_sub(1))

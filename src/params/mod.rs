@@ -1,23 +1,23 @@
-//! The names and shapes of a model's parameters, without its weights.
+//! Model folders in the Hugging Face layout: configuration, and names and shapes of parameters.
 //!
-//! Recipes select parameters by name, and can be checked before any weight is read:
+//! Recipes select parameters by name, so that they can be checked before any weight is read:
 //!
-//! - [`table`]: a model's parameters in order, with shapes in the Hugging Face layout
-//!   (a linear layer's weight is `[out, in]`);
-//! - [`family`]: BERT, RoBERTa and DistilBERT, one encoder under three sets of names;
-//! - [`config`]: `config.json` of any of them; [`config_keys`]: what each of its keys means here; and
-//!   [`config_file`]: one read by them, with the places of its keys;
-//! - [`builtin`]: the parameters of a model of a given shape, and well-known models by name;
-//! - [`files`]: the weight files of a folder, one or several;
-//! - [`header`]: names and shapes from a safetensors header;
-//! - [`pickle`]: the same from `pytorch_model.bin`, without running it; and `tensors`, the values of either;
-//! - [`quantization`]: the scales of a folder whose layers are rounded;
-//! - [`naming`]: one set of names for checkpoints old and new;
-//! - [`folder`]: all of that for a model folder; `weights`: its tensors against its configuration;
-//! - [`cache`]: models by name in the cache that all Hugging Face programs share;
-//! - [`settings`]: what a model was made with, saved beside it;
-//! - [`storage`]: the bytes of parameters, dense and with zeros at one bit;
-//! - [`selector`]: globs, regular expressions, unions and exclusions over names.
+//! - [`table`]: a model's parameters in order, with shapes in the Hugging Face layout (a linear layer's weight is
+//!   `[out, in]`);
+//! - [`family`]: BERT, RoBERTa and DistilBERT, one encoder with three sets of names; `head`: task heads;
+//! - [`config`]: `config.json` of each family; [`config_keys`]: the treatment of each of its keys;
+//!   [`config_file`]: reads and checks the file, with diagnostics at its keys;
+//! - [`builtin`]: the parameter table of a model of a given shape, and well-known models by name;
+//! - [`files`]: the weight files of a folder, one or several shards;
+//! - [`header`]: names, dtypes and shapes from a safetensors header;
+//! - [`pickle`]: the same from `pytorch_model.bin`, without executing it; `tensors`: the values from either;
+//! - [`quantization`]: `quantization.json`, the scales of a quantized model;
+//! - [`naming`]: the names of tensors in old, bare and wrapped checkpoints;
+//! - [`folder`]: reads a model folder without its weights; `weights`: checks its tensors against its configuration;
+//! - [`cache`]: models by name in the Hugging Face cache;
+//! - [`settings`]: `obert.json`, the task and its settings that a model was trained with;
+//! - [`storage`]: bytes of parameters, dense and compressed;
+//! - [`selector`]: globs, regular expressions, unions and exclusions of names.
 
 pub mod builtin;
 pub mod cache;
@@ -28,6 +28,7 @@ pub mod family;
 pub mod files;
 pub mod folder;
 mod glob;
+mod head;
 pub mod header;
 pub(crate) mod json_places;
 pub mod naming;

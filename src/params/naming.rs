@@ -1,28 +1,25 @@
-//! One set of names for checkpoints old and new.
+//! The names of tensors in checkpoints of old and new versions of `transformers`.
 
 use super::Family;
 
-/// The name under which a tensor of a BERT's checkpoint is known here; `None` for buffers that are no
-/// parameters.
+/// The current name of a tensor in a checkpoint of BERT; `None` for buffers, and for tied weights.
 ///
-/// Checkpoints of a bare encoder lack the `bert.` prefix, those converted from TensorFlow call a
-/// layer normalisation's parameters `gamma` and `beta`, those of an old `transformers` store
-/// `position_ids` and the shared output matrix of a language model.
+/// Checkpoints of a bare encoder lack the prefix `bert.`, those converted from TensorFlow name the parameters of a
+/// layer normalization `gamma` and `beta`, and those of old versions of `transformers` store `position_ids` and the
+/// output matrix that a language model shares with its word embeddings.
 pub fn canonical(name: &str) -> Option<String> {
     canonical_in(Family::Bert, name)
 }
 
-/// The same for any family.
+/// [`canonical`] for any family.
 pub fn canonical_in(family: Family, name: &str) -> Option<String> {
-    // A language model's last matrix is the word embeddings', and old files hold it twice.
-    let (twice, parts): (&str, &[&str]) = match family {
+    // A language model's output matrix is tied to the word embeddings, and old files hold it twice.
+    let (tied, parts): (&str, &[&str]) = match family {
         Family::Bert => ("cls.predictions.decoder.", &["embeddings.", "encoder.", "pooler."]),
         Family::Roberta => ("lm_head.decoder.", &["embeddings.", "encoder.", "pooler."]),
         Family::DistilBert => ("vocab_projector.weight", &["embeddings.", "transformer."]),
     };
-    if name.ends_with("position_ids")
-        || name.ends_with("embeddings.token_type_ids")
-        || name.starts_with(twice)
+    if name.ends_with("position_ids") || name.ends_with("embeddings.token_type_ids") || name.starts_with(tied)
     {
         return None;
     }
@@ -38,16 +35,15 @@ pub fn canonical_in(family: Family, name: &str) -> Option<String> {
     })
 }
 
-/// How the tensors of a checkpoint are called: by a family's names, perhaps behind a prefix that they all
-/// have.
+/// The names of the tensors of a checkpoint: those of a family, and a common prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     family: Family,
     prefix: String,
 }
 
-/// Modules that hold a whole model: those of PyTorch's `DataParallel`, `torch.compile` and FSDP, of
-/// sentence-transformers, and usual names of training programs. A number is a place in a `Sequential`.
+/// Names of modules that wrap a whole model: those of PyTorch's `DataParallel`, `torch.compile` and FSDP, of
+/// sentence-transformers, and common names in training programs. A number is an index in a `Sequential`.
 const WRAPPERS: &[&str] = &[
     "module",
     "_orig_mod",
@@ -60,12 +56,12 @@ const WRAPPERS: &[&str] = &[
     "backbone",
 ];
 
-/// The tensor that every encoder has, without its family's prefix.
+/// The tensor by which the prefix is found: every encoder has it, here without its family's prefix.
 const WORDS: &str = "embeddings.word_embeddings.weight";
 
 impl Names {
-    /// Finds the prefix of a checkpoint that was saved from within another module, such as `module.`. Two
-    /// encoders in one file have no common one.
+    /// Finds the common prefix of a checkpoint whose model was wrapped in other modules, such as `module.`. With two
+    /// encoders in a file there is none.
     pub fn of<'a>(family: Family, names: impl IntoIterator<Item = &'a str>) -> Names {
         let own = format!("{}.", family.model_type());
         let before = |name: &'a str| {
@@ -84,12 +80,12 @@ impl Names {
         Names { family, prefix }
     }
 
-    /// What stands before the names, if anything does.
+    /// The common prefix, if there is one.
     pub fn prefix(&self) -> Option<&str> {
         (!self.prefix.is_empty()).then_some(self.prefix.as_str())
     }
 
-    /// The name under which a tensor is known here; `None` for buffers that are no parameters.
+    /// The current name of a tensor, without the prefix; `None` for buffers, and for tied weights.
     pub fn canonical(&self, name: &str) -> Option<String> {
         canonical_in(self.family, name.strip_prefix(self.prefix.as_str()).unwrap_or(name))
     }

@@ -1,17 +1,17 @@
-//! `pytorch_model.bin`: what `torch.save` writes since PyTorch 1.6, a zip archive with a pickle in it that
-//! describes tensors, and their values beside it.
+//! `pytorch_model.bin`, the format of `torch.save` since PyTorch 1.6: a zip archive with a pickle that describes the
+//! tensors, and files with their values.
 //!
-//! A pickle is a program. It is read by a machine that knows tensors, containers and numbers and calls nothing:
-//! an object that only a call could make is left out, or refused by name if tensors are in it. Sizes, offsets
-//! and strides that a file claims are compared with what it holds before anything is allocated.
+//! A pickle is a program. Here it is interpreted without calling anything, with tensors, containers and numbers as
+//! the only objects. Other objects are ignored, or refused by name if they contain tensors. Sizes, offsets and strides
+//! are checked against the file before anything is allocated.
 
 use std::path::Path;
 
 use crate::diag::{Code, Diagnostic};
 
-use super::header::TensorHeader;
+use super::table::TensorHeader;
 
-/// Whether a weight file is a pickle, by its name.
+/// Whether a weight file is a pickle, by the extension `.bin`.
 pub fn is_pickle(file: &Path) -> bool {
     file.extension().is_some_and(|last| last == "bin")
 }
@@ -20,7 +20,7 @@ fn unreadable(file: &Path, why: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::unlocated(Code::ModelNotReadable, format!("cannot read `{}`: {why}", file.display()))
 }
 
-/// Names, types and shapes of a file's tensors, by name. No weight is read.
+/// Reads names, dtypes and shapes of a file's tensors, in the order of names, without their values.
 ///
 /// # Errors
 /// A missing, truncated, foreign or hostile file, as a diagnostic that names it.
@@ -34,7 +34,7 @@ pub fn header(file: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
     Ok(headers.collect())
 }
 
-/// The language alone reads no pickles.
+/// Refuses the file: builds without the feature `infer` read no pickles.
 #[cfg(not(feature = "infer"))]
 pub fn header(file: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
     Err(unreadable(file, "this program was built without its engine")
@@ -56,11 +56,11 @@ mod read {
     use super::unreadable;
     use crate::diag::{Code, Diagnostic};
 
-    /// A larger description is refused: each of its bytes may become an object of a hundred. That of
-    /// BERT-large takes 60 kB.
+    /// The largest accepted pickle in bytes: each of its bytes may become an object of a hundred bytes. BERT-large
+    /// takes 60 kB.
     const LARGEST_PICKLE: u64 = 4 << 20;
 
-    /// The tensors of a file, by name, their values still unread.
+    /// Opens the tensors of a file, in the order of names, without reading their values.
     pub(in crate::params) fn open(file: &Path) -> Result<Vec<Tensor>, Diagnostic> {
         inspect(file)?;
         let reader = PytorchReader::new(file).map_err(|e| unreadable(file, e).help(HELP))?;
@@ -73,7 +73,7 @@ mod read {
                         you trust it, with Python: AutoModel.from_pretrained(DIR).save_pretrained(DIR), and the \
                         model's own class for its head";
 
-    /// Refuses what is no archive, and descriptions that would fill the memory.
+    /// Refuses files that are no zip archive, and pickles larger than [`LARGEST_PICKLE`].
     fn inspect(path: &Path) -> Result<(), Diagnostic> {
         let mut file = File::open(path).map_err(|e| {
             Diagnostic::unlocated(Code::ModelNotFound, format!("cannot open `{}`: {e}", path.display()))

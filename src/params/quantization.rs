@@ -1,7 +1,8 @@
-//! `quantization.json` of a model folder: the scales of a model whose layers are rounded to few bits.
+//! `quantization.json` of a model folder: the scales and zero points of a quantized model.
 //!
-//! Whoever trains writes it, whoever packs or measures reads it. A weight is `q = clamp(round(w / s), −2ᵇ⁻¹,
-//! 2ᵇ⁻¹ − 1)`, an activation `q = clamp(round(x / s) + z, 0, 2ᵇ − 1)`; rounding is to even.
+//! Weights are quantized by `q = clamp(round(w / s), −2ᵇ⁻¹, 2ᵇ⁻¹ − 1)`, asymmetric activations by
+//! `q = clamp(round(x / s) + z, 0, 2ᵇ − 1)`, with ties to even. `obertc run` writes the file; evaluation, `pack` and
+//! exports read it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diag::{Code, Diagnostic};
 
-/// Its name in a model folder.
+/// The file's name in a model folder.
 pub const FILE: &str = "quantization.json";
 
 const FORMAT: &str = "obert.quantization";
@@ -21,52 +22,52 @@ const VERSION: u32 = 1;
 pub struct Quantization {
     format: String,
     version: u32,
-    /// By the weight's Hugging Face name.
+    /// Weights by their Hugging Face names.
     #[serde(default)]
     pub weights: BTreeMap<String, WeightScales>,
-    /// By the module's path and the operand: `….query.input` for what a linear layer reads, and
+    /// Activations by module and operand: `….query.input` for the input of a linear layer, and
     /// `….attention.self.{query_states, key_states, probabilities, value_states}` for the products of attention.
     #[serde(default)]
     pub activations: BTreeMap<String, ActivationScale>,
 }
 
-/// How a weight was rounded: `q = round(w / scale)`.
+/// Quantization parameters of a weight.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct WeightScales {
     /// Bits of `q`, at most 8.
     pub bits: u32,
     /// `symmetric`.
     pub scheme: Scheme,
-    /// One scale, or one for each row.
+    /// One scale (per tensor), or one for each row (per channel).
     pub scales: Vec<f32>,
 }
 
-/// How an activation was rounded: `q = round(x / scale) + zero_point`.
+/// Quantization parameters of an activation.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct ActivationScale {
     /// Bits of `q`, at most 8.
     pub bits: u32,
-    /// Around zero or not.
+    /// Symmetric or asymmetric.
     pub scheme: Scheme,
-    /// What one step stands for.
+    /// The scale s.
     pub scale: f32,
-    /// What stands for zero; 0 for a symmetric scheme, whose `q` are signed.
+    /// The zero point z; 0 for a symmetric scheme.
     #[serde(default)]
     pub zero_point: i32,
 }
 
-/// Whether zero lies in the middle.
+/// A quantization scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
-    /// Signed, zero in the middle.
+    /// Signed integers with zero point 0.
     Symmetric,
-    /// Unsigned, with a zero point.
+    /// Unsigned integers with a zero point.
     Asymmetric,
 }
 
 impl Quantization {
-    /// Scales that were not read from a file.
+    /// The file's content for these scales.
     pub fn new(
         weights: BTreeMap<String, WeightScales>,
         activations: BTreeMap<String, ActivationScale>,
@@ -74,7 +75,7 @@ impl Quantization {
         Quantization { format: FORMAT.into(), version: VERSION, weights, activations }
     }
 
-    /// As the file holds it.
+    /// The file's text.
     pub fn to_json(&self) -> String {
         // invariant: names and numbers alone.
         let text = serde_json::to_string_pretty(self).expect("scales as JSON");
@@ -84,7 +85,7 @@ impl Quantization {
     /// Reads the file of a folder, if there is one.
     ///
     /// # Errors
-    /// A file that cannot be read or holds scales that make no sense.
+    /// A file that cannot be read, or holds impossible scales or asymmetric weights.
     pub fn read(folder: &Path) -> Result<Option<Self>, Diagnostic> {
         let path = folder.join(FILE);
         if !path.exists() {
@@ -122,7 +123,7 @@ impl Quantization {
     }
 }
 
-/// Refuses the file for a reason.
+/// The error for a file that cannot be used, with the reason.
 pub fn unreadable(path: &Path, why: &str) -> Diagnostic {
     Diagnostic::unlocated(Code::QuantizationNotReadable, format!("cannot use `{}`: {why}", path.display()))
         .help("it is written by `obertc run` for a recipe with `quantize`; take it from there, or remove it")

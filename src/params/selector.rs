@@ -1,16 +1,18 @@
-//! Which parameters: globs, regular expressions, unions and exclusions over names.
+//! Selectors of parameters: globs, regular expressions, unions and exclusions of names.
 
 use std::fmt;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::{ParameterTable, glob};
+use super::ParameterTable;
+pub use super::glob::SelectorError;
+use super::glob::{self, compile, glob_to_regex, regex_of};
 
-/// A choice of parameters by name.
+/// A selection of parameters by name.
 ///
-/// Globs and regular expressions are anchored at both ends. In a glob `*` stands for one segment
-/// between dots, `**` for any text, `?` for one character, `{a,b}` for alternatives.
+/// Globs and regular expressions must match the whole name. In a glob `*` matches any characters but dots, `**` any
+/// text, `?` one character that is no dot, `{a,b}` either alternative.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selector {
@@ -18,7 +20,7 @@ pub enum Selector {
     Glob(String),
     /// `re"…"`
     Regex(String),
-    /// A name given to a selector, such as `encoder_linears`.
+    /// A named selector, such as `encoder_linears`.
     Named(String, Box<Selector>),
     /// `[a, b]`
     Union(Vec<Selector>),
@@ -26,27 +28,16 @@ pub enum Selector {
     Except(Box<Selector>, Box<Selector>),
 }
 
-/// Why a pattern cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SelectorError {
-    /// A `{` without its `}` or the reverse.
-    #[error("`{0}` has an unbalanced brace")]
-    Braces(String),
-    /// The regular expression does not compile.
-    #[error("{0}")]
-    Regex(String),
-}
-
 /// A compiled selector.
 #[derive(Clone, Debug)]
 pub enum Matcher {
-    /// A glob without braces.
+    /// Matches a glob without braces.
     Glob(String),
-    /// One regular expression.
+    /// Matches a regular expression.
     One(Regex),
-    /// Any of them.
+    /// Matches any of the matchers.
     Any(Vec<Matcher>),
-    /// The first without the second.
+    /// Matches the first and not the second.
     Without(Box<Matcher>, Box<Matcher>),
 }
 
@@ -81,7 +72,7 @@ impl Selector {
         Ok(table.iter().enumerate().filter(|(_, p)| matcher.matches(&p.name)).map(|(i, _)| i).collect())
     }
 
-    /// The regular expression of a glob or of a regular expression itself, without its anchors.
+    /// The regular expression of a glob or regular expression, without anchors; `None` for other selectors.
     pub(crate) fn as_regex(&self) -> Option<String> {
         match self {
             Selector::Glob(glob) => glob_to_regex(glob).ok(),
@@ -91,7 +82,7 @@ impl Selector {
         }
     }
 
-    /// The patterns as written, for suggestions.
+    /// The patterns as written, without excluded ones, for suggestions.
     pub fn patterns(&self) -> Vec<&str> {
         match self {
             Selector::Glob(p) | Selector::Regex(p) => vec![p],
@@ -114,7 +105,7 @@ impl Matcher {
     }
 }
 
-/// As it would be written in a recipe.
+/// The selector as written in a recipe.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -128,42 +119,6 @@ impl fmt::Display for Selector {
             Selector::Except(from, without) => write!(f, "{from} except {without}"),
         }
     }
-}
-
-fn compile(pattern: &str) -> Result<Regex, SelectorError> {
-    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .size_limit(1 << 18)
-        .build()
-        .map_err(|e| SelectorError::Regex(e.to_string()))
-}
-
-/// The regular expression that matches what a glob matches.
-pub(super) fn regex_of(glob: &str) -> Result<Regex, SelectorError> {
-    compile(&glob_to_regex(glob)?)
-}
-
-fn glob_to_regex(glob: &str) -> Result<String, SelectorError> {
-    let mut regex = String::new();
-    let mut depth = 0usize;
-    let mut chars = glob.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' if chars.next_if_eq(&'*').is_some() => regex.push_str(".*"),
-            '*' => regex.push_str("[^.]*"),
-            '?' => regex.push_str("[^.]"),
-            '{' => {
-                depth += 1;
-                regex.push_str("(?:");
-            }
-            '}' => {
-                depth = depth.checked_sub(1).ok_or_else(|| SelectorError::Braces(glob.to_owned()))?;
-                regex.push(')');
-            }
-            ',' if depth > 0 => regex.push('|'),
-            c => regex.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
-        }
-    }
-    if depth == 0 { Ok(regex) } else { Err(SelectorError::Braces(glob.to_owned())) }
 }
 
 #[cfg(test)]

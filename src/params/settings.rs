@@ -1,8 +1,7 @@
-//! What a model was made with besides its weights: `obert.json` in its folder.
+//! `obert.json` of a model folder: the task and the settings of pre- and postprocessing that a model was trained with.
 //!
-//! `config.json` holds what a model is; this file holds how its inputs are made and its outputs are read: the task,
-//! the lengths of sequences and answers, the columns of its data. A run writes it beside the model, an export takes it
-//! along, a packed file carries it in its directory.
+//! `config.json` describes the model; this file has the lengths of sequences and answers, and the columns of the data. A
+//! run writes it beside the weights, an export copies it, and a packed file contains it.
 
 use std::path::Path;
 
@@ -16,7 +15,7 @@ use super::json_places::offset_of;
 /// The name of the file in a model's folder.
 pub const FILE: &str = "obert.json";
 
-/// What a model was made with. Everything that is not known is left out.
+/// The task and settings that a model was trained with. Unknown ones are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -34,55 +33,55 @@ pub struct Settings {
     /// The greatest number of tokens in an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_answer_length: Option<usize>,
-    /// The column of the text.
+    /// The name of the column with the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The column of the second text.
+    /// The name of the column with the second text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pair: Option<String>,
-    /// The column of the label.
+    /// The name of the column with the label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The labels in the order of the model's outputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// The label whose F1 is `f1`.
+    /// The positive label of the metric `f1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
-    /// The numbers of training and of dev questions that were generated.
+    /// The numbers of generated training and dev questions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<(usize, usize)>,
-    /// The seed by which data was generated, or tokens of the dev set were masked.
+    /// The seed of generated data, or of the masked tokens of the dev set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
 }
 
-/// A kind of data.
+/// A task, with the format of its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskName {
     /// Extractive question answering: SQuAD v1.1.
     Squad,
-    /// The same with questions that have no answer: SQuAD v2.0.
+    /// Extractive question answering with unanswerable questions: SQuAD v2.0.
     SquadV2,
-    /// Sentence pairs: MNLI.
+    /// Classification of sentence pairs: MNLI.
     Mnli,
-    /// Question pairs: QQP.
+    /// Classification of question pairs: QQP.
     Qqp,
-    /// Sequence classification: a text or two, and a label, in columns of a table.
+    /// Sequence classification of texts or pairs, from the columns of a table.
     Classify,
-    /// Masked-language modelling.
+    /// Masked language modelling.
     MaskedText,
-    /// Generated reading comprehension, which needs no files.
+    /// Extractive question answering on generated texts, without files.
     BuiltinReading,
 }
 
 impl Settings {
-    /// Those of a model's folder; none if it holds no such file.
+    /// Reads the file of a model folder; `None` if there is none.
     ///
     /// # Errors
-    /// A file that cannot be read, with the place in it.
+    /// A file that cannot be read, or is malformed, with the position.
     pub fn read(folder: &Path, sources: &mut Sources) -> Result<Option<Settings>, Diagnostic> {
         let path = folder.join(FILE);
         let text = match std::fs::read_to_string(&path) {
@@ -103,17 +102,17 @@ impl Settings {
         })
     }
 
-    /// Writes them into a model's folder.
+    /// Writes the file into a model folder.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Diagnostic> {
-        // Plain data of strings and numbers always serialises.
+        // Serialization of strings and numbers cannot fail.
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         files::write_whole(&folder.join(FILE), format!("{text}\n").as_bytes())
     }
 
-    /// These, and where they say nothing those of `other`.
+    /// These settings, with unknown ones taken from `other`.
     #[must_use]
     pub fn or(self, other: Settings) -> Settings {
         Settings {
@@ -146,7 +145,7 @@ impl TaskName {
         }
     }
 
-    /// Whether a model for it marks answers in contexts.
+    /// Whether it is extractive question answering.
     pub fn finds_answers(self) -> bool {
         matches!(self, TaskName::Squad | TaskName::SquadV2 | TaskName::BuiltinReading)
     }

@@ -1,59 +1,59 @@
-//! Bytes of a model's parameters: in dense float32, and with zeros at one bit.
+//! The size of a model's parameters in bytes, dense and as sparse matrices with a bit mask.
 //!
-//! This is the one definition of these sizes: of the terminal's summary, the report, the model card and `pack`.
+//! The terminal's summary, the report, the model card and `pack` all use these definitions:
 //!
-//! - Dense: 4 bytes for each value.
-//! - With zeros at one bit: a matrix takes one bit for each weight and its nonzero weights, or all its weights if
-//!   that is less; a weight takes 32 bits, or those it is quantized to, and a scale 4 bytes. Every other parameter
-//!   takes 4 bytes a value. A quantized weight is zero if its integer is.
-//! - Encoder: the layers of the encoder alone, without embeddings and head.
+//! - Dense: 4 bytes for each value (float32).
+//! - Sparse: a matrix takes one bit for each weight (the mask) and its nonzero weights, or all its weights if that is
+//!   less. A weight takes 32 bits, or those it is quantized to; a scale takes 4 bytes. Every other parameter takes 4
+//!   bytes for each value. A quantized weight is zero if its integer is.
+//! - Encoder: only the encoder layers, without embeddings and head.
 
 use serde::{Deserialize, Serialize};
 
 use super::table::layer_of;
 
-/// Bytes, all and of the encoder's layers.
+/// A size in bytes, of the whole model and of its encoder layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
-    /// Bytes.
+    /// Bytes of the whole model.
     pub bytes: u64,
-    /// Bytes of the encoder's layers.
+    /// Bytes of the encoder layers.
     pub encoder_bytes: u64,
-    /// Bytes, compressed with zstd.
+    /// Bytes of the whole model, compressed with zstd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zstd: Option<u64>,
-    /// Bytes of the encoder's layers, compressed with zstd.
+    /// Bytes of the encoder layers, compressed with zstd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_zstd: Option<u64>,
 }
 
 impl Size {
-    /// How many times smaller it is than another.
+    /// The compression ratio against the dense size.
     pub fn ratio(&self, dense: &Size) -> f64 {
         dense.bytes as f64 / self.bytes.max(1) as f64
     }
 }
 
-/// Both sizes of a model, summed up parameter by parameter.
+/// The dense and the sparse size of a model, accumulated parameter by parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Storage {
-    /// In dense float32.
+    /// The size in dense float32.
     pub dense: Size,
-    /// With zeros at one bit.
+    /// The size as sparse matrices with a bit mask.
     pub counted: Size,
 }
 
-/// Bits of each weight of a quantized matrix, and the number of its scales.
+/// The quantization of a matrix, as far as its size depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantized {
-    /// Bits of a weight.
+    /// Bits of each weight.
     pub bits: u32,
-    /// Scales: one, or one for each row.
+    /// The number of scales: one, or one for each row.
     pub scales: usize,
 }
 
 impl Storage {
-    /// Adds a parameter.
+    /// Adds a parameter of `values` values, of which `zeros` are zero.
     pub fn add(
         &mut self,
         name: &str,
@@ -72,13 +72,13 @@ impl Storage {
     }
 }
 
-/// Whether a parameter belongs to a layer of the encoder: neither embeddings nor head.
+/// Whether a parameter belongs to an encoder layer, and not to embeddings or head.
 pub fn is_encoder_layer(name: &str) -> bool {
     layer_of(name).is_some()
 }
 
-/// Zeros of a matrix with rows of `columns` values; with scales, one or one for each row, the values that are
-/// quantized to 0: `round(w / s) = 0`, half to even.
+/// The number of zeros in a matrix `[rows, columns]`. With scales, one or one for each row, values with
+/// `round(w / s) = 0`, ties to even, are zero.
 pub fn zeros(values: &[f32], columns: usize, scales: Option<&[f32]>) -> usize {
     let Some(scales) = scales else { return values.iter().filter(|v| **v == 0.0).count() };
     let rows = values.chunks(columns.max(1)).enumerate();
@@ -89,6 +89,7 @@ pub fn zeros(values: &[f32], columns: usize, scales: Option<&[f32]>) -> usize {
     rows.map(of_row).sum()
 }
 
+/// The bytes of a parameter as a sparse matrix.
 fn counted(values: u64, zeros: u64, is_matrix: bool, quantized: Option<Quantized>) -> u64 {
     if !is_matrix {
         return 4 * values;

@@ -1,8 +1,8 @@
-//! A model's parameters in order.
+//! Names and shapes of a model's parameters.
 
 use serde::Serialize;
 
-/// One parameter.
+/// A parameter of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Parameter {
     /// The Hugging Face name, such as `bert.encoder.layer.0.attention.self.query.weight`.
@@ -12,20 +12,31 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// How many weights it holds.
+    /// The number of weights (`torch.Tensor.numel`).
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// How many weights belong to one output: a row of a matrix, or a convolution's kernels.
+    /// The number of weights for each output: the columns of a matrix, or the size of a convolution's kernel.
     pub fn inputs(&self) -> usize {
         self.shape.iter().skip(1).product()
     }
 
-    /// Whether it can be pruned: a matrix or a convolution's kernels, and no embedding.
+    /// Whether it can be pruned: the weight of a linear or convolution layer, and no embedding.
     pub fn is_prunable(&self) -> bool {
         self.shape.len() >= 2 && self.name.ends_with(".weight") && !self.name.contains("embeddings")
     }
+}
+
+/// A tensor of a weight file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorHeader {
+    /// The name in the file.
+    pub name: String,
+    /// The dtype in the notation of safetensors, such as `F32`.
+    pub dtype: String,
+    /// The shape.
+    pub shape: Vec<usize>,
 }
 
 /// The parameters of a model, in model order.
@@ -40,32 +51,32 @@ impl ParameterTable {
         ParameterTable { parameters }
     }
 
-    /// All parameters in order.
+    /// Iterates over the parameters in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
         self.parameters.iter()
     }
 
-    /// The parameter of an index.
+    /// The parameter at an index.
     pub fn get(&self, index: usize) -> &Parameter {
         &self.parameters[index]
     }
 
-    /// The parameter of a name.
+    /// The parameter with a name.
     pub fn find(&self, name: &str) -> Option<&Parameter> {
         self.parameters.iter().find(|p| p.name == name)
     }
 
-    /// How many parameters there are.
+    /// The number of parameters.
     pub fn len(&self) -> usize {
         self.parameters.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.parameters.is_empty()
     }
 
-    /// How many encoder layers there are.
+    /// The number of encoder layers.
     pub fn layers(&self) -> usize {
         self.parameters
             .iter()
@@ -75,12 +86,12 @@ impl ParameterTable {
             .unwrap_or(0)
     }
 
-    /// What stands before the number of an encoder layer, such as `bert.encoder.layer.`
+    /// The prefix before the number of an encoder layer, such as `bert.encoder.layer.`
     pub fn layer_stem(&self) -> Option<&str> {
         self.parameters.iter().find_map(|p| layer_of(&p.name)).map(|(stem, ..)| stem)
     }
 
-    /// The table of a model of which only these layers stay, renumbered in this order.
+    /// The table of the model with only these encoder layers, renumbered in this order.
     pub fn keep_layers(&self, kept: &[usize]) -> ParameterTable {
         let mut before: Vec<Parameter> = Vec::new();
         let mut after: Vec<Parameter> = Vec::new();
@@ -102,13 +113,14 @@ impl ParameterTable {
         ParameterTable::new(before)
     }
 
-    /// How many weights all of them hold.
+    /// The number of weights of all parameters.
     pub fn count(&self) -> usize {
         self.parameters.iter().map(Parameter::count).sum()
     }
 }
 
-/// Splits `bert.encoder.layer.3.output.dense.weight` around its layer.
+/// Splits a name around its layer number: `bert.encoder.layer.3.output.dense.weight` into `bert.encoder.layer.`, 3 and
+/// `.output.dense.weight`.
 pub(crate) fn layer_of(name: &str) -> Option<(&str, usize, &str)> {
     let at = [".layer.", ".layers."].iter().find_map(|word| Some(name.find(word)? + word.len()))?;
     let digits = name[at..].find('.')?;

@@ -1,4 +1,4 @@
-//! The values of a weight file as floats, whatever format it has.
+//! The values of a weight file as float32, from safetensors or a pickle.
 
 use std::path::Path;
 
@@ -9,10 +9,11 @@ use crate::diag::{Code, Diagnostic};
 
 use super::pickle;
 
-/// Reads those tensors of a file that are wanted by their names in it, and hands on each with its values.
+/// Reads the tensors of a file for whose names `wanted` is true, and calls `take` with the name and the values of each.
 ///
 /// # Errors
-/// A file that cannot be read or was cut off; a wanted tensor that holds no floats, or one that is no number.
+/// A file that cannot be read or is truncated; a wanted tensor that is not F32, F16 or BF16, or has an infinite or NaN
+/// element.
 pub fn read(
     file: &Path,
     wanted: impl Fn(&str) -> bool,
@@ -51,6 +52,7 @@ pub fn read(
     Ok(())
 }
 
+/// Converts little-endian elements to float32; `None` for another dtype.
 fn floats(dtype: &str, data: &[u8]) -> Option<Vec<f32>> {
     Some(match dtype {
         "F32" => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),

@@ -1,4 +1,4 @@
-//! The tensors of a model folder against its configuration.
+//! Checks the tensors of a model folder against its configuration.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,28 +11,28 @@ use super::header::TensorHeader;
 use super::table::layer_of;
 use super::{Family, Parameter};
 
-/// Tensors by their present names, with the files that hold them.
+/// Tensors by their current names, with their files.
 pub(super) type Found<'a> = HashMap<String, (&'a Path, TensorHeader)>;
 
-/// A task's head that a folder holds.
+/// The task head of a folder.
 pub(super) struct HeadFound {
-    /// Which, if it is one that is known.
+    /// The head, if there is one of a known kind.
     pub head: Option<Head>,
-    /// Why it cannot be used.
+    /// Why it cannot be used, if it cannot.
     pub unusable: Option<Diagnostic>,
 }
 
-/// Tasks whose heads look like a sequence classifier's, by the ends of their classes.
+/// Tasks whose heads have the parameters of a sequence classifier, by the suffix of their classes.
 const OTHER_TASKS: &[(&str, &str)] = &[
     ("ForTokenClassification", "a label for each token"),
     ("ForMultipleChoice", "a choice between several texts"),
     ("ForNextSentencePrediction", "whether one sentence follows another"),
 ];
 
-/// As many diagnostics of one kind as are listed.
+/// The largest number of diagnostics of one kind that are listed.
 const LISTED: usize = 3;
 
-/// Finds the head whose parameters are there.
+/// Finds the head by the parameters that the folder has.
 pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
     let family = file.config.family();
     let tensor = |bert: &str| found.get(&family.name(bert)).map(|(_, tensor)| tensor);
@@ -75,7 +75,7 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
     }
 }
 
-/// Why a language model of this configuration cannot be computed.
+/// The error for a language model whose output matrix is not tied to its word embeddings.
 pub(super) fn untied(file: &ConfigFile) -> Option<Diagnostic> {
     let tied = file.config.rest.get("tie_word_embeddings").and_then(|v| v.as_bool()).unwrap_or(true);
     (!tied).then(|| {
@@ -89,7 +89,7 @@ pub(super) fn untied(file: &ConfigFile) -> Option<Diagnostic> {
     })
 }
 
-/// What is wrong with what a configuration says of a classifier with so many outputs.
+/// The error for a configuration that does not fit a classifier with `outputs` outputs, if it does not.
 fn labels_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
     let rest = &file.config.rest;
     let problem = rest.get("problem_type").and_then(|v| v.as_str());
@@ -156,7 +156,7 @@ fn labels_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
     })
 }
 
-/// Sizes that the configuration says otherwise than the tensors, each once and at its place.
+/// One error for each size that differs between the configuration and the tensors, located in the configuration.
 pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     let config = &file.config;
     let family = config.family();
@@ -198,7 +198,7 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     wrong
 }
 
-/// Parameters of the encoder that no file holds, in one diagnostic.
+/// One error for all parameters of the encoder that no file holds.
 pub(super) fn missing(folder: &Path, names: &[String], found: &Found) -> Option<Diagnostic> {
     let message = match names {
         [] => return None,
@@ -215,7 +215,7 @@ pub(super) fn missing(folder: &Path, names: &[String], found: &Found) -> Option<
     }))
 }
 
-/// What is wrong with the shape or the type of a tensor.
+/// The error for a tensor of another shape or an unsupported dtype.
 pub(super) fn mismatch(file: &Path, parameter: &Parameter, tensor: &TensorHeader) -> Option<Diagnostic> {
     if tensor.shape != parameter.shape {
         let message = format!(
@@ -238,7 +238,7 @@ pub(super) fn mismatch(file: &Path, parameter: &Parameter, tensor: &TensorHeader
     })
 }
 
-/// The first diagnostics of each code, the last of them with the number of the others.
+/// The first [`LISTED`] diagnostics of each code, the last of them with the number of the others in its message.
 pub(super) fn first_of_each(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut kept: Vec<(Diagnostic, usize)> = Vec::new();
     for diagnostic in list {

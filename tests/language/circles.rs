@@ -11,9 +11,6 @@ const CIRCLES: &[&[&str]] = &[
     &["infer/model/session.rs", "infer/model/stages.rs"],
     &["infer/simd/isa.rs", "infer/simd/neon.rs", "infer/simd/portable.rs", "infer/simd/x86.rs"],
     &["language/check/value/meant.rs", "language/check/value/mod.rs", "language/check/value/params.rs"],
-    &["params/builtin.rs", "params/config.rs", "params/family.rs"],
-    &["params/glob.rs", "params/selector.rs"],
-    &["params/header.rs", "params/pickle.rs"],
 ];
 
 /// One path per name that a use tree brings in: `a::{b, c::d}` gives `a::b` and `a::c::d`.
