@@ -16,9 +16,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use obert::internals::infer::kernel::product::{
-    Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse,
-};
+use obert::internals::infer::kernel::product::{Blocks, Dense, Float32, Int8, Panel, Strips, dense, sparse};
 use obert::internals::infer::simd::{Floats, Ints, Isa, Quads, Simd, Work};
 
 /// Groups of sixteen tokens in a tile, and rows that are finished together, as in a model.
@@ -130,7 +128,7 @@ fn median(mut work: impl FnMut()) -> f64 {
 /// Random blocks of four.
 struct Matrix {
     pointers: Vec<u32>,
-    places: Vec<u16>,
+    indices: Vec<u16>,
     words: Vec<[i8; 4]>,
     steps: usize,
     strips: Strips,
@@ -146,22 +144,22 @@ impl Matrix {
             state
         };
         let (pointers, strips) = (vec![0], Strips::default());
-        let mut matrix = Matrix { pointers, places: Vec::new(), words: Vec::new(), steps, strips };
+        let mut matrix = Matrix { pointers, indices: Vec::new(), words: Vec::new(), steps, strips };
         for _ in 0..rows {
             for step in 0..steps {
                 if ((draw() >> 11) as f64) < kept * (1u64 << 53) as f64 {
-                    matrix.places.push(step as u16);
+                    matrix.indices.push(step as u16);
                     matrix.words.push((draw() as u32).to_le_bytes().map(|b| b as i8));
                 }
             }
-            matrix.pointers.push(matrix.places.len() as u32);
+            matrix.pointers.push(matrix.indices.len() as u32);
         }
         matrix.strips = Strips::of(&matrix.blocks());
         matrix
     }
 
     fn blocks(&self) -> Blocks<'_> {
-        Blocks::new(&self.pointers, &self.places, &self.words, self.steps).expect("made above")
+        Blocks::new(&self.pointers, &self.indices, &self.words, self.steps).expect("made above")
     }
 }
 
@@ -208,7 +206,7 @@ impl Work for Bytes<'_> {
         for tile in self.panel.chunks(self.steps * TILE).cycle().take(self.tiles) {
             let panel = Panel { steps: tile, width: TILE, groups: 0..TILE };
             for row in (0..rows).step_by(ROWS) {
-                dense::<S, OfBytes>(simd, matrix, row..(row + ROWS).min(rows), &panel, &mut sums);
+                dense::<S, Int8>(simd, matrix, row..(row + ROWS).min(rows), &panel, &mut sums);
                 black_box(&mut sums);
             }
         }
@@ -233,7 +231,7 @@ impl Work for Float<'_> {
         for tile in self.panel.chunks(self.steps * TILE).cycle().take(self.tiles) {
             let panel = Panel { steps: tile, width: TILE, groups: 0..TILE };
             for row in (0..rows).step_by(ROWS) {
-                dense::<S, OfFloats>(simd, matrix, row..(row + ROWS).min(rows), &panel, &mut sums);
+                dense::<S, Float32>(simd, matrix, row..(row + ROWS).min(rows), &panel, &mut sums);
                 black_box(&mut sums);
             }
         }

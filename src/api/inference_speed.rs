@@ -39,7 +39,7 @@ pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<Stri
     if windows.is_empty() {
         return None;
     }
-    let (small, dense) = (open(Precision::Bytes)?, open(Precision::Floats)?);
+    let (small, dense) = (open(Precision::Int8)?, open(Precision::Float32)?);
     // The cost of a sequence is that of its tokens; a few different ones are enough.
     let few: Vec<_> = windows.iter().step_by(windows.len().div_ceil(TOGETHER)).copied().collect();
     let cut: Vec<_> = few.iter().map(|(ids, types)| (cut(ids), cut(types))).collect();

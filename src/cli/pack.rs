@@ -94,8 +94,8 @@ pub(super) enum PrecisionName {
 impl From<PrecisionName> for Precision {
     fn from(name: PrecisionName) -> Precision {
         match name {
-            PrecisionName::F32 => Precision::Floats,
-            PrecisionName::Int8 => Precision::Bytes,
+            PrecisionName::F32 => Precision::Float32,
+            PrecisionName::Int8 => Precision::Int8,
         }
     }
 }
@@ -238,7 +238,7 @@ pub(super) fn forms(directory: &Directory) -> String {
     let named = [
         (count(Form::Blocks), "sparse int8"),
         (count(Form::Dense), "dense int8"),
-        (count(Form::Floats), "float32"),
+        (count(Form::Float32), "float32"),
     ];
     let parts = named.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}"));
     format!("linear layers: {}", parts.collect::<Vec<_>>().join(", "))

@@ -1,4 +1,4 @@
-//! The runtime: BERT-like encoders with sparse weights and products of bytes, on CPUs.
+//! The runtime: inference of sparse and INT8-quantized encoders on CPUs.
 //!
 //! ```text
 //!  model folder ─ pack ─▶ file (one packed file) ─ model ─▶ Session ─▶ logits ─ predictor ─▶ answers
@@ -6,7 +6,7 @@
 //!                                                         kernel ─ simd
 //! ```
 //!
-//! Token numbers in, logits out:
+//! From token ids to logits:
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -16,10 +16,10 @@
 //! use obert::runtime::{Limits, Precision, Sequence, Session, open};
 //!
 //! // A model folder, or a file that `obertc pack --as engine` wrote.
-//! let model = open(Path::new("minilm-squad"), Some(Precision::Bytes), &mut Sources::new());
+//! let model = open(Path::new("minilm-squad"), Some(Precision::Int8), &mut Sources::new());
 //! let model = Arc::new(model.map_err(|diagnostics| diagnostics[0].message.clone())?);
 //!
-//! // Memory and threads are planned once; a call allocates nothing.
+//! // Buffers and threads are allocated once; a call allocates nothing.
 //! let limits = Limits { sequences: 8, length: 384, threads: 2, ..Limits::default() };
 //! let mut session = Session::new(model, limits)?;
 //! let ids = [101, 2040, 2626, 2009, 1029, 102, 11027, 2626, 2009, 1012, 102];
@@ -30,7 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Texts in, answers out, windows of long contexts included:
+//! From texts to answers, with windows over long contexts:
 //!
 //! ```no_run
 //! # use std::{path::Path, sync::Arc};
@@ -47,14 +47,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It knows no recipe, no schedule and no training; a folder in the Hugging Face layout is all it reads.
+//! It depends on no recipe, schedule or training code, and reads model folders in the Hugging Face layout.
 //!
-//! - [`pack`]: a model folder, or a random model of some shape, as a packed model;
+//! - [`pack`]: conversion of a model folder, or of a random model, to a packed model;
 //! - [`file`]: the packed file;
-//! - [`model`]: the forward pass, with memory planned once;
-//! - [`kernel`]: its arithmetic, written once for all instruction sets;
+//! - [`model`]: the forward pass;
+//! - [`kernel`]: its kernels, generic over the instruction set;
 //! - [`simd`]: sixteen lanes on AVX-512 VNNI, AVX-VNNI, AVX2, NEON and in plain Rust;
-//! - [`predictor`]: from questions to answers, from texts to labels, by [`crate::text`].
+//! - [`predictor`]: from questions to answers and from texts to labels, with the tokenizers of [`crate::text`].
 
 pub mod file;
 pub mod kernel;

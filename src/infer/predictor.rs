@@ -1,4 +1,4 @@
-//! Requests in, answers or labels out.
+//! Predictions from texts: answers to questions, or labels.
 
 use std::sync::Arc;
 
@@ -7,42 +7,42 @@ use crate::text::Tokenizer;
 use crate::text::spans::{Span, spans};
 use crate::text::windows::{Joined, Window, Windows, join};
 
-/// What is asked of a model.
+/// An input of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
-    /// A question about a text.
+    /// For question answering.
     Question {
         /// The question.
         question: String,
-        /// The text.
+        /// The text that contains the answer.
         context: String,
     },
-    /// A text, or two, to be labelled.
+    /// For sequence classification.
     Text {
         /// The text.
         text: String,
-        /// The second text.
+        /// The second text of a pair.
         pair: Option<String>,
     },
 }
 
-/// What a model says.
+/// A prediction.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Response {
-    /// Answers, the best first, and the score of there being none.
+    /// Answers to a question.
     Answers {
-        /// Different parts of the context.
+        /// Distinct spans of the context, the best first.
         answers: Vec<Answer>,
-        /// The least score of `[CLS]` over the windows.
+        /// The null score: the least sum of start and end logit of `[CLS]` over the windows.
         no_answer: f32,
     },
-    /// The labels of a text.
+    /// Labels of a text.
     Labels {
         /// All labels with their probabilities, the most probable first.
         labels: Vec<(String, f32)>,
-        /// Whether the text was longer than the model reads, and its end was left out.
+        /// Whether the text was truncated.
         truncated: bool,
     },
 }
@@ -50,26 +50,26 @@ pub enum Response {
 /// An answer to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// The logit of its first token and that of its last one, added.
+    /// The start logit of its first token plus the end logit of its last.
     pub score: f32,
-    /// Where it begins in the context, in characters.
+    /// The offset of its first character in the context.
     pub start: usize,
-    /// Where it ends.
+    /// The offset after its last character.
     pub end: usize,
 }
 
-/// How requests are answered.
+/// Settings of pre- and postprocessing.
 #[derive(Clone, Copy, Debug)]
 pub struct Answering {
-    /// How far neighbouring windows of a long context overlap, in tokens.
+    /// The number of tokens by which neighbouring windows of a long context overlap.
     pub doc_stride: usize,
-    /// The greatest number of tokens in an answer.
+    /// The largest number of tokens in an answer.
     pub max_answer_length: usize,
-    /// Answers for each question.
+    /// The number of answers for each question.
     pub top: usize,
-    /// Whether texts that are longer than the model reads are truncated; otherwise they are refused.
+    /// Whether texts longer than [`Limits::length`] are truncated; otherwise they are refused.
     pub truncate: bool,
 }
 
@@ -81,14 +81,14 @@ pub struct Predictor {
     answering: Answering,
 }
 
-/// A request in tokens.
+/// A tokenized request.
 enum Prepared {
     Windows(Vec<Window>),
     Joined(Joined),
 }
 
 impl Predictor {
-    /// Plans a session.
+    /// Creates a session and a tokenizer for a model.
     ///
     /// # Errors
     /// One sentence if the model was packed without a tokenizer, or threads cannot be started.
@@ -99,7 +99,7 @@ impl Predictor {
         Ok(Predictor { session, tokenizer, answering })
     }
 
-    /// Answers some requests together, in their order; what cannot be answered gets one sentence.
+    /// Computes the predictions of several requests, in their order; one sentence for a request that is refused.
     pub fn answer(&mut self, requests: &[Request]) -> Vec<Result<Response, String>> {
         let prepared: Vec<Result<Prepared, String>> = requests.iter().map(|r| self.prepare(r)).collect();
         let mut sequences: Vec<(usize, Sequence<'_>)> = Vec::new();
@@ -161,6 +161,7 @@ impl Predictor {
         .collect()
     }
 
+    /// Tokenizes a request.
     fn prepare(&self, request: &Request) -> Result<Prepared, String> {
         let finds_answers = self.session.model().labels().is_none();
         let most = self.session.limits().length;
@@ -204,7 +205,7 @@ impl Predictor {
     }
 }
 
-/// What was found for one request.
+/// The model's outputs for one request.
 struct Found {
     spans: Vec<Span>,
     nothing: f32,
@@ -227,7 +228,7 @@ impl Found {
             if answers.len() == top {
                 break;
             }
-            // Windows overlap, so that one answer may be found twice.
+            // Windows overlap, so that the same answer may occur twice.
             let text = context.get(span.from..span.to);
             if let (Some(text), false) = (text, seen.contains(&(span.from, span.to))) {
                 seen.push((span.from, span.to));

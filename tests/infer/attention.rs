@@ -1,7 +1,7 @@
 //! One head of attention in bytes against the same in doubles, with bytes at both ends of their ranges.
 
-use obert::internals::infer::kernel::affine::Affine;
 use obert::internals::infer::kernel::attention::{Head, Operands, Workspace, attend};
+use obert::internals::infer::kernel::quantize::QParams;
 use obert::internals::infer::simd::{Floats, Isa, LANES, Simd, Work};
 
 const FEATURES: usize = 6;
@@ -18,13 +18,13 @@ impl Work for Attend<'_> {
     }
 }
 
-const QUERY: Affine = Affine { scale: 0.03, zero: 128, low: 0, high: 255 };
-const KEY: Affine = Affine { scale: 0.01, zero: 5, low: -128, high: 127 };
-const SHARE: Affine = Affine { scale: 1.0 / 255.0, zero: 0, low: 0, high: 255 };
-const VALUE: Affine = Affine { scale: 0.05, zero: -7, low: -128, high: 127 };
+const QUERY: QParams = QParams { scale: 0.03, zero: 128, low: 0, high: 255 };
+const KEY: QParams = QParams { scale: 0.01, zero: 5, low: -128, high: 127 };
+const SHARE: QParams = QParams { scale: 1.0 / 255.0, zero: 0, low: 0, high: 255 };
+const VALUE: QParams = QParams { scale: 0.05, zero: -7, low: -128, high: 127 };
 
 /// Bytes of which many lie at an end of the range.
-fn bytes(affine: Affine, salt: usize) -> Vec<Vec<i32>> {
+fn bytes(affine: QParams, salt: usize) -> Vec<Vec<i32>> {
     let byte = |i: usize| match (i * 7919 + salt) % 11 {
         0..=2 => affine.low,
         3 | 4 => affine.high,
@@ -34,7 +34,7 @@ fn bytes(affine: Affine, salt: usize) -> Vec<Vec<i32>> {
 }
 
 /// What the bytes stand for; those at an end stand for something beyond it, which is cut.
-fn floats(affine: Affine, bytes: &[Vec<i32>]) -> Vec<Floats> {
+fn floats(affine: QParams, bytes: &[Vec<i32>]) -> Vec<Floats> {
     let mut out = vec![Floats::default(); FEATURES * GROUPS];
     for (feature, row) in bytes.iter().enumerate() {
         for (token, byte) in row.iter().enumerate() {
@@ -50,7 +50,7 @@ fn floats(affine: Affine, bytes: &[Vec<i32>]) -> Vec<Floats> {
 fn attention_in_bytes_is_right_at_both_ends_of_their_ranges_on_every_instruction_set() {
     let (queries, keys, values) = (bytes(QUERY, 1), bytes(KEY, 2), bytes(VALUE, 3));
     assert!(keys.iter().chain(&values).filter(|row| row.contains(&-128)).count() > FEATURES);
-    let real = |affine: Affine, byte: i32| f64::from(affine.scale) * f64::from(byte - affine.zero);
+    let real = |affine: QParams, byte: i32| f64::from(affine.scale) * f64::from(byte - affine.zero);
     let mut expected = vec![vec![0.0; TOKENS]; FEATURES];
     for query in 0..TOKENS {
         let score = |key: usize| {
@@ -66,8 +66,8 @@ fn attention_in_bytes_is_right_at_both_ends_of_their_ranges_on_every_instruction
             expected[feature][query] = (0..TOKENS).map(|key| share(key) * real(VALUE, row[key])).sum();
         }
     }
-    let scores = Operands::Fixed { left: QUERY, right: KEY };
-    let context = Operands::Fixed { left: SHARE, right: VALUE };
+    let scores = Operands::Static { left: QUERY, right: KEY };
+    let context = Operands::Static { left: SHARE, right: VALUE };
     let head = Head { features: FEATURES, tokens: TOKENS, groups: GROUPS, scores, context };
     for isa in Isa::available() {
         let mut space = Workspace::new(FEATURES, GROUPS);

@@ -283,7 +283,7 @@ fn set_number(value: &mut Value, left: &mut usize, number: i64) {
 
 #[test]
 fn floats_and_measured_models_pack_too() {
-    for precision in [Precision::Floats, Precision::Bytes] {
+    for precision in [Precision::Float32, Precision::Int8] {
         let image =
             pack::pack(&golden("heads/classifier"), Some(precision), &mut Default::default()).unwrap();
         opens_and_runs_or_is_refused(&image.bytes());

@@ -98,7 +98,7 @@ fn labels_of_a_float_model_equal_those_of_transformers() {
 #[test]
 fn what_runs_beside_a_sequence_does_not_change_its_answers() {
     let recorded = recorded("bert/tiny_outputs.json");
-    let model = model("bert/tiny", Some(Precision::Bytes));
+    let model = model("bert/tiny", Some(Precision::Int8));
     let sequences = sequences(&recorded);
     let mut session = session(&model, 1, Isa::best());
     let together = answers(&mut session, &sequences);

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use obert::internals::infer::kernel::product::{
-    Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse,
-};
+use obert::internals::infer::kernel::product::{Blocks, Dense, Float32, Int8, Panel, Strips, dense, sparse};
 use obert::internals::infer::simd::{Floats, Ints, Isa, LANES, Quads, Simd, Work};
 use proptest::prelude::*;
 
@@ -24,7 +22,7 @@ impl Work for Full<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        dense::<S, OfBytes>(simd, self.0, self.2, &self.1, self.3);
+        dense::<S, Int8>(simd, self.0, self.2, &self.1, self.3);
     }
 }
 
@@ -34,7 +32,7 @@ impl Work for Float<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        dense::<S, OfFloats>(simd, self.0, self.2, &self.1, self.3);
+        dense::<S, Float32>(simd, self.0, self.2, &self.1, self.3);
     }
 }
 
@@ -85,15 +83,15 @@ impl Case {
     }
 
     fn blocks(&self) -> (Vec<u32>, Vec<u16>, Vec<[i8; 4]>) {
-        let (mut pointers, mut places, mut words) = (vec![0], vec![], vec![]);
+        let (mut pointers, mut indices, mut words) = (vec![0], vec![], vec![]);
         for row in self.words.chunks(self.steps) {
             for (step, word) in row.iter().enumerate().filter(|(_, word)| **word != [0; 4]) {
-                places.push(step as u16);
+                indices.push(step as u16);
                 words.push(*word);
             }
-            pointers.push(places.len() as u32);
+            pointers.push(indices.len() as u32);
         }
-        (pointers, places, words)
+        (pointers, indices, words)
     }
 
     /// The sums in 64 bits: none may have been cut.
@@ -127,11 +125,11 @@ proptest! {
     #[test]
     fn sparse_and_dense_products_are_exact_on_every_instruction_set(case in cases()) {
         let (expected, quads) = (case.expected(), case.quads());
-        let (pointers, places, words) = case.blocks();
+        let (pointers, indices, words) = case.blocks();
         for isa in Isa::available() {
             let panel = Panel { steps: &quads, width: case.width, groups: case.groups.clone() };
             let mut sums = vec![Ints::default(); expected.len()];
-            let blocks = Blocks::new(&pointers, &places, &words, case.steps).unwrap();
+            let blocks = Blocks::new(&pointers, &indices, &words, case.steps).unwrap();
             isa.run(Sparse(blocks, panel.clone(), case.taken.clone(), &mut sums));
             prop_assert_eq!(&wide(&sums), &expected, "sparse on {}", isa.name());
             let mut sums = vec![Ints::default(); expected.len()];
@@ -176,12 +174,12 @@ proptest! {
 #[test]
 fn blocks_that_lead_outside_are_refused() {
     let words = [[1; 4]; 2];
-    let refused = |pointers: &[u32], places: &[u16]| Blocks::new(pointers, places, &words, 3).unwrap_err();
+    let refused = |pointers: &[u32], indices: &[u16]| Blocks::new(pointers, indices, &words, 3).unwrap_err();
     assert!(refused(&[0, 2], &[0, 3]).contains("a block lies at 3 of 3"));
     assert!(refused(&[0, 2, 1], &[0, 1]).contains("rise"));
     assert!(refused(&[1, 2], &[0, 1]).contains("rise from 0"));
     assert!(refused(&[0, 1], &[0, 1]).contains("do not end"));
-    assert!(refused(&[0, 3], &[0, 1, 2]).contains("3 places for 2"));
+    assert!(refused(&[0, 3], &[0, 1, 2]).contains("3 indices for 2"));
     assert!(refused(&[], &[0, 1]).contains("rise"));
 }
 

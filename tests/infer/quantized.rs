@@ -44,7 +44,7 @@ fn a_trained_model_of_bytes_says_what_its_fake_quantized_self_says() {
 #[test]
 fn measured_scales_stay_near_the_float_model() {
     let recorded = recorded("bert/tiny_outputs.json");
-    let model = model("bert/tiny", Some(Precision::Bytes));
+    let model = model("bert/tiny", Some(Precision::Int8));
     let sequences = sequences(&recorded);
     for isa in Isa::available() {
         let got = answers(&mut session(&model, 2, isa), &sequences);
@@ -61,11 +61,11 @@ fn each_layer_has_the_form_that_fits_its_zeros() {
     let form = |name: &str| opened.directory.linears[name].form;
     assert_eq!(form("bert.encoder.layer.0.intermediate.dense"), Form::Blocks);
     assert_eq!(form("bert.encoder.layer.1.intermediate.dense"), Form::Dense);
-    assert_eq!(form("qa_outputs"), Form::Floats);
+    assert_eq!(form("qa_outputs"), Form::Float32);
     let image =
-        pack::pack(&golden("infer/quantized"), Some(Precision::Floats), &mut Default::default()).unwrap();
+        pack::pack(&golden("infer/quantized"), Some(Precision::Float32), &mut Default::default()).unwrap();
     let opened = Opened::bytes(&image.bytes(), "model").unwrap();
-    assert!(opened.directory.linears.values().all(|l| l.form == Form::Floats));
+    assert!(opened.directory.linears.values().all(|l| l.form == Form::Float32));
 }
 
 #[test]

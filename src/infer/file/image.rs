@@ -1,4 +1,4 @@
-//! Writing a packed model.
+//! Writes a packed file.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use crate::diag::Diagnostic;
 use crate::files;
 use crate::params::{BertConfig, Settings};
 
-/// A packed model before it is written.
+/// The content of a packed file in memory.
 #[derive(Debug)]
 pub struct Image {
     directory: Directory,
@@ -17,9 +17,9 @@ pub struct Image {
     end: u64,
 }
 
-/// Numbers that are written little-endian.
+/// A number type of sections, written little-endian.
 pub trait Number: Copy {
-    /// The name of the type in a directory.
+    /// The name of the type in the directory.
     const NAME: &'static str;
     /// Appends its bytes.
     fn write(self, to: &mut Vec<u8>);
@@ -38,7 +38,7 @@ macro_rules! numbers {
 numbers! { f32 u32 i32 u16 u8 i8 }
 
 impl Image {
-    /// A model without layers.
+    /// A file without sections.
     pub fn new(config: BertConfig, head: Head) -> Self {
         let directory = Directory {
             config,
@@ -51,7 +51,7 @@ impl Image {
         Image { directory, sections: Vec::new(), end: HEADER as u64 }
     }
 
-    /// Adds a section behind the others.
+    /// Appends a section.
     pub fn add<T: Number>(&mut self, name: &str, values: &[T]) {
         let mut bytes = Vec::with_capacity(size_of_val(values));
         for value in values {
@@ -69,30 +69,30 @@ impl Image {
         self.sections.push(bytes);
     }
 
-    /// Describes a linear layer, whose sections are added apart.
+    /// Adds a linear layer to the directory; its sections are added by [`Image::add`].
     pub fn linear(&mut self, name: &str, linear: Linear) {
         self.directory.linears.insert(name.to_owned(), linear);
     }
 
-    /// Describes the attention of the next layer.
+    /// Adds the attention of the next layer to the directory.
     pub fn attention(&mut self, attention: Attention) {
         self.directory.attention.push(attention);
     }
 
-    /// Says what the model was made with.
+    /// Sets the task and settings that the model was trained with.
     pub fn set_settings(&mut self, settings: Settings) {
         self.directory.settings = Some(settings);
     }
 
-    /// What it holds.
+    /// The directory.
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// Writes everything.
+    /// Writes the file to `to`.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Those of the writer.
     pub fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         let text = serde_json::to_vec(&self.directory)?;
         let at = self.end.next_multiple_of(ALIGNMENT as u64);
@@ -113,7 +113,7 @@ impl Image {
         Ok(())
     }
 
-    /// All bytes of the file.
+    /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // invariant: writing to a vector cannot fail, and a directory of strings and numbers is JSON.
@@ -121,7 +121,7 @@ impl Image {
         bytes
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file to a path atomically.
     ///
     /// # Errors
     /// A diagnostic that names the file.

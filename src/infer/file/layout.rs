@@ -1,4 +1,4 @@
-//! The header, and the directory of what stands where.
+//! The layout of a packed file: a header, sections with the arrays, and a directory of them.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::params::{BertConfig, Settings};
 
-/// The first bytes of every packed model.
+/// The first bytes of every packed file.
 pub const MAGIC: [u8; 8] = *b"OBERTENG";
-/// The version of the layout that is written; others are refused.
+/// The version of the layout; files of other versions are refused.
 pub const VERSION: u32 = 1;
-/// Bytes of the header.
+/// The size of the header in bytes.
 pub const HEADER: usize = 64;
-/// What every section is aligned to: a cache line, and the widest register.
+/// The alignment of sections in bytes: that of a cache line and of an AVX-512 register.
 pub const ALIGNMENT: usize = 64;
-/// Bytes of the header in front of its own checksum.
+/// The number of header bytes that its checksum covers.
 pub const CHECKED: usize = 48;
 
-/// The header: little-endian numbers in this order, filled up with zeros to 64 bytes.
+/// The header: [`MAGIC`], [`VERSION`], these little-endian numbers in this order, and its own checksum, padded with
+/// zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Bytes of the whole file.
+    /// The size of the file in bytes.
     pub length: u64,
-    /// Where the directory begins.
+    /// The offset of the directory.
     pub directory: u64,
-    /// Bytes of the directory.
+    /// The size of the directory in bytes.
     pub directory_length: u64,
     /// The checksum of the directory.
     pub directory_hash: u64,
 }
 
 impl Header {
-    /// As it stands in the file.
+    /// The header's bytes.
     pub fn bytes(&self) -> [u8; HEADER] {
         let mut out = [0; HEADER];
         out[..8].copy_from_slice(&MAGIC);
@@ -46,108 +47,115 @@ impl Header {
     }
 }
 
-/// The low 64 bits of XXH3-128.
+/// The checksum: the low 64 bits of XXH3-128.
 pub fn hash(bytes: &[u8]) -> u64 {
     twox_hash::XxHash3_128::oneshot(bytes) as u64
 }
 
-/// The directory, as JSON behind the sections.
+/// The directory, stored as JSON after the sections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Directory {
     /// The model's `config.json`.
     pub config: BertConfig,
-    /// What the model was made with: lengths of sequences and answers, its task.
+    /// The content of `obert.json`: the task, and its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
-    /// What the model answers.
+    /// The task head.
     pub head: Head,
     /// Linear layers by their Hugging Face names without `.weight`.
     pub linears: BTreeMap<String, Linear>,
-    /// The two products of attention, by layer.
+    /// The two products of attention, for each layer.
     pub attention: Vec<Attention>,
-    /// What stands where.
+    /// The sections by name.
     pub sections: BTreeMap<String, Section>,
 }
 
-/// What a model answers.
+/// The task head of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
-    /// A start and an end logit for each token.
+    /// Extractive question answering: a start and an end logit for each token.
     Answers,
-    /// A logit for each label, from the first token.
+    /// Sequence classification with these labels: a logit for each, from the first token.
     Labels(Vec<String>),
 }
 
 /// A linear layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
-    /// Outputs.
+    /// The number of outputs.
     pub rows: usize,
-    /// Inputs.
+    /// The number of inputs.
     pub columns: usize,
-    /// How its weights are stored.
+    /// The format of its weights.
     pub form: Form,
-    /// How its input becomes bytes.
+    /// The quantization of its input.
     pub input: Input,
 }
 
-/// How weights are stored.
+/// The format of a layer's weights, with the names of its sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// `weight`: float32, `[rows, columns]`.
-    Floats,
-    /// `weight`: signed bytes, `[rows, columns]`, rows filled up with zeros to a multiple of four.
+    #[serde(rename = "floats")]
+    Float32,
+    /// `weight`: int8, `[rows, columns]`, each row padded with zeros to a multiple of four.
     Dense,
-    /// `pointers`, `places`, `words`: blocks of four consecutive inputs, those that are not zero.
+    /// `pointers`, `places`, `words`: the nonzero blocks of four consecutive inputs in int8, in BSR format.
     Blocks,
 }
 
-/// How a linear layer's input becomes bytes.
+/// The quantization of a linear layer's input.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
-    /// It stays as it is.
-    Floats,
-    /// By a scale and a zero point measured for each token.
-    Measured,
-    /// By these.
-    Fixed(Scale),
+    /// Not quantized.
+    #[serde(rename = "floats")]
+    Float32,
+    /// Dynamic quantization, with a scale and a zero point for each token.
+    #[serde(rename = "measured")]
+    Dynamic,
+    /// Static quantization, with these parameters.
+    #[serde(rename = "fixed")]
+    Static(Scale),
 }
 
-/// `q = clamp(round(x / scale) + zero, low, high)`.
+/// Quantization parameters: `q = clamp(round(x / scale) + zero, low, high)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
-    /// What one step stands for.
+    /// The scale.
     pub scale: f32,
-    /// The byte that stands for zero.
+    /// The zero point.
     pub zero: i32,
-    /// The least byte.
+    /// `qmin`.
     pub low: i32,
-    /// The greatest byte.
+    /// `qmax`.
     pub high: i32,
 }
 
 /// The two products of attention in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
-    /// Queries with keys.
+    /// The product of queries and keys.
     pub scores: Operands,
-    /// Probabilities with values.
+    /// The product of probabilities and values.
     pub context: Operands,
 }
 
-/// How a product of activations is computed.
+/// The element type and quantization of a product of activations.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operands {
-    /// In floats.
-    Floats,
-    /// In bytes, by measured scales.
-    Measured,
-    /// In bytes, by these: the left operand unsigned, the right one signed.
-    Fixed {
+    /// In float32.
+    #[serde(rename = "floats")]
+    Float32,
+    /// In int8, with dynamic quantization of both operands.
+    #[serde(rename = "measured")]
+    Dynamic,
+    /// In int8, with static quantization: the left operand unsigned, the right one signed.
+    #[serde(rename = "fixed")]
+    Static {
         /// Queries or probabilities.
         left: Scale,
         /// Keys or values.
@@ -155,16 +163,16 @@ pub enum Operands {
     },
 }
 
-/// A run of bytes.
+/// An array in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
     /// The type of its elements: `f32`, `u32`, `i32`, `u16`, `i8` or `u8`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Where it begins.
+    /// Its offset in the file.
     pub offset: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub length: u64,
-    /// Their checksum, in hexadecimal digits.
+    /// Its checksum, in hexadecimal digits.
     pub hash: String,
 }

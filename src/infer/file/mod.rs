@@ -1,9 +1,9 @@
-//! The packed file: one file, mapped into memory and used where it lies.
+//! The packed file: one file with all arrays of a model, used in place after it is read or mapped.
 //!
-//! - [`layout`]: the header, and the directory of what stands where;
-//! - [`stored`]: arrays in a mapped file;
-//! - [`open`]: reading, with every offset and checksum checked;
-//! - [`image`][]: writing.
+//! - [`layout`]: the header and the directory;
+//! - [`stored`]: arrays in the file's memory;
+//! - [`open`]: reads a file and checks every offset and checksum;
+//! - [`image`][]: writes a file.
 
 pub mod image;
 pub mod layout;

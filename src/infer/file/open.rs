@@ -1,5 +1,4 @@
-//! Reading a packed model. Nothing in the file is trusted: every offset, length, type and checksum is
-//! checked before anything is computed.
+//! Reads a packed file. Nothing in it is trusted: every offset, length, type and checksum is checked before it is used.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,10 +8,10 @@ use super::layout::{ALIGNMENT, CHECKED, Directory, HEADER, MAGIC, Section, VERSI
 use super::stored::{Plain, Storage, Stored};
 use crate::diag::{Code, Diagnostic};
 
-/// A packed model whose file is whole.
+/// A packed file whose checksums are valid.
 #[derive(Debug)]
 pub struct Opened {
-    /// What it holds.
+    /// The directory.
     pub directory: Directory,
     storage: Arc<Storage>,
     shown: String,
@@ -22,20 +21,20 @@ impl Opened {
     /// Reads a file into memory.
     ///
     /// # Errors
-    /// A file that is missing, is no packed model, is of another version, truncated or damaged.
+    /// A file that is missing, of another format or version, truncated or damaged.
     pub fn file(path: &Path) -> Result<Self, Diagnostic> {
         let file = File::open(path).map_err(|e| missing(path, &e))?;
         let storage = Storage::read(file, &MAGIC).map_err(|e| missing(path, &e))?;
         Self::of(storage, path.display().to_string())
     }
 
-    /// The same without a copy: pages are read when they are first used, and shared between processes.
+    /// Maps a file into memory: pages are read when they are first used, and shared between processes.
     ///
     /// # Safety
-    /// The file must not be truncated or overwritten while it is mapped: its indices are validated once.
+    /// The file must not be truncated or overwritten while it is mapped: its contents are validated once.
     ///
     /// # Errors
-    /// As [`Opened::file`].
+    /// Those of [`Opened::file`].
     pub unsafe fn map(path: &Path) -> Result<Self, Diagnostic> {
         let file = File::open(path).map_err(|e| missing(path, &e))?;
         // SAFETY: the mapping is read only, and the caller promises that the file does not change.
@@ -43,10 +42,10 @@ impl Opened {
         Self::of(Storage::Mapped(map), path.display().to_string())
     }
 
-    /// The same for bytes in memory; `shown` names them in messages.
+    /// Copies a packed file from memory; `shown` is its name in messages.
     ///
     /// # Errors
-    /// Bytes that are no packed model.
+    /// Those of [`Opened::file`].
     pub fn bytes(bytes: &[u8], shown: &str) -> Result<Self, Diagnostic> {
         Self::of(Storage::owned(bytes), shown.to_owned())
     }
@@ -90,7 +89,7 @@ impl Opened {
         }
         let directory: Directory = serde_json::from_slice(text)
             .map_err(|e| wrong(Code::PackedContradicts, format!("its directory cannot be read: {e}")))?;
-        // Sections do not overlap, and so no file takes longer to check than it is long.
+        // Without overlapping sections, the time of the checks is linear in the size of the file.
         let total = directory.sections.values().fold(0u64, |sum, s| sum.saturating_add(s.length));
         if total > at {
             return Err(wrong(Code::PackedContradicts, "its sections overlap".into()));
@@ -106,10 +105,10 @@ impl Opened {
         Ok(Opened { directory, storage: Arc::new(storage), shown })
     }
 
-    /// The array of a section, which must have `count` elements; any number if `None`.
+    /// The array of a section, of `count` elements, or of any number if `None`.
     ///
     /// # Errors
-    /// A section that is missing or has another type or size.
+    /// A section that is missing, or has another type or number of elements.
     pub fn array<T: Plain>(&self, name: &str, count: Option<usize>) -> Result<Stored<T>, Diagnostic> {
         let section = self.directory.sections.get(name);
         let section = section.ok_or_else(|| self.contradiction(format!("it has no section `{name}`")))?;
@@ -129,13 +128,13 @@ impl Opened {
         }
     }
 
-    /// A file that is whole and yet makes no sense.
+    /// The error for a file with valid checksums and inconsistent content.
     pub fn contradiction(&self, why: String) -> Diagnostic {
         Diagnostic::unlocated(Code::PackedContradicts, format!("cannot use `{}`: {why}", self.shown))
             .help("pack the model again with `obertc pack MODEL --as engine`")
     }
 
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     pub fn size(&self) -> usize {
         self.storage.bytes().len()
     }
@@ -146,6 +145,7 @@ fn missing(path: &Path, error: &std::io::Error) -> Diagnostic {
         .help("give a model folder, or a file that `obertc pack MODEL --as engine` wrote")
 }
 
+/// The byte range of a section, if it is aligned and between the header and `end`.
 fn range_of(section: &Section, end: usize) -> Option<std::ops::Range<usize>> {
     let from = usize::try_from(section.offset).ok()?;
     let to = from.checked_add(usize::try_from(section.length).ok()?)?;

@@ -1,4 +1,4 @@
-//! Arrays that lie in a mapped file or in memory of our own.
+//! Arrays in the memory of a packed file, mapped or owned.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use crate::infer::simd::Quads;
 
-/// The bytes of a packed model.
+/// The bytes of a packed file.
 #[derive(Debug)]
 pub enum Storage {
-    /// A file, mapped. The operating system reads a page when it is first used.
+    /// A mapped file. The operating system reads a page when it is first used.
     Mapped(memmap2::Mmap),
-    /// A file that was read, or a model that was packed in memory: aligned lines, and how many bytes count.
+    /// A file that was read, or built in memory: lines of 64 aligned bytes, and the number of valid bytes.
     Owned(Vec<Quads>, usize),
 }
 
 impl Storage {
-    /// A copy of bytes, aligned.
+    /// An aligned copy of bytes.
     pub fn owned(bytes: &[u8]) -> Storage {
         let lines = bytes.chunks(64).map(|chunk| {
             let mut line = Quads::default();
@@ -28,11 +28,11 @@ impl Storage {
         Storage::Owned(lines.collect(), bytes.len())
     }
 
-    /// The bytes of a file, aligned; only its beginning where that is not `magic`, so that no memory is
-    /// spent on a large file of another kind.
+    /// Reads a file into aligned memory. Of a file that does not begin with `magic`, only the first bytes are read, so
+    /// that a large file of another format takes no memory.
     ///
     /// # Errors
-    /// Whatever reading the file meets, and memory that cannot be had.
+    /// Those of reading the file; memory that cannot be allocated.
     pub fn read(mut file: File, magic: &[u8]) -> std::io::Result<Storage> {
         let mut beginning = Vec::new();
         file.by_ref().take(magic.len() as u64).read_to_end(&mut beginning)?;
@@ -50,7 +50,7 @@ impl Storage {
         Ok(Storage::Owned(lines, length))
     }
 
-    /// All bytes.
+    /// The valid bytes.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Storage::Mapped(map) => map,
@@ -62,12 +62,12 @@ impl Storage {
     }
 }
 
-/// Types of which every pattern of bits is a value.
+/// A type for which every bit pattern is a valid value.
 ///
 /// # Safety
-/// Only for numbers and arrays of them.
+/// May be implemented only for numbers and arrays of numbers.
 pub unsafe trait Plain: Copy + 'static {
-    /// The name of its elements in a directory.
+    /// The name of the element type in the directory.
     const NAME: &'static str;
 }
 
@@ -100,7 +100,7 @@ unsafe impl Plain for [i8; 4] {
     const NAME: &'static str = "i8";
 }
 
-/// An array in a packed model, which it keeps open.
+/// An array in a packed file; it shares ownership of the file's memory.
 #[derive(Debug)]
 pub struct Stored<T> {
     storage: Arc<Storage>,
@@ -116,7 +116,8 @@ impl<T> Clone for Stored<T> {
 }
 
 impl<T: Plain> Stored<T> {
-    /// The array at some bytes; `None` if they lie outside, are not aligned or are no whole elements.
+    /// The array in the bytes `from..from + length`; `None` if they are out of range, not aligned, or not a whole number
+    /// of elements.
     pub fn new(storage: &Arc<Storage>, from: usize, length: usize) -> Option<Self> {
         let bytes = storage.bytes().get(from..from.checked_add(length)?)?;
         let aligned = (bytes.as_ptr() as usize).is_multiple_of(align_of::<T>());

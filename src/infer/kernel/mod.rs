@@ -1,15 +1,16 @@
-//! The arithmetic of the runtime, written once for all instruction sets. Tokens lie in the lanes:
-//! a tile of activations is `[features][groups]` of sixteen tokens each, so that everything but
-//! attention stays within a tile, and nothing is ever transposed.
+//! The kernels of the runtime, written once for all instruction sets.
+//!
+//! Activations are stored as tiles `[features][groups]`, where a group is one vector with sixteen tokens in its lanes. All
+//! layers but attention work within a tile, and no activation is transposed.
 //!
 //! - [`product`]: dense and block-sparse products, of floats and of bytes;
-//! - [`affine`]: floats to bytes and back, with fixed or measured scales;
-//! - [`curves`]: exp and GELU;
+//! - [`quantize`]: floats to bytes and back, with fixed or measured scales;
+//! - [`activation`]: exp and GELU;
 //! - [`norm`]: layer normalisation;
 //! - [`attention`]: the attention of one head over one sequence.
 
-pub mod affine;
+pub mod activation;
 pub mod attention;
-pub mod curves;
 pub mod norm;
 pub mod product;
+pub mod quantize;

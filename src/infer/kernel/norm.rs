@@ -1,8 +1,9 @@
-//! Layer normalisation over the features of each token.
+//! Layer normalization over the features of each token.
 
 use crate::infer::simd::{Floats, Simd};
 
-/// Normalises every token of a tile `[features][groups]` to mean 0 and variance 1, then scales and shifts.
+/// Layer normalization of a tile `[features][groups]` (`torch.nn.functional.layer_norm`):
+/// `(x − mean(x)) / √(var(x) + ε) · weight + bias` over the features of each token.
 ///
 /// # Panics
 /// If a slice is too short.

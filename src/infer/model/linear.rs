@@ -1,34 +1,35 @@
-//! One linear layer in any form, with what is done to its outputs fused in.
+//! A linear layer with float32, int8 or block-sparse int8 weights.
 
 // Counted loops over registers: an iterator that is not inlined costs tenfold.
 #![allow(clippy::needless_range_loop)]
 
 use std::ops::Range;
 
+use super::epilogue::Epilogue;
 use crate::infer::file::Stored;
-use crate::infer::kernel::affine::{Affine, Rounder, Rounding, TokenScale};
-use crate::infer::kernel::curves::{gelu, gelu_for_bytes};
-use crate::infer::kernel::product::{Blocks, Dense, OfBytes, OfFloats, Panel, Strips, dense, sparse};
+use crate::infer::kernel::product::{Blocks, Dense, Float32, Int8, Panel, Strips, dense, sparse};
+use crate::infer::kernel::quantize::{InputQuantization, TokenScale};
 use crate::infer::simd::{Floats, Ints, Quads, Simd, Work};
 
-/// A linear layer.
+/// A linear layer, `y = xWᵀ + b` (`torch.nn.Linear`).
 #[derive(Clone, Debug)]
 pub struct Linear {
-    /// Outputs.
+    /// The number of outputs.
     pub rows: usize,
-    /// Inputs.
+    /// The number of inputs.
     pub columns: usize,
-    /// Its weights.
+    /// W, `[rows, columns]`.
     pub weights: Weights,
-    /// One for each output.
+    /// b, `[rows]`.
     pub bias: Stored<f32>,
-    /// How its input becomes bytes; `None` for weights that are floats.
-    pub input: Option<Rounding>,
-    /// For an input of fixed scale: an output is `factor · sum + offset`.
+    /// The quantization of x; `None` for float32 weights.
+    pub input: Option<InputQuantization>,
+    /// The dequantization of outputs, for static quantization of x.
     pub folded: Option<Folded>,
 }
 
-/// The scales of weights and input, the zero point and the bias of each row, in two numbers.
+/// Scales, zero point and bias folded into two constants for each row: `y = factor · sum + offset`, with
+/// `factor = s_w s_x` and `offset = b − factor · z_x Σw`.
 #[derive(Clone, Debug)]
 pub struct Folded {
     factors: Vec<f32>,
@@ -36,112 +37,106 @@ pub struct Folded {
 }
 
 impl Folded {
-    /// `None` unless the input's scale is fixed.
-    pub fn of(weights: &Weights, bias: &[f32], input: Option<Rounding>) -> Option<Folded> {
+    /// The constants of a layer; `None` unless its input is quantized statically.
+    pub fn of(weights: &Weights, bias: &[f32], input: Option<InputQuantization>) -> Option<Folded> {
         let (Weights::Dense(_, scales) | Weights::Blocks(_, scales)) = weights else { return None };
-        let Some(Rounding::Fixed(affine)) = input else { return None };
-        let factor = |scale: &f32| f64::from(*scale) * f64::from(affine.scale);
+        let Some(InputQuantization::Static(qparams)) = input else { return None };
+        let factor = |scale: &f32| f64::from(*scale) * f64::from(qparams.scale);
         let factors: Vec<f64> = scales.scales.iter().map(factor).collect();
         let rows = factors.iter().zip(scales.sums.iter()).zip(bias);
         let offsets = rows.map(|((factor, sum), bias)| {
-            let moved = f64::from(affine.zero) * f64::from(*sum);
-            (f64::from(*bias) - factor * moved) as f32
+            let shift = f64::from(qparams.zero) * f64::from(*sum);
+            (f64::from(*bias) - factor * shift) as f32
         });
         Some(Folded { offsets: offsets.collect(), factors: factors.iter().map(|f| *f as f32).collect() })
     }
 }
 
-/// Weights in one of the forms.
+/// The weights of a layer.
 #[derive(Clone, Debug)]
 pub enum Weights {
-    /// `[rows, columns]`.
-    Floats(Stored<f32>),
-    /// `[rows, columns / 4]` words of four signed bytes.
+    /// Float32, `[rows, columns]`.
+    Float32(Stored<f32>),
+    /// Int8, `[rows, columns / 4]` words of four weights.
     Dense(Stored<[i8; 4]>, Scales),
-    /// Words that are not zero.
+    /// Int8, as the nonzero blocks of four consecutive inputs.
     Blocks(BlockRows, Scales),
 }
 
-/// Rows of which only some blocks of four consecutive inputs are not zero, validated once.
+/// A validated block-sparse matrix, as in [`Blocks`].
 #[derive(Clone, Debug)]
 pub struct BlockRows {
-    /// Row `r` has the words `pointers[r]..pointers[r + 1]`.
+    /// Row r has the words `pointers[r]..pointers[r + 1]`, `[rows + 1]`.
     pointers: Stored<u32>,
-    /// Which four inputs each word stands for.
-    places: Stored<u16>,
+    /// The step of each word.
+    indices: Stored<u16>,
+    /// Four weights of each block.
     words: Stored<[i8; 4]>,
-    /// Words of a dense row.
+    /// The number of words in a dense row.
     steps: usize,
     strips: Strips,
 }
 
 impl BlockRows {
-    /// Rows of `steps` words each.
+    /// A matrix with rows of `steps` words.
     ///
     /// # Errors
-    /// One sentence if pointers or places lead outside.
+    /// One sentence if a pointer or an index is out of range.
     pub fn new(
         pointers: Stored<u32>,
-        places: Stored<u16>,
+        indices: Stored<u16>,
         words: Stored<[i8; 4]>,
         steps: usize,
     ) -> Result<Self, String> {
-        let strips = Strips::of(&Blocks::new(&pointers, &places, &words, steps)?);
-        Ok(BlockRows { pointers, places, words, steps, strips })
+        let strips = Strips::of(&Blocks::new(&pointers, &indices, &words, steps)?);
+        Ok(BlockRows { pointers, indices, words, steps, strips })
     }
 
     #[inline(always)]
     fn blocks(&self) -> Blocks<'_> {
         // SAFETY: `new` validated these arrays, nothing else makes this type, and `Stored` memory does not
         // change: it is owned, or mapped by a caller who promised so (`Opened::map`).
-        unsafe { Blocks::new_unchecked(&self.pointers, &self.places, &self.words, self.steps) }
+        unsafe { Blocks::new_unchecked(&self.pointers, &self.indices, &self.words, self.steps) }
     }
 }
 
-/// What the bytes of each row stand for.
+/// Quantization parameters of int8 weights.
 #[derive(Clone, Debug)]
 pub struct Scales {
-    /// One step of the row's weights.
+    /// The scale of each row.
     pub scales: Stored<f32>,
-    /// The sum of the row's bytes.
+    /// The sum of each row's integers, by which the input's zero point is multiplied.
     pub sums: Stored<i32>,
 }
 
-/// A tile of inputs, `[columns][width]`.
+/// A tile of inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Tile<'a> {
-    /// As floats.
+    /// Float32 inputs, `[columns][width]`; unused by int8 layers.
     pub floats: &'a [Floats],
-    /// As bytes, for a layer that wants them.
+    /// Quantized inputs, `[columns / 4][width]`; unused by float32 layers.
     pub bytes: &'a [Quads],
-    /// What the bytes stand for, by group.
+    /// The scales of quantized inputs, `[width]`.
     pub scales: &'a [TokenScale],
-    /// Groups of the tile.
+    /// The number of groups.
     pub width: usize,
 }
 
-/// What is done to four consecutive outputs of a group of tokens.
-pub trait Finish {
-    /// Takes the outputs `row..row + count` of a group; those from `count` on mean nothing. Rows and groups
-    /// count from the first ones asked for.
-    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]);
-}
-
-/// Sums of products that are finished together, while they are in the nearest cache.
+/// The buffer for sums of a few rows, which are dequantized while they are in L1.
 #[derive(Debug)]
 pub struct Sums {
     ints: Vec<Ints>,
     floats: Vec<Floats>,
 }
 
-/// Rows finished together: a multiple of four outputs, and of the six rows of a tile.
+/// Rows that are computed together: a multiple of the four outputs of an epilogue and of the six rows of a tile.
 const CHUNK: usize = 12;
-/// The same where each of them goes through several strips of inputs.
+/// Rows that are computed together if the matrix has several [`Strips`].
 const STRIP_CHUNK: usize = 192;
 
 impl Default for Sums {
     fn default() -> Self {
-        let widest = super::arrange::WIDEST;
+        let widest = super::tiling::MAX_WIDTH;
         Sums {
             ints: vec![Ints::default(); STRIP_CHUNK * widest],
             floats: vec![Floats::default(); CHUNK * widest],
@@ -149,27 +144,27 @@ impl Default for Sums {
     }
 }
 
-/// A layer and what it is applied to, compiled once for each way to finish.
+/// The arguments of [`Linear::apply`], compiled once for each epilogue.
 struct Apply<'a, F> {
     linear: &'a Linear,
     rows: Range<usize>,
     tile: Tile<'a>,
     groups: Range<usize>,
     sums: &'a mut Sums,
-    finish: &'a mut F,
+    epilogue: &'a mut F,
 }
 
-impl<F: Finish> Work for Apply<'_, F> {
+impl<F: Epilogue> Work for Apply<'_, F> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.linear.all(simd, self.rows, self.tile, self.groups, self.sums, self.finish);
+        self.linear.all(simd, self.rows, self.tile, self.groups, self.sums, self.epilogue);
     }
 }
 
 impl Linear {
-    /// Some outputs for some groups of a tile, handed to `finish`.
+    /// Computes the outputs `rows` for the groups `groups` of a tile, and passes them to `epilogue`.
     #[inline(always)]
     pub fn apply<S: Simd>(
         &self,
@@ -178,9 +173,9 @@ impl Linear {
         tile: Tile<'_>,
         groups: Range<usize>,
         sums: &mut Sums,
-        finish: &mut impl Finish,
+        epilogue: &mut impl Epilogue,
     ) {
-        simd.apart(Apply { linear: self, rows, tile, groups, sums, finish });
+        simd.outline(Apply { linear: self, rows, tile, groups, sums, epilogue });
     }
 
     #[inline(always)]
@@ -191,7 +186,7 @@ impl Linear {
         tile: Tile<'_>,
         groups: Range<usize>,
         sums: &mut Sums,
-        finish: &mut impl Finish,
+        epilogue: &mut impl Epilogue,
     ) {
         let width = groups.len();
         let together = match &self.weights {
@@ -201,17 +196,17 @@ impl Linear {
         for start in rows.clone().step_by(together) {
             let chunk = start..(start + together).min(rows.end);
             let scales = match &self.weights {
-                Weights::Floats(weights) => {
+                Weights::Float32(weights) => {
                     let matrix = Dense { weights, row: self.columns, step: 1, steps: self.columns };
                     let panel = Panel { steps: tile.floats, width: tile.width, groups: groups.clone() };
-                    dense::<S, OfFloats>(simd, matrix, chunk.clone(), &panel, &mut sums.floats);
+                    dense::<S, Float32>(simd, matrix, chunk.clone(), &panel, &mut sums.floats);
                     None
                 }
                 Weights::Dense(weights, scales) => {
                     let steps = self.columns.div_ceil(4);
                     let matrix = Dense { weights, row: steps, step: 1, steps };
                     let panel = Panel { steps: tile.bytes, width: tile.width, groups: groups.clone() };
-                    dense::<S, OfBytes>(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
+                    dense::<S, Int8>(simd, matrix, chunk.clone(), &panel, &mut sums.ints);
                     Some(scales)
                 }
                 Weights::Blocks(blocks, scales) => {
@@ -240,99 +235,14 @@ impl Linear {
                                 let sum = simd.load_int(&sums.ints[row * width + group]);
                                 let sum = simd.mul(simd.to_float(sum), simd.load(&token.scale));
                                 let total = simd.splat(-(scales.sums[chunk.start + row] as f32));
-                                let sum = simd.fma(simd.load(&token.moved), total, sum);
+                                let sum = simd.fma(simd.load(&token.shift), total, sum);
                                 simd.fma(sum, simd.splat(scales.scales[chunk.start + row]), bias)
                             }
                         };
                     }
-                    finish.four(simd, start - rows.start + first, count, group, values);
+                    epilogue.four(simd, start - rows.start + first, count, group, values);
                 }
             }
         }
-    }
-}
-
-/// Keeps outputs: `out[row][offset + group]`.
-#[derive(Debug)]
-pub struct Keep<'a> {
-    /// Where to.
-    pub out: &'a mut [Floats],
-    /// Groups in a row of it.
-    pub width: usize,
-    /// The first group's place.
-    pub offset: usize,
-}
-
-impl Finish for Keep<'_> {
-    #[inline(always)]
-    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for i in 0..count {
-            simd.store(values[i], &mut self.out[(row + i) * self.width + self.offset + group]);
-        }
-    }
-}
-
-/// Adds what went around the layer.
-#[derive(Debug)]
-pub struct AddTo<'a> {
-    /// `[rows][width]`.
-    pub residual: &'a [Floats],
-    /// Where the sum goes, `[rows][width]`.
-    pub out: &'a mut [Floats],
-    /// Groups in a row.
-    pub width: usize,
-}
-
-impl Finish for AddTo<'_> {
-    #[inline(always)]
-    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for i in 0..count {
-            let at = (row + i) * self.width + group;
-            simd.store(simd.add(values[i], simd.load(&self.residual[at])), &mut self.out[at]);
-        }
-    }
-}
-
-/// GELU, kept as floats.
-#[derive(Debug)]
-pub struct Gelu<'a> {
-    /// `[rows][width]`.
-    pub out: &'a mut [Floats],
-    /// Groups in a row.
-    pub width: usize,
-    /// Whether it becomes bytes next.
-    pub for_bytes: bool,
-}
-
-impl Finish for Gelu<'_> {
-    #[inline(always)]
-    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for i in 0..count {
-            let value = if self.for_bytes { gelu_for_bytes(simd, values[i]) } else { gelu(simd, values[i]) };
-            simd.store(value, &mut self.out[(row + i) * self.width + group]);
-        }
-    }
-}
-
-/// GELU, rounded to bytes by a fixed scale and packed for the next product.
-#[derive(Debug)]
-pub struct GeluToBytes<'a> {
-    /// The scale.
-    pub affine: Affine,
-    /// `[rows / 4][width]`.
-    pub out: &'a mut [Quads],
-    /// Groups in a row.
-    pub width: usize,
-}
-
-impl Finish for GeluToBytes<'_> {
-    #[inline(always)]
-    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        let rounder = Rounder::fixed(simd, self.affine);
-        let mut bytes = [simd.splat_int(0); 4];
-        for i in 0..count {
-            bytes[i] = rounder.round(simd, gelu_for_bytes(simd, values[i]));
-        }
-        simd.store_quads(bytes, &mut self.out[row / 4 * self.width + group]);
     }
 }

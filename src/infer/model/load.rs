@@ -1,4 +1,4 @@
-//! Layers, tables and heads out of a packed file.
+//! Loads a model from a packed file.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::linear::{BlockRows, Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
-use crate::infer::kernel::affine::{Affine, Rounding};
 use crate::infer::kernel::attention::Operands;
+use crate::infer::kernel::quantize::{InputQuantization, QParams};
 use crate::params::{BertConfig, Settings};
 
 /// A model, ready to run.
@@ -23,26 +23,26 @@ pub struct Model {
     size: usize,
 }
 
-/// A table of embeddings.
+/// An embedding matrix `[rows][hidden]`.
 #[derive(Debug)]
 pub(super) enum Table {
-    Floats(Stored<f32>),
-    /// Bytes, with the scale of each row.
-    Bytes(Stored<i8>, Stored<f32>),
+    Float32(Stored<f32>),
+    /// Int8 `[rows][hidden]`, and the scale of each row.
+    Int8(Stored<i8>, Stored<f32>),
 }
 
 impl Table {
-    /// Adds a row to `sum`.
+    /// Adds a row to `sum`, `[hidden]`.
     #[inline(always)]
     pub(super) fn add_row(&self, row: usize, sum: &mut [f32]) {
         let width = sum.len();
         match self {
-            Table::Floats(table) => {
+            Table::Float32(table) => {
                 for (s, v) in sum.iter_mut().zip(&table[row * width..(row + 1) * width]) {
                     *s += v;
                 }
             }
-            Table::Bytes(table, scales) => {
+            Table::Int8(table, scales) => {
                 let scale = scales[row];
                 for (s, v) in sum.iter_mut().zip(&table[row * width..(row + 1) * width]) {
                     *s += scale * f32::from(*v);
@@ -52,22 +52,22 @@ impl Table {
     }
 }
 
-/// Weight and bias of a layer normalisation.
+/// Weight and bias of a layer normalization, `[hidden]` each.
 #[derive(Debug)]
 pub(super) struct Norm {
     pub(super) weight: Stored<f32>,
     pub(super) bias: Stored<f32>,
 }
 
-/// One layer of the encoder.
+/// An encoder layer.
 #[derive(Debug)]
 pub(super) struct Layer {
-    /// Query, key and value.
+    /// The query, key and value projections.
     pub(super) projections: [Linear; 3],
-    /// Which of the roundings the input of each projection takes.
-    pub(super) rounded: [Option<usize>; 3],
-    /// Different roundings of the layer's input.
-    pub(super) roundings: Vec<Rounding>,
+    /// Which of the quantizations the input of each projection takes.
+    pub(super) quantized_input: [Option<usize>; 3],
+    /// Different quantizations of the layer's input.
+    pub(super) quantizations: Vec<InputQuantization>,
     pub(super) scores: Operands,
     pub(super) context: Operands,
     pub(super) output: Linear,
@@ -77,7 +77,7 @@ pub(super) struct Layer {
     pub(super) down_norm: Norm,
 }
 
-/// What stands on the encoder.
+/// The task head.
 #[derive(Debug)]
 // There is one of it in a model.
 #[allow(clippy::large_enum_variant)]
@@ -90,28 +90,27 @@ impl Model {
     /// Reads a packed file into memory.
     ///
     /// # Errors
-    /// A file that is missing, foreign, truncated or damaged, or that contradicts itself.
+    /// A file that is missing, of another format, truncated, damaged or inconsistent.
     pub fn open(path: &Path) -> Result<Model, Diagnostic> {
         Model::of(Opened::file(path)?)
     }
 
-    /// Maps a packed file into memory: several processes that serve one model share its pages.
+    /// Maps a packed file into memory, so that several processes share its pages.
     ///
     /// # Safety
-    /// The file must not be truncated or overwritten while the model lives; replacing it by renaming
-    /// another over it is fine.
+    /// The file must not be truncated or overwritten while the model exists. It may be replaced by renaming another file.
     ///
     /// # Errors
-    /// As [`Model::open`].
+    /// Those of [`Model::open`].
     pub unsafe fn map(path: &Path) -> Result<Model, Diagnostic> {
         // SAFETY: the caller promises what `Opened::map` asks for.
         Model::of(unsafe { Opened::map(path) }?)
     }
 
-    /// Opens a packed model in memory; `shown` names it in messages.
+    /// Loads a packed model from memory; `shown` is its name in messages.
     ///
     /// # Errors
-    /// As for a file.
+    /// Those of [`Model::open`].
     pub fn from_bytes(bytes: &[u8], shown: &str) -> Result<Model, Diagnostic> {
         Model::of(Opened::bytes(bytes, shown)?)
     }
@@ -130,9 +129,9 @@ impl Model {
             let count = Some(rows * shape.hidden);
             let floats = file.directory.sections.get(&name).is_none_or(|s| s.kind == "f32");
             if floats {
-                return Ok(Table::Floats(file.array(&name, count)?));
+                return Ok(Table::Float32(file.array(&name, count)?));
             }
-            Ok(Table::Bytes(file.array(&name, count)?, file.array(&format!("{name}.scales"), Some(rows))?))
+            Ok(Table::Int8(file.array(&name, count)?, file.array(&format!("{name}.scales"), Some(rows))?))
         };
         let tables = [
             table("word", shape.vocab)?,
@@ -172,12 +171,12 @@ impl Model {
         &self.config
     }
 
-    /// What the model was made with, if that is known.
+    /// The task and settings that the model was trained with, if they are known.
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
     }
 
-    /// The labels in the order of their logits; `None` for a model that finds answers.
+    /// The labels in the order of their logits; `None` for question answering.
     pub fn labels(&self) -> Option<&[String]> {
         match &self.head {
             HeadLayers::Answers(_) => None,
@@ -185,12 +184,12 @@ impl Model {
         }
     }
 
-    /// The model's `tokenizer.json`, if it was packed with one.
+    /// The content of `tokenizer.json`, if the model was packed with one.
     pub fn tokenizer(&self) -> Option<&[u8]> {
         self.tokenizer.as_deref()
     }
 
-    /// Bytes of the packed model.
+    /// The size of the packed model in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -210,20 +209,20 @@ fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<La
     let square = |part: &str| linear(file, &name(part), shape.hidden, shape.hidden);
     let projections =
         [square("attention.self.query")?, square("attention.self.key")?, square("attention.self.value")?];
-    let mut roundings = Vec::new();
-    let mut rounded = [None; 3];
-    for (rounded, projection) in rounded.iter_mut().zip(&projections) {
+    let mut quantizations = Vec::new();
+    let mut quantized_input = [None; 3];
+    for (index, projection) in quantized_input.iter_mut().zip(&projections) {
         let Some(wanted) = projection.input else { continue };
-        let known = roundings.iter().position(|r| *r == wanted);
-        *rounded = Some(known.unwrap_or(roundings.len()));
+        let known = quantizations.iter().position(|r| *r == wanted);
+        *index = Some(known.unwrap_or(quantizations.len()));
         if known.is_none() {
-            roundings.push(wanted);
+            quantizations.push(wanted);
         }
     }
     Ok(Layer {
         projections,
-        rounded,
-        roundings,
+        quantized_input,
+        quantizations,
         scores: operands(file, layer, attention.scores)?,
         context: operands(file, layer, attention.context)?,
         output: square("attention.output.dense")?,
@@ -234,6 +233,7 @@ fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<La
     })
 }
 
+/// Loads a linear layer, with its weights in the format that the directory states.
 fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Linear, Diagnostic> {
     let wrong = |why: String| file.contradiction(format!("the layer `{name}` {why}"));
     let entry = file.directory.linears.get(name);
@@ -250,23 +250,23 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
         })
     };
     let weights = match entry.form {
-        Form::Floats => Weights::Floats(file.array(&part("weight"), Some(rows * columns))?),
+        Form::Float32 => Weights::Float32(file.array(&part("weight"), Some(rows * columns))?),
         Form::Dense => Weights::Dense(file.array(&part("weight"), Some(rows * steps))?, scales()?),
         Form::Blocks => {
             let pointers: Stored<u32> = file.array(&part("pointers"), Some(rows + 1))?;
-            let places: Stored<u16> = file.array(&part("places"), None)?;
+            let indices: Stored<u16> = file.array(&part("places"), None)?;
             let words: Stored<[i8; 4]> = file.array(&part("words"), None)?;
-            Weights::Blocks(BlockRows::new(pointers, places, words, steps).map_err(wrong)?, scales()?)
+            Weights::Blocks(BlockRows::new(pointers, indices, words, steps).map_err(wrong)?, scales()?)
         }
     };
     let input = match entry.input {
-        Input::Floats => None,
-        Input::Measured => Some(Rounding::Measured),
-        Input::Fixed(scale) => Some(Rounding::Fixed(
-            affine(scale, 0..=255).ok_or_else(|| wrong("has an input scale that makes no sense".into()))?,
+        Input::Float32 => None,
+        Input::Dynamic => Some(InputQuantization::Dynamic),
+        Input::Static(scale) => Some(InputQuantization::Static(
+            qparams(scale, 0..=255).ok_or_else(|| wrong("has an input scale that makes no sense".into()))?,
         )),
     };
-    if (entry.form == Form::Floats) != input.is_none() {
+    if (entry.form == Form::Float32) != input.is_none() {
         return Err(wrong("mixes floats and bytes".into()));
     }
     let bias: Stored<f32> = file.array(&part("bias"), Some(rows))?;
@@ -276,21 +276,24 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
 
 fn operands(file: &Opened, layer: usize, stored: layout::Operands) -> Result<Operands, Diagnostic> {
     Ok(match stored {
-        layout::Operands::Floats => Operands::Floats,
-        layout::Operands::Measured => Operands::Measured,
-        layout::Operands::Fixed { left, right } => match (affine(left, 0..=255), affine(right, -128..=127)) {
-            (Some(left), Some(right)) => Operands::Fixed { left, right },
-            _ => {
-                let why = format!("the attention of layer {layer} has scales that make no sense");
-                return Err(file.contradiction(why));
+        layout::Operands::Float32 => Operands::Float32,
+        layout::Operands::Dynamic => Operands::Dynamic,
+        layout::Operands::Static { left, right } => {
+            match (qparams(left, 0..=255), qparams(right, -128..=127)) {
+                (Some(left), Some(right)) => Operands::Static { left, right },
+                _ => {
+                    let why = format!("the attention of layer {layer} has scales that make no sense");
+                    return Err(file.contradiction(why));
+                }
             }
-        },
+        }
     })
 }
 
-fn affine(stored: Scale, bytes: std::ops::RangeInclusive<i32>) -> Option<Affine> {
+/// Validates quantization parameters; `bytes` is the range of the integers. `None` if they are impossible.
+fn qparams(stored: Scale, bytes: std::ops::RangeInclusive<i32>) -> Option<QParams> {
     let Scale { scale, zero, low, high } = stored;
     let fits = low < high && [low, high, zero].iter().all(|v| bytes.contains(v));
     let sound = scale.is_normal() && scale > 0.0 && (1.0 / scale).is_finite();
-    (fits && sound).then_some(Affine { scale, zero, low, high })
+    (fits && sound).then_some(QParams { scale, zero, low, high })
 }

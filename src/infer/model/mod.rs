@@ -1,17 +1,19 @@
-//! A whole encoder: what a packed file holds, and its forward pass.
+//! The encoder: a model from a packed file, and its forward pass.
 //!
-//! - [`linear`]: one linear layer in any form, with what is done to its outputs fused in;
-//! - [`load`]: layers, tables and heads out of a packed file;
-//! - [`arrange`]: sequences laid out in groups and tiles of tokens;
-//! - [`session`]: memory and threads, planned once, and the forward pass;
-//! - [`stages`]: its stages, each a task for one thread.
+//! - [`load`]: a model's layers, embeddings and head from a packed file;
+//! - [`linear`]: a linear layer of any weight format, with a fused [`epilogue`];
+//! - [`tiling`]: the layout of sequences in groups and tiles of tokens;
+//! - [`session`]: buffers and threads, allocated once, and the forward pass;
+//! - [`stages`]: the stages of the forward pass, each a task for one thread; [`buffers`]: what they read and write.
 
-pub mod arrange;
+mod buffers;
+mod epilogue;
 pub mod linear;
 pub mod load;
 pub mod session;
 mod shared;
 mod stages;
+pub mod tiling;
 
 pub use load::Model;
 pub use session::{Limits, Refusal, Sequence, Session};

@@ -1,37 +1,28 @@
-//! Memory and threads, planned once, and the forward pass.
+//! A session: buffers and threads, allocated once, and the forward pass.
 
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
-use super::arrange::{Arrangement, WIDEST, groups_of};
-use super::linear::Sums;
+use super::buffers::{QuantizedInput, Scratch, SharedInput};
 use super::load::{HeadLayers, Model};
 use super::shared::Shared;
-use super::stages::{Attend, Classify, Embed, Find, Forward, Rounded};
-use crate::infer::kernel::affine::{Rounding, TokenScale};
-use crate::infer::kernel::attention::Workspace;
+use super::stages::{AnswerLogits, Attention, Embed, FeedForward, LabelLogits};
+pub use super::tiling::Sequence;
+use super::tiling::{MAX_WIDTH, Tiling, groups_of};
+use crate::infer::kernel::quantize::TokenScale;
 use crate::infer::simd::{Floats, Isa, LANES, Quads};
 
-/// One sequence of tokens.
-#[derive(Clone, Copy, Debug)]
-pub struct Sequence<'a> {
-    /// Vocabulary entries, special tokens included.
-    pub ids: &'a [u32],
-    /// The type of each token: 0 for the first text, 1 for the second.
-    pub types: &'a [u32],
-}
-
-/// What a session is planned for.
+/// The limits that a session allocates memory for.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Sequences in one call.
+    /// The largest number of sequences of the full length in a call.
     pub sequences: usize,
-    /// Tokens of the longest one; at most as many as the model has positions.
+    /// The largest sequence length in tokens; lowered to the number of the model's positions.
     pub length: usize,
-    /// Threads.
+    /// The number of threads.
     pub threads: usize,
-    /// The instruction set.
+    /// The instruction set of the kernels.
     pub isa: Isa,
 }
 
@@ -42,45 +33,45 @@ impl Default for Limits {
     }
 }
 
-/// Why a call is refused.
+/// Why a session or a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// A sequence without tokens.
     #[error("a sequence has no tokens")]
     Empty,
-    /// A sequence whose types are not as many as its tokens.
+    /// A sequence with different numbers of token ids and token types.
     #[error("a sequence has {tokens} tokens and {types} types")]
     Uneven {
-        /// Tokens.
+        /// The number of token ids.
         tokens: usize,
-        /// Types.
+        /// The number of token types.
         types: usize,
     },
-    /// A sequence longer than planned.
+    /// A sequence that is longer than [`Limits::length`].
     #[error("a sequence has {tokens} tokens; the most is {most}")]
     TooLong {
-        /// Its tokens.
+        /// Its number of tokens.
         tokens: usize,
-        /// As many as there may be.
+        /// The limit.
         most: usize,
     },
-    /// More sequences than planned.
+    /// More sequences than the session has memory for.
     #[error("the sequences take {groups} groups of {LANES} tokens; the session was planned for {most}")]
     TooMany {
-        /// Groups of sixteen tokens.
+        /// The number of groups of sixteen tokens.
         groups: usize,
-        /// As many as there may be.
+        /// The limit.
         most: usize,
     },
-    /// A token that the vocabulary does not have, or a type that the model does not have.
+    /// A token id beyond the vocabulary, or a token type that the model does not have.
     #[error("a sequence has the {what} {value}; the model has {count}")]
     Unknown {
         /// `token` or `type`.
         what: &'static str,
-        /// Its number.
+        /// The id or type.
         value: u32,
-        /// As many as there are.
+        /// The number of ids or types of the model.
         count: usize,
     },
     /// Threads cannot be started.
@@ -88,46 +79,27 @@ pub enum Refusal {
     Threads(String),
 }
 
-/// A model with the memory of its forward pass. Nothing is allocated by a call.
+/// A model with the buffers of its forward pass. A call allocates nothing.
 #[derive(Debug)]
 pub struct Session {
     model: Arc<Model>,
     limits: Limits,
     pool: Option<rayon::ThreadPool>,
-    arranged: Arrangement,
-    /// Groups that there is memory for.
+    tiling: Tiling,
+    /// The number of groups that the buffers have memory for.
     groups: usize,
     hidden: Vec<Floats>,
-    rounded: Vec<Rounded>,
+    inputs: Vec<QuantizedInput>,
     context: Vec<Floats>,
     logits: Vec<Floats>,
     scratch: Vec<Mutex<Scratch>>,
 }
 
-/// Memory of one thread.
-#[derive(Debug)]
-pub(super) struct Scratch {
-    pub(super) space: Workspace,
-    pub(super) sums: Sums,
-    /// A tile before it is normalised.
-    pub(super) tile: Vec<Floats>,
-    /// A tile as bytes.
-    pub(super) bytes: Vec<Quads>,
-    pub(super) scales: [TokenScale; WIDEST],
-    /// The feed-forward layer's activations.
-    pub(super) wide: Vec<Floats>,
-    pub(super) wide_bytes: Vec<Quads>,
-    /// Embeddings of sixteen tokens, token by token.
-    pub(super) rows: Vec<f32>,
-    /// The pooled states of sixteen sequences.
-    pub(super) pooled: Vec<Floats>,
-}
-
 impl Session {
-    /// Plans the memory.
+    /// Allocates the buffers and starts the threads.
     ///
     /// # Errors
-    /// If threads cannot be started.
+    /// [`Refusal::Threads`].
     pub fn new(model: Arc<Model>, limits: Limits) -> Result<Session, Refusal> {
         let shape = model.config.shape();
         let threads = limits.threads.max(1);
@@ -141,49 +113,32 @@ impl Session {
                 Some(pool.map_err(|e| Refusal::Threads(e.to_string()))?)
             }
         };
-        let features = shape.hidden / shape.heads;
-        let fixed = |input| matches!(input, Some(Rounding::Fixed(_)));
-        let kept_wide = model.layers.iter().any(|l| !fixed(l.down.input) || l.output.input.is_none());
-        let wide = if kept_wide { shape.intermediate.max(shape.hidden) } else { 0 };
-        let roundings = model.layers.iter().map(|l| l.roundings.len()).max().unwrap_or(0);
+        let inputs = model.layers.iter().map(|l| l.quantizations.len()).max().unwrap_or(0);
         let quads = shape.hidden.div_ceil(4);
-        let scratch = || {
-            Mutex::new(Scratch {
-                space: Workspace::new(features, groups_of(length)),
-                sums: Sums::default(),
-                tile: vec![Floats::default(); shape.hidden * WIDEST],
-                bytes: vec![Quads::default(); quads * WIDEST],
-                scales: Default::default(),
-                wide: vec![Floats::default(); wide * WIDEST],
-                wide_bytes: vec![Quads::default(); shape.intermediate.div_ceil(4) * WIDEST],
-                rows: vec![0.0; shape.hidden * LANES],
-                pooled: vec![Floats::default(); shape.hidden],
-            })
-        };
         let logits = match &model.head {
             HeadLayers::Answers(_) => 2 * groups,
             HeadLayers::Labels { names, .. } => names.len() * groups.div_ceil(LANES),
         };
         Ok(Session {
-            arranged: Arrangement { spans: Vec::with_capacity(groups), ..Arrangement::default() },
+            tiling: Tiling { spans: Vec::with_capacity(groups), ..Tiling::default() },
             groups,
             hidden: vec![Floats::default(); shape.hidden * groups],
-            rounded: (0..roundings)
-                .map(|_| Rounded {
+            inputs: (0..inputs)
+                .map(|_| QuantizedInput {
                     bytes: vec![Quads::default(); quads * groups],
                     scales: vec![TokenScale::default(); groups],
                 })
                 .collect(),
             context: vec![Floats::default(); shape.hidden * groups],
             logits: vec![Floats::default(); logits],
-            scratch: (0..threads).map(|_| scratch()).collect(),
+            scratch: (0..threads).map(|_| Mutex::new(Scratch::new(&model, length))).collect(),
             model,
             limits,
             pool,
         })
     }
 
-    /// What it was planned for.
+    /// The limits of the session.
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -193,25 +148,16 @@ impl Session {
         &self.model
     }
 
-    /// Bytes that the session holds besides the model.
+    /// Bytes of the session's buffers, without the model.
     pub fn memory(&self) -> usize {
-        let rounded: usize =
-            self.rounded.iter().map(|r| size_of_val(&*r.bytes) + size_of_val(&*r.scales)).sum();
-        let of_thread = |s: &Mutex<Scratch>| {
-            let s = s.lock().unwrap_or_else(|e| e.into_inner());
-            size_of_val(&*s.tile)
-                + size_of_val(&*s.bytes)
-                + size_of_val(&*s.wide)
-                + size_of_val(&*s.wide_bytes)
-                + size_of_val(&*s.rows)
-                + size_of_val(&*s.pooled)
-                + s.space.memory()
-        };
+        let inputs: usize =
+            self.inputs.iter().map(|r| size_of_val(&*r.bytes) + size_of_val(&*r.scales)).sum();
+        let of_thread = |s: &Mutex<Scratch>| s.lock().unwrap_or_else(|e| e.into_inner()).memory();
         let buffers = size_of_val(&*self.hidden) + size_of_val(&*self.context) + size_of_val(&*self.logits);
-        buffers + rounded + self.scratch.iter().map(of_thread).sum::<usize>()
+        buffers + inputs + self.scratch.iter().map(of_thread).sum::<usize>()
     }
 
-    /// How many of these sequences, from the first one on, one call can take; at least one.
+    /// The number of sequences, from the first of these lengths on, that fit into one call; at least one.
     pub fn fits(&self, lengths: impl Iterator<Item = usize>) -> usize {
         let mut left = self.groups;
         let taken = lengths.take_while(|tokens| {
@@ -223,13 +169,13 @@ impl Session {
         taken.count().max(1)
     }
 
-    /// Runs the model on some sequences.
+    /// Computes the logits of a batch of sequences.
     ///
     /// # Errors
-    /// Sequences that the model or the plan has no room for; the session stays usable.
+    /// Sequences beyond the limits of the session or the model. The session stays usable.
     pub fn run(&mut self, sequences: &[Sequence<'_>]) -> Result<Logits<'_>, Refusal> {
         self.check(sequences)?;
-        self.arranged.lay(sequences.iter().map(|s| s.ids.len()), self.limits.threads);
+        self.tiling.plan(sequences.iter().map(|s| s.ids.len()), self.limits.threads);
         match self.pool.take() {
             None => self.forward(sequences),
             Some(pool) => {
@@ -256,7 +202,7 @@ impl Session {
                 return Err(Refusal::TooLong { tokens, most: self.limits.length });
             }
             let all = [("token", sequence.ids, shape.vocab), ("type", sequence.types, shape.types)];
-            // With one type, whatever a tokenizer gives as types is the first.
+            // With one token type, all types count as 0.
             for (what, values, count) in all.into_iter().take(if shape.types == 1 { 1 } else { 2 }) {
                 if let Some(value) = values.iter().find(|v| **v as usize >= count) {
                     return Err(Refusal::Unknown { what, value: *value, count });
@@ -270,59 +216,66 @@ impl Session {
     }
 
     fn forward(&mut self, sequences: &[Sequence<'_>]) {
-        let Session { model, limits, arranged, hidden, rounded, context, logits, scratch, .. } = self;
-        let (model, arranged, scratch, isa) = (&**model, &*arranged, &*scratch, limits.isa);
+        let Session { model, limits, tiling, hidden, inputs, context, logits, scratch, .. } = self;
+        let (model, tiling, scratch, isa) = (&**model, &*tiling, &*scratch, limits.isa);
         let threads = limits.threads;
         let hidden = Shared::new(hidden);
         let context = Shared::new(context);
         let logits = Shared::new(logits);
-        let rounded: &mut [Rounded] = rounded;
-        let parts = SharedRounded::all(rounded);
-        let parts = &parts.0[..parts.1];
-        each(threads, arranged.tiles(), scratch, |tile, scratch| {
-            isa.run(Embed { model, arranged, sequences, tile, hidden: &hidden, rounded: parts, scratch });
+        let (inputs, count) = SharedInput::all(inputs);
+        let inputs = &inputs[..count];
+        each(threads, tiling.tiles(), scratch, |tile, scratch| {
+            isa.run(Embed { model, tiling, sequences, tile, hidden: &hidden, inputs, scratch });
         });
         for index in 0..model.layers.len() {
             let heads = model.config.num_attention_heads;
-            each(threads, arranged.spans.len() * heads, scratch, |task, scratch| {
-                // All sequences of one head in turn, so that its weights stay in the cache.
-                let (head, span) = (task / arranged.spans.len(), task % arranged.spans.len());
-                isa.run(Attend {
+            each(threads, tiling.spans.len() * heads, scratch, |task, scratch| {
+                // All sequences for one head after the other, so that its weights stay in the cache.
+                let (head, span) = (task / tiling.spans.len(), task % tiling.spans.len());
+                isa.run(Attention {
                     model,
-                    arranged,
+                    tiling,
                     layer: &model.layers[index],
-                    span: arranged.spans[span],
+                    span: tiling.spans[span],
                     head,
                     hidden: &hidden,
-                    rounded: parts,
+                    inputs,
                     context: &context,
                     scratch,
                 });
             });
-            each(threads, arranged.tiles(), scratch, |tile, scratch| {
-                isa.run(Forward {
+            each(threads, tiling.tiles(), scratch, |tile, scratch| {
+                isa.run(FeedForward {
                     model,
-                    arranged,
+                    tiling,
                     layer: &model.layers[index],
                     next: model.layers.get(index + 1),
                     tile,
                     hidden: &hidden,
-                    rounded: parts,
+                    inputs,
                     context: &context,
                     scratch,
                 });
             });
         }
         match &model.head {
-            HeadLayers::Answers(layer) => each(threads, arranged.tiles(), scratch, |tile, scratch| {
-                isa.run(Find { model, arranged, layer, tile, hidden: &hidden, logits: &logits, scratch });
+            HeadLayers::Answers(layer) => each(threads, tiling.tiles(), scratch, |tile, scratch| {
+                isa.run(AnswerLogits {
+                    model,
+                    tiling,
+                    layer,
+                    tile,
+                    hidden: &hidden,
+                    logits: &logits,
+                    scratch,
+                });
             }),
             HeadLayers::Labels { pooler, classifier, .. } => {
-                let tasks = arranged.spans.len().div_ceil(LANES * WIDEST);
+                let tasks = tiling.spans.len().div_ceil(LANES * MAX_WIDTH);
                 each(threads, tasks, scratch, |part, scratch| {
-                    isa.run(Classify {
+                    isa.run(LabelLogits {
                         model,
-                        arranged,
+                        tiling,
                         pooler,
                         classifier,
                         part,
@@ -336,29 +289,10 @@ impl Session {
     }
 }
 
-/// A layer's input rounded in up to three ways, to be written tile by tile.
-pub(super) struct SharedRounded<'a> {
-    pub(super) bytes: Shared<'a, Quads>,
-    pub(super) scales: Shared<'a, TokenScale>,
-}
-
-impl<'a> SharedRounded<'a> {
-    /// As many as there are, in an array without an allocation.
-    fn all(rounded: &'a mut [Rounded]) -> ([SharedRounded<'a>; 3], usize) {
-        let count = rounded.len().min(3);
-        let mut list = rounded.iter_mut();
-        let mut next = || match list.next() {
-            Some(r) => SharedRounded { bytes: Shared::new(&mut r.bytes), scales: Shared::new(&mut r.scales) },
-            None => SharedRounded { bytes: Shared::new(&mut []), scales: Shared::new(&mut []) },
-        };
-        ([next(), next(), next()], count)
-    }
-}
-
-/// Does all tasks, each with the memory of the thread that does it.
+/// Runs all tasks in parallel, each with the buffers of its thread.
 fn each(threads: usize, tasks: usize, scratch: &[Mutex<Scratch>], work: impl Fn(usize, &mut Scratch) + Sync) {
     let one = |task: usize, thread: usize| {
-        // Only a panic poisons it, and nothing in it outlives a task.
+        // Poisoned only by a panic; no content outlives a task.
         let mut scratch = scratch[thread].lock().unwrap_or_else(|e| e.into_inner());
         work(task, &mut scratch);
     };
@@ -372,40 +306,41 @@ fn each(threads: usize, tasks: usize, scratch: &[Mutex<Scratch>], work: impl Fn(
     }
 }
 
-/// What a call computed.
+/// The logits of a call.
 #[derive(Debug)]
 pub struct Logits<'a> {
     session: &'a Session,
 }
 
 impl<'a> Logits<'a> {
-    /// Start and end logits of a sequence's tokens. Empty for a model that gives labels.
+    /// The start and end logits of a sequence, `[tokens]` each, for question answering. Empty for other models.
     ///
     /// # Panics
-    /// If there was no such sequence.
+    /// If the sequence does not exist.
     pub fn answer(&self, sequence: usize) -> (&'a [f32], &'a [f32]) {
         let HeadLayers::Answers(_) = &self.session.model.head else { return (&[], &[]) };
-        let span = self.session.arranged.spans[sequence];
+        let span = self.session.tiling.spans[sequence];
         let row = |row: usize| {
-            let first = row * self.session.arranged.groups + span.first;
+            let first = row * self.session.tiling.groups + span.first;
             &lanes(&self.session.logits[first..first + span.groups])[..span.tokens]
         };
         (row(0), row(1))
     }
 
-    /// The logit of each label. Empty for a model that finds answers.
+    /// The logits of a sequence, `[labels]`, for sequence classification. Empty for other models.
     ///
     /// # Panics
-    /// If there was no such sequence.
+    /// If the sequence does not exist.
     pub fn labels(&self, sequence: usize) -> impl Iterator<Item = f32> + use<'a> {
         let session = self.session;
-        let width = session.arranged.spans.len().div_ceil(LANES);
-        assert!(sequence < session.arranged.spans.len(), "no such sequence");
+        let width = session.tiling.spans.len().div_ceil(LANES);
+        assert!(sequence < session.tiling.spans.len(), "no such sequence");
         let count = session.model.labels().map_or(0, <[String]>::len);
         (0..count).map(move |label| session.logits[label * width + sequence / LANES].0[sequence % LANES])
     }
 }
 
+/// Reinterprets groups as contiguous lanes.
 fn lanes(groups: &[Floats]) -> &[f32] {
     // SAFETY: sixteen floats each, without gaps.
     unsafe { std::slice::from_raw_parts(groups.as_ptr().cast(), groups.len() * LANES) }

@@ -1,9 +1,9 @@
-//! Parts of one buffer for the tasks of several threads.
+//! A buffer that several threads write to in disjoint ranges.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A buffer of which each task takes parts that no other task takes.
+/// A mutable slice that hands out disjoint ranges to several threads.
 #[derive(Debug)]
 pub struct Shared<'a, T> {
     first: *mut T,
@@ -17,35 +17,35 @@ unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
 unsafe impl<T: Send> Send for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
-    /// All of a buffer.
+    /// Shares a buffer.
     pub fn new(buffer: &'a mut [T]) -> Self {
         Shared { first: buffer.as_mut_ptr(), length: buffer.len(), of: PhantomData }
     }
 
-    /// A part of it to read.
+    /// A range of the buffer, to read.
     ///
     /// # Safety
-    /// Nobody may write to it meanwhile.
+    /// No thread may write to the range meanwhile.
     ///
     /// # Panics
-    /// If it lies outside.
+    /// If the range is out of bounds.
     pub unsafe fn read(&self, range: Range<usize>) -> &[T] {
         assert!(range.start <= range.end && range.end <= self.length, "a part lies outside its buffer");
-        // SAFETY: within the buffer, and the caller promises that nobody writes.
+        // SAFETY: within the buffer, and the caller promises that no thread writes.
         unsafe { std::slice::from_raw_parts(self.first.add(range.start), range.len()) }
     }
 
-    /// A part of it to write.
+    /// A range of the buffer, to write.
     ///
     /// # Safety
-    /// No part that overlaps with it may be in use.
+    /// No overlapping range may be in use.
     ///
     /// # Panics
-    /// If it lies outside.
+    /// If the range is out of bounds.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.length, "a part lies outside its buffer");
-        // SAFETY: within the buffer, and the caller promises that it is nobody else's.
+        // SAFETY: within the buffer, and the caller promises that no other range overlaps.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(range.start), range.len()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Layers rounded, in the form that is fastest.
+//! Quantizes the layers of a model, and stores each in the fastest weight format.
 
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::Image;
@@ -6,25 +6,25 @@ use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands,
 use crate::params::BertConfig;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 
-/// What becomes of a model's numbers.
+/// The quantization of a packed model.
 #[derive(Clone, Debug)]
 pub enum Plan {
-    /// They stay floats.
-    Floats,
-    /// Bytes, with a scale for each row of a weight and scales of activations measured at run time.
-    Measured,
-    /// Bytes where the model was trained for it, with its scales.
-    Trained(Quantization),
+    /// Float32.
+    Float32,
+    /// Int8 weights with a scale for each row, and dynamic quantization of activations.
+    Dynamic,
+    /// Int8 with static quantization, where the model has quantization parameters.
+    Static(Quantization),
 }
 
-/// Of four consecutive inputs, so many may be not all zero for the sparse product to be the faster one: it
-/// does 2.6 steps in the time of a dense product's six.
+/// The largest density (fraction of nonzero blocks of four consecutive inputs) at which the block-sparse product is
+/// faster than the dense one: it computes 2.6 steps in the time of six dense ones.
 const DENSEST: f64 = 0.42;
 
-/// Packs a model whose weights `tensor` gives by name.
+/// Packs a model; `tensor` returns its tensors by name.
 ///
 /// # Errors
-/// A tensor that cannot be had, or scales that do not fit the model.
+/// Those of `tensor`; scales that do not fit the model.
 pub fn build(
     config: &BertConfig,
     head: Head,
@@ -73,6 +73,7 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
+    /// Adds weight and bias of a layer normalization.
     fn norm(&mut self, name: &str) -> Result<(), Diagnostic> {
         for part in ["weight", "bias"] {
             let name = format!("{name}.{part}");
@@ -81,58 +82,59 @@ impl Packer<'_> {
         Ok(())
     }
 
+    /// Adds an embedding matrix `[rows, width]`.
     fn table(&mut self, name: &str, width: usize) -> Result<(), Diagnostic> {
         let values = (self.tensor)(name)?;
         let rows = values.len() / width;
         let (scales, most) = match self.plan {
-            Plan::Floats => {
+            Plan::Float32 => {
                 self.image.add(name, &values);
                 return Ok(());
             }
-            Plan::Measured => (row_scales(&values, width), 127.0),
-            Plan::Trained(trained) => match trained.weights.get(name) {
+            Plan::Dynamic => (row_scales(&values, width), 127.0),
+            Plan::Static(known) => match known.weights.get(name) {
                 None => {
                     self.image.add(name, &values);
                     return Ok(());
                 }
-                Some(scales) => (spread(name, scales, rows)?, greatest(scales)),
+                Some(scales) => (row_by_row(name, scales, rows)?, qmax(scales)),
             },
         };
-        self.image.add(name, &rounded(&values, width, &scales, most));
+        self.image.add(name, &quantized(&values, width, &scales, most));
         self.image.add(&format!("{name}.scales"), &scales);
         Ok(())
     }
 
-    /// A layer of the encoder.
+    /// Adds a linear layer of the encoder.
     fn linear(&mut self, name: &str, rows: usize, columns: usize) -> Result<(), Diagnostic> {
         let weight = format!("{name}.weight");
         let mut values = (self.tensor)(&weight)?;
         self.image.add(&format!("{name}.bias"), &(self.tensor)(&format!("{name}.bias"))?);
         let (scales, most, input) = match self.plan {
-            Plan::Floats => return self.floats(name, rows, columns, &values),
-            Plan::Measured => (row_scales(&values, columns), 127.0, Input::Measured),
-            Plan::Trained(trained) => {
-                let input = trained.activations.get(&format!("{name}.input"));
-                match (trained.weights.get(&weight), input) {
+            Plan::Float32 => return self.floats(name, rows, columns, &values),
+            Plan::Dynamic => (row_scales(&values, columns), 127.0, Input::Dynamic),
+            Plan::Static(known) => {
+                let input = known.activations.get(&format!("{name}.input"));
+                match (known.weights.get(&weight), input) {
                     (None, None) => return self.floats(name, rows, columns, &values),
-                    (None, Some(_)) => return Err(half(name, "input", "weight")),
+                    (None, Some(_)) => return Err(unpaired(name, "input", "weight")),
                     (Some(scales), input) => {
-                        let each = spread(&weight, scales, rows)?;
-                        let most = greatest(scales);
+                        let each = row_by_row(&weight, scales, rows)?;
+                        let most = qmax(scales);
                         let Some(input) = input else {
-                            // Rounded weights and inputs that are not: the product is one of floats.
-                            let bytes = rounded(&values, columns, &each, most);
+                            // QuantizedInput weights and inputs that are not: the product is one of floats.
+                            let bytes = quantized(&values, columns, &each, most);
                             for (i, (value, byte)) in values.iter_mut().zip(bytes).enumerate() {
                                 *value = each[i / columns] * f32::from(byte);
                             }
                             return self.floats(name, rows, columns, &values);
                         };
-                        (each, most, Input::Fixed(unsigned(input)))
+                        (each, most, Input::Static(unsigned(input)))
                     }
                 }
             }
         };
-        let bytes = rounded(&values, columns, &scales, most);
+        let bytes = quantized(&values, columns, &scales, most);
         let sums: Vec<i32> = bytes.chunks(columns).map(|r| r.iter().map(|b| i32::from(*b)).sum()).collect();
         self.image.add(&format!("{name}.scales"), &scales);
         self.image.add(&format!("{name}.sums"), &sums);
@@ -141,9 +143,9 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// A layer of the head: floats unless the model was trained otherwise.
+    /// Adds a linear layer of the head, in float32 unless the model has quantization parameters for it.
     fn head(&mut self, name: &str, rows: usize, columns: usize) -> Result<(), Diagnostic> {
-        if let Plan::Trained(_) = self.plan {
+        if let Plan::Static(_) = self.plan {
             return self.linear(name, rows, columns);
         }
         let values = (self.tensor)(&format!("{name}.weight"))?;
@@ -151,16 +153,17 @@ impl Packer<'_> {
         self.floats(name, rows, columns, &values)
     }
 
+    /// Adds a linear layer with float32 weights.
     fn floats(&mut self, name: &str, rows: usize, columns: usize, values: &[f32]) -> Result<(), Diagnostic> {
         self.image.add(&format!("{name}.weight"), values);
-        self.image.linear(name, Linear { rows, columns, form: Form::Floats, input: Input::Floats });
+        self.image.linear(name, Linear { rows, columns, form: Form::Float32, input: Input::Float32 });
         Ok(())
     }
 
-    /// Adds rounded weights, dense or as the blocks that are not zero.
+    /// Adds int8 weights, dense or block-sparse.
     fn bytes(&mut self, name: &str, columns: usize, bytes: &[i8]) -> Form {
         let steps = columns.div_ceil(4);
-        let (mut pointers, mut places, mut words) = (vec![0u32], Vec::new(), Vec::new());
+        let (mut pointers, mut indices, mut words) = (vec![0u32], Vec::new(), Vec::new());
         let mut padded = Vec::with_capacity(bytes.len());
         for row in bytes.chunks(columns) {
             for (step, four) in row.chunks(4).enumerate() {
@@ -168,41 +171,42 @@ impl Packer<'_> {
                 word[..four.len()].copy_from_slice(four);
                 padded.extend(word);
                 if word != [0; 4] {
-                    // More steps than fit are stored dense, below.
-                    places.push(step as u16);
+                    // Rows with more steps than u16 can index are stored dense, below.
+                    indices.push(step as u16);
                     words.extend(word);
                 }
             }
-            pointers.push(places.len() as u32);
+            pointers.push(indices.len() as u32);
         }
-        let density = places.len() as f64 / (padded.len() / 4).max(1) as f64;
+        let density = indices.len() as f64 / (padded.len() / 4).max(1) as f64;
         if density > DENSEST || steps > 1 << 16 {
             self.image.add(&format!("{name}.weight"), &padded);
             return Form::Dense;
         }
         self.image.add(&format!("{name}.pointers"), &pointers);
-        self.image.add(&format!("{name}.places"), &places);
+        self.image.add(&format!("{name}.places"), &indices);
         self.image.add(&format!("{name}.words"), &words);
         Form::Blocks
     }
 
-    /// A product of two activations.
+    /// The quantization of a product of two activations.
     fn product(&self, left: &str, right: &str) -> Result<Operands, Diagnostic> {
-        let trained = match self.plan {
-            Plan::Floats => return Ok(Operands::Floats),
-            Plan::Measured => return Ok(Operands::Measured),
-            Plan::Trained(trained) => &trained.activations,
+        let known = match self.plan {
+            Plan::Float32 => return Ok(Operands::Float32),
+            Plan::Dynamic => return Ok(Operands::Dynamic),
+            Plan::Static(known) => &known.activations,
         };
-        match (trained.get(left), trained.get(right)) {
-            (None, None) => Ok(Operands::Floats),
-            (Some(l), Some(r)) => Ok(Operands::Fixed { left: unsigned(l), right: signed(r) }),
-            (Some(_), None) => Err(half(left, left, right)),
-            (None, Some(_)) => Err(half(right, right, left)),
+        match (known.get(left), known.get(right)) {
+            (None, None) => Ok(Operands::Float32),
+            (Some(l), Some(r)) => Ok(Operands::Static { left: unsigned(l), right: signed(r) }),
+            (Some(_), None) => Err(unpaired(left, left, right)),
+            (None, Some(_)) => Err(unpaired(right, right, left)),
         }
     }
 }
 
-fn half(name: &str, has: &str, lacks: &str) -> Diagnostic {
+/// The error for a product of which only one operand is quantized.
+fn unpaired(name: &str, has: &str, lacks: &str) -> Diagnostic {
     Diagnostic::unlocated(
         Code::PackedUnsupported,
         format!("of the product `{name}`, only `{has}` is quantized, not `{lacks}`"),
@@ -210,8 +214,8 @@ fn half(name: &str, has: &str, lacks: &str) -> Diagnostic {
     .help("quantize both operands of a product, or neither")
 }
 
-/// One scale for each row.
-fn spread(name: &str, scales: &WeightScales, rows: usize) -> Result<Vec<f32>, Diagnostic> {
+/// One scale for each row, from one or as many.
+fn row_by_row(name: &str, scales: &WeightScales, rows: usize) -> Result<Vec<f32>, Diagnostic> {
     match scales.scales.as_slice() {
         [one] => Ok(vec![*one; rows]),
         each if each.len() == rows => Ok(each.to_vec()),
@@ -223,7 +227,7 @@ fn spread(name: &str, scales: &WeightScales, rows: usize) -> Result<Vec<f32>, Di
     }
 }
 
-/// As the left operand of a product: unsigned bytes.
+/// Quantization parameters for the left operand of a product, with unsigned integers.
 fn unsigned(activation: &ActivationScale) -> Scale {
     let ActivationScale { bits, scheme, scale, zero_point } = *activation;
     match scheme {
@@ -235,17 +239,18 @@ fn unsigned(activation: &ActivationScale) -> Scale {
     }
 }
 
-/// As the right operand: signed bytes.
+/// Quantization parameters for the right operand, with signed integers.
 fn signed(activation: &ActivationScale) -> Scale {
     let Scale { scale, zero, low, high } = unsigned(activation);
     Scale { scale, zero: zero - 128, low: low - 128, high: high - 128 }
 }
 
-fn greatest(scales: &WeightScales) -> f32 {
+/// `qmax` of a weight.
+fn qmax(scales: &WeightScales) -> f32 {
     ((1 << (scales.bits - 1)) - 1) as f32
 }
 
-/// The scale of each row whose greatest weight becomes 127.
+/// The scale of each row, `max|w| / 127`; 1 for a row of zeros.
 fn row_scales(values: &[f32], width: usize) -> Vec<f32> {
     let size = |row: &[f32]| row.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let scale = |row| match size(row) / 127.0 {
@@ -255,7 +260,8 @@ fn row_scales(values: &[f32], width: usize) -> Vec<f32> {
     values.chunks(width).map(scale).collect()
 }
 
-fn rounded(values: &[f32], width: usize, scales: &[f32], most: f32) -> Vec<i8> {
+/// Quantizes a matrix: `q = clamp(round(w / s), −qmax − 1, qmax)`, ties to even.
+fn quantized(values: &[f32], width: usize, scales: &[f32], most: f32) -> Vec<i8> {
     let rows = values.chunks(width).zip(scales);
     rows.flat_map(|(row, scale)| {
         row.iter().map(move |v| (v / scale).round_ties_even().clamp(-most - 1.0, most) as i8)

@@ -1,4 +1,4 @@
-//! From a folder in the Hugging Face layout.
+//! Packs a model folder in the Hugging Face layout.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::params::quantization::{self, Quantization};
 use crate::params::{Settings, folder, tensors};
 use crate::text::{self, Tokenizer};
 
-/// Packs a model folder. Without a precision, a model that was trained with quantization is packed in bytes
-/// and any other one in floats.
+/// Packs a model folder. Without a precision, a model with `quantization.json` is packed in int8 and any other in
+/// float32.
 ///
 /// # Errors
-/// Everything that is wrong with the folder, or a model that the runtime cannot run.
+/// One diagnostic for each fault of the folder; a model that the runtime cannot run.
 pub fn pack(
     path: &Path,
     precision: Option<Precision>,
@@ -26,11 +26,11 @@ pub fn pack(
     let one = |d: Diagnostic| vec![d];
     let trained = Quantization::read(path).map_err(one)?;
     let plan = match (precision, trained) {
-        (Some(Precision::Floats), _) | (None, None) => Plan::Floats,
-        (Some(Precision::Bytes), None) => Plan::Measured,
-        (_, Some(trained)) => Plan::Trained(trained),
+        (Some(Precision::Float32), _) | (None, None) => Plan::Float32,
+        (Some(Precision::Int8), None) => Plan::Dynamic,
+        (_, Some(trained)) => Plan::Static(trained),
     };
-    if let Plan::Trained(trained) = &plan
+    if let Plan::Static(trained) = &plan
         && let Some(name) = trained.weights.keys().find(|name| model.table.find(name).is_none())
     {
         let why = format!("it has scales for `{name}`, which the model does not have");
@@ -43,7 +43,7 @@ pub fn pack(
         let take = |name: &str, tensor| values.extend(known(name).map(|known| (known, tensor)));
         tensors::read(file, |name| known(name).is_some(), take).map_err(one)?;
     }
-    // A folder without a tokenizer gives a packed model that reads token ids alone.
+    // Without a tokenizer the packed model accepts token ids only.
     let tokenizer = match text::FILES.iter().any(|name| path.join(name).is_file()) {
         true => Some(Tokenizer::from_folder(path, sources).map_err(one)?.json()),
         false => None,
@@ -65,6 +65,7 @@ pub fn pack(
     Ok(image)
 }
 
+/// The head of a model folder, if the runtime supports it.
 fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
     let refused = |why: String, help: &str| {
         let message = format!("the runtime cannot run `{}`: {why}", model.path.display());

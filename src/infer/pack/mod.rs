@@ -1,8 +1,8 @@
-//! Packing a model.
+//! Conversion of models to packed models.
 //!
-//! - [`folder`]: from a folder in the Hugging Face layout;
-//! - [`build`]: layers rounded, in the form that is fastest;
-//! - [`random`]: models of any shape with random masks, to measure speed on.
+//! - [`folder`]: from a model folder in the Hugging Face layout;
+//! - [`build`]: quantizes layers and selects the fastest weight format;
+//! - [`random`]: random models of any shape and sparsity, for benchmarks.
 
 pub mod build;
 pub mod folder;
@@ -15,20 +15,20 @@ use std::path::Path;
 use super::model::Model;
 use crate::diag::{Diagnostic, Sources};
 
-/// What encoder layers compute with.
+/// The dtype that encoder layers compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Precision {
-    /// 32-bit floats.
-    Floats,
-    /// 8-bit integers: with the scales a model was trained with, else with scales measured at run time.
-    Bytes,
+    /// Float32.
+    Float32,
+    /// Int8: static quantization with the model's own quantization parameters, or else dynamic quantization.
+    Int8,
 }
 
-/// Opens a packed file, or packs a model folder in memory.
+/// Opens a packed file, or packs a model folder in memory. `precision` applies to a folder, as in [`pack`].
 ///
 /// # Errors
-/// Everything that is wrong with the file or the folder.
+/// One diagnostic for each fault of the file or the folder.
 pub fn open(
     path: &Path,
     precision: Option<Precision>,

@@ -1,4 +1,4 @@
-//! Models of any shape with random masks, to measure speed on. Their weights mean nothing.
+//! Random models of any shape and sparsity, for benchmarks.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::params::{BertConfig, BertShape, ParameterTable};
 /// A random model.
 #[derive(Clone, Debug)]
 pub struct Random {
-    /// Its sizes.
+    /// Its shape.
     pub shape: BertShape,
-    /// Which share of the encoder's blocks of four consecutive inputs is zero.
+    /// The fraction of blocks of four consecutive inputs in the encoder that are zero.
     pub sparsity: f64,
-    /// What its weights are drawn from.
+    /// The seed of its weights.
     pub seed: u64,
 }
 
@@ -32,7 +32,7 @@ impl Random {
         bert(&self.shape, builtin::Head::QuestionAnswering)
     }
 
-    /// The values of a parameter; the same whenever asked.
+    /// The values of a parameter, the same for every call; empty for an unknown name.
     pub fn tensor(&self, name: &str) -> Vec<f32> {
         let table = self.table();
         let Some(parameter) = table.find(name) else { return Vec::new() };
@@ -43,8 +43,8 @@ impl Random {
         if name.ends_with("bias") {
             return vec![0.0; count];
         }
-        let mut draw = Draw(crate::infer::file::layout::hash(name.as_bytes()) ^ self.seed | 1);
-        // A pruned layer keeps the size of its outputs.
+        let mut draw = Xorshift(crate::infer::file::layout::hash(name.as_bytes()) ^ self.seed | 1);
+        // Larger weights for a sparse layer keep the magnitude of its outputs.
         let pruned = parameter.is_prunable() && name.contains("encoder");
         let kept = if pruned { 1.0 - self.sparsity } else { 1.0 };
         let spread = 0.05 / kept.max(0.01).sqrt() as f32;
@@ -59,16 +59,16 @@ impl Random {
         values
     }
 
-    /// Packs it: in floats, or in bytes with fixed scales as after quantization-aware training.
+    /// Packs it in float32, or in int8 with static quantization.
     ///
     /// # Errors
-    /// None for a shape that is possible.
+    /// None for a possible shape.
     pub fn pack(&self, bytes: bool) -> Result<Image, Diagnostic> {
-        let plan = if bytes { Plan::Trained(self.quantization()) } else { Plan::Floats };
+        let plan = if bytes { Plan::Static(self.quantization()) } else { Plan::Float32 };
         build(&self.config(), Head::Answers, None, &plan, &|name| Ok(self.tensor(name)))
     }
 
-    /// Scales that fit activations of about unit size.
+    /// Quantization parameters for activations of about unit size.
     pub fn quantization(&self) -> Quantization {
         let mut weights = BTreeMap::new();
         let mut activations = BTreeMap::new();
@@ -107,10 +107,11 @@ impl Random {
     }
 }
 
-/// Xorshift: a few numbers that look random.
-struct Draw(u64);
+/// The xorshift64 generator.
+struct Xorshift(u64);
 
-impl Draw {
+impl Xorshift {
+    /// The next number in 0..1.
     fn unit(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,11 +1,11 @@
-//! Sixteen lanes of numbers on any machine.
+//! SIMD with sixteen lanes on any machine.
 //!
-//! All kernels are written once over [`Simd`] and compiled for each instruction set; which one runs is
-//! chosen when the program starts. Products of integers are equal bit for bit on all of them.
+//! All kernels are generic over [`Simd`] and compiled for each instruction set, which is selected at run time. Products
+//! of integers are equal bit for bit on all of them.
 //!
-//! - [`isa`]: the instruction sets, found at run time;
+//! - [`isa`]: detection of the instruction sets, and dispatch;
 //! - [`portable`]: plain Rust, for every machine;
-//! - `x86`: AVX-512 VNNI, AVX-VNNI and AVX2; `neon`: the dot product of ARMv8.2.
+//! - `x86`: AVX-512 VNNI, AVX-VNNI and AVX2; `neon`: NEON with the dot product of ARMv8.2.
 
 pub mod isa;
 mod portable;
@@ -15,22 +15,22 @@ mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use isa::{Isa, Work};
+pub use isa::Isa;
 
-/// How many lanes there are.
+/// The number of lanes.
 pub const LANES: usize = 16;
 
-/// Sixteen floats, one for each token of a group.
+/// Sixteen float32 values, one for each token of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
 pub struct Floats(pub [f32; LANES]);
 
-/// Sixteen sums of products.
+/// Sixteen int32 sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Ints(pub [i32; LANES]);
 
-/// Four consecutive inputs, one byte each, of sixteen tokens.
+/// Four consecutive features as uint8 for each of sixteen tokens, `[tokens][4]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Quads(pub [u8; 4 * LANES]);
@@ -41,74 +41,82 @@ impl Default for Quads {
     }
 }
 
-/// An instruction set. A value of such a type is proof that the machine has it.
+/// A computation that is generic over the instruction set.
+pub trait Work {
+    /// The result.
+    type Out;
+    /// Runs it. Implementations must be `#[inline(always)]`, to be compiled for the instruction set.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+/// An instruction set. A value of an implementing type is proof that the machine has it.
 pub trait Simd: Copy + Send + Sync {
     /// Sixteen floats in registers.
     type F: Copy;
     /// Sixteen 32-bit integers in registers.
     type I: Copy;
 
-    /// How many rows a tile of a dense product has.
+    /// The number of rows in a register tile of the dense product.
     const ROWS: usize;
-    /// How many groups of sixteen tokens a tile of a product has.
+    /// The number of groups of sixteen tokens in a register tile of a product.
     const GROUPS: usize;
 
-    /// Runs work in a function of its own that is compiled for the instruction set. What is used in many
-    /// places is compiled once this way, and not into each of them.
-    fn apart<W: Work>(self, work: W) -> W::Out;
+    /// Runs work in a separate function that is compiled for the instruction set, instead of inlining it into each
+    /// caller.
+    fn outline<W: Work>(self, work: W) -> W::Out;
 
-    /// The same number in all lanes.
+    /// The same value in all lanes.
     fn splat(self, value: f32) -> Self::F;
-    /// Reads sixteen floats.
+    /// Loads sixteen floats.
     fn load(self, from: &Floats) -> Self::F;
-    /// Writes sixteen floats.
+    /// Stores sixteen floats.
     fn store(self, value: Self::F, to: &mut Floats);
-    /// The sum.
+    /// `a + b`.
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
-    /// The difference.
+    /// `a − b`.
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
-    /// The product.
+    /// `a · b`.
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
-    /// The quotient.
+    /// `a / b`.
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
-    /// `a * b + c`, rounded once where the machine can.
+    /// `a · b + c`, fused where the machine has such an instruction.
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The greater one.
+    /// The maximum.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
-    /// The lesser one.
+    /// The minimum.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// The square root.
     fn sqrt(self, a: Self::F) -> Self::F;
-    /// The nearest whole number, ties to the even one; for numbers below 2²² in size.
+    /// The nearest integer, ties to even, for |a| < 2²².
     fn round(self, a: Self::F) -> Self::F;
-    /// The same as an integer.
+    /// The nearest integer, ties to even, as int32, for |a| < 2²².
     fn round_to_int(self, a: Self::F) -> Self::I;
-    /// `a * 2^n` for whole `n` in `-126..=127`.
+    /// `a · 2ⁿ` for an integer n in -126..=127.
     fn scale(self, a: Self::F, n: Self::F) -> Self::F;
 
     /// The same integer in all lanes.
     fn splat_int(self, value: i32) -> Self::I;
-    /// Reads sixteen integers.
+    /// Loads sixteen integers.
     fn load_int(self, from: &Ints) -> Self::I;
-    /// Writes sixteen integers.
+    /// Stores sixteen integers.
     fn store_int(self, value: Self::I, to: &mut Ints);
-    /// The sum.
+    /// `a + b`, wrapping.
     fn add_int(self, a: Self::I, b: Self::I) -> Self::I;
-    /// Integers as floats.
+    /// Converts integers to floats.
     fn to_float(self, a: Self::I) -> Self::F;
-    /// The low bytes of four, interleaved: four consecutive inputs of each token.
+    /// Stores the low bytes of four vectors, interleaved: four consecutive features of each token.
     fn store_quads(self, of: [Self::I; 4], to: &mut Quads);
-    /// The low bytes.
+    /// Stores the low byte of each lane.
     fn store_bytes(self, value: Self::I, to: &mut [i8; LANES]);
 
-    /// Adds to each lane the sum of products of its four unsigned bytes at `tokens` with the four signed
-    /// bytes of `word`, without saturation.
+    /// Adds to each lane `Σ tᵢ wᵢ` over its four unsigned bytes t at `tokens` and the four signed bytes w of `word`,
+    /// without saturation (x86 `vpdpbusd`).
     ///
     /// # Safety
     /// `tokens` must be readable for 64 bytes.
     unsafe fn dot(self, sum: Self::I, tokens: *const u8, word: i32) -> Self::I;
 
-    /// Adds to each lane the product of its float at `tokens` with `weight`.
+    /// Adds to each lane the product of its float at `tokens` and `weight`.
     ///
     /// # Safety
     /// `tokens` must be readable for 16 floats and aligned to 4 bytes.

@@ -1,10 +1,10 @@
-//! The dot product of ARMv8.2.
+//! NEON with the dot product of ARMv8.2.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::portable::on_arrays;
-use super::{Floats, Ints, LANES, Quads, Simd, Work, isa};
+use super::portable::{on_arrays, run_portable};
+use super::{Floats, Ints, LANES, Quads, Simd, Work};
 
 /// NEON with `sdot`.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,13 @@ impl Simd for NeonDot {
     const GROUPS: usize = 1;
 
     #[inline(always)]
-    fn apart<W: Work>(self, work: W) -> W::Out {
-        isa::plainly(work, self)
+    fn outline<W: Work>(self, work: W) -> W::Out {
+        run_portable(work, self)
     }
 
     on_arrays!(true);
 
-    /// `sdot` takes signed bytes on both sides: a token's byte less 128, and 128 times the weights added.
+    /// `sdot` multiplies signed bytes: `Σ t w = Σ (t − 128) w + 128 Σ w`.
     #[inline(always)]
     unsafe fn dot(self, sum: Self::I, tokens: *const u8, word: i32) -> Self::I {
         let weights: i32 = word.to_le_bytes().iter().map(|b| i32::from(*b as i8)).sum();
@@ -36,11 +36,11 @@ impl Simd for NeonDot {
         unsafe {
             let mut quarters: [int32x4_t; 4] = std::mem::transmute(sum);
             let signed = vreinterpretq_s8_s32(vdupq_n_s32(word));
-            let moved = vdupq_n_s32(128 * weights);
+            let shift = vdupq_n_s32(128 * weights);
             for (i, quarter) in quarters.iter_mut().enumerate() {
                 let bytes = veorq_u8(vld1q_u8(tokens.add(16 * i)), vdupq_n_u8(0x80));
                 let bytes = vreinterpretq_s8_u8(bytes);
-                let mut acc = vaddq_s32(*quarter, moved);
+                let mut acc = vaddq_s32(*quarter, shift);
                 // The intrinsic is not stable.
                 asm!(
                     ".arch_extension dotprod",

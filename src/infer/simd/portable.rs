@@ -1,16 +1,22 @@
-//! Sixteen lanes in plain Rust, which the compiler turns into what the machine has.
+//! Sixteen lanes in plain Rust, which the compiler vectorizes.
 
-use super::{Floats, Ints, LANES, Quads, Simd, Work, isa};
+use super::{Floats, Ints, LANES, Quads, Simd, Work};
 
-/// Any machine.
+/// Plain Rust, for any machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
-/// Adding and subtracting 1.5 · 2²³ rounds to the nearest whole number.
+/// Runs work on an instruction set whose features are enabled everywhere.
+#[inline(never)]
+pub(super) fn run_portable<W: Work, S: Simd>(work: W, simd: S) -> W::Out {
+    work.run(simd)
+}
+
+/// Adding and subtracting 1.5 · 2²³ rounds to the nearest integer.
 pub(super) const ROUND: f32 = 12_582_912.0;
 
-/// Everything but the products of integers, on arrays. `$fused` says whether the machine multiplies and
-/// adds in one instruction; a call into a library for each number would be slow.
+/// All methods of [`Simd`] except `dot` and `outline`, on arrays. `$fused` says whether the machine has a fused
+/// multiply-add; without one `f32::mul_add` would be a slow library call.
 macro_rules! on_arrays {
     ($fused:literal) => {
         type F = [f32; LANES];
@@ -162,8 +168,8 @@ impl Simd for Portable {
     const GROUPS: usize = 1;
 
     #[inline(always)]
-    fn apart<W: Work>(self, work: W) -> W::Out {
-        isa::plainly(work, self)
+    fn outline<W: Work>(self, work: W) -> W::Out {
+        run_portable(work, self)
     }
 
     on_arrays!(false);

@@ -3,13 +3,13 @@
 use std::arch::x86_64::*;
 
 use super::portable::on_arrays;
-use super::{Floats, Ints, LANES, Quads, Simd, Work, isa};
+use super::{Floats, Ints, LANES, Quads, Simd, Work};
 
-/// AVX-512 with VNNI: one instruction multiplies and adds 64 bytes.
+/// AVX-512 with VNNI: `vpdpbusd` for 64 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512Vnni(());
 
-/// AVX2 with AVX-VNNI: the same for 32 bytes.
+/// AVX2 with AVX-VNNI: `vpdpbusd` for 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct AvxVnni(());
 
@@ -43,6 +43,24 @@ impl Avx2 {
     }
 }
 
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma")]
+pub(super) fn run_avx512<W: Work>(work: W, simd: Avx512Vnni) -> W::Out {
+    work.run(simd)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,avxvnni")]
+pub(super) fn run_avx_vnni<W: Work>(work: W, simd: AvxVnni) -> W::Out {
+    work.run(simd)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn run_avx2<W: Work>(work: W, simd: Avx2) -> W::Out {
+    work.run(simd)
+}
+
 /// Runs intrinsics of the instruction set that `self` is the proof of.
 macro_rules! proven {
     ($($body:tt)*) => {
@@ -59,8 +77,8 @@ impl Simd for Avx512Vnni {
     const GROUPS: usize = 4;
 
     #[inline(always)]
-    fn apart<W: Work>(self, work: W) -> W::Out {
-        proven!(isa::on_avx512(work, self))
+    fn outline<W: Work>(self, work: W) -> W::Out {
+        proven!(run_avx512(work, self))
     }
 
     #[inline(always)]
@@ -168,13 +186,14 @@ impl Simd for Avx512Vnni {
     }
 }
 
-/// Two halves of sixteen integers.
+/// Sixteen integers as two vectors.
 #[inline(always)]
 unsafe fn halves(a: [i32; LANES]) -> [__m256i; 2] {
     // SAFETY: both are 64 bytes of plain integers.
     unsafe { std::mem::transmute(a) }
 }
 
+/// The inverse of [`halves`].
 #[inline(always)]
 unsafe fn whole(a: [__m256i; 2]) -> [i32; LANES] {
     // SAFETY: both are 64 bytes of plain integers.
@@ -186,8 +205,8 @@ impl Simd for AvxVnni {
     const GROUPS: usize = 1;
 
     #[inline(always)]
-    fn apart<W: Work>(self, work: W) -> W::Out {
-        proven!(isa::on_avx_vnni(work, self))
+    fn outline<W: Work>(self, work: W) -> W::Out {
+        proven!(run_avx_vnni(work, self))
     }
     on_arrays!(true);
 
@@ -208,8 +227,8 @@ impl Simd for Avx2 {
     const GROUPS: usize = 1;
 
     #[inline(always)]
-    fn apart<W: Work>(self, work: W) -> W::Out {
-        proven!(isa::on_avx2(work, self))
+    fn outline<W: Work>(self, work: W) -> W::Out {
+        proven!(run_avx2(work, self))
     }
     on_arrays!(true);
 
@@ -225,9 +244,9 @@ impl Simd for Avx2 {
     }
 }
 
-/// `vpmaddubsw` adds two products of bytes in 16 bits and saturates: 2 · 255 · 127 does not fit. The low
-/// seven bits and the top bit of the unsigned bytes apart, it does: 2 · 127 · 128 and 2 · 128 · 128, the
-/// latter with negative weights only.
+/// `sum + Σ t w` without VNNI. `vpmaddubsw` adds two products in 16 bits with saturation, and 2 · 255 · 127 does not
+/// fit. Split into the low seven bits and the top bit of t, the products fit: 2 · 127 · 128, and 2 · 128 · 128 only
+/// with negative weights.
 #[inline(always)]
 unsafe fn widening_dot(sum: __m256i, tokens: __m256i, word: __m256i) -> __m256i {
     // SAFETY: the caller has AVX2.

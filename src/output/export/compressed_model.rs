@@ -63,7 +63,7 @@ pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnosti
     let (values, scales) = compressed::read(folder, &source).map_err(one)?;
     let tokenizer = Tokenizer::from_folder(folder, sources).map_err(one)?.json();
     let tensor = |name: &str| Ok(values.get(name).cloned().unwrap_or_default());
-    let image = build(&source.config, head, Some(tokenizer.as_bytes()), &Plan::Trained(scales), &tensor);
+    let image = build(&source.config, head, Some(tokenizer.as_bytes()), &Plan::Static(scales), &tensor);
     let mut image = image.map_err(one)?;
     if let Some(settings) = Settings::read(folder, sources).map_err(one)? {
         image.set_settings(settings);

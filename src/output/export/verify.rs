@@ -73,7 +73,7 @@ pub fn model(
     scales: Option<&Quantization>,
     tensor: &dyn Fn(&str) -> Vec<f32>,
 ) -> Result<Model, Diagnostic> {
-    let plan = scales.map_or(Plan::Floats, |scales| Plan::Trained(scales.clone()));
+    let plan = scales.map_or(Plan::Float32, |scales| Plan::Static(scales.clone()));
     let image = build(&source.config, head.clone(), None, &plan, &|name| Ok(tensor(name)))?;
     Model::from_bytes(&image.bytes(), &source.path.display().to_string())
 }

@@ -1,17 +1,17 @@
-//! exp and GELU on sixteen lanes.
+//! exp and GELU, for sixteen lanes.
 
 // Coefficients are those of the fit, near known constants or not.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
 
 use crate::infer::simd::Simd;
 
-/// e^x within 2e-7 of its size; 0 far below.
+/// eˣ with a relative error below 2e-7, for x clamped to -87..=88.
 #[inline(always)]
 pub fn exp<S: Simd>(simd: S, x: S::F) -> S::F {
     let x = simd.min(simd.max(x, simd.splat(-87.0)), simd.splat(88.0));
     let y = simd.mul(x, simd.splat(std::f32::consts::LOG2_E));
     let whole = simd.round(y);
-    // The rest of x · log2 e, exact where the machine multiplies and adds at once.
+    // The fraction of x · log₂e, exact with a fused multiply-add.
     let rest = simd.fma(x, simd.splat(std::f32::consts::LOG2_E), simd.sub(simd.splat(0.0), whole));
     let mut power = simd.splat(1.326_472_6e-3);
     for coefficient in [9.671_513e-3, 5.550_733_6e-2, 2.402_224_2e-1, 6.931_47e-1, 1.0] {
@@ -20,14 +20,14 @@ pub fn exp<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.scale(power, whole)
 }
 
-/// GELU by the error function, within 5e-7 of it.
+/// GELU, `x/2 (1 + erf(x/√2))` (`torch.nn.functional.gelu`), with an absolute error of erf below 5e-7.
 #[inline(always)]
 pub fn gelu<S: Simd>(simd: S, x: S::F) -> S::F {
     let half = simd.mul(x, simd.splat(0.5));
     simd.fma(half, erf(simd, simd.mul(x, simd.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// The error function, by a rational approximation in x², within 5e-7.
+/// The error function by a rational approximation in x², with an absolute error below 5e-7.
 #[inline(always)]
 fn erf<S: Simd>(simd: S, x: S::F) -> S::F {
     let x = simd.min(simd.max(x, simd.splat(-3.92)), simd.splat(3.92));
@@ -43,12 +43,12 @@ fn erf<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.min(simd.max(simd.div(simd.mul(x, p), q), simd.splat(-1.0)), simd.splat(1.0))
 }
 
-/// GELU for what becomes bytes next: without a division, within 4e-5, and within 4e-5 of its size beyond 4.
-/// A step of an activation is some hundred times that.
+/// GELU before quantization to int8: without a division, with an absolute error below 4e-5 for |x| ≤ 4 and a relative one
+/// beyond. A quantization step of activations is some hundred times that.
 #[inline(always)]
 pub fn gelu_for_bytes<S: Simd>(simd: S, x: S::F) -> S::F {
     let near = simd.min(simd.max(x, simd.splat(-4.0)), simd.splat(4.0));
-    // The normal distribution less a half is an odd polynomial; in x² / 8 - 1 its coefficients are small.
+    // Φ(x) − ½ is approximated by an odd polynomial, x p(u) with u = x²/8 − 1, in which the coefficients are small.
     let u = simd.fma(simd.mul(near, near), simd.splat(0.125), simd.splat(-1.0));
     let mut p = simd.splat(-2.729_006_6e-3);
     for c in [

@@ -1,0 +1,240 @@
+//! The attention of one head over one sequence, `softmax(QKᵀ/√d)V`.
+//!
+//! Scores are `[keys][queries]` with the queries in the lanes, so that the softmax needs no sums across lanes. Both
+//! products use the dense kernel, with the keys, then the values as weights.
+
+mod operands;
+mod workspace;
+
+pub use workspace::{Head, Operands, Workspace};
+
+use operands::{blank_padding, quantize_keys, quantize_queries, quantize_values};
+use workspace::{CHUNK, TOGETHER};
+
+use super::activation::exp;
+use super::product::{Dense, Float32, Int8, Panel, dense};
+use super::quantize::Quantizer;
+use crate::infer::simd::{Floats, LANES, Quads, Simd};
+
+/// Computes the attention output `out[features][groups]` from Q, K and V of the workspace.
+#[inline(always)]
+pub fn attend<S: Simd>(simd: S, head: Head, space: &mut Workspace, out: &mut [Floats]) {
+    blank_padding(&head, &mut space.values);
+    if head.scores != Operands::Float32 {
+        quantize_queries(simd, &head, space);
+        quantize_keys(simd, &head, space);
+    }
+    if head.context != Operands::Float32 {
+        quantize_values(simd, &head, space);
+    }
+    let mut first = 0;
+    while first < head.groups {
+        let count = TOGETHER.min(head.groups - first);
+        let most = scores(simd, &head, space, first, count);
+        let probabilities = softmax(simd, &head, space, count, most);
+        context(simd, &head, space, first, count, probabilities, out);
+        first += count;
+    }
+}
+
+/// Reinterprets four signed bytes of each of sixteen tokens as words.
+#[inline(always)]
+fn words(quads: &[Quads]) -> &[[i8; 4]] {
+    // SAFETY: 64 bytes are sixteen times four, and signed bytes have no alignment or invalid values.
+    unsafe { std::slice::from_raw_parts(quads.as_ptr().cast(), quads.len() * LANES) }
+}
+
+/// Computes the scores `QKᵀ/√d` for `count` groups of queries, `[keys][count]`, and returns the maximum of each query.
+#[inline(always)]
+fn scores<S: Simd>(
+    simd: S,
+    head: &Head,
+    space: &mut Workspace,
+    first: usize,
+    count: usize,
+) -> [S::F; TOGETHER] {
+    let groups = head.groups;
+    let shrink = 1.0 / (head.features as f32).sqrt();
+    let mut most = [simd.splat(f32::MIN); TOGETHER];
+    let zero_point = match head.scores {
+        Operands::Static { right, .. } => right.zero as f32,
+        _ => 0.0,
+    };
+    let mut scale = [simd.splat(0.0); TOGETHER];
+    let mut shift = scale;
+    // The term of the keys' zero point, which is subtracted.
+    let mut offset = scale;
+    for g in 0..count {
+        let (query, sum) = &space.query_scales[first + g];
+        scale[g] = simd.mul(simd.load(&query.scale), simd.splat(shrink));
+        shift[g] = simd.mul(simd.load(&query.shift), simd.splat(shrink));
+        let sum = simd.to_float(simd.load_int(sum));
+        let features = simd.splat(-(head.features as f32));
+        let whole = simd.fma(shift[g], features, simd.mul(scale[g], sum));
+        offset[g] = simd.mul(whole, simd.splat(zero_point));
+    }
+    for start in (0..head.tokens).step_by(CHUNK) {
+        let rows = start..(start + CHUNK).min(head.tokens);
+        if head.scores == Operands::Float32 {
+            let keys =
+                Dense { weights: floats(&space.keys), row: 1, step: groups * LANES, steps: head.features };
+            let panel = Panel { steps: &space.queries, width: groups, groups: first..first + count };
+            dense::<S, Float32>(simd, keys, rows.clone(), &panel, &mut space.float_sums);
+        } else {
+            let keys = Dense {
+                weights: words(&space.key_bytes),
+                row: 1,
+                step: groups * LANES,
+                steps: head.features.div_ceil(4),
+            };
+            let panel = Panel { steps: &space.query_bytes, width: groups, groups: first..first + count };
+            dense::<S, Int8>(simd, keys, rows.clone(), &panel, &mut space.sums);
+        }
+        for (i, key) in rows.enumerate() {
+            for g in 0..count {
+                let score = if head.scores == Operands::Float32 {
+                    simd.mul(simd.load(&space.float_sums[i * count + g]), simd.splat(shrink))
+                } else {
+                    let (key_scale, key_sum) = &space.key_scales[key / LANES];
+                    let minus = simd.splat(-(key_sum.0[key % LANES] as f32));
+                    let sum = simd.to_float(simd.load_int(&space.sums[i * count + g]));
+                    let whole = simd.fma(shift[g], minus, simd.mul(scale[g], sum));
+                    simd.mul(simd.sub(whole, offset[g]), simd.splat(key_scale.0[key % LANES]))
+                };
+                most[g] = simd.max(most[g], score);
+                simd.store(score, &mut space.scores[key * count + g]);
+            }
+        }
+    }
+    most
+}
+
+/// The scales of the probabilities for the second product, whose terms are `scale · sum − shift · Σv − offset`.
+#[derive(Clone, Copy)]
+struct ProbabilityScales<S: Simd> {
+    scale: [S::F; TOGETHER],
+    shift: [S::F; TOGETHER],
+    offset: [S::F; TOGETHER],
+}
+
+/// Replaces scores by unnormalized probabilities, float32 or quantized; their scales normalize them.
+#[inline(always)]
+fn softmax<S: Simd>(
+    simd: S,
+    head: &Head,
+    space: &mut Workspace,
+    count: usize,
+    most: [S::F; TOGETHER],
+) -> ProbabilityScales<S> {
+    let nothing = [simd.splat(0.0); TOGETHER];
+    let mut probabilities = ProbabilityScales::<S> { scale: nothing, shift: nothing, offset: nothing };
+    let quads = head.tokens.div_ceil(4);
+    // Several arrays run along.
+    #[allow(clippy::needless_range_loop)]
+    for g in 0..count {
+        let mut total = simd.splat(0.0);
+        if head.context == Operands::Dynamic {
+            // The greatest exponential is 1 and becomes 255.
+            for quad in 0..quads {
+                let mut bytes = [simd.splat_int(0); 4];
+                for (i, bytes) in bytes.iter_mut().enumerate() {
+                    let key = 4 * quad + i;
+                    if key < head.tokens {
+                        let score = simd.load(&space.scores[key * count + g]);
+                        let e = exp(simd, simd.sub(score, most[g]));
+                        total = simd.add(total, e);
+                        *bytes = simd.round_to_int(simd.mul(e, simd.splat(255.0)));
+                    }
+                }
+                simd.store_quads(bytes, &mut space.probability_bytes[quad * count + g]);
+            }
+            probabilities.scale[g] = simd.div(simd.splat(1.0 / 255.0), total);
+            continue;
+        }
+        for key in 0..head.tokens {
+            let score = &mut space.scores[key * count + g];
+            let e = exp(simd, simd.sub(simd.load(score), most[g]));
+            total = simd.add(total, e);
+            simd.store(e, score);
+        }
+        let share = simd.div(simd.splat(1.0), total);
+        let Operands::Static { left, right } = head.context else {
+            probabilities.scale[g] = share;
+            continue;
+        };
+        let quantizer = Quantizer::new(simd, left);
+        let mut sum = simd.splat_int(0);
+        for quad in 0..quads {
+            let mut bytes = [simd.splat_int(0); 4];
+            for (i, bytes) in bytes.iter_mut().enumerate() {
+                let key = 4 * quad + i;
+                if key < head.tokens {
+                    let e = simd.load(&space.scores[key * count + g]);
+                    *bytes = quantizer.quantize(simd, simd.mul(e, share));
+                    sum = simd.add_int(sum, *bytes);
+                }
+            }
+            simd.store_quads(bytes, &mut space.probability_bytes[quad * count + g]);
+        }
+        probabilities.scale[g] = simd.splat(left.scale);
+        probabilities.shift[g] = simd.splat(left.scale * left.zero as f32);
+        let tokens = simd.splat(-(head.tokens as f32));
+        let whole =
+            simd.fma(probabilities.shift[g], tokens, simd.mul(probabilities.scale[g], simd.to_float(sum)));
+        probabilities.offset[g] = simd.mul(whole, simd.splat(right.zero as f32));
+    }
+    probabilities
+}
+
+/// Computes the product of probabilities and V for `count` groups of queries from `first` on, into `out`.
+#[inline(always)]
+fn context<S: Simd>(
+    simd: S,
+    head: &Head,
+    space: &mut Workspace,
+    first: usize,
+    count: usize,
+    probabilities: ProbabilityScales<S>,
+    out: &mut [Floats],
+) {
+    let groups = head.groups;
+    for start in (0..head.features).step_by(CHUNK) {
+        let rows = start..(start + CHUNK).min(head.features);
+        if head.context == Operands::Float32 {
+            let values =
+                Dense { weights: floats(&space.values), row: groups * LANES, step: 1, steps: head.tokens };
+            let panel = Panel { steps: &space.scores, width: count, groups: 0..count };
+            dense::<S, Float32>(simd, values, rows.clone(), &panel, &mut space.float_sums);
+        } else {
+            let values = Dense {
+                weights: &space.value_bytes,
+                row: groups * 4,
+                step: 1,
+                steps: head.tokens.div_ceil(4),
+            };
+            let panel = Panel { steps: &space.probability_bytes, width: count, groups: 0..count };
+            dense::<S, Int8>(simd, values, rows.clone(), &panel, &mut space.sums);
+        }
+        for (i, feature) in rows.enumerate() {
+            for g in 0..count {
+                let value = if head.context == Operands::Float32 {
+                    simd.mul(simd.load(&space.float_sums[i * count + g]), probabilities.scale[g])
+                } else {
+                    let (scale, total) = space.value_scales[feature];
+                    let sum = simd.to_float(simd.load_int(&space.sums[i * count + g]));
+                    let whole = simd.mul(probabilities.scale[g], sum);
+                    let whole = simd.fma(probabilities.shift[g], simd.splat(-(total as f32)), whole);
+                    simd.mul(simd.sub(whole, probabilities.offset[g]), simd.splat(scale))
+                };
+                simd.store(value, &mut out[feature * groups + first + g]);
+            }
+        }
+    }
+}
+
+/// Reinterprets groups as contiguous lanes.
+#[inline(always)]
+fn floats(groups: &[Floats]) -> &[f32] {
+    // SAFETY: sixteen floats each, without gaps.
+    unsafe { std::slice::from_raw_parts(groups.as_ptr().cast(), groups.len() * LANES) }
+}

@@ -1,0 +1,91 @@
+//! The buffers of a session: activations of the whole batch, and scratch memory of each thread.
+
+use super::linear::Sums;
+use super::load::Model;
+use super::shared::Shared;
+use super::tiling::{MAX_WIDTH, groups_of};
+use crate::infer::kernel::attention::Workspace;
+use crate::infer::kernel::quantize::{InputQuantization, TokenScale};
+use crate::infer::simd::{Floats, LANES, Quads};
+
+/// The quantized input of a layer's query, key or value projection.
+#[derive(Debug)]
+pub(super) struct QuantizedInput {
+    /// For each tile `[hidden / 4][width]`.
+    pub(super) bytes: Vec<Quads>,
+    /// `[groups]`.
+    pub(super) scales: Vec<TokenScale>,
+}
+
+/// [`QuantizedInput`] that the tasks of a stage write tile by tile.
+pub(super) struct SharedInput<'a> {
+    pub(super) bytes: Shared<'a, Quads>,
+    pub(super) scales: Shared<'a, TokenScale>,
+}
+
+impl<'a> SharedInput<'a> {
+    /// Shares up to three inputs, the first of the array; also returns their number.
+    pub(super) fn all(inputs: &'a mut [QuantizedInput]) -> ([SharedInput<'a>; 3], usize) {
+        let count = inputs.len().min(3);
+        let mut list = inputs.iter_mut();
+        let mut next = || match list.next() {
+            Some(r) => SharedInput { bytes: Shared::new(&mut r.bytes), scales: Shared::new(&mut r.scales) },
+            None => SharedInput { bytes: Shared::new(&mut []), scales: Shared::new(&mut []) },
+        };
+        ([next(), next(), next()], count)
+    }
+}
+
+/// The buffers of one thread.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    pub(super) space: Workspace,
+    pub(super) sums: Sums,
+    /// A tile before layer normalization, `[hidden][width]`.
+    pub(super) tile: Vec<Floats>,
+    /// A quantized tile, `[hidden / 4][width]`.
+    pub(super) bytes: Vec<Quads>,
+    /// The scales of `bytes` or `wide_bytes`, by group.
+    pub(super) scales: [TokenScale; MAX_WIDTH],
+    /// Activations of the feed-forward layer, or attention outputs, `[intermediate or hidden][width]`.
+    pub(super) wide: Vec<Floats>,
+    /// Quantized activations of the feed-forward layer, `[intermediate / 4][width]`.
+    pub(super) wide_bytes: Vec<Quads>,
+    /// Embeddings of sixteen tokens, `[tokens][hidden]`.
+    pub(super) rows: Vec<f32>,
+    /// Pooled hidden states of sixteen sequences, `[hidden]`.
+    pub(super) pooled: Vec<Floats>,
+}
+
+impl Scratch {
+    /// The buffers for sequences of at most `length` tokens.
+    pub(super) fn new(model: &Model, length: usize) -> Scratch {
+        let shape = model.config.shape();
+        let is_static = |input| matches!(input, Some(InputQuantization::Static(_)));
+        // Without float activations in any layer, `wide` is not needed.
+        let has_floats = model.layers.iter().any(|l| !is_static(l.down.input) || l.output.input.is_none());
+        let wide = if has_floats { shape.intermediate.max(shape.hidden) } else { 0 };
+        Scratch {
+            space: Workspace::new(shape.hidden / shape.heads, groups_of(length)),
+            sums: Sums::default(),
+            tile: vec![Floats::default(); shape.hidden * MAX_WIDTH],
+            bytes: vec![Quads::default(); shape.hidden.div_ceil(4) * MAX_WIDTH],
+            scales: Default::default(),
+            wide: vec![Floats::default(); wide * MAX_WIDTH],
+            wide_bytes: vec![Quads::default(); shape.intermediate.div_ceil(4) * MAX_WIDTH],
+            rows: vec![0.0; shape.hidden * LANES],
+            pooled: vec![Floats::default(); shape.hidden],
+        }
+    }
+
+    /// Bytes of the buffers.
+    pub(super) fn memory(&self) -> usize {
+        size_of_val(&*self.tile)
+            + size_of_val(&*self.bytes)
+            + size_of_val(&*self.wide)
+            + size_of_val(&*self.wide_bytes)
+            + size_of_val(&*self.rows)
+            + size_of_val(&*self.pooled)
+            + self.space.memory()
+    }
+}

@@ -1,0 +1,100 @@
+//! Epilogues of a linear layer: operations on its outputs that are fused into the product.
+
+// Counted loops over registers: an iterator that is not inlined costs tenfold.
+#![allow(clippy::needless_range_loop)]
+
+use crate::infer::kernel::activation::{gelu, gelu_for_bytes};
+use crate::infer::kernel::quantize::{QParams, Quantizer};
+use crate::infer::simd::{Floats, Quads, Simd};
+
+/// An operation on four consecutive outputs of a group of tokens.
+pub trait Epilogue {
+    /// Takes the outputs `row..row + count` of a group; `values[count..]` is meaningless. Rows and groups are counted
+    /// from the first of the product.
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]);
+}
+
+/// Stores the outputs at `out[row][offset + group]`.
+#[derive(Debug)]
+pub struct Store<'a> {
+    /// `[rows][width]`.
+    pub out: &'a mut [Floats],
+    /// The number of groups in a row of `out`.
+    pub width: usize,
+    /// The index of the first group in a row.
+    pub offset: usize,
+}
+
+impl Epilogue for Store<'_> {
+    #[inline(always)]
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+        for i in 0..count {
+            simd.store(values[i], &mut self.out[(row + i) * self.width + self.offset + group]);
+        }
+    }
+}
+
+/// Adds the residual connection and stores the sums.
+#[derive(Debug)]
+pub struct AddResidual<'a> {
+    /// `[rows][width]`.
+    pub residual: &'a [Floats],
+    /// `[rows][width]`.
+    pub out: &'a mut [Floats],
+    /// The number of groups in a row.
+    pub width: usize,
+}
+
+impl Epilogue for AddResidual<'_> {
+    #[inline(always)]
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+        for i in 0..count {
+            let at = (row + i) * self.width + group;
+            simd.store(simd.add(values[i], simd.load(&self.residual[at])), &mut self.out[at]);
+        }
+    }
+}
+
+/// Applies GELU and stores float32.
+#[derive(Debug)]
+pub struct Gelu<'a> {
+    /// `[rows][width]`.
+    pub out: &'a mut [Floats],
+    /// The number of groups in a row.
+    pub width: usize,
+    /// Whether the result is quantized later, so that [`gelu_for_bytes`] is exact enough.
+    pub for_bytes: bool,
+}
+
+impl Epilogue for Gelu<'_> {
+    #[inline(always)]
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+        for i in 0..count {
+            let value = if self.for_bytes { gelu_for_bytes(simd, values[i]) } else { gelu(simd, values[i]) };
+            simd.store(value, &mut self.out[(row + i) * self.width + group]);
+        }
+    }
+}
+
+/// Applies GELU, and quantizes and packs the result for the next product.
+#[derive(Debug)]
+pub struct GeluQuantize<'a> {
+    /// The quantization parameters of the next layer's input.
+    pub qparams: QParams,
+    /// `[rows / 4][width]`.
+    pub out: &'a mut [Quads],
+    /// The number of groups in a row.
+    pub width: usize,
+}
+
+impl Epilogue for GeluQuantize<'_> {
+    #[inline(always)]
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+        let quantizer = Quantizer::new(simd, self.qparams);
+        let mut bytes = [simd.splat_int(0); 4];
+        for i in 0..count {
+            bytes[i] = quantizer.quantize(simd, gelu_for_bytes(simd, values[i]));
+        }
+        simd.store_quads(bytes, &mut self.out[row / 4 * self.width + group]);
+    }
+}
