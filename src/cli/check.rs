@@ -106,7 +106,7 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
     }
     let compiled = compiler.text(&name, &text);
     let own = compiled.sources.get(compiled.main).text.clone();
-    let (text, fixed) = fix::mend(&own, args.unsafe_fixes, |text| {
+    let (text, fixed) = fix::fix_all(&own, args.unsafe_fixes, |text| {
         let compiled = compiler.text(&name, text);
         (compiled.main, compiled.diagnostics)
     });

@@ -9,7 +9,7 @@ use super::{fail, fail_with};
 use crate::diag::{Diagnostic, Findings, Sources};
 use crate::engine::oneshot::post_training_quantization;
 use crate::language::tuning::grid::{By, criteria, levels, needs_training};
-use crate::language::tuning::sense::check_levels;
+use crate::language::tuning::points::check_levels;
 use crate::schedule::ir::{Criterion, Prune};
 
 #[derive(Args, Debug)]

@@ -1,4 +1,4 @@
-//! The table of codes. A code is stable once shipped; its number tells the stage that found it.
+//! The codes of diagnostics. A code is stable once released; its hundreds are the stage that reports it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 macro_rules! codes {
     ($($name:ident = $number:literal, $title:literal;)*) => {
-        /// A stable identity of a kind of mistake, shown as `OB0201`.
+        /// The stable code of a kind of diagnostic, shown as `OB0201`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code {
@@ -22,7 +22,7 @@ macro_rules! codes {
                 match self { $(Code::$name => $number,)* }
             }
 
-            /// What the code means, in a few words.
+            /// The meaning of the code, in a few words.
             pub fn title(self) -> &'static str {
                 match self { $(Code::$name => $title,)* }
             }
@@ -43,7 +43,7 @@ codes! {
     UnopenedBracket = 103, "a bracket closes nothing";
     UnclosedString = 104, "a string never ends";
     NestingTooDeep = 105, "nesting is too deep";
-    StrayCharacter = 106, "a character that cannot stand in a recipe";
+    StrayCharacter = 106, "a character that is not allowed in a recipe";
     Malformed = 107, "a statement cannot be read";
     NumberTooLarge = 108, "a number is too large";
     UnknownEscape = 109, "an unknown escape in a string";
@@ -63,12 +63,12 @@ codes! {
     ExtendsCycle = 212, "templates extend each other in a circle";
     UnknownParameter = 213, "`--set` of an unknown parameter";
     ParameterWithoutValue = 214, "a parameter has no value";
-    ParameterOutOfRange = 215, "a parameter lies outside its range";
+    ParameterOutOfRange = 215, "a parameter is outside its range";
     NoRecipe = 216, "a file holds no recipe";
     SeveralRecipes = 217, "a file holds several recipes";
     UnsupportedEdition = 218, "an unknown edition";
-    MisplacedStatement = 219, "a statement stands in the wrong place";
-    DuplicateStatement = 220, "a statement may stand only once";
+    MisplacedStatement = 219, "a statement is in the wrong place";
+    DuplicateStatement = 220, "a statement is allowed only once";
     UnusedName = 221, "a name is never used";
     UnknownStage = 222, "an unknown stage";
     RecursiveName = 223, "a name is defined by itself";
@@ -78,11 +78,11 @@ codes! {
 
     // 03: types and units
     WrongType = 301, "a value of another type is expected";
-    RatioOutOfRange = 302, "a ratio lies outside 0..100%";
+    RatioOutOfRange = 302, "a ratio is outside 0..100%";
     TimeWithoutUnit = 303, "a time has no unit";
     RatioForTime = 304, "a ratio where a time is expected";
     NotAWholeNumber = 305, "a whole number is expected";
-    OutOfRange = 306, "a number lies outside its range";
+    OutOfRange = 306, "a number is outside its range";
     UnitMismatch = 307, "units do not agree";
     DivisionByZero = 308, "division by zero";
     StrayOperand = 309, "something more than the statement takes";
@@ -95,7 +95,7 @@ codes! {
     EmptyWindow = 402, "a window is empty";
     LrGap = 403, "the learning rate has a gap";
     LrOverlap = 404, "the learning rate is given twice";
-    LrOutsideStage = 405, "a learning rate lies outside its stage";
+    LrOutsideStage = 405, "a learning rate is outside its stage";
     MissingLr = 406, "a stage that trains has no learning rate";
     LengthMissing = 407, "a stage has no length";
     NoRecovery = 408, "pruning ends with its stage";
@@ -110,7 +110,7 @@ codes! {
 
     // 06: methods
     TwoPruners = 601, "two statements prune the same parameters";
-    PruneAndHold = 602, "parameters are pruned and held at once";
+    PruneAndHold = 602, "parameters are pruned and held at the same time";
     SparsityFalls = 603, "a pruned sparsity cannot fall";
     BlockDoesNotFit = 604, "the Fisher block does not fit the pattern";
     SettingHasNoEffect = 605, "a setting has no effect";
@@ -120,24 +120,24 @@ codes! {
     FisherTooLarge = 609, "the Fisher estimate needs more memory than allowed";
     ForeignOutput = 610, "an output or a metric of another task";
     QuantizedTwice = 611, "two statements quantize the same parameters";
-    PruneAndFreeze = 612, "parameters are pruned and frozen at once";
-    SchemeWithoutSense = 613, "a rounding scheme that makes no sense";
-    NotAllowed = 614, "a finding that cannot be allowed";
-    RoundingStays = 615, "rounding does not end with its window";
+    PruneAndFreeze = 612, "parameters are pruned and frozen at the same time";
+    SchemeWithoutSense = 613, "an invalid quantization scheme";
+    NotAllowed = 614, "`allow` of a code that is not a warning or advice";
+    RoundingStays = 615, "quantization does not end with its window";
     FixedUnseen = 616, "ranges are fixed before anything is observed";
 
     // 07: lints
-    FirstJump = 701, "much is pruned at once from one estimate";
+    FirstJump = 701, "much is pruned at once, from one Fisher estimate";
     OffCycle = 702, "pruning instants off the cycles of the learning rate";
     UnusualDamp = 703, "an unusual damp";
-    NothingToHold = 704, "nothing is zero that could be held";
+    NothingToHold = 704, "there are no zeros to hold";
     ZerosFill = 705, "zeros of an earlier stage are not held";
     StaleRanges = 706, "ranges are fixed before pruning ends";
     NoEdition = 707, "a file names no edition";
     ShortCycle = 708, "cycles do not fill their piece";
-    OnlyEnds = 709, "pruning instants lie further apart than the window is long";
+    OnlyEnds = 709, "pruning instants are further apart than the window is long";
     ModelNotAtHand = 710, "the selectors were not checked";
-    SparsityStands = 711, "pruning events remove nothing";
+    SparsityStands = 711, "pruning events prune nothing";
     LargeRate = 712, "a learning rate is too large for a transformer";
 
     // 08: SparseML recipes
@@ -178,7 +178,7 @@ codes! {
     TensorType = 906, "a tensor has an unsupported type";
     DataNotFound = 907, "a data file is missing";
     DataNotReadable = 908, "a data file cannot be read";
-    DataEmpty = 909, "a data file holds nothing to learn from";
+    DataEmpty = 909, "a data file has no training examples";
     TokenizerNotReadable = 910, "a tokenizer cannot be read";
     OutputNotUsable = 911, "the output folder cannot be used";
     DeviceUnavailable = 912, "a device is not available";
@@ -199,24 +199,24 @@ codes! {
     Regression = 927, "labels are numbers on a scale";
     OtherTask = 928, "data of a task that is not built";
     TokenizerSetting = 929, "a tokenizer has a setting that obert does not follow";
-    MetricMissing = 930, "the best is kept by a metric that is not measured";
+    MetricMissing = 930, "the best checkpoint is selected by a metric that is not evaluated";
     RowUnusable = 931, "a row that cannot be used";
     SplitAmbiguous = 932, "several files could be one split";
     ColumnTwice = 933, "a table has a column twice";
-    FolderBusy = 935, "another run is at work in the folder";
-    NothingToResume = 936, "there is nothing to go on from";
+    FolderBusy = 935, "another run is using the folder";
+    NothingToResume = 936, "there is no checkpoint to resume from";
     CheckpointNotUsable = 937, "a checkpoint cannot be used";
-    RunDiffers = 938, "a run would go on as another";
+    RunDiffers = 938, "a run cannot be resumed as a different one";
     PastDiffers = 939, "a change touches what a run has already done";
     RunNotFound = 940, "a folder holds no run";
     RunLogNotReadable = 941, "a run's log cannot be read";
     RecordIncomplete = 942, "a part of a run's record is left out";
-    RangeNotFinite = 943, "a tensor that is rounded has no finite range";
-    NeverObserved = 944, "a range is fixed of which nothing was seen";
+    RangeNotFinite = 943, "a quantized tensor has no finite range";
+    NeverObserved = 944, "a range is fixed before anything was observed";
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
     NoGradient = 947, "the loss does not depend on a parameter";
-    NotRoundable = 950, "a model that cannot be rounded";
+    NotRoundable = 950, "a model that cannot be quantized";
     ConfigUnsupported = 951, "config.json asks for something that obert does not compute";
     ConfigMalformed = 952, "a key of config.json holds what no model can have";
     HeadMissing = 953, "a model was not trained for the task that it is evaluated on";
@@ -235,35 +235,35 @@ codes! {
     ParquetNotReadable = 975, "a Parquet file cannot be read";
     ParquetColumn = 976, "a column of a Parquet file holds something else";
 
-    // 98: pruning at once, in many ways
+    // 98: one-shot pruning and sweeps
     UnknownAxis = 980, "a grid has an axis that `obs` does not have";
     GridMalformed = 981, "a list of values cannot be read";
-    LevelOutOfRange = 982, "a level of sparsity lies outside 0..100%";
+    LevelOutOfRange = 982, "a level of sparsity is outside 0..100%";
     GridTwice = 983, "an axis or a value is given twice";
     NothingToPrune = 984, "a recipe prunes nothing that could be tried";
     NeedsTraining = 985, "a criterion needs training";
-    StartsUntrained = 986, "a recipe begins with a model that knows nothing";
-    PointWithoutSense = 987, "a point of a grid makes no sense";
+    StartsUntrained = 986, "a recipe starts from an untrained model";
+    PointWithoutSense = 987, "a point of a grid is invalid";
     NotWritable = 988, "the best setting cannot be written back";
-    LayersComeFirst = 989, "layers go before a model is pruned";
+    LayersComeFirst = 989, "layers are dropped before a model is pruned";
 
-    // 99: what leaves the house
+    // 99: exports
     ExportUnsupported = 990, "a model that a format cannot hold";
     NotQuantized = 991, "a model has no scales";
-    ExportDiffers = 992, "an export does not say what its model says";
+    ExportDiffers = 992, "an export's outputs differ from its model's";
     ExportNotReadable = 993, "an exported file contradicts itself";
     ExportTooLarge = 994, "a model is too large for a format";
-    BitsWidened = 995, "a format has no weights of so few bits";
-    PartsLeftOut = 996, "a format has no place for some scales";
+    BitsWidened = 995, "a format does not have weights of so few bits";
+    PartsLeftOut = 996, "a format cannot hold some scales";
 }
 
 impl Code {
-    /// The code of a name such as `OB0201`.
+    /// The code with a name such as `OB0201`.
     pub fn named(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.to_string().eq_ignore_ascii_case(name))
     }
 
-    /// Whether findings of this code are advice or warnings, which `allow` may silence.
+    /// Whether diagnostics of this code are warnings or advice, which `allow` silences.
     pub fn is_lint(self) -> bool {
         let among_errors = [Code::UnusedName, Code::NoRecovery, Code::RankDeficient];
         (700..800).contains(&self.number()) || among_errors.contains(&self)

@@ -1,10 +1,10 @@
-//! Applying exact replacements.
+//! Application of fixes to a text (`obertc check --fix`).
 
 use super::{Diagnostic, FileId, Fix};
 
-/// The text of `file` after the fixes of `diagnostics`, and how many there were. `None` if nothing can be
-/// fixed. Fixes that touch one another are not applied together: the first in the text wins, and the next
-/// check brings the others up again.
+/// Applies the fixes of `diagnostics` to the text of `file`. Returns the text and the number of fixes; `None` if
+/// there are none. Of fixes that overlap or touch, only the first is applied; the next check finds the others
+/// again.
 pub fn apply(
     text: &str,
     file: FileId,
@@ -32,9 +32,9 @@ pub fn apply(
     (count > 0).then_some((fixed, count))
 }
 
-/// Checks and fixes a text until nothing is left to fix: each round mends what the one before brought to
-/// light. Remedies that undo each other end where they began. Returns the text and how many fixes it took.
-pub fn mend(
+/// Checks and fixes a text until no fix is left. Fixes that undo each other end at the text before the first of
+/// them. Returns the text and the number of fixes.
+pub fn fix_all(
     text: &str,
     unsafe_too: bool,
     mut check: impl FnMut(&str) -> (FileId, Vec<Diagnostic>),
@@ -56,7 +56,7 @@ pub fn mend(
     (seen.pop().unwrap_or_default(), if rounds == 0 { 0 } else { total })
 }
 
-/// More rounds than this go nowhere.
+/// The most rounds of checking and fixing.
 const MOST_ROUNDS: usize = 50;
 
 #[cfg(test)]
@@ -65,18 +65,18 @@ mod tests {
     use crate::diag::{Code, Sources, Span};
 
     #[test]
-    fn remedies_that_undo_each_other_end_where_they_began() {
+    fn fixes_that_undo_each_other_end_where_they_began() {
         let file = Sources::new().add("x", "");
         let flip = |text: &str| {
             let other = if text == "a" { "b" } else { "a" };
             let found = Diagnostic::unlocated(Code::UnknownName, "").fix(Span::new(file, 0..1), other);
             (file, vec![found])
         };
-        assert_eq!(mend("a", false, flip), ("a".into(), 0));
+        assert_eq!(fix_all("a", false, flip), ("a".into(), 0));
     }
 
     #[test]
-    fn fixes_that_touch_are_left_for_the_next_round_and_unsafe_ones_for_whoever_asks() {
+    fn fixes_that_touch_are_left_for_the_next_round_and_unsafe_ones_need_a_flag() {
         let text = "one two three";
         let file = Sources::new().add("x", text);
         let at = |range: std::ops::Range<usize>| {

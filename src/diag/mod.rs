@@ -1,8 +1,8 @@
-//! What went wrong, where, and what to type instead.
+//! Diagnostics: errors, warnings and advice with their places in source texts.
 //!
-//! Every stage of obert reports through one plain [`Diagnostic`]: a stable [`Code`], a message, a
-//! primary label, labels for the other places involved, and a help line. Nothing here prints;
-//! [`render`] turns diagnostics into text for people ([`render::full`]) and for tools.
+//! Every stage of obert reports a [`Diagnostic`]: a stable [`Code`], a message, a primary label, secondary
+//! labels, help, and possibly a [`Fix`]. [`render`] turns diagnostics into text for a terminal
+//! ([`render::full`]) and for tools. Nothing here prints.
 
 mod codes;
 pub mod fix;
@@ -20,56 +20,56 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Nothing runs before it is mended.
+    /// Prevents the run.
     Error,
-    /// The recipe runs, but probably not as meant.
+    /// The recipe runs, but probably not as intended.
     Warning,
-    /// The recipe runs as meant, and could be better. Shown by `check` only.
+    /// The recipe runs as intended, but could be better. Shown by `check` only.
     Advice,
 }
 
-/// A place in a source file and what is to be said about it.
+/// A span of a source file with a short text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The bytes concerned.
+    /// The bytes that are marked.
     pub span: Span,
-    /// A few words, shown beside the place.
+    /// A few words, shown beside them.
     pub text: String,
 }
 
-/// An exact replacement that mends a diagnostic.
+/// A replacement of text that resolves a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// The bytes to replace.
     pub span: Span,
-    /// What to put there.
+    /// The replacement.
     pub replacement: String,
-    /// Whether it is what was meant, as good as surely.
+    /// Whether it is almost certainly what was intended.
     pub safe: bool,
 }
 
-/// One finding: plain data, without any knowledge of how it will be shown.
+/// An error, a warning or advice, as plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The stable code, `OB0201` and so on.
     pub code: Code,
-    /// Error or warning.
+    /// How serious it is.
     pub severity: Severity,
     /// One sentence without a full stop.
     pub message: String,
-    /// The place to look at first. `None` only where there is no text to point into, such as a
-    /// missing file; the message then names the path.
+    /// The main place. `None` if there is no text to point into, such as for a missing file; the message then
+    /// names the path.
     pub primary: Option<Label>,
     /// Other places involved.
     pub secondary: Vec<Label>,
-    /// What to type instead.
+    /// What to write instead.
     pub help: Option<String>,
-    /// The replacement, where it is known exactly.
+    /// The replacement that the help describes, if it can be made automatically.
     pub fix: Option<Fix>,
 }
 
 impl Severity {
-    /// As it is shown.
+    /// The word that is shown: `error`, `warning` or `advice`.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Error => "error",
@@ -80,22 +80,22 @@ impl Severity {
 }
 
 impl Diagnostic {
-    /// An error that points at `span`.
+    /// An error at `span`.
     pub fn error(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Self::unlocated(code, message).at(span, label)
     }
 
-    /// A warning that points at `span`.
+    /// A warning at `span`.
     pub fn warning(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Diagnostic { severity: Severity::Warning, ..Self::error(code, message, span, label) }
     }
 
-    /// Advice about `span`.
+    /// Advice at `span`.
     pub fn advice(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Diagnostic { severity: Severity::Advice, ..Self::error(code, message, span, label) }
     }
 
-    /// An error with no text to point into; its message names the file or flag.
+    /// An error without a source text; its message names the file or flag.
     pub fn unlocated(code: Code, message: impl Into<String>) -> Self {
         Diagnostic {
             code,
@@ -114,37 +114,46 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a place that belongs to the explanation.
+    /// Adds a secondary label.
     pub fn and_at(mut self, span: Span, label: impl Into<String>) -> Self {
         self.secondary.push(Label { span, text: label.into() });
         self
     }
 
-    /// Adds the help line.
+    /// Sets the help.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Adds a help line if there is one.
+    /// Sets the help if it has none.
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = self.help.or(help);
         self
     }
 
-    /// Adds the exact replacement of `span`.
+    /// Adds a safe fix: replaces `span` by what was almost certainly intended.
     pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix { span, replacement: replacement.into(), safe: true });
         self
     }
 
-    /// Adds a replacement of `span` that silences the finding and may hide a mistake.
+    /// Adds an unsafe fix, which resolves the diagnostic but may not be what was intended.
     pub fn unsafe_fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix { span, replacement: replacement.into(), safe: false });
         self
     }
 
-    /// Cuts texts that quote more of a recipe than anybody reads.
+    /// Adds help and a safe fix that replace a misspelt word at `span` by a similar one; `otherwise` is the help
+    /// if there is none.
+    pub fn did_you_mean(self, span: Span, near: Option<&str>, otherwise: impl FnOnce() -> String) -> Self {
+        match near {
+            Some(near) => self.help(format!("did you mean `{near}`?")).fix(span, near),
+            None => self.help(otherwise()),
+        }
+    }
+
+    /// Truncates texts that quote long parts of a recipe.
     fn shorten(&mut self) {
         let labels = self.primary.iter_mut().chain(&mut self.secondary).map(|l| &mut l.text);
         for text in labels.chain([&mut self.message]).chain(&mut self.help) {
@@ -155,7 +164,7 @@ impl Diagnostic {
         }
     }
 
-    /// Moves every place, such as from a generated text to the one it was made of.
+    /// Maps every span, such as from a generated text to its source.
     pub(crate) fn move_places(&mut self, moved: impl Fn(Span) -> Span) {
         for label in self.primary.iter_mut().chain(&mut self.secondary) {
             label.span = moved(label.span);
@@ -165,19 +174,19 @@ impl Diagnostic {
         }
     }
 
-    /// Whether this finding stops the run.
+    /// Whether it is an error, which prevents the run.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
 
-/// As many characters as a message, a label or a help has.
+/// The most characters of a message, a label or a help.
 const MOST_CHARACTERS: usize = 500;
 
-/// As many findings as are listed for one recipe.
+/// The most diagnostics that are listed for one recipe.
 pub const MOST_FINDINGS: usize = 100;
 
-/// Collects findings while a stage goes on past the first mistake.
+/// The diagnostics of a stage, which continues after errors.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     list: Vec<Diagnostic>,
@@ -189,28 +198,28 @@ impl Findings {
         Self::default()
     }
 
-    /// Adds one finding.
+    /// Adds a diagnostic.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.list.push(diagnostic);
     }
 
-    /// Adds all findings of another stage.
+    /// Adds all diagnostics of another stage.
     pub fn extend(&mut self, other: impl IntoIterator<Item = Diagnostic>) {
         self.list.extend(other);
     }
 
-    /// Drops warnings and advice of these codes.
+    /// Removes warnings and advice with these codes.
     pub fn allow(&mut self, codes: &[Code]) {
         self.list.retain(|d| d.is_error() || !codes.contains(&d.code));
     }
 
-    /// Whether anything found stops the run.
+    /// Whether there is an error.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(Diagnostic::is_error)
     }
 
-    /// Drops what is only missing because the statement that says it cannot be read, and doubts about a
-    /// statement that is wrong anyway.
+    /// Removes diagnostics that are consequences of others: parts that are missing because a statement could
+    /// not be parsed, and warnings about a statement that has an error.
     pub fn drop_consequences(&mut self) {
         let unreadable = self.list.iter().any(|d| (100..200).contains(&d.code.number()));
         let consequences = [
@@ -222,7 +231,7 @@ impl Findings {
             Code::UnusedName,
         ];
         self.list.retain(|d| !(unreadable && consequences.contains(&d.code)));
-        // An unknown verb may stand before the name.
+        // The statement with the unknown verb may use the name or have the setting.
         let unknown_verb = self.list.iter().any(|d| d.code == Code::UnknownVerb);
         self.list.retain(|d| !(unknown_verb && [Code::UnusedName, Code::MissingSetting].contains(&d.code)));
         let held = self.list.iter().filter(|d| d.code == Code::PruneAndHold);
@@ -235,9 +244,8 @@ impl Findings {
             .retain(|d| d.code != Code::NothingToHold || !d.primary.as_ref().is_some_and(|l| within(l.span)));
     }
 
-    /// The findings in reading order: by file, by offset, those without a place last. A finding
-    /// said twice about one place is kept once. Nobody reads more than [`MOST_FINDINGS`]: of more, the
-    /// others are counted.
+    /// The diagnostics by file and offset, those without a place last. Duplicates are removed; beyond
+    /// [`MOST_FINDINGS`] the others are only counted.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|d| {
             d.primary.as_ref().map_or((u32::MAX, u32::MAX, d.code), |l| (l.span.file.0, l.span.start, d.code))
@@ -250,18 +258,18 @@ impl Findings {
             let severity = if errors { Severity::Error } else { Severity::Warning };
             let message = format!("{more} more findings are not listed");
             let rest = Diagnostic::unlocated(Code::TooManyFindings, message);
-            self.list.push(Diagnostic { severity, ..rest.help("mend these first") });
+            self.list.push(Diagnostic { severity, ..rest.help("fix these first") });
         }
         self.list.iter_mut().for_each(Diagnostic::shorten);
         self.list
     }
 
-    /// Changes the findings that were made after the first `known`.
+    /// Changes all diagnostics after the first `known`.
     pub fn change_after(&mut self, known: usize, change: impl FnMut(&mut Diagnostic)) {
         self.list.iter_mut().skip(known).for_each(change);
     }
 
-    /// The findings in the order they were made.
+    /// The diagnostics in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
     }

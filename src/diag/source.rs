@@ -1,11 +1,11 @@
-//! Source texts and places in them.
+//! Source texts and spans in them.
 //!
-//! A [`Span`] is a byte range of one file; lines and columns are computed only when shown.
+//! A [`Span`] is a byte range of a file; lines and columns are computed when a diagnostic is rendered.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Which of the [`Sources`] a span belongs to.
+/// The index of a text in [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub(crate) u32);
 
@@ -16,7 +16,7 @@ pub struct Span {
     pub file: FileId,
     /// First byte.
     pub start: u32,
-    /// One past the last byte.
+    /// The byte after the last.
     pub end: u32,
 }
 
@@ -27,7 +27,7 @@ impl Span {
         Span { file, start: clamp(range.start), end: clamp(range.end) }
     }
 
-    /// The smallest span that covers both; `other` is ignored if it lies in another file.
+    /// The smallest span that covers both; `other` is ignored if it is in another file.
     pub fn to(self, other: Span) -> Span {
         if self.file != other.file {
             return self;
@@ -58,7 +58,7 @@ pub struct SourceFile {
     /// The whole text, or the part of it that is shown.
     pub text: String,
     line_starts: Vec<u32>,
-    /// Where the text begins in its file.
+    /// The position of the text in its file.
     first: LineColumn,
 }
 
@@ -75,7 +75,7 @@ impl SourceFile {
         SourceFile { name, text, line_starts, first: LineColumn { line: 1, column: 1 } }
     }
 
-    /// How many lines of the file come before the text.
+    /// The number of lines of the file before the text.
     pub(crate) fn lines_before(&self) -> usize {
         self.first.line - 1
     }
@@ -85,13 +85,13 @@ impl SourceFile {
         self.line_starts.partition_point(|start| *start as usize <= offset) - 1
     }
 
-    /// The bytes of a line, counted from 0, with its end; empty behind the last one.
+    /// The bytes of a line, counted from 0, with its line break; empty after the last line.
     pub(crate) fn line(&self, line: usize) -> Range<usize> {
         let start = |line: usize| self.line_starts.get(line).map_or(self.text.len(), |s| *s as usize);
         start(line)..start(line + 1)
     }
 
-    /// The line and column in the file of a byte offset in the text; offsets past the end give the end.
+    /// The line and column, in the file, of a byte offset in the text; for an offset past the end, of the end.
     pub fn line_column(&self, offset: u32) -> LineColumn {
         let offset = (offset as usize).min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start as usize <= offset) - 1;
@@ -102,25 +102,25 @@ impl SourceFile {
     }
 }
 
-/// All texts that took part in a compilation.
+/// All texts of a compilation.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<Arc<SourceFile>>,
 }
 
 impl Sources {
-    /// No text yet.
+    /// An empty collection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a text and returns its identity.
+    /// Adds a text and returns its index.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
         self.files.push(Arc::new(SourceFile::new(name.into(), text.into())));
         FileId(self.files.len() as u32 - 1)
     }
 
-    /// Adds a part of a large text, which begins at `first` in its file.
+    /// Adds a part of a large file, which begins at `first`.
     pub fn add_part(
         &mut self,
         name: impl Into<String>,
@@ -132,7 +132,7 @@ impl Sources {
         FileId(self.files.len() as u32 - 1)
     }
 
-    /// The file of an identity handed out by [`Sources::add`].
+    /// The text with an index that [`Sources::add`] returned.
     pub fn get(&self, file: FileId) -> &SourceFile {
         &self.files[file.0 as usize]
     }

@@ -1,9 +1,8 @@
-//! Did you mean?
+//! Suggestions for misspelt words.
 
-/// The candidate nearest to `word`, if one is near enough to be a slip of the fingers.
-///
-/// Near means a Damerau-Levenshtein distance of at most a third of the longer word, or that one
-/// is the beginning of the other (`spars` for `sparsity`). Case is ignored.
+/// The candidate most similar to `word`, if one is similar enough to be what was intended: at a
+/// Damerau-Levenshtein distance of at most a third of the longer word's length, or with one a prefix of the
+/// other (`spars`, `sparsity`). Case is ignored.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = word.to_lowercase();
     let shortest_prefix = 3;

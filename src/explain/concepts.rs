@@ -1,8 +1,8 @@
-//! Words of the field that are no words of the language, each with what it is here.
+//! Terms of machine learning that are not words of the language, each with how a recipe expresses it.
 
 use super::text::Text;
 
-/// A concept: its names, what it is and how it is written, an example, and the words to read on with.
+/// A concept: its names, an explanation, an example, and related words.
 pub(crate) struct Concept {
     /// The names, the first as a heading; compared without case, spaces, hyphens and underscores.
     pub(crate) names: &'static [&'static str],
@@ -11,7 +11,7 @@ pub(crate) struct Concept {
     see: &'static [&'static str],
 }
 
-/// The concept of a name.
+/// The concept with this name.
 pub(crate) fn concept(name: &str) -> Option<&'static Concept> {
     let plain = plain(name);
     CONCEPTS.iter().find(|c| c.names.iter().any(|n| self::plain(n) == plain))

@@ -1,4 +1,4 @@
-//! Entries set as text.
+//! Pages of entries, as text for a terminal.
 
 use crate::diag::Code;
 use crate::language::vocab::parameter_types::PARAMETER_TYPES;
@@ -12,11 +12,11 @@ use super::library::{Module, Name};
 use super::pages::page;
 use super::text::Text;
 
-/// A code: its title, why it matters, wrong, right.
+/// Writes the page of a code: title, explanation, wrong and right example.
 pub(crate) fn code(text: &mut Text, code: Code) {
     text.heading(&format!("{code}: {}", code.title()));
     let Some(page) = page(code) else {
-        return text.prose("Nothing more is written about it.");
+        return text.prose("This code has no page.");
     };
     text.prose(page.why);
     if code.is_lint() {
@@ -28,7 +28,7 @@ pub(crate) fn code(text: &mut Text, code: Code) {
     text.code(page.right.code);
 }
 
-/// One of the lists that have a page of their own.
+/// Writes a page that lists others.
 pub(crate) fn list(text: &mut Text, name: &str) {
     let row = |name: String, doc: &str| (name, vec![doc.to_owned()]);
     match name {
@@ -38,7 +38,10 @@ pub(crate) fn list(text: &mut Text, name: &str) {
         }
         "shapes" => {
             text.heading("Shapes of a ramp");
-            text.prose("`x` is the share of the time that is gone, from 0 to 1.");
+            text.prose(
+                "Each shape gives the fraction of the way from the first to the last value, for the fraction `x` \
+                 of the time, from 0 to 1.",
+            );
             text.rows(&SHAPES.iter().map(|s| row(signature(s), s.doc)).collect::<Vec<_>>());
         }
         "codes" => {
@@ -57,19 +60,19 @@ pub(crate) fn list(text: &mut Text, name: &str) {
     }
 }
 
-/// Says what a word of others is called here.
+/// Writes which setting another tool's word corresponds to.
 pub(crate) fn formerly(text: &mut Text, word: &str, kind: &Kind) {
     if let Kind::Setting(setting, _) = kind {
         text.prose(&format!("What SparseML and others call `{word}` is `{}` here.", setting.name));
     }
 }
 
-/// Says which verb does what one of SparseML's modifiers does.
+/// Writes which verb replaces one of SparseML's modifiers.
 pub(crate) fn modifier(text: &mut Text, word: &str, verb: &str) {
-    text.prose(&format!("What SparseML's `{word}` does is said with `{verb}` here."));
+    text.prose(&format!("SparseML's `{word}` is `{verb}` here."));
 }
 
-/// An entry of the vocabulary.
+/// Writes the page of an entry of the vocabulary.
 pub(crate) fn entry(text: &mut Text, kind: &Kind, paths: &[Vec<&'static str>]) {
     match kind {
         Kind::Verb(name) => {
@@ -102,7 +105,7 @@ pub(crate) fn entry(text: &mut Text, kind: &Kind, paths: &[Vec<&'static str>]) {
     }
 }
 
-/// The modifiers of SparseML that say what this verb says.
+/// SparseML's modifiers that this verb replaces.
 pub(crate) fn elsewhere(verb: &str) -> impl Iterator<Item = &'static str> + '_ {
     MODIFIERS.iter().filter(move |(_, ours)| *ours == verb).map(|(theirs, _)| *theirs)
 }
@@ -115,7 +118,7 @@ fn of_a_verb(text: &mut Text, verb: &Verb) {
     let mut behind: Vec<Setting> = verb.operand.into_iter().collect();
     behind.extend(verb.clauses);
     if !behind.is_empty() {
-        text.heading("Behind the verb");
+        text.heading("After the verb");
         let name = |i: usize, s: &Setting| {
             if i == 0 && verb.operand.is_some() { capitals(s) } else { s.name.into() }
         };
@@ -156,14 +159,14 @@ fn of_a_setting(text: &mut Text, setting: &Setting, role: Role, paths: &[Vec<&'s
         Role::Argument => format!("{owner}({}: {value})", setting.name),
     });
     let stands = match role {
-        Role::Clause => format!("behind {}", listed(&unique)),
+        Role::Clause => format!("after {}", listed(&unique)),
         Role::Setting => format!("in the block of {}", listed(&unique)),
         Role::Argument => {
             let mut of: Vec<String> = paths.iter().map(|p| p[..p.len() - 2].join(".")).collect();
             of.dedup();
             match of.as_slice() {
-                [none] if none.is_empty() => format!("between the parentheses of {}", listed(&unique)),
-                _ => format!("between the parentheses of {}, a value of {}", listed(&unique), listed(&of)),
+                [none] if none.is_empty() => format!("in the parentheses of {}", listed(&unique)),
+                _ => format!("in the parentheses of {}, a value of {}", listed(&unique), listed(&of)),
             }
         }
     };
@@ -173,7 +176,7 @@ fn of_a_setting(text: &mut Text, setting: &Setting, role: Role, paths: &[Vec<&'s
         None => "none; it may be left out".to_owned(),
     };
     let mut rows = vec![
-        ("Stands".to_owned(), vec![stands]),
+        ("Place".to_owned(), vec![stands]),
         ("Type".to_owned(), vec![setting.ty.described()]),
         ("Default".to_owned(), vec![default]),
     ];
@@ -199,7 +202,7 @@ fn of_a_value(text: &mut Text, choice: &Choice, of: &str) {
     }
 }
 
-/// A name of the standard library.
+/// Writes the page of a name of the standard library.
 pub(crate) fn library_name(text: &mut Text, module: &str, name: &Name) {
     text.heading(&format!("{module}.{}", name.name));
     text.prose(&name.doc);
@@ -216,7 +219,7 @@ pub(crate) fn library_name(text: &mut Text, module: &str, name: &Name) {
     text.code(&format!("use {module}.{{{}}}", name.name));
 }
 
-/// A module of the standard library.
+/// Writes the page of a module of the standard library.
 pub(crate) fn library_module(text: &mut Text, module: &Module) {
     text.heading(module.name);
     let rows = module.names.iter().map(|n| (n.name.clone(), vec![n.doc.clone()]));
@@ -232,7 +235,7 @@ pub(crate) fn signature(choice: &Choice) -> String {
     format!("{}({})", choice.name, names.join(", "))
 }
 
-/// Lines of a block that are no settings.
+/// The lines of a verb's block that are not settings.
 pub(crate) fn special_lines(verb: &Verb) -> Vec<(String, String)> {
     let line = |form: &str, doc: &str| (form.to_owned(), doc.to_owned());
     match verb.body {
@@ -242,9 +245,9 @@ pub(crate) fn special_lines(verb: &Verb) -> Vec<(String, String)> {
         Body::LrPieces => vec![
             line(
                 "0..2 epochs: 8e-5 -> 0",
-                "The rate over a piece of time; `explain shapes` lists the shapes.",
+                "The learning rate over a window; `explain shapes` lists the shapes.",
             ),
-            line("factor PARAMS: 10", "Parameters that learn so many times faster."),
+            line("factor PARAMS: 10", "A factor on the learning rate of some parameters."),
         ],
         Body::Metrics => {
             vec![line("METRIC: 85.0 .. 100", "The range of a metric: `f1` or `em` for `squad`.")]
@@ -253,7 +256,7 @@ pub(crate) fn special_lines(verb: &Verb) -> Vec<(String, String)> {
     }
 }
 
-/// Where a verb may stand, in a sentence.
+/// Describes where a verb is allowed, in a sentence.
 pub(crate) fn places(verb: &Verb) -> String {
     let places: Vec<&str> = verb
         .places
@@ -266,16 +269,16 @@ pub(crate) fn places(verb: &Verb) -> String {
         .collect();
     // A file holds one recipe; the resolver says so itself.
     let many = verb.repeats && verb.name != "recipe";
-    let times = if many { "as often as you like" } else { "once" };
-    format!("Stands {}, {times}.", places.join(", or "))
+    let times = if many { "any number of times" } else { "once" };
+    format!("Allowed {}, {times}.", places.join(", or "))
 }
 
-/// A setting in two lines: what it is, then its type and default.
+/// The documentation of a setting, then its type and default.
 fn about(setting: &Setting) -> Vec<String> {
     vec![setting.doc.to_owned(), format!("{}; {}", setting.ty.described(), default(setting))]
 }
 
-/// What holds if nothing is given.
+/// Describes the default of a setting.
 fn default(setting: &Setting) -> String {
     match setting.default {
         Some(default) => format!("`{default}` if left out"),
@@ -288,7 +291,7 @@ fn capitals(setting: &Setting) -> String {
     setting.name.to_uppercase()
 }
 
-/// `a`, `b` and `c`; of many only the first.
+/// Lists at most four names: `a`, `b` and `c`.
 fn listed(names: &[impl std::fmt::Display]) -> String {
     let quoted: Vec<String> = names.iter().take(4).map(|n| format!("`{n}`")).collect();
     match (quoted.as_slice(), names.len() - quoted.len()) {

@@ -1,14 +1,14 @@
-//! The vocabulary as one flat list, each entry with the way that leads to it.
+//! The vocabulary as a flat list of entries, each with its path.
 
 use crate::language::vocab::choices::{DataSets, Models, Teachers};
 use crate::language::vocab::parameter_types::PARAMETER_TYPES;
 use crate::language::vocab::{Body, Choice, KEYWORDS, Keyword, SHAPES, Setting, Type, UNITS, VERBS, Verb};
 
-/// Something of the vocabulary.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     Verb(&'static str),
-    /// A setting, and what it is written as.
+    /// A setting, and how it is written.
     Setting(Setting, Role),
     Value(Choice),
     Shape(Choice),
@@ -20,15 +20,15 @@ pub(crate) enum Kind {
 /// How a setting is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Behind the verb: `over 2..26 epochs`.
+    /// After the verb: `over 2..26 epochs`.
     Clause,
     /// In the block: `pattern: unstructured`.
     Setting,
-    /// Between parentheses: `obs(damp: 1e-7)`.
+    /// In parentheses: `obs(damp: 1e-7)`.
     Argument,
 }
 
-/// A kind, and the words that lead to it: `prune by obs damp`.
+/// An entry of the vocabulary with its path, such as `prune by obs damp`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) path: Vec<&'static str>,
@@ -42,7 +42,7 @@ impl Entry {
     }
 }
 
-/// Everything in the vocabulary, verbs first.
+/// All entries of the vocabulary, verbs first.
 pub(crate) fn entries() -> Vec<Entry> {
     let mut list = Vec::new();
     for verb in VERBS {
@@ -71,7 +71,7 @@ pub(crate) fn block_of(verb: &Verb) -> &'static [Setting] {
     }
 }
 
-/// The words that a value of this type may be.
+/// The choices of a type.
 pub(crate) fn values_of(ty: Type) -> &'static [Choice] {
     match ty {
         Type::Choice(choices) => choices,
@@ -83,7 +83,7 @@ pub(crate) fn values_of(ty: Type) -> &'static [Choice] {
     }
 }
 
-/// A keyword by its name.
+/// The keyword with this name.
 pub(crate) fn keyword(name: &str) -> Option<&'static Keyword> {
     KEYWORDS.iter().find(|word| word.name == name)
 }
@@ -92,7 +92,7 @@ fn settings(list: &mut Vec<Entry>, to: &[&'static str], settings: &'static [Sett
     for setting in settings {
         let path = [to, &[setting.name]].concat();
         list.push(Entry { path: path.clone(), kind: Kind::Setting(*setting, role) });
-        // Shapes are the same everywhere and have entries of their own.
+        // Shapes have entries of their own.
         if !matches!(setting.ty, Type::Sparsity | Type::Rates) {
             values(list, &path, values_of(setting.ty));
         }

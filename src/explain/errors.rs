@@ -1,12 +1,12 @@
-//! `docs/errors.md`: every code with its page.
+//! The page `docs/errors.md`: every code with its explanation and examples.
 
 use crate::diag::Code;
 
 use super::pages::{Example, page};
 
-/// Blocks of codes by their hundreds.
+/// Titles of the codes' hundreds.
 const BLOCKS: &[(u16, &str)] = &[
-    (0, "Files of recipes"),
+    (0, "Recipe files"),
     (1, "Syntax"),
     (2, "Names"),
     (3, "Types and units"),
@@ -14,7 +14,7 @@ const BLOCKS: &[(u16, &str)] = &[
     (5, "Selectors"),
     (6, "Methods"),
     (7, "Advice and warnings"),
-    (8, "Recipes of SparseML"),
+    (8, "SparseML recipes"),
     (9, "Models, data and runs"),
 ];
 

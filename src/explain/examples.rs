@@ -1,5 +1,5 @@
-//! Examples of verbs, and of values by their types. `docs/reference.md` holds them all, and every
-//! block of the documentation is checked.
+//! Examples of verbs, and of values by their types. `docs/reference.md` has them all, and every code block of
+//! the documentation is tested.
 
 use crate::language::vocab::Type;
 
@@ -123,7 +123,7 @@ recipe compare {
     ("expect", IN_RECIPE, "expect { f1: 85.0 .. 100 }"),
 ];
 
-/// A value of a type, as it is written.
+/// A value of a type, as text.
 pub(crate) fn sample(ty: Type) -> String {
     match ty {
         Type::Choice(choices) => match choices.first() {
@@ -137,7 +137,7 @@ pub(crate) fn sample(ty: Type) -> String {
         Type::Stage => "dense".into(),
         Type::Template => "gradual".into(),
         Type::NewName => "squad90".into(),
-        // The description quotes one.
+        // The description contains an example in backticks.
         other => other.described().split('`').nth(1).unwrap_or("…").to_owned(),
     }
 }

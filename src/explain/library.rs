@@ -1,4 +1,4 @@
-//! The names of the standard library with their doc comments, read from its own files.
+//! The names of the standard library with their doc comments, read from its files.
 
 use crate::diag::{Findings, Sources};
 use crate::language::STANDARD_LIBRARY;
@@ -9,17 +9,17 @@ use crate::language::syntax::parse_file;
 pub(crate) struct Module {
     /// `std.bert`
     pub(crate) name: &'static str,
-    /// What it declares, in order.
+    /// Its declarations in order.
     pub(crate) names: Vec<Name>,
 }
 
-/// Something that `use` brings in.
+/// A declared name, which `use` imports.
 pub(crate) struct Name {
     /// The name.
     pub(crate) name: String,
     /// Its doc comment.
     pub(crate) doc: String,
-    /// Its value as written, or the template's head.
+    /// Its value as text, or the head of a template.
     pub(crate) written: String,
     /// The parameters of a template.
     pub(crate) parameters: Option<Vec<TemplateParameter>>,
@@ -31,7 +31,7 @@ pub(crate) struct TemplateParameter {
     pub(crate) name: String,
     /// Its type's name.
     pub(crate) ty: String,
-    /// Its default as written.
+    /// Its default as text.
     pub(crate) default: Option<String>,
     /// Its doc comment.
     pub(crate) doc: String,
@@ -83,7 +83,7 @@ fn template_parameter(parameter: &Parameter, sources: &Sources) -> TemplateParam
     }
 }
 
-/// Code without its line breaks and the comma before a closing bracket.
+/// Joins code to one line and removes commas before closing brackets.
 fn one_line(code: &str) -> String {
     let words: Vec<&str> = code.split_whitespace().collect();
     words.join(" ").replace("( ", "(").replace(", )", ")").replace(" )", ")")

@@ -1,4 +1,4 @@
-//! What words mean: a page behind every code, verb, setting and value.
+//! `obertc explain`: a page for every code, verb, setting and value, and the generated reference.
 //!
 //! ```text
 //! pages/OB0402.md ─ pages ───┐
@@ -8,8 +8,8 @@
 //!                            └─▶ view                          completion and hover
 //! ```
 //!
-//! A code's page is a file: why it matters, a wrong example and the right one, both tested. All else
-//! is printed from the vocabulary's tables, so that it cannot be out of date.
+//! The page of a code is a Markdown file with an explanation, a wrong example and a right one, both tested.
+//! Everything else is generated from the tables of the vocabulary.
 
 mod concepts;
 mod describe;

@@ -1,13 +1,13 @@
-//! The pages of codes: files of Markdown, built in.
+//! The pages of codes: Markdown files, compiled in.
 
 use crate::diag::Code;
 
-/// What there is to say about a code.
+/// The page of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Why it matters.
+    /// The explanation.
     pub why: &'static str,
-    /// What provokes it.
+    /// An example that causes the diagnostic.
     pub wrong: Example,
     /// What to write instead.
     pub right: Example,
@@ -16,14 +16,14 @@ pub struct Page {
 /// A block of code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// What stands behind the fence: `obert` for a whole recipe, `obert,in-recipe` for statements of
-    /// one, `console` for commands.
+    /// The info string of the fence: `obert` for a whole recipe, `obert,in-recipe` for statements of one,
+    /// `console` for commands.
     pub kind: &'static str,
     /// The code, without the fences.
     pub code: &'static str,
 }
 
-/// The page of a code. `None` if it has none, or none that can be read.
+/// The page of a code; `None` if it has none or is malformed.
 pub fn page(code: Code) -> Option<Page> {
     let name = code.to_string();
     let (_, text) = PAGES.iter().find(|(known, _)| *known == name)?;
@@ -44,7 +44,7 @@ macro_rules! pages {
     };
 }
 
-/// Every page by the name of its code.
+/// The pages by the names of their codes.
 const PAGES: &[(&str, &str)] = pages! {
     OB0001 OB0002 OB0003 OB0004
     OB0101 OB0102 OB0103 OB0104 OB0105 OB0106 OB0107 OB0108 OB0109

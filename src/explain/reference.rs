@@ -1,4 +1,4 @@
-//! `docs/reference.md`: the whole vocabulary in tables.
+//! The page `docs/reference.md`: the whole vocabulary in tables.
 
 use crate::language::vocab::choices::{DataSets, Models, Teachers};
 use crate::language::vocab::parameter_types::PARAMETER_TYPES;
@@ -9,14 +9,18 @@ use super::entries::{block_of, values_of};
 use super::examples::{of_verb, sample};
 use super::library::{self, Name};
 
-/// Operators from the one that binds least to the one that binds most, each with the grammar's rule.
+/// Operators by increasing precedence, each with the grammar's rule.
 const LEVELS: &[(&str, &str, &str)] = &[
-    ("phrase", "`a b c`", "values side by side: `8e-5 -> 0 linear`, `encoder_linears except x`"),
-    ("ramp", "`a -> b`", "from one value to another"),
-    ("range", "`a..b`", "a window, a range; the unit behind `b` serves both"),
-    ("sum", "`a + b`, `a - b`", "where the units agree: `2 epochs + 500 steps`"),
-    ("product", "`a * b`, `a / b`", "one of the two is a plain number"),
-    ("unary", "`-a`", "less than zero"),
+    ("phrase", "`a b c`", "several values in a row: `8e-5 -> 0 linear`, `encoder_linears except x`"),
+    ("ramp", "`a -> b`", "a ramp from one value to another"),
+    ("range", "`a..b`", "a window or a range; the unit of `b` also applies to `a`"),
+    (
+        "sum",
+        "`a + b`, `a - b`",
+        "sum and difference of values with the same kind of unit: `2 epochs + 500 steps`",
+    ),
+    ("product", "`a * b`, `a / b`", "product and quotient; one of the two is a plain number"),
+    ("unary", "`-a`", "negation"),
     ("primary", "`( )`", "a group, a number with its unit, text, a name, `obs(…)`, a list"),
 ];
 
@@ -42,7 +46,9 @@ pub fn markdown() -> String {
     for word in KEYWORDS {
         out.push_str(&row(&[code(word.name), code(word.form), word.doc.into()]));
     }
-    out.push_str("\n## Types\n\nWhat `param` may declare.\n\n| type | a value | meaning |\n|---|---|---|\n");
+    out.push_str(
+        "\n## Types\n\nThe types that `param` may declare.\n\n| type | a value | meaning |\n|---|---|---|\n",
+    );
     for (name, ty) in PARAMETER_TYPES {
         out.push_str(&row(&[code(name), code(&sample(*ty)), ty.described()]));
     }
@@ -50,7 +56,7 @@ pub fn markdown() -> String {
     for (unit, doc) in UNITS {
         out.push_str(&row(&[code(unit), (*doc).into()]));
     }
-    out.push_str("\n## Operators\n\nFrom the one that binds least to the one that binds most.\n\n");
+    out.push_str("\n## Operators\n\nBy increasing precedence.\n\n");
     out.push_str("| written | meaning |\n|---|---|\n");
     for (_, written, meaning) in LEVELS {
         out.push_str(&row(&[(*written).into(), (*meaning).into()]));
@@ -65,7 +71,7 @@ pub fn markdown() -> String {
     out
 }
 
-/// The words that settings may be, each list once.
+/// The lists of choices, each once.
 fn named_values() -> Vec<(&'static str, &'static [Choice])> {
     let of = |verb: &str, setting: &str| {
         let verb = VERBS.iter().find(|v| v.name == verb);
@@ -100,7 +106,7 @@ fn of_a_verb(verb: &Verb) -> String {
     behind.extend(verb.operand.map(|o| (o.name.to_uppercase(), o)));
     behind.extend(verb.clauses.iter().map(|c| (c.name.to_owned(), *c)));
     if !behind.is_empty() {
-        out.push_str("\n| behind the verb | type | default | meaning |\n|---|---|---|---|\n");
+        out.push_str("\n| after the verb | type | default | meaning |\n|---|---|---|---|\n");
         for (name, setting) in &behind {
             out.push_str(&setting_row(name, setting));
         }
@@ -157,7 +163,7 @@ fn setting_row(name: &str, setting: &Setting) -> String {
     row(&[code(name), short(setting.ty), default, meaning])
 }
 
-/// What a value is; of long lists only that they follow.
+/// Describes a type; of choices, only their names.
 fn short(ty: Type) -> String {
     match ty {
         Type::Choice(choices) => choices.iter().map(|c| code(c.name)).collect::<Vec<_>>().join(", "),

@@ -1,9 +1,9 @@
-//! Text for a terminal, a line at a time.
+//! Layout of pages for a terminal.
 
-/// No line of prose is longer.
+/// The longest line of prose, in characters.
 const WIDTH: usize = 100;
 
-/// A page that grows.
+/// A page under construction.
 pub(crate) struct Text {
     out: String,
     color: bool,
@@ -15,7 +15,7 @@ impl Text {
         Text { out: String::new(), color }
     }
 
-    /// A line that stands out.
+    /// Adds a heading.
     pub(crate) fn heading(&mut self, text: &str) {
         if !self.out.is_empty() && !self.out.ends_with("\n\n") {
             self.out.push('\n');
@@ -24,18 +24,18 @@ impl Text {
         self.out.push_str(&format!("{text}\n\n"));
     }
 
-    /// A line between two pages.
+    /// Adds a rule between two pages.
     pub(crate) fn rule(&mut self) {
         self.out.push_str(&format!("{}\n\n", "─".repeat(WIDTH)));
     }
 
-    /// Prose, set anew.
+    /// Adds a paragraph, wrapped.
     pub(crate) fn prose(&mut self, text: &str) {
         self.wrapped(text, "", "");
         self.out.push('\n');
     }
 
-    /// Code, indented.
+    /// Adds code, indented.
     pub(crate) fn code(&mut self, code: &str) {
         for line in code.lines() {
             let line = format!("    {line}");
@@ -45,7 +45,7 @@ impl Text {
         self.out.push('\n');
     }
 
-    /// A word and what is to be said about it: the first paragraph beside it, the others below.
+    /// Adds a name and its paragraphs: the first beside it, the others below.
     pub(crate) fn row(&mut self, name: &str, column: usize, paragraphs: &[String]) {
         let indent = " ".repeat(column + 4);
         let first = format!("  {name:<column$}  ");
@@ -60,7 +60,7 @@ impl Text {
         }
     }
 
-    /// Several rows with one width of names, and a blank line behind.
+    /// Adds rows with a common width of names, and a blank line.
     pub(crate) fn rows(&mut self, rows: &[(String, Vec<String>)]) {
         let widest = rows.iter().map(|(name, _)| name.chars().count()).filter(|n| *n <= 26).max();
         for (name, paragraphs) in rows {

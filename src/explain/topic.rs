@@ -1,4 +1,4 @@
-//! From a word to its pages.
+//! Lookup of the pages for a word.
 
 use crate::diag::{Code, nearest};
 use crate::language::vocab::{KEYWORDS, MODIFIERS, SHAPES, UNITS, VERBS, parameter_types::PARAMETER_TYPES};
@@ -9,14 +9,14 @@ use super::entries::{Entry, Kind, entries};
 use super::library;
 use super::text::Text;
 
-/// A word that nothing is known about.
+/// A word without a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// The word that was probably meant.
+    /// The most similar word that has one.
     pub nearest: Option<String>,
 }
 
-/// Lists that have a page of their own.
+/// The names of pages that list others.
 const LISTS: [&str; 5] = ["verbs", "shapes", "types", "units", "codes"];
 
 /// The page of a code (`OB0402`, `402`), a verb (`prune`), a setting (`damp`, `prune.damp`), a value
@@ -85,7 +85,7 @@ pub fn explain(word: &str, color: bool) -> Result<String, Unknown> {
     if known { Ok(text.finish()) } else { Err(Unknown { nearest: nearest_topic(word, &all) }) }
 }
 
-/// Everything that can be explained, in groups for a list.
+/// All words that have a page, by group.
 pub fn topics() -> Vec<(&'static str, Vec<String>)> {
     let all = entries();
     let among = |wanted: fn(&Kind) -> bool| {
@@ -126,7 +126,8 @@ fn code(word: &str) -> Option<Code> {
     Code::ALL.iter().copied().find(|code| code.number() == number)
 }
 
-/// Whether `prune.damp` means this entry: the last word is its name, those before lie on its way.
+/// Whether a word such as `prune.damp` denotes this entry: its last part is the entry's name, the others occur
+/// in its path in order.
 fn leads_to(entry: &Entry, word: &str) -> bool {
     let Some((name, before)) = word.rsplit_once('.').map(|(b, n)| (n, b)).or(Some((word, ""))) else {
         return false;
@@ -141,7 +142,7 @@ fn formerly(entry: &Entry, word: &str) -> bool {
     matches!(entry.kind, Kind::Setting(setting, _) if setting.formerly.contains(&word))
 }
 
-/// Entries that say the same, with all the ways that lead to them.
+/// Groups equal entries, with all their paths.
 fn grouped<'a>(found: impl Iterator<Item = &'a Entry>) -> Vec<(Kind, Vec<Vec<&'static str>>)> {
     let mut groups: Vec<(Kind, Vec<Vec<&'static str>>)> = Vec::new();
     for entry in found {
@@ -171,7 +172,7 @@ fn nearest_topic(word: &str, all: &[Entry]) -> Option<String> {
         return nearest(word, full.iter().map(String::as_str)).map(str::to_owned);
     }
     let (before, name) = word.rsplit_once('.').unwrap_or(("", word));
-    // Of a setting that is misspelt behind its verb, only the verb's own are near.
+    // For a misspelt setting behind its verb, only the verb's settings are candidates.
     let own = all.iter().filter(|e| before.is_empty() || e.path.first() == Some(&before));
     let mut words: Vec<&str> = own.map(|entry| entry.name()).collect();
     if before.is_empty() {

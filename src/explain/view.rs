@@ -1,4 +1,4 @@
-//! The vocabulary as plain data: what an editor needs for completion and for a hover.
+//! The vocabulary as data for completion and hover in editors.
 
 use serde::Serialize;
 
@@ -9,23 +9,23 @@ use crate::language::vocab::{Setting, verb};
 /// A word of the language.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// The words that lead to it, itself last: `["prune", "by", "obs", "damp"]`.
+    /// The path to it, itself last: `["prune", "by", "obs", "damp"]`.
     pub path: Vec<&'static str>,
     /// `verb`, `clause`, `setting`, `argument`, `value`, `shape`, `keyword`, `type` or `unit`.
     pub kind: &'static str,
     /// One line of documentation.
     pub doc: String,
-    /// How it is written: a verb's form, a value with its arguments.
+    /// The text to insert: a verb's form, a value with its arguments.
     pub written: String,
-    /// What its value is, of clauses, settings and arguments.
+    /// For clauses, settings and arguments, a description of the value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// The value when none is given.
+    /// The default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<&'static str>,
     /// Whether it must be given.
     pub required: bool,
-    /// What other tools call it.
+    /// Its names in other tools.
     pub aliases: &'static [&'static str],
 }
 

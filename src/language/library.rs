@@ -1,4 +1,5 @@
-//! Files that hold parts for others and no recipe: each part is tried in a recipe of nothing else.
+//! Checking of library files, which declare templates and names but no recipe: each declaration is compiled
+//! in a trial recipe.
 
 use crate::diag::{Code, Diagnostic, Findings, Label, Sources};
 
@@ -6,18 +7,18 @@ use super::syntax::ast::{Expr, ExprKind, Item};
 use super::syntax::parse_file;
 use super::{Compilation, Loader, Options, compile};
 
-/// What a file declares for others to `use`.
+/// The declarations of a library file, which other files can `use`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// Its templates.
+    /// The names of its templates.
     pub templates: Vec<String>,
-    /// Its names for parameters of the model.
+    /// Its names for selectors of parameters.
     pub sets: Vec<String>,
-    /// Its other names.
+    /// The number of its other names.
     pub values: usize,
 }
 
-/// The parts of a file that declares something for others to `use` and holds no recipe itself.
+/// The declarations of a library file; `None` for a file with a recipe, or without declarations.
 pub fn parts(text: &str) -> Option<Parts> {
     let mut sources = Sources::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -38,7 +39,7 @@ pub fn parts(text: &str) -> Option<Parts> {
     (parts != Parts::default()).then_some(parts)
 }
 
-/// Whether a value reads as a choice of parameters.
+/// Whether a value is written as a selector of parameters.
 fn selects(value: &Expr) -> bool {
     match &value.items()[0].kind {
         ExprKind::Regex(_) => true,
@@ -48,9 +49,8 @@ fn selects(value: &Expr) -> bool {
     }
 }
 
-/// Compiles a file of `parts`: what is found in each when it is taken over as it stands, with its own
-/// defaults. What only a recipe can decide is left to the recipes: values that a template asks for, and how
-/// the parts fit a model and its data.
+/// Compiles a library file: every template is extended with its defaults, every set is used. Diagnostics that
+/// depend on the recipe, its model or its data are left to the recipes that use the file.
 pub fn check(name: &str, text: &str, parts: &Parts, loader: &dyn Loader) -> Compilation {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut whole = compile(name, text, loader, Options::default());
@@ -60,7 +60,7 @@ pub fn check(name: &str, text: &str, parts: &Parts, loader: &dyn Loader) -> Comp
     }
     for part in trials(parts) {
         let mut found = trial(name, text, &part, "", loader);
-        // A template without a length takes that of whoever extends it.
+        // A template without a length gets that of the stage that extends it.
         if found.iter().any(|d| d.code == Code::LengthMissing) {
             found = trial(name, text, &part, " for 30 epochs", loader);
             found.retain(|d| !(400..500).contains(&d.code.number()));
@@ -73,7 +73,7 @@ pub fn check(name: &str, text: &str, parts: &Parts, loader: &dyn Loader) -> Comp
     whole
 }
 
-/// The head and the statements of one recipe for each template, and of one for all sets.
+/// The head and the statements of trial recipes: one for each template, and one for all sets.
 fn trials(parts: &Parts) -> Vec<(String, String)> {
     let extends = |name: &String| (format!(" extends {name}"), String::new());
     let mut list: Vec<(String, String)> = parts.templates.iter().map(extends).collect();
@@ -96,7 +96,7 @@ fn trial(
     compile(name, &recipe, loader, Options::default()).diagnostics
 }
 
-/// Keeps a finding about the file's own text, once, and of its other places those that are known.
+/// Adds a diagnostic about the file's own text, once, without labels in the trial recipe.
 fn keep(mut diagnostic: Diagnostic, whole: &mut Compilation, length: usize) {
     let main = whole.main;
     let own = |label: &Label| label.span.file == main && label.span.end as usize <= length;

@@ -1,4 +1,4 @@
-//! From the typed recipe to the schedule: places are dropped, what was left open is filled in.
+//! Lowering from the typed recipe to the schedule: spans are dropped, optional windows are filled in.
 
 use crate::schedule::ir::{
     Distill, Expectation, FORMAT, Hold, LrFactor, LrPiece, ParameterValue, Prune, Quantize, Schedule,
@@ -8,7 +8,7 @@ use crate::schedule::{Time, Window};
 
 use super::check::recipe;
 
-/// Lowers a recipe that was checked.
+/// Lowers a recipe without errors.
 pub fn lower(recipe: &recipe::Recipe) -> Schedule {
     Schedule {
         format: FORMAT,
@@ -89,7 +89,7 @@ fn prune(prune: &recipe::Prune) -> Prune {
         exceptions: prune
             .exceptions
             .iter()
-            .map(|(on, sparsity)| SparsityException { targets: targets(on), sparsity: sparsity.value })
+            .map(|e| SparsityException { targets: targets(&e.targets), sparsity: e.sparsity.value })
             .collect(),
         pattern: prune.pattern.value,
         rank: prune.rank.value,
@@ -101,7 +101,7 @@ fn hold(hold: &recipe::Hold) -> Hold {
     Hold { targets: targets(&hold.targets), start: hold.over.value.start, end: hold.over.value.end }
 }
 
-/// `None` where nothing is quantized, which the checker has refused.
+/// `None` if weights are not quantized, which the checker rejects.
 fn quantize(quantize: &recipe::Quantize) -> Option<Quantize> {
     let start = quantize.over.value.start;
     Some(Quantize {
@@ -112,7 +112,7 @@ fn quantize(quantize: &recipe::Quantize) -> Option<Quantize> {
         activations: quantize.activations.value,
         freeze: quantize.freeze.as_ref().and_then(|f| start.plus(f.value)),
         calibrate: quantize.calibrate.value,
-        // Its operands are activations.
+        // The operands of attention's products are activations.
         attention: quantize.attention && quantize.activations.value.is_some(),
     })
 }

@@ -1,11 +1,11 @@
-//! Text to schedule.
+//! The compiler of the recipe language: from a recipe's text to a [`Schedule`].
 //!
 //! ```text
 //! text ── syntax ──▶ tree ── resolve ──▶ bound tree ── check ──▶ typed recipe ── lower ──▶ Schedule
 //! ```
 //!
-//! Each stage returns its value and its findings; checking goes on past mistakes, so that one run
-//! shows them all. Nothing here reads a weight or knows the engine.
+//! Each stage returns its result and its diagnostics. Checking continues after an error, so that one run
+//! reports all of them. Nothing here reads weights or depends on the engine.
 
 pub mod check;
 pub mod library;
@@ -26,63 +26,62 @@ use crate::params::builtin::{Head, bert, well_known_table, with_head};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model};
 
-/// What came of a recipe's text.
+/// The result of compiling a recipe.
 #[derive(Debug)]
 pub struct Compilation {
-    /// The recipe's own text among the sources.
+    /// The recipe's own text in `sources`.
     pub main: FileId,
-    /// All texts, for showing diagnostics.
+    /// All texts that the diagnostics point into.
     pub sources: Sources,
-    /// What was found, in reading order.
+    /// The diagnostics in reading order.
     pub diagnostics: Vec<Diagnostic>,
-    /// The schedule, if nothing found stops the run.
+    /// The schedule, if there are no errors.
     pub schedule: Option<Schedule>,
     /// The parameters against which the selectors were checked; `None` if the model is unknown.
     pub parameters: Option<ParameterTable>,
-    /// Where parts of the recipe are written, for commands that point at them; `None` if it could not be
-    /// read, or was translated from another language.
+    /// The spans of parts of the recipe, for commands that point at them; `None` if it could not be read, or
+    /// was translated from SparseML.
     pub places: Option<Places>,
 }
 
-/// Where parts of a recipe are written.
+/// The spans of parts of a recipe.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// Its name.
+    /// The recipe's name.
     pub recipe: Span,
-    /// Its model.
+    /// The value of `model:`.
     pub model: Span,
-    /// The criteria of its `prune` statements, by stage and statement as in the schedule.
+    /// The values of `by:` in `prune` statements, by stage and statement as in the schedule.
     pub criteria: Vec<Vec<Span>>,
 }
 
 impl Compilation {
-    /// Whether anything found stops the run.
+    /// Whether there is an error, which prevents the run.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
 }
 
-/// From the name of a model to its parameters.
+/// Looks up the parameters of a model by its name or folder.
 pub type FindModel<'a> = &'a dyn Fn(&str) -> Option<ParameterTable>;
 
-/// How a recipe is to be compiled.
+/// Options of [`compile`].
 #[derive(Default)]
 pub struct Options<'a> {
     /// `--set name=value`.
     pub overrides: &'a [Override],
-    /// The folder or name of a model in place of the recipe's: the recipe may leave its own out.
+    /// `--model`: a folder or name in place of the recipe's model, which may then be left out.
     pub model: Option<&'a str>,
-    /// The parameters of the model that will be used, if it is at hand.
+    /// The parameters of the model that will be used, if it could be opened.
     pub parameters: Option<ParameterTable>,
-    /// Looks up the parameters of a model that the recipe names. What it does not find is looked up
-    /// among the well-known models.
+    /// Looks up the parameters of a model that the recipe names; well-known models are known without it.
     pub find_model: Option<FindModel<'a>>,
 }
 
-/// The largest recipe, in bytes: a hundred times the longest that anybody wrote.
+/// The largest recipe, in bytes.
 pub const LARGEST_RECIPE: usize = 4 << 20;
 
-/// Compiles a recipe. `name` is its path as it will be shown, and what `use "…"` is relative to.
+/// Compiles a recipe. `name` is its path, shown in diagnostics and the base of paths in `use "…"`.
 pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) -> Compilation {
     let mut sources = stdlib::sources();
     let mut findings = Findings::new();
@@ -102,7 +101,7 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         let find = |name: &str| options.find_model.and_then(|find| find(name));
         let data = &recipe.data.value;
         parameters = options.parameters.or_else(|| model_parameters(&recipe.model.value, data, find));
-        // A model of another task will get the head of this one.
+        // A model without the task's head gets a new one.
         if *data != Data::Own {
             parameters = parameters.map(|table| with_head(table, head(data)));
         }
@@ -110,7 +109,7 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
             Some(table) if recipe.layers_known => {
                 check::check_targets(recipe, table, &sources, &mut findings);
             }
-            None if recipe.complete => check::not_at_hand(recipe, &mut findings),
+            None if recipe.complete => check::report_unknown_model(recipe, &mut findings),
             _ => {}
         }
     }
@@ -124,7 +123,7 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters, places }
 }
 
-/// The parameters of a recipe's model, if they are known.
+/// The parameters of a recipe's model, if it is known.
 fn model_parameters(
     model: &Model,
     data: &Data,
@@ -132,7 +131,7 @@ fn model_parameters(
 ) -> Option<ParameterTable> {
     let shape = match model {
         Model::Named(name) => return find(name).or_else(|| well_known_table(name, head(data))),
-        // Names and shapes of what can be pruned do not depend on the vocabulary.
+        // Names and shapes of prunable parameters do not depend on the vocabulary.
         Model::NewBert(shape) if shape.impossible().is_none() || shape.vocab == 0 => {
             crate::params::BertShape { vocab: shape.vocab.max(1), ..*shape }
         }
@@ -141,7 +140,7 @@ fn model_parameters(
     Some(bert(&shape, head(data)))
 }
 
-/// The head that a model gets for its data.
+/// The task head for a data set.
 fn head(data: &Data) -> Head {
     match data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => Head::QuestionAnswering,

@@ -1,4 +1,4 @@
-//! The standard library: recipes' shared parts, written in the language and built in.
+//! The standard library: templates and parameter sets, written in the language and compiled in.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +15,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("std.roberta", include_str!("../../stdlib_recipes/std/roberta.obert")),
 ];
 
-/// The modules read, once in the life of a process.
+/// The parsed modules, shared by all compilations of a process.
 struct Library {
     sources: Sources,
     modules: Vec<(FileId, Arc<File>)>,
@@ -23,7 +23,7 @@ struct Library {
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     let mut sources = Sources::new();
-    // A test sees to it that nothing is found in them.
+    // A test checks that there are no diagnostics.
     let mut findings = Findings::new();
     let modules = MODULES.iter().map(|(name, text)| {
         let id = sources.add(*name, *text);
@@ -33,7 +33,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
     Library { sources, modules }
 });
 
-/// The texts that every compilation starts with: the library's, so that their places are known.
+/// The library's texts, with which the sources of every compilation start.
 pub fn sources() -> Sources {
     LIBRARY.sources.clone()
 }

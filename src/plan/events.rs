@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::schedule::ir::{Layers, LrPiece, Prune, Quantize, Scheme, Stage, Teacher};
-use crate::schedule::{Ramp, Shape, Time, Timeline, Window};
+use crate::schedule::{Ramp, Time, Timeline, Window};
 
 /// An event of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -171,16 +171,7 @@ fn rates(piece: &LrPiece) -> String {
     let mut text = if ramp.from == ramp.to {
         rate(ramp.to)
     } else {
-        let shape = match ramp.shape {
-            Shape::Constant => "constant".to_owned(),
-            Shape::Linear => "linear".to_owned(),
-            Shape::Cubic => "cubic".to_owned(),
-            Shape::InverseCubic => "inverse cubic".to_owned(),
-            Shape::Cosine => "cosine".to_owned(),
-            Shape::Exponential => "exponential".to_owned(),
-            Shape::Polynomial(power) => format!("polynomial({power})"),
-        };
-        format!("{} to {}, {shape}", rate(ramp.from), rate(ramp.to))
+        format!("{} to {}, {}", rate(ramp.from), rate(ramp.to), ramp.shape)
     };
     if let Some(cycle) = piece.repeating {
         text.push_str(&format!(", repeating every {cycle}"));

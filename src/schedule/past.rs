@@ -42,16 +42,16 @@ pub fn difference(before: &Schedule, after: &Schedule, reached: Reached) -> Opti
         ("the data", before.data == after.data),
     ];
     if let Some((what, _)) = same.iter().find(|(_, same)| !same) {
-        return Some(format!("{what} is another"));
+        return Some(format!("{what} is different"));
     }
     for (index, old) in before.stages.iter().enumerate().take(reached.stage) {
         if after.stages.get(index) != Some(old) {
-            return Some(format!("`{}` is done, and would be another", old.name));
+            return Some(format!("`{}` is finished, and its statements differ", old.name));
         }
     }
     match (before.stages.get(reached.stage), after.stages.get(reached.stage)) {
         (Some(old), Some(new)) => in_progress(old, new, reached),
-        (Some(old), None) => Some(format!("`{}` is in progress, and would not be there", old.name)),
+        (Some(old), None) => Some(format!("`{}` is in progress, and is missing", old.name)),
         (None, _) => Some("the run has no such stage".into()),
     }
 }
@@ -69,16 +69,16 @@ fn in_progress(old: &Stage, new: &Stage, reached: Reached) -> Option<String> {
         ("pruning by movement", reached.step == 0 || movement(old) == movement(new)),
     ];
     if let Some((what, _)) = fixed.iter().find(|(_, same)| !same) {
-        return Some(format!("the {what} of `{name}` would be another's"));
+        return Some(format!("`{name}` differs in its {what}"));
     }
     let timeline = |stage| Timeline::limited(stage, reached.steps_per_epoch, reached.limit);
     let [a, b] = [old, new].map(timeline);
     if a.steps_per_epoch() != b.steps_per_epoch() {
-        return Some(format!("the epochs of `{name}` would have another length"));
+        return Some(format!("the epochs of `{name}` have a different length"));
     }
     if reached.step > b.steps() {
         let (done, steps) = (reached.step, b.steps());
-        return Some(format!("`{name}` has done {done} steps, and would have only {steps}"));
+        return Some(format!("`{name}` has run {done} steps, and would have only {steps}"));
     }
     for step in 0..reached.step {
         let (was, is) = (a.lr(step), b.lr(step));
@@ -86,7 +86,7 @@ fn in_progress(old: &Stage, new: &Stage, reached: Reached) -> Option<String> {
             return Some(format!("step {step} of `{name}` ran at the learning rate {was:e}, and not {is:e}"));
         }
         if step_events(old, &a, step) != step_events(new, &b, step) {
-            return Some(format!("before step {step} of `{name}` something else happened"));
+            return Some(format!("`{name}` has other events before step {step}"));
         }
     }
     None

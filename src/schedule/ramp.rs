@@ -23,6 +23,21 @@ pub enum Shape {
     Exponential,
 }
 
+/// As written in a recipe.
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Shape::Constant => "constant",
+            Shape::Linear => "linear",
+            Shape::Cubic => "cubic",
+            Shape::InverseCubic => "inverse_cubic",
+            Shape::Cosine => "cosine",
+            Shape::Exponential => "exponential",
+            Shape::Polynomial(power) => return write!(f, "polynomial({power})"),
+        })
+    }
+}
+
 /// A value that goes from `from` to `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ramp {

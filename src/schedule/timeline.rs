@@ -116,7 +116,7 @@ impl Timeline {
     /// Whether the model is evaluated before this step.
     pub fn evaluates_before(&self, step: u64) -> bool {
         let Some(every) = self.every.filter(|e| *e > Rational::ZERO) else { return false };
-        // The last multiple at or before the step, if it is past the step before.
+        // The last multiple of `every` at or before the step must be after the previous step.
         let multiple = Rational::whole(i64::try_from(step).unwrap_or(i64::MAX))
             .over(every)
             .and_then(|n| Rational::new(n.floor(), 1))

@@ -89,24 +89,9 @@ impl Setting {
         Setting { name, ty, default: None, required: false, formerly: &[], doc }
     }
 
-    /// A setting with a default, as a user would write it.
-    pub const fn with_default(
-        name: &'static str,
-        ty: Type,
-        default: &'static str,
-        doc: &'static str,
-    ) -> Self {
-        Setting { name, ty, default: Some(default), required: false, formerly: &[], doc }
-    }
-
     /// A setting that must be given.
     pub const fn required(name: &'static str, ty: Type, doc: &'static str) -> Self {
         Setting { name, ty, default: None, required: true, formerly: &[], doc }
-    }
-
-    /// Adds the names of this setting in other tools.
-    pub const fn formerly(self, names: &'static [&'static str]) -> Self {
-        Setting { formerly: names, ..self }
     }
 }
 

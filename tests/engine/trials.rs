@@ -233,7 +233,7 @@ fn recipes_that_cannot_be_tried_are_refused_at_their_place() {
         "for 2 epochs {\n  prune encoder_linears { by: magnitude, sparsity: 50% }\n  ",
     );
     let cases: [(&str, String, &[&str], &str, &str); 6] = [
-        ("moves.obert", movement, &["oneshot"], "OB0985", "movement cannot be measured without training"),
+        ("moves.obert", movement, &["oneshot"], "OB0985", "movement cannot be computed without training"),
         ("nothing.obert", DENSE.to_owned(), &["oneshot"], "OB0984", "nothing is pruned in it"),
         (
             "new.obert",

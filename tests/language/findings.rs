@@ -95,7 +95,7 @@ fn fix_says_the_words_of_sparseml_and_slips_of_other_languages_as_they_are_here(
         let compiled = compile("r.obert", text, &NoFiles, Options::default());
         (compiled.main, compiled.diagnostics)
     };
-    let mend = |name: &str| obert::internals::diag::fix::mend(&read(name), false, check).0;
+    let mend = |name: &str| obert::internals::diag::fix::fix_all(&read(name), false, check).0;
     let words = mend("OB0203_sparseml_words.obert");
     let said = "    by: obs(gradients: 1024, damp: 1e-7, block: 50, batch: 16)
     sparsity: 0.7 -> 0.9 cubic
@@ -192,8 +192,8 @@ proptest! {
             let compiled = compile("r.obert", text, &NoFiles, Options::default());
             (compiled.main, compiled.diagnostics)
         };
-        let (mended, _) = obert::internals::diag::fix::mend(&text, false, check);
+        let (mended, _) = obert::internals::diag::fix::fix_all(&text, false, check);
         // Mending again finds nothing more to do.
-        prop_assert_eq!(obert::internals::diag::fix::mend(&mended, false, check), (mended.clone(), 0));
+        prop_assert_eq!(obert::internals::diag::fix::fix_all(&mended, false, check), (mended.clone(), 0));
     }
 }

@@ -102,9 +102,9 @@ fn every_replacement_removes_its_finding_and_brings_no_new_error() {
 /// What helps tell that no replacement of one place can do: it is elsewhere, a choice, or the user's to know.
 const TOLD: &[&str] = &[
     // A name, a value or a place that only the author knows.
-    "settings stand in a recipe",
-    "its settings stand in parentheses",
-    "write the interval that it should lie in",
+    "settings belong in a recipe",
+    "its settings are written in parentheses",
+    "write the interval that it must be in",
     "bring names in with",
     "the flag `--device`",
     "give its folder with",
@@ -116,12 +116,13 @@ const TOLD: &[&str] = &[
     "add the missing `}`",
     "remove this one, which is about nothing else",
     "remove `distill`",
-    "rates stand in a block of their own",
+    "remove one `extends`",
+    "learning rates have a block of their own",
     // Another place of the recipe.
-    "it stands between parentheses",
-    "it stands in the block of",
+    "it belongs in parentheses",
+    "it belongs in the block of",
     "stands in the recipe",
-    "the length stands behind the name",
+    "the length comes after the name",
     "is a verb, without a colon",
     "it belongs in the block of",
     "here it is `weights: int8` or",

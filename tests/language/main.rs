@@ -1,6 +1,5 @@
-//! What needs no engine: the language, its diagnostics, plans, and the rules of the house.
+//! Tests that need no engine: the language, its diagnostics, plans, and the module graph.
 
-mod circles;
 mod command_line;
 mod console;
 mod diagnostics;
@@ -10,9 +9,10 @@ mod findings;
 mod format;
 mod help;
 mod hostile;
-mod house;
+mod import_cycles;
 mod library;
 mod models;
+mod module_graph;
 mod past;
 mod plans;
 mod recipes;

@@ -47,7 +47,7 @@ fn what_lies_ahead_may_change_and_what_is_done_may_not() {
     // The first event, before step 10, is the same; the second, before step 30, is not.
     assert_eq!(said("50% -> 90% linear", "50% -> 90% cubic", 30), None);
     let why = said("50% -> 90% linear", "50% -> 90% cubic", 31).unwrap();
-    assert_eq!(why, "before step 30 of `second` something else happened");
+    assert_eq!(why, "`second` has other events before step 30");
     // How a weight is chosen matters from the first event on.
     assert_eq!(said("by: magnitude", "by: obs(gradients: 64)", 10), None);
     assert!(said("by: magnitude", "by: obs(gradients: 64)", 11).is_some());
@@ -74,7 +74,7 @@ fn stages_to_come_are_free_and_those_done_are_not() {
         "first for 2 epochs { lr { 0..2 epochs: 4e-5 }",
         0,
     );
-    assert_eq!(why.unwrap(), "`first` is done, and would be another");
+    assert_eq!(why.unwrap(), "`first` is finished, and its statements differ");
     assert!(said("batch: 16", "batch: 16\n  seed: 3", 0).unwrap().contains("seed"));
     assert!(said("data: squad", "data: squad(max_length: 256)", 0).unwrap().contains("data"));
     let pruned = "prune feed_forward_linears over 1..5";
@@ -88,7 +88,7 @@ fn stages_to_come_are_free_and_those_done_are_not() {
     };
     assert_eq!(at(50), None);
     assert_eq!(at(60), None, "what is left is the end of the stage");
-    assert_eq!(at(61).unwrap(), "`second` has done 61 steps, and would have only 60");
+    assert_eq!(at(61).unwrap(), "`second` has run 61 steps, and would have only 60");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use obert::internals::diag::{Findings, Sources};
 use obert::internals::language::tuning::grid::{
     Axis, By, axes, axis_settings, criteria, levels, needs_training, points,
 };
-use obert::internals::language::tuning::sense::{check_levels, check_points};
-use obert::internals::language::tuning::write::with_settings;
+use obert::internals::language::tuning::points::{check_levels, check_points};
+use obert::internals::language::tuning::rewrite::with_settings;
 use obert::internals::language::{Loader, NoFiles, Options, compile};
 use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Update};
 

@@ -1,4 +1,4 @@
-//! One line for each finding, as editors and `grep` read them.
+//! The format for editors and `grep`: one line for each diagnostic.
 
 use crate::diag::{Diagnostic, Sources};
 

@@ -1,4 +1,4 @@
-//! The form for people: miette draws the source with its labels.
+//! The format for a terminal: source lines with labels, drawn by miette.
 
 use miette::{
     Diagnostic as MietteDiagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode,
@@ -15,7 +15,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).tab_width(2);
     let mut text = String::new();
     let home = diagnostic.primary.as_ref().filter(|l| drawable(l.span, sources).is_some());
-    // What stands far off, in another file or in a line too long to draw, is named below.
+    // Labels far away, in another file or on a very long line are listed below the source.
     let drawn = |label: &&Label| home.is_some_and(|home| is_near(label, home, sources));
     let others = diagnostic.secondary.iter().filter(drawn).map(|l| (l, false));
     let labels = home.iter().map(|l| (*l, true)).chain(others);
@@ -34,7 +34,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String
     text
 }
 
-/// Renders all diagnostics and a closing line that counts them.
+/// Renders all diagnostics and a final line with their numbers.
 pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics {
@@ -45,7 +45,7 @@ pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) ->
     text
 }
 
-/// `2 errors, 1 warning`, or nothing when there is nothing to count.
+/// `2 errors, 1 warning`, or nothing without diagnostics.
 pub fn count_line(diagnostics: &[Diagnostic]) -> String {
     let count = |severity, one: &str, many: &str| {
         let n = diagnostics.iter().filter(|d| d.severity == severity).count();
@@ -62,8 +62,8 @@ pub fn count_line(diagnostics: &[Diagnostic]) -> String {
     if parts.is_empty() { String::new() } else { format!("{}\n", parts.join(", ")) }
 }
 
-/// Whether a label is drawn beside the primary one. A snippet above the primary one's would take its
-/// place at the top.
+/// Whether a label is drawn in the same snippet as the primary one. A separate snippet above it would be shown
+/// first.
 fn is_near(label: &Label, home: &Label, sources: &Sources) -> bool {
     let line = |l: &Label| sources.line_column(l.span).line;
     let (own, main) = (line(label), line(home));

@@ -1,4 +1,4 @@
-//! Workflow commands: GitHub shows them beside the lines of a pull request.
+//! Workflow commands, which GitHub shows beside the lines of a pull request.
 
 use crate::diag::{Diagnostic, Severity, Sources};
 
@@ -18,7 +18,7 @@ fn command(diagnostic: &Diagnostic, sources: &Sources) -> String {
         let (from, to) = sources.ends(label.span);
         properties.push(format!("file={}", property(&sources.get(label.span.file).name)));
         properties.push(format!("line={},endLine={}", from.line, to.line));
-        // Columns are shown only where a finding stays on one line.
+        // GitHub shows columns only of annotations on one line.
         if from.line == to.line {
             properties.push(format!("col={},endColumn={}", from.column, to.column));
         }

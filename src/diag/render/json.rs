@@ -1,4 +1,4 @@
-//! The form for programs: one JSON array, stable across releases.
+//! The format for programs: a JSON array, stable across releases.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ struct Finding<'a> {
 #[derive(Serialize)]
 struct Place<'a> {
     file: &'a str,
-    /// The first byte and one past the last.
+    /// The first byte.
     start: u32,
     end: u32,
     line: usize,

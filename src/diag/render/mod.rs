@@ -1,6 +1,6 @@
-//! Diagnostics as text: one file for each form.
+//! Output formats of diagnostics.
 //!
-//! - [`full`]: with source lines, for people;
+//! - [`full`]: with source lines, for a terminal;
 //! - [`concise`]: one line each, for editors;
 //! - [`json`]: for programs;
 //! - [`github`]: annotations of a pull request;

@@ -1,19 +1,19 @@
-//! Lines around a place, found by the index of lines: a large file costs no more than a small one.
+//! Source lines around a span for miette, found by the index of lines, so that large files are not scanned.
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 use crate::diag::{SourceFile, Sources, Span};
 
-/// A longer line, in bytes, is not drawn.
+/// The longest line that is drawn, in bytes.
 const LONGEST_LINE: usize = 2_000;
-/// Labels that are no further apart than so many lines share one snippet.
+/// The most lines between labels that share one snippet.
 pub const JOINED: usize = 4;
-/// A label that is further off than so many lines has no snippet.
+/// The most lines between a label with a snippet and the primary one.
 pub const APART: usize = 12;
-/// Of a place of more lines the first is drawn.
+/// The most lines of a span that is drawn whole; of a longer one only the first line is drawn.
 const MOST_LINES: usize = 12;
 
-/// A file as miette reads it.
+/// A file as a source of miette.
 #[derive(Debug)]
 pub struct Lines<'a>(pub &'a SourceFile);
 
@@ -46,9 +46,8 @@ impl SourceCode for Lines<'_> {
     }
 }
 
-/// The part of a span that is drawn; `None` if its line is too long for that. miette draws nothing for
-/// an empty span at the end of a text and gives up on one that leaves it; both are moved onto the last
-/// character.
+/// The part of a span that is drawn; `None` if a line is too long. miette draws nothing for an empty span at the
+/// end of a text, and fails for one that exceeds it, so both are moved to the last character.
 pub fn drawable(span: Span, sources: &Sources) -> Option<std::ops::Range<usize>> {
     let file = sources.get(span.file);
     let text = &file.text;

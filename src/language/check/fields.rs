@@ -1,4 +1,4 @@
-//! A statement read against the vocabulary: its operand, its clauses and its settings.
+//! Reading of a statement against the vocabulary: its operand, clauses and settings.
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::resolve::{Bound, ScopeId};
@@ -7,22 +7,26 @@ use crate::language::vocab::{self, Body, Verb};
 
 use super::value::{Evaluator, Fields, Value, is_part_of_sparsity};
 
-/// What a statement says.
+/// The values of a statement.
 pub struct Statement {
-    /// The operand, clauses and settings by name, defaults included.
+    /// The operand, clauses and settings by name, including defaults.
     pub fields: Fields,
-    /// `target PARAMS: 90%` lines of a `prune`: the selector and the value, unread.
+    /// `target PARAMS: 90%` lines of a `prune`, not evaluated.
     pub targets: Vec<Setting>,
 }
 
-/// Reads a statement whose verb is known. `None` when something in it was reported.
+/// Reads a statement; `None` if anything in it was reported.
 pub fn statement(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static Verb) -> Option<Statement> {
-    let (said, sound) = readable(evaluator, bound, verb);
-    sound.then_some(said)
+    let (statement, sound) = partial_statement(evaluator, bound, verb);
+    sound.then_some(statement)
 }
 
-/// What can be read of a statement whose verb is known, and whether that is all of it.
-pub fn readable(evaluator: &mut Evaluator, bound: &Bound<Entry>, verb: &'static Verb) -> (Statement, bool) {
+/// Reads as much of a statement as possible; the flag says whether nothing was reported.
+pub fn partial_statement(
+    evaluator: &mut Evaluator,
+    bound: &Bound<Entry>,
+    verb: &'static Verb,
+) -> (Statement, bool) {
     let entry = &bound.node;
     let mut fields = Fields::new();
     evaluator.attempted.clear();
@@ -84,7 +88,7 @@ pub fn read_settings(
             evaluator.findings.push(
                 Diagnostic::error(
                     Code::MisplacedStatement,
-                    format!("`{word}` cannot stand here"),
+                    format!("`{word}` is not allowed here"),
                     setting.key.span,
                     "not here",
                 )
@@ -129,7 +133,7 @@ pub fn read_settings(
     sound
 }
 
-/// Reads what stands between the verb and its block. The outer `None` means a report was made.
+/// Reads the operand and the clauses. The outer `None` means that something was reported.
 fn head(
     evaluator: &mut Evaluator,
     entry: &Entry,
@@ -182,7 +186,7 @@ fn head(
                 None => diagnostic.help(format!("the form is `{}`", verb.form)),
             };
             evaluator.findings.push(diagnostic);
-            // Told by the form: a clause that is missing is what this was meant to be.
+            // The form shows the clauses too, so a missing one needs no diagnostic of its own.
             evaluator.attempted.extend(verb.clauses.iter().map(|c| c.name));
             sound = false;
             None
@@ -195,7 +199,7 @@ fn head(
             value.push(next.clone());
         }
         let Some(expr) = Expr::phrase(value) else {
-            let message = format!("`{}` needs {} behind it", clause.name, clause.ty.described());
+            let message = format!("`{}` needs {} after it", clause.name, clause.ty.described());
             let diagnostic = Diagnostic::error(Code::MissingOperand, message, word.span, "here");
             evaluator.findings.push(diagnostic.help(format!("the form is `{}`", verb.form)));
             sound = false;
@@ -220,7 +224,7 @@ fn head(
     sound.then_some(operand)
 }
 
-/// Reports a member that is no `name: value` line.
+/// Reports a member of a block that is no `name: value` line.
 pub fn misplaced(evaluator: &mut Evaluator, verb: &Verb, member: &Member) {
     let (span, what) = match member {
         Member::Entry(entry) => (entry.span, "a statement"),
@@ -230,7 +234,7 @@ pub fn misplaced(evaluator: &mut Evaluator, verb: &Verb, member: &Member) {
     evaluator.findings.push(
         Diagnostic::error(
             Code::MisplacedStatement,
-            format!("{what} cannot stand in the block of `{}`", verb.name),
+            format!("{what} is not allowed in the block of `{}`", verb.name),
             span,
             "not here",
         )

@@ -1,11 +1,13 @@
-//! Replacements that mend a recipe: text put behind something, into a block, or between parentheses.
+//! Edits of a recipe's text: insertion behind a span, into a block, or into the arguments of a choice.
 
+use super::recipe::Prune;
 use crate::diag::{Diagnostic, Sources, Span};
+use crate::schedule::ir::ObsEach;
 
-/// Where text is put, and the text.
+/// The span to replace, and its replacement.
 pub(super) type Edit = (Span, String);
 
-/// Adds a replacement that may not be what was meant, if there is one.
+/// Adds an edit, if there is one, as an unsafe fix.
 pub(super) fn suggest(diagnostic: Diagnostic, edit: Option<Edit>) -> Diagnostic {
     match edit {
         Some((span, text)) => diagnostic.unsafe_fix(span, text),
@@ -13,13 +15,13 @@ pub(super) fn suggest(diagnostic: Diagnostic, edit: Option<Edit>) -> Diagnostic 
     }
 }
 
-/// Puts `text` behind a place.
+/// Inserts `text` behind a span.
 pub(super) fn behind(place: Span, text: &str) -> Edit {
     let end = place.range().end;
     (Span::new(place.file, end..end), text.to_owned())
 }
 
-/// Puts a line first into the block of the statement with this head, or gives it a block.
+/// Inserts a line at the start of the block of the statement with this head, or adds a block.
 pub(super) fn into_block(head: Span, line: &str, sources: &Sources) -> Edit {
     let text = &sources.get(head.file).text;
     let (start, end) = (head.range().start, head.range().end);
@@ -30,7 +32,7 @@ pub(super) fn into_block(head: Span, line: &str, sources: &Sources) -> Edit {
     }
     let brace = end + space + 1;
     let at = Span::new(head.file, brace..brace);
-    // A block on one line takes it there.
+    // A block on one line stays on one line.
     let first = text[brace..].lines().next().unwrap_or("").trim();
     match first {
         "" => {
@@ -47,16 +49,17 @@ pub(super) fn into_block(head: Span, line: &str, sources: &Sources) -> Edit {
     }
 }
 
-/// Gives an argument of the choice at `call` another value: where it is written, at `place`, or between the
-/// parentheses, if it is a default, whose place is the whole choice. `None` where the choice itself is not
-/// written, but a name.
-pub(super) fn argument(
-    call: Span,
-    choice: &str,
-    (name, place): (&str, Span),
+/// Sets an argument of a statement's `obs`: replaces its value, or adds it if it is a default, whose span is
+/// that of the criterion. `None` if the criterion is written as a name, or is not `obs`.
+pub(super) fn obs_argument(
+    prune: &Prune,
+    name: &str,
+    span_of: impl Fn(&ObsEach<Span>) -> Span,
     value: &str,
     sources: &Sources,
 ) -> Option<Edit> {
+    let (call, choice) = (prune.by.span, prune.by.value.word());
+    let place = span_of(prune.obs.as_ref()?);
     if place != call {
         return Some((place, value.to_owned()));
     }

@@ -1,20 +1,20 @@
-//! What the recipe means, and whether it can be meant.
+//! The checker: types a resolved recipe and reports its mistakes.
 //!
-//! - [`value`]: expressions evaluated to typed values, names and parameters included;
-//! - [`fields`]: a statement's operands, clauses and settings read against the vocabulary;
+//! - [`value`]: evaluation of expressions to typed values;
+//! - [`fields`]: a statement's operand, clauses and settings, read against the vocabulary;
 //! - [`recipe`]: the typed [`recipe::Recipe`];
 //! - [`build`]: from the bound recipe to the typed one;
-//! - [`fixes`]: replacements that mend what was found;
+//! - [`fixes`]: edits of the recipe's text that resolve a diagnostic;
 //! - [`time`]: windows and learning rates within their stages;
-//! - [`method`]: what pruning, quantization and training ask of each other, and lints;
-//! - [`targets`]: selectors against the model's parameters, told by their [`names`].
+//! - [`method`]: requirements of pruning, quantization, distillation and training, and lints;
+//! - [`targets`]: selectors against the model's parameters, with [`selector_suggestions`].
 
 mod build;
 mod fields;
 mod fixes;
 mod method;
-mod names;
 pub mod recipe;
+mod selector_suggestions;
 mod targets;
 mod time;
 pub(in crate::language) mod value;
@@ -26,8 +26,8 @@ use crate::params::ParameterTable;
 
 use super::resolve::{BoundRecipe, Names};
 
-/// Types the recipe and checks what does not depend on a model's parameters. A recipe that leaves its model out
-/// begins with `model`.
+/// Types the recipe and checks everything that does not depend on the model's parameters. `model` is used if
+/// the recipe has none.
 pub fn check(
     names: &mut Names,
     recipe: &BoundRecipe,
@@ -41,20 +41,20 @@ pub fn check(
         let mut found = Findings::new();
         time::check(stage, sources, &mut found);
         method::check_stage(&typed, stage, sources, &mut found);
-        stage.tell_at_user(&mut found, 0, sources);
+        stage.relocate(&mut found, 0, sources);
         found.allow(&stage.allow);
         own.extend(found);
     }
     let known = own.iter().count();
     method::check_recipe(&typed, &mut own);
-    // What is missing where something could not be read may stand just there.
+    // What seems to be missing may be in a part that could not be read.
     if typed.complete {
         method::across_stages(&typed, sources, &mut own);
         unused(names, &mut own);
         edition(names, &mut own);
     }
     for stage in &typed.stages {
-        stage.tell_at_user(&mut own, known, sources);
+        stage.relocate(&mut own, known, sources);
     }
     own.allow(&typed.allow);
     findings.extend(own);
@@ -69,8 +69,8 @@ pub fn check_targets(recipe: &Recipe, table: &ParameterTable, sources: &Sources,
     findings.extend(own);
 }
 
-/// Says that the selectors were not checked, where the recipe has any.
-pub fn not_at_hand(recipe: &Recipe, findings: &mut Findings) {
+/// Advises that the selectors were not checked because the model's parameters are unknown.
+pub fn report_unknown_model(recipe: &Recipe, findings: &mut Findings) {
     let selects = recipe
         .stages
         .iter()
@@ -82,7 +82,7 @@ pub fn not_at_hand(recipe: &Recipe, findings: &mut Findings) {
     own.push(
         Diagnostic::advice(
             Code::ModelNotAtHand,
-            "the selectors were not checked: the model is not at hand",
+            "the selectors were not checked: the model is unknown",
             recipe.model.span,
             "neither a folder on this machine nor a well-known model",
         )

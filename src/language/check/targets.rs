@@ -1,5 +1,5 @@
-//! Selectors against the model's parameters, stage by stage: layers that are dropped are gone for the
-//! stages behind.
+//! Checks of selectors against the model's parameters, stage by stage: a dropped layer is missing in all
+//! later stages.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -8,14 +8,13 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::syntax::ast::Spanned;
 use crate::params::{Parameter, ParameterTable, Selector};
 use crate::schedule::Time;
-use crate::schedule::ir::{Criterion, Layers, Obs, Pattern};
+use crate::schedule::ir::{Criterion, Layers, Obs};
 
-use super::fixes::{argument, suggest};
-use super::names::{Fit, fitting, grouped, nearest_selection};
+use super::fixes::{obs_argument, suggest};
 use super::recipe::{Hold, Instants, Prune, Recipe, Stage, Targets};
+use super::selector_suggestions::{Fit, fitting, grouped, nearest_selection};
 
-/// Checks that every selector matches, what it matches can be pruned, and no parameter has two
-/// masters.
+/// Checks that every selector matches, that the matches are suitable, and that statements do not conflict.
 pub fn check(recipe: &Recipe, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
     let mut table = table.clone();
     for stage in &recipe.stages {
@@ -24,13 +23,13 @@ pub fn check(recipe: &Recipe, table: &ParameterTable, sources: &Sources, finding
             table = remaining;
         }
         check_stage(stage, &table, sources, &mut found);
-        stage.tell_at_user(&mut found, 0, sources);
+        stage.relocate(&mut found, 0, sources);
         found.allow(&stage.allow);
         findings.extend(found);
     }
 }
 
-/// The parameters of a model whose layers were chosen; `None` if nothing is chosen or cannot be.
+/// The parameters that remain after `keep` or `drop`; `None` without such a statement or if it is invalid.
 fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Option<ParameterTable> {
     let layers = stage.layers.as_ref()?;
     let count = table.layers();
@@ -52,8 +51,13 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
     };
     if kept.is_empty() {
         findings.push(
-            Diagnostic::error(Code::NoSuchLayer, "no layer would stay", layers.span, "none of the encoder's")
-                .help(format!("let at least one of the layers 0 to {last} stay")),
+            Diagnostic::error(
+                Code::NoSuchLayer,
+                "no layer would remain",
+                layers.span,
+                "none of the encoder's",
+            )
+            .help(format!("let at least one of the layers 0 to {last} remain")),
         );
         return None;
     }
@@ -63,7 +67,7 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
     if sorted.len() != kept.len() {
         findings.push(
             Diagnostic::error(Code::NoSuchLayer, "a layer is named twice", layers.span, "once each")
-                .help("a layer can stay only once"),
+                .help("a layer can be kept only once"),
         );
         return None;
     }
@@ -79,14 +83,14 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
     for (prune, selected) in &pruned {
         prunable(prune, selected, table, findings);
         memory(prune, selected, table, sources, findings);
-        for (exception, _) in &prune.exceptions {
-            let chosen = select(exception, table, Parameter::is_prunable, findings);
-            outside(prune, selected, exception, &chosen, table, findings);
+        for exception in &prune.exceptions {
+            let chosen = select(&exception.targets, table, Parameter::is_prunable, findings);
+            outside(prune, selected, &exception.targets, &chosen, table, findings);
         }
     }
-    // Which statement prunes a parameter first.
+    // The first statement that prunes each parameter.
     let mut owners: HashMap<usize, usize> = HashMap::new();
-    let mut masters: Vec<&(&Prune, Vec<usize>)> = Vec::new();
+    let mut pruners: Vec<&(&Prune, Vec<usize>)> = Vec::new();
     for (i, (second, b)) in pruned.iter().enumerate() {
         let first = b.iter().filter_map(|parameter| owners.get(parameter)).min();
         if let Some((first, a)) = first.map(|at| &pruned[*at])
@@ -109,13 +113,13 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
         let known = owners.len();
         b.iter().for_each(|parameter| _ = owners.entry(*parameter).or_insert(i));
         if owners.len() > known {
-            masters.push(&pruned[i]);
+            pruners.push(&pruned[i]);
         }
     }
     let mut conflicts = |code: Code, what: &str, label: &str, help: &str, held: &Hold, chosen: &[usize]| {
         let targets = &held.targets;
-        for (prune, selected) in &masters {
-            if apart(code, held, prune, stage) {
+        for (prune, selected) in &pruners {
+            if at_other_times(code, held, prune, stage) {
                 continue;
             }
             if let Some(shared) = shared(selected, chosen, table) {
@@ -154,9 +158,9 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
     findings.extend(late);
 }
 
-/// Whether parameters are pruned outside the window in which they are held or frozen. Zeros that are held
-/// before are the first to be pruned; a `hold` behind pruning must last, because its end frees all zeros.
-fn apart(code: Code, held: &Hold, prune: &Prune, stage: &Stage) -> bool {
+/// Whether parameters are pruned outside the window in which they are held or frozen. A `hold` after pruning
+/// must last to the end of the stage, because all zeros are trained again when it ends.
+fn at_other_times(code: Code, held: &Hold, prune: &Prune, stage: &Stage) -> bool {
     let not_after = |a: Time, b: Time| a.compare(b).is_some_and(Ordering::is_le);
     let pruned = prune.over.as_ref().map_or(Instants { start: Time::ZERO, end: Time::ZERO }, |o| o.value);
     let over = held.over.value;
@@ -164,7 +168,7 @@ fn apart(code: Code, held: &Hold, prune: &Prune, stage: &Stage) -> bool {
     not_after(over.end, pruned.start) || lasts && prune.over.is_some() && not_after(pruned.end, over.start)
 }
 
-/// The student's modules whose states are matched. The teacher may be another model.
+/// Checks that the pattern of hidden states matches modules of the student. The teacher may be another model.
 fn hidden_states(stage: &Stage, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
     let Some(hidden) = stage.distill.as_ref().and_then(|d| d.hidden.as_ref()) else { return };
     let pattern = &hidden.value.modules;
@@ -182,7 +186,7 @@ fn hidden_states(stage: &Stage, table: &ParameterTable, sources: &Sources, findi
             None => "list the names with `obertc params --model DIR '**'`".to_owned(),
         },
     };
-    // Where the pattern is written, between its quotes.
+    // The span of the pattern between its quotes.
     let at = sources.slice(hidden.span).find(&format!("\"{pattern}\"")).map(|at| {
         let start = hidden.span.range().start + at + 1;
         Span::new(hidden.span.file, start..start + pattern.len())
@@ -232,24 +236,24 @@ fn quantized(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
     }
 }
 
-/// Any parameter can be held, frozen, or learn faster.
+/// Every parameter is suitable for `hold`, `freeze` and `factor`.
 fn any(_: &Parameter) -> bool {
     true
 }
 
-/// Weights of linear layers and embeddings can be quantized.
+/// Weights of linear layers and embeddings are suitable for `quantize`.
 fn is_matrix(parameter: &Parameter) -> bool {
     parameter.shape.len() == 2
 }
 
-/// Adds how the selection is narrowed to what is fit.
+/// Adds help and an edit that restrict a selection to its suitable parameters.
 fn narrowed(diagnostic: Diagnostic, targets: &Targets, table: &ParameterTable, fit: Fit) -> Diagnostic {
     let selector = &targets.selector;
     match fitting(&selector.value, table, fit) {
         Some(meant) => {
             let written = meant.to_string();
             let diagnostic = diagnostic.help(format!("write `{written}`, which leaves the others out"));
-            // What was expected to match does not any longer.
+            // With `expect`, the expected number would be wrong after the edit.
             suggest(diagnostic, targets.expect.is_none().then_some((selector.span, written)))
         }
         None => {
@@ -262,11 +266,11 @@ fn narrowed(diagnostic: Diagnostic, targets: &Targets, table: &ParameterTable, f
     }
 }
 
-/// A selection of a statement, and what it selects.
+/// A selector, and the indices of the parameters that it selects.
 type Selection<'a> = (&'a Spanned<Selector>, &'a [usize]);
 
-/// Adds how one selection goes without the other: this one without the other's, or the other without this,
-/// if `either` may give way and this one is about nothing else.
+/// Adds help and an edit that make two selections disjoint: `this except other`, or `other except this` where
+/// `other` includes `this` and `either` may be changed.
 fn without(diagnostic: Diagnostic, this: Selection, other: Selection, either: bool, why: &str) -> Diagnostic {
     let within = |a: Selection, b: Selection| a.1.iter().all(|i| b.1.binary_search(i).is_ok());
     let (from, taken) = match (within(this, other), within(other, this)) {
@@ -325,11 +329,7 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
         findings.push(narrowed(diagnostic, &prune.targets, table, Parameter::is_prunable));
         return;
     }
-    let group = match prune.pattern.value {
-        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
-        Pattern::Blocks(size) => size,
-        Pattern::NofM { of, .. } => of,
-    };
+    let group = prune.pattern.value.width();
     if let Some(p) = parameters().find(|p| p.inputs() % group != 0) {
         findings.push(
             Diagnostic::error(
@@ -357,8 +357,8 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
     }
 }
 
-/// What one parameter's estimate takes must fit into what `memory:` allows; several parameters are
-/// estimated one after the other if they must.
+/// Checks that the Fisher estimate of the largest parameter fits into `memory`; several parameters can be
+/// estimated one after the other.
 fn memory(
     prune: &Prune,
     selected: &[usize],
@@ -368,11 +368,7 @@ fn memory(
 ) {
     let Criterion::Obs(obs) = &prune.by.value else { return };
     let Some(allowed) = obs.memory else { return };
-    let group = match prune.pattern.value {
-        Pattern::Blocks(size) => size,
-        Pattern::NofM { of, .. } => of,
-        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
-    };
+    let group = prune.pattern.value.width();
     let Some(largest) = selected.iter().map(|i| table.get(*i)).max_by_key(|p| p.count()) else { return };
     let needed = obs.least_bytes(largest.count());
     if needed > allowed {
@@ -383,18 +379,12 @@ fn memory(
         let block = obs.largest_block(largest.count(), allowed) / group * group;
         let smaller = Obs { block, ..obs.clone() };
         let fits = block > 0 && !obs.keeps_gradients() && smaller.least_bytes(largest.count()) <= allowed;
-        let (help, edit) = match (fits, &prune.obs) {
-            (true, Some(places)) => (
+        let (help, edit) = match fits {
+            true => (
                 format!("allow more, or use smaller blocks: `block: {block}`"),
-                argument(
-                    prune.by.span,
-                    prune.by.value.word(),
-                    (Obs::NAMES.block, places.block),
-                    &block.to_string(),
-                    sources,
-                ),
+                obs_argument(prune, Obs::NAMES.block, |spans| spans.block, &block.to_string(), sources),
             ),
-            _ => ("allow more, or take fewer gradients".to_owned(), None),
+            false => ("allow more, or take fewer gradients".to_owned(), None),
         };
         findings.push(suggest(
             Diagnostic::error(
@@ -409,8 +399,7 @@ fn memory(
     }
 }
 
-/// An exception must be about something that the statement prunes; what else its pattern names is not its
-/// matter.
+/// Checks that a `target` line selects some of the statement's parameters. It may select others too.
 fn outside(
     prune: &Prune,
     selected: &[usize],
@@ -433,7 +422,7 @@ fn outside(
     }
 }
 
-/// The parameters in both, in words.
+/// Describes the parameters that are in both selections.
 fn shared(a: &[usize], b: &[usize], table: &ParameterTable) -> Option<String> {
     let both: Vec<&str> =
         a.iter().filter(|i| b.binary_search(i).is_ok()).map(|i| table.get(*i).name.as_str()).collect();

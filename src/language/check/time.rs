@@ -1,7 +1,6 @@
-//! Windows and learning rates within their stages.
+//! Checks of windows and learning rates against the length of their stage.
 //!
-//! Two instants can only be compared here if their order is the same for every number of steps in
-//! an epoch; the engine lays out the rest when that number is known.
+//! Instants are compared only if their order is the same for every number of steps in an epoch.
 
 use std::cmp::Ordering;
 
@@ -41,7 +40,7 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
                     .help("prune less often, or several parameters in one statement"),
             );
         }
-        // The statements behind would only say it again.
+        // Later statements would only repeat the diagnostic.
         instants = f64::NEG_INFINITY;
     }
     let holds = stage.hold.iter().chain(&stage.freeze).map(|h| &h.over);
@@ -50,11 +49,11 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         inside(stage, over, sources, findings);
     }
     if let Some(every) = &stage.evaluate_every {
-        positive(every, "the time between measurements", findings);
+        positive(every, "the time between evaluations", findings);
     }
 }
 
-/// Returns whether times can be judged against the stage's length.
+/// Checks the length. Returns whether times can be compared with it.
 fn length(stage: &Stage, sources: &Sources, findings: &mut Findings) -> bool {
     if stage.length.value.has_negative_part() {
         findings.push(
@@ -100,7 +99,7 @@ fn length(stage: &Stage, sources: &Sources, findings: &mut Findings) -> bool {
     true
 }
 
-/// How a stage is made to train for a time: what to say and to write.
+/// The help and the edit that make a stage train for `length`.
 pub(super) fn training(stage: &Stage, length: Time, sources: &Sources) -> (String, Option<Edit>) {
     let known = stage.lr.last().map(|piece| piece.over.value.end).filter(|end| !end.is_zero());
     let clause = format!("for {}", known.unwrap_or(length));
@@ -111,14 +110,14 @@ pub(super) fn training(stage: &Stage, length: Time, sources: &Sources) -> (Strin
     let rate = format!("lr {{ 0..{length}: 5e-5 -> 0 linear }}");
     let help = format!("say how long it trains, and at what rate: `{clause}` and `{rate}`");
     let (at, block) = into_block(stage.head, &rate, sources);
-    // Both at once: from the end of the head to where the block begins.
+    // One edit for both, from the end of the head to the start of the block.
     let between = Span::new(at.file, stage.head.range().end..at.range().start);
     let text = format!(" {clause}{}{block}", sources.slice(between));
     (help, Some((between, text)))
 }
 
 fn lr(stage: &Stage, sources: &Sources, findings: &mut Findings) {
-    // Pieces that could not be read leave no gap that is worth a word.
+    // A piece that could not be read is no gap.
     if !stage.lr_known {
         return;
     }
@@ -224,7 +223,7 @@ fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
     }
 }
 
-/// Returns the number of instants, as far as it is known.
+/// Checks a pruning window. Returns the number of its instants as far as it is known.
 fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findings) -> f64 {
     let Some(over) = &prune.over else {
         if let Some(every) = &prune.every {
@@ -258,7 +257,7 @@ fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findin
         return 0.0;
     };
     positive(every, "the time between pruning instants", findings);
-    // Where epochs and steps are mixed, an epoch has a step at least.
+    // With epochs and steps mixed, the bound of one step per epoch is used.
     let length = end.minus(start);
     let at_least = |t: crate::schedule::Time| t.in_steps(1);
     let instants = length
@@ -279,7 +278,7 @@ fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findin
     instants.map_or(0.0, |n| n.to_f64())
 }
 
-/// A window must lie within its stage and not be empty.
+/// Checks that a window is within its stage and not empty.
 fn inside(stage: &Stage, over: &Spanned<Instants>, sources: &Sources, findings: &mut Findings) {
     let Instants { start, end } = over.value;
     let length = stage.length.value;
@@ -324,7 +323,7 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, sources: &Sources, findings: 
     }
 }
 
-/// Whether one instant comes before another, as far as that is known.
+/// Whether `start` is before `end`, or their order is unknown.
 pub(super) fn ordered(start: Time, end: Time) -> bool {
     start.compare(end).is_none_or(Ordering::is_lt)
 }

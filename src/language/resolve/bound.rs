@@ -1,4 +1,4 @@
-//! A recipe whose templates are taken over: statements with the scopes of their names.
+//! The recipe after expansion of its templates: statements with the scopes of their names.
 
 use crate::diag::Span;
 use crate::language::syntax::ast::{Entry, Expr, Setting, Word};
@@ -11,16 +11,16 @@ use super::names::ScopeId;
 pub struct Bound<T> {
     /// The statement.
     pub node: T,
-    /// Where its names are looked up.
+    /// The scope in which its names are looked up.
     pub scope: ScopeId,
 }
 
-/// What kind of stretch this is.
+/// Stage or branch.
 #[derive(Clone, Debug)]
 pub enum StageKind {
-    /// It is carried on.
+    /// A stage, from whose result the next one starts.
     Stage,
-    /// It is evaluated only; the expression names the stage it starts from.
+    /// A branch, with the expression behind `from`.
     Branch(Option<Expr>),
 }
 
@@ -31,7 +31,7 @@ pub struct BoundStage {
     pub name: Word,
     /// Stage or branch.
     pub kind: StageKind,
-    /// What `for` says.
+    /// The value of `for`.
     pub length: Option<Bound<Expr>>,
     /// Its doc comment.
     pub doc: String,
@@ -39,9 +39,9 @@ pub struct BoundStage {
     pub settings: Vec<Bound<Setting>>,
     /// Its statements.
     pub entries: Vec<Bound<Entry>>,
-    /// The template it takes over.
+    /// The template that it extends.
     pub extends: Option<Extension>,
-    /// The head of the statement.
+    /// The statement without its block.
     pub head: Span,
 }
 
@@ -56,10 +56,10 @@ pub struct BoundRecipe {
     pub settings: Vec<Bound<Setting>>,
     /// Statements outside its stages, such as `train` and `expect`.
     pub entries: Vec<Bound<Entry>>,
-    /// Its stages; one of the recipe's own name when it has none.
+    /// The stages and branches; a single stage with the recipe's name if it declares none.
     pub stages: Vec<BoundStage>,
-    /// The template it takes over.
+    /// The template that it extends.
     pub extends: Option<Extension>,
-    /// The head of the statement.
+    /// The statement without its block.
     pub head: Span,
 }

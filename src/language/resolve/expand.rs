@@ -1,4 +1,4 @@
-//! The recipe with its templates taken over: what each stage says, wherever it was written.
+//! Expansion of templates: the settings and statements of each stage, including those it inherits.
 
 use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::{Block, Entry, Expr, Item, Member, Parameter, Setting, Spanned, Word};
@@ -8,9 +8,9 @@ use super::bound::{Bound, BoundRecipe, BoundStage, StageKind};
 use super::extension::Extension;
 use super::head::{Head, head};
 use super::names::{Names, ScopeId, Symbol, parameter_symbol};
-use super::placed::{misplaced, placed};
+use super::placement::{allowed_in, misplaced};
 
-/// Finds the one recipe of the main file and takes over its templates.
+/// Finds the recipe of the main file and expands its templates.
 pub fn expand(names: &mut Names, findings: &mut Findings) -> Option<BoundRecipe> {
     let module = names.main_module();
     let start = Span::new(module.id, 0..0);
@@ -61,10 +61,11 @@ const EDITION: i64 = 2026;
 struct Expander<'a> {
     names: &'a mut Names,
     findings: &'a mut Findings,
+    /// The templates being expanded, for the detection of cycles.
     open: Vec<String>,
 }
 
-/// What templates and the statement itself say together.
+/// The settings and statements of a stage or template, including inherited ones.
 #[derive(Default)]
 struct Content {
     settings: Vec<Bound<Setting>>,
@@ -91,7 +92,7 @@ impl Expander<'_> {
                 length: content.length,
                 doc: String::new(),
                 settings: Vec::new(),
-                entries: placed(stage, Place::Stage, self.names, self.findings),
+                entries: allowed_in(stage, Place::Stage, self.names, self.findings),
                 extends: content.extends.clone(),
                 head: entry.head,
             };
@@ -119,7 +120,7 @@ impl Expander<'_> {
         }
         let stages: Vec<Option<BoundStage>> = stages.into_iter().map(|s| self.stage(s)).collect();
         let stages = stages.into_iter().collect::<Option<Vec<BoundStage>>>()?;
-        let entries = placed(entries, Place::Recipe, self.names, self.findings);
+        let entries = allowed_in(entries, Place::Recipe, self.names, self.findings);
         Some(BoundRecipe {
             name,
             doc: entry.doc,
@@ -147,13 +148,13 @@ impl Expander<'_> {
             length: content.length,
             doc: entry.doc,
             settings: content.settings,
-            entries: placed(content.entries, Place::Stage, self.names, self.findings),
+            entries: allowed_in(content.entries, Place::Stage, self.names, self.findings),
             extends: content.extends,
             head: entry.head,
         })
     }
 
-    /// The statement's own content laid over that of its template.
+    /// The content of a statement: its own, overriding that of its template.
     fn content(&mut self, entry: &Entry, head: &Head, scope: ScopeId) -> Option<Content> {
         let own = Self::members(entry.body.as_ref());
         let mut content = match &head.extends {
@@ -162,7 +163,7 @@ impl Expander<'_> {
                 let settings: Vec<Bound<Setting>> =
                     own.settings.iter().map(|s| Bound { node: s.clone(), scope }).collect();
                 let mut extension = Extension::new(template.clone());
-                // Without its template nothing of the stage can be judged.
+                // Without its template the stage cannot be checked.
                 let content = self.template(template, scope, settings, &mut extension)?;
                 Content { extends: Some(extension), ..content }
             }
@@ -174,7 +175,7 @@ impl Expander<'_> {
             self.findings.push(
                 Diagnostic::error(
                     Code::MisplacedStatement,
-                    "`param` stands at the top of a file or in a template",
+                    "`param` belongs at the top of a file or in a template",
                     parameter.span,
                     "not here",
                 )
@@ -188,8 +189,8 @@ impl Expander<'_> {
         Some(content)
     }
 
-    /// A template's content with its parameters bound by `settings`; those settings that are no
-    /// parameter of it stay settings.
+    /// The content of a template, with its parameters bound by `settings`. Settings that are no parameters of
+    /// the template are passed on.
     fn template(
         &mut self,
         name: &Word,
@@ -198,23 +199,18 @@ impl Expander<'_> {
         extension: &mut Extension,
     ) -> Option<Content> {
         let Some((entry, home)) = self.names.template(&name.value, from) else {
-            if self.names.is_lost(&name.value) {
+            if self.names.may_be_failed_import(&name.value) {
                 return None;
             }
             let visible = self.names.visible_templates(from);
             let near = nearest(&name.value, visible.iter().copied());
-            let help = match (near, visible.as_slice()) {
-                (Some(near), _) => format!("did you mean `{near}`?"),
-                (None, []) => "bring one in, as `use std.obert.gradual`".to_owned(),
-                (None, all) => format!("the templates here are `{}`", all.join("`, `")),
+            let otherwise = || match visible.as_slice() {
+                [] => "import one, as `use std.obert.gradual`".to_owned(),
+                all => format!("the templates here are `{}`", all.join("`, `")),
             };
             let message = format!("there is no template `{}`", name.value);
-            let diagnostic =
-                Diagnostic::error(Code::UnknownTemplate, message, name.span, "unknown").help(help);
-            self.findings.push(match near {
-                Some(near) => diagnostic.fix(name.span, near),
-                None => diagnostic,
-            });
+            let diagnostic = Diagnostic::error(Code::UnknownTemplate, message, name.span, "unknown");
+            self.findings.push(diagnostic.did_you_mean(name.span, near, otherwise));
             return None;
         };
         if self.open.contains(&name.value) {
@@ -226,7 +222,7 @@ impl Expander<'_> {
                     name.span,
                     "closes the circle",
                 )
-                .help("let one of them stand alone"),
+                .help("remove one `extends`"),
             );
             return None;
         }
@@ -280,7 +276,8 @@ impl Expander<'_> {
         Some(content)
     }
 
-    /// A template's parameter, given by a setting or by its default.
+    /// Binds a parameter of a template to the value of a setting, which is removed from `left`, or to its
+    /// default.
     fn bind(&mut self, parameter: &Parameter, home: ScopeId, left: &mut Vec<Bound<Setting>>) -> Symbol {
         let mut symbol = parameter_symbol(parameter, home, self.findings);
         symbol.parameter = None;
@@ -325,7 +322,7 @@ struct Members {
 }
 
 impl Content {
-    /// Adds statements; one that may stand only once takes the place of the template's.
+    /// Adds statements; one that is allowed only once replaces the template's.
     fn overlay(&mut self, entries: Vec<Entry>, scope: ScopeId) {
         let inherited = self.entries.len();
         let mut replaced = vec![false; inherited];

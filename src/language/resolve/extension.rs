@@ -1,42 +1,43 @@
-//! What a statement takes over with `extends`, and findings in it told at the place that brought it in.
+//! The use of a template by `extends`, and relocation of diagnostics from the template to that use.
 
 use crate::diag::{Diagnostic, Fix, Label, Sources, Span};
 use crate::language::syntax::ast::Word;
 
-/// A template as it is taken over somewhere.
+/// A use of a template by `extends`.
 #[derive(Clone, Debug)]
 pub struct Extension {
-    /// Its name behind `extends`.
+    /// The template's name behind `extends`.
     pub name: Word,
-    /// It and the templates that it builds on.
+    /// The spans of the template and of those that it extends.
     pub templates: Vec<Span>,
-    /// The length that it says.
+    /// The span of the template's length.
     pub length: Option<Span>,
-    /// The names of all its parameters.
+    /// The names of all parameters.
     pub parameters: Vec<String>,
-    /// The parameters that are given, each with the place of its value.
+    /// The parameters with a value, and its span.
     pub given: Vec<(String, Span)>,
 }
 
 impl Extension {
-    /// An extension by a template of which nothing is known yet.
+    /// An extension whose template has not been expanded yet.
     pub fn new(name: Word) -> Self {
         Extension { name, templates: vec![], length: None, parameters: vec![], given: vec![] }
     }
 
-    /// Whether this place is another file's, and brought in by this extension.
-    fn brings(&self, span: Span) -> bool {
+    /// Whether a span is in one of the templates, and these are in another file.
+    fn contains(&self, span: Span) -> bool {
         let holds = |t: &Span| t.file == span.file && t.start <= span.start && span.end <= t.end;
         span.file != self.name.span.file && self.templates.iter().any(holds)
     }
 
-    /// Lets a finding about the template's text point at what the user wrote: a value that is given to it,
-    /// another place of the finding, or the template's name. The template's own place comes second.
-    pub fn tell_at_user(&self, diagnostic: &mut Diagnostic, sources: &Sources, length: Span) {
-        let Some(there) = diagnostic.primary.clone().filter(|l| self.brings(l.span)) else { return };
-        diagnostic.fix = diagnostic.fix.take().filter(|fix| !self.brings(fix.span));
+    /// Changes the primary label of a diagnostic about the template's text to what the user wrote: the value of
+    /// a parameter, another label of the diagnostic, or the template's name. The label in the template becomes
+    /// a secondary one.
+    pub fn relocate(&self, diagnostic: &mut Diagnostic, sources: &Sources, length: Span) {
+        let Some(there) = diagnostic.primary.clone().filter(|l| self.contains(l.span)) else { return };
+        diagnostic.fix = diagnostic.fix.take().filter(|fix| !self.contains(fix.span));
         let mut places = self.values_in(&there, sources);
-        places.extend(diagnostic.secondary.iter().filter(|l| !self.brings(l.span)).cloned());
+        places.extend(diagnostic.secondary.iter().filter(|l| !self.contains(l.span)).cloned());
         for label in &diagnostic.secondary {
             places.extend(self.values_in(label, sources));
         }
@@ -69,9 +70,9 @@ impl Extension {
         diagnostic.secondary = secondary;
     }
 
-    /// The values that are given for the parameters named in this place, with its text.
+    /// Labels, with the same text, at the values of the parameters that occur in a label's span.
     fn values_in(&self, label: &Label, sources: &Sources) -> Vec<Label> {
-        if !self.brings(label.span) {
+        if !self.contains(label.span) {
             return Vec::new();
         }
         let text = sources.slice(label.span);
@@ -81,12 +82,13 @@ impl Extension {
         while let Some(start) = rest.find(is_word) {
             let word = rest[start..].split(|c| !is_word(c)).next().unwrap_or("");
             rest = &rest[start + word.len()..];
-            // A word before a colon is a setting's name.
+            // A word before a colon is the name of a setting.
             if !rest.starts_with(':') {
                 used.push(word);
             }
         }
-        let given = self.given.iter().filter(|(name, at)| used.contains(&name.as_str()) && !self.brings(*at));
+        let given =
+            self.given.iter().filter(|(name, at)| used.contains(&name.as_str()) && !self.contains(*at));
         let mut places: Vec<Label> =
             given.map(|(_, span)| Label { span: *span, text: label.text.clone() }).collect();
         places.sort_by_key(|l| l.span.start);

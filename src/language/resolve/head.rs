@@ -4,7 +4,7 @@ use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
 use crate::language::syntax::ast::{Entry, Expr, ExprKind, Operator, Spanned, Word};
 use crate::language::vocab::verb;
 
-/// The parts of a statement's head: `NAME extends TEMPLATE for 30 epochs`.
+/// The parts of a head.
 #[derive(Default)]
 pub struct Head {
     pub name: Option<Word>,
@@ -13,14 +13,14 @@ pub struct Head {
     pub from: Option<Expr>,
 }
 
-/// Reads `NAME extends TEMPLATE for TIME`; what does not fit is reported.
+/// Reads `NAME extends TEMPLATE for TIME`; other operands are reported.
 pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
     let mut head = Head::default();
     let clauses: Vec<&str> =
         verb(&entry.verb.value).map_or(vec![], |v| v.clauses.iter().map(|c| c.name).collect());
     let mut operands = entry.operands.iter().peekable();
     if let Some(first) = operands.peek()
-        && let Some(name) = name_meant(first)
+        && let Some(name) = intended_name(first)
     {
         let what = &entry.verb.value;
         findings.push(
@@ -63,7 +63,7 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
             value.push(next.clone());
         }
         let Some(value) = Expr::phrase(value) else {
-            missing(entry, operand.span, format!("`{word}` needs something behind it"), findings);
+            missing(entry, operand.span, format!("`{word}` needs a value after it"), findings);
             continue;
         };
         match word {
@@ -81,8 +81,8 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
     head
 }
 
-/// The word that `"squad90"` or `squad-90` would be.
-fn name_meant(expr: &Expr) -> Option<String> {
+/// The name that `"squad90"` or `squad-90` stands for.
+fn intended_name(expr: &Expr) -> Option<String> {
     let text = match &expr.kind {
         ExprKind::Text(text) => text.clone(),
         ExprKind::Binary(Operator::Minus, left, right) => {
@@ -98,7 +98,7 @@ fn name_part(expr: &Expr) -> Option<String> {
     match &expr.kind {
         ExprKind::Quantity(number, None) => number.as_whole().map(|n| n.to_string()),
         ExprKind::Name(_) => expr.as_word().map(|w| w.value.clone()),
-        _ => name_meant(expr),
+        _ => intended_name(expr),
     }
 }
 

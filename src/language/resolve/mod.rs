@@ -1,8 +1,8 @@
-//! Who is meant by a name.
+//! Name resolution.
 //!
-//! [`modules`] reads the recipe's file and all that it uses; [`names`] knows what each name stands
-//! for and where; [`expand`] finds the recipe and takes over what its templates say. The result is
-//! a [`bound`] recipe: every statement with the [`Scope`](names::ScopeId) in which its names are looked up.
+//! [`modules`] reads the recipe's file and the files it uses; [`names`] has the scopes with their names;
+//! [`expand`] finds the recipe and expands its templates. The result is a [`bound`] recipe: every statement
+//! with the [scope](names::ScopeId) in which its names are looked up.
 
 mod bound;
 mod expand;
@@ -10,7 +10,7 @@ mod extension;
 mod head;
 pub mod modules;
 pub mod names;
-mod placed;
+mod placement;
 
 pub use bound::{Bound, BoundRecipe, BoundStage, StageKind};
 pub use extension::Extension;
@@ -28,10 +28,8 @@ pub struct Override {
     pub value: String,
 }
 
-/// Resolves the recipe of a file that was added to `sources`.
-///
-/// Returns what could be resolved: names are always usable; the recipe is `None` when there is
-/// no single one.
+/// Resolves the names of a file in `sources` and expands its recipe, which is `None` unless the file has
+/// exactly one that can be expanded.
 pub fn resolve(
     main: FileId,
     overrides: &[Override],

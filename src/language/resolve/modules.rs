@@ -1,4 +1,4 @@
-//! The recipe's file and every file it uses.
+//! Loading of the recipe's file and of the files it uses.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use crate::language::stdlib;
 use crate::language::syntax::ast::{File, Import, ImportPath, Item, Word};
 use crate::language::syntax::parse_file;
 
-/// Reads the files that `use "…"` names.
+/// Reads the files of `use "…"`.
 pub trait Loader {
-    /// The text of `path`, which is relative to the file at `from`.
+    /// Returns the resolved path and the text of `path`, which is relative to the file at `from`.
     ///
     /// # Errors
-    /// One sentence that says why it cannot be read.
+    /// One sentence that says why the file cannot be read.
     fn load(&self, from: &Path, path: &str) -> Result<(PathBuf, String), String>;
 }
 
-/// A loader for texts that stand alone, such as tests and snippets of the documentation.
+/// A loader without files, for texts that import nothing but the standard library.
 pub struct NoFiles;
 
 impl Loader for NoFiles {
@@ -29,45 +29,45 @@ impl Loader for NoFiles {
 /// A parsed file; the first of a compilation is the recipe's.
 #[derive(Clone, Debug)]
 pub struct Module {
-    /// Its statements.
+    /// The syntax tree.
     pub file: Arc<File>,
-    /// Its text.
+    /// The file's text.
     pub id: FileId,
-    /// Its imports, each with the module it leads to.
+    /// The resolved imports.
     pub imports: Vec<ResolvedImport>,
-    /// What each `use` that failed was to bring in.
-    pub lost: Vec<Lost>,
+    /// The names of imports that failed.
+    pub failed_imports: Vec<FailedImport>,
     identity: String,
 }
 
 impl Module {
-    /// Whether the file says which edition of the language it is written in.
+    /// Whether the file declares its edition.
     pub fn has_edition(&self) -> bool {
         self.file.items.iter().any(|item| matches!(item, Item::Edition(_)))
     }
 }
 
-/// What a `use` that failed was to bring in: whoever uses it is not told of the failure again.
+/// A name of a failed import. Its uses are not reported again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Lost {
-    /// This name.
+pub enum FailedImport {
+    /// One name.
     Name(String),
-    /// Everything in a file.
+    /// All names of a file.
     All,
 }
 
-/// A `use` whose module is known.
+/// An import whose module was found.
 #[derive(Clone, Debug)]
 pub struct ResolvedImport {
-    /// The statement.
+    /// The span of the statement.
     pub span: Span,
     /// The index of the module.
     pub module: usize,
-    /// The names it brings in.
+    /// The imported names.
     pub names: Vec<Word>,
 }
 
-/// Parses the main file and, depth first, all that it uses.
+/// Parses the main file and, depth first, the files it uses.
 pub fn load(
     main: FileId,
     loader: &dyn Loader,
@@ -102,13 +102,19 @@ impl Reader<'_> {
             .iter()
             .filter_map(|item| if let Item::Import(import) = item { Some(import.clone()) } else { None })
             .collect();
-        let lost = file.lost.iter().cloned().map(Lost::Name).collect();
-        self.modules.push(Module { file, id, imports: Vec::new(), lost, identity: identity.clone() });
+        let failed_imports = file.failed_imports.iter().cloned().map(FailedImport::Name).collect();
+        self.modules.push(Module {
+            file,
+            id,
+            imports: Vec::new(),
+            failed_imports,
+            identity: identity.clone(),
+        });
         for import in imports {
             self.open.push((identity.clone(), import.span));
             match self.import(&import, &identity) {
                 Some(resolved) => self.modules[index].imports.push(resolved),
-                None => self.modules[index].lost.extend(expected(&import)),
+                None => self.modules[index].failed_imports.extend(expected(&import)),
             }
             self.open.pop();
         }
@@ -150,7 +156,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `std.bert.{a, b}`, `std.bert` for everything in it, or `std.obert.gradual` for one name.
+    /// Resolves `std.bert.{a, b}`, `std.bert` (all names), or `std.obert.gradual` (one name).
     fn dotted(&mut self, import: &Import, path: &[Word]) -> Option<ResolvedImport> {
         let words: Vec<&str> = path.iter().map(|w| w.value.as_str()).collect();
         let whole = words.join(".");
@@ -183,10 +189,7 @@ impl Reader<'_> {
         );
         let diagnostic =
             Diagnostic::error(Code::UnknownModule, format!("there is no module `{whole}`"), span, "unknown");
-        self.findings.push(match near {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(span, near),
-            None => diagnostic.help(all),
-        });
+        self.findings.push(diagnostic.did_you_mean(span, near.as_deref(), || all));
         None
     }
 
@@ -228,13 +231,13 @@ impl Reader<'_> {
     }
 }
 
-/// What a `use` says it brings in.
-fn expected(import: &Import) -> Vec<Lost> {
-    let names = |names: &[Word]| names.iter().map(|name| Lost::Name(name.value.clone())).collect();
+/// The names that an import lists.
+fn expected(import: &Import) -> Vec<FailedImport> {
+    let names = |names: &[Word]| names.iter().map(|name| FailedImport::Name(name.value.clone())).collect();
     match (&import.names, &import.from) {
         (Some(listed), _) => names(listed),
-        // The last word may be a name, or a module of which everything was wanted.
+        // The last word may be a name, or a module whose names are all imported.
         (None, ImportPath::Dotted(path)) if path.len() > 2 => names(&path[path.len() - 1..]),
-        (None, _) => vec![Lost::All],
+        (None, _) => vec![FailedImport::All],
     }
 }

@@ -1,4 +1,4 @@
-//! What each name stands for, and where it may be seen.
+//! Scopes: the values and templates that names stand for.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,35 +9,35 @@ use crate::language::vocab::Type;
 use crate::language::vocab::parameter_types::{PARAMETER_TYPES, parameter_type};
 
 use super::Override;
-use super::modules::{Lost, Module, ResolvedImport};
+use super::modules::{FailedImport, Module, ResolvedImport};
 
-/// A place from which names are looked up: a module, or a template taken over somewhere.
+/// A scope: of a module, or of a use of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScopeId(usize);
 
-/// What a name stands for.
+/// A declared name with its value.
 #[derive(Clone, Debug)]
 pub struct Symbol {
     /// The name.
     pub name: String,
-    /// Where it is declared.
+    /// The span of the declaration.
     pub span: Span,
-    /// Its declared type; `None` for a `let`, which takes the type it is used as.
+    /// The declared type; `None` for a `let`, which has the type required by its use.
     pub ty: Option<Type>,
-    /// Its value and the scope of the names in it; `None` for a parameter without a value.
+    /// The value and the scope of the names in it; `None` for a parameter without a value.
     pub value: Option<(Expr, ScopeId)>,
-    /// A parameter's allowed range.
+    /// The allowed range of a parameter.
     pub range: Option<Expr>,
-    /// Whether it is a parameter, and whether `--set` gave its value.
+    /// For a parameter of the recipe's file: whether `--set` gave its value.
     pub parameter: Option<bool>,
 }
 
-/// All names of a compilation.
+/// The scopes of a compilation.
 #[derive(Clone, Debug)]
 pub struct Names {
     modules: Vec<Module>,
     scopes: Vec<Scope>,
-    lost: HashSet<Lost>,
+    failed_imports: HashSet<FailedImport>,
     used: HashSet<Span>,
     nested: usize,
 }
@@ -52,8 +52,8 @@ impl Names {
     /// Declares the names of every module. The main module's scope is [`Names::main`].
     pub fn declare(modules: Vec<Module>, findings: &mut Findings) -> Self {
         let scopes = vec![Scope::default(); modules.len()];
-        let lost = modules.iter().flat_map(|m| &m.lost).cloned().collect();
-        let mut names = Names { modules, scopes, lost, used: HashSet::new(), nested: 0 };
+        let failed_imports = modules.iter().flat_map(|m| &m.failed_imports).cloned().collect();
+        let mut names = Names { modules, scopes, failed_imports, used: HashSet::new(), nested: 0 };
         for index in 0..names.modules.len() {
             names.declare_module(index, findings);
         }
@@ -74,42 +74,43 @@ impl Names {
         &self.modules[0]
     }
 
-    /// Counts one more use of a name in the value of another, and returns how many there were.
+    /// Counts a use of a name in the value of another, and returns the number of such uses so far.
     pub fn nested_use(&mut self) -> usize {
         self.nested += 1;
         self.nested
     }
 
-    /// What `name` stands for in `scope`.
+    /// The symbol of a name in a scope.
     pub fn look_up(&mut self, name: &str, scope: ScopeId) -> Option<Symbol> {
         let symbol = self.scopes[scope.0].symbols.get(name)?.clone();
         self.used.insert(symbol.span);
         Some(symbol)
     }
 
-    /// The template of a name, with the scope it was declared in.
+    /// The template of a name, with the scope of its declaration.
     pub fn template(&mut self, name: &str, scope: ScopeId) -> Option<(Entry, ScopeId)> {
         let found = self.scopes[scope.0].templates.get(name)?.clone();
         self.used.insert(found.0.head);
         Some(found)
     }
 
-    /// Whether a `use` that failed, and was reported, may have been to bring in `name`.
-    pub fn is_lost(&self, name: &str) -> bool {
-        self.lost.contains(&Lost::All) || self.lost.contains(&Lost::Name(name.to_owned()))
+    /// Whether `name` may belong to a failed import, which was reported.
+    pub fn may_be_failed_import(&self, name: &str) -> bool {
+        self.failed_imports.contains(&FailedImport::All)
+            || self.failed_imports.contains(&FailedImport::Name(name.to_owned()))
     }
 
-    /// The names that can be seen from `scope`, for suggestions.
+    /// The names in a scope, for suggestions.
     pub fn visible(&self, scope: ScopeId) -> Vec<&str> {
         self.scopes[scope.0].symbols.keys().map(String::as_str).collect()
     }
 
-    /// The templates that can be seen from `scope`, for suggestions.
+    /// The names of the templates in a scope, for suggestions.
     pub fn visible_templates(&self, scope: ScopeId) -> Vec<&str> {
         self.scopes[scope.0].templates.keys().map(String::as_str).collect()
     }
 
-    /// A scope inside `parent` with further names, which hide its own.
+    /// Creates a scope inside `parent` with further names, which hide those of the parent.
     pub fn nested(&mut self, parent: ScopeId, symbols: Vec<Symbol>) -> ScopeId {
         let mut scope = self.scopes[parent.0].clone();
         for symbol in symbols {
@@ -124,7 +125,7 @@ impl Names {
         self.scopes[0].symbols.values().filter(|s| s.parameter.is_some())
     }
 
-    /// Names that the recipe's file declares or brings in and that nothing uses.
+    /// The names that the recipe's file declares or imports and does not use.
     pub fn unused(&self) -> Vec<(String, Span)> {
         let main = self.modules[0].id;
         let listed = self.modules[0].imports.iter().filter(|i| !is_whole(i)).flat_map(|i| &i.names);
@@ -140,7 +141,7 @@ impl Names {
         list
     }
 
-    /// Modules that the recipe's file brings in whole, and of which nothing is used.
+    /// The modules whose names are all imported by the recipe's file, none of which is used.
     pub fn unused_modules(&self) -> Vec<(String, Span)> {
         let main = &self.modules[0];
         let unused =
@@ -159,17 +160,17 @@ impl Names {
         unused.filter_map(|i| Some((path(i.span)?, i.span))).collect()
     }
 
-    /// Whether anything uses what this name stands for in the recipe's file.
+    /// Whether a name of the recipe's file is used.
     fn is_used(&self, name: &str) -> bool {
         let scope = &self.scopes[0];
         let symbol = scope.symbols.get(name).map(|s| s.span);
         let template = scope.templates.get(name).map(|(entry, _)| entry.head);
-        // A name that does not exist was reported where it is brought in.
+        // An import of a name that does not exist was reported.
         [symbol, template].iter().all(Option::is_none)
             || [symbol, template].iter().flatten().any(|span| self.used.contains(span))
     }
 
-    /// Gives parameters the values of `--set`.
+    /// Sets parameters to the values of `--set`.
     pub fn apply_overrides(
         &mut self,
         overrides: &[Override],
@@ -262,23 +263,14 @@ impl Names {
                     let known: Vec<&str> =
                         source.symbols.keys().chain(source.templates.keys()).map(String::as_str).collect();
                     let near = nearest(&name.value, known.iter().copied());
-                    let help = match near {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None if known.is_empty() => "it declares nothing that could be used".to_owned(),
-                        None => format!("it has `{}`", known.join("`, `")),
+                    let otherwise = || match known.as_slice() {
+                        [] => "it declares nothing that could be used".to_owned(),
+                        known => format!("it has `{}`", known.join("`, `")),
                     };
-                    let diagnostic = Diagnostic::error(
-                        Code::UnknownImport,
-                        format!("the module has no `{}`", name.value),
-                        name.span,
-                        "unknown",
-                    )
-                    .help(help);
-                    findings.push(match near {
-                        Some(near) => diagnostic.fix(name.span, near),
-                        None => diagnostic,
-                    });
-                    self.lost.insert(Lost::Name(name.value.clone()));
+                    let message = format!("the module has no `{}`", name.value);
+                    let diagnostic = Diagnostic::error(Code::UnknownImport, message, name.span, "unknown");
+                    findings.push(diagnostic.did_you_mean(name.span, near, otherwise));
+                    self.failed_imports.insert(FailedImport::Name(name.value.clone()));
                 }
                 let scope = &mut self.scopes[index];
                 if let Some(symbol) = symbol {
@@ -292,23 +284,16 @@ impl Names {
     }
 }
 
-/// The symbol of a `param` declaration; one of an unknown type takes the type it is used as.
+/// The symbol of a `param` declaration. One of an unknown type has the type required by its use.
 pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Findings) -> Symbol {
     let ty = parameter_type(&parameter.ty.value);
     if ty.is_none() {
         let names = PARAMETER_TYPES.iter().map(|(name, _)| *name);
         let near = nearest(&parameter.ty.value, names.clone());
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the types are {}", names.collect::<Vec<_>>().join(", ")),
-        };
+        let otherwise = || format!("the types are {}", names.collect::<Vec<_>>().join(", "));
         let message = format!("there is no type `{}`", parameter.ty.value);
-        let diagnostic =
-            Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type").help(help);
-        findings.push(match near {
-            Some(near) => diagnostic.fix(parameter.ty.span, near),
-            None => diagnostic,
-        });
+        let diagnostic = Diagnostic::error(Code::UnknownType, message, parameter.ty.span, "unknown type");
+        findings.push(diagnostic.did_you_mean(parameter.ty.span, near, otherwise));
     }
     Symbol {
         name: parameter.name.value.clone(),
@@ -320,7 +305,7 @@ pub fn parameter_symbol(parameter: &Parameter, scope: ScopeId, findings: &mut Fi
     }
 }
 
-/// Whether an import brings in all of its module: its names then have no place of their own.
+/// Whether an import lists no names and so imports all of its module. Its names have the statement's span.
 fn is_whole(import: &ResolvedImport) -> bool {
     !import.names.is_empty() && import.names.iter().all(|name| name.span == import.span)
 }

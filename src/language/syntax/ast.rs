@@ -1,14 +1,14 @@
-//! The tree of a recipe file: shapes with places, no meaning yet.
+//! The syntax tree of a recipe file, with spans.
 
 use crate::diag::Span;
 use crate::schedule::Rational;
 
 use super::Number;
 
-/// Something with the place where it is written.
+/// A value with its span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
-    /// The thing.
+    /// The value.
     pub value: T,
     /// Where it is written.
     pub span: Span,
@@ -20,7 +20,7 @@ impl<T> Spanned<T> {
         Spanned { value, span }
     }
 
-    /// The same place with another value.
+    /// Applies `f` to the value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
         Spanned { value: f(self.value), span: self.span }
     }
@@ -34,8 +34,8 @@ pub type Word = Spanned<String>;
 pub struct File {
     /// The statements in order.
     pub items: Vec<Item>,
-    /// The words of `use` statements that cannot be read: names that one of them may have brought in.
-    pub lost: Vec<String>,
+    /// The words of malformed `use` statements, which may be names they import.
+    pub failed_imports: Vec<String>,
 }
 
 /// A statement at the top of a file.
@@ -53,18 +53,18 @@ pub enum Item {
     Entry(Entry),
 }
 
-/// What a `use` brings in.
+/// A `use` statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Import {
-    /// Where from.
+    /// The module or file.
     pub from: ImportPath,
-    /// The names, or all of the module under its last name when there is no list.
+    /// The imported names; `None` without a list, which imports all.
     pub names: Option<Vec<Word>>,
     /// The statement.
     pub span: Span,
 }
 
-/// Where a `use` reads.
+/// The module or file of a `use`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ImportPath {
     /// `std.bert`, or `std.obert.gradual` where the last word is a name of the module.
@@ -80,7 +80,7 @@ pub struct Parameter {
     pub name: Word,
     /// Its type's name.
     pub ty: Word,
-    /// The value when `--set` gives none.
+    /// The default.
     pub default: Option<Expr>,
     /// The allowed range.
     pub range: Option<Expr>,
@@ -108,7 +108,7 @@ pub struct Binding {
 pub struct Entry {
     /// The first word.
     pub verb: Word,
-    /// What stands between the verb and the block.
+    /// The values between the verb and the block.
     pub operands: Vec<Expr>,
     /// The block, if there is one.
     pub body: Option<Block>,
@@ -120,12 +120,12 @@ pub struct Entry {
     pub span: Span,
 }
 
-/// What stands between braces.
+/// A block in braces.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// The statements in order.
     pub members: Vec<Member>,
-    /// From brace to brace.
+    /// The span from brace to brace.
     pub span: Span,
 }
 
@@ -140,27 +140,27 @@ pub enum Member {
     Entry(Entry),
 }
 
-/// `key: value`, where the key is a word, or a range of time in an `lr` block.
+/// `key: value`, where the key is a word, or a window of time in an `lr` block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
-    /// What stands before the colon.
+    /// The expression before the colon.
     pub key: Expr,
-    /// What stands behind it.
+    /// The expression after the colon.
     pub value: Expr,
     /// The statement.
     pub span: Span,
 }
 
-/// A value as written.
+/// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
-    /// Its shape.
+    /// The kind, with its parts.
     pub kind: ExprKind,
-    /// Where it stands.
+    /// Where it is written.
     pub span: Span,
 }
 
-/// The shapes of values.
+/// The kinds of expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// `30`, `90%`, `4 epochs`
@@ -185,7 +185,7 @@ pub enum ExprKind {
     Negate(Box<Expr>),
     /// `(a)`
     Paren(Box<Expr>),
-    /// Several side by side.
+    /// `8e-5 -> 0 linear`: several expressions in a row.
     Phrase(Vec<Expr>),
 }
 
@@ -198,7 +198,7 @@ pub struct Argument {
     pub value: Expr,
 }
 
-/// Arithmetic.
+/// An arithmetic operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     /// `+`
@@ -211,7 +211,7 @@ pub enum Operator {
     Over,
 }
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Hundredths.
@@ -220,12 +220,12 @@ pub enum Unit {
     Epochs,
     /// Optimizer steps.
     Steps,
-    /// Memory, with the number of bytes of the unit.
+    /// A unit of memory, with its number of bytes.
     Bytes(u64),
 }
 
 impl Unit {
-    /// The unit of a word of the grammar's `unit` rule.
+    /// The unit for a word of the grammar's rule `unit`.
     pub fn from_word(word: &str) -> Option<Self> {
         Some(match word {
             "%" => Unit::Percent,
@@ -244,7 +244,7 @@ impl Unit {
         })
     }
 
-    /// One percent, as an exact factor; one for every other unit.
+    /// The exact factor 1/100 of a percentage; 1 for every other unit.
     pub fn factor(self) -> Rational {
         match self {
             // invariant: 100 is not zero.
@@ -255,7 +255,7 @@ impl Unit {
 }
 
 impl Expr {
-    /// The single word this is, if it is one.
+    /// The word, if the expression is a single word.
     pub fn as_word(&self) -> Option<&Word> {
         match &self.kind {
             ExprKind::Name(path) if path.len() == 1 => path.first(),
@@ -263,12 +263,12 @@ impl Expr {
         }
     }
 
-    /// Whether this is the single word `word`.
+    /// Whether the expression is the single word `word`.
     pub fn is_word(&self, word: &str) -> bool {
         self.as_word().is_some_and(|w| w.value == word)
     }
 
-    /// The items of a phrase, or the expression alone.
+    /// The items of a phrase, or the expression itself.
     pub fn items(&self) -> &[Expr] {
         match &self.kind {
             ExprKind::Phrase(items) => items,
@@ -276,7 +276,7 @@ impl Expr {
         }
     }
 
-    /// One expression of several side by side; a single one is itself.
+    /// Joins expressions to a phrase; a single one stays as it is.
     pub fn phrase(mut items: Vec<Expr>) -> Option<Expr> {
         let first = items.first()?.span;
         let span = items.last().map_or(first, |last| first.to(last.span));

@@ -1,8 +1,8 @@
-//! The canonical form of a recipe: two spaces of indent, one space where a space helps, every comment
-//! and every paragraph kept.
+//! Formatting of recipes: an indent of two spaces, single spaces between tokens, comments and blank lines
+//! preserved.
 //!
-//! A block that stands on one line stays there if it fits; everything else has a line of its own.
-//! Lists and arguments break over lines only when they are too long or hold comments.
+//! A block on one line stays on one line if it fits; every other statement has its own line. Lists and arguments
+//! are broken over lines only if they are too long or contain comments.
 
 use crate::diag::Span;
 
@@ -10,13 +10,13 @@ use super::ast::{
     Argument, Binding, Block, Entry, Expr, ExprKind, File, Import, ImportPath, Item, Member, Operator,
     Parameter, Setting, Unit, Word,
 };
-use super::balance::Comment;
+use super::brackets::Comment;
 use super::parse::Parsed;
 
-/// Lines are broken beyond this many characters where they can be.
+/// The line length, in characters, beyond which lists and blocks are broken.
 const WIDTH: usize = 100;
 
-/// Formats a file that was parsed without a finding.
+/// Formats a file that was parsed without errors.
 pub fn format(text: &str, parsed: &Parsed) -> String {
     let mut printer =
         Printer { text, comments: &parsed.comments, next: 0, out: String::new(), indent: 0, last: None };
@@ -27,11 +27,11 @@ pub fn format(text: &str, parsed: &Parsed) -> String {
 struct Printer<'a> {
     text: &'a str,
     comments: &'a [Comment],
-    /// The first comment that is not printed yet.
+    /// The index of the next comment to print.
     next: usize,
     out: String,
     indent: usize,
-    /// Where the thing printed last ends in the source; `None` at the start of a block.
+    /// The end, in the source, of what was printed last; `None` at the start of a block.
     last: Option<u32>,
 }
 
@@ -59,21 +59,21 @@ impl<'a> Printer<'a> {
         &self.text[span.range()]
     }
 
-    /// Comments and blank lines before a statement, and its indent.
+    /// Prints the comments and blank lines before a statement, and its indent.
     fn line_start(&mut self, start: u32) {
         self.comments_before(start);
         self.paragraph(start);
         self.indentation();
     }
 
-    /// The comment behind a statement on its own line, and the newline.
+    /// Prints the comment at the end of a statement's line, and the newline.
     fn line_end(&mut self, end: u32) {
         self.last = Some(end);
         self.trailing(end);
         self.out.push('\n');
     }
 
-    /// A comment on the same line as `end`.
+    /// Prints the comment on the line of `end`.
     fn trailing(&mut self, end: u32) {
         let Some(comment) = self.comments.get(self.next) else { return };
         let between = &self.text[end as usize..(comment.span.start as usize).max(end as usize)];
@@ -86,7 +86,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Comments that stand on lines of their own before `start`.
+    /// Prints the comments before `start`, each on its own line.
     fn comments_before(&mut self, start: u32) {
         while let Some(comment) = self.comments.get(self.next).filter(|c| c.span.start < start) {
             let span = comment.span;
@@ -99,7 +99,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// One blank line where the source has some, except at the start of a block.
+    /// Prints one blank line if the source has any, except at the start of a block.
     fn paragraph(&mut self, start: u32) {
         let Some(last) = self.last else { return };
         let between = self.text.get(last as usize..start as usize).unwrap_or("");
@@ -288,7 +288,7 @@ impl<'a> Printer<'a> {
         self.expr(&argument.value);
     }
 
-    /// Items between brackets, on one line if they fit and hold no comment.
+    /// Prints items in brackets, on one line if they fit and contain no comment.
     fn sequence(
         &mut self,
         open: char,
@@ -313,7 +313,7 @@ impl<'a> Printer<'a> {
             self.out.truncate(before);
         }
         self.out.push(open);
-        // A comment right behind the bracket stays there.
+        // A comment directly after the bracket stays there.
         self.trailing(self.opening(whole, open));
         self.out.push('\n');
         self.indent += 1;
@@ -331,7 +331,7 @@ impl<'a> Printer<'a> {
         self.out.push(close);
     }
 
-    /// One past the opening bracket of a call or a list.
+    /// The position after the opening bracket of a call or list.
     fn opening(&self, whole: Span, open: char) -> u32 {
         let at = self.slice(whole).find(open).unwrap_or(0);
         whole.start + at as u32 + 1
@@ -351,7 +351,7 @@ fn argument_span(argument: &Argument) -> Span {
     argument.name.as_ref().map_or(value, |name| name.span.to(value))
 }
 
-/// Where a statement begins and ends.
+/// The byte range of a statement.
 fn item_bounds(item: &Item) -> (u32, u32) {
     let span = match item {
         Item::Edition(number) => number.span,

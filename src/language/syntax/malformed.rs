@@ -1,23 +1,23 @@
-//! What is said of a statement that fits no shape.
+//! Diagnostics of malformed statements.
 
 use pest::Parser;
 
 use crate::diag::{Code, Diagnostic, MOST_FINDINGS, Span, nearest};
 
+use super::foreign_syntax::recognize;
 use super::parse::{Builder, Grammar, P, Rule};
-use super::slips::slip;
 
 /// Words that only begin statements at the top of a file.
 const TOP_WORDS: [&str; 6] = ["edition", "use", "param", "let", "recipe", "template"];
 
-/// Of a longer statement, in bytes, nobody asks where it goes wrong.
-const LONGEST_ASKED: usize = 1 << 16;
+/// The longest statement, in bytes, that is parsed again to find the position of its error.
+const LONGEST_REPARSED: usize = 1 << 16;
 
-/// Of more statements nobody reads what was expected.
-const MOST_ASKED: usize = 10 * MOST_FINDINGS;
+/// The most findings after which statements are no longer parsed again.
+const MOST_REPARSED: usize = 10 * MOST_FINDINGS;
 
 impl Builder<'_> {
-    /// Parses a malformed statement alone, to learn what was expected where.
+    /// Parses a malformed statement alone to find the position of its error.
     pub(super) fn malformed(&mut self, pair: &P, alone: Rule) {
         let span = self.span(pair);
         let text = &self.text[span.range()];
@@ -25,7 +25,7 @@ impl Builder<'_> {
             self.block_below(span);
             return;
         }
-        if text.len() > LONGEST_ASKED || self.findings.iter().count() > MOST_ASKED {
+        if text.len() > LONGEST_REPARSED || self.findings.iter().count() > MOST_REPARSED {
             self.push_syntax_error(span, "this statement cannot be read", None);
             return;
         }
@@ -49,13 +49,13 @@ impl Builder<'_> {
             "" | "\n" | "\r" => "the line ends here".to_owned(),
             text => format!("`{text}` does not fit here"),
         };
-        if let Some(slip) = slip(self.text, within.clone(), at) {
-            let span = Span::new(self.id, slip.place.clone().unwrap_or(at..at + width));
-            let found = if slip.place.is_some() { "this does not fit here".to_owned() } else { found };
-            let message = slip.message.unwrap_or(found);
+        if let Some(foreign) = recognize(self.text, within.clone(), at) {
+            let span = Span::new(self.id, foreign.place.clone().unwrap_or(at..at + width));
+            let found = if foreign.place.is_some() { "this does not fit here".to_owned() } else { found };
+            let message = foreign.message.unwrap_or(found);
             let diagnostic = Diagnostic::error(Code::Malformed, message, span, "cannot be read");
-            let diagnostic = diagnostic.help(slip.help);
-            self.findings.push(match slip.fix {
+            let diagnostic = diagnostic.help(foreign.help);
+            self.findings.push(match foreign.fix {
                 Some((place, text)) => diagnostic.fix(Span::new(self.id, place), text),
                 None => diagnostic,
             });
@@ -78,7 +78,7 @@ impl Builder<'_> {
         self.push_syntax_error(span, &found, help);
     }
 
-    /// A block whose statement ended with the line above.
+    /// Reports a block on the line after its statement.
     fn block_below(&mut self, span: Span) {
         let start = span.start as usize;
         let above = self.text[..start].trim_end().len();
@@ -90,7 +90,7 @@ impl Builder<'_> {
         }
         let message = "a block begins on the line of its statement";
         let diagnostic = Diagnostic::error(Code::Malformed, message, bracket, "on a line of its own");
-        // A comment at the end of the line above would swallow the bracket.
+        // A comment at the end of the line above would include the bracket.
         let line = self.text[..above].rfind('\n').map_or(0, |at| at + 1);
         let diagnostic = diagnostic.help("put `{` on the line above");
         self.findings.push(match !self.text[line..above].contains('#') {
@@ -106,7 +106,7 @@ impl Builder<'_> {
     }
 }
 
-/// What the grammar expected, in words a user knows.
+/// The tokens that the grammar expected, in words.
 fn expected_words(error: &pest::error::Error<Rule>) -> String {
     let pest::error::ErrorVariant::ParsingError { positives, .. } = &error.variant else {
         return String::new();

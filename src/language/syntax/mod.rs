@@ -1,20 +1,20 @@
-//! Text to tree.
+//! Parsing of a recipe's text to a syntax tree, and formatting.
 //!
-//! [`balance`] first looks at the raw text: bytes that cannot stand in a recipe, brackets that do
-//! not close, nesting that is too deep, and where the comments are. [`parse`] then applies the
-//! grammar and builds the [`ast`], reporting every malformed statement of the file. [`format`]
-//! prints a tree in its canonical form.
+//! [`brackets`] scans the text for invalid characters, unbalanced brackets, deep nesting, and comments.
+//! [`parse`] applies the grammar and builds the [`ast`], reporting every malformed statement: in
+//! [`malformed`], with help for notations of other languages in [`foreign_syntax`]. [`format`] prints a
+//! tree in canonical form.
 
 pub mod ast;
-mod balance;
+mod brackets;
+mod foreign_syntax;
 pub mod format;
 mod malformed;
 mod number;
 mod parse;
-mod slips;
 mod values;
 mod yaml_text;
 
-pub use balance::Comment;
+pub use brackets::Comment;
 pub use number::Number;
 pub use parse::{Parsed, parse_file, parse_phrase};

@@ -1,4 +1,4 @@
-//! Numbers as written: exact where exactness matters, the nearest double elsewhere.
+//! Numbers of a recipe: an exact fraction where possible, and the nearest double.
 
 use crate::schedule::Rational;
 
@@ -7,12 +7,12 @@ use crate::schedule::Rational;
 pub struct Number {
     /// The nearest double.
     pub value: f64,
-    /// The exact value, where it fits.
+    /// The exact value, if it is representable.
     pub exact: Option<Rational>,
 }
 
 impl Number {
-    /// Reads a number token such as `8e-5` or `1_000`.
+    /// Parses a number such as `8e-5` or `1_000`; `None` if it is not finite.
     pub fn parse(text: &str) -> Option<Self> {
         let plain: String = text.chars().filter(|c| *c != '_').collect();
         let value: f64 = plain.parse().ok()?;
@@ -24,8 +24,8 @@ impl Number {
         Number { value: n as f64, exact: Some(Rational::whole(n)) }
     }
 
-    /// Applies one operation exactly where possible, and else to the doubles: `8e-5 / 10` is the
-    /// double nearest to 8e-6.
+    /// Applies an operation to the exact values if possible, else to the doubles. So `8e-5 / 10` is the double
+    /// nearest to 8e-6.
     pub fn combine(
         self,
         other: Self,

@@ -1,5 +1,5 @@
-//! The grammar applied, and its pairs turned into the [`ast`](super::ast): statements here, values in
-//! [`values`](super::values), what fits no shape in [`malformed`](super::malformed).
+//! Parsing with the grammar, and construction of statements of the [`ast`](super::ast) from its pairs;
+//! expressions are constructed in [`values`](super::values).
 
 use pest::Parser;
 use pest::iterators::Pair;
@@ -7,7 +7,7 @@ use pest::iterators::Pair;
 use crate::diag::{Diagnostic, FileId, Findings, Span};
 
 use super::ast::*;
-use super::balance::{self, Comment};
+use super::brackets::{self, Comment};
 use super::number::Number;
 use super::yaml_text::{not_yaml, yaml_line};
 
@@ -15,16 +15,16 @@ use super::yaml_text::{not_yaml, yaml_line};
 #[grammar = "../grammar/obert.pest"]
 pub(super) struct Grammar;
 
-/// A file's tree with its comments.
+/// The syntax tree of a file, with its comments.
 #[derive(Clone, Debug, Default)]
 pub struct Parsed {
-    /// The tree; statements that are malformed are left out.
+    /// The tree, without malformed statements.
     pub file: File,
     /// All comments, in order.
     pub comments: Vec<Comment>,
 }
 
-/// Parses a whole file. Every malformed statement is reported and left out of the tree.
+/// Parses a file. Every malformed statement is reported and left out of the tree.
 pub fn parse_file(id: FileId, text: &str, findings: &mut Findings) -> Parsed {
     let mut found = Findings::new();
     let parsed = read_file(id, text, &mut found);
@@ -42,7 +42,7 @@ pub fn parse_file(id: FileId, text: &str, findings: &mut Findings) -> Parsed {
 
 fn read_file(id: FileId, text: &str, findings: &mut Findings) -> Parsed {
     let before = findings.iter().count();
-    let comments = balance::scan(id, text, findings);
+    let comments = brackets::scan(id, text, findings);
     if findings.iter().skip(before).any(Diagnostic::is_error) {
         return Parsed { file: File::default(), comments };
     }
@@ -60,7 +60,7 @@ fn read_file(id: FileId, text: &str, findings: &mut Findings) -> Parsed {
 /// Parses one value, such as the right side of `--set name=value`.
 pub fn parse_phrase(id: FileId, text: &str, findings: &mut Findings) -> Option<Expr> {
     let before = findings.iter().count();
-    let comments = balance::scan(id, text, findings);
+    let comments = brackets::scan(id, text, findings);
     if findings.iter().skip(before).any(Diagnostic::is_error) {
         return None;
     }
@@ -77,7 +77,7 @@ pub fn parse_phrase(id: FileId, text: &str, findings: &mut Findings) -> Option<E
     }
 }
 
-/// Builds the tree of one text.
+/// Builds the tree of a text.
 pub(super) struct Builder<'a> {
     pub(super) id: FileId,
     pub(super) text: &'a str,
@@ -91,7 +91,7 @@ impl Builder<'_> {
     pub(super) fn span(&self, pair: &P) -> Span {
         let span = pair.as_span();
         let (start, mut end) = (span.start(), span.end());
-        // The grammar skips space and comments before it finds that an optional part is missing.
+        // A pair may end with space and comments that the grammar skipped before a missing optional part.
         loop {
             end = start + self.text[start..end].trim_end().len();
             let last = self.comments.partition_point(|c| (c.span.end as usize) < end);
@@ -107,7 +107,7 @@ impl Builder<'_> {
     }
 
     fn file(&mut self, pair: P) -> File {
-        let (mut items, mut lost) = (Vec::new(), Vec::new());
+        let (mut items, mut failed_imports) = (Vec::new(), Vec::new());
         for pair in pair.into_inner() {
             let item = match pair.as_rule() {
                 Rule::edition => self.edition(pair).map(Item::Edition),
@@ -117,14 +117,14 @@ impl Builder<'_> {
                 Rule::entry => self.entry(pair).map(Item::Entry),
                 Rule::malformed => {
                     self.malformed(&pair, Rule::lone_item);
-                    lost.extend(words_of_use(pair.as_str()));
+                    failed_imports.extend(words_of_use(pair.as_str()));
                     None
                 }
                 _ => None,
             };
             items.extend(item);
         }
-        File { items, lost }
+        File { items, failed_imports }
     }
 
     fn edition(&mut self, pair: P) -> Option<Spanned<Number>> {
@@ -228,7 +228,7 @@ impl Builder<'_> {
         Some(Setting { key: key?, value: value?, span })
     }
 
-    /// The `##` lines that stand directly above a statement.
+    /// The `##` lines directly above a statement.
     fn doc_above(&self, span: Span) -> String {
         let mut lines: Vec<&str> = Vec::new();
         let mut below = span.start as usize;

@@ -1,4 +1,4 @@
-//! Pairs of the grammar turned into values.
+//! Construction of expressions from the grammar's pairs.
 
 use std::iter::Peekable;
 
@@ -7,11 +7,11 @@ use pest::iterators::Pairs;
 use crate::diag::{Code, Diagnostic};
 
 use super::ast::{Argument, Expr, ExprKind, Operator, Spanned, Unit};
-use super::balance::DEEPEST;
+use super::brackets::DEEPEST;
 use super::number::Number;
 use super::parse::{Builder, P, Rule};
 
-/// Operands and the operators between them, as they lie in a `ramp`.
+/// The operands and operators of a `ramp`, in order.
 type Operands<'a> = Peekable<Pairs<'a, Rule>>;
 
 impl Builder<'_> {
@@ -20,7 +20,7 @@ impl Builder<'_> {
         Expr::phrase(items?)
     }
 
-    /// One of the values side by side. The outer `None`: this pair is none.
+    /// An item of a phrase. The outer `None` means that this pair is none.
     pub(super) fn item(&mut self, pair: P) -> Option<Option<Expr>> {
         match pair.as_rule() {
             Rule::ramp => Some(self.ramp(pair)),
@@ -42,7 +42,7 @@ impl Builder<'_> {
         self.pairwise(&mut pair.into_inner().peekable(), Rule::arrow, Self::range, ExprKind::Ramp)
     }
 
-    /// The range that a parameter is in.
+    /// The range of a `param` declaration.
     pub(super) fn between(&mut self, pair: P) -> Option<Expr> {
         self.range(&mut pair.into_inner().peekable())
     }
@@ -76,7 +76,7 @@ impl Builder<'_> {
         self.chain(parts, [(Rule::star, Operator::Times), (Rule::slash, Operator::Over)], Self::unary)
     }
 
-    /// `a op b op c`, grouped from the left.
+    /// Parses `a op b op c`, left-associative.
     fn chain(
         &mut self,
         parts: &mut Operands,
@@ -185,7 +185,7 @@ impl Builder<'_> {
         number
     }
 
-    /// A string's text with its escapes replaced.
+    /// The text of a string literal, with escapes replaced.
     pub(super) fn text_of(&mut self, string: P) -> String {
         let span = self.span(&string);
         let mut text = String::new();

@@ -1,10 +1,10 @@
-//! SparseML's YAML in a file that is read as ours.
+//! Detection of SparseML's YAML in a file that is parsed as a recipe.
 
 use std::ops::Range;
 
 use crate::diag::{Code, Diagnostic, Span};
 
-/// The first line that only a recipe of SparseML has: `- !EpochRangeModifier`, `pruning_modifiers:`.
+/// The first line that only a SparseML recipe has, such as `- !EpochRangeModifier` or `pruning_modifiers:`.
 pub(super) fn yaml_line(text: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {

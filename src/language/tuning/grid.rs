@@ -1,4 +1,4 @@
-//! `--grid damp=1e-4,1e-5`, `--at 50%,70%` and `--by obs,magnitude`, read by the language's own types.
+//! Parses `--grid damp=1e-4,1e-5`, `--at 50%,70%` and `--by obs,magnitude` with the types of the language.
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span, nearest};
 use crate::language::check::value::{Evaluator, Fields, Value};
@@ -9,27 +9,27 @@ use crate::language::vocab::{Setting, Type};
 use crate::schedule::ir::Obs;
 use crate::settings::Settings;
 
-/// A setting of `obs` with the values that it is tried with.
+/// A setting of `obs` with the values to try.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// The setting.
+    /// The setting's name.
     pub name: &'static str,
-    /// Its values in the order given.
-    pub values: Vec<Place>,
+    /// The values in the order given.
+    pub values: Vec<AxisValue>,
 }
 
 /// A value of an axis.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// As it was written.
+pub struct AxisValue {
+    /// The value as text.
     pub text: String,
-    /// Where it was written.
+    /// Its span.
     pub span: Span,
     value: Value,
 }
 
 impl Axis {
-    /// Gives the setting its `index`th value.
+    /// Sets the setting to its `index`th value.
     pub fn set(&self, obs: &mut Obs, index: usize) {
         let Some(place) = self.values.get(index) else { return };
         let values = Fields::from([(self.name, Spanned::new(place.value.clone(), place.span))]);
@@ -40,23 +40,23 @@ impl Axis {
 /// A level of sparsity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Level {
-    /// The share of weights that goes.
+    /// The fraction of weights to prune.
     pub sparsity: f64,
-    /// Where it was written.
+    /// Its span.
     pub span: Span,
 }
 
-/// A criterion that a model is pruned by once.
+/// A criterion of one-shot pruning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// By absolute values.
+    /// The weights' absolute values.
     Magnitude,
-    /// Second-order, with the recipe's settings of `obs`.
+    /// Second-order pruning with the recipe's settings of `obs`.
     Obs,
 }
 
 impl By {
-    /// As it is written in a recipe.
+    /// The word in a recipe.
     pub fn name(self) -> &'static str {
         match self {
             By::Magnitude => "magnitude",
@@ -65,7 +65,7 @@ impl By {
     }
 }
 
-/// Every point of a grid as the index of each axis's value, the last axis fastest.
+/// All points of a grid, each as the indices of the axes' values. The last axis varies fastest.
 pub fn points(axes: &[Axis]) -> Vec<Vec<usize>> {
     let mut points = vec![Vec::new()];
     for axis in axes {
@@ -79,7 +79,7 @@ pub fn points(axes: &[Axis]) -> Vec<Vec<usize>> {
     points
 }
 
-/// Reads `--grid` flags. What is found is in `findings`; axes that cannot be read are left out.
+/// Parses `--grid` flags. Axes that cannot be parsed are reported and left out.
 pub fn axes(given: &[String], sources: &mut Sources, findings: &mut Findings) -> Vec<Axis> {
     let mut reader = Reader::new(sources);
     let mut axes: Vec<(Axis, Span)> = Vec::new();
@@ -107,12 +107,12 @@ pub fn axes(given: &[String], sources: &mut Sources, findings: &mut Findings) ->
     axes.into_iter().map(|(axis, _)| axis).filter(|axis| !axis.values.is_empty()).collect()
 }
 
-/// The settings of `obs` that may be an axis. How much memory an estimate may take changes no result.
+/// The settings of `obs` that may be an axis: all but `memory`, which does not change results.
 pub fn axis_settings() -> impl Iterator<Item = &'static Setting> {
     Obs::TABLE.iter().filter(|s| s.name != Obs::NAMES.memory)
 }
 
-/// The setting of `obs` that an axis names.
+/// The setting of `obs` with an axis's name.
 fn setting(name: &str, at: Span, findings: &mut Findings) -> Option<&'static Setting> {
     let settings = axis_settings;
     if let Some(setting) = settings().find(|s| s.name == name) {
@@ -140,7 +140,7 @@ fn setting(name: &str, at: Span, findings: &mut Findings) -> Option<&'static Set
     None
 }
 
-/// Reads `--at`: levels between nothing and everything.
+/// Parses `--at`: sparsities between 0% and 100%, exclusive.
 pub fn levels(given: &str, sources: &mut Sources, findings: &mut Findings) -> Vec<Level> {
     let mut reader = Reader::new(sources);
     let file = reader.sources.add("--at", given);
@@ -149,7 +149,7 @@ pub fn levels(given: &str, sources: &mut Sources, findings: &mut Findings) -> Ve
         let Value::Ratio(sparsity) = place.value else { continue };
         if sparsity <= 0.0 || sparsity >= 1.0 {
             let what = if sparsity <= 0.0 { "nothing would be pruned" } else { "nothing would be left" };
-            let message = "a level of `--at` lies between 0% and 100%";
+            let message = "a level of `--at` is between 0% and 100%";
             let diagnostic = Diagnostic::error(Code::LevelOutOfRange, message, place.span, what);
             findings.push(diagnostic.help("as `--at 50%,70%,90%`"));
             continue;
@@ -159,7 +159,7 @@ pub fn levels(given: &str, sources: &mut Sources, findings: &mut Findings) -> Ve
     levels
 }
 
-/// Reads `--by`: criteria by name.
+/// Parses `--by`: names of criteria.
 pub fn criteria(given: &str, sources: &mut Sources, findings: &mut Findings) -> Vec<By> {
     let file = sources.add("--by", given);
     let known = [By::Obs, By::Magnitude];
@@ -188,11 +188,11 @@ pub fn criteria(given: &str, sources: &mut Sources, findings: &mut Findings) -> 
     list.into_iter().map(|(by, _)| by).collect()
 }
 
-/// Movement is measured while a model trains.
+/// The diagnostic of movement pruning without training.
 pub fn needs_training(at: Span) -> Diagnostic {
-    let message = "movement cannot be measured without training";
+    let message = "movement cannot be computed without training";
     Diagnostic::error(Code::NeedsTraining, message, at, "how far weights move while they are trained")
-        .help("prune `by: obs` or `by: magnitude` at once, or run the recipe to prune by movement")
+        .help("prune one-shot `by: obs` or `by: magnitude`, or run the recipe to prune by movement")
 }
 
 fn twice(text: &str, again: Span, first: Span) -> Diagnostic {
@@ -209,7 +209,7 @@ fn empty(text: &str, at: Span, help: &str) -> Diagnostic {
     Diagnostic::error(Code::GridMalformed, message, at, label).help(help)
 }
 
-/// The words between commas, from `start` on, with their places.
+/// The words between commas, from byte `start` on, with their spans.
 fn pieces(file: FileId, text: &str, start: usize) -> Vec<(&str, Span)> {
     let mut at = start;
     text.get(start..)
@@ -224,7 +224,7 @@ fn pieces(file: FileId, text: &str, start: usize) -> Vec<(&str, Span)> {
         .collect()
 }
 
-/// Evaluates values where no recipe gives names a meaning.
+/// Evaluates values outside a recipe, where no names are declared.
 struct Reader<'a> {
     names: Names,
     sources: &'a mut Sources,
@@ -233,12 +233,12 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(sources: &'a mut Sources) -> Self {
         let file = sources.add("no recipe", "");
-        // That there is no recipe in it is no finding.
+        // The diagnostic about the missing recipe is dropped.
         let (names, _) = resolve(file, &[], &NoFiles, sources, &mut Findings::new());
         Reader { names, sources }
     }
 
-    /// The values of a list from `start` on.
+    /// The values of a list from byte `start` on.
     fn list(
         &mut self,
         file: FileId,
@@ -246,15 +246,15 @@ impl<'a> Reader<'a> {
         start: usize,
         ty: Type,
         findings: &mut Findings,
-    ) -> Vec<Place> {
-        let mut list: Vec<Place> = Vec::new();
+    ) -> Vec<AxisValue> {
+        let mut list: Vec<AxisValue> = Vec::new();
         for (word, span) in pieces(file, text, start) {
             if word.is_empty() {
                 let help = ty.example();
                 findings.push(empty(&text[start..], span, &help));
                 continue;
             }
-            // The value stands where it stood, so that its places are those of the flag.
+            // Padding keeps the value at its position, so that spans are those of the flag.
             let padded = format!("{}{word}", " ".repeat(span.range().start));
             let Some(expr) = parse_phrase(file, &padded, findings) else { continue };
             let scope = self.names.main();
@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
             };
             match list.iter().find(|other| other.value == value) {
                 Some(other) => findings.push(twice(word, span, other.span)),
-                None => list.push(Place { text: word.to_owned(), span, value }),
+                None => list.push(AxisValue { text: word.to_owned(), span, value }),
             }
         }
         list

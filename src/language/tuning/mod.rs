@@ -1,10 +1,9 @@
-//! What a recipe's surgeon is tried with, and how what was best is written back.
+//! Support of `obertc oneshot` and `obertc sweep`: settings of OBS to try, and writing back the best ones.
 //!
-//! - [`grid`]: axes of settings, levels of sparsity and criteria as they are given on a command line, read
-//!   by the language's own types;
-//! - [`sense`]: points of a grid that could never stand in a recipe;
-//! - [`write`](mod@write): other settings put into a recipe's text.
+//! - [`grid`]: parses axes of settings, levels of sparsity and criteria of the command line;
+//! - [`points`]: rejects invalid combinations of settings;
+//! - [`rewrite`]: changes settings of `obs` in a recipe's text.
 
 pub mod grid;
-pub mod sense;
-pub mod write;
+pub mod points;
+pub mod rewrite;

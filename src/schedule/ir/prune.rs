@@ -67,6 +67,15 @@ pub enum Pattern {
 }
 
 impl Pattern {
+    /// The number of consecutive inputs that a group of the pattern covers: of N:M, M.
+    pub fn width(self) -> usize {
+        match self {
+            Pattern::Blocks(size) => size,
+            Pattern::NofM { of, .. } => of,
+            Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
+        }
+    }
+
     /// The number of consecutive weights that are ranked and pruned as one.
     pub fn group(self) -> usize {
         match self {

@@ -153,11 +153,11 @@ impl Fields<'_> {
             span,
             format!("not one of {}", words.join(", ")),
         );
-        let error = match nearest(&text, words.iter().copied()) {
-            Some(near) => error.help(format!("did you mean `{near}`?")).fix(span, near),
-            None => error.help(format!("it is one of {}", words.join(", "))),
-        };
-        self.report(findings, error);
+        let near = nearest(&text, words.iter().copied());
+        self.report(
+            findings,
+            error.did_you_mean(span, near, || format!("it is one of {}", words.join(", "))),
+        );
         None
     }
 

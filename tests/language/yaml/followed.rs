@@ -18,7 +18,7 @@ pub(super) fn mended(name: &str, text: &str) -> String {
         let compiled = brought(name, text).compilation;
         (compiled.main, compiled.diagnostics)
     };
-    fix::mend(text, false, check).0
+    fix::fix_all(text, false, check).0
 }
 
 /// How often a finding is there, whatever it counts.

@@ -1,4 +1,4 @@
-//! `distill`: from whom, and what is matched.
+//! Typing of `distill`.
 
 use crate::diag::Span;
 use crate::language::check::recipe::{Distill, Instants, Stage};
@@ -12,12 +12,12 @@ use super::Builder;
 impl Builder<'_> {
     pub(super) fn distill(
         &mut self,
-        said: verbs::Distill,
+        read: verbs::Distill,
         earlier: &[Stage],
         whole: Instants,
         head: Span,
     ) -> Option<Distill> {
-        let verbs::Distill { from, over, hardness, temperature, r#match: outputs, hidden } = said;
+        let verbs::Distill { from, over, hardness, temperature, r#match: outputs, hidden } = read;
         let teacher = match from.value {
             TeacherValue::Named(name) => Teacher::Named(name),
             TeacherValue::Word(Teachers::Teacher) => Teacher::Flag,

@@ -1,10 +1,10 @@
-//! From the bound recipe to the typed one: [`stage`] by stage, [`statements`] and [`distill`] in them.
+//! Typing of the bound recipe: [`stage`] by stage, with their [`statements`], [`train`] and [`distill`].
 
 mod distill;
-mod extended;
-mod learning;
 mod stage;
 mod statements;
+mod template_settings;
+mod train;
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ use super::recipe::{Expectation, Recipe, Stage};
 use super::value::{Evaluator, Fields, Value};
 use statements::data;
 
-/// Types every statement; goes on past mistakes and returns what can be judged, or `None` if it is not known
-/// what the recipe is about.
+/// Types every statement. Continues after errors and returns what could be typed; `None` if the recipe's own
+/// settings (model, data) could not be read.
 pub fn recipe(
     names: &mut Names,
     bound: &BoundRecipe,
@@ -52,16 +52,16 @@ pub fn recipe(
     for stage in &bound.stages {
         let batch = settings.as_ref().map_or(1, |s| s.batch);
         let found = builder.evaluator.findings.iter().count();
-        // Layers chosen for the whole recipe are chosen before its first stage.
+        // `keep` and `drop` of the recipe belong to its first stage.
         if let Some(typed) = builder.stage(stage, &stages, batch, train, layers.take()) {
             stages.push(typed);
         } else {
             builder.sound = false;
             builder.layers_known = false;
         }
-        builder.tell_at_user(stage.extends.as_ref(), stage.length.as_ref(), found);
+        builder.relocate(stage.extends.as_ref(), stage.length.as_ref(), found);
     }
-    builder.tell_at_user(bound.extends.as_ref(), None, known);
+    builder.relocate(bound.extends.as_ref(), None, known);
     let (complete, layers_known) = (builder.sound, builder.layers_known);
     let RecipeSettings { model: given, data: set, batch: _, seed } = settings?;
     Some(Recipe {
@@ -79,7 +79,7 @@ pub fn recipe(
     })
 }
 
-/// Checks a parameter's value against its type and range, used or not.
+/// Checks a parameter's value against its type and range, even if it is not used.
 fn parameter(evaluator: &mut Evaluator, symbol: &Symbol) -> Option<(String, String, bool)> {
     let (expr, scope) = symbol.value.clone()?;
     let text = evaluator.sources.slice(expr.span).to_owned();
@@ -93,7 +93,7 @@ fn parameter(evaluator: &mut Evaluator, symbol: &Symbol) -> Option<(String, Stri
         let most = evaluator.value(most, ty, main)?;
         if !within(&value, &least, &most) {
             let allowed = evaluator.sources.slice(range.span).to_owned();
-            let message = format!("`{}` lies outside its range {allowed}", symbol.name);
+            let message = format!("`{}` is outside its range {allowed}", symbol.name);
             evaluator.findings.push(
                 Diagnostic::error(Code::ParameterOutOfRange, message, expr.span, "this value")
                     .and_at(range.span, "the range it was declared with")
@@ -124,14 +124,15 @@ fn within(value: &Value, least: &Value, most: &Value) -> bool {
 
 struct Builder<'a> {
     evaluator: Evaluator<'a>,
+    /// Whether everything so far could be typed.
     sound: bool,
     layers_known: bool,
-    /// Where each name of a stage stands first.
+    /// The first span of each stage's name.
     first: HashMap<String, Span>,
 }
 
 impl Builder<'_> {
-    /// Remembers that a part could not be typed.
+    /// Records in `sound` whether a part could be typed.
     fn part<T>(&mut self, part: Option<T>) -> Option<T> {
         self.sound &= part.is_some();
         part
@@ -147,7 +148,7 @@ impl Builder<'_> {
         if stage.is_none_or(|stage| stage.length.is_none()) {
             self.evaluator.taken.push("lr".to_owned());
         }
-        let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
+        let given = self.without_unknown(&bound.settings, bound.extends.as_ref(), settings);
         let mut sound = fields::read_settings(&mut self.evaluator, &given, settings, "recipe", &mut fields);
         let missing = !fields.contains_key("model") && !self.evaluator.attempted.contains(&"model");
         if let Some(name) = model.filter(|_| missing) {
@@ -188,7 +189,7 @@ mod tests {
     use crate::schedule::Time;
     use crate::schedule::ir::Obs;
 
-    /// Values of a type as they are written: of a choice each of its words, with all arguments.
+    /// Values of a type as text: for a choice each of its words, with all arguments.
     fn samples(ty: Type) -> Vec<String> {
         match ty {
             Type::Choice(choices) => choices.iter().flat_map(written).collect(),
@@ -217,7 +218,7 @@ mod tests {
         (0..most).map(call).collect()
     }
 
-    /// Statements of a verb that together give every value to every clause and setting.
+    /// Statements of a verb that together have every value of every clause and setting.
     fn statements(verb: &Verb) -> Vec<String> {
         let block = match verb.body {
             Body::Settings(settings) | Body::PruneSettings(settings) => settings,
@@ -243,7 +244,7 @@ mod tests {
             .collect()
     }
 
-    /// Reads every statement of a verb; what it makes of the last one.
+    /// Reads every statement of a verb and returns the last one.
     fn read<T: Statement + Read<Fields>>(tried: &mut usize) -> Option<T> {
         let mut last = None;
         for statement in statements(T::VERB) {
@@ -256,12 +257,13 @@ mod tests {
             let bound = bound.unwrap();
             let mut evaluator = Evaluator::new(&mut names, &mut sources, &mut findings);
             evaluator.run = Some(Time::ZERO);
-            let (said, sound) = fields::readable(&mut evaluator, &bound.stages[0].entries[0], T::VERB);
+            let (read, sound) =
+                fields::partial_statement(&mut evaluator, &bound.stages[0].entries[0], T::VERB);
             assert!(sound, "{text}\n{findings:?}");
-            for setting in said.fields.keys() {
+            for setting in read.fields.keys() {
                 *tried += usize::from(!setting.is_empty());
             }
-            last = T::read(&said.fields);
+            last = T::read(&read.fields);
             assert!(last.is_some(), "{text} cannot be read as its declared types");
         }
         last

@@ -1,8 +1,8 @@
-//! A stage or a branch, statement by statement.
+//! Typing of a stage or branch, statement by statement.
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::check::fields::{self, Statement};
-use crate::language::check::recipe::{Instants, LrPiece, Stage, Targets};
+use crate::language::check::recipe::{Instants, LrPiece, SparsityException, Stage, Targets};
 use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
@@ -122,41 +122,41 @@ impl Builder<'_> {
                 "train" => train = Some(entry),
                 word => {
                     let Some(known) = verb(word) else { continue };
-                    let (said, sound) = fields::readable(&mut self.evaluator, entry, known);
+                    let (statement, sound) = fields::partial_statement(&mut self.evaluator, entry, known);
                     if !sound {
                         self.sound = false;
-                        // The window of every statement that has one is `over`.
-                        let over: Option<Option<Spanned<Instants>>> = said.fields.setting("over");
+                        // Every window is called `over`.
+                        let over: Option<Option<Spanned<Instants>>> = statement.fields.setting("over");
                         stage.unread.extend(over.flatten());
                         continue;
                     }
                     match word {
                         "prune" => {
-                            let read = self.part(verbs::Prune::read(&said.fields));
+                            let read = self.part(verbs::Prune::read(&statement.fields));
                             let pattern = read.as_ref().and_then(|read| self.pattern(read));
                             let (Some(read), Some(pattern)) = (read, self.part(pattern)) else { continue };
-                            let exceptions = self.exceptions(&said, entry.scope);
+                            let exceptions = self.exceptions(&statement, entry.scope);
                             stage.prune.push(prune(read, pattern, exceptions, head));
                         }
                         "hold" => {
-                            let read = self.part(verbs::Hold::read(&said.fields));
+                            let read = self.part(verbs::Hold::read(&statement.fields));
                             stage.hold.extend(read.map(|read| hold(read, whole, head)));
                         }
                         "freeze" => {
-                            let read = self.part(verbs::Freeze::read(&said.fields));
+                            let read = self.part(verbs::Freeze::read(&statement.fields));
                             stage.freeze.extend(read.map(|read| freeze(read, whole, head)));
                         }
                         "quantize" => {
-                            let read = self.part(verbs::Quantize::read(&said.fields));
+                            let read = self.part(verbs::Quantize::read(&statement.fields));
                             stage.quantize.extend(read.map(|read| quantize(read, whole, head)));
                         }
                         "distill" => {
-                            let read = self.part(verbs::Distill::read(&said.fields));
+                            let read = self.part(verbs::Distill::read(&statement.fields));
                             let distill = read.and_then(|read| self.distill(read, earlier, whole, head));
                             stage.distill = self.part(distill);
                         }
                         "evaluate" => {
-                            if let Some(read) = self.part(verbs::Evaluate::read(&said.fields)) {
+                            if let Some(read) = self.part(verbs::Evaluate::read(&statement.fields)) {
                                 let verbs::Evaluate { every, keep } = read;
                                 stage.evaluate_every = Some(every);
                                 stage.keep_best = match keep {
@@ -183,14 +183,15 @@ impl Builder<'_> {
         Some(stage)
     }
 
-    /// `target PARAMS: 90%` lines of a `prune`.
-    fn exceptions(&mut self, said: &Statement, scope: ScopeId) -> Vec<(Targets, Spanned<f64>)> {
+    /// The `target PARAMS: 90%` lines of a `prune`.
+    fn exceptions(&mut self, statement: &Statement, scope: ScopeId) -> Vec<SparsityException> {
         let mut list = Vec::new();
-        for setting in &said.targets {
+        for setting in &statement.targets {
             let sparsity = self.evaluator.value(&setting.value, Type::Ratio, scope);
-            let on = self.line_targets(setting, scope);
-            if let (Some(Value::Ratio(sparsity)), Some(on)) = (self.part(sparsity), on) {
-                list.push((on, Spanned::new(sparsity, setting.value.span)));
+            let targets = self.line_targets(setting, scope);
+            if let (Some(Value::Ratio(sparsity)), Some(targets)) = (self.part(sparsity), targets) {
+                let sparsity = Spanned::new(sparsity, setting.value.span);
+                list.push(SparsityException { targets, sparsity });
             }
         }
         list
@@ -208,23 +209,25 @@ impl Builder<'_> {
         }
     }
 
-    /// `keep layers […]`, `drop layers […]`: one of them, once.
+    /// Reads `keep layers […]` or `drop layers […]`, which must not be combined.
     pub(super) fn layers(&mut self, bound: &Bound<Entry>, layers: &mut Option<Spanned<Layers>>) {
         let entry = &bound.node;
         let Some(known) = verb(&entry.verb.value) else { return };
         let read = fields::statement(&mut self.evaluator, bound, known);
         self.layers_known &= read.is_some();
-        let Some(said) = self.part(read) else { return };
+        let Some(statement) = self.part(read) else { return };
         let chosen = match known.name {
-            "keep" => verbs::Keep::read(&said.fields).map(|verbs::Keep { layers }| layers.map(Layers::Keep)),
-            _ => verbs::Drop::read(&said.fields).map(|verbs::Drop { layers }| layers.map(Layers::Drop)),
+            "keep" => {
+                verbs::Keep::read(&statement.fields).map(|verbs::Keep { layers }| layers.map(Layers::Keep))
+            }
+            _ => verbs::Drop::read(&statement.fields).map(|verbs::Drop { layers }| layers.map(Layers::Drop)),
         };
         let Some(chosen) = self.part(chosen) else { return };
         if let Some(first) = layers {
             self.evaluator.findings.push(
                 Diagnostic::error(Code::LayersTwice, "layers are chosen twice", entry.head, "again")
                     .and_at(first.span, "first chosen here")
-                    .help("say once which layers stay"),
+                    .help("choose the layers once"),
             );
             self.sound = false;
             return;
@@ -232,10 +235,10 @@ impl Builder<'_> {
         *layers = Some(chosen);
     }
 
-    /// The codes of an `allow`: warnings and advice only.
+    /// The codes of an `allow`; codes of errors are reported.
     pub(super) fn allow(&mut self, bound: &Bound<Entry>) -> Vec<Code> {
         let read = fields::statement(&mut self.evaluator, bound, verbs::Allow::VERB);
-        let read = read.and_then(|said| verbs::Allow::read(&said.fields));
+        let read = read.and_then(|statement| verbs::Allow::read(&statement.fields));
         let Some(verbs::Allow { codes: names }) = self.part(read) else { return Vec::new() };
         let mut codes = Vec::new();
         for name in names {
@@ -259,10 +262,10 @@ impl Builder<'_> {
         codes
     }
 
-    /// The pattern; blocks over several outputs, which no criterion knows, are reported.
-    fn pattern(&mut self, said: &verbs::Prune) -> Option<Spanned<Pattern>> {
-        match pattern(&said.pattern.value) {
-            Ok(pattern) => Some(Spanned::new(pattern, said.pattern.span)),
+    /// The pattern; blocks over several outputs are not supported and reported.
+    fn pattern(&mut self, statement: &verbs::Prune) -> Option<Spanned<Pattern>> {
+        match pattern(&statement.pattern.value) {
+            Ok(pattern) => Some(Spanned::new(pattern, statement.pattern.span)),
             Err(outputs) => {
                 self.evaluator.findings.push(
                     Diagnostic::error(
@@ -289,7 +292,7 @@ impl Builder<'_> {
         if bound.length.is_none() {
             self.evaluator.taken.push("lr".to_owned());
         }
-        let given = self.without_strangers(&bound.settings, bound.extends.as_ref(), settings);
+        let given = self.without_unknown(&bound.settings, bound.extends.as_ref(), settings);
         self.sound &= fields::read_settings(&mut self.evaluator, &given, settings, owner, &mut fields);
         let StageSettings { batch } = StageSettings::read(&fields)?;
         batch
@@ -332,21 +335,17 @@ impl Builder<'_> {
         let besides = match teacher {
             true => {
                 "`teacher` is the model given by `--teacher`, `self` the model itself as the stage begins, \
-                     and a folder stands in quotes"
+                     and a folder is written in quotes"
             }
             false => "`start` is the model that the run begins with",
         };
-        let help = match (near, known.as_slice()) {
-            (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, []) => format!("no stage is before this one; {besides}"),
-            (None, all) => format!("the stages before this one are `{}`; {besides}", all.join("`, `")),
+        let otherwise = || match known.as_slice() {
+            [] => format!("no stage is before this one; {besides}"),
+            all => format!("the stages before this one are `{}`; {besides}", all.join("`, `")),
         };
         let message = format!("there is no earlier stage `{}`", word.value);
-        let diagnostic = Diagnostic::error(Code::UnknownStage, message, word.span, "unknown").help(help);
-        self.evaluator.findings.push(match near {
-            Some(near) => diagnostic.fix(word.span, near),
-            None => diagnostic,
-        });
+        let diagnostic = Diagnostic::error(Code::UnknownStage, message, word.span, "unknown");
+        self.evaluator.findings.push(diagnostic.did_you_mean(word.span, near, otherwise));
         None
     }
 
@@ -385,7 +384,7 @@ impl Builder<'_> {
                     setting.key.span,
                     "not a window",
                 );
-                self.evaluator.findings.push(diagnostic.help(lr_meant(&word.value)));
+                self.evaluator.findings.push(diagnostic.help(lr_line_help(&word.value)));
                 continue;
             }
             let over = self.evaluator.value(&setting.key, Type::Span, bound.scope);
@@ -404,15 +403,15 @@ impl Builder<'_> {
     }
 }
 
-/// How a line of another tool's learning rate is written: windows with rates, in the order of time.
-fn lr_meant(word: &str) -> String {
+/// Help for a line of `lr` that is written as in another tool.
+fn lr_line_help(word: &str) -> String {
     match word {
         "warmup" | "warmup_ratio" | "warmup_steps" | "warmup_epochs" | "num_warmup_steps" => {
             "a warmup is a window of its own, before the others: \
              `lr { 0..10% of run: 0 -> 5e-5, 10%..100% of run: 5e-5 -> 0 }`"
         }
         "scheduler" | "schedule" | "decay" | "policy" | "type" | "lr_scheduler_type" => {
-            "the shape stands behind the rates: `lr { 0..100% of run: 5e-5 -> 0 cosine }`"
+            "the shape comes after the rates: `lr { 0..100% of run: 5e-5 -> 0 cosine }`"
         }
         _ => "a line gives a window and its rate: `lr { 0..100% of run: 5e-5 -> 0 linear }`",
     }

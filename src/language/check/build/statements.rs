@@ -1,43 +1,42 @@
-//! Statements and the choices in them, from what was read to what is checked and lowered. Each is taken
-//! apart whole, so that a setting that is declared and not used here does not compile.
+//! Conversion of statements from the structs of the vocabulary to those of the typed recipe. Each struct is
+//! destructured completely, so that a setting that is declared but not used does not compile.
 
 use crate::diag::Span;
-use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, Targets};
+use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, SparsityException};
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::Placed;
 use crate::language::vocab::choices::{
-    BlockShape, GeneratedQuestions, Granularity, MaskedTexts, Models, NewBert, NofMShape, Patterns,
-    QuestionAnswering, SchemeArguments, Schemes, SentencePairs, TableColumns, ZeroPoint,
+    BlockShape, DataSets, GeneratedQuestions, Granularity, MaskedTexts, MatmulPrecision, Models, NewBert,
+    NofMShape, Patterns, QuestionAnswering, SchemeArguments, Schemes, SentencePairs, TableColumns, ZeroPoint,
 };
-use crate::language::vocab::choices::{DataSets, MatmulPrecision};
 use crate::language::vocab::verbs::{self, ModelValue};
 use crate::params::BertShape;
 use crate::schedule::ir::{Columns, Data, Model, ObsEach, Pattern, Precision, Scheme};
 
 pub(super) fn prune(
-    said: verbs::Prune,
+    read: verbs::Prune,
     pattern: Spanned<Pattern>,
-    exceptions: Vec<(Targets, Spanned<f64>)>,
+    exceptions: Vec<SparsityException>,
     head: Span,
 ) -> Prune {
-    let verbs::Prune { params, over, every, by, sparsity, pattern: _, rank } = said;
+    let verbs::Prune { params, over, every, by, sparsity, pattern: _, rank } = read;
     let Placed { choice: by, arguments } = by;
     let obs = ObsEach::from_names(|name| arguments.get(name).copied().or(Some(by.span)));
     Prune { targets: params, over, every, sparsity, exceptions, pattern, rank, by, obs, head }
 }
 
-pub(super) fn hold(said: verbs::Hold, whole: Instants, head: Span) -> Hold {
-    let verbs::Hold { params, over } = said;
+pub(super) fn hold(read: verbs::Hold, whole: Instants, head: Span) -> Hold {
+    let verbs::Hold { params, over } = read;
     Hold { targets: params, over: over.unwrap_or(Spanned::new(whole, head)), head }
 }
 
-pub(super) fn freeze(said: verbs::Freeze, whole: Instants, head: Span) -> Hold {
-    let verbs::Freeze { params, over } = said;
+pub(super) fn freeze(read: verbs::Freeze, whole: Instants, head: Span) -> Hold {
+    let verbs::Freeze { params, over } = read;
     Hold { targets: params, over: over.unwrap_or(Spanned::new(whole, head)), head }
 }
 
-pub(super) fn quantize(said: verbs::Quantize, whole: Instants, head: Span) -> Quantize {
-    let verbs::Quantize { params, over, weights, activations, freeze, calibrate, attention } = said;
+pub(super) fn quantize(read: verbs::Quantize, whole: Instants, head: Span) -> Quantize {
+    let verbs::Quantize { params, over, weights, activations, freeze, calibrate, attention } = read;
     Quantize {
         targets: params,
         over: over.unwrap_or(Spanned::new(whole, head)),
@@ -50,7 +49,7 @@ pub(super) fn quantize(said: verbs::Quantize, whole: Instants, head: Span) -> Qu
     }
 }
 
-/// `None` for `none`.
+/// The scheme of the schedule; `None` for `none`.
 fn scheme(scheme: Schemes) -> Option<Scheme> {
     let (bits, signed, SchemeArguments { zero, per }) = match scheme {
         Schemes::Int8(arguments) => (8, true, arguments),
@@ -67,7 +66,7 @@ pub(super) fn model(model: ModelValue) -> Model {
         ModelValue::Named(name) => Model::Named(name),
         ModelValue::New(Models::Bert(NewBert { layers, hidden, heads, intermediate, positions })) => {
             Model::NewBert(BertShape {
-                // The vocabulary comes with the data.
+                // The size of the vocabulary comes from the data.
                 vocab: 0,
                 hidden,
                 layers,
@@ -100,7 +99,10 @@ pub(super) fn data(data: DataSets) -> Data {
     }
 }
 
-/// The pattern; the place of the outputs of a block, where they are not one.
+/// The pattern of the schedule.
+///
+/// # Errors
+/// The span of a block's number of outputs, if it is not 1.
 pub(super) fn pattern(pattern: &Patterns) -> Result<Pattern, Span> {
     Ok(match pattern {
         Patterns::Unstructured => Pattern::Unstructured,

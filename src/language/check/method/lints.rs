@@ -1,34 +1,34 @@
-//! What runs, and probably not as meant, or could be better.
+//! Lints: recipes that run, but probably not as intended, or could be better.
 
 use std::cmp::Ordering;
 
 use crate::diag::{Code, Diagnostic, Findings, Sources};
-use crate::language::check::fixes::{argument, into_block, suggest};
+use crate::language::check::fixes::{into_block, obs_argument, suggest};
 use crate::language::check::recipe::{Prune, Quantize, Recipe, Stage};
 use crate::language::check::time::{ordered, window_text};
 use crate::params::builtin::well_known;
 use crate::schedule::ir::{Criterion, Model, Obs};
 use crate::schedule::{Rational, Shape};
 
-/// A jump of more than this from one estimate loses accuracy that recomputation would keep.
+/// The first sparsity above which recomputing the Fisher estimate within the event keeps accuracy.
 const LARGE_JUMP: f64 = 0.3;
 
 /// Lints of one stage.
 pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     for prune in &stage.prune {
-        // Branches are there to compare; what they lose at once is what is asked.
+        // One-shot pruning is what branches compare.
         if stage.branch_from.is_none() {
             first_jump(prune, sources, findings);
         }
         damp(prune, findings);
         spacing(stage, prune, findings);
-        standing(prune, findings);
+        constant_sparsity(prune, findings);
     }
     cycles(stage, findings);
     large_rates(stage, findings);
 }
 
-/// Lints about stages that follow each other.
+/// Lints of consecutive stages.
 pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings) {
     let mut pruned: Option<&Prune> = None;
     let mut quantized: Option<&Quantize> = None;
@@ -53,7 +53,7 @@ pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings
                 .unsafe_fix(at, text),
             );
         }
-        // Nothing has been pruned yet, and the model is known to be dense.
+        // Well-known and new models are dense.
         let dense = match &recipe.model.value {
             Model::Named(name) => well_known(name).is_some(),
             Model::NewBert(_) => true,
@@ -71,7 +71,7 @@ pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings
                 .help("start from a pruned model, or prune before this stage"),
             );
         }
-        // What was quantized before stays quantized, with the ranges that it had.
+        // Layers of an earlier stage stay quantized, with their ranges.
         if let (Some(earlier), Some(prune), true) =
             (quantized, stage.prune.first(), stage.quantize.is_empty())
         {
@@ -94,8 +94,8 @@ pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings
     }
 }
 
-/// Several instants, and one sparsity for all of them.
-fn standing(prune: &Prune, findings: &mut Findings) {
+/// Reports a window of several instants with a constant sparsity.
+fn constant_sparsity(prune: &Prune, findings: &mut Findings) {
     let (Some(over), ramp) = (&prune.over, prune.sparsity.value) else { return };
     let moves = ramp.from != ramp.to && ramp.shape != Shape::Constant;
     let once = over.value.start.compare(over.value.end) == Some(Ordering::Equal);
@@ -105,7 +105,7 @@ fn standing(prune: &Prune, findings: &mut Findings) {
     findings.push(
         Diagnostic::warning(
             Code::SparsityStands,
-            "everything goes at the first pruning instant, and nothing at the others",
+            "everything is pruned at the first instant, and nothing at the others",
             prune.sparsity.span,
             "the same at every instant",
         )
@@ -118,13 +118,11 @@ fn first_jump(prune: &Prune, sources: &Sources, findings: &mut Findings) {
     let Criterion::Obs(obs) = &prune.by.value else { return };
     let first = if prune.over.is_some() { prune.sparsity.value.from } else { prune.sparsity.value.to };
     if first > LARGE_JUMP && obs.recompute == 1 {
-        let by = &prune.by;
-        let place = prune.obs.as_ref().map_or(by.span, |places| places.recompute);
-        let edit = argument(by.span, by.value.word(), (Obs::NAMES.recompute, place), "4", sources);
+        let edit = obs_argument(prune, Obs::NAMES.recompute, |spans| spans.recompute, "4", sources);
         findings.push(suggest(
             Diagnostic::advice(
                 Code::FirstJump,
-                format!("{:.0}% go at once, from one estimate", first * 100.0),
+                format!("{:.0}% are pruned at once, from one estimate", first * 100.0),
                 prune.sparsity.span,
                 "the first jump",
             )
@@ -142,7 +140,7 @@ fn damp(prune: &Prune, findings: &mut Findings) {
         findings.push(
             Diagnostic::warning(
                 Code::UnusualDamp,
-                format!("a damp of {:e} is {what} for the gradients of a trained model", obs.damp),
+                format!("a dampening of {:e} is {what} for the gradients of a trained model", obs.damp),
                 prune.by.span,
                 format!("damp: {:e}", obs.damp),
             )
@@ -151,7 +149,7 @@ fn damp(prune: &Prune, findings: &mut Findings) {
     }
 }
 
-/// Instants against the window and against the learning rate's cycles.
+/// Compares pruning instants with their window and with the cycles of the learning rate.
 fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     let (Some(over), Some(every)) = (&prune.over, &prune.every) else { return };
     // An empty window is an error of its own.
@@ -183,7 +181,7 @@ fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
             && over.value.start.compare(piece.over.value.end).is_some_and(Ordering::is_lt);
         let (begins, returns) = (whole(from_start), whole(Some(every.value)));
         if inside && !(begins && returns) {
-            // Where a cycle begins: the next one, or this one where the window ends within the next.
+            // The start of the next cycle, or of this one if the window ends within the next.
             let beginning = |of: i128| {
                 let cycles = from_start.and_then(|t| t.ratio_to(cycle.value))?.floor() + of;
                 piece.over.value.start.plus(cycle.value.times(Rational::new(cycles, 1)?)?)
@@ -223,7 +221,7 @@ fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
                 )
                 .and_at(cycle.span, format!("a cycle of {}", cycle.value))
                 .help(format!(
-                    "the remaining weights recover best with a whole cycle behind them: `{written}`"
+                    "the remaining weights recover best in a whole cycle after each event: `{written}`"
                 )),
                 edit,
             ));
@@ -251,7 +249,7 @@ fn cycles(stage: &Stage, findings: &mut Findings) {
     }
 }
 
-/// Rates of AdamW above this do not train a transformer.
+/// The learning rate above which AdamW does not train a transformer.
 const LARGE_RATE: f64 = 1e-2;
 
 fn large_rates(stage: &Stage, findings: &mut Findings) {
@@ -266,7 +264,7 @@ fn large_rates(stage: &Stage, findings: &mut Findings) {
                     format!("above {LARGE_RATE}"),
                 )
                 .help(
-                    "is an exponent missing? rates for fine-tuning lie between 1e-5 and 1e-4, such as `8e-5`",
+                    "is an exponent missing? rates for fine-tuning are between 1e-5 and 1e-4, such as `8e-5`",
                 ),
             );
         }

@@ -1,10 +1,10 @@
-//! What the methods of a stage ask of their settings and of each other: [`prune`], [`quantize`],
-//! [`learn`] (distillation, training, metrics), and [`lints`] about what runs and could be better.
+//! Checks of the methods of a stage: [`prune`], [`quantize`], [`training`] (with distillation, data and
+//! metrics), and [`lints`] about recipes that run but could be better.
 
-mod learn;
 mod lints;
 mod prune;
 mod quantize;
+mod training;
 
 use crate::diag::{Code, Diagnostic, Findings, Sources};
 use crate::schedule::ir::Model;
@@ -12,10 +12,10 @@ use crate::schedule::ir::Model;
 use super::recipe::{Recipe, Stage};
 pub use lints::across_stages;
 
-/// Checks what belongs to the recipe as a whole.
+/// Checks the model's shape, the data and the expected metrics.
 pub fn check_recipe(recipe: &Recipe, findings: &mut Findings) {
     if let Model::NewBert(shape) = &recipe.model.value {
-        // The vocabulary is known only with the data.
+        // The size of the vocabulary comes from the data.
         let shape = crate::params::BertShape { vocab: 1, ..*shape };
         if let Some(why) = shape.impossible() {
             findings.push(
@@ -24,14 +24,14 @@ pub fn check_recipe(recipe: &Recipe, findings: &mut Findings) {
             );
         }
     }
-    learn::data(recipe, findings);
-    learn::expectations(recipe, findings);
+    training::data(recipe, findings);
+    training::expectations(recipe, findings);
 }
 
 /// Checks one stage.
 pub fn check_stage(recipe: &Recipe, stage: &Stage, sources: &Sources, findings: &mut Findings) {
     prune::check(stage, sources, findings);
     quantize::check(stage, sources, findings);
-    learn::check(recipe, stage, sources, findings);
+    training::check(recipe, stage, sources, findings);
     lints::check(stage, sources, findings);
 }

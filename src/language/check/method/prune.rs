@@ -1,9 +1,8 @@
-//! Pruning: sparsities that rise, patterns that fit the Fisher blocks.
+//! Checks of pruning: sparsities, patterns, and the settings of `obs`.
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
-use crate::language::check::fixes::{argument, suggest};
-use crate::language::check::recipe::{Prune, Stage};
-use crate::schedule::Shape;
+use crate::language::check::fixes::{obs_argument, suggest};
+use crate::language::check::recipe::{Prune, SparsityException, Stage};
 use crate::schedule::ir::{Criterion, Obs, ObsEach, Pattern, Precision, Rank, Update};
 
 /// Checks every `prune` of a stage.
@@ -12,22 +11,22 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         sparsity(prune, findings);
         exceptions(prune, findings);
         pattern(prune, findings);
-        if let (Criterion::Obs(obs), Some(places)) = (&prune.by.value, &prune.obs) {
-            second_order(prune, obs, places, sources, findings);
+        if let Criterion::Obs(obs) = &prune.by.value {
+            second_order(prune, obs, sources, findings);
         }
     }
 }
 
-/// Final sparsities of their own: between where the ramp starts and everything.
+/// Checks that final sparsities of `target` lines are not below the start of the ramp.
 fn exceptions(prune: &Prune, findings: &mut Findings) {
-    for (_, sparsity) in &prune.exceptions {
+    for SparsityException { sparsity, .. } in &prune.exceptions {
         if sparsity.value <= 0.0 || sparsity.value >= 1.0 {
             findings.push(
                 Diagnostic::error(
                     Code::OutOfRange,
-                    "a final sparsity lies between 0% and 100%",
+                    "a final sparsity is between 0% and 100%",
                     sparsity.span,
-                    "nothing or everything would go",
+                    "nothing or everything would be pruned",
                 )
                 .help("as `80%`; to leave parameters out, use `except`"),
             );
@@ -46,25 +45,12 @@ fn exceptions(prune: &Prune, findings: &mut Findings) {
     }
 }
 
-/// A shape as it is written.
-fn shape(shape: Shape) -> String {
-    match shape {
-        Shape::Constant => "constant".to_owned(),
-        Shape::Linear => "linear".to_owned(),
-        Shape::Cubic => "cubic".to_owned(),
-        Shape::InverseCubic => "inverse_cubic".to_owned(),
-        Shape::Cosine => "cosine".to_owned(),
-        Shape::Exponential => "exponential".to_owned(),
-        Shape::Polynomial(power) => format!("polynomial({power})"),
-    }
-}
-
 fn sparsity(prune: &Prune, findings: &mut Findings) {
     let ramp = prune.sparsity.value;
     let span = prune.sparsity.span;
     let percent = |share: f64| format!("{}%", (share * 1e6).round() / 1e4);
     if ramp.to < ramp.from {
-        let risen = format!("{} -> {} {}", percent(ramp.to), percent(ramp.from), shape(ramp.shape));
+        let risen = format!("{} -> {} {}", percent(ramp.to), percent(ramp.from), ramp.shape);
         findings.push(
             Diagnostic::error(
                 Code::SparsityFalls,
@@ -79,7 +65,7 @@ fn sparsity(prune: &Prune, findings: &mut Findings) {
     if ramp.to <= 0.0 || ramp.to >= 1.0 {
         let what = if ramp.to <= 0.0 { "nothing would be pruned" } else { "nothing would be left" };
         findings.push(
-            Diagnostic::error(Code::OutOfRange, "a final sparsity lies between 0% and 100%", span, what)
+            Diagnostic::error(Code::OutOfRange, "a final sparsity is between 0% and 100%", span, what)
                 .help("as `80%`"),
         );
     }
@@ -137,21 +123,12 @@ fn pattern(prune: &Prune, findings: &mut Findings) {
     }
 }
 
-fn second_order(
-    prune: &Prune,
-    obs: &Obs,
-    places: &ObsEach<Span>,
-    sources: &Sources,
-    findings: &mut Findings,
-) {
+fn second_order(prune: &Prune, obs: &Obs, sources: &Sources, findings: &mut Findings) {
     let by = &prune.by;
     let names = &Obs::NAMES;
-    let set = |name, place, value: &str| argument(by.span, by.value.word(), (name, place), value, sources);
-    let group = match prune.pattern.value {
-        Pattern::Blocks(size) => size,
-        Pattern::NofM { of, .. } => of,
-        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
-    };
+    let set =
+        |name, span: fn(&ObsEach<Span>) -> Span, value: &str| obs_argument(prune, name, span, value, sources);
+    let group = prune.pattern.value.width();
     if !obs.block.is_multiple_of(group) {
         let block = (obs.block / group).max(1) * group;
         findings.push(suggest(
@@ -163,7 +140,7 @@ fn second_order(
             )
             .and_at(prune.pattern.span, format!("{}", prune.pattern.value))
             .help(format!("use a multiple of {group}, such as `block: {block}`")),
-            set(names.block, places.block, &block.to_string()),
+            set(names.block, |s| s.block, &block.to_string()),
         ));
     }
     if obs.damp <= 0.0 {
@@ -175,19 +152,19 @@ fn second_order(
                 format!("damp: {}", obs.damp),
             )
             .help("the paper uses 1e-7: write `damp: 1e-7`"),
-            set(names.damp, places.damp, "1e-7"),
+            set(names.damp, |s| s.damp, "1e-7"),
         ));
     }
     if obs.correlated && obs.update == Update::Independent {
         findings.push(suggest(
             Diagnostic::error(
                 Code::SettingHasNoEffect,
-                "`correlated` refreshes saliencies by the exact update",
+                "`correlated` updates saliencies with the exact update",
                 by.span,
                 "update: independent",
             )
             .help("write `update: exact`"),
-            set(names.update, places.update, Update::Exact.word()),
+            set(names.update, |s| s.update, Update::Exact.word()),
         ));
     }
     if obs.gradients < obs.block && obs.precision == Precision::Bf16 {
@@ -199,7 +176,7 @@ fn second_order(
                 "what is left to `damp` needs more digits than bf16 has",
             )
             .help(format!("use at least {0} gradients, `gradients: {0}`, or `precision: f32`", obs.block)),
-            set(names.gradients, places.gradients, &obs.block.to_string()),
+            set(names.gradients, |s| s.gradients, &obs.block.to_string()),
         ));
     } else if obs.gradients < obs.block {
         findings.push(suggest(
@@ -210,7 +187,7 @@ fn second_order(
                 "the estimate rests on `damp` alone in the other directions",
             )
             .help(format!("use at least {0} gradients, `gradients: {0}`, or a smaller block", obs.block)),
-            set(names.gradients, places.gradients, &obs.block.to_string()),
+            set(names.gradients, |s| s.gradients, &obs.block.to_string()),
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Quantization: schemes that make sense, ranges that are observed long enough.
+//! Checks of quantization: schemes, and ranges that are observed before they are fixed.
 
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         {
             let diagnostic = Diagnostic::error(
                 Code::SettingHasNoEffect,
-                "inputs are quantized without ever being observed",
+                "inputs are quantized but never observed",
                 quantize.head,
                 "no training, no `calibrate`",
             )
@@ -40,7 +40,7 @@ fn schemes(quantize: &Quantize, findings: &mut Findings) {
         None => wrong("weights must be quantized to something", at, weights),
         Some(scheme) if !scheme.signed => {
             let written = Scheme { signed: true, symmetric: true, ..scheme };
-            wrong("weights lie on both sides of zero and need a signed type", at, written);
+            wrong("weights are positive and negative and need a signed type", at, written);
         }
         Some(scheme) if !scheme.symmetric => {
             let written = Scheme { symmetric: true, ..scheme };
@@ -62,11 +62,11 @@ fn schemes(quantize: &Quantize, findings: &mut Findings) {
     }
 }
 
-/// Quantization does not end with its window.
+/// Warns that fake quantization stays on after its window.
 fn closes(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
     let (over, length) = (&quantize.over, stage.length.value);
     let is_short = over.value.end.compare(length).is_some_and(Ordering::is_lt);
-    // A window that is empty or runs backwards is an error of its own.
+    // An empty window has a diagnostic of its own.
     if is_short && over.value.start.compare(over.value.end).is_some_and(Ordering::is_lt) {
         findings.push(
             Diagnostic::warning(
@@ -124,7 +124,7 @@ fn freeze(stage: &Stage, quantize: &Quantize, sources: &Sources, findings: &mut 
     }
 }
 
-/// Gives `calibrate` a value: in its place, or on a line of its own.
+/// Sets `calibrate`: replaces its value, or adds a line.
 fn calibrate(quantize: &Quantize, sources: &Sources) -> Edit {
     match quantize.calibrate.span == quantize.head {
         true => into_block(quantize.head, "calibrate: 128", sources),

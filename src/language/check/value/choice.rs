@@ -1,4 +1,4 @@
-//! Words of the vocabulary with their arguments, settings and defaults.
+//! Evaluation of choices with their arguments, lookup of settings, and defaults.
 
 use crate::diag::{Code, Diagnostic, Span, nearest};
 use crate::language::resolve::ScopeId;
@@ -6,11 +6,11 @@ use crate::language::syntax::ast::{Argument, Expr, ExprKind, Spanned, Word};
 use crate::language::syntax::parse_phrase;
 use crate::language::vocab::{Choice, Setting, Type};
 
-use super::formerly::{formerly_said, pattern_meant, statement_meant, told_elsewhere};
+use super::other_tools::{help_elsewhere, replacement_statement, translated_pattern, translated_setting};
 use super::{Evaluator, Fields, Value};
 
-/// Data sets by the names that others have for them, and folders, with what to write.
-fn data_meant(expr: &Expr) -> Option<Diagnostic> {
+/// The diagnostic of a data set given as a path, or by a name of the hub or of another tool.
+fn translated_data(expr: &Expr) -> Option<Diagnostic> {
     if let ExprKind::Text(path) = &expr.kind {
         let message = "`data` says what the data is, and not where";
         let help = format!(
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
             return None;
         }
         if names().any(|name| name == "n_of_m")
-            && let Some(pattern) = pattern_meant(self.sources.slice(expr.span))
+            && let Some(pattern) = translated_pattern(self.sources.slice(expr.span))
         {
             let text = self.sources.slice(expr.span);
             let message = format!("there is no pattern `{text}`");
@@ -68,7 +68,7 @@ impl Evaluator<'_> {
             return None;
         }
         if ty == Type::Data
-            && let Some(diagnostic) = data_meant(expr)
+            && let Some(diagnostic) = translated_data(expr)
         {
             self.findings.push(diagnostic);
             return None;
@@ -84,12 +84,9 @@ impl Evaluator<'_> {
                 Some(_) => format!("`{}` is not {}", word.value, Type::Choice(choices).described()),
                 None => format!("there is no `{}` to choose here", word.value),
             };
-            let mut diagnostic = Diagnostic::error(Code::UnknownChoice, message, word.span, "unknown");
-            diagnostic = match near {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
-                None => diagnostic.help(format!("expected {}", ty.described())),
-            };
-            self.findings.push(diagnostic);
+            let diagnostic = Diagnostic::error(Code::UnknownChoice, message, word.span, "unknown");
+            let expected = || format!("expected {}", ty.described());
+            self.findings.push(diagnostic.did_you_mean(word.span, near, expected));
             return None;
         };
         let fields = self.arguments(choice, arguments, expr.span, scope)?;
@@ -153,7 +150,7 @@ impl Evaluator<'_> {
         sound.then_some(fields)
     }
 
-    /// The setting of a name, or a report that says how it is called here.
+    /// The setting with this name; an unknown one is reported with the name it has here.
     pub fn setting_of(
         &mut self,
         name: &Word,
@@ -168,21 +165,21 @@ impl Evaluator<'_> {
         let mut diagnostic = Diagnostic::error(Code::UnknownSetting, message, name.span, "unknown setting");
         let former = settings.iter().find(|s| s.formerly.contains(&name.value.as_str()));
         let near = nearest(&name.value, settings.iter().map(|s| s.name));
-        let elsewhere = told_elsewhere(&name.value, self.sources.slice(value.span));
+        let elsewhere = help_elsewhere(&name.value, self.sources.slice(value.span));
         let near = near.filter(|_| elsewhere.is_none());
         let meant = former.or_else(|| settings.iter().find(|s| Some(s.name) == near));
         self.attempted.extend(meant.map(|s| s.name));
         diagnostic = match (former, near) {
             (Some(setting), _) => {
                 let text = self.sources.slice(value.span);
-                let (told, whole) = formerly_said(&name.value, setting.name, text);
+                let (told, whole) = translated_setting(&name.value, setting.name, text);
                 let diagnostic = diagnostic.help(format!("here it is `{told}`"));
                 if whole { diagnostic.fix(name.span.to(value.span), told) } else { diagnostic }
             }
             _ if elsewhere.is_some() => {
                 let text = self.sources.slice(value.span);
                 let diagnostic = diagnostic.maybe_help(elsewhere);
-                let statement = statement_meant(&name.value, text, owner);
+                let statement = replacement_statement(&name.value, text, owner);
                 let is_taken = |s: &String| self.taken.iter().any(|verb| s.starts_with(verb.as_str()));
                 match statement.filter(|s| !is_taken(s)) {
                     Some(statement) => diagnostic.unsafe_fix(name.span.to(value.span), statement),
@@ -214,8 +211,8 @@ impl Evaluator<'_> {
         );
     }
 
-    /// Adds defaults; reports required settings that are missing, as the `form` of a statement where they
-    /// stand in its head. Returns whether all is there.
+    /// Adds defaults and reports missing required settings; for clauses, `form` is the statement's form. Returns
+    /// whether none is missing.
     pub fn fill_defaults(
         &mut self,
         settings: &'static [Setting],
@@ -254,7 +251,7 @@ impl Evaluator<'_> {
         complete
     }
 
-    /// A default is written in the language itself.
+    /// Evaluates a default, which is written in the language itself.
     pub(super) fn default_value(&mut self, text: &str, ty: Type) -> Option<Value> {
         let file = self.sources.add("default", text);
         let expr = parse_phrase(file, text, self.findings)?;
@@ -271,7 +268,7 @@ impl Evaluator<'_> {
         for item in items {
             match (item.as_word(), &item.kind) {
                 (Some(word), _) => words.push(word.clone()),
-                // A name that is no word: a number, or one with spaces.
+                // A name that is not one word is written in quotes.
                 (None, ExprKind::Text(text)) => {
                     words.push(Spanned { value: text.clone(), span: item.span });
                 }

@@ -1,41 +1,43 @@
-//! Expressions evaluated to typed values.
+//! Evaluation of expressions to typed values.
 //!
-//! The type that is wanted directs the evaluation; names lead to their values wherever they are
-//! declared. [`quantity`] does arithmetic with units, [`time`] windows, [`params`] selectors,
-//! [`choice`] words with arguments, [`ramp`] values that move; [`meant`] what a value that does not fit was
-//! meant to say, [`typed`] values as Rust types.
+//! Evaluation is directed by the required type; a name is replaced by its value in the scope of its
+//! declaration.
+//!
+//! - [`quantity`]: numbers with units, and arithmetic; [`time`]: durations and windows;
+//! - [`ramp`]: sparsities and learning rates; [`params`]: selectors; [`choice`]: words with arguments;
+//! - [`mismatch`]: diagnostics of values of another type, with [`suggestions`];
+//! - [`other_tools`]: settings as SparseML and other tools write them;
+//! - [`typed`]: conversion of values to the Rust types of settings.
 
 mod choice;
-mod formerly;
-mod meant;
+mod mismatch;
+mod other_tools;
 mod params;
 mod quantity;
 mod ramp;
+mod suggestions;
 mod time;
 mod typed;
 
 use std::collections::BTreeMap;
 
-use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::language::resolve::{Names, ScopeId};
 use crate::language::syntax::Number;
-use crate::language::syntax::ast::{Expr, ExprKind, Spanned, Unit, Word};
+use crate::language::syntax::ast::{Expr, ExprKind, Spanned};
 use crate::language::vocab::choices::{DataSets, Models};
 use crate::language::vocab::{Instants, Type};
 use crate::params::Selector;
 use crate::schedule::{Ramp, Time};
 
-use meant::{parses_as_number, unit_meant};
-use params::name_selector;
-
-pub use formerly::is_part_of_sparsity;
+pub use other_tools::is_part_of_sparsity;
 
 /// A typed value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A number without a unit.
     Number(Number),
-    /// A share, as a fraction of one.
+    /// A fraction of a whole.
     Ratio(f64),
     /// A time.
     Time(Time),
@@ -53,39 +55,40 @@ pub enum Value {
     Names(Vec<Spanned<String>>),
     /// Whole numbers.
     Indices(Vec<usize>),
-    /// A damp, and whether it may be raised.
+    /// A dampening λ, and whether it may be raised.
     Damp(f64, bool),
-    /// Two instants.
+    /// A window of time.
     Span(Instants),
-    /// Two numbers.
+    /// A range of numbers.
     Interval(f64, f64),
-    /// A value that moves, perhaps in cycles.
+    /// A sparsity or learning rate over time, with the length of its cycles.
     Ramp(Ramp, Option<Spanned<Time>>),
 }
 
-/// Named values, each with its place; defaults have the place of the statement.
+/// Values by the names of their settings; a default has the span of the statement.
 pub type Fields = BTreeMap<&'static str, Spanned<Value>>;
 
-/// Evaluates expressions; what cannot be evaluated is reported and gives `None`.
+/// Evaluates expressions; one that cannot be evaluated is reported and gives `None`.
 pub struct Evaluator<'a> {
-    /// Who is meant by a name.
+    /// The declared names.
     pub names: &'a mut Names,
-    /// Texts, for defaults and replacements.
+    /// The texts, for defaults and fixes.
     pub sources: &'a mut Sources,
-    /// What is found on the way.
+    /// The diagnostics.
     pub findings: &'a mut Findings,
-    /// The length of the stage at hand, for `10% of run`.
+    /// The length of the current stage, for `10% of run`.
     pub run: Option<Time>,
-    /// Settings of the statement at hand that were given and could not be read: they are reported
-    /// already and not missing.
+    /// Settings of the current statement whose value was reported, so that they are not reported as missing.
     pub attempted: Vec<&'static str>,
-    /// Verbs that no statement can be added of where the settings at hand stand.
+    /// Verbs that a fix cannot add to the current block, because they are there or not allowed.
     pub taken: Vec<String>,
+    /// Uses of names that are being evaluated, for the detection of recursion.
     open: Vec<Span>,
+    /// The number of regular expressions so far, weighted.
     regexes: usize,
 }
 
-/// More uses of names in the values of names are no recipe: each may double what the one before says.
+/// The most uses of names in values of names: nested uses can grow exponentially.
 const MOST_NESTED_USES: usize = 1_000;
 
 impl<'a> Evaluator<'a> {
@@ -103,12 +106,12 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Whether a name stands for a value here.
+    /// Whether a name is declared in a scope, or may belong to a failed import.
     pub fn is_declared(&mut self, name: &str, scope: ScopeId) -> bool {
-        self.names.look_up(name, scope).is_some() || self.names.is_lost(name)
+        self.names.look_up(name, scope).is_some() || self.names.may_be_failed_import(name)
     }
 
-    /// The value of `expr` as a `ty`.
+    /// Evaluates `expr` to a value of type `ty`.
     pub fn value(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Value> {
         if let Some((symbol_expr, inner, ty)) = self.follow(expr, ty, scope)? {
             self.open.push(expr.span);
@@ -149,9 +152,9 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// If `expr` is a name that stands for a value: the value's expression, its scope and the type
-    /// it must have. Words of the vocabulary come before names, so that no `let` can hide `linear`.
-    /// The outer `None` means that a mistake was reported.
+    /// If `expr` is a declared name: the expression of its value, its scope and the required type. Words of the
+    /// vocabulary take precedence, so that no `let` can hide `linear`. The outer `None` means that a mistake
+    /// was reported.
     #[allow(clippy::type_complexity)]
     fn follow(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Option<(Expr, ScopeId, Type)>> {
         let word = match (&expr.kind, expr.as_word()) {
@@ -184,12 +187,12 @@ impl<'a> Evaluator<'a> {
             return None;
         }
         if self.open.len() > 1 && self.names.nested_use() > MOST_NESTED_USES {
-            // Said once: the first use beyond the limit is enough.
+            // Only the first use beyond the limit is reported.
             if self.names.nested_use() == MOST_NESTED_USES + 2 {
                 self.findings.push(
                     Diagnostic::error(
                         Code::NestingTooDeep,
-                        "names stand for values that name others, again and again",
+                        "names are nested in the values of other names too often",
                         expr.span,
                         format!("the use of a name in a name's value, after {MOST_NESTED_USES} others"),
                     )
@@ -232,120 +235,6 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn wrong_type<T>(&mut self, expr: &Expr, ty: Type) -> Option<T> {
-        let text = self.sources.slice(expr.span).to_owned();
-        if let Some(word) = expr.as_word() {
-            return self.unknown_name(word, ty);
-        }
-        let found = match &expr.kind {
-            ExprKind::Phrase(items) => {
-                return match self.unit_behind_a_name(items) {
-                    true => None,
-                    false => self.stray_word(&items[1], ty),
-                };
-            }
-            ExprKind::Quantity(_, Some(unit)) if unit.value == Unit::Percent => "this is a ratio",
-            ExprKind::Quantity(_, Some(unit)) if matches!(unit.value, Unit::Bytes(_)) => "this is memory",
-            ExprKind::Quantity(_, Some(_)) => "this is a time",
-            ExprKind::Quantity(_, None) => "this is a number",
-            ExprKind::Text(_) => "this is text",
-            ExprKind::Regex(_) => "this is a pattern",
-            ExprKind::List(_) => "this is a list",
-            ExprKind::Range(..) => "this is a range",
-            ExprKind::Ramp(..) => "this is a ramp",
-            ExprKind::Call(..) => "this is a word with arguments",
-            _ => "this is something else",
-        };
-        let mut diagnostic =
-            Diagnostic::error(Code::WrongType, format!("expected {}", ty.described()), expr.span, found);
-        if let (ExprKind::Text(inner), true) = (&expr.kind, ty != Type::Text) {
-            let plain = inner.trim();
-            if parses_as_number(plain) {
-                diagnostic = diagnostic.help(format!("numbers are written without quotes: `{plain}`"));
-                diagnostic = diagnostic.fix(expr.span, plain);
-            }
-        } else if ty == Type::Text {
-            diagnostic = diagnostic.help(format!("put it in quotes: `\"{text}\"`"));
-        } else if let (Type::Model | Type::Teacher, ExprKind::Binary(..)) = (ty, &expr.kind) {
-            let quoted = format!("\"{text}\"");
-            diagnostic = diagnostic.help(format!("write it in quotes: `{quoted}`")).fix(expr.span, quoted);
-        }
-        diagnostic = match unit_meant(expr, ty, &text) {
-            Some((help, written)) => diagnostic.help(help).fix(expr.span, written),
-            None => diagnostic.maybe_help(Some(ty.example())),
-        };
-        self.findings.push(diagnostic);
-        None
-    }
-
-    fn unknown_name<T>(&mut self, word: &Word, ty: Type) -> Option<T> {
-        if let ("epoch" | "epochs" | "step" | "steps", Type::Duration) = (word.value.as_str(), ty) {
-            let one = format!("1 {}", word.value.trim_end_matches('s'));
-            let diagnostic =
-                Diagnostic::error(Code::UnknownName, "a unit without a number", word.span, "how many?");
-            self.findings.push(diagnostic.help(format!("write `{one}`")).fix(word.span, one));
-            return None;
-        }
-        if self.names.is_lost(&word.value) {
-            return None;
-        }
-        let visible: Vec<String> =
-            self.names.visible(self.names.main()).iter().map(|s| s.to_string()).collect();
-        let near = nearest(&word.value, visible.iter().map(String::as_str));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if ty == Type::Text => format!("put it in quotes: `\"{}\"`", word.value),
-            None if ty == Type::Params => {
-                "name a set with `let`, or bring one in: `use std.bert.{encoder_linears}`".to_owned()
-            }
-            None => format!("expected {}", ty.described()),
-        };
-        let mut diagnostic = Diagnostic::error(
-            Code::UnknownName,
-            format!("nothing here is called `{}`", word.value),
-            word.span,
-            "unknown name",
-        )
-        .help(help);
-        if let Some(near) = near {
-            diagnostic = diagnostic.fix(word.span, near);
-        }
-        self.findings.push(diagnostic);
-        None
-    }
-
-    /// Reports arithmetic whose result counts something else: a name in it of another type, or the whole.
-    fn wrong_quantity<T>(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<T> {
-        if self.unfit_name_inside(expr, ty, scope) { None } else { self.wrong_type(expr, ty) }
-    }
-
-    /// Reports a name in arithmetic whose declared type does not lead to what is wanted.
-    fn unfit_name_inside(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> bool {
-        match &expr.kind {
-            ExprKind::Binary(_, left, right) => {
-                self.unfit_name_inside(left, ty, scope) || self.unfit_name_inside(right, ty, scope)
-            }
-            ExprKind::Negate(inner) | ExprKind::Paren(inner) => self.unfit_name_inside(inner, ty, scope),
-            ExprKind::Name(_) => {
-                let Some(symbol) = expr.as_word().and_then(|w| self.names.look_up(&w.value, scope)) else {
-                    return false;
-                };
-                let Some(declared) = symbol.ty.filter(|t| *t != Type::Number && !fits(*t, ty)) else {
-                    return false;
-                };
-                let message =
-                    format!("`{}` is {}, not {}", symbol.name, declared.described(), ty.described());
-                self.findings.push(
-                    Diagnostic::error(Code::WrongType, message, expr.span, "used here")
-                        .and_at(symbol.span, "declared here")
-                        .help("declare it with the type that is needed"),
-                );
-                true
-            }
-            _ => false,
-        }
-    }
-
     fn text(&mut self, expr: &Expr, ty: Type) -> Option<String> {
         match &expr.kind {
             ExprKind::Text(text) => Some(text.clone()),
@@ -362,7 +251,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Whether a name declared as `declared` may be used as `wanted`.
+/// Whether a name declared with type `declared` may be used where `wanted` is required.
 fn fits(declared: Type, wanted: Type) -> bool {
     declared == wanted
         || matches!(
@@ -375,4 +264,15 @@ fn fits(declared: Type, wanted: Type) -> bool {
                 | (Type::Text, Type::Model | Type::Teacher)
                 | (Type::Model, Type::Teacher)
         )
+}
+
+/// Wraps a selector that is the value of a name in that name, for plans and reports.
+fn name_selector(value: Value, expr: &Expr) -> Value {
+    match (value, expr.as_word()) {
+        (Value::Params(selector @ Selector::Named(..), expect), _) => Value::Params(selector, expect),
+        (Value::Params(selector, expect), Some(word)) => {
+            Value::Params(Selector::Named(word.value.clone(), Box::new(selector)), expect)
+        }
+        (value, _) => value,
+    }
 }

@@ -1,4 +1,4 @@
-//! Selectors: names, globs, regular expressions, unions and exclusions.
+//! Evaluation of selectors: names, globs, regular expressions, unions and exclusions.
 
 use crate::diag::{Code, Diagnostic, Span};
 use crate::language::resolve::ScopeId;
@@ -6,20 +6,20 @@ use crate::language::syntax::ast::{Expr, ExprKind, Spanned};
 use crate::language::vocab::Type;
 use crate::params::Selector;
 
-use super::{Evaluator, Value};
+use super::{Evaluator, Value, name_selector};
 
-/// As many uses of regular expressions as a recipe may hold.
+/// The most regular expressions of a recipe.
 const MOST_REGEXES: usize = 1_000;
 
 impl Evaluator<'_> {
-    /// `a`, `params("…")`, `re"…"`, `[a, b]`, `a except b`, each perhaps with `expect 72`.
+    /// Evaluates `a`, `params("…")`, `re"…"`, `[a, b]` or `a except b`, optionally with `expect 72`.
     pub(super) fn params(&mut self, expr: &Expr, scope: ScopeId) -> Option<Value> {
         let items = expr.items();
         let mut end = items.len();
         let mut expect = None;
         if let Some(at) = items.iter().position(|i| i.is_word("expect")) {
             let Some(count) = items.get(at + 1) else {
-                return self.missing(items[at].span, "`expect` needs a number behind it", "as `expect 72`");
+                return self.missing(items[at].span, "`expect` needs a number after it", "as `expect 72`");
             };
             if let Some(extra) = items.get(at + 2) {
                 return self.stray_word(extra, Type::Params);
@@ -46,7 +46,7 @@ impl Evaluator<'_> {
     ) -> Option<(Selector, Option<Spanned<usize>>)> {
         let [expr] = items else {
             return match items.get(1) {
-                Some(extra) => match self.window_meant(&items[1..]) {
+                Some(extra) => match self.window_in_words(&items[1..]) {
                     true => None,
                     false => self.stray_word(extra, Type::Params),
                 },
@@ -134,14 +134,15 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Each takes time to prepare, most of all one that repeats by numbers; a thousand are nobody's recipe.
+    /// Counts a regular expression against the limit; one with counted repetition counts tenfold, because it is
+    /// slow to compile.
     fn one_more_regex(&mut self, pattern: &str, span: Span) -> Option<()> {
         let before = self.regexes;
         self.regexes += if pattern.contains('{') { 10 } else { 1 };
         if self.regexes <= MOST_REGEXES {
             return Some(());
         }
-        // Said once: the first beyond the limit is enough.
+        // Only the first beyond the limit is reported.
         if before <= MOST_REGEXES {
             let message = "the recipe holds too many regular expressions";
             self.findings.push(
@@ -152,7 +153,7 @@ impl Evaluator<'_> {
         None
     }
 
-    /// `"re:…"`, as SparseML marks a regular expression.
+    /// Reports `"re:…"`, SparseML's notation of a regular expression.
     fn marked_regex<T>(&mut self, regex: &str, at: Span, whole: Span) -> Option<T> {
         let written = format!("re\"{regex}\"");
         let message = "a regular expression is marked by `re` before its quotes";
@@ -166,16 +167,5 @@ impl Evaluator<'_> {
     pub(super) fn missing<T>(&mut self, span: Span, message: &str, help: &str) -> Option<T> {
         self.findings.push(Diagnostic::error(Code::MissingOperand, message, span, "here").help(help));
         None
-    }
-}
-
-/// A selector that was reached by a name keeps the name, for plans and reports.
-pub(super) fn name_selector(value: Value, expr: &Expr) -> Value {
-    match (value, expr.as_word()) {
-        (Value::Params(selector @ Selector::Named(..), expect), _) => Value::Params(selector, expect),
-        (Value::Params(selector, expect), Some(word)) => {
-            Value::Params(Selector::Named(word.value.clone(), Box::new(selector)), expect)
-        }
-        (value, _) => value,
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers and their units, and arithmetic where units agree.
+//! Evaluation of numbers with units, and of arithmetic.
 
 use crate::diag::{Code, Diagnostic, Span};
 use crate::language::resolve::ScopeId;
@@ -9,7 +9,7 @@ use crate::schedule::{Rational, Time};
 
 use super::{Evaluator, Value};
 
-/// A number with its unit, while what it is for is still open.
+/// A number with its kind of unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Quantity {
     Plain(Number),
@@ -18,7 +18,7 @@ pub(super) enum Quantity {
     Bytes(Number),
 }
 
-/// Larger counts are mistakes.
+/// The largest count.
 const MOST: i64 = 1 << 40;
 
 impl Evaluator<'_> {
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
                 self.arithmetic(*operator, a, b, expr.span)
             }
             ExprKind::Name(_) => match self.follow(expr, Type::Number, scope) {
-                // Inside arithmetic a name may have any type that counts something.
+                // In arithmetic a name may have any type with a quantity.
                 Some(Some((value, inner, _))) => {
                     self.open.push(expr.span);
                     let quantity = self.quantity(&value, ty, inner);
@@ -141,7 +141,7 @@ impl Evaluator<'_> {
             Quantity::Plain(n) if (0.0..=1.0).contains(&n.value) => n.value,
             Quantity::Plain(n) => {
                 let percent = format!("{}%", n.value);
-                // Hardly anybody means so small a share: 1.5 is a slip for something below one.
+                // Below 2, a value such as 1.5 is more likely a mistake than a percentage.
                 let is_percent = (2.0..=100.0).contains(&n.value);
                 let label =
                     if is_percent { format!("is this {percent}?") } else { format!("this is {}", n.value) };
@@ -159,7 +159,7 @@ impl Evaluator<'_> {
             self.findings.push(
                 Diagnostic::error(
                     Code::RatioOutOfRange,
-                    "a ratio lies between 0% and 100%",
+                    "a ratio is between 0% and 100%",
                     expr.span,
                     format!("this is {}%", value * 100.0),
                 )
@@ -181,7 +181,7 @@ impl Evaluator<'_> {
             self.findings.push(
                 Diagnostic::error(
                     Code::OutOfRange,
-                    "a rate lies between 0 and 1",
+                    "a rate is between 0 and 1",
                     expr.span,
                     format!("this is {}", number.value),
                 )
@@ -223,7 +223,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// `[0, 2, 4]`
+    /// Evaluates `[0, 2, 4]`.
     pub(super) fn indices(&mut self, expr: &Expr, scope: ScopeId) -> Option<Vec<usize>> {
         let ExprKind::List(items) = &expr.kind else { return self.wrong_type(expr, Type::Indices) };
         if let Some(range) = items.iter().find(|i| matches!(i.kind, ExprKind::Range(..))) {
@@ -236,7 +236,7 @@ impl Evaluator<'_> {
         Some(list?.into_iter().map(|n| n as usize).collect())
     }
 
-    /// `1e-7`, `1e-7 or raise`
+    /// Evaluates `1e-7` or `1e-7 or raise`.
     pub(super) fn damp(&mut self, expr: &Expr, scope: ScopeId) -> Option<Value> {
         let (rate, raise) = match expr.items() {
             [rate] => (rate, false),

@@ -1,4 +1,4 @@
-//! Values that move: sparsities, learning rates, and intervals.
+//! Evaluation of ramps (sparsities and learning rates) and of intervals.
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::resolve::ScopeId;
@@ -9,7 +9,7 @@ use crate::schedule::{Ramp, Shape};
 use super::{Evaluator, Value};
 
 impl Evaluator<'_> {
-    /// `a`, `a -> b shape`, `a -> b linear repeating 4 epochs`.
+    /// Evaluates `a`, `a -> b shape` or `a -> b linear repeating 4 epochs`.
     pub(super) fn ramp(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Value> {
         let items = expr.items();
         let one = |this: &mut Self, expr: &Expr| match this.value(expr, ty, scope)? {
@@ -28,7 +28,7 @@ impl Evaluator<'_> {
             if item.is_word("cyclic_linear") && ty == Type::Rate {
                 let message = "there is no shape `cyclic_linear`";
                 let diagnostic = Diagnostic::error(Code::UnknownShape, message, item.span, "unknown shape");
-                // SparseML's cycles are as long as the piece says elsewhere.
+                // SparseML gives the length of a cycle elsewhere.
                 let (written, end) = match rest.next() {
                     Some(cycle) => {
                         (format!("linear repeating {}", self.sources.slice(cycle.span)), cycle.span)
@@ -43,7 +43,7 @@ impl Evaluator<'_> {
                 let Some(next) = rest.next() else {
                     return self.missing(
                         item.span,
-                        "`repeating` needs a time behind it",
+                        "`repeating` needs a time after it",
                         "as `repeating 4 epochs`",
                     );
                 };
@@ -68,8 +68,8 @@ impl Evaluator<'_> {
                     "a single value",
                 )
                 .help(match ty {
-                    Type::Rate => "two ends stand before a shape, as `8e-5 -> 0 linear`",
-                    _ => "two ends stand before a shape, as `70% -> 90% cubic`",
+                    Type::Rate => "two values come before a shape, as `8e-5 -> 0 linear`",
+                    _ => "two values come before a shape, as `70% -> 90% cubic`",
                 }),
             );
             return None;
@@ -94,7 +94,7 @@ impl Evaluator<'_> {
         Some(Value::Ramp(Ramp { from, to, shape }, repeating))
     }
 
-    /// A shape's word; the inner `None` means that a mistake was reported.
+    /// Evaluates a shape; `None` means that a mistake was reported.
     pub(super) fn shape(&mut self, item: &Expr, scope: ScopeId) -> Option<Option<Shape>> {
         let shapes = || SHAPES.iter().map(|shape| shape.name);
         let word = match &item.kind {

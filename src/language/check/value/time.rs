@@ -1,4 +1,4 @@
-//! Instants, durations and windows.
+//! Evaluation of durations and windows.
 
 use crate::diag::{Code, Diagnostic, Span};
 use crate::language::resolve::ScopeId;
@@ -10,7 +10,7 @@ use super::Evaluator;
 use super::quantity::Quantity;
 
 impl Evaluator<'_> {
-    /// A time, or `share of run`.
+    /// Evaluates a time, or `10% of run`.
     pub(super) fn duration(&mut self, expr: &Expr, scope: ScopeId) -> Option<Time> {
         if let Some(of) = of_run(expr) {
             let share = self.exact_ratio(of, scope)?;
@@ -19,7 +19,7 @@ impl Evaluator<'_> {
         match self.quantity(expr, Type::Duration, scope)? {
             Quantity::Time(time) => Some(time),
             Quantity::Plain(n) if n.value == 0.0 => Some(Time::ZERO),
-            Quantity::Plain(n) => {
+            Quantity::Plain(_) => {
                 let text = self.sources.slice(expr.span).to_owned();
                 self.findings.push(
                     Diagnostic::error(
@@ -31,7 +31,6 @@ impl Evaluator<'_> {
                     .help(format!("write `{text} epochs` or `{text} steps`"))
                     .unsafe_fix(expr.span, format!("{text} epochs")),
                 );
-                let _ = n;
                 None
             }
             Quantity::Ratio(n) => {
@@ -53,7 +52,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// `after 3 epochs`
+    /// Evaluates `after 3 epochs`.
     pub(super) fn after(&mut self, expr: &Expr, scope: ScopeId) -> Option<Time> {
         match expr.items() {
             [after, time @ ..] if after.is_word("after") && !time.is_empty() => {
@@ -87,7 +86,7 @@ impl Evaluator<'_> {
         run.times(share)
     }
 
-    /// `2..26 epochs`, `10%..90% of run`: a unit behind the second instant serves the first.
+    /// Evaluates `2..26 epochs` or `10%..90% of run`: the unit of the second instant also applies to the first.
     pub(super) fn span(&mut self, expr: &Expr, scope: ScopeId) -> Option<Instants> {
         let (range, shared) = match of_run(expr) {
             Some(inner) => (inner, true),
@@ -139,7 +138,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// `x of run`: the `x`.
+/// The `x` of `x of run`.
 fn of_run(expr: &Expr) -> Option<&Expr> {
     match expr.items() {
         [share, of, run] if of.is_word("of") && run.is_word("run") => Some(share),

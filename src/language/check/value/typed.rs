@@ -1,4 +1,4 @@
-//! Values as the Rust types of the settings that declare them.
+//! Conversion of checked values to the Rust types of settings.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use crate::settings::{Chosen, Get, MayRaise};
 
 use super::{Fields, Value};
 
-/// A Rust type that a checked value has.
+/// A Rust type to which a checked value converts.
 pub trait FromValue: Sized {
-    /// The value in this type; `None` if a setting declares a Rust type that its recipe type does not have.
+    /// Converts a value; `None` if the setting's Rust type does not fit its type in a recipe.
     fn from_value(value: &Spanned<Value>) -> Option<Self>;
 }
 
@@ -79,7 +79,7 @@ impl FromValue for TeacherValue {
     }
 }
 
-/// `impl FromValue` for types that are one variant's content.
+/// Implements [`FromValue`] for types that are the content of a variant of [`Value`].
 macro_rules! variants {
     ($($ty:ty: $($pattern:pat => $value:expr),+;)+) => {$(
         impl FromValue for $ty {

@@ -71,9 +71,6 @@ pub(super) fn require(
     }
     let message = format!("{} has no class and no module `{entry}`", select.model.label());
     let error = Diagnostic::error(Code::MatchesNothing, message, at, format!("`{field}` names it"));
-    let error = match nearest(entry, CLASSES) {
-        Some(near) => error.help(format!("did you mean `{near}`?")).fix(at, near),
-        None => error.help(select.model.missing(entry, select.model.nearest_module(entry))),
-    };
-    f.report(findings, error);
+    let missing = || select.model.missing(entry, select.model.nearest_module(entry));
+    f.report(findings, error.did_you_mean(at, nearest(entry, CLASSES), missing));
 }

@@ -148,11 +148,9 @@ fn in_full(
                 let label = "SparseML ignores it, and takes the default";
                 let error = Diagnostic::error(Code::UnknownField, message, *at, label);
                 let given = |name: &str| entries.iter().any(|(k, ..)| k == name);
-                let error = match nearest(key, PARTS).filter(|near| !given(near)) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")).fix(*at, near),
-                    None => error.help("it has weights, input_activations and output_activations"),
-                };
-                fields.report(findings, error);
+                let near = nearest(key, PARTS).filter(|near| !given(near));
+                let parts = || "it has weights, input_activations and output_activations".to_owned();
+                fields.report(findings, error.did_you_mean(*at, near, parts));
                 return None;
             }
         }
@@ -290,11 +288,9 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 let message = format!("a part of a scheme has no `{key}`");
                 let error = Diagnostic::error(Code::UnknownField, message, *at, "unknown");
                 let given = |name: &str| entries.iter().any(|(k, ..)| k == name);
-                let error = match nearest(key, KEYS).filter(|near| !given(near)) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")).fix(*at, near),
-                    None => error.help("it has num_bits, symmetric and strategy"),
-                };
-                fields.report(findings, error);
+                let near = nearest(key, KEYS).filter(|near| !given(near));
+                let keys = || "it has num_bits, symmetric and strategy".to_owned();
+                fields.report(findings, error.did_you_mean(*at, near, keys));
                 return None;
             }
         }

@@ -1,4 +1,4 @@
-//! Distillation, what a stage without training cannot do, data and metrics.
+//! Checks of distillation, data and metrics, and of statements without effect in a stage without training.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,6 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::check::fixes::suggest;
 use crate::language::check::recipe::{Distill, Recipe, Stage};
 use crate::language::check::time::training;
-use crate::language::syntax::ast::Spanned;
 use crate::schedule::ir::Data;
 use crate::schedule::{Rational, Time};
 
@@ -15,16 +14,16 @@ pub fn check(recipe: &Recipe, stage: &Stage, sources: &Sources, findings: &mut F
     if let Some(distill) = &stage.distill {
         distillation(recipe, stage, distill, sources, findings);
     }
-    lengths(stage, sources, findings);
+    without_effect(stage, sources, findings);
     if let Some(metric) = &stage.keep_best {
         let known = metrics(&recipe.data.value);
         if !known.is_empty() && !known.contains(&metric.value.as_str()) {
-            findings.push(foreign("metric", &metric.value, metric.span, known, recipe));
+            findings.push(unknown_of_task("metric", &metric.value, metric.span, known, recipe));
         }
     }
 }
 
-/// The outputs by which a task's model can be matched with a teacher; none if they are not known here.
+/// The outputs of a task's model that distillation can compare; none if they are unknown.
 fn outputs(data: &Data) -> &'static [&'static str] {
     match data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
@@ -35,7 +34,7 @@ fn outputs(data: &Data) -> &'static [&'static str] {
     }
 }
 
-/// The metrics of a task; none if they are not known here.
+/// The metrics of a task; none if they are unknown.
 fn metrics(data: &Data) -> &'static [&'static str] {
     match data {
         Data::Squad { .. } | Data::BuiltinReading { .. } => &["f1", "em"],
@@ -74,7 +73,7 @@ pub fn data(recipe: &Recipe, findings: &mut Findings) {
     }
 }
 
-/// Checks the ranges that metrics must reach.
+/// Checks the ranges of `expect`.
 pub fn expectations(recipe: &Recipe, findings: &mut Findings) {
     for expectation in &recipe.expect {
         let (least, most) = expectation.range.value;
@@ -82,7 +81,7 @@ pub fn expectations(recipe: &Recipe, findings: &mut Findings) {
             findings.push(
                 Diagnostic::error(
                     Code::EmptyWindow,
-                    "no value lies in this range",
+                    "no value is in this range",
                     expectation.range.span,
                     "the greater comes first",
                 )
@@ -92,29 +91,24 @@ pub fn expectations(recipe: &Recipe, findings: &mut Findings) {
         }
         let known = metrics(&recipe.data.value);
         let metric = &expectation.metric;
-        let anything_goes = known.is_empty();
-        if !anything_goes && !known.contains(&metric.value.as_str()) {
-            findings.push(foreign("metric", &metric.value, metric.span, known, recipe));
+        if !known.is_empty() && !known.contains(&metric.value.as_str()) {
+            findings.push(unknown_of_task("metric", &metric.value, metric.span, known, recipe));
         }
     }
 }
 
-fn foreign(what: &str, name: &str, span: Span, known: &[&'static str], recipe: &Recipe) -> Diagnostic {
+fn unknown_of_task(
+    what: &str,
+    name: &str,
+    span: Span,
+    known: &[&'static str],
+    recipe: &Recipe,
+) -> Diagnostic {
+    let message = format!("this data has no {what} `{name}`");
     let near = nearest(name, known.iter().copied());
-    let help =
-        near.map_or(format!("its {what}s are {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
-    let diagnostic = Diagnostic::error(
-        Code::ForeignOutput,
-        format!("this data has no {what} `{name}`"),
-        span,
-        format!("unknown {what}"),
-    )
-    .and_at(recipe.data.span, "the data")
-    .help(help);
-    match near {
-        Some(near) => diagnostic.fix(span, near),
-        None => diagnostic,
-    }
+    Diagnostic::error(Code::ForeignOutput, message, span, format!("unknown {what}"))
+        .and_at(recipe.data.span, "the data")
+        .did_you_mean(span, near, || format!("its {what}s are {}", known.join(", ")))
 }
 
 fn distillation(
@@ -142,46 +136,46 @@ fn distillation(
             Code::SettingHasNoEffect,
             "`distill` in a stage that does not train",
             distill.head,
-            "nothing is learned here",
+            "nothing is trained here",
         );
         findings.push(suggest(diagnostic.help(help), edit));
     }
     let known = outputs(&recipe.data.value);
-    let anything_goes = known.is_empty();
-    for output in distill.outputs.iter().filter(|o| !anything_goes && !known.contains(&o.value.as_str())) {
-        findings.push(foreign("output", &output.value, output.span, known, recipe));
+    let is_unknown = |name: &str| !known.is_empty() && !known.contains(&name);
+    for output in distill.outputs.iter().filter(|o| is_unknown(&o.value)) {
+        findings.push(unknown_of_task("output", &output.value, output.span, known, recipe));
     }
     if distill.hardness.value == 0.0 && distill.hidden.is_none() {
         findings.push(
             Diagnostic::error(
                 Code::SettingHasNoEffect,
-                "a hardness of 0 learns nothing from the teacher",
+                "a hardness of 0 gives the teacher no weight in the loss",
                 distill.hardness.span,
                 "no effect",
             )
-            .help("remove `distill`, or give the teacher a share of the loss"),
+            .help("remove `distill`, or give the teacher a weight in the loss"),
         );
     }
 }
 
-/// Settings that are given and can do nothing.
-fn lengths(stage: &Stage, sources: &Sources, findings: &mut Findings) {
-    let effect = |what: &str, span: Spanned<()>| {
+/// Reports `evaluate` and `hold` where the stage is too short for them to have an effect.
+fn without_effect(stage: &Stage, sources: &Sources, findings: &mut Findings) {
+    let no_effect = |what: &str, span: Span| {
         let (help, edit) = training(stage, Time::epochs(Rational::whole(10)), sources);
         let diagnostic = Diagnostic::error(
             Code::SettingHasNoEffect,
             format!("`{what}` in a stage that does not train"),
-            span.span,
+            span,
             "no effect",
         );
         suggest(diagnostic.help(help), edit)
     };
     if stage.length.value.is_zero() {
         if let Some(every) = &stage.evaluate_every {
-            findings.push(effect("evaluate", every.clone().map(|_| ())));
+            findings.push(no_effect("evaluate", every.span));
         }
         for hold in &stage.hold {
-            findings.push(effect("hold", Spanned::new((), hold.head)));
+            findings.push(no_effect("hold", hold.head));
         }
     } else if let Some(every) = &stage.evaluate_every
         && every.value.compare(stage.length.value).is_some_and(Ordering::is_ge)

@@ -1,16 +1,17 @@
-//! The typed recipe: every value with the place where it was written.
+//! The typed recipe: every value with its span.
+
+mod prune;
 
 use crate::diag::{Code, Findings, Sources, Span};
 use crate::language::resolve::Extension;
 use crate::language::syntax::ast::Spanned;
-use crate::schedule::ir::{
-    Criterion, Data, HiddenStates, Layers, Model, ObsEach, Pattern, Rank, Scheme, Teacher, Train,
-};
+use crate::schedule::ir::{Data, HiddenStates, Layers, Model, Scheme, Teacher, Train};
 use crate::schedule::{Ramp, Time};
 
 pub use crate::language::vocab::{Instants, Targets};
+pub use prune::{Prune, SparsityException};
 
-/// A recipe whose words all have a meaning.
+/// A typed recipe.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// Its name.
@@ -25,15 +26,15 @@ pub struct Recipe {
     pub data: Spanned<Data>,
     /// The stages in order.
     pub stages: Vec<Stage>,
-    /// The metrics' ranges.
+    /// The expected ranges of metrics.
     pub expect: Vec<Expectation>,
-    /// Findings that are silenced everywhere.
+    /// Codes of warnings and advice that are silenced everywhere.
     pub allow: Vec<Code>,
-    /// The parameters with their values as text, and whether `--set` gave them.
+    /// The parameters: name, value as text, and whether `--set` gave it.
     pub parameters: Vec<(String, String, bool)>,
-    /// Whether every part could be read; what is missing otherwise was reported.
+    /// Whether every part could be read; others were reported.
     pub complete: bool,
-    /// Whether the layers that stay or go are known.
+    /// Whether every `keep` and `drop` could be read.
     pub layers_known: bool,
 }
 
@@ -46,50 +47,49 @@ pub struct Stage {
     pub doc: String,
     /// For a branch, the stage it starts from.
     pub branch_from: Option<Spanned<String>>,
-    /// How long it trains; the head of the stage where nothing is said.
+    /// How long the stage trains; without `for`, zero with the span of the head.
     pub length: Spanned<Time>,
-    /// How it trains.
+    /// Batches, optimizer and loss.
     pub train: Train,
-    /// Encoder layers that stay or go.
+    /// Encoder layers to keep or drop.
     pub layers: Option<Spanned<Layers>>,
     /// The learning rate, by time.
     pub lr: Vec<LrPiece>,
-    /// Parameters that learn faster or slower.
+    /// Parameters with a factor on their learning rate.
     pub lr_factors: Vec<(Targets, f64)>,
-    /// What is pruned.
+    /// The `prune` statements.
     pub prune: Vec<Prune>,
-    /// Whose zeros stay.
+    /// The `hold` statements.
     pub hold: Vec<Hold>,
-    /// What is not trained.
+    /// The `freeze` statements.
     pub freeze: Vec<Hold>,
-    /// What is quantized.
+    /// The `quantize` statements.
     pub quantize: Vec<Quantize>,
-    /// From whom it learns.
+    /// The `distill` statement.
     pub distill: Option<Distill>,
-    /// How often it is evaluated.
+    /// The time between evaluations.
     pub evaluate_every: Option<Spanned<Time>>,
-    /// The metric whose best evaluation decides the final weights.
+    /// The metric that selects the best checkpoint.
     pub keep_best: Option<Spanned<String>>,
-    /// Findings that are silenced in here.
+    /// Codes of warnings and advice that are silenced in this stage.
     pub allow: Vec<Code>,
-    /// Windows of statements that could not be read whole.
+    /// Windows of statements that could not be read completely.
     pub unread: Vec<Spanned<Instants>>,
     /// Whether every statement could be read.
     pub complete: bool,
     /// Whether the learning rate could be read.
     pub lr_known: bool,
-    /// The template it takes over.
+    /// The template that it extends.
     pub extends: Option<Extension>,
-    /// The head of the statement.
+    /// The statement without its block.
     pub head: Span,
 }
 
 impl Stage {
-    /// Lets what was found after the first `known` findings in the text of a template point at the place
-    /// that brought it in.
-    pub fn tell_at_user(&self, findings: &mut Findings, known: usize, sources: &Sources) {
+    /// Relocates the diagnostics after the first `known` from the text of a template to its use.
+    pub fn relocate(&self, findings: &mut Findings, known: usize, sources: &Sources) {
         if let Some(extends) = &self.extends {
-            findings.change_after(known, |d| extends.tell_at_user(d, sources, self.length.span));
+            findings.change_after(known, |d| extends.relocate(d, sources, self.length.span));
         }
     }
 }
@@ -97,7 +97,7 @@ impl Stage {
 /// A piece of the learning rate.
 #[derive(Clone, Debug)]
 pub struct LrPiece {
-    /// When.
+    /// The window.
     pub over: Spanned<Instants>,
     /// The rates.
     pub ramp: Spanned<Ramp>,
@@ -105,79 +105,54 @@ pub struct LrPiece {
     pub repeating: Option<Spanned<Time>>,
 }
 
-/// A `prune` statement.
-#[derive(Clone, Debug)]
-pub struct Prune {
-    /// From which parameters.
-    pub targets: Targets,
-    /// When; `None` for once, at the start.
-    pub over: Option<Spanned<Instants>>,
-    /// The time between instants.
-    pub every: Option<Spanned<Time>>,
-    /// How much.
-    pub sparsity: Spanned<Ramp>,
-    /// Other final sparsities for some of the targets.
-    pub exceptions: Vec<(Targets, Spanned<f64>)>,
-    /// Which weights go together.
-    pub pattern: Spanned<Pattern>,
-    /// Among which weights.
-    pub rank: Spanned<Rank>,
-    /// How importance is computed.
-    pub by: Spanned<Criterion>,
-    /// Where the settings of `obs` are written; those that are not have the place of `by`.
-    pub obs: Option<ObsEach<Span>>,
-    /// The head of the statement.
-    pub head: Span,
-}
-
 /// A `hold` or `freeze` statement.
 #[derive(Clone, Debug)]
 pub struct Hold {
-    /// Whose zeros.
+    /// The parameters.
     pub targets: Targets,
-    /// When.
+    /// The window.
     pub over: Spanned<Instants>,
-    /// The head of the statement.
+    /// The statement without its block.
     pub head: Span,
 }
 
 /// A `quantize` statement.
 #[derive(Clone, Debug)]
 pub struct Quantize {
-    /// Weights of which layers.
+    /// The weights of the layers to quantize.
     pub targets: Targets,
-    /// When.
+    /// The window.
     pub over: Spanned<Instants>,
     /// How weights are quantized.
     pub weights: Spanned<Option<Scheme>>,
     /// How the layers' inputs are quantized.
     pub activations: Spanned<Option<Scheme>>,
-    /// When observed ranges are fixed, from the start of the window.
+    /// When the ranges are fixed, counted from the start of the window.
     pub freeze: Option<Spanned<Time>>,
-    /// Batches that are observed before the window opens.
+    /// Calibration batches.
     pub calibrate: Spanned<usize>,
     /// Whether the operands of attention's matrix products are quantized.
     pub attention: bool,
-    /// The head of the statement.
+    /// The statement without its block.
     pub head: Span,
 }
 
 /// A `distill` statement.
 #[derive(Clone, Debug)]
 pub struct Distill {
-    /// From whom.
+    /// The teacher.
     pub from: Spanned<Teacher>,
-    /// When.
+    /// The window.
     pub over: Spanned<Instants>,
-    /// The teacher's share of the loss.
+    /// The weight of the distillation loss.
     pub hardness: Spanned<f64>,
-    /// What logits are divided by.
+    /// The temperature by which logits are divided.
     pub temperature: Spanned<f64>,
-    /// The matched outputs.
+    /// The outputs to match.
     pub outputs: Vec<Spanned<String>>,
-    /// Outputs inside the model that are matched besides.
+    /// The hidden states to match.
     pub hidden: Option<Spanned<HiddenStates>>,
-    /// The head of the statement.
+    /// The statement without its block.
     pub head: Span,
 }
 

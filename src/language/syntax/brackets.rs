@@ -1,15 +1,14 @@
-//! A first look at the raw text, before the grammar.
+//! A scan of the text before parsing: brackets, strings, nesting, invalid characters and comments.
 //!
-//! The grammar cannot recover from a bracket that never closes, and recursion must not depend on
-//! the input, so brackets, strings and nesting are checked here, where the comments are collected
-//! as well.
+//! The parser cannot recover from an unclosed bracket, and its recursion must be limited, so both are checked
+//! first.
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Span};
 
-/// Deeper nesting than this is refused.
+/// The deepest nesting of brackets.
 pub const DEEPEST: usize = 64;
 
-/// Of more unclosed brackets only the innermost are worth a word.
+/// The most unclosed brackets that are reported: the innermost.
 const MOST_UNCLOSED: usize = 2;
 
 /// A comment, from `#` to the end of its line.
@@ -17,11 +16,11 @@ const MOST_UNCLOSED: usize = 2;
 pub struct Comment {
     /// The text with its `#` or `##`, without trailing space.
     pub text: String,
-    /// Where it stands.
+    /// Where it is written.
     pub span: Span,
 }
 
-/// Looks at the whole text; the grammar may only be applied if nothing is found.
+/// Scans a text and returns its comments. The grammar must not be applied if an error is reported.
 pub fn scan(file: FileId, text: &str, findings: &mut Findings) -> Vec<Comment> {
     let mut scanner = Scanner { file, text, open: Vec::new(), comments: Vec::new(), findings };
     scanner.run();
@@ -72,7 +71,7 @@ impl Scanner<'_> {
                 c if c.is_control() || c == '\u{feff}' => self.error(
                     Code::StrayCharacter,
                     at,
-                    format!("the character U+{:04X} cannot stand in a recipe", c as u32),
+                    format!("the character U+{:04X} is not allowed in a recipe", c as u32),
                     "here",
                     "remove it",
                 ),
@@ -121,7 +120,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// One past the closing quote; an unclosed string ends with its line and is reported.
+    /// The position after the closing quote; an unclosed string is reported and ends with its line.
     fn string_end(&mut self, start: usize) -> usize {
         let mut escaped = false;
         for (i, c) in self.text[start + 1..].char_indices() {

@@ -1,5 +1,4 @@
-//! Other settings of a recipe's surgeon, put into its text: where they stand, and only there. Comments and
-//! all else stay.
+//! Changes settings of `obs` in a recipe's text; comments and everything else stay as they are.
 
 use crate::diag::{Code, Diagnostic, FileId, Findings, Span};
 use crate::language::format;
@@ -9,14 +8,14 @@ use crate::language::vocab::{Setting, Type};
 use crate::schedule::ir::Obs;
 use crate::settings::Settings;
 
-/// A setting's name and the value that it gets, as it is written.
+/// A setting's name and its new value as text.
 pub type Change<'a> = (&'a str, &'a str);
 
-/// The text of the recipe file `main` with other settings in the `by: obs(…)` at `by`, in canonical form.
+/// The text of the recipe file `main` with changed settings in the `by: obs(…)` at `by`, formatted.
 ///
 /// # Errors
-/// A diagnostic that says what to write instead, where the settings do not stand in this text themselves:
-/// they are a template's, or have names.
+/// A diagnostic that says what to write instead, if the settings are not written in this text: they belong to
+/// a template of another file, or are values of names.
 pub fn with_settings(text: &str, main: FileId, by: Span, changes: &[Change]) -> Result<String, Diagnostic> {
     let written =
         changes.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
@@ -60,7 +59,7 @@ pub fn with_settings(text: &str, main: FileId, by: Span, changes: &[Change]) -> 
     Ok(format(&changed, &parsed))
 }
 
-/// The value of the `by:` at a place, and whether it stands in a template.
+/// The value of the `by:` with this span, and whether it is in a template.
 fn find(entry: &Entry, by: Span, in_template: bool) -> Option<(&Expr, bool)> {
     let in_template = in_template || entry.verb.value == "template";
     let members = entry.body.as_ref().map_or(&[][..], |Block { members, .. }| members);
@@ -73,7 +72,7 @@ fn find(entry: &Entry, by: Span, in_template: bool) -> Option<(&Expr, bool)> {
     })
 }
 
-/// What is to be replaced by what.
+/// The edits of the arguments of `obs(…)`.
 fn edits(
     text: &str,
     arguments: &[Argument],
@@ -99,7 +98,7 @@ fn edits(
         let added = new.join(", ");
         match arguments.last() {
             Some(last) => {
-                // Behind a comment on the last of them, not before it.
+                // New arguments are placed behind a comment on the last one, not before it.
                 let (end, close) = (last.value.span.range().end, call.range().end - 1);
                 let comma = if text[end..close].trim_start().starts_with(',') { "" } else { ", " };
                 if end == close {
@@ -115,7 +114,7 @@ fn edits(
     Ok(edits)
 }
 
-/// Each argument with the setting that it gives: by its name, or by its place.
+/// Each argument with its setting, given by name or by position.
 fn arguments_of(arguments: &[Argument]) -> impl Iterator<Item = (&'static Setting, &Argument)> {
     let mut unnamed = Obs::TABLE.iter();
     arguments.iter().filter_map(move |argument| {
@@ -127,7 +126,7 @@ fn arguments_of(arguments: &[Argument]) -> impl Iterator<Item = (&'static Settin
     })
 }
 
-/// Whether a value leans on a name that is declared somewhere.
+/// Whether a value contains a declared name.
 fn named(expr: &Expr, ty: Type) -> bool {
     match &expr.kind {
         ExprKind::Name(path) => {

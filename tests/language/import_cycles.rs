@@ -1,14 +1,10 @@
-//! No file imports another that imports it, directly or around: circles of imports between the files of
-//! `src` are found from their text, through groups, written-out paths and re-exports.
+//! The module graph has no cycles: imports between the files of `src` are read from their text, through groups,
+//! written-out paths and re-exports.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::house::{code, sources};
-
-/// Circles that are still there, as sets of files. Remove what you have mended; add nothing.
-const CIRCLES: &[&[&str]] =
-    &[&["language/check/value/meant.rs", "language/check/value/mod.rs", "language/check/value/params.rs"]];
+use super::module_graph::{code, sources};
 
 /// One path per name that a use tree brings in: `a::{b, c::d}` gives `a::b` and `a::c::d`.
 fn expand_use_tree(tree: &str) -> Vec<Vec<String>> {
@@ -38,7 +34,7 @@ fn expand_use_tree(tree: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A file as a module: what it imports and what it hands on by `pub use`.
+/// A file as a module, with its imports and re-exports.
 struct Source {
     file: String,
     /// Its path of modules from the crate: `engine::best`.
@@ -120,15 +116,15 @@ fn defining_file(path: &[String], sources: &[Source], depth: usize) -> Option<us
         .find(|n| sources.iter().any(|s| s.module == path[..*n] && s.file != "main.rs"))?;
     let index = sources.iter().position(|s| s.module == path[..length] && s.file != "main.rs")?;
     let Some(name) = path.get(length).filter(|_| depth < 8) else { return Some(index) };
-    let handed_on = sources[index].reexports.iter().find(|r| r.last() == Some(name) && **r != *path);
-    match handed_on {
+    let reexport = sources[index].reexports.iter().find(|r| r.last() == Some(name) && **r != *path);
+    match reexport {
         Some(real) => defining_file(real, sources, depth + 1),
         None => Some(index),
     }
 }
 
-/// The circles of a graph: sets of nodes that reach each other.
-fn circles(edges: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
+/// The cycles of a graph: sets of nodes that reach each other.
+fn cycles(edges: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
     let reachable: Vec<BTreeSet<usize>> = (0..edges.len())
         .map(|start| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
@@ -140,53 +136,49 @@ fn circles(edges: &[BTreeSet<usize>]) -> Vec<BTreeSet<usize>> {
         .collect();
     let mut found: Vec<BTreeSet<usize>> = Vec::new();
     for node in 0..edges.len() {
-        let circle: BTreeSet<usize> =
+        let cycle: BTreeSet<usize> =
             reachable[node].iter().copied().filter(|other| reachable[*other].contains(&node)).collect();
-        if circle.len() > 1 && !found.contains(&circle) {
-            found.push(circle);
+        if cycle.len() > 1 && !found.contains(&cycle) {
+            found.push(cycle);
         }
     }
     found
 }
 
-fn circles_between_files(sources: &[Source]) -> Vec<Vec<&str>> {
+fn cycles_between_files(sources: &[Source]) -> Vec<Vec<&str>> {
     let mut edges = vec![BTreeSet::new(); sources.len()];
     for (index, source) in sources.iter().enumerate() {
         let used = source.imports.iter().filter_map(|path| defining_file(path, sources, 0));
         edges[index] = used.filter(|other| *other != index).collect();
     }
-    circles(&edges).iter().map(|c| c.iter().map(|i| sources[*i].file.as_str()).collect()).collect()
+    cycles(&edges).iter().map(|c| c.iter().map(|i| sources[*i].file.as_str()).collect()).collect()
 }
 
 #[test]
-fn files_import_each_other_in_no_circle() {
+fn imports_between_files_have_no_cycle() {
     let sources: Vec<Source> = sources().iter().map(|(path, text)| Source::new(path, text)).collect();
-    let found = circles_between_files(&sources);
-    let new: Vec<&Vec<&str>> = found
-        .iter()
-        .filter(|circle| !CIRCLES.iter().any(|known| circle.iter().all(|file| known.contains(file))))
-        .collect();
-    assert!(new.is_empty(), "files that import each other: {new:#?}");
+    let cycles = cycles_between_files(&sources);
+    assert!(cycles.is_empty(), "files that import each other: {cycles:#?}");
 }
 
 #[test]
-fn a_circle_is_found_through_groups_written_out_paths_and_re_exports() {
+fn a_cycle_is_found_through_groups_written_out_paths_and_re_exports() {
     let file = |path: &str, text: &str| Source::new(Path::new(path), text);
-    let round = |second: &str| {
+    let cycles = |second: &str| {
         let sources = [
-            file("room/mod.rs", "mod a;\nmod b;\npub use b::{Other, Thing};\n"),
-            file("room/a.rs", "use std::fmt;\nuse super::{Other, Thing as Renamed};\npub struct Own;\n"),
-            file("room/b.rs", second),
-            file("room/c.rs", "use crate::room::a::Own;\n"),
+            file("part/mod.rs", "mod a;\nmod b;\npub use b::{Other, Thing};\n"),
+            file("part/a.rs", "use std::fmt;\nuse super::{Other, Thing as Renamed};\npub struct Own;\n"),
+            file("part/b.rs", second),
+            file("part/c.rs", "use crate::part::a::Own;\n"),
         ];
-        circles_between_files(&sources).iter().map(|c| c.join(" ")).collect::<Vec<_>>()
+        cycles_between_files(&sources).iter().map(|c| c.join(" ")).collect::<Vec<_>>()
     };
-    assert_eq!(round("pub struct Thing;\n"), [""; 0]);
-    assert_eq!(round("use super::a::Own;\n"), ["room/a.rs room/b.rs"]);
-    assert_eq!(round("fn f() -> crate::room::a::Own { f() }\n"), ["room/a.rs room/b.rs"]);
-    assert_eq!(round("use crate::{room::{c::{self, Way}}};\n"), ["room/a.rs room/b.rs room/c.rs"]);
+    assert_eq!(cycles("pub struct Thing;\n"), [""; 0]);
+    assert_eq!(cycles("use super::a::Own;\n"), ["part/a.rs part/b.rs"]);
+    assert_eq!(cycles("fn f() -> crate::part::a::Own { f() }\n"), ["part/a.rs part/b.rs"]);
+    assert_eq!(cycles("use crate::{part::{c::{self, Way}}};\n"), ["part/a.rs part/b.rs part/c.rs"]);
     assert_eq!(
-        round("// use super::a::Own;\n#[cfg(test)]\nmod tests {\n    use super::super::a::Own;\n}\n"),
+        cycles("// use super::a::Own;\n#[cfg(test)]\nmod tests {\n    use super::super::a::Own;\n}\n"),
         [""; 0]
     );
 }

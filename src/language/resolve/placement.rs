@@ -1,4 +1,4 @@
-//! Which statements may stand where.
+//! Placement: which statements are allowed in a file, a recipe and a stage.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use crate::language::vocab::{Body, Place, Type, VERBS, verb};
 use super::bound::Bound;
 use super::names::Names;
 
-/// Keeps the statements that may stand in `place`; the others are reported.
-pub fn placed(
+/// Returns the statements that are allowed in `place`; the others are reported.
+pub fn allowed_in(
     entries: Vec<Bound<Entry>>,
     place: Place,
     names: &Names,
@@ -25,7 +25,7 @@ pub fn placed(
                     findings.push(
                         Diagnostic::error(
                             Code::DuplicateStatement,
-                            format!("`{}` may stand only once here", known.name),
+                            format!("`{}` is allowed only once here", known.name),
                             entry.node.head,
                             "a second one",
                         )
@@ -39,9 +39,9 @@ pub fn placed(
                 }
                 kept.push(entry);
             }
-            _ => match kept.last().filter(|before| goes_on(&before.node, &entry, names)) {
+            _ => match kept.last().filter(|before| continues_operand(&before.node, &entry, names)) {
                 Some(before) => {
-                    findings.push(unbracketed(&before.node, &entry.node));
+                    findings.push(missing_brackets(&before.node, &entry.node));
                     kept.pop();
                 }
                 None => findings.push(misplaced(&entry.node, place)),
@@ -51,20 +51,20 @@ pub fn placed(
     kept
 }
 
-/// Whether `prune a, b { … }` was read as two statements: parameters stand where a verb should, behind a
-/// statement about parameters that has no block.
-fn goes_on(before: &Entry, entry: &Bound<Entry>, names: &Names) -> bool {
+/// Whether `prune a, b { … }` was parsed as two statements: the second begins with a name of parameters
+/// instead of a verb, and the first takes parameters and has no block.
+fn continues_operand(before: &Entry, entry: &Bound<Entry>, names: &Names) -> bool {
     let takes = verb(&before.verb.value).and_then(|v| v.operand);
     let word = entry.node.verb.value.as_str();
     let is_params = word == "params" || names.visible(entry.scope).contains(&word);
     takes.is_some_and(|o| o.ty == Type::Params) && before.body.is_none() && is_params
 }
 
-fn unbracketed(before: &Entry, entry: &Entry) -> Diagnostic {
+fn missing_brackets(before: &Entry, entry: &Entry) -> Diagnostic {
     let word = &before.verb.value;
     Diagnostic::error(
         Code::UnknownVerb,
-        format!("several sets of parameters behind `{word}` without brackets"),
+        format!("several sets of parameters after `{word}` without brackets"),
         entry.verb.span,
         "not a statement",
     )
@@ -72,8 +72,8 @@ fn unbracketed(before: &Entry, entry: &Entry) -> Diagnostic {
     .help(format!("join them in brackets, as `{word} [a, b]`"))
 }
 
-/// What statements of other languages, and those whose first word is missing, are here.
-fn meant(entry: &Entry, place: Place) -> Option<String> {
+/// Help for imports as in other languages, and for a recipe without its first word.
+fn help_for(entry: &Entry, place: Place) -> Option<String> {
     let word = entry.verb.value.as_str();
     if place != Place::File {
         return None;
@@ -89,7 +89,7 @@ fn meant(entry: &Entry, place: Place) -> Option<String> {
     }
 }
 
-/// A statement that is unknown, or known and not allowed where it stands.
+/// The diagnostic of a statement that is unknown or not allowed in `place`.
 pub fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
     let word = &entry.verb.value;
     if let Some(known) = verb(word) {
@@ -102,13 +102,13 @@ pub fn misplaced(entry: &Entry, place: Place) -> Diagnostic {
         };
         return Diagnostic::error(
             Code::MisplacedStatement,
-            format!("`{word}` cannot stand here"),
+            format!("`{word}` is not allowed here"),
             entry.verb.span,
             "not here",
         )
         .help(format!("it belongs {belongs}"));
     }
-    if let Some(help) = meant(entry, place) {
+    if let Some(help) = help_for(entry, place) {
         let message = format!("there is no verb `{word}`");
         let diagnostic =
             Diagnostic::error(Code::UnknownVerb, message, entry.verb.span, "unknown verb").help(help);

@@ -1,4 +1,4 @@
-//! Statements that take over a template: settings that neither knows, and findings in its text.
+//! Stages that extend a template: settings that are unknown to both, and diagnostics in the template's text.
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::resolve::{Bound, Extension};
@@ -8,9 +8,9 @@ use crate::language::vocab;
 use super::Builder;
 
 impl Builder<'_> {
-    /// The settings without those that are meant for the template, and that it does not have: they are
-    /// reported here, because the statement's own settings are not all that may be given.
-    pub(super) fn without_strangers(
+    /// The settings without those that neither the statement nor the template has; they are reported with the
+    /// template's parameters as suggestions.
+    pub(super) fn without_unknown(
         &mut self,
         given: &[Bound<Setting>],
         extends: Option<&Extension>,
@@ -24,7 +24,7 @@ impl Builder<'_> {
             let parameters = || extends.parameters.iter().map(String::as_str);
             match bound.node.key.as_word() {
                 Some(word) if !known(&word.value) => {
-                    // Where a setting of the statement itself is nearer, it is told as such.
+                    // If a setting of the statement is more similar, it is reported with the others later.
                     let near = nearest(&word.value, parameters().chain(names()));
                     if near.is_some_and(|near| names().any(|name| name == near)) {
                         kept.push(bound.clone());
@@ -37,18 +37,14 @@ impl Builder<'_> {
                         Diagnostic::error(Code::UnknownSetting, message, word.span, "unknown setting")
                             .and_at(extends.name.span, "the template");
                     let parameters: Vec<&str> = parameters().collect();
-                    self.evaluator.findings.push(match near {
-                        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
-                        None if parameters.is_empty() => diagnostic.help(format!(
-                            "`{template}` has no parameters; the settings here are {}",
-                            list(names().collect())
-                        )),
-                        None => diagnostic.help(format!(
-                            "its parameters are {}; besides there are {}",
-                            list(parameters),
-                            list(names().collect())
-                        )),
-                    });
+                    let settings = list(names().collect());
+                    let otherwise = || match parameters.is_empty() {
+                        true => format!("`{template}` has no parameters; the settings here are {settings}"),
+                        false => {
+                            format!("its parameters are {}; besides there are {settings}", list(parameters))
+                        }
+                    };
+                    self.evaluator.findings.push(diagnostic.did_you_mean(word.span, near, otherwise));
                     self.sound = false;
                 }
                 _ => kept.push(bound.clone()),
@@ -57,8 +53,8 @@ impl Builder<'_> {
         kept
     }
 
-    /// Lets what was found since in the text of the template point at the place that brought it in.
-    pub(super) fn tell_at_user(
+    /// Relocates the diagnostics after the first `since` from the template's text to its use.
+    pub(super) fn relocate(
         &mut self,
         extends: Option<&Extension>,
         length: Option<&Bound<Expr>>,
@@ -67,6 +63,6 @@ impl Builder<'_> {
         let Some(extends) = extends else { return };
         let length = length.map_or(extends.name.span, |l| l.node.span);
         let sources = &*self.evaluator.sources;
-        self.evaluator.findings.change_after(since, |d| extends.tell_at_user(d, sources, length));
+        self.evaluator.findings.change_after(since, |d| extends.relocate(d, sources, length));
     }
 }

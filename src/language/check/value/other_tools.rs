@@ -1,4 +1,4 @@
-//! Words of SparseML and of others, said as they are here.
+//! Settings and values as SparseML, Hugging Face and PyTorch write them, with what to write instead.
 
 use crate::diag::{Code, Diagnostic};
 use crate::language::resolve::Bound;
@@ -8,12 +8,12 @@ use crate::language::vocab::{self, Body, Statement, Type};
 
 use super::Evaluator;
 
-/// The three that are one `sparsity` here.
+/// SparseML's three settings for `sparsity`.
 const SPARSITY: [&str; 3] = ["init_sparsity", "final_sparsity", "inter_func"];
 
 impl Evaluator<'_> {
-    /// Reports `init_sparsity`, `final_sparsity` and `inter_func` of one block as the one line that they
-    /// are here. Returns whether both ends were given, so that the three need no report of their own.
+    /// Reports `init_sparsity`, `final_sparsity` and `inter_func` of one block together, with the `sparsity` line
+    /// that replaces them. Returns whether both ends were given and the three are reported.
     pub fn sparsity_of_three(&mut self, given: &[Bound<Setting>], settings: &[vocab::Setting]) -> bool {
         let is_sparsity = |s: &vocab::Setting| s.name == "sparsity" && s.formerly.contains(&SPARSITY[0]);
         if !settings.iter().any(is_sparsity) {
@@ -32,7 +32,7 @@ impl Evaluator<'_> {
             Code::UnknownSetting,
             "SparseML's sparsities and their function are one setting here",
             first.key.span,
-            "said in parts",
+            "given in parts",
         )
         .help(format!("write `{line}`"));
         for at in &places[1..] {
@@ -48,14 +48,14 @@ impl Evaluator<'_> {
     }
 }
 
-/// Whether this is one of the three that are `sparsity` here.
+/// Whether this is one of SparseML's three settings for `sparsity`.
 pub fn is_part_of_sparsity(word: &str) -> bool {
     SPARSITY.contains(&word)
 }
 
-/// How a setting that SparseML calls `word` is said here, with its value carried over, and whether that is
-/// all there is to say.
-pub fn formerly_said(word: &str, name: &str, value: &str) -> (String, bool) {
+/// The line `name: value` that replaces a setting which another tool calls `word`, and whether the line is
+/// complete.
+pub fn translated_setting(word: &str, name: &str, value: &str) -> (String, bool) {
     let value = unquoted(value);
     let is_false = value.eq_ignore_ascii_case("false");
     match word {
@@ -63,7 +63,7 @@ pub fn formerly_said(word: &str, name: &str, value: &str) -> (String, bool) {
         "final_sparsity" => (format!("sparsity: … -> {value} cubic"), false),
         "inter_func" => (format!("sparsity: … -> … {value}"), false),
         "global_sparsity" => (format!("rank: {}", if is_false { "layer" } else { "global" }), true),
-        "mask_type" | "mask_structure" => match pattern_meant(value) {
+        "mask_type" | "mask_structure" => match translated_pattern(value) {
             Some(pattern) => (format!("pattern: {pattern}"), true),
             None => (format!("pattern: {value}"), value == "unstructured"),
         },
@@ -84,8 +84,8 @@ pub fn formerly_said(word: &str, name: &str, value: &str) -> (String, bool) {
     }
 }
 
-/// A pattern as others write it: `4block`, `block4`, `[1, 4]`, `2:4`.
-pub fn pattern_meant(text: &str) -> Option<String> {
+/// The pattern that other tools write as `4block`, `block4`, `[1, 4]` or `2:4`.
+pub fn translated_pattern(text: &str) -> Option<String> {
     let text: String = unquoted(text).chars().filter(|c| !c.is_whitespace()).collect();
     if let Some((keep, of)) = text.split_once(':') {
         let (keep, of) = (keep.parse::<u32>().ok()?, of.parse::<u32>().ok()?);
@@ -100,44 +100,46 @@ pub fn pattern_meant(text: &str) -> Option<String> {
     Some(format!("blocks(1, {size})"))
 }
 
-/// Settings of other tools that are no setting here, with where their subject stands.
-pub fn told_elsewhere(word: &str, value: &str) -> Option<String> {
+/// Help for settings of other tools that belong elsewhere in a recipe, or are not needed.
+pub fn help_elsewhere(word: &str, value: &str) -> Option<String> {
     let value = unquoted(value);
     Some(match word {
         "lr" | "learning_rate" | "init_lr" | "max_lr" | "peak_lr" => {
-            format!("rates stand in a block of their own: `lr {{ 0..100% of run: {value} -> 0 linear }}`")
+            format!(
+                "learning rates have a block of their own: `lr {{ 0..100% of run: {value} -> 0 linear }}`"
+            )
         }
         "epochs" | "epoch" | "num_epochs" | "num_train_epochs" | "max_epochs" => {
-            format!("the length stands behind the name: `recipe NAME for {value} epochs {{ … }}`")
+            format!("the length comes after the name: `recipe NAME for {value} epochs {{ … }}`")
         }
         "steps" | "max_steps" => {
-            format!("the length stands behind the name: `recipe NAME for {value} steps {{ … }}`")
+            format!("the length comes after the name: `recipe NAME for {value} steps {{ … }}`")
         }
-        "start_epoch" | "end_epoch" => "write `over 2..26 epochs` behind the parameters".to_owned(),
-        "update_frequency" => format!("write `every {value} epochs` behind the window"),
+        "start_epoch" | "end_epoch" => "write `over 2..26 epochs` after the parameters".to_owned(),
+        "update_frequency" => format!("write `every {value} epochs` after the window"),
         "optimizer" | "optim" => "AdamW is the only optimizer; remove this".to_owned(),
         "warmup" | "warmup_steps" | "warmup_ratio" => "a warmup is the first piece of `lr`: \
              `lr { 0..10% of run: 0 -> 5e-5, 10%..100% of run: 5e-5 -> 0 }`"
             .to_owned(),
-        "seed" => "`seed` stands in the recipe, outside its stages and blocks".to_owned(),
-        "batch" | "batch_size" => "`batch` stands in the recipe or in a stage".to_owned(),
-        "model" | "data" => format!("`{word}` stands in the recipe, outside its stages"),
+        "seed" => "`seed` belongs in the recipe, outside its stages and blocks".to_owned(),
+        "batch" | "batch_size" => "`batch` belongs in the recipe or in a stage".to_owned(),
+        "model" | "data" => format!("`{word}` belongs in the recipe, outside its stages"),
         "device" | "no_cuda" | "use_cpu" => "the flag `--device` of `obertc run` chooses it".to_owned(),
         "fp16" | "bf16" | "amp" | "mixed_precision" => {
             "write `train { precision: bf16 }`, for devices that have it".to_owned()
         }
         "shuffle" => "examples are shuffled for every epoch; remove this".to_owned(),
-        "factor" => "`factor` stands in the block of `lr`".to_owned(),
-        "target" => "`target PARAMS: 80%` stands in the block of `prune`".to_owned(),
+        "factor" => "`factor` belongs in the block of `lr`".to_owned(),
+        "target" => "`target PARAMS: 80%` belongs in the block of `prune`".to_owned(),
         _ => match vocab::verb(word) {
             Some(verb) => format!("`{word}` is a verb, without a colon: `{}`", verb.form),
-            None => another_owner(word, value)?,
+            None => owner_of(word, value)?,
         },
     })
 }
 
-/// What replaces a setting of another tool where statements may stand, if that is all there is to do.
-pub fn statement_meant(word: &str, value: &str, owner: &str) -> Option<String> {
+/// The statement that replaces a setting of another tool in a recipe or stage, if it is complete.
+pub fn replacement_statement(word: &str, value: &str, owner: &str) -> Option<String> {
     if !["recipe", "stage", "branch", "template"].contains(&owner) {
         return None;
     }
@@ -155,7 +157,7 @@ pub fn statement_meant(word: &str, value: &str, owner: &str) -> Option<String> {
             let line = if setting.name == word {
                 format!("{word}: {value}")
             } else {
-                let (line, whole) = formerly_said(word, setting.name, value);
+                let (line, whole) = translated_setting(word, setting.name, value);
                 whole.then_some(line)?
             };
             Some(format!("train {{ {line} }}"))
@@ -163,12 +165,12 @@ pub fn statement_meant(word: &str, value: &str, owner: &str) -> Option<String> {
     }
 }
 
-/// The verb whose block holds a setting of this name, or the word between whose parentheses it stands.
-fn another_owner(word: &str, value: &str) -> Option<String> {
+/// Help that names the verb or choice to which a setting belongs.
+fn owner_of(word: &str, value: &str) -> Option<String> {
     let is_it = |s: &&vocab::Setting| s.name == word || s.formerly.contains(&word);
     let written = |s: &vocab::Setting| match s.name == word {
         true => format!("{word}: {value}"),
-        false => formerly_said(word, s.name, value).0,
+        false => translated_setting(word, s.name, value).0,
     };
     for verb in vocab::VERBS {
         let (Body::Settings(settings) | Body::PruneSettings(settings)) = verb.body else { continue };
@@ -178,21 +180,21 @@ fn another_owner(word: &str, value: &str) -> Option<String> {
                 None if verb.clauses.is_empty() => format!("{place} {{ {} }}", written(setting)),
                 _ => format!("{place} … {{ {} }}", written(setting)),
             };
-            return Some(format!("it stands in the block of `{place}`: `{form}`"));
+            return Some(format!("it belongs in the block of `{place}`: `{form}`"));
         }
         for (choice, owner) in settings.iter().flat_map(choices) {
             if let Some(argument) = choice.arguments.iter().find(is_it) {
                 let form = format!("{owner}: {}({})", choice.name, written(argument));
-                return Some(format!("it stands between parentheses: `{form}`"));
+                return Some(format!("it belongs in parentheses: `{form}`"));
             }
         }
     }
     let argument =
         DataSets::CHOICES.iter().find_map(|data| Some((data.name, data.arguments.iter().find(is_it)?)));
-    argument.map(|(data, s)| format!("it stands between parentheses: `data: {data}({})`", written(s)))
+    argument.map(|(data, s)| format!("it belongs in parentheses: `data: {data}({})`", written(s)))
 }
 
-/// The words that a setting may be, each with the setting's name.
+/// The choices of a setting, each with the setting's name.
 fn choices(setting: &vocab::Setting) -> impl Iterator<Item = (&'static vocab::Choice, &'static str)> {
     let name = setting.name;
     let choices = if let Type::Choice(choices) = setting.ty { choices } else { &[] };
@@ -211,9 +213,9 @@ mod tests {
     #[test]
     fn patterns_of_others_are_understood() {
         for text in ["4block", "block4", "\"4-block\"", "[1, 4]"] {
-            assert_eq!(pattern_meant(text).as_deref(), Some("blocks(1, 4)"), "{text}");
+            assert_eq!(translated_pattern(text).as_deref(), Some("blocks(1, 4)"), "{text}");
         }
-        assert_eq!(pattern_meant("2:4").as_deref(), Some("n_of_m(2, 4)"));
-        assert_eq!(pattern_meant("unstructured"), None);
+        assert_eq!(translated_pattern("2:4").as_deref(), Some("n_of_m(2, 4)"));
+        assert_eq!(translated_pattern("unstructured"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! What a value that does not fit was probably meant to say.
+//! Suggestions for values that could not be read: misspelt units and clauses, windows and patterns in another
+//! notation.
 
 use crate::diag::{Code, Diagnostic, nearest};
-use crate::language::syntax::Number;
 use crate::language::syntax::ast::{Expr, ExprKind, Unit};
 use crate::language::vocab::{SHAPES, Type, VERBS};
 
@@ -9,11 +9,11 @@ use super::Evaluator;
 
 impl Evaluator<'_> {
     pub(super) fn stray_word<T>(&mut self, item: &Expr, ty: Type) -> Option<T> {
-        // A misspelt unit, or a misspelt clause that was taken for a part of this value.
+        // A misspelt unit, or a misspelt clause that was parsed as a part of this value.
         let units = ["epochs", "steps", "KiB", "MiB", "GiB", "except", "expect"];
         let clauses = VERBS.iter().flat_map(|v| v.clauses).map(|c| c.name);
         let word = item.as_word().map_or("", |w| w.value.as_str());
-        let near = others_clause(word).or_else(|| nearest(word, units.into_iter().chain(clauses)));
+        let near = clause_of_other_tools(word).or_else(|| nearest(word, units.into_iter().chain(clauses)));
         let near = near.filter(|near| *near != word);
         let mut diagnostic = Diagnostic::error(
             Code::StrayOperand,
@@ -23,7 +23,7 @@ impl Evaluator<'_> {
         );
         diagnostic = match near {
             Some(unit) => diagnostic.help(format!("did you mean `{unit}`?")).fix(item.span, unit),
-            None => match self.form_meant(item, ty) {
+            None => match self.suggested_form(item, ty) {
                 Some((help, Some(written))) => diagnostic.help(help).fix(item.span, written),
                 Some((help, None)) => diagnostic.help(help),
                 None => diagnostic.help("remove it"),
@@ -33,8 +33,8 @@ impl Evaluator<'_> {
         None
     }
 
-    /// What a part of a value that does not belong there may be meant to say, with what to write.
-    fn form_meant(&self, item: &Expr, ty: Type) -> Option<(String, Option<String>)> {
+    /// Help and a replacement for an unexpected part of a value.
+    fn suggested_form(&self, item: &Expr, ty: Type) -> Option<(String, Option<String>)> {
         match &item.kind {
             ExprKind::Call(word, arguments)
                 if arguments.is_empty() && SHAPES.iter().any(|shape| shape.name == word.value) =>
@@ -54,9 +54,9 @@ impl Evaluator<'_> {
     }
 
     /// `from 0 to 2 epochs`: reports that a window reads `over 0..2 epochs`.
-    pub(super) fn window_meant(&mut self, items: &[Expr]) -> bool {
+    pub(super) fn window_in_words(&mut self, items: &[Expr]) -> bool {
         let [first, start, to, end, ..] = items else { return false };
-        let leads = first.as_word().and_then(|word| others_clause(&word.value)) == Some("over");
+        let leads = first.as_word().and_then(|word| clause_of_other_tools(&word.value)) == Some("over");
         if !leads || !["to", "until", "and"].iter().any(|word| to.is_word(word)) {
             return false;
         }
@@ -64,7 +64,7 @@ impl Evaluator<'_> {
         let written = format!("over {}..{}", text(start), text(end));
         let whole = first.span.to(end.span);
         let diagnostic =
-            Diagnostic::error(Code::StrayOperand, "a window has two dots", whole, "said in other words");
+            Diagnostic::error(Code::StrayOperand, "a window has two dots", whole, "written in words");
         self.findings.push(diagnostic.help(format!("write `{written}`")).fix(whole, written));
         true
     }
@@ -93,7 +93,7 @@ impl Evaluator<'_> {
         let whole = value.span.to(unit.span);
         let message = "a unit follows a number only";
         self.findings.push(
-            Diagnostic::error(Code::StrayOperand, message, unit.span, "behind a name")
+            Diagnostic::error(Code::StrayOperand, message, unit.span, "after a name")
                 .help(format!("write `{written}`"))
                 .fix(whole, written),
         );
@@ -101,8 +101,8 @@ impl Evaluator<'_> {
     }
 }
 
-/// A number that only has a unit too many, or one too few: what to say, and what to write.
-pub(super) fn unit_meant(expr: &Expr, ty: Type, text: &str) -> Option<(String, String)> {
+/// Help and a replacement for a number with a superfluous or missing unit.
+pub(super) fn suggested_unit(expr: &Expr, ty: Type, text: &str) -> Option<(String, String)> {
     let ExprKind::Quantity(_, unit) = &expr.kind else { return None };
     let counts = matches!(ty, Type::Count | Type::Whole);
     let number = text.trim_end_matches(|c: char| c == '%' || c.is_alphabetic()).trim_end();
@@ -115,15 +115,11 @@ pub(super) fn unit_meant(expr: &Expr, ty: Type, text: &str) -> Option<(String, S
     }
 }
 
-/// The clause that others call so.
-fn others_clause(word: &str) -> Option<&'static str> {
+/// The clause that other tools call `word`.
+fn clause_of_other_tools(word: &str) -> Option<&'static str> {
     match word {
         "frequency" | "interval" | "each" | "update_frequency" => Some("every"),
         "from" | "during" | "between" | "within" | "in" => Some("over"),
         _ => None,
     }
-}
-
-pub(super) fn parses_as_number(text: &str) -> bool {
-    Number::parse(text.trim_end_matches('%')).is_some()
 }

@@ -1,4 +1,4 @@
-//! How a stage trains.
+//! Typing of `train`.
 
 use crate::diag::{Code, Diagnostic};
 use crate::language::check::fields;
@@ -22,8 +22,8 @@ impl Builder<'_> {
         let known = verbs::Train::VERB;
         let (fields, sound) = match bound {
             Some(bound) => {
-                let (said, sound) = fields::readable(&mut self.evaluator, bound, known);
-                (said.fields, sound)
+                let (read, sound) = fields::partial_statement(&mut self.evaluator, bound, known);
+                (read.fields, sound)
             }
             None => {
                 let Body::Settings(settings) = known.body else { return None };
@@ -32,8 +32,8 @@ impl Builder<'_> {
                 (fields, true)
             }
         };
-        let said = verbs::Train::read(&fields)?;
-        for (name, value) in [("weight_decay", &said.weight_decay), ("clip", &said.clip)] {
+        let read = verbs::Train::read(&fields)?;
+        for (name, value) in [("weight_decay", &read.weight_decay), ("clip", &read.clip)] {
             if value.value < 0.0 {
                 self.evaluator.findings.push(
                     Diagnostic::error(
@@ -60,7 +60,7 @@ impl Builder<'_> {
             label_smoothing,
             batches,
             precision: products,
-        } = said;
+        } = read;
         Some(Train {
             batch,
             accumulate,

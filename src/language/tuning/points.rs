@@ -1,39 +1,39 @@
-//! Points of a grid that could never stand in a recipe: what the checker would say of each.
+//! Checks of a grid's points and levels: combinations that the checker would reject in a recipe.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::schedule::ir::{Obs, Pattern, Precision, Update};
 
 use super::grid::{Axis, Level, points};
 
-/// Refuses points without sense, each kind of them once for each value.
+/// Reports invalid combinations of settings, each kind once for each value.
 pub fn check_points(axes: &[Axis], base: &Obs, pattern: Pattern, findings: &mut Findings) {
-    let mut said: Vec<(&str, Span)> = Vec::new();
+    let mut reported: Vec<(&str, Span)> = Vec::new();
     for point in points(axes) {
         let mut obs = base.clone();
         axes.iter().zip(&point).for_each(|(axis, index)| axis.set(&mut obs, *index));
-        for nonsense in without_sense(&obs, pattern) {
+        for conflict in conflicts(&obs, pattern) {
             let given: Vec<(&str, Span)> = axes
                 .iter()
                 .zip(&point)
-                .filter(|(axis, _)| nonsense.settings.contains(&axis.name))
+                .filter(|(axis, _)| conflict.settings.contains(&axis.name))
                 .map(|(axis, index)| (axis.name, axis.values[*index].span))
                 .collect();
-            // What the recipe itself says was checked with it.
-            let Some((name, span)) = given.first().copied().filter(|first| !said.contains(first)) else {
+            // Settings of the recipe itself were checked with the recipe.
+            let Some((name, span)) = given.first().copied().filter(|first| !reported.contains(first)) else {
                 continue;
             };
-            said.push((name, span));
-            let message = nonsense.message;
+            reported.push((name, span));
+            let message = conflict.message;
             let mut diagnostic = Diagnostic::error(Code::PointWithoutSense, message, span, "with this value");
             if let Some((_, other)) = given.get(1) {
                 diagnostic = diagnostic.and_at(*other, "and this one");
             }
-            findings.push(diagnostic.help(nonsense.help));
+            findings.push(diagnostic.help(conflict.help));
         }
     }
 }
 
-/// Refuses levels that a pattern does not have.
+/// Reports levels of sparsity that differ from that of an N:M pattern.
 pub fn check_levels(levels: &[Level], pattern: Pattern, findings: &mut Findings) {
     let Pattern::NofM { keep, of } = pattern else { return };
     let share = 1.0 - keep as f64 / of as f64;
@@ -45,44 +45,40 @@ pub fn check_levels(levels: &[Level], pattern: Pattern, findings: &mut Findings)
     }
 }
 
-struct Nonsense {
-    /// The settings that do not go together, the first of them to be blamed.
+struct Conflict {
+    /// The settings involved; the diagnostic points at the first one on an axis.
     settings: &'static [&'static str],
     message: String,
     help: String,
 }
 
-fn without_sense(obs: &Obs, pattern: Pattern) -> Vec<Nonsense> {
-    let group = match pattern {
-        Pattern::Blocks(size) => size,
-        Pattern::NofM { of, .. } => of,
-        Pattern::Unstructured | Pattern::Rows | Pattern::Columns => 1,
-    };
+fn conflicts(obs: &Obs, pattern: Pattern) -> Vec<Conflict> {
+    let group = pattern.width();
     let mut list = Vec::new();
-    let mut says = |wrong: bool, settings, message: String, help: String| {
-        if wrong {
-            list.push(Nonsense { settings, message, help });
+    let mut reject = |invalid: bool, settings, message: String, help: String| {
+        if invalid {
+            list.push(Conflict { settings, message, help });
         }
     };
-    says(
+    reject(
         !obs.block.is_multiple_of(group),
         &[Obs::NAMES.block],
         format!("a Fisher block of {} does not hold whole groups of {group}", obs.block),
         format!("use a multiple of {group}, such as {}", (obs.block / group).max(1) * group),
     );
-    says(
+    reject(
         obs.damp <= 0.0,
         &[Obs::NAMES.damp],
         "`damp` must be above zero".into(),
         "1e-7 is the paper's".into(),
     );
-    says(
+    reject(
         obs.correlated && obs.update == Update::Independent,
         &[Obs::NAMES.update, Obs::NAMES.correlated],
-        "`correlated` refreshes saliencies by the exact update".into(),
+        "`correlated` updates saliencies with the exact update".into(),
         "leave `independent` out, or sweep it by itself".into(),
     );
-    says(
+    reject(
         obs.gradients < obs.block && obs.precision == Precision::Bf16,
         &[Obs::NAMES.gradients, Obs::NAMES.precision, Obs::NAMES.block],
         format!("{} gradients in bf16 cannot fill a Fisher block of {}", obs.gradients, obs.block),

@@ -1,20 +1,20 @@
-//! Names of parameters in few words: the kinds among many, and what a pattern without a match may mean.
+//! Suggestions for selectors: patterns close to one without a match, and the prunable part of a selection.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::params::table::layer_of;
 use crate::params::{Parameter, ParameterTable, Selector};
 
-/// More kinds of names than this nobody reads.
+/// The most kinds of names that are listed.
 const MOST_KINDS: usize = 6;
 
-/// Of more patterns in one selector nobody asks what each may mean.
+/// The most patterns of a selector for which alternatives are tried.
 const MOST_WIDENED: usize = 20;
 
-/// As many near names as are offered.
+/// The most similar names that are offered.
 const MOST_NEAR: usize = 3;
 
-/// `12 of \`….attention.self.key.weight\`` and so on: the layers of one kind counted together.
+/// Summarizes names as `12 × attention.self.key.weight` and so on, counting the layers of a kind together.
 pub(super) fn grouped<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for name in names {
@@ -29,7 +29,7 @@ pub(super) fn grouped<'a>(names: impl Iterator<Item = &'a str>) -> String {
     parts.join(", ")
 }
 
-/// A name without all that stands before and in the number of its layer.
+/// The part of a name behind the number of its layer.
 fn kind(name: &str) -> &str {
     let behind = name.find(".layer.").map(|at| &name[at + ".layer.".len()..]);
     match behind.and_then(|rest| rest.split_once('.')) {
@@ -38,7 +38,7 @@ fn kind(name: &str) -> &str {
     }
 }
 
-/// What a selector that matches nothing may mean: what to say, and a selection whose every parameter is fit.
+/// Help for a selector without a match, and a similar selector whose parameters are all suitable.
 pub(super) fn nearest_selection(
     selector: &Selector,
     table: &ParameterTable,
@@ -68,10 +68,10 @@ pub(super) fn nearest_selection(
     }
 }
 
-/// Whether a statement can be about a parameter.
+/// Whether a parameter is suitable for a statement.
 pub(super) type Fit = fn(&Parameter) -> bool;
 
-/// The names nearest to a pattern, of each kind one.
+/// The names most similar to a pattern, one of each kind.
 fn near_names<'a>(pattern: &str, table: &'a ParameterTable, fit: Fit) -> Vec<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(pattern, name);
     let mut seen = HashSet::new();
@@ -87,7 +87,7 @@ fn near_names<'a>(pattern: &str, table: &'a ParameterTable, fit: Fit) -> Vec<&'a
     near.into_iter().take(MOST_NEAR).map(|(_, name)| name).collect()
 }
 
-/// A name with the pattern's own `*` or `{0,1}` for the number of its layer.
+/// A name with the layer number replaced by the pattern's `*` or `{0,1}`.
 fn as_general(pattern: &str, name: &str) -> String {
     let wild = pattern
         .split('.')
@@ -100,15 +100,15 @@ fn as_general(pattern: &str, name: &str) -> String {
     }
 }
 
-/// A selection that matches something, all of it fit, with the number of its parameters.
+/// The selector with its number of matches, if there are any and all are suitable.
 fn checked(selector: Selector, table: &ParameterTable, fit: Fit) -> Option<(Selector, usize)> {
     let selected = selector.select(table).ok()?;
     let sound = !selected.is_empty() && selected.iter().all(|i| fit(table.get(*i)));
     sound.then_some((selector, selected.len()))
 }
 
-/// The part of a selection that is fit, as it would be written: weights alone, without layer normalisations
-/// and biases, or without every kind of name that is unfit. `None` if nothing of it is fit.
+/// A selector of exactly the suitable parameters of a selection: of weights only, without layer
+/// normalisations, or without each unsuitable kind of name. `None` if no parameter is suitable.
 pub(super) fn fitting(selector: &Selector, table: &ParameterTable, fit: Fit) -> Option<Selector> {
     let selected = selector.select(table).ok()?;
     let glob = |text: &str| Selector::Glob(text.to_owned());
@@ -140,12 +140,12 @@ pub(super) fn fitting(selector: &Selector, table: &ParameterTable, fit: Fit) -> 
     candidates.push(without(selector, Selector::Union(kinds)));
     let all = selected.iter().filter(|i| fit(table.get(**i))).count();
     candidates.into_iter().find_map(|candidate| {
-        // It narrows what was selected, and leaves nothing out that is fit.
+        // It must select every suitable parameter.
         checked(candidate, table, fit).filter(|(_, count)| *count == all).map(|(candidate, _)| candidate)
     })
 }
 
-/// A pattern that says a little less and matches something, as it would be written.
+/// A more general pattern with suitable matches.
 fn wider(pattern: &str, selector: &Selector, table: &ParameterTable, fit: Fit) -> Option<(Selector, usize)> {
     let candidates = match selector {
         Selector::Named(_, inner) => return wider(pattern, inner, table, fit),

@@ -1,72 +1,80 @@
-//! Slips of other languages in a statement that cannot be read, each with what to write here.
+//! Notations of other languages in a malformed statement, each with what to write instead.
 
 use std::ops::Range;
 
-/// What a slip is called, what to say, and what to put where.
-pub(super) struct Slip {
+/// A notation of another language, with help and a fix.
+pub(super) struct ForeignSyntax {
     pub(super) message: Option<String>,
-    /// Where it is, if not where reading ended.
+    /// Its span, if that is not where parsing stopped.
     pub(super) place: Option<Range<usize>>,
     pub(super) help: String,
     pub(super) fix: Option<(Range<usize>, String)>,
 }
 
-impl Slip {
+impl ForeignSyntax {
     fn replace(place: Range<usize>, by: &str, help: String) -> Self {
-        Slip { message: None, place: None, help, fix: Some((place, by.to_owned())) }
+        ForeignSyntax { message: None, place: None, help, fix: Some((place, by.to_owned())) }
     }
 }
 
-/// The slip of `text` at the byte where it cannot be read on; `statement` is where its statement stands.
-pub(super) fn slip(text: &str, statement: Range<usize>, at: usize) -> Option<Slip> {
+/// Recognizes a foreign notation at byte `at`, where parsing stopped, in the statement with range `statement`.
+pub(super) fn recognize(text: &str, statement: Range<usize>, at: usize) -> Option<ForeignSyntax> {
     let (before, rest) = (text.get(statement.start..at)?, text.get(at..statement.end)?);
     let width = |n: usize| at..at + n;
     if before.ends_with("..") && rest.starts_with('.') {
-        return Some(Slip::replace(at - 2..at + 1, "..", "a range has two dots: `0..30 epochs`".into()));
+        return Some(ForeignSyntax::replace(
+            at - 2..at + 1,
+            "..",
+            "a range has two dots: `0..30 epochs`".into(),
+        ));
     }
-    let told = |help: String| Slip { message: None, place: None, help, fix: None };
+    let help_only = |help: String| ForeignSyntax { message: None, place: None, help, fix: None };
     if before.starts_with("use ") && rest.starts_with("::") {
         let whole = before.len() + rest.len();
         let written = text[statement.start..statement.start + whole].replace("::", ".");
         let fix = Some((statement.start..statement.start + whole, written.clone()));
-        return Some(Slip { help: format!("write `{written}`"), fix, ..told(String::new()) });
+        return Some(ForeignSyntax { help: format!("write `{written}`"), fix, ..help_only(String::new()) });
     }
     match rest.chars().next()? {
         ';' if rest[1..].trim().is_empty() => {
-            Some(Slip::replace(width(1), "", "remove it: a statement ends with its line".into()))
+            Some(ForeignSyntax::replace(width(1), "", "remove it: a statement ends with its line".into()))
         }
-        ';' => Some(Slip::replace(width(1), ",", "write `,`, or begin a new line".into())),
-        '=' if rest.starts_with("=>") => Some(Slip::replace(width(2), "->", "write `->`".into())),
+        ';' => Some(ForeignSyntax::replace(width(1), ",", "write `,`, or begin a new line".into())),
+        '=' if rest.starts_with("=>") => Some(ForeignSyntax::replace(width(2), "->", "write `->`".into())),
         '=' if before.starts_with("param ") && !before.contains(':') => {
             let name = before.trim_end();
             let typed = format!(": {} ", type_of(rest));
             let help = format!("a parameter has a type: `{name}{typed}{rest}`");
-            Some(Slip::replace(at - (before.len() - name.len())..at, &typed, help))
+            Some(ForeignSyntax::replace(at - (before.len() - name.len())..at, &typed, help))
         }
         '=' => {
             let space = before.len() - before.trim_end().len();
-            Some(Slip::replace(at - space..at + 1, ":", "write `:` between a name and its value".into()))
+            Some(ForeignSyntax::replace(
+                at - space..at + 1,
+                ":",
+                "write `:` between a name and its value".into(),
+            ))
         }
-        '>' | '<' => comparison(before, rest).map(told),
-        '{' => block_as_value(before, rest, statement.start).map(|(place, help)| Slip {
+        '>' | '<' => comparison(before, rest).map(help_only),
+        '{' => block_as_value(before, rest, statement.start).map(|(place, help)| ForeignSyntax {
             fix: place.clone().map(|p| (p, "re".to_owned())),
             place,
-            ..told(help)
+            ..help_only(help)
         }),
         '.' | '/' | '~' if begins_a_path(before, rest) => {
             let path = rest.split([' ', '\t', ',', '\n', '}']).next()?;
             let written = format!("\"{path}\"");
-            let help = format!("a path stands in quotes: `{written}`");
-            Some(Slip { fix: Some((width(path.len()), written)), ..told(help) })
+            let help = format!("a path is written in quotes: `{written}`");
+            Some(ForeignSyntax { fix: Some((width(path.len()), written)), ..help_only(help) })
         }
         '/' if rest.starts_with("//") || before.ends_with('/') => {
             let start = if rest.starts_with("//") { at } else { at - 1 };
-            Some(Slip::replace(start..start + 2, "#", "a comment begins with `#`".into()))
+            Some(ForeignSyntax::replace(start..start + 2, "#", "a comment begins with `#`".into()))
         }
         arrow @ ('→' | '⇒' | '⟶') => {
-            Some(Slip::replace(width(arrow.len_utf8()), "->", "write `->`".into()))
+            Some(ForeignSyntax::replace(width(arrow.len_utf8()), "->", "write `->`".into()))
         }
-        '…' => Some(Slip::replace(width('…'.len_utf8()), "..", "write `..`".into())),
+        '…' => Some(ForeignSyntax::replace(width('…'.len_utf8()), "..", "write `..`".into())),
         '\'' => {
             let inner = rest[1..].split('\'').next()?;
             let closed = rest[1..].len() > inner.len();
@@ -74,15 +82,16 @@ pub(super) fn slip(text: &str, statement: Range<usize>, at: usize) -> Option<Sli
             let written = if is_number { inner.to_owned() } else { format!("\"{inner}\"") };
             let help = match is_number {
                 true => format!("numbers are written without quotes: `{written}`"),
-                false => format!("text stands in double quotes: `{written}`"),
+                false => format!("text is written in double quotes: `{written}`"),
             };
             let fix = (closed && !inner.contains('"')).then(|| (width(inner.len() + 2), written));
-            Some(Slip { message: None, place: None, help, fix })
+            Some(ForeignSyntax { message: None, place: None, help, fix })
         }
         '.' => {
             let digits: String = rest[1..].chars().take_while(|c| c.is_ascii_digit()).collect();
-            (!digits.is_empty())
-                .then(|| Slip::replace(width(0), "0", format!("write the zero before the dot: `0.{digits}`")))
+            (!digits.is_empty()).then(|| {
+                ForeignSyntax::replace(width(0), "0", format!("write the zero before the dot: `0.{digits}`"))
+            })
         }
         '*' => unquoted_pattern(before, rest, at),
         ':' => colon(before, rest, at),
@@ -90,8 +99,8 @@ pub(super) fn slip(text: &str, statement: Range<usize>, at: usize) -> Option<Sli
     }
 }
 
-/// `params(bert.embeddings.*)`
-fn unquoted_pattern(before: &str, rest: &str, at: usize) -> Option<Slip> {
+/// `params(bert.embeddings.*)`: a pattern without quotes.
+fn unquoted_pattern(before: &str, rest: &str, at: usize) -> Option<ForeignSyntax> {
     let is_pattern = |c: char| c.is_alphanumeric() || "._*?".contains(c);
     let head = before.len() - before.trim_end_matches(is_pattern).len();
     let tail = rest.len() - rest.trim_start_matches(is_pattern).len();
@@ -101,11 +110,11 @@ fn unquoted_pattern(before: &str, rest: &str, at: usize) -> Option<Slip> {
     }
     let inside = before[..before.len() - head].trim_end().ends_with("params(");
     let written = if inside { format!("\"{pattern}\"") } else { format!("params(\"{pattern}\")") };
-    let help = format!("a pattern of names stands in quotes: `params(\"{pattern}\")`");
-    Some(Slip { message: None, place: None, help, fix: Some((at - head..at + tail, written)) })
+    let help = format!("a pattern of names is written in quotes: `params(\"{pattern}\")`");
+    Some(ForeignSyntax { message: None, place: None, help, fix: Some((at - head..at + tail, written)) })
 }
 
-/// The type that a parameter without one probably has.
+/// The probable type of a parameter with this default.
 fn type_of(default: &str) -> &'static str {
     let ends = |word: &str| default.trim_end().ends_with(word);
     match default {
@@ -117,7 +126,7 @@ fn type_of(default: &str) -> &'static str {
     }
 }
 
-/// `f1 > 85`, where an interval is meant.
+/// `f1 > 85` instead of an interval.
 fn comparison(before: &str, rest: &str) -> Option<String> {
     let metric = before.trim_end();
     let start = metric.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len();
@@ -128,10 +137,10 @@ fn comparison(before: &str, rest: &str) -> Option<String> {
         return None;
     }
     let interval = if rest.starts_with('>') { format!("{value} .. 100") } else { format!("0 .. {value}") };
-    Some(format!("write the interval that it should lie in: `expect {{ {metric}: {interval} }}`"))
+    Some(format!("write the interval that it must be in: `expect {{ {metric}: {interval} }}`"))
 }
 
-/// A block where a value should have been: `by: obs { … }`, `sparsity: { … }`, and `prune re:"…" { … }`.
+/// A block instead of a value: `by: obs { … }`, `sparsity: { … }` and `prune re:"…" { … }`.
 fn block_as_value(before: &str, rest: &str, start: usize) -> Option<(Option<Range<usize>>, String)> {
     if let Some(mark) = before.find("re:\"") {
         let pattern = before[mark + 4..].split('"').next()?;
@@ -147,17 +156,17 @@ fn block_as_value(before: &str, rest: &str, start: usize) -> Option<(Option<Rang
     }
     let inner = rest[1..].split('}').next()?.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_word = word.chars().all(|c| c.is_alphanumeric() || c == '_');
-    is_word.then(|| (None, format!("its settings stand in parentheses: `{word}({inner})`")))
+    is_word.then(|| (None, format!("its settings are written in parentheses: `{word}({inner})`")))
 }
 
-/// Whether a value that begins here is a path without quotes.
+/// Whether a path without quotes begins here.
 fn begins_a_path(before: &str, rest: &str) -> bool {
     let begins = before.trim_end().ends_with([':', ' ']) || before.trim_end().ends_with(':');
     begins && ["./", "../", "/", "~/"].into_iter().any(|p| rest.starts_with(p)) && !rest.starts_with("//")
 }
 
-/// A colon behind a value: `2:4`, or a setting whose line did not end before it.
-fn colon(before: &str, rest: &str, at: usize) -> Option<Slip> {
+/// A colon after a value: `2:4`, or a second setting on the same line.
+fn colon(before: &str, rest: &str, at: usize) -> Option<ForeignSyntax> {
     let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let keep = before.len() - before.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let of = digits(&rest[1..]);
@@ -165,19 +174,19 @@ fn colon(before: &str, rest: &str, at: usize) -> Option<Slip> {
         let (keep_text, of_text) = (&before[before.len() - keep..], &rest[1..1 + of]);
         let written = format!("n_of_m({keep_text}, {of_text})");
         let help = format!("write `{written}`");
-        return Some(Slip::replace(at - keep..at + 1 + of, &written, help));
+        return Some(ForeignSyntax::replace(at - keep..at + 1 + of, &written, help));
     }
     let Some((_, value)) = before.rsplit_once(':').or_else(|| before.rsplit_once('{')) else {
         let word = before.trim();
         let is_word = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_');
-        let help = format!("settings stand in a recipe: `recipe NAME for 3 epochs {{ {word}{rest} }}`");
-        return is_word.then_some(Slip { message: None, place: None, help, fix: None });
+        let help = format!("settings belong in a recipe: `recipe NAME for 3 epochs {{ {word}{rest} }}`");
+        return is_word.then_some(ForeignSyntax { message: None, place: None, help, fix: None });
     };
     let key = last_key(value.trim_end())?;
     let from = at - before.len() + before.rfind(key)?;
     let gap = before.trim_end().len() - key.len();
     let space = gap - before[..gap].trim_end().len();
-    Some(Slip {
+    Some(ForeignSyntax {
         place: None,
         message: Some(format!("two settings on one line, and nothing between them before `{key}`")),
         help: format!("a comma or a new line is missing before `{key}`"),
@@ -185,7 +194,7 @@ fn colon(before: &str, rest: &str, at: usize) -> Option<Slip> {
     })
 }
 
-/// What stands before a colon at the end of a value that should have ended: a word, or a window.
+/// The key before a colon at the end of a value: a word, or a window.
 fn last_key(value: &str) -> Option<&str> {
     if let Some(dots) = value.rfind("..") {
         let start = value[..dots].trim_end().rfind([' ', '\t', ')']).map_or(0, |i| i + 1);

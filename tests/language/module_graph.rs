@@ -1,9 +1,9 @@
-//! The rules of the house: who may import whom. Data walks one way.
+//! Rules of the module graph: which modules each module may import.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Each room with the rooms it may import.
+/// Each module of the crate with the modules that it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("diag", &[]),
     ("settings", &[]),
@@ -43,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The same inside the language: text, then names, then meaning.
+/// The same inside the language: parsing, then name resolution, then checking.
 const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("syntax", &[]),
     ("vocab", &["syntax"]),
@@ -55,10 +55,10 @@ const IN_LANGUAGE: &[(&str, &[&str])] = &[
     ("tuning", &["check", "resolve", "syntax", "vocab"]),
 ];
 
-/// What leaves the house is made from files and asked through the runtime, without the engine.
+/// Exports are made from files and verified with the runtime, without the engine.
 const IN_EXPORT: &[&str] = &["output", "infer", "text", "files", "params", "diag"];
 
-/// The record of a run is made from its files, without the engine that wrote them.
+/// The report of a run is made from its files, without the engine that wrote them.
 const IN_REPORT: &[&str] = &["output", "plan", "runlog", "schedule", "diag"];
 
 /// All files of `src` by their path in it, with their text.
@@ -86,7 +86,7 @@ pub fn sources() -> Vec<(PathBuf, String)> {
 }
 
 /// The first segment of a file's path, without `.rs`.
-fn room(path: &Path) -> String {
+fn module(path: &Path) -> String {
     let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
     first.trim_end_matches(".rs").to_owned()
 }
@@ -107,20 +107,20 @@ fn after<'a>(code: &'a str, path: &str) -> BTreeSet<&'a str> {
 }
 
 #[test]
-fn no_room_imports_one_further_down_the_way() {
+fn no_module_imports_a_later_stage() {
     for (path, text) in sources() {
-        let room = room(&path);
-        if matches!(room.as_str(), "lib" | "main" | "internals") {
+        let module = module(&path);
+        if matches!(module.as_str(), "lib" | "main" | "internals") {
             continue;
         }
         let (_, allowed) = MAY_IMPORT
             .iter()
-            .find(|(name, _)| *name == room)
-            .unwrap_or_else(|| panic!("{} stands in a room without rules: {room}", path.display()));
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("{} is in a module without rules: {module}", path.display()));
         for imported in after(&code(&text), "crate::") {
             assert!(
-                imported == room || allowed.contains(&imported),
-                "{} imports `{imported}`; `{room}` may import {allowed:?}",
+                imported == module || allowed.contains(&imported),
+                "{} imports `{imported}`; `{module}` may import {allowed:?}",
                 path.display()
             );
         }
@@ -128,7 +128,7 @@ fn no_room_imports_one_further_down_the_way() {
 }
 
 #[test]
-fn the_report_of_a_run_knows_its_files_and_not_the_engine() {
+fn the_report_of_a_run_does_not_import_the_engine() {
     let mut seen = 0;
     for (path, text) in sources() {
         let alone = path == Path::new("output/figures.rs");
@@ -153,7 +153,7 @@ fn the_report_of_a_run_knows_its_files_and_not_the_engine() {
 }
 
 #[test]
-fn what_leaves_the_house_knows_the_runtime_and_not_the_engine() {
+fn exports_import_the_runtime_and_not_the_engine() {
     let mut seen = 0;
     for (path, text) in sources() {
         if path != Path::new("output/sizes.rs") && !path.starts_with("output/export") {
@@ -172,10 +172,10 @@ fn what_leaves_the_house_knows_the_runtime_and_not_the_engine() {
 }
 
 #[test]
-fn inside_the_language_text_comes_before_names_and_names_before_meaning() {
+fn inside_the_language_parsing_comes_before_resolution_and_resolution_before_checking() {
     for (path, text) in sources() {
         let Ok(inner) = path.strip_prefix("language") else { continue };
-        let part = room(inner);
+        let part = module(inner);
         if part == "mod" {
             continue;
         }
@@ -195,11 +195,10 @@ fn inside_the_language_text_comes_before_names_and_names_before_meaning() {
 }
 
 #[test]
-fn only_the_engine_side_knows_burn_and_only_one_renderer_knows_miette() {
+fn only_the_engine_imports_burn_and_only_one_renderer_imports_miette() {
     for (path, text) in sources() {
         let code = code(&text);
-        let room = room(&path);
-        let engine_side = ["engine", "task", "method", "output"].contains(&room.as_str())
+        let engine_side = ["engine", "task", "method", "output"].contains(&module(&path).as_str())
             || path == Path::new("api/custom.rs");
         assert!(engine_side || !code.contains("burn::"), "{} imports Burn", path.display());
         let renderer = ["full.rs", "snippet.rs"].iter().any(|f| path == Path::new("diag/render").join(f));
@@ -211,7 +210,7 @@ fn only_the_engine_side_knows_burn_and_only_one_renderer_knows_miette() {
 fn only_the_command_line_prints_or_exits() {
     let forbidden = ["println!(", "eprintln!(", "print!(", "process::exit"];
     for (path, text) in sources() {
-        if ["cli", "main"].contains(&room(&path).as_str()) {
+        if ["cli", "main"].contains(&module(&path).as_str()) {
             continue;
         }
         for call in forbidden {
@@ -221,20 +220,20 @@ fn only_the_command_line_prints_or_exits() {
 }
 
 #[test]
-fn mathematics_knows_no_file_and_no_recipe() {
-    for (path, text) in sources().into_iter().filter(|(p, _)| room(p) == "method") {
+fn the_methods_use_no_files() {
+    for (path, text) in sources().into_iter().filter(|(p, _)| module(p) == "method") {
         assert!(!code(&text).contains("std::fs"), "{} touches files", path.display());
     }
 }
 
 #[test]
-fn the_library_shows_a_few_modules_and_hides_one_door_to_all_others() {
+fn the_library_has_few_public_modules_and_one_hidden_that_opens_all_others() {
     let (_, text) = sources().into_iter().find(|(path, _)| path == Path::new("lib.rs")).unwrap();
     let shown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("pub mod ")).collect();
     let names: Vec<&str> = shown.iter().map(|line| line.trim_end_matches([';', '{', ' '])).collect();
     assert_eq!(names, ["runlog", "internals", "diagnostics", "runtime", "custom"]);
-    assert!(text.contains("#[doc(hidden)]\npub mod internals;"), "the door is not documented");
-    // The command line is reached by the binary alone, and calls the library for what the library does.
+    assert!(text.contains("#[doc(hidden)]\npub mod internals;"), "`internals` is not documented");
+    // The command line calls the library for what the library does.
     for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with("cli")) {
         let code = code(&text);
         for inner in ["Interpreter", "prepare::prepare", "RunLog", "Keeper"] {

@@ -1,0 +1,41 @@
+//! The typed `prune` statement.
+
+use crate::diag::Span;
+use crate::language::syntax::ast::Spanned;
+use crate::language::vocab::{Instants, Targets};
+use crate::schedule::ir::{Criterion, ObsEach, Pattern, Rank};
+use crate::schedule::{Ramp, Time};
+
+/// A `prune` statement.
+#[derive(Clone, Debug)]
+pub struct Prune {
+    /// The parameters to prune.
+    pub targets: Targets,
+    /// The window; `None` for one-shot pruning at the start.
+    pub over: Option<Spanned<Instants>>,
+    /// The time between instants.
+    pub every: Option<Spanned<Time>>,
+    /// The sparsity over the window.
+    pub sparsity: Spanned<Ramp>,
+    /// Other final sparsities for some of the parameters.
+    pub exceptions: Vec<SparsityException>,
+    /// Which weights are pruned together.
+    pub pattern: Spanned<Pattern>,
+    /// Whether weights are ranked over all parameters or in each.
+    pub rank: Spanned<Rank>,
+    /// How the importance of a weight is computed.
+    pub by: Spanned<Criterion>,
+    /// The spans of the settings of `obs`; a default has the span of `by`.
+    pub obs: Option<ObsEach<Span>>,
+    /// The statement without its block.
+    pub head: Span,
+}
+
+/// A `target PARAMS: 80%` line of a `prune` statement.
+#[derive(Clone, Debug)]
+pub struct SparsityException {
+    /// The parameters.
+    pub targets: Targets,
+    /// Their final sparsity, `0..=1`.
+    pub sparsity: Spanned<f64>,
+}
