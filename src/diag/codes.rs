@@ -127,7 +127,7 @@ codes! {
     FixedUnseen = 616, "ranges are fixed before anything is observed";
 
     // 07: lints
-    FirstJump = 701, "much is pruned at once, from one Fisher estimate";
+    FirstJump = 701, "a large first sparsity is reached with one Fisher estimate";
     OffCycle = 702, "pruning instants off the cycles of the learning rate";
     UnusualDamp = 703, "an unusual damp";
     NothingToHold = 704, "there are no zeros to hold";
@@ -253,7 +253,7 @@ codes! {
     ExportDiffers = 992, "an export's outputs differ from its model's";
     ExportNotReadable = 993, "an exported file contradicts itself";
     ExportTooLarge = 994, "a model is too large for a format";
-    BitsWidened = 995, "a format does not have weights of so few bits";
+    BitsWidened = 995, "weights are widened to the bits of a format";
     PartsLeftOut = 996, "a format cannot hold some scales";
 }
 

@@ -176,13 +176,14 @@ macro_rules! choices {
         $vis:vis enum $name:ident {
             $(
                 $(#[doc = $doc:literal])+
+                $(#[$default:ident])?
                 $variant:ident $(($payload:ty))? = $word:literal,
             )+
         }
     ) => {
         $(#[$meta])*
         $vis enum $name {
-            $($(#[doc = $doc])+ $variant $(($payload))?,)+
+            $($(#[doc = $doc])+ $(#[$default])? $variant $(($payload))?,)+
         }
 
         impl $name {

@@ -121,7 +121,7 @@ const TOLD: &[&str] = &[
     // Another place of the recipe.
     "it belongs in parentheses",
     "it belongs in the block of",
-    "stands in the recipe",
+    "belongs in the recipe",
     "the length comes after the name",
     "is a verb, without a colon",
     "it belongs in the block of",
@@ -144,7 +144,7 @@ const TOLD: &[&str] = &[
     "write `squad`, `mnli`",
     "rates look like",
     "a warmup is",
-    "the shape stands behind",
+    "the shape comes after",
     "a line gives a window",
     "prune more often",
     "let the window last",

@@ -89,3 +89,8 @@ pub struct Expectation {
     /// The highest accepted value.
     pub most: f64,
 }
+
+/// Whether a value is its type's default, which is not written to `schedule.json`.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

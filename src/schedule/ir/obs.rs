@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
 use super::train::Precision;
 use crate::settings::{MayRaise, Type, choices, settings};
 
@@ -25,14 +26,14 @@ settings! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         memory: Option<u64> = Type::Bytes, optional;
         /// How gradients are stored until they are summed.
-        #[serde(default, skip_serializing_if = "Precision::is_default")]
+        #[serde(default, skip_serializing_if = "is_default")]
         precision: Precision = Type::Choice(Precision::CHOICES), default "f32";
         /// Whether the saliencies of a Fisher block are recomputed after every weight pruned from it (CAP, arXiv 2210.09223).
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default, skip_serializing_if = "is_default")]
         correlated: bool = Type::Bool, default "false";
         derived {
             /// Whether `damp` is raised, and reported, where a block cannot be factored.
-            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            #[serde(default, skip_serializing_if = "is_default")]
             raise_damp: bool = damp via MayRaise;
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
 use super::targets::Targets;
 use crate::schedule::{Ramp, Time};
 use crate::settings::choices;
@@ -28,18 +29,14 @@ pub struct Train {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
     /// Label smoothing ε, as in PyTorch's `cross_entropy(label_smoothing=ε)`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
     /// Which examples make a batch.
-    #[serde(default, skip_serializing_if = "Batches::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub batches: Batches,
     /// The precision of matrix products in the forward and the backward pass.
-    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
-}
-
-fn is_zero(n: &f64) -> bool {
-    *n == 0.0
 }
 
 fn one() -> usize {
@@ -52,55 +49,29 @@ fn is_one(n: &usize) -> bool {
 
 choices! {
     /// Which examples make a batch; every epoch has each example once.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
     pub enum Batches {
         /// Any, in an order drawn for every epoch.
+        #[default]
         Shuffled = "shuffled",
         /// Those of about one length: less padding where batches are padded.
         Bucketed = "bucketed",
     }
 }
 
-// `choices!` accepts no attribute on a variant, such as `#[default]`.
-#[allow(clippy::derivable_impls)]
-impl Default for Batches {
-    fn default() -> Self {
-        Batches::Shuffled
-    }
-}
-
-impl Batches {
-    fn is_default(&self) -> bool {
-        *self == Batches::default()
-    }
-}
-
 choices! {
     /// Floating-point format of stored numbers or of matrix products; sums are always float32.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
     pub enum Precision {
         /// 32 bits.
+        #[default]
         F32 = "f32",
         /// bfloat16: half the memory, enough where gradients outnumber a block's weights.
         Bf16 = "bf16",
-    }
-}
-
-// See `Batches`.
-#[allow(clippy::derivable_impls)]
-impl Default for Precision {
-    fn default() -> Self {
-        Precision::F32
-    }
-}
-
-impl Precision {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Precision::default()
     }
 }
 

@@ -122,7 +122,7 @@ fn first_jump(prune: &Prune, sources: &Sources, findings: &mut Findings) {
         findings.push(suggest(
             Diagnostic::advice(
                 Code::FirstJump,
-                format!("{:.0}% are pruned at once, from one estimate", first * 100.0),
+                format!("{:.0}% are pruned in one event, from one estimate", first * 100.0),
                 prune.sparsity.span,
                 "the first jump",
             )
