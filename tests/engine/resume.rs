@@ -478,7 +478,7 @@ fn a_changed_recipe_goes_on_only_if_the_change_lies_ahead() {
     let said = shop.fails("out", &["--resume"], "OB0938");
     assert!(has(&said, "stage dense") && has(&said, "2e-3 to 1e-4"), "{said}");
     let said = shop.fails("out", &["--resume-anyway"], "OB0939");
-    assert!(has(&said, "`dense` is done"), "{said}");
+    assert!(has(&said, "`dense` is finished"), "{said}");
     shop.fails("out", &["--resume-anyway", "--seed", "9"], "OB0939");
     assert_eq!(whole(&shop.path("out")), kept, "nothing was touched");
 
@@ -492,7 +492,7 @@ fn a_changed_recipe_goes_on_only_if_the_change_lies_ahead() {
     assert_ne!(ahead, RECIPE);
     shop.write(&ahead);
     let said = shop.fails("out", &["--resume"], "OB0938");
-    assert!(has(&said, "--resume-anyway") && has(&said, "learn from itself"), "{said}");
+    assert!(has(&said, "--resume-anyway") && has(&said, "distill from the model at the stage"), "{said}");
     shop.succeeds("out", &["--resume-anyway", "-q"]);
     shop.succeeds("fresh", &["-q"]);
     shop.same("out", "fresh");
