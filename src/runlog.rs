@@ -171,6 +171,8 @@ pub struct Pruned {
     pub lengths: Vec<f64>,
     /// Each of its parameters afterwards.
     pub layers: Vec<LayerSparsity>,
+    /// Outputs (rows) of these parameters without a remaining weight.
+    pub empty_outputs: usize,
     /// Time spent, gradients included.
     pub seconds: f64,
     /// The peak memory of the process so far, in bytes, if the system says.

@@ -1,5 +1,5 @@
-//! What goes wrong although a run goes on: what pruning left too little of, what it cost, and Fisher matrices
-//! that are estimated from too little. Each warning says what to change in the recipe.
+//! Warnings of a run: Fisher matrices estimated from too few gradients, layers, attention heads and outputs that
+//! pruning emptied, and metrics that it halved. Each warning says what to change in the recipe.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use super::best::less_is_better;
 use super::masks::Masks;
 use super::targets::Targets;
 
-/// The sparsity from which a matrix or a layer counts as almost empty.
+/// The sparsity at which a matrix or a layer counts as almost empty.
 const ALMOST_EMPTY: f64 = 0.99;
 
-/// Names that are listed one by one.
+/// The number of names that a message lists.
 const LISTED: usize = 3;
 
-/// Warnings before the first step of a stage: Fisher matrices that are estimated from no more gradients than a
-/// block has weights are singular but for the dampening.
+/// Warnings before the first step of a stage about Fisher matrices that are estimated from no more gradients than a
+/// block has weights: without dampening such a matrix is singular.
 pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
-    let of = |prune: &Prune| match &prune.by {
+    let warning_of = |prune: &Prune| match &prune.by {
         Criterion::Obs(obs) if obs.block > 1 && obs.gradients <= obs.block => {
             let (gradients, block) = (obs.gradients, obs.block);
             let smaller = (gradients / 2).max(1);
@@ -36,10 +36,11 @@ pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
         }
         _ => None,
     };
-    stage.prune.iter().filter_map(of).collect()
+    stage.prune.iter().filter_map(warning_of).collect()
 }
 
-/// The warning of an evaluation after pruning: a metric lost more than half of its value.
+/// The warning at an evaluation if a metric lost more than half of its value since the one before pruning, or a loss
+/// more than doubled.
 pub fn metric_halved(
     stage: &str,
     statements: &[Prune],
@@ -72,18 +73,18 @@ pub fn metric_halved(
     Some(warning(stage, step, WarningKind::MetricHalved, message, help.to_owned()))
 }
 
-/// What is left of the targets of a statement.
+/// The weights that remain in the targets of a statement.
 pub struct Remaining {
     layers: Vec<LayerSparsity>,
-    /// Outputs and attention heads without any weight, in words.
+    /// For each target, the attention heads and outputs without a remaining weight, in words.
     emptied: Vec<Vec<String>>,
+    empty_outputs: usize,
 }
 
 impl Remaining {
-    /// Counts what the masks leave. `heads` are the names of attention's projections with the number of heads
-    /// whose weights are consecutive rows of each.
+    /// Counts the remaining weights. `heads` are the names of the projections of attention with their numbers of heads.
     pub fn count(targets: &Targets, masks: &Masks, heads: &[(String, usize)], pattern: Pattern) -> Self {
-        let mut remaining = Remaining { layers: Vec::new(), emptied: Vec::new() };
+        let mut remaining = Remaining { layers: Vec::new(), emptied: Vec::new(), empty_outputs: 0 };
         for target in &targets.parameters {
             let name = &target.parameter.name;
             let (count, inputs) = (target.parameter.count(), target.parameter.inputs().max(1));
@@ -91,15 +92,22 @@ impl Remaining {
             let zeros = mask.map_or(0, Mask::pruned);
             remaining.layers.push(LayerSparsity { name: name.clone(), count, zeros });
             let number = heads.iter().find(|(projection, _)| projection == name).map(|(_, n)| *n);
-            // Whole rows are what `pattern: rows` asks for.
+            // `pattern: rows` asks for empty rows.
             let counts_rows = pattern != Pattern::Rows;
             let empty = mask.map(|mask| empty_rows(mask, inputs)).unwrap_or_default();
+            remaining.empty_outputs += empty.iter().filter(|empty| **empty).count();
             remaining.emptied.push(emptied(&empty, number.unwrap_or(0), counts_rows));
         }
         remaining
     }
 
-    /// Warnings about what a pruning event emptied, that was not empty `before`.
+    /// The number of outputs (rows) without a remaining weight.
+    pub fn empty_outputs(&self) -> usize {
+        self.empty_outputs
+    }
+
+    /// Warnings about layers and matrices that are almost empty and were not `before`, and about matrices with the
+    /// first empty head or output. Further ones of a matrix are counted in the log alone.
     pub fn warnings(&self, before: &Remaining, stage: &str, step: u64, prune: &Prune) -> Vec<Warning> {
         let lower = |name: &str| match prune.rank {
             Rank::Global => format!("write `rank: layer`, or `target params(\"{name}\"): 90%`"),
@@ -117,14 +125,12 @@ impl Remaining {
         let mut places: Vec<String> = Vec::new();
         let mut first = None;
         for ((layer, now), before) in self.layers.iter().zip(&self.emptied).zip(&before.emptied) {
-            let new: Vec<&String> = now.iter().filter(|place| !before.contains(place)).collect();
-            if let Some(place) = new.first() {
-                first = first.or(Some(&layer.name));
-                places.push(match new.len() {
-                    1 => format!("{place} of `{}`", layer.name),
-                    n => format!("{place} and {} more of `{}`", n - 1, layer.name),
-                });
-            }
+            let Some(place) = now.first().filter(|_| before.is_empty()) else { continue };
+            first = first.or(Some(&layer.name));
+            places.push(match now.len() {
+                1 => format!("{place} of `{}`", layer.name),
+                n => format!("{place} and {} more of `{}`", n - 1, layer.name),
+            });
         }
         if let Some(name) = first {
             let message = format!("no weight is left in {}", listed(&places));
@@ -134,8 +140,8 @@ impl Remaining {
     }
 }
 
-/// Layers of the encoder that are almost empty, and matrices that are and lie in none of those: a selector,
-/// the words for it, and its sparsity.
+/// Encoder layers that are almost empty, and almost empty matrices outside them: a selector, the words for it, and its
+/// sparsity.
 fn almost_empty<'a>(layers: &'a [LayerSparsity]) -> Vec<(String, String, f64)> {
     let place = |name: &'a str| layer_of(name).map(|(prefix, number, _)| (prefix, number));
     let mut by_layer: BTreeMap<(&str, usize), Vec<&LayerSparsity>> = BTreeMap::new();
@@ -157,12 +163,12 @@ fn almost_empty<'a>(layers: &'a [LayerSparsity]) -> Vec<(String, String, f64)> {
     whole.chain(alone).collect()
 }
 
-/// For each row of a matrix whether no weight is left in it.
+/// For each row of a matrix, whether all its weights are pruned.
 fn empty_rows(mask: &Mask, inputs: usize) -> Vec<bool> {
     mask.kept().chunks(inputs).map(|row| !row.contains(&true)).collect()
 }
 
-/// The heads and, outside them, the outputs without any weight, in words.
+/// The heads and, outside them, the outputs without a remaining weight, in words.
 fn emptied(rows: &[bool], heads: usize, counts_rows: bool) -> Vec<String> {
     let mut list = Vec::new();
     let size = rows.len().checked_div(heads).unwrap_or(0);
@@ -197,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_counted_once_and_its_outputs_not_again() {
+    fn the_outputs_of_an_empty_head_are_not_listed() {
         let rows = [true, true, false, true, true, false];
         assert_eq!(emptied(&rows, 3, true), ["head 0", "output 3", "output 4"]);
         assert_eq!(emptied(&rows, 3, false), ["head 0"]);
@@ -221,10 +227,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_already_is_not_warned_of_again() {
-        let state = |zeros, emptied: &[&str]| Remaining {
-            layers: vec![LayerSparsity { name: "a".into(), count: 100, zeros }],
-            emptied: vec![emptied.iter().map(|s| (*s).to_owned()).collect()],
+    fn a_matrix_is_warned_of_when_its_first_output_is_empty_and_not_again() {
+        let words = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let state = |zeros, a: &[&str], b: &[&str]| Remaining {
+            layers: vec![
+                LayerSparsity { name: "a".into(), count: 100, zeros },
+                LayerSparsity { name: "b".into(), count: 100, zeros: 50 },
+            ],
+            emptied: vec![words(a), words(b)],
+            empty_outputs: a.len() + b.len(),
         };
         let prune = crate::schedule::ir::Prune {
             targets: crate::schedule::ir::Targets {
@@ -238,15 +249,19 @@ mod tests {
             rank: Rank::Global,
             by: Criterion::Magnitude,
         };
-        let (first, second) = (state(99, &["output 1"]), state(100, &["output 1", "output 2"]));
-        let found = first.warnings(&state(98, &[]), "s", 3, &prune);
+        let first = state(99, &["output 1"], &[]);
+        let found = first.warnings(&state(98, &[], &[]), "s", 3, &prune);
         let kinds: Vec<WarningKind> = found.iter().map(|w| w.kind).collect();
         assert_eq!(kinds, [WarningKind::AlmostEmpty, WarningKind::Emptied]);
         assert_eq!(found[0].message, "pruned `a` to 99.0%");
         assert_eq!(found[0].help, "write `rank: layer`, or `target params(\"a\"): 90%`");
+        assert_eq!(found[1].message, "no weight is left in output 1 of `a`");
+        let second = state(100, &["output 1", "output 2"], &["head 0", "output 7"]);
         let found = second.warnings(&first, "s", 4, &prune);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].message, "no weight is left in output 2 of `a`");
+        assert_eq!(found[0].message, "no weight is left in head 0 and 1 more of `b`");
+        assert_eq!(found[0].help, "write `rank: layer`, or `target params(\"b\"): 90%`");
+        assert!(state(100, &["output 1"; 9], &["head 0"]).warnings(&second, "s", 5, &prune).is_empty());
     }
 
     #[test]

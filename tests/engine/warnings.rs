@@ -1,12 +1,14 @@
 //! Warnings of a run: what pruning emptied, what it cost, and Fisher matrices from too few gradients.
 
+use burn::tensor::Device;
 use obert::internals::engine::events::Event;
 use obert::internals::schedule::ir::{Criterion, Obs, Pattern, Rank};
+use obert::internals::task::parameters;
 use obert::runlog::{Warning, WarningKind};
 
 use super::best::kept;
 use super::learning::{self, classifier};
-use super::surgery::{obs, prune, run};
+use super::surgery::{HIDDEN, INPUTS, Regression, obs, prune, run, toy};
 
 fn warnings(events: &[Event]) -> Vec<&Warning> {
     let found = events.iter().filter_map(|event| match event {
@@ -37,6 +39,38 @@ fn matrices_that_are_almost_empty_and_outputs_without_weights_are_named_once() {
     assert!(warnings(&rows.events).is_empty(), "{:?}", warnings(&rows.events));
     let fine = run(prune(Criterion::Magnitude, Pattern::Unstructured, Rank::Layer, 0.3), "0 epochs", 100);
     assert!(of_kind(&fine.events, WarningKind::AlmostEmpty).is_empty());
+}
+
+#[test]
+fn gradual_pruning_warns_of_a_matrix_once_and_the_log_counts_its_empty_outputs() {
+    let statements = "  lr { 0..6 epochs: 1e-3 }
+  prune params(\"*.weight\") over 0..5 epochs every 1 epoch {
+    by: magnitude, rank: layer, sparsity: 50% -> 97% linear
+  }";
+    let schedule = learning::schedule("for 6 epochs", statements);
+    let model = toy(&Device::flex());
+    let (model, _, events) = learning::run(&Regression::new(4), &schedule, model).unwrap();
+    let counts: Vec<usize> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Pruned(pruned) => Some(pruned.empty_outputs),
+            _ => None,
+        })
+        .collect();
+    assert!(counts.is_sorted(), "{counts:?}");
+    let grew = counts.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    assert!(grew > 2, "more outputs are emptied after the first warnings: {counts:?}");
+    let weights = parameters::read(&model, |name| name.ends_with(".weight"));
+    let empty = |name: &str, inputs: usize| {
+        weights[name].chunks(inputs).filter(|row| row.iter().all(|w| *w == 0.0)).count()
+    };
+    let empty = empty("first.weight", INPUTS) + empty("second.weight", HIDDEN);
+    assert_eq!(*counts.last().unwrap(), empty);
+    for name in ["first.weight", "second.weight"] {
+        let of_matrix = of_kind(&events, WarningKind::Emptied);
+        let of_matrix = of_matrix.iter().filter(|warning| warning.message.contains(name));
+        assert_eq!(of_matrix.count(), 1, "{name}: {:?}", warnings(&events));
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub fn every_event() -> Vec<Event> {
             raised_damp: Some(1e-6),
             lengths: vec![0.5],
             layers: layers(),
+            empty_outputs: 1,
             seconds: 2.0,
             memory: Some(1 << 20),
         }),

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::json;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The program that it runs.
 const PROGRAM: &str = include_str!("../onnxruntime.py");
@@ -108,11 +109,12 @@ impl Rival {
         self.line()
     }
 
-    /// Bytes that its process holds, where the system tells.
+    /// The resident memory of its process, in bytes.
     pub(super) fn memory(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
+        let (mut system, pid) = (System::new(), Pid::from_u32(self.child.id()));
+        let kinds = ProcessRefreshKind::nothing().with_memory();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kinds);
+        Some(system.process(pid)?.memory())
     }
 
     fn line<T: for<'a> Deserialize<'a>>(&mut self) -> Result<T, String> {

@@ -18,7 +18,7 @@ use crate::task::Task;
 /// Carries out the pruning events of a step, in the order of the recipe.
 ///
 /// # Errors
-/// A parameter that cannot be pruned, or the wish to stop.
+/// A parameter that cannot be pruned, or an observer that wants to stop.
 pub fn before<T: Task>(
     context: &StageContext<T>,
     mut state: StageState<T::Model>,
@@ -73,6 +73,7 @@ fn prune<T: Task>(
         raised_damp: pruned.raised_damp,
         lengths: pruned.step_sizes,
         layers,
+        empty_outputs: after.empty_outputs(),
         seconds,
         memory: machine::peak_memory(),
     };
@@ -86,8 +87,8 @@ fn prune<T: Task>(
     Ok(state)
 }
 
-/// The weights of attention's projections, each with the number of heads in it.
+/// The names of the projections of attention, each with its number of heads.
 fn heads<T: Task>(task: &T, model: &T::Model) -> Vec<(String, usize)> {
-    let products = task.activation_matmuls(model).into_iter();
-    products.flat_map(|p| p.weights.into_iter().map(move |weight| (weight, p.heads))).collect()
+    let matmuls = task.activation_matmuls(model).into_iter();
+    matmuls.flat_map(|m| m.weights.into_iter().map(move |weight| (weight, m.heads))).collect()
 }
