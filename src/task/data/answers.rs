@@ -1,10 +1,10 @@
-//! Where the answers of SQuAD are in their contexts.
+//! Locates the answers of SQuAD in their contexts.
 //!
-//! `answer_start` counts characters. Where the context reads otherwise there, the answer is looked for by its
-//! text, and the nearest place counts; the number of such answers is reported. transformers' `run_qa.py`
-//! trains on whatever is at `answer_start`; its older `SquadProcessor` leaves such questions out. An answer
-//! that is nowhere in the context cannot be trained on: an error, or left out on request. In evaluation it
-//! counts as a reference all the same, since the official scripts compare texts alone.
+//! `answer_start` counts characters. If the answer's text is not there, its nearest occurrence in the context is used,
+//! and the number of such answers is reported (`run_qa.py` of `transformers` trains on the text at `answer_start`; its
+//! older `SquadProcessor` leaves such questions out). An answer that does not occur in the context cannot be trained
+//! on: it is an error, or left out on request. In evaluation it is still a reference, as the official scripts compare
+//! texts alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::diag::{Code, Diagnostic};
 use super::questions::{Answer, Question, Version};
 use super::splits::Split;
 
-/// As many questions as are listed.
+/// The number of questions that a message lists.
 const LISTED: usize = 3;
 
-/// A question as a file has it.
+/// A question as the file has it.
 #[derive(Debug)]
 pub(super) struct RawQuestion {
     pub(super) id: String,
@@ -25,23 +25,26 @@ pub(super) struct RawQuestion {
     pub(super) answers: Option<Vec<RawAnswer>>,
 }
 
-/// An answer as a file has it: where it begins is counted in characters.
+/// An answer as the file has it; `answer_start` counts characters.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct RawAnswer {
     pub(super) text: String,
     pub(super) answer_start: i64,
 }
 
-/// The questions of one file, and what is wrong with some of them.
+/// The questions of one file, and the ids of those with faults.
 pub(super) struct Collected {
     path: PathBuf,
     version: Version,
     split: Split,
     questions: Vec<Question>,
-    /// The last context, which the next question may share.
+    /// The last context, which consecutive questions share.
     last: Arc<str>,
+    /// Without an answer, in v1.1.
     unanswered: Vec<String>,
+    /// With an answer that is not at its `answer_start`.
     moved: Vec<String>,
+    /// With an answer that does not occur in the context.
     lost: Vec<String>,
 }
 
@@ -59,13 +62,12 @@ impl Collected {
         }
     }
 
-    /// How many questions there are.
+    /// The number of questions.
     pub(super) fn count(&self) -> usize {
         self.questions.len()
     }
 
-    /// A context that is shared with the question before if it is the same. Questions about one context
-    /// stand together.
+    /// The context, shared with the question before if it is equal; questions about one context are consecutive.
     pub(super) fn shared(&mut self, context: String) -> Arc<str> {
         if *self.last != *context {
             self.last = context.into();
@@ -73,14 +75,14 @@ impl Collected {
         self.last.clone()
     }
 
-    /// Adds a question, with its answers where they are in the context.
+    /// Adds a question, with its answers located in the context.
     pub(super) fn add(&mut self, raw: RawQuestion, context: &Arc<str>) {
         let id = raw.id;
-        // Nothing is no answer.
+        // An empty text is no answer.
         let answers = raw.answers.unwrap_or_default().into_iter().filter(|a| !a.text.trim().is_empty());
         let (mut list, mut is_moved, mut is_lost) = (Vec::new(), false, false);
         for answer in answers {
-            match place(context, &answer) {
+            match locate(context, &answer) {
                 Some((start, text, exact)) => {
                     is_moved |= !exact;
                     list.push(Answer { text: text.to_owned(), start });
@@ -104,11 +106,11 @@ impl Collected {
         self.questions.push(Question { id, question, context, answers: list });
     }
 
-    /// The questions; what was found wrong with some goes into `notes`.
+    /// Returns the questions; adds faults that are no errors to `notes`.
     ///
     /// # Errors
-    /// Questions without an answer in v1.1, and answers that are nowhere, unless `skip` leaves them out; a
-    /// file without a question.
+    /// Questions without an answer in v1.1, and training answers that do not occur in their context, unless `skip`
+    /// leaves them out; a file without a question.
     pub(super) fn finish(mut self, skip: bool, notes: &mut Vec<String>) -> Result<Vec<Question>, Diagnostic> {
         let shown = self.path.display().to_string();
         if !self.moved.is_empty() {
@@ -124,7 +126,7 @@ impl Collected {
             ));
             self.lost.clear();
         }
-        // Hidden test splits are refused as a whole by the caller.
+        // The caller refuses test sets with hidden answers as a whole.
         let all = self.split != Split::Train && self.unanswered.len() == self.questions.len();
         let unanswered = if all { Vec::new() } else { std::mem::take(&mut self.unanswered) };
         let wrong = [
@@ -172,8 +174,8 @@ fn listed(ids: &[String]) -> String {
     format!("question{several} {}{more}", shown.join(", "))
 }
 
-/// Where an answer begins, in bytes, what of its text is there, and whether that is where it says.
-fn place<'a>(context: &str, answer: &'a RawAnswer) -> Option<(usize, &'a str, bool)> {
+/// Locates an answer: its first byte in the context, its text there, and whether it is at `answer_start`.
+fn locate<'a>(context: &str, answer: &'a RawAnswer) -> Option<(usize, &'a str, bool)> {
     let said = usize::try_from(answer.answer_start)
         .ok()
         .and_then(|n| context.char_indices().map(|(i, _)| i).chain([context.len()]).nth(n));
@@ -185,6 +187,6 @@ fn place<'a>(context: &str, answer: &'a RawAnswer) -> Option<(usize, &'a str, bo
         let places = context.match_indices(text).map(|(at, _)| at);
         places.min_by_key(|at| at.abs_diff(near)).map(|at| (at, text, false))
     };
-    // Space at the ends of an answer is no part of it.
+    // White space around an answer is not part of it.
     nearest(&answer.text).or_else(|| nearest(answer.text.trim()))
 }

@@ -1,29 +1,29 @@
-//! Rows that cannot be used: an error with their number and the first of them, or left out and counted.
+//! Unusable rows: an error that shows the first and counts all, or left out with a note (`--skip-bad`).
 
 use crate::diag::{Code, Diagnostic, Sources};
 
-use super::rows::Table;
+use super::table::Table;
 
-/// As many places as are listed.
+/// The number of rows that a note lists.
 const LISTED: usize = 3;
 
-/// What happens to the rows of a table that cannot be used.
+/// Handles the unusable rows of a table.
 pub struct BadRows<'a> {
     table: &'a Table,
     skip: bool,
 }
 
 impl<'a> BadRows<'a> {
-    /// Left out if `skip`, else an error.
+    /// Unusable rows are left out if `skip`, otherwise an error.
     pub fn new(table: &'a Table, skip: bool) -> Self {
         BadRows { table, skip }
     }
 
-    /// Rows with another number of cells than there are columns; `known` says that this data set is known to
-    /// have them.
+    /// Handles rows with more or fewer cells than there are columns: lines and numbers of cells. `known` says that the
+    /// data set is known to have such rows.
     ///
     /// # Errors
-    /// They are neither known nor to be skipped.
+    /// They are neither known nor skipped.
     pub fn uneven(
         &self,
         rows: &[(usize, usize)],
@@ -53,14 +53,14 @@ impl<'a> BadRows<'a> {
                 "was the file cut off? every row needs as many cells as the first; `--skip-bad` leaves others out"
             }
         };
-        Err(self.table.wrong(Code::RowUnusable, message, *first, "this row", sources).help(help))
+        Err(self.table.error(Code::RowUnusable, message, *first, "this row", sources).help(help))
     }
 
-    /// Rows of which the same thing is wrong.
+    /// Handles rows with one kind of fault.
     ///
     /// # Errors
-    /// They are not to be skipped.
-    pub fn without(
+    /// They are not skipped.
+    pub fn unusable(
         &self,
         lines: &[usize],
         what: &str,
@@ -82,7 +82,7 @@ impl<'a> BadRows<'a> {
         let message = format!("{unit} {first} of `{path}` {what}{more}");
         Err(self
             .table
-            .wrong(Code::RowUnusable, message, *first, "this row", sources)
+            .error(Code::RowUnusable, message, *first, "this row", sources)
             .help(format!("{help}; or leave such rows out: `--skip-bad`")))
     }
 

@@ -1,10 +1,8 @@
-//! Generated reading comprehension in SQuAD's shape, for machines without data.
+//! Generated reading comprehension in the format of SQuAD, for examples and tests without a data set.
 //!
-//! A text tells half a dozen facts about a few invented people; a question asks for one of them in
-//! other words. To answer, a model must find the sentence that speaks of it among others of the
-//! same kind of answer (four kinds of facts name a town, three a person, two a day) and copy the
-//! right words: nothing can be answered from the question alone. It stands in for real data to show
-//! that everything works; its figures say nothing about any other data.
+//! A context states half a dozen facts about invented people; a question asks for one of them in other words. Several
+//! facts of a context have answers of the same kind (four kinds of facts name a town, three a person, two a day), so
+//! that no question can be answered without the context. Metrics on it say nothing about other data.
 
 use rand::rngs::ChaCha8Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -98,19 +96,19 @@ const FOODS: [&str; 16] = [
     "tomato salad",
 ];
 
-/// A sentence with its answer and two ways to ask for it.
+/// A sentence with its answer and two questions about it.
 struct Fact {
     sentence: String,
     answer: String,
     questions: [String; 2],
 }
 
-/// The given numbers of training and held-out questions, each with a text of its own.
+/// Generates training and dev questions, each with a context of its own.
 pub fn generate(train: usize, dev: usize, seed: u64) -> Questions {
     Questions { train: questions(train, seed, 0), dev: questions(dev, seed, 1) }
 }
 
-/// All words of the generated texts, with single letters for everything else.
+/// A vocabulary with all words of the generated texts, and single letters for other words.
 pub fn vocabulary() -> Vec<String> {
     let mut words: Vec<String> =
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].iter().map(|w| (*w).to_owned()).collect();
@@ -180,7 +178,7 @@ fn question(id: &str, rng: &mut ChaCha8Rng) -> Question {
     }
 }
 
-/// Kinds of facts, and how many of them a text tells.
+/// The number of kinds of facts, and of facts in a context.
 const KINDS: usize = 12;
 const FACTS: usize = 6;
 
@@ -188,7 +186,7 @@ fn fact(kind: usize, person: &str, rng: &mut ChaCha8Rng) -> Fact {
     let mut pick = |list: &[&'static str]| -> &'static str { list.choose(rng).copied().unwrap_or("") };
     let (place, day) = (pick(&PLACES), pick(&DAYS));
     let other = pick(&PEOPLE);
-    // Nobody is married to, or taught by, themselves.
+    // The other person is never the same one.
     let other = if other == person {
         PEOPLE[(PEOPLE.iter().position(|p| *p == other).unwrap_or(0) + 1) % PEOPLE.len()]
     } else {

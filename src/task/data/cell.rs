@@ -1,20 +1,20 @@
-//! A cell of a table, whatever the file's format.
+//! A cell of a table of any format.
 
 use serde_json::Value;
 
-/// What is in a cell.
+/// The content of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
-    /// A text, or a number as it is written.
+    /// A text, or a number as the file has it.
     Text(String),
-    /// Nothing: `null`.
+    /// No value: `null`.
     Nothing,
     /// A list of texts or numbers.
     List,
 }
 
 impl Cell {
-    /// Its text; nothing is an empty one.
+    /// The text; empty for other content.
     pub fn into_text(self) -> String {
         match self {
             Cell::Text(text) => text,
@@ -22,7 +22,7 @@ impl Cell {
         }
     }
 
-    /// The cell of a JSON value; there is none of an object.
+    /// The cell of a JSON value; `None` for an object.
     pub fn of_json(value: &Value) -> Option<Cell> {
         Some(match value {
             Value::String(text) => Cell::Text(text.trim().to_owned()),

@@ -1,19 +1,19 @@
-//! CSV and TSV files, read by the `csv` crate; which quotes are quotes, and which rows are malformed.
+//! Reads CSV and TSV files with the `csv` crate; detects quoting in TSV files, and malformed rows.
 //!
-//! In a CSV file a cell that begins with a quote is quoted (RFC 4180): it ends with a quote, quotes within
-//! are doubled, and it may hold commas and line ends. A quote further on in a cell is a character.
+//! In a CSV file a cell that begins with a quote is quoted (RFC 4180): it ends with a quote, quotes within it are
+//! doubled, and it may contain commas and line ends. A quote inside a cell that is not quoted is a character.
 //!
-//! A TSV file is written in one of two ways. GLUE's have no quoting: every quote is a character. Those of
-//! pandas and of Python's `csv` are quoted as a CSV file is. A TSV file is read as quoted if every cell that
-//! begins with a quote is a sound quoted cell, all rows then have as many cells as the header, and something
-//! shows that the quotes were written on purpose: a quoted header, or a cell that needs them since it holds
-//! a quote, a tab or a line end. Cells with line ends count only if the rows without quoting are uneven.
+//! TSV files come in two dialects. GLUE's have no quoting: every quote is a character. Those of pandas and of Python's
+//! `csv` module are quoted as CSV files are. A TSV file is read as quoted if every cell that begins with a quote is
+//! well-formed, all rows then have as many cells as the header, and quoting was intended: the header is quoted, or a
+//! cell contains a quote, a tab or a line end. Line ends count only if without quoting the rows have unequal numbers
+//! of cells.
 
 use std::ops::Range;
 
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
-/// How cells are separated and quoted.
+/// The delimiter, and whether cells can be quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
     delimiter: u8,
@@ -25,35 +25,35 @@ pub struct Dialect {
 pub struct Record<'a> {
     /// The line where it begins, from 1.
     pub line: usize,
-    /// The row as it is written.
+    /// The row as the file has it.
     pub text: &'a str,
     /// Its cells.
     pub cells: &'a StringRecord,
 }
 
-/// Why a row is malformed, and where in its text.
+/// A fault in the quotes of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defect {
-    /// The bytes of the row that are wrong.
+    /// The malformed bytes of the row.
     pub bytes: Range<usize>,
-    /// One sentence.
+    /// The fault in one sentence.
     pub why: &'static str,
 }
 
 impl Dialect {
-    /// CSV.
+    /// The dialect of CSV files.
     pub const COMMAS: Dialect = Dialect { delimiter: b',', quoting: true };
 
-    /// The dialect of a TSV file.
+    /// Detects the dialect of a TSV file.
     pub fn of_tsv(text: &str) -> Dialect {
         Dialect { delimiter: b'\t', quoting: is_quoted_tsv(text) }
     }
 
-    /// Hands over the rows one by one, without blank lines, until `take` returns false.
+    /// Calls `take` with each row that is not blank, until it returns false.
     pub fn each<'t>(&self, text: &'t str, mut take: impl FnMut(Record<'_>) -> bool) {
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(self.delimiter).quoting(self.quoting);
-        // Without quotes a lone carriage return is a character.
+        // Without quoting a carriage return alone is a character.
         if !self.quoting && text.contains('\n') {
             builder.terminator(Terminator::Any(b'\n'));
         }
@@ -62,7 +62,7 @@ impl Dialect {
         let (mut at, mut line) = (0, 1);
         loop {
             let from = reader.position().byte() as usize;
-            // The text is UTF-8 and rows may be uneven: there is nothing else that could fail.
+            // The text is UTF-8 and rows may be uneven, so that reading cannot fail.
             if !reader.read_record(&mut cells).unwrap_or(false) {
                 return;
             }
@@ -81,7 +81,7 @@ impl Dialect {
         }
     }
 
-    /// What is wrong with the quotes of a row, if anything is: written again, its cells must give its text.
+    /// Finds a fault in the quotes of a row: quoting its cells again must give its text.
     pub fn defect(&self, record: &Record) -> Option<Defect> {
         if !self.quoting || !record.text.contains('"') {
             return None;
@@ -114,7 +114,7 @@ impl Dialect {
     }
 }
 
-/// The quote that ends a quoted cell, in the text after its first quote.
+/// The position of the closing quote of a cell, in the text after its opening quote.
 fn closing_quote(inside: &str) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -126,7 +126,7 @@ fn closing_quote(inside: &str) -> Option<usize> {
     }
 }
 
-/// Line feeds, and carriage returns without one.
+/// Counts line ends: line feeds, and carriage returns without one.
 fn line_ends(text: &str) -> usize {
     let bytes = text.as_bytes();
     let ends = |(i, byte): (usize, &u8)| {
@@ -135,7 +135,7 @@ fn line_ends(text: &str) -> usize {
     bytes.iter().enumerate().filter(|(i, b)| ends((*i, b))).count()
 }
 
-/// See the module.
+/// Whether a TSV file is quoted; the module's documentation has the rule.
 fn is_quoted_tsv(text: &str) -> bool {
     if !text.starts_with('"') && !text.contains("\t\"") && !text.contains("\n\"") {
         return false;
@@ -155,7 +155,7 @@ fn is_quoted_tsv(text: &str) -> bool {
     sound && on_purpose && !(has_line_ends && is_even(text))
 }
 
-/// Whether all rows of a TSV file without quoting have as many cells.
+/// Whether all rows of a TSV file have equally many cells if read without quoting.
 fn is_even(text: &str) -> bool {
     let plain = Dialect { delimiter: b'\t', quoting: false };
     let (mut width, mut even) = (None, true);

@@ -1,4 +1,4 @@
-//! Documents for language models, packed into sequences of one length.
+//! Documents for masked language modelling, packed into sequences of equal length.
 
 use std::path::{Path, PathBuf};
 
@@ -10,23 +10,23 @@ use crate::text::Tokenizer;
 use super::cache::{Counter, FeatureInputs, Progress};
 use super::cell::Cell;
 use super::files;
-use super::rows::Table;
 use super::splits::DataSet;
+use super::table::Table;
 
-/// The extensions of texts: plain, or JSON lines or rows of a Parquet file with a `text` each.
+/// The file extensions of documents: plain text, or tables with a column `text`.
 const EXTENSIONS: &[&str] = &["txt", "jsonl", "json", "parquet"];
 
-/// The documents of both halves.
+/// The documents of a data set.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
-    /// To train on.
+    /// The training set.
     pub train: Vec<String>,
     /// The dev set.
     pub dev: Vec<String>,
 }
 
-/// Reads the texts of a data set. In a plain text, documents stand between empty lines; in JSON
-/// rows and Parquet files each `text` is one.
+/// Reads the documents of a data set. In plain text files empty lines separate documents; in JSON and Parquet files
+/// each `text` is a document.
 ///
 /// # Errors
 /// Files that are missing, empty or unreadable.
@@ -53,7 +53,7 @@ fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Res
             let is_parquet = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));
             let code = if is_parquet { Code::ParquetColumn } else { Code::DataNotReadable };
             return Err(table
-                .wrong(code, message, row.line, "this row", sources)
+                .error(code, message, row.line, "this row", sources)
                 .help("every row needs one text"));
         }
         let count = rows.len();
@@ -90,14 +90,14 @@ fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Res
     Ok(documents)
 }
 
-/// What sequences of a language model are made of.
+/// The inputs of a language model's sequences.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Texts<'a> {
     /// The documents, in order.
     pub documents: &'a [String],
     /// The tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The longest sequence, in tokens.
+    /// The maximum length of a sequence, in tokens.
     pub max_length: usize,
 }
 
@@ -105,8 +105,8 @@ impl FeatureInputs for Texts<'_> {
     type Feature = Vec<u32>;
     const KIND: &'static str = "masked language modelling";
 
-    /// `[CLS] tokens [SEP]` sequences of at most `max_length` tokens: the documents are concatenated with
-    /// `[SEP]` between them, so that only the last sequence may be shorter.
+    /// Concatenates the documents with `[SEP]` between them and cuts them into sequences `[CLS] tokens [SEP]` of
+    /// `max_length` tokens; only the last one can be shorter.
     ///
     /// # Errors
     /// A tokenizer that fails.

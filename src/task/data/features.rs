@@ -1,4 +1,4 @@
-//! Questions with windows of their contexts, and where the answers are.
+//! Features of extractive question answering: windows of questions and contexts, with answer positions.
 
 use std::sync::Arc;
 
@@ -12,25 +12,26 @@ use super::cache::{Counter, FeatureInputs, Progress};
 use super::encoding::{Decoder, Encode, Encoder};
 use super::squad::Question;
 
-/// One window of one question.
+/// A question with one window of its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
     /// The index of the question.
     pub question: usize,
-    /// The sequence.
+    /// The token sequence.
     pub window: Window,
-    /// First and last token of the answer in the sequence; `[CLS]` twice if it is not in this window.
+    /// The positions of the answer's first and last tokens in the sequence; both 0 (`[CLS]`) if the window does not
+    /// contain it.
     pub answer: (usize, usize),
 }
 
-/// What the features of a data set are made of.
+/// The inputs of the features of a data set.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Questions<'a> {
     /// The questions with their contexts and answers.
     pub questions: &'a [Question],
     /// The tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The lengths of windows.
+    /// The maximum length and the overlap of windows.
     pub windows: Windows,
 }
 
@@ -38,13 +39,13 @@ impl FeatureInputs for Questions<'_> {
     type Feature = Feature;
     const KIND: &'static str = "question answering";
 
-    /// Cuts every question's context into windows, in order.
+    /// Computes the windows of every question, in order.
     ///
     /// # Errors
-    /// A question too long for any window, or a tokenizer that fails.
+    /// A question that leaves no room for its context, or a tokenizer that fails.
     fn make(&self, progress: &Progress) -> Result<Vec<Feature>, Diagnostic> {
         let counter = Counter::new(self.questions.len(), progress);
-        // Questions about one text are neighbours: it is tokenized once.
+        // Questions about one context are consecutive: it is tokenized once.
         let same = |a: &Question, b: &Question| Arc::ptr_eq(&a.context, &b.context);
         let groups: Vec<&[Question]> = self.questions.chunk_by(same).collect();
         let mut first = 0;
@@ -73,7 +74,7 @@ impl FeatureInputs for Questions<'_> {
 }
 
 impl Questions<'_> {
-    /// Which questions leave room for their contexts.
+    /// For each question, whether it leaves room for its context in a window.
     ///
     /// # Errors
     /// A tokenizer that fails.
@@ -82,7 +83,7 @@ impl Questions<'_> {
             let asked = self.encode(question, question.question.trim_start())?;
             let around = asked.ids.len() + 2 + self.tokenizer.between();
             let room = self.windows.max_length.saturating_sub(around);
-            // A context of which one window holds all needs no overlap.
+            // A context that fits into one window needs no overlap.
             Ok(room > self.windows.doc_stride
                 || (around <= self.windows.max_length
                     && self.encode(question, &question.context)?.ids.len() <= room))
@@ -114,7 +115,7 @@ impl Questions<'_> {
     }
 }
 
-/// A question that leaves its context too little room, with settings that leave enough.
+/// The error of a question that leaves too little room for its context, with settings that leave enough.
 fn too_long(question: &Question, no_room: NoRoom) -> Diagnostic {
     let NoRoom { question: tokens, room, windows: Windows { max_length, doc_stride } } = no_room;
     let message = format!(
@@ -122,7 +123,7 @@ fn too_long(question: &Question, no_room: NoRoom) -> Diagnostic {
         question.id,
     );
     let (length, stride) = match room {
-        // The question itself, special tokens, and windows that move on.
+        // Room for the question, special tokens, and windows that advance.
         0..2 => (max_length.max(tokens + 4) + 2 * doc_stride.max(8), doc_stride),
         _ => (max_length, room / 2),
     };
@@ -131,7 +132,7 @@ fn too_long(question: &Question, no_room: NoRoom) -> Diagnostic {
     ))
 }
 
-/// The tokens of a window that hold the whole first answer.
+/// The first and last tokens of the first answer, if the window contains all of it.
 fn answer_tokens(question: &Question, offsets: &[(usize, usize)]) -> Option<(usize, usize)> {
     let answer = question.answers.first()?;
     let (start, end) = (answer.start, answer.start + answer.text.len());
@@ -154,7 +155,7 @@ impl Encode for Feature {
         out.push(offsets.len());
         let mut at = 0;
         for (from, to) in offsets {
-            // Offsets rise, so that differences are short; others wrap around.
+            // Offsets increase, so that differences are small; others wrap around.
             out.push(from.wrapping_sub(at));
             out.push(to.wrapping_sub(*from));
             at = *to;

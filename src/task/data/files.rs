@@ -1,14 +1,14 @@
-//! The text of data files, and places in it for diagnostics.
+//! Reads the text of data files, and makes diagnostics that show a part of it.
 
 use std::ops::Range;
 use std::path::Path;
 
 use crate::diag::{Code, Diagnostic, LineColumn, Sources, Span};
 
-/// The longest row, in bytes. Longer ones are files without line ends, or with a quote that is not closed.
+/// The maximum length of a row in bytes. Longer rows mean missing line ends or an unclosed quote.
 pub const LONGEST_ROW: usize = 16 << 20;
 
-/// A file's text, without a byte-order mark.
+/// Reads a text file, without its byte-order mark.
 ///
 /// # Errors
 /// A file that cannot be read, is empty, or is not UTF-8.
@@ -30,7 +30,7 @@ pub fn text(path: &Path) -> Result<String, Diagnostic> {
         let before = &e.as_bytes()[..at];
         let line = before.iter().filter(|b| **b == b'\n').count() + 1;
         let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-        // The bytes before are UTF-8.
+        // The bytes before it are UTF-8.
         let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
         unreadable(format!("line {line} is not UTF-8, from column {column} (byte {at} of the file) on"))
     })?;
@@ -43,7 +43,7 @@ pub fn text(path: &Path) -> Result<String, Diagnostic> {
 
 /// A row of a file.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct FileRow<'a> {
     /// The file.
     pub path: &'a Path,
     /// The line where the row begins, from 1.
@@ -52,20 +52,20 @@ pub struct Place<'a> {
     pub text: &'a str,
 }
 
-impl Place<'_> {
-    /// An error about the whole row.
-    pub fn wrong(
+impl FileRow<'_> {
+    /// An error that shows the row.
+    pub fn error(
         &self,
         code: Code,
         message: impl Into<String>,
         label: impl Into<String>,
         sources: &mut Sources,
     ) -> Diagnostic {
-        self.wrong_at(0..self.text.len(), code, message, label, sources)
+        self.error_at(0..self.text.len(), code, message, label, sources)
     }
 
-    /// An error that shows these bytes of the row. Rows may be large: only what is around them is shown.
-    pub fn wrong_at(
+    /// An error that shows these bytes of the row with some text around them, as rows can be long.
+    pub fn error_at(
         &self,
         bytes: Range<usize>,
         code: Code,
@@ -78,7 +78,7 @@ impl Place<'_> {
         let (text, start) = (self.text, floor(self.text, bytes.start));
         let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
         let from = floor(text, line_start.max(start.saturating_sub(BEFORE)));
-        // A quoted cell may hold line ends: its first line is shown.
+        // Of a quoted cell with line ends the first line is shown.
         let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
         let to = floor(text, line_end.min(from + SHOWN)).max(start);
         let first = LineColumn {
@@ -91,7 +91,7 @@ impl Place<'_> {
     }
 }
 
-/// The last place at or before a byte where a character begins.
+/// The last character boundary at or before a byte.
 pub fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
@@ -118,10 +118,10 @@ mod tests {
     #[test]
     fn a_place_in_a_long_row_is_shown_with_what_is_around_it() {
         let text = format!("{}\n{}é wrong, {}", "x".repeat(300), "y".repeat(100), "z".repeat(300));
-        let place = Place { path: Path::new("train.csv"), line: 7, text: &text };
+        let place = FileRow { path: Path::new("train.csv"), line: 7, text: &text };
         let at = text.find("wrong").unwrap();
         let mut sources = Sources::new();
-        let error = place.wrong_at(at..at + 5, Code::DataNotReadable, "no", "here", &mut sources);
+        let error = place.error_at(at..at + 5, Code::DataNotReadable, "no", "here", &mut sources);
         let span = error.primary.unwrap().span;
         assert_eq!(sources.slice(span), "wrong");
         let found = sources.line_column(span);

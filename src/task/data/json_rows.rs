@@ -1,4 +1,4 @@
-//! Rows as JSON objects: one in a line (`.jsonl`), or in a list, which may stand under `data` (`.json`).
+//! Rows as JSON objects: one in each line (`.jsonl`), or in a list, at the top or under `data` (`.json`).
 
 use std::path::Path;
 
@@ -7,31 +7,31 @@ use serde_json::{Map, Value};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::json_places::offset_of;
 
-use super::files::{LONGEST_ROW, Place};
+use super::files::{FileRow, LONGEST_ROW};
 
-/// An object with the line where it begins; in a list, its number in the list. Both count from 1.
+/// A JSON object, with its line or, in a list, its number; from 1.
 #[derive(Clone, Debug)]
 pub struct JsonRow {
-    /// Line or number.
+    /// The line or number.
     pub line: usize,
     /// The object.
     pub object: Map<String, Value>,
 }
 
-/// Whether a text holds an object in each line, and no list of objects.
+/// Whether a text is JSON lines rather than a list of objects.
 pub fn is_lines(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-    // A whole object in the first line, with others after it.
+    // The first line is a whole object, and others follow or it has no list under `data`.
     let others = text.trim().len() > first.trim().len();
     first.trim_start().starts_with('{')
         && (others || !first.contains("\"data\""))
         && serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok()
 }
 
-/// The objects of a text with one in each line, one by one, until `take` fails.
+/// Calls `take` with each object of JSON lines.
 ///
 /// # Errors
-/// A line that is no object, or what `take` finds.
+/// A line that is no object, or an error of `take`.
 pub fn each_line(
     path: &Path,
     text: &str,
@@ -39,7 +39,7 @@ pub fn each_line(
     mut take: impl FnMut(JsonRow, &str, &mut Sources) -> Result<(), Diagnostic>,
 ) -> Result<(), Diagnostic> {
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let place = Place { path, line: i + 1, text: line };
+        let place = FileRow { path, line: i + 1, text: line };
         check_length(&place, sources)?;
         let object = match serde_json::from_str::<Value>(line) {
             Ok(Value::Object(object)) => object,
@@ -53,11 +53,11 @@ pub fn each_line(
     Ok(())
 }
 
-/// Refuses a row that is longer than any text.
+/// Checks the length of a row.
 ///
 /// # Errors
-/// See [`LONGEST_ROW`].
-pub fn check_length(place: &Place, sources: &mut Sources) -> Result<(), Diagnostic> {
+/// A row longer than [`LONGEST_ROW`].
+pub fn check_length(place: &FileRow, sources: &mut Sources) -> Result<(), Diagnostic> {
     if place.text.len() <= LONGEST_ROW {
         return Ok(());
     }
@@ -68,30 +68,30 @@ pub fn check_length(place: &Place, sources: &mut Sources) -> Result<(), Diagnost
         LONGEST_ROW >> 20
     );
     Err(place
-        .wrong_at(0..1, Code::DataNotReadable, message, "this row", sources)
+        .error_at(0..1, Code::DataNotReadable, message, "this row", sources)
         .help("are its line ends missing, or is a quote not closed? split long texts into rows"))
 }
 
-fn not_an_object(place: &Place, at: usize, why: &str, sources: &mut Sources) -> Diagnostic {
+fn not_an_object(place: &FileRow, at: usize, why: &str, sources: &mut Sources) -> Diagnostic {
     let message = format!("line {} of `{}` is no JSON object", place.line, place.path.display());
     place
-        .wrong_at(at..at + 1, Code::DataNotReadable, message, why, sources)
+        .error_at(at..at + 1, Code::DataNotReadable, message, why, sources)
         .help("the file holds one object in each line; was it cut off?")
 }
 
-/// The objects of a list, or of the list under `data`.
+/// Parses a list of objects, or an object with such a list under `data`.
 ///
 /// # Errors
-/// A text that is no such list.
+/// A text that is neither.
 pub fn listed(path: &Path, text: &str, sources: &mut Sources) -> Result<Vec<JsonRow>, Diagnostic> {
-    let whole = Place { path, line: 1, text };
+    let whole = FileRow { path, line: 1, text };
     let shown = path.display();
     const SHAPES: &str = "expected a list of objects, {\"data\": [objects]}, or an object in each line; \
         pandas writes one with `to_json(orient=\"records\")`";
     let value: Value = serde_json::from_str(text).map_err(|e| {
         let at = offset_of(text, e.line(), e.column());
         let message = format!("`{shown}` is not JSON");
-        whole.wrong_at(at..at + 1, Code::DataNotReadable, message, reason(&e), sources).help(SHAPES)
+        whole.error_at(at..at + 1, Code::DataNotReadable, message, reason(&e), sources).help(SHAPES)
     })?;
     let list = match value {
         Value::Array(list) => list,
@@ -100,14 +100,14 @@ pub fn listed(path: &Path, text: &str, sources: &mut Sources) -> Result<Vec<Json
             _ => {
                 let message = format!("`{shown}` holds no list of rows");
                 return Err(whole
-                    .wrong_at(0..1, Code::DataNotReadable, message, "this is no list", sources)
+                    .error_at(0..1, Code::DataNotReadable, message, "this is no list", sources)
                     .help(SHAPES));
             }
         },
         _ => {
             let message = format!("`{shown}` holds no list of rows");
             return Err(whole
-                .wrong_at(0..1, Code::DataNotReadable, message, "this is no list", sources)
+                .error_at(0..1, Code::DataNotReadable, message, "this is no list", sources)
                 .help(SHAPES));
         }
     };
@@ -116,14 +116,14 @@ pub fn listed(path: &Path, text: &str, sources: &mut Sources) -> Result<Vec<Json
         other => {
             let text = other.to_string();
             let message = format!("row {} of `{shown}` is no JSON object", i + 1);
-            let place = Place { path, line: 1, text: &text };
-            Err(place.wrong(Code::DataNotReadable, message, "in place of an object", sources).help(SHAPES))
+            let place = FileRow { path, line: 1, text: &text };
+            Err(place.error(Code::DataNotReadable, message, "in place of an object", sources).help(SHAPES))
         }
     };
     list.into_iter().enumerate().map(row).collect()
 }
 
-/// What `serde_json` says, without the place, which is shown.
+/// The message of `serde_json` without its position, which the diagnostic shows.
 pub fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or("").to_owned()

@@ -1,4 +1,4 @@
-//! Texts and pairs of texts with labels, read from tables.
+//! Reads labelled texts and pairs of texts from tables.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,50 +8,50 @@ use crate::diag::{Code, Diagnostic, Sources, nearest};
 use super::bad_rows::BadRows;
 use super::cell::Cell;
 use super::layout::Layout;
-use super::rows::{EXTENSIONS, Row, Table};
+use super::other_tasks::{check_labels, row_of_another_task};
 use super::splits::DataSet;
+use super::table::{EXTENSIONS, Row, Table};
 
-/// A text with its label as it is written.
+/// A text or a pair of texts, with its label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Example {
     /// The text.
     pub text: String,
-    /// The second text.
+    /// The second text of a pair.
     pub pair: Option<String>,
-    /// The label.
+    /// The label as the file has it.
     pub label: String,
 }
 
-/// Dev examples that are evaluated together.
+/// A dev set; MNLI has two.
 #[derive(Clone, Debug, Default)]
 pub struct DevSet {
-    /// What their metrics' names end with.
+    /// The suffix of its metrics' names: `_mm` for MNLI's mismatched set.
     pub suffix: &'static str,
     /// The examples.
     pub examples: Vec<Example>,
 }
 
-/// Everything that was read.
+/// A data set for classification.
 #[derive(Clone, Debug)]
 pub struct Labelled {
-    /// How it was written.
+    /// Its columns and labels.
     pub layout: Layout,
-    /// Examples to train on.
+    /// The training set.
     pub train: Vec<Example>,
-    /// Dev examples.
+    /// The dev sets.
     pub dev: Vec<DevSet>,
-    /// The labels in order: those that the recipe or the data set names, else those of the training data,
-    /// else those of the held-out data.
+    /// The labels in order: those declared by the recipe or the data set, else those of the training set, else those
+    /// of the dev sets.
     pub labels: Vec<String>,
-    /// Every label that occurs, as it is written, in order.
+    /// Every label that occurs in the data, in order.
     pub occurring: Vec<String>,
 }
 
-/// Reads the tables of a data set. Dev files whose names say `mismatched` are evaluated by themselves.
+/// Reads the tables of a data set. Dev files with `mismatched` in their names are a dev set of their own.
 ///
 /// # Errors
-/// Files that are missing or empty, columns that are not there, rows that cannot be used, labels that the
-/// data set does not have, or data of another task.
+/// Missing or empty files, missing columns, unusable rows, unknown labels, or data of another task.
 pub fn read(
     set: &DataSet,
     layout: Layout,
@@ -78,7 +78,10 @@ pub fn read(
         dev.push(DevSet { suffix: "_mm", examples: read(files)? });
     }
     let labelled = Labelled::new(layout, train, dev);
-    labelled.check_kind(set.path)?;
+    if labelled.layout.labels.is_empty() {
+        let column = labelled.layout.label.first().map_or("", String::as_str);
+        check_labels(&labelled.occurring, labelled.rows(), column, set.path)?;
+    }
     Ok(labelled)
 }
 
@@ -102,7 +105,7 @@ fn read_file(
     let rows = table.rows(&names, sources)?;
     let bad = BadRows::new(&table, skip_bad);
     if !rows.uneven.is_empty() {
-        // A few odd rows are GLUE's; many are a wrong file.
+        // GLUE's own files have a few such rows; many mean a wrong file.
         let few = rows.uneven.len() * 100 <= rows.rows.len() + 100;
         let known = layout.lenient && few;
         bad.uneven(&rows.uneven, known, sources, notes)?;
@@ -113,7 +116,7 @@ fn read_file(
     for row in rows.rows {
         let line = row.line;
         if row.cells.contains(&Cell::List) {
-            return Err(of_another_task(&table, &row, &names, sources));
+            return Err(row_of_another_task(&table, &row, &names, sources));
         }
         let mut cells = row.cells.into_iter();
         let label = cells.next().unwrap_or(Cell::Nothing).into_text();
@@ -149,8 +152,8 @@ fn read_file(
         notes.push(format!("{unlabelled} rows of `{}` have no label and are left out", path.display()));
     }
     let declare = "if -1 is a class, name all of them: `labels: [\"-1\", \"0\", \"1\"]`";
-    bad.without(&hides, "has the label -1, which stands for a hidden label", declare, sources, notes)?;
-    bad.without(&missing, "has no label", "every row needs a label", sources, notes)?;
+    bad.unusable(&hides, "has the label -1, which stands for a hidden label", declare, sources, notes)?;
+    bad.unusable(&missing, "has no label", "every row needs a label", sources, notes)?;
     if let Some(first) = empty.first() {
         let (count, unit, shown) = (empty.len(), table.unit(), path.display());
         notes.push(format!("{count} rows of `{shown}` have an empty text, the first in {unit} {first}"));
@@ -165,7 +168,7 @@ fn read_file(
     Ok(examples)
 }
 
-/// Whether -1 stands for a hidden label, as in GLUE: the other labels are 0, 1 and so on, or there are none.
+/// Whether -1 is a hidden label, as in GLUE's test sets: all other labels, if any, are 0, 1 and so on.
 fn hides_labels(rows: &[Row], layout: &Layout) -> bool {
     let label = |row: &Row| match row.cells.first() {
         Some(Cell::Text(label)) => label.parse::<i64>().ok(),
@@ -178,7 +181,7 @@ fn hides_labels(rows: &[Row], layout: &Layout) -> bool {
         && others.into_iter().all(|(i, label)| *label == Some(i as i64))
 }
 
-/// Whether a label is nothing, or what pandas writes for it. A label of that name must be declared.
+/// Whether a label is empty, or written as pandas writes missing values, and not declared.
 fn is_missing(label: &str, layout: &Layout) -> bool {
     let nothing = ["", "nan", "NaN", "NULL", "null", "<NA>", "N/A", "#N/A"];
     nothing.contains(&label) && !layout.labels.iter().any(|l| l == label)
@@ -189,35 +192,11 @@ fn unknown(table: &Table, line: usize, label: &str, layout: &Layout, sources: &m
     let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
     let help = format!("{near}the labels are {}", layout.labels.join(", "));
     let message = format!("{} {line} of `{}` has the label `{label}`", table.unit(), table.path().display());
-    table.wrong(Code::LabelUnknown, message, line, "this row", sources).help(help)
-}
-
-/// Columns with lists are those of other tasks.
-fn of_another_task(table: &Table, row: &Row, columns: &[&str], sources: &mut Sources) -> Diagnostic {
-    let is_list = |i: usize| row.cells.get(i) == Some(&Cell::List);
-    let place = format!("{} {} of `{}`", table.unit(), row.line, table.path().display());
-    let (label, text) = (columns[0], columns[1]);
-    let (what, help) = match (is_list(0), is_list(1)) {
-        (true, true) => (
-            format!(
-                "{place} has a list of words in `{text}` and a label for each in `{label}`: this is token classification"
-            ),
-            "token classification (NER) is not built; `classify` needs one text and one label in a row",
-        ),
-        (true, false) => (
-            format!("{place} has several labels in `{label}`: this is multi-label classification"),
-            "multi-label classification is not built; `classify` needs one label in a row",
-        ),
-        _ => (
-            format!("{place} has a list in place of a text"),
-            "join the words of each text by spaces; `classify` needs one text and one label in a row",
-        ),
-    };
-    table.wrong(Code::OtherTask, what, row.line, "this row", sources).help(help)
+    table.error(Code::LabelUnknown, message, line, "this row", sources).help(help)
 }
 
 impl Labelled {
-    /// The examples with their labels.
+    /// A data set of these examples; collects the labels.
     pub fn new(layout: Layout, train: Vec<Example>, dev: Vec<DevSet>) -> Self {
         let dev_examples = || dev.iter().flat_map(|d| &d.examples);
         let labels = match (layout.labels.is_empty(), train.is_empty()) {
@@ -229,53 +208,19 @@ impl Labelled {
         Labelled { layout, train, dev, labels, occurring }
     }
 
-    /// Leaves out all but the first examples of each part; the labels stay those of all of the data.
+    /// The number of examples of all splits.
+    fn rows(&self) -> usize {
+        self.train.len() + self.dev.iter().map(|set| set.examples.len()).sum::<usize>()
+    }
+
+    /// Truncates every split to its first examples. The labels remain those of all data.
     pub fn truncate(&mut self, limit: usize) {
         self.train.truncate(limit);
         self.dev.iter_mut().for_each(|set| set.examples.truncate(limit));
     }
-
-    /// Refuses labels that are numbers on a scale, or texts.
-    fn check_kind(&self, path: &Path) -> Result<(), Diagnostic> {
-        if !self.layout.labels.is_empty() {
-            return Ok(());
-        }
-        let labels = &self.occurring;
-        let column = self.layout.label.first().cloned().unwrap_or_default();
-        let real = |label: &&String| label.parse::<f64>().is_ok() && label.parse::<i64>().is_err();
-        if let Some(example) = labels.iter().find(real) {
-            let message = format!(
-                "the labels in the column `{column}` of `{}` are real numbers such as {example}: this is regression",
-                path.display(),
-            );
-            let whole = labels.iter().all(|l| l.parse::<f64>().is_ok_and(|n| n.fract() == 0.0));
-            let names: Vec<String> = labels.iter().take(8).map(|l| format!("\"{l}\"")).collect();
-            let help = match whole && labels.len() <= 8 {
-                true => format!(
-                    "if they are classes, write them without a decimal point or name them: `classify(…, labels: [{}])`",
-                    names.join(", ")
-                ),
-                false => {
-                    "regression is not built; give a column of classes, or round the scores to a few classes"
-                        .to_owned()
-                }
-            };
-            return Err(Diagnostic::unlocated(Code::Regression, message).help(help));
-        }
-        let count = self.train.len() + self.dev.iter().map(|d| d.examples.len()).sum::<usize>();
-        if labels.len() > 20 && labels.len() * 2 > count {
-            let kinds = labels.len();
-            return Err(Diagnostic::unlocated(
-                Code::LabelUnknown,
-                format!("the column `{column}` holds {kinds} different labels in {count} rows"),
-            )
-            .help("is it the column of the labels? name it: `classify(…, label: \"…\")`"));
-        }
-        Ok(())
-    }
 }
 
-/// The labels that occur, sorted: numbers by value, 2 before 10.
+/// The distinct labels, sorted; integers by value.
 fn distinct<'a>(examples: impl Iterator<Item = &'a Example>) -> Vec<String> {
     let labels: BTreeSet<&str> = examples.map(|e| e.label.as_str()).collect();
     let mut list: Vec<String> = labels.into_iter().map(str::to_owned).collect();
@@ -307,7 +252,7 @@ mod tests {
         super::read(&set, layout, &mut Sources::new(), &mut notes).map(|l| (l, notes))
     }
 
-    /// The same, without the rows that cannot be used.
+    /// Reads with unusable rows skipped.
     fn skipping(files: &[(&str, &str)], layout: Layout) -> Result<(Labelled, Vec<String>), Diagnostic> {
         let mut notes = Vec::new();
         let dir = folder(files);
@@ -330,7 +275,7 @@ mod tests {
     const HEAD: &str = "index\tsentence1\tsentence2\tlabel1\tgold_label\n";
 
     #[test]
-    fn mnli_has_two_held_out_sets_and_leaves_out_what_nobody_agreed_on() {
+    fn mnli_has_two_dev_sets_and_rows_without_an_agreed_label_are_left_out() {
         let row = |label: &str| format!("{HEAD}0\ta \"b\tc\tneutral\t{label}\n1\td\te\tneutral\t-\n");
         let files = [
             ("train.tsv", row("neutral")),
@@ -349,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_own_data_are_sorted_numbers_by_value() {
+    fn labels_of_custom_data_are_sorted_and_integers_by_value() {
         let layout = columns;
         let names = [("train.csv", "t,l\nx,b\ny,a\nz,b\n"), ("dev.csv", "t,l\nx,a\n")];
         assert_eq!(read(&names, layout("l")).unwrap().0.labels, ["a", "b"]);
@@ -384,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_few_broken_rows_of_qqp_are_left_out_and_told() {
+    fn the_few_broken_rows_of_qqp_are_left_out_with_a_note() {
         let head = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n";
         let rows: String = (0..200).map(|i| format!("{i}\t1\t2\ta\tb\t{}\n", i % 2)).collect();
         let train = format!("{head}{rows}7\tbroken\n");

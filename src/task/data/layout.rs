@@ -1,28 +1,28 @@
-//! How a data set writes its examples: names of columns, and which labels there are.
+//! The columns and labels of data sets for classification.
 
 use crate::schedule::ir::Columns;
 
-/// How a data set writes its examples.
+/// The columns and labels of a data set.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Names of the columns of the text, the first that exists counts; the same for the pair.
+    /// Possible names of the column of the text; the first that exists is read.
     pub text: Vec<String>,
-    /// Names of the column of the second text; empty if there is none.
+    /// Possible names of the column of the second text; empty if there is none.
     pub pair: Vec<String>,
-    /// Names of the column of the label.
+    /// Possible names of the column of the label.
     pub label: Vec<String>,
-    /// The labels in order; empty if the training data decides.
+    /// The labels in order; empty if they are those of the training set.
     pub labels: Vec<String>,
-    /// Whether a label may also be given by its number.
+    /// Whether the data can also have numbers for labels.
     pub numbered: bool,
-    /// What is written where annotators did not agree on a label, or where it is hidden.
+    /// Labels of rows without one: annotators did not agree, or the label is hidden.
     pub unlabelled: &'static [&'static str],
-    /// Whether rows with a wrong number of cells are left out: GLUE's own QQP has some.
+    /// Whether rows with a wrong number of cells are left out, as GLUE's QQP has some.
     pub lenient: bool,
 }
 
 impl Layout {
-    /// MNLI: GLUE's columns, or those of its exports.
+    /// MNLI in GLUE's files or exports of `datasets`.
     pub fn mnli() -> Self {
         Layout {
             text: strings(&["sentence1", "premise"]),
@@ -35,7 +35,7 @@ impl Layout {
         }
     }
 
-    /// QQP: GLUE's columns, or those of its exports.
+    /// QQP in GLUE's files or exports of `datasets`.
     pub fn qqp() -> Self {
         Layout {
             text: strings(&["question1"]),
@@ -48,7 +48,7 @@ impl Layout {
         }
     }
 
-    /// Columns that a recipe names.
+    /// The columns and labels that a recipe declares.
     pub fn columns(columns: &Columns) -> Self {
         Layout {
             text: vec![columns.text.clone()],
@@ -61,7 +61,7 @@ impl Layout {
         }
     }
 
-    /// The number of a label, if it is one of `labels`.
+    /// The index of a label in `labels`, by name in any case or, if [`numbered`](Self::numbered), by number.
     pub fn number(&self, label: &str, labels: &[String]) -> Option<usize> {
         let named = |l: &String| l.eq_ignore_ascii_case(label);
         let by_number = || {

@@ -1,22 +1,22 @@
-//! What models are trained and measured on.
+//! Data sets: files to examples, examples to tokens, tokens to batches.
 //!
-//! - [`splits`]: which files are the training and the held-out data; [`files`]: their text;
-//! - [`squad`]: [`questions`] and answers from SQuAD's JSON (`squad_json`) and Parquet (`squad_rows`);
-//!   `answers`: where the answers are in their contexts;
-//! - [`builtin`]: generated reading comprehension in the same shape, for a bare machine;
-//! - [`rows`]: tables of [`cell`]s from CSV and TSV ([`delimited`]), JSON ([`json_rows`]) and Parquet ([`parquet`]);
-//! - [`features`]: long contexts cut into windows of tokens;
-//! - [`labelled`]: texts with labels from tables; [`layout`]: which columns and labels they have;
-//!   `bad_rows`: rows that cannot be used; [`pairs`]: the texts in tokens;
-//! - [`documents`]: texts packed into sequences; [`masking`]: which tokens are hidden;
-//! - [`cache`]: features kept on disk;
-//! - [`sampler`]: which examples make which batch.
+//! - [`splits`]: the files of training, dev and test sets; [`files`]: their text;
+//! - [`table`]: tables of [`cell`]s with named `columns`, from CSV and TSV ([`delimited`]), JSON ([`json_rows`]) and
+//!   Parquet ([`parquet`]); `bad_rows`: unusable rows;
+//! - [`squad`]: [`questions`] from SQuAD's JSON (`squad_json`) and Parquet (`squad_rows`), with `answers` located in
+//!   their contexts; [`features`]: windows of the contexts; [`builtin`]: generated data of the same kind;
+//! - [`labelled`]: labelled texts; [`layout`]: their columns and labels; `other_tasks`: data of tasks that are not
+//!   supported; [`pairs`]: the tokenized texts;
+//! - [`documents`]: texts packed into sequences; [`masking`]: masked tokens;
+//! - [`cache`]: features on disk, in the [`encoding`] of this crate;
+//! - [`sampler`]: the examples of each batch.
 
 mod answers;
 mod bad_rows;
 pub mod builtin;
 pub mod cache;
 pub mod cell;
+mod columns;
 pub mod delimited;
 pub mod documents;
 pub mod encoding;
@@ -26,12 +26,13 @@ pub mod json_rows;
 pub mod labelled;
 pub mod layout;
 pub mod masking;
+mod other_tasks;
 pub mod pairs;
 pub mod parquet;
 pub mod questions;
-pub mod rows;
 pub mod sampler;
 pub mod splits;
 pub mod squad;
 mod squad_json;
 mod squad_rows;
+pub mod table;

@@ -1,4 +1,4 @@
-//! Labelled texts, or pairs of texts, in tokens.
+//! Tokenized texts and pairs of texts with labels.
 
 use rayon::prelude::*;
 
@@ -10,29 +10,29 @@ use super::cache::{Counter, FeatureInputs, Progress};
 use super::encoding::{Decoder, Encode, Encoder};
 use super::labelled::Example;
 
-/// A labelled sequence.
+/// A token sequence with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// Token ids.
     pub ids: Vec<u32>,
     /// Token types, one for each id.
     pub types: Vec<u32>,
-    /// The number of its label.
+    /// The index of the label.
     pub label: usize,
-    /// Whether the text had more tokens than fit.
+    /// Whether the text was truncated.
     pub truncated: bool,
 }
 
-/// What labelled sequences are made of.
+/// The inputs of labelled sequences.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Examples<'a> {
     /// The texts with their labels.
     pub examples: &'a [Example],
-    /// The number of each example's label; `None` for a label that the model does not have.
+    /// The index of each example's label; `None` if the model does not have it.
     pub numbers: &'a [Option<usize>],
     /// The tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The longest sequence, in tokens; longer ones are truncated.
+    /// The maximum length of a sequence, in tokens.
     pub max_length: usize,
 }
 
@@ -40,10 +40,10 @@ impl FeatureInputs for Examples<'_> {
     type Feature = Sequence;
     const KIND: &'static str = "classification";
 
-    /// Tokenizes every example.
+    /// Tokenizes every example, truncated to the maximum length.
     ///
     /// # Errors
-    /// A tokenizer that fails, or a label without a number.
+    /// A tokenizer that fails, or a label that the model does not have.
     fn make(&self, progress: &Progress) -> Result<Vec<Sequence>, Diagnostic> {
         let counter = Counter::new(self.examples.len(), progress);
         let encode = |text: &str| {

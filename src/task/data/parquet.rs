@@ -1,5 +1,4 @@
-//! Parquet files as `datasets` writes them: columns by name, row by row, and the names of class
-//! labels from the file's own description of itself.
+//! Reads Parquet files as `datasets` writes them, with the names of class labels from their metadata.
 
 use std::cell::Cell as Flag;
 use std::collections::HashMap;
@@ -19,7 +18,7 @@ use crate::diag::{Code, Diagnostic};
 
 use super::cell::Cell;
 
-/// An open file.
+/// An open Parquet file.
 pub struct Parquet {
     path: PathBuf,
     reader: SerializedFileReader<File>,
@@ -34,10 +33,10 @@ impl std::fmt::Debug for Parquet {
 }
 
 impl Parquet {
-    /// Opens a file and reads what it says of itself.
+    /// Opens a file and reads its metadata.
     ///
     /// # Errors
-    /// A file that is none, was cut off, holds no row, or is compressed in a way that is not known.
+    /// A file that is not Parquet, is truncated, has no row, or has an unsupported compression.
     pub fn open(path: &Path) -> Result<Self, Diagnostic> {
         guarded(path, || Self::described(path))
     }
@@ -47,7 +46,7 @@ impl Parquet {
         let reader = SerializedFileReader::new(file).map_err(|e| unreadable(path, &why(&e)))?;
         let metadata = reader.metadata();
         let codecs = metadata.row_groups().iter().flat_map(|group| group.columns());
-        let codec = codecs.map(|column| column.compression()).find(|codec| !is_known(*codec));
+        let codec = codecs.map(|column| column.compression()).find(|codec| !is_known_codec(*codec));
         if let Some(codec) = codec {
             let name = format!("{codec:?}");
             let name = name.split('(').next().unwrap_or("");
@@ -70,21 +69,20 @@ impl Parquet {
         Ok(Parquet { path: path.to_owned(), reader, columns, classes })
     }
 
-    /// The columns, in order.
+    /// The names of the columns, in order.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// Whether a column holds numbers of classes whose names the file knows; -1 is then no class.
+    /// Whether a column is a `ClassLabel` of `datasets`; -1 then means no label.
     pub fn is_class(&self, column: &str) -> bool {
         self.classes.contains_key(column)
     }
 
-    /// The rows of these columns; numbers of classes by their names.
+    /// Reads these columns, row by row; class labels by name.
     ///
     /// # Errors
-    /// A row that cannot be read, or has something else than a text, a number, a list or nothing in one of the
-    /// columns.
+    /// A row that cannot be read, or a cell that is not a text, a number, a list or null.
     pub fn cells(&self, columns: &[&str]) -> Result<Vec<Vec<Cell>>, Diagnostic> {
         let mut rows = Vec::new();
         self.each(columns, |row, fields| {
@@ -95,10 +93,10 @@ impl Parquet {
         Ok(rows)
     }
 
-    /// Hands over the fields of these columns, row by row, with the number of the row, from 1.
+    /// Calls `take` with the number of each row, from 1, and its fields in these columns.
     ///
     /// # Errors
-    /// A column that is not there, a page that cannot be read, or what `take` finds wrong.
+    /// A missing column, a page that cannot be read, or an error of `take`.
     pub fn each(
         &self,
         columns: &[&str],
@@ -129,7 +127,7 @@ impl Parquet {
                 )?;
             }
         }
-        // A page may end before it should without being broken.
+        // A truncated page can end early without an error of the reader.
         let promised = self.reader.metadata().file_metadata().num_rows();
         if number as i64 != promised {
             return Err(unreadable(&self.path, &format!("it promises {promised} rows and holds {number}")));
@@ -137,7 +135,7 @@ impl Parquet {
         Ok(())
     }
 
-    /// A column's part of the schema, if it is of a shape that can be read.
+    /// The schema of a column, if its type can be read.
     fn column(&self, schema: &Type, name: &str) -> Result<TypePtr, Diagnostic> {
         let found = schema.get_fields().iter().find(|field| field.name() == name);
         let found = found.ok_or_else(|| {
@@ -145,7 +143,7 @@ impl Parquet {
             Diagnostic::unlocated(Code::ColumnMissing, message)
                 .help(format!("its columns are {}", self.columns.join(", ")))
         })?;
-        if is_sound(found) {
+        if is_supported(found) {
             return Ok(found.clone());
         }
         Err(self.other(name, "is of a kind that is not read"))
@@ -179,25 +177,25 @@ impl Parquet {
         }))
     }
 
-    /// A column that holds something else than it should.
+    /// The error of a column with unexpected content.
     pub fn other(&self, column: &str, why: &str) -> Diagnostic {
         let message = format!("the column `{column}` of `{}` {why}", self.path.display());
         Diagnostic::unlocated(Code::ParquetColumn, message).help("is it the column that you mean?")
     }
 
-    /// The file.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 thread_local! {
-    /// Whether this thread reads a file that may be damaged.
+    /// Whether this thread is in [`guarded`].
     static READS: Flag<bool> = const { Flag::new(false) };
 }
 
-/// Runs a part of the reading. The library that reads asserts what a damaged file does not keep: that is
-/// an error of the file here, said once and without a stack.
+/// Runs `read`, and turns a panic of the `parquet` crate, which a damaged file can cause, into an error without a
+/// backtrace.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, Diagnostic>) -> Result<T, Diagnostic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -214,12 +212,12 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, Diagnostic>) -> Resu
     result.unwrap_or_else(|_| Err(unreadable(path, "its parts contradict each other")))
 }
 
-fn is_known(codec: Compression) -> bool {
+fn is_known_codec(codec: Compression) -> bool {
     matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
 }
 
-/// Whether the reader of records knows what to do with a type: values, groups of them and lists.
-fn is_sound(kind: &Type) -> bool {
+/// Whether the crate's record reader supports a type: primitive types, groups and lists.
+fn is_supported(kind: &Type) -> bool {
     if kind.is_primitive() {
         return kind.get_physical_type() != Physical::INT96;
     }
@@ -234,10 +232,10 @@ fn is_sound(kind: &Type) -> bool {
     !is_map
         && !fields.is_empty()
         && (!is_list || (fields.len() == 1 && repeated(&fields[0])))
-        && fields.iter().all(|f| is_sound(f))
+        && fields.iter().all(|f| is_supported(f))
 }
 
-/// The names of class labels by column, from the description that `datasets` leaves in its files.
+/// The names of class labels by column, from the metadata that `datasets` writes.
 fn classes(description: &str) -> HashMap<String, Vec<String>> {
     let value: Value = serde_json::from_str(description).unwrap_or_default();
     let features = value.pointer("/info/features").and_then(Value::as_object);
@@ -249,7 +247,7 @@ fn classes(description: &str) -> HashMap<String, Vec<String>> {
     features.into_iter().flatten().filter_map(class).collect()
 }
 
-/// What went wrong, without the names of Rust types.
+/// The error's message without the names of Rust types.
 fn why(error: &ParquetError) -> String {
     match error {
         ParquetError::General(why) | ParquetError::EOF(why) | ParquetError::NYI(why) => why.clone(),

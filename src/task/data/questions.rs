@@ -1,17 +1,17 @@
-//! Questions about texts, with their answers.
+//! Questions of extractive question answering, with their reference answers.
 
 use std::sync::Arc;
 
-/// A question about a text, with its reference answers.
+/// A question about a context, with its reference answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
-    /// The data set's identity of it.
+    /// The id in the data set.
     pub id: String,
     /// The question.
     pub question: String,
-    /// The text that holds the answer.
+    /// The text that contains the answer.
     pub context: Arc<str>,
-    /// The reference answers; training uses the first. None if the text does not answer it.
+    /// The reference answers, of which training uses the first; empty if the context does not answer the question.
     pub answers: Vec<Answer>,
 }
 
@@ -20,25 +20,25 @@ pub struct Question {
 pub struct Answer {
     /// Its text.
     pub text: String,
-    /// Where it begins in the context, in bytes; the context's length if it is nowhere in it, which only a
-    /// held-out question's may be.
+    /// Its first byte in the context. The context's length if it does not occur there, which only dev questions
+    /// allow.
     pub start: usize,
 }
 
 /// The splits of a data set.
 #[derive(Clone, Debug, Default)]
 pub struct Questions {
-    /// To train on.
+    /// The training set.
     pub train: Vec<Question>,
-    /// To evaluate on.
+    /// The dev set.
     pub dev: Vec<Question>,
 }
 
-/// Which SQuAD it is.
+/// The version of SQuAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// v1.1: every question has an answer.
     One,
-    /// v2.0: some have none.
+    /// v2.0: some questions have no answer.
     Two,
 }

@@ -1,12 +1,11 @@
-//! Which examples make which batch: a permutation of each epoch, drawn from the seed; where lengths are given,
-//! examples of about one length make a batch.
+//! Shuffled batches, optionally of examples of similar length (bucketing).
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
-/// Batches of training examples. The order depends on the seed and the epoch alone, so a step
-/// can be repeated without repeating the steps before it.
+/// The batches of the training set. Each epoch's permutation depends on the seed and the epoch alone, so that a resumed
+/// run gets the same batches.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     examples: usize,
@@ -16,28 +15,28 @@ pub struct Sampler {
     epoch: Option<(u64, Vec<usize>)>,
 }
 
-/// Batches whose examples are sorted by length among each other: enough for batches of hardly any padding,
-/// few enough that the same examples rarely meet again.
+/// The number of batches in a bucket, within which examples are sorted by length: many enough for little padding, few
+/// enough that the same examples rarely share a batch again.
 const POOL: usize = 64;
 
 impl Sampler {
-    /// Batches of `batch` out of `examples` examples, both above zero.
+    /// Shuffled batches of `batch` of `examples` examples, both above zero.
     pub fn new(examples: usize, batch: usize, seed: u64) -> Self {
         Sampler { examples, batch: batch.max(1), seed, lengths: None, epoch: None }
     }
 
-    /// Batches of `batch` examples of about one length: each epoch's permutation is sorted by length in pools
-    /// of 64 batches, and the batches come in an order that is drawn as well.
+    /// Batches of examples of similar length: each epoch's permutation is sorted by length within buckets of 64 batches,
+    /// and the batches are shuffled. The grouping of `transformers`' `group_by_length`.
     pub fn by_length(lengths: Vec<usize>, batch: usize, seed: u64) -> Self {
         Sampler { lengths: Some(lengths.clone()), ..Self::new(lengths.len(), batch, seed) }
     }
 
-    /// Steps in an epoch; the last batch may be smaller.
+    /// The number of steps of an epoch; the last batch can be smaller.
     pub fn steps_per_epoch(&self) -> u64 {
         self.examples.div_ceil(self.batch).max(1) as u64
     }
 
-    /// The examples of a step, counted from the beginning of the first epoch.
+    /// The examples of a step, counted from the first epoch's beginning.
     pub fn batch(&mut self, step: u64) -> Vec<usize> {
         let steps = self.steps_per_epoch();
         let (epoch, within) = (step / steps, (step % steps) as usize);
@@ -55,7 +54,7 @@ impl Sampler {
         rng.set_stream(epoch);
         order.shuffle(&mut rng);
         let Some(lengths) = &self.lengths else { return order };
-        // The smaller batch stays the last one.
+        // A smaller batch remains the last one.
         let rest = order.split_off(order.len() / self.batch * self.batch);
         for pool in order.chunks_mut(POOL * self.batch) {
             pool.sort_by_key(|example| lengths[*example]);

@@ -1,23 +1,23 @@
-//! Which files are a data set's splits: from a folder, by the beginnings of their names, or given one by one.
+//! Finds the files of a data set's splits: in a folder by the prefixes of their names, or given one by one.
 
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic};
 
-/// A part of a data set.
+/// A split of a data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Split {
-    /// What a model is trained on.
+    /// The training set.
     Train,
-    /// What it is evaluated on while it is developed.
+    /// The dev (validation) set.
     #[default]
     Dev,
-    /// What it is evaluated on at the end.
+    /// The test set.
     Test,
 }
 
 impl Split {
-    /// The beginnings of the names of its files: GLUE says `dev`, others `validation` or `valid`.
+    /// The prefixes of its files' names: GLUE has `dev`, others `validation` or `valid`.
     pub fn prefixes(self) -> &'static [&'static str] {
         match self {
             Split::Train => &["train"],
@@ -35,45 +35,44 @@ impl Split {
     }
 }
 
-/// Which splits are needed.
+/// The splits that are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Training and held-out examples.
+    /// The training and the dev set.
     Both,
-    /// Dev examples only.
+    /// The dev set alone.
     Dev,
 }
 
-/// How data is read, beyond what the recipe says.
+/// Options for reading data that are not in the recipe.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadOptions<'a> {
-    /// A file or folder of held-out data, in place of what is beside the training data.
+    /// A file or folder with the dev set, instead of the folder of the training set.
     pub dev: Option<&'a Path>,
-    /// The split that a model is evaluated on.
+    /// The split for evaluation.
     pub split: Split,
-    /// Whether rows that cannot be used are left out and counted. Else they are an error.
+    /// Whether unusable rows are left out and counted, instead of an error.
     pub skip_bad: bool,
 }
 
-/// Where a data set is.
+/// The location of a data set.
 #[derive(Clone, Copy, Debug)]
 pub struct DataSet<'a> {
-    /// A folder with files of every split, or one file: of the training data if that is needed, else of
-    /// the held-out data.
+    /// A folder with files of every split, or a file: of the training set if that is needed, else of the dev set.
     pub path: &'a Path,
-    /// Which splits are needed.
+    /// The splits that are needed.
     pub need: Need,
-    /// How it is read.
+    /// How the data is read.
     pub options: ReadOptions<'a>,
 }
 
 impl<'a> DataSet<'a> {
-    /// The splits that are needed, read as `options` say by default.
+    /// A data set with default options.
     pub fn new(path: &'a Path, need: Need) -> Self {
         DataSet { path, need, options: ReadOptions::default() }
     }
 
-    /// The files to train on; none if they are not needed.
+    /// The files of the training set; none if it is not needed.
     ///
     /// # Errors
     /// See [`find`].
@@ -84,10 +83,10 @@ impl<'a> DataSet<'a> {
         }
     }
 
-    /// The files to evaluate on, of those whose names `chosen` wants.
+    /// The files for evaluation whose names satisfy `chosen`.
     ///
     /// # Errors
-    /// See [`find`]. Of one file that is trained on there is no other split.
+    /// See [`find`]; also if the data set is a single file, of which the training set is read.
     pub fn dev(
         &self,
         extensions: &[&str],
@@ -109,7 +108,7 @@ impl<'a> DataSet<'a> {
         })
     }
 
-    /// Whether there are held-out files whose names `chosen` wants.
+    /// Whether there are files for evaluation whose names satisfy `chosen`.
     pub fn holds(&self, extensions: &[&str], chosen: impl Fn(&str) -> bool) -> bool {
         let path = self.options.dev.unwrap_or(self.path);
         match path.is_file() {
@@ -119,7 +118,7 @@ impl<'a> DataSet<'a> {
         }
     }
 
-    /// Names the split that there is where the one to evaluate on is missing.
+    /// Adds help to an error about a missing split: another one that exists.
     fn other_split(&self, error: Diagnostic, extensions: &[&str]) -> Diagnostic {
         let there = |split: &Split| {
             *split != self.options.split
@@ -133,13 +132,11 @@ impl<'a> DataSet<'a> {
     }
 }
 
-/// The files of a split, in the order of their names: `path` itself if it is a file, else the files in that
-/// folder whose names begin as the split's do. Several files are parts of one only if a number is all that
-/// tells them apart.
+/// Finds the files of a split, sorted by name: `path` itself if it is a file, otherwise the files in the folder with a
+/// prefix of the split. Several files must be numbered parts (shards) of one.
 ///
 /// # Errors
-/// A path that does not exist or cannot be read, no such file, a missing part, or several files of which
-/// each could be the split.
+/// A path that does not exist or cannot be read, no such file, a missing part, or several files that are not parts.
 fn find(
     path: &Path,
     split: Split,
@@ -192,7 +189,7 @@ fn find(
     Ok(files)
 }
 
-/// The files of a folder whose names begin as a split's do, by name.
+/// The files of a folder with a prefix of a split, sorted by name.
 fn candidates(folder: &Path, split: Split, extensions: &[&str]) -> std::io::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -216,7 +213,7 @@ fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|n| n.to_str()).unwrap_or("")
 }
 
-/// `: it holds a.csv and b.csv`, so that a user sees what there is.
+/// `: it holds a.csv and b.csv`, for messages.
 fn contents(folder: &Path) -> String {
     const SHOWN: usize = 5;
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()));
@@ -243,12 +240,12 @@ fn list(extensions: &[&str]) -> String {
     extensions.iter().map(|e| format!(".{e}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether files are parts of one: of one kind, with names that differ in their last number alone.
+/// Whether files are parts of one: names with the same extension that differ in their last number alone.
 fn are_parts(files: &[PathBuf]) -> bool {
     let without_number = |path: &PathBuf| {
         let name = name_of(path);
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-        // `-of-00002` counts the parts.
+        // `-of-00002` is the number of parts.
         let stem = stem.rsplit_once("-of-").map_or(stem, |(front, _)| front);
         (stem.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned(), extension.to_owned())
     };
@@ -261,7 +258,7 @@ fn are_parts(files: &[PathBuf]) -> bool {
     files.len() < 2 || files.iter().all(|f| numbered(f) && Some(without_number(f)) == first)
 }
 
-/// The first part that is missing of a data set in parts: `train-00000-of-00002.parquet`.
+/// The name of the first missing part, where names are as `train-00000-of-00002.parquet`.
 fn missing_part(files: &[PathBuf]) -> Option<String> {
     let names: Vec<&str> = files.iter().map(|f| name_of(f)).collect();
     names.iter().find_map(|name| {

@@ -1,5 +1,5 @@
-//! Questions and answers of SQuAD, v1.1 and v2.0: from its JSON, from flat rows as `datasets` and
-//! `transformers` write them (JSON, JSON lines), or from Parquet files.
+//! Reads SQuAD v1.1 and v2.0: the original JSON, flat rows as `datasets` and `transformers` write them (JSON, JSON
+//! lines), and Parquet.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::json_places::offset_of;
 
 use super::answers::{Collected, RawQuestion};
-use super::files::{self, Place};
+use super::files::{self, FileRow};
 use super::json_rows::{self, reason};
 pub use super::questions::{Answer, Question, Questions, Version};
 use super::splits::{DataSet, Split};
 use super::squad_json::{Entry, File};
 use super::squad_rows;
 
-/// The extensions of SQuAD's files.
+/// The file extensions of SQuAD.
 const EXTENSIONS: &[&str] = &["json", "jsonl", "parquet"];
 
 /// Reads a data set.
 ///
 /// # Errors
-/// Files that are missing or are not SQuAD of this version, as diagnostics that point into them; answers
-/// that are not in their context; held-out questions of which none has an answer.
+/// Missing files, files that are not SQuAD of this version, answers that do not occur in their context, or a dev set
+/// without any answer.
 pub fn read(
     set: &DataSet,
     version: Version,
@@ -61,7 +61,7 @@ fn read_file(path: &Path, collected: &mut Collected, sources: &mut Sources) -> R
     }
     let file: File = serde_json::from_str(&text).map_err(|e| {
         let at = offset_of(&text, e.line(), e.column());
-        not_squad(&Place { path, line: 1, text: &text }, at, &reason(&e), sources)
+        not_squad(&FileRow { path, line: 1, text: &text }, at, &reason(&e), sources)
     })?;
     for (i, entry) in file.data.into_iter().enumerate() {
         if let Err(lacking) = add(entry, collected) {
@@ -79,13 +79,13 @@ fn read_lines(
     sources: &mut Sources,
 ) -> Result<(), Diagnostic> {
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let place = Place { path, line: i + 1, text: line };
+        let place = FileRow { path, line: i + 1, text: line };
         json_rows::check_length(&place, sources)?;
         let entry: Entry = serde_json::from_str(line)
             .map_err(|e| not_squad(&place, offset_of(line, 1, e.column()), &reason(&e), sources))?;
         if let Err(lacking) = add(entry, collected) {
             let message = format!("line {} of `{}` {lacking}", i + 1, path.display());
-            return Err(place.wrong(Code::ColumnMissing, message, "this row", sources).help(SHAPES));
+            return Err(place.error(Code::ColumnMissing, message, "this row", sources).help(SHAPES));
         }
     }
     Ok(())
@@ -94,9 +94,9 @@ fn read_lines(
 const SHAPES: &str = "expected {\"data\": [{\"paragraphs\": [{\"context\": …, \"qas\": [{\"id\", \"question\", \
     \"answers\"}]}]}]}, or rows of {\"id\", \"question\", \"context\", \"answers\"} under `data` or in lines";
 
-fn not_squad(place: &Place, at: usize, why: &str, sources: &mut Sources) -> Diagnostic {
+fn not_squad(place: &FileRow, at: usize, why: &str, sources: &mut Sources) -> Diagnostic {
     let message = format!("`{}` is not SQuAD", place.path.display());
-    place.wrong_at(at..at + 1, Code::DataNotReadable, message, why, sources).help(SHAPES)
+    place.error_at(at..at + 1, Code::DataNotReadable, message, why, sources).help(SHAPES)
 }
 
 /// Adds an article with its paragraphs, or one question.

@@ -1,4 +1,4 @@
-//! The shapes of SQuAD's JSON: articles with paragraphs, or flat rows.
+//! The JSON formats of SQuAD: articles with paragraphs, or flat rows.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Questions and answers from Parquet files in the columns of SQuAD: `id`, `question`, `context`, and
-//! `answers` with a list of texts and one of the characters where they begin.
+//! Reads SQuAD from Parquet files with the columns `id`, `question`, `context`, and `answers` with lists of `text` and
+//! `answer_start`.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path, collected: &mut Collected) -> Result<(), Diagnos
     })
 }
 
-/// `{text: [..], answer_start: [..]}`, or a list of `{text, answer_start}`; nothing is no answer.
+/// The answers of `{text: [..], answer_start: [..]}`, of a list of `{text, answer_start}`, or none of null.
 fn answers(field: Option<Field>) -> Option<Vec<RawAnswer>> {
     let one = |text: &Field, start: &Field| {
         let Field::Str(text) = text else { return None };

@@ -1,4 +1,4 @@
-//! Tables with named columns: TSV, CSV, JSON rows, and Parquet as `datasets` writes it.
+//! Tables with named columns: TSV, CSV, JSON, JSON lines, and Parquet as `datasets` writes it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,54 +8,55 @@ use crate::diag::{Code, Diagnostic, Sources, nearest};
 
 use super::cell::Cell;
 use super::delimited::{Dialect, Record};
-use super::files::{self, Place};
+use super::files::{self, FileRow};
 use super::json_rows::{self, JsonRow};
 use super::parquet::Parquet;
 
-/// The extensions of tables.
+/// The file extensions of tables.
 pub const EXTENSIONS: &[&str] = &["tsv", "csv", "jsonl", "json", "parquet"];
 
-/// A table: its text and its columns.
+/// An open table.
 #[derive(Debug)]
 pub struct Table {
-    path: PathBuf,
-    text: String,
-    content: Content,
-    columns: Vec<String>,
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    pub(super) content: Content,
+    pub(super) columns: Vec<String>,
 }
 
-/// The wanted cells of a row.
+/// The selected cells of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its line in the file; in a list of objects or a Parquet file its number. Both count from 1.
+    /// Its line in the file, or its number in a list of objects or a Parquet file; from 1.
     pub line: usize,
-    /// The cells in the order of the columns asked for.
+    /// The cells in the order of the selected columns.
     pub cells: Vec<Cell>,
 }
 
-/// Rows, and those with more or fewer cells than there are columns.
+/// The rows of a table.
 #[derive(Debug, Default)]
 pub struct Rows {
-    /// The sound rows.
+    /// The rows with as many cells as there are columns.
     pub rows: Vec<Row>,
-    /// Lines and numbers of cells of the others.
+    /// The line and the number of cells of every other row.
     pub uneven: Vec<(usize, usize)>,
 }
 
+/// The format of a table.
 #[derive(Debug)]
-enum Content {
-    /// Cells between tabs or commas.
+pub(super) enum Content {
+    /// Cells delimited by tabs or commas.
     Delimited(Dialect),
-    /// An object in each line.
+    /// JSON lines.
     Lines,
-    /// A list of objects.
+    /// A JSON list of objects.
     Listed(Vec<JsonRow>),
-    /// A Parquet file; the text is a list of the columns.
+    /// A Parquet file; the text is then the list of its columns.
     Parquet(Box<Parquet>),
 }
 
 impl Table {
-    /// Reads a table and the names of its columns.
+    /// Opens a table and reads the names of its columns.
     ///
     /// # Errors
     /// A file that cannot be read or is empty, or whose first row names no columns.
@@ -96,7 +97,6 @@ impl Table {
                 wrong.map_or(Ok(columns), Err)
             }
             Content::Lines => {
-                // The first line alone.
                 let first = self.text.lines().position(|line| !line.trim().is_empty()).unwrap_or(0);
                 let end = self.text.split_inclusive('\n').take(first + 1).map(str::len).sum();
                 json_rows::each_line(&self.path, &self.text[..end], sources, |row, _, _| {
@@ -110,56 +110,12 @@ impl Table {
         }
     }
 
-    /// The columns.
+    /// The names of the columns, in order.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// The first of `names` that is a column.
-    ///
-    /// # Errors
-    /// None of them is, or it is there twice: a diagnostic that lists what there is.
-    pub fn first_of<'a>(
-        &self,
-        names: &[&'a str],
-        what: &str,
-        sources: &mut Sources,
-    ) -> Result<&'a str, Diagnostic> {
-        let count = |name: &str| self.columns.iter().filter(|c| *c == name).count();
-        let columns = self.columns.join(", ");
-        if let Some(name) = names.iter().find(|name| count(name) > 0) {
-            if count(name) == 1 {
-                return Ok(name);
-            }
-            let message = format!("`{}` has {} columns called `{name}`", self.path.display(), count(name));
-            return Err(self
-                .wrong_in_header(Code::ColumnTwice, message, name, sources)
-                .help("only one can be read: give the others another name"));
-        }
-        let wanted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-        let near = names.iter().find_map(|n| nearest(n, self.columns.iter().map(String::as_str)));
-        let help = match near {
-            _ if self.separator().is_some() => format!(
-                "the cells seem to be separated by {}: separate them by commas in a .csv file, by tabs in a .tsv file",
-                self.separator().unwrap_or_default()
-            ),
-            Some(near) => format!("did you mean `{near}`? its columns are {columns}"),
-            None => format!("its columns are {columns}"),
-        };
-        let message =
-            format!("`{}` has no column {} for the {what}", self.path.display(), wanted.join(" or "));
-        Err(self.wrong_in_header(Code::ColumnMissing, message, "", sources).help(help))
-    }
-
-    /// What separates the cells of a file with one column, if that seems to be another character.
-    fn separator(&self) -> Option<&'static str> {
-        let [only] = self.columns.as_slice() else { return None };
-        let known = [(';', "semicolons"), ('\t', "tabs"), (',', "commas"), ('|', "bars")];
-        let is_table = matches!(self.content, Content::Delimited(_));
-        known.iter().find(|(c, _)| is_table && only.contains(*c)).map(|(_, name)| *name)
-    }
-
-    /// The cells of these columns, which exist, row by row.
+    /// Reads all rows; `columns` must exist.
     ///
     /// # Errors
     /// A row that cannot be read.
@@ -214,13 +170,13 @@ impl Table {
         wrong.map_or(Ok(()), Err)
     }
 
-    /// Refuses a row whose quotes are not sound, or that is longer than any text.
+    /// Refuses a row with malformed quotes, or longer than [`files::LONGEST_ROW`].
     fn malformed(&self, dialect: &Dialect, record: &Record, sources: &mut Sources) -> Result<(), Diagnostic> {
-        let place = Place { path: &self.path, line: record.line, text: record.text };
+        let place = FileRow { path: &self.path, line: record.line, text: record.text };
         if let Some(defect) = dialect.defect(record) {
             let message = format!("line {} of `{}`: {}", record.line, self.path.display(), defect.why);
             return Err(place
-                .wrong_at(defect.bytes, Code::DataNotReadable, message, "this quote", sources)
+                .error_at(defect.bytes, Code::DataNotReadable, message, "this quote", sources)
                 .help("a quote within a quoted cell is doubled: \"\"; was the file cut off?"));
         }
         json_rows::check_length(&place, sources)
@@ -236,8 +192,8 @@ impl Table {
         let wrong = |message: String, help: String, sources: &mut Sources| {
             let whole = Value::Object(row.object.clone()).to_string();
             let (line, text) = if text.is_empty() { (1, whole.as_str()) } else { (row.line, text) };
-            let place = Place { path: &self.path, line, text };
-            Err(place.wrong(Code::ColumnMissing, message, "this object", sources).help(help))
+            let place = FileRow { path: &self.path, line, text };
+            Err(place.error(Code::ColumnMissing, message, "this object", sources).help(help))
         };
         let (unit, line, shown) = (self.unit(), row.line, self.path.display());
         let mut cells = Vec::with_capacity(columns.len());
@@ -261,8 +217,8 @@ impl Table {
         Ok(cells)
     }
 
-    /// An error that shows a row of this file.
-    pub fn wrong(
+    /// An error that shows a row of the file.
+    pub fn error(
         &self,
         code: Code,
         message: impl Into<String>,
@@ -275,40 +231,24 @@ impl Table {
                 let row =
                     rows.get(row.saturating_sub(1)).map(|r| Value::Object(r.object.clone()).to_string());
                 let text = row.unwrap_or_default();
-                Place { path: &self.path, line: 1, text: &text }.wrong(code, message, label, sources)
+                FileRow { path: &self.path, line: 1, text: &text }.error(code, message, label, sources)
             }
             Content::Parquet(_) => {
-                Place { path: &self.path, line: 1, text: &self.text }.wrong(code, message, label, sources)
+                FileRow { path: &self.path, line: 1, text: &self.text }.error(code, message, label, sources)
             }
             _ => {
                 let text = self.text.lines().nth(row.saturating_sub(1)).unwrap_or("");
-                Place { path: &self.path, line: row, text }.wrong(code, message, label, sources)
+                FileRow { path: &self.path, line: row, text }.error(code, message, label, sources)
             }
         }
     }
 
-    /// An error that shows the columns, or the last one of a name.
-    fn wrong_in_header(&self, code: Code, message: String, name: &str, sources: &mut Sources) -> Diagnostic {
-        let columns = self.columns.join(", ");
-        let (line, text) = match self.content {
-            Content::Delimited(_) => {
-                let lines = self.text.lines().enumerate();
-                let mut lines = lines.filter(|(_, line)| !line.trim().is_empty());
-                lines.next().map_or((1, ""), |(i, line)| (i + 1, line))
-            }
-            _ => (1, columns.as_str()),
-        };
-        let at = text.rfind(name).filter(|_| !name.is_empty());
-        let bytes = at.map_or(0..text.len(), |at| at..at + name.len());
-        Place { path: &self.path, line, text }.wrong_at(bytes, code, message, "the columns", sources)
-    }
-
-    /// Whether a column's -1 stands for no class.
+    /// Whether a column holds class labels (`ClassLabel` of `datasets`), where -1 means no label.
     pub fn is_class(&self, column: &str) -> bool {
         matches!(&self.content, Content::Parquet(parquet) if parquet.is_class(column))
     }
 
-    /// What a place in the file is counted in.
+    /// The unit in which rows are numbered: lines or rows.
     pub fn unit(&self) -> &'static str {
         match self.content {
             Content::Delimited(_) | Content::Lines => "line",
@@ -316,7 +256,7 @@ impl Table {
         }
     }
 
-    /// The file.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -340,7 +280,7 @@ mod tests {
         rows.into_iter().map(|r| r.cells.into_iter().map(Cell::into_text).collect()).collect()
     }
 
-    /// The error of reading these columns, and where it is.
+    /// The error of reading these columns, with its line and column.
     fn wrong(name: &str, text: &str, columns: &[&str]) -> (Diagnostic, (usize, usize)) {
         let (table, mut sources) = table(name, text).unwrap();
         let error = table.rows(columns, &mut sources).unwrap_err();
@@ -403,22 +343,6 @@ mod tests {
         let (table, mut sources) = table("t.tsv", "a\tb\n1\t2\n3\n4\t5\t6\n").unwrap();
         let rows = table.rows(&["a"], &mut sources).unwrap();
         assert_eq!((rows.rows.len(), rows.uneven), (1, vec![(3, 1), (4, 3)]));
-    }
-
-    #[test]
-    fn a_missing_column_is_named_with_the_nearest_one_and_a_double_one_is_refused() {
-        let first = |name: &str, text: &str| {
-            let (table, mut sources) = table(name, text).unwrap();
-            let error = table.first_of(&["label"], "label", &mut sources).unwrap_err();
-            let place = sources.line_column(error.primary.unwrap().span);
-            (error.code, error.help.unwrap(), (place.line, place.column))
-        };
-        let near = "did you mean `lable`? its columns are sentence1, lable";
-        assert_eq!(first("t.tsv", "sentence1\tlable\nx\ty\n"), (Code::ColumnMissing, near.into(), (1, 1)));
-        let (code, help, _) = first("t.csv", "text;label\nx;1\n");
-        assert!(code == Code::ColumnMissing && help.contains("semicolons"), "{help}");
-        let (code, _, place) = first("t.csv", "text,label,label\nx,1,2\n");
-        assert_eq!((code, place), (Code::ColumnTwice, (1, 12)));
     }
 
     #[test]
