@@ -1,23 +1,28 @@
-//! Text to token ids and back: one implementation for training, evaluation and the runtime.
+//! Tokenization: text to token ids, and answer spans back to text; one implementation for training, evaluation and the
+//! runtime.
 //!
 //! ```text
 //!  tokenizer files ─ folder ─▶ Tokenizer ─ encode ─▶ windows ─▶ model ─▶ start and end logits ─ spans ─▶ answers
 //! ```
 //!
-//! - `tokenizer`: token ids, offsets and special tokens of a text; `template`: where special tokens are;
-//! - `folder`: a tokenizer from the files of a model folder, read as `transformers` reads them;
-//!   `settings`: the keys of `tokenizer_config.json`, each computed, ignored for a reason, or refused;
-//! - `saved`: the same files written beside a new model;
-//! - [`windows`]: sequences with special tokens; long contexts in overlapping windows; truncation;
-//! - [`spans`]: the best answers of a window.
+//! - `tokenizer`: token ids, offsets and special tokens of a text; `template`: the positions of special tokens;
+//! - `folder`: a tokenizer from a model folder, from `tokenizer_json` or a `vocabulary`, as `transformers` reads it;
+//!   `settings`: the keys of `tokenizer_config.json`, some of them `restricted`; `class`: tokenizer classes;
+//! - `saved`: the tokenizer's files, saved with a new model;
+//! - [`windows`]: sequences with special tokens; truncation, and overlapping windows of long contexts;
+//! - [`spans`]: the best answer spans of a window.
 
+mod class;
 mod error;
 mod folder;
+mod restricted;
 mod saved;
 mod settings;
 pub mod spans;
 mod template;
 mod tokenizer;
+mod tokenizer_json;
+mod vocabulary;
 pub mod windows;
 
 pub use saved::FILES;

@@ -1,4 +1,4 @@
-//! The files of a tokenizer, written beside a new model as they were read.
+//! The files of a tokenizer, saved with a new model as they were read.
 
 use std::path::Path;
 
@@ -8,10 +8,11 @@ use tokenizers::Tokenizer as HuggingFace;
 use crate::diag::Diagnostic;
 use crate::files;
 
+use super::class::Class;
 use super::error::unreadable;
-use super::settings::{Class, Settings};
+use super::settings::Settings;
 
-/// The files that a tokenizer consists of, as `transformers` saves them for encoders.
+/// The files of a tokenizer, as `transformers` saves them for encoders.
 pub const FILES: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
@@ -30,15 +31,15 @@ pub const FILES: &[&str] = &[
 const JSON: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
 
-/// A length that stands for "as long as you like", as `transformers` writes it.
+/// The `model_max_length` from which on `transformers` means no limit.
 const VERY_LARGE: f64 = 1e20;
 
-/// What is written for a tokenizer.
+/// The files of a tokenizer to save.
 #[derive(Clone, Debug, Default)]
 pub struct Saved {
     /// The files that it was read from, by name.
     files: Vec<(&'static str, Vec<u8>)>,
-    /// Keys of `tokenizer_config.json` that the source leaves out, or that are changed.
+    /// Keys of `tokenizer_config.json` that are added or changed.
     keys: Map<String, Value>,
 }
 
@@ -58,26 +59,25 @@ impl Saved {
         Ok(Saved { files, keys: Map::new() })
     }
 
-    /// Leaves a file out, whose content no longer says what the tokenizer does.
+    /// Removes a file that no longer describes the tokenizer.
     pub(super) fn forget(&mut self, name: &str) {
         self.files.retain(|(own, _)| *own != name);
     }
 
-    /// Writes a key of `tokenizer_config.json` in place of the source's.
+    /// Sets a key of `tokenizer_config.json`.
     pub(super) fn set(&mut self, key: &str, value: Value) {
         self.keys.insert(key.to_owned(), value);
     }
 
-    /// Names the class and its special tokens where the source does not.
-    pub(super) fn explicit(&mut self, settings: &Settings, class: Class) {
+    /// Sets `tokenizer_class` where the source has none.
+    pub(super) fn set_class(&mut self, settings: &Settings, class: Class) {
         if !settings.map.contains_key("tokenizer_class") && !self.keys.contains_key("tokenizer_class") {
             self.set("tokenizer_class", settings.default_class(class).into());
         }
     }
 }
 
-/// Writes the files. tokenizer.json is always among them, and `tokenizer_config.json` says how long a
-/// sequence may be: `longest` tokens where the source says nothing.
+/// Writes the files, tokenizer.json always among them. `model_max_length` becomes `longest` where the source has none.
 pub(super) fn write(
     saved: &Saved,
     inner: &HuggingFace,
@@ -96,8 +96,8 @@ pub(super) fn write(
         has(CONFIG).and_then(|(_, bytes)| serde_json::from_slice(bytes).ok()).unwrap_or_default();
     let mut config = source.clone();
     config.extend(saved.keys.clone());
-    let stated = config.get("model_max_length").and_then(Value::as_f64).filter(|n| *n < VERY_LARGE);
-    if stated.is_none() {
+    let limit = config.get("model_max_length").and_then(Value::as_f64).filter(|n| *n < VERY_LARGE);
+    if limit.is_none() {
         config.insert("model_max_length".to_owned(), longest.into());
     }
     if config == source {

@@ -1,8 +1,7 @@
-//! The settings beside a vocabulary: `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json`.
+//! The settings of a tokenizer: `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
 //!
-//! Every key that changes token ids is computed here or in [`super::folder`], or refused by its name. All
-//! other keys (`chat_template`, `padding_side`, `clean_up_tokenization_spaces`, …) change nothing that is
-//! computed and are only saved again.
+//! Every key that changes token ids is applied, or refused by name ([`super::restricted`]). Other keys
+//! (`chat_template`, `padding_side`, `clean_up_tokenization_spaces`, …) do not affect token ids and are saved unchanged.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,86 +12,13 @@ use tokenizers::AddedToken;
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
 use crate::params::json_places::offset_of;
 
+use super::class::Class;
 use super::error::unreadable;
+use super::restricted::{OTHER_MODEL, RESTRICTED};
 
-/// Named special tokens, in the order in which `transformers` adds them to a vocabulary.
+/// The roles of special tokens, in the order in which `transformers` adds them to a vocabulary.
 const ROLES: &[&str] =
     &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// Classes whose tokenizer is WordPiece with `BertNormalizer`, made anew from `do_lower_case`,
-/// `strip_accents` and `tokenize_chinese_chars`.
-const BERT: &[&str] = &[
-    "BertTokenizer",
-    "ConvBertTokenizer",
-    "DistilBertTokenizer",
-    "ElectraTokenizer",
-    "MobileBertTokenizer",
-    "SqueezeBertTokenizer",
-];
-
-/// Classes whose tokenizer is byte-level BPE, made anew from `add_prefix_space` and `trim_offsets`.
-const ROBERTA: &[&str] = &["BartTokenizer", "LongformerTokenizer", "RobertaTokenizer"];
-
-/// Classes of SentencePiece Unigram models with RoBERTa's special tokens and no token types.
-const XLM_ROBERTA: &[&str] = &["CamembertTokenizer", "XLMRobertaTokenizer"];
-
-/// Classes that follow tokenizer.json alone.
-const GENERIC: &[&str] = &["PreTrainedTokenizer", "TokenizersBackend"];
-
-/// Classes that run Python code which no tokenizer.json describes.
-const PYTHON: &[&str] = &[
-    "BertJapaneseTokenizer",
-    "BertweetTokenizer",
-    "ByT5Tokenizer",
-    "CanineTokenizer",
-    "FlaubertTokenizer",
-    "PhobertTokenizer",
-    "TapasTokenizer",
-    "XLMTokenizer",
-];
-
-/// Which code of `transformers` reads the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// WordPiece with `BertNormalizer`.
-    Bert,
-    /// Byte-level BPE.
-    Roberta,
-    /// Unigram with RoBERTa's special tokens.
-    XlmRoberta,
-    /// Whatever tokenizer.json says.
-    Generic,
-}
-
-impl Class {
-    /// The special tokens that the class has if no file names them, by role.
-    fn special(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Class::Bert => &[
-                ("unk_token", "[UNK]"),
-                ("sep_token", "[SEP]"),
-                ("pad_token", "[PAD]"),
-                ("cls_token", "[CLS]"),
-                ("mask_token", "[MASK]"),
-            ],
-            Class::Roberta | Class::XlmRoberta => &[
-                ("bos_token", "<s>"),
-                ("eos_token", "</s>"),
-                ("unk_token", "<unk>"),
-                ("sep_token", "</s>"),
-                ("pad_token", "<pad>"),
-                ("cls_token", "<s>"),
-                ("mask_token", "<mask>"),
-            ],
-            Class::Generic => &[],
-        }
-    }
-
-    /// Whether the class gives a model no token types.
-    pub fn has_no_types(self) -> bool {
-        matches!(self, Class::Roberta | Class::XlmRoberta)
-    }
-}
 
 /// A JSON file beside the vocabulary.
 #[derive(Clone, Debug)]
@@ -102,7 +28,7 @@ struct File {
     map: Map<String, Value>,
 }
 
-/// What the files beside a vocabulary say.
+/// The settings of a tokenizer, from the files beside its vocabulary.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `tokenizer_config.json`.
@@ -114,86 +40,21 @@ pub struct Settings {
     class: Option<String>,
 }
 
-/// Whether a value is supported.
-type Accepts = fn(&Value) -> bool;
-
-/// Keys that change token ids and are supported for some values alone: which, why not the rest, and what to do.
-const RESTRICTED: &[(&str, Accepts, &str, &str)] = &[
-    (
-        "word_tokenizer_type",
-        |v| v == "basic",
-        "obert runs no morphological analyzer such as MeCab",
-        OTHER_MODEL,
-    ),
-    ("subword_tokenizer_type", |v| v == "wordpiece", "obert splits words by WordPiece", OTHER_MODEL),
-    ("do_word_tokenize", |v| *v == true, "obert splits texts into words", OTHER_MODEL),
-    ("do_subword_tokenize", |v| *v == true, "obert splits words into subwords", OTHER_MODEL),
-    (
-        "do_basic_tokenize",
-        |v| *v == true,
-        "obert splits at spaces and punctuation",
-        "remove the key if the model was trained with `AutoTokenizer`, which ignores it",
-    ),
-    (
-        "never_split",
-        is_empty_or_special,
-        "obert splits every word that is no added token",
-        "list these words in `added_tokens_decoder`, or remove the key if the model was trained with \
-         `AutoTokenizer`, which ignores it",
-    ),
-    (
-        "split_special_tokens",
-        |v| *v == false,
-        "obert does not split special tokens",
-        "set it to false if your texts contain no special tokens",
-    ),
-    (
-        "truncation_side",
-        |v| v == "right",
-        "obert truncates texts on the right",
-        "set it to \"right\", or shorten the texts yourself",
-    ),
-    (
-        "sp_model_kwargs",
-        is_empty_or_special,
-        "obert does not sample segmentations",
-        "remove the key: tokenizer.json holds the SentencePiece model",
-    ),
-    (
-        "init_inputs",
-        is_empty_or_special,
-        "obert knows no positional arguments of a tokenizer class",
-        "write them as keys, such as `do_lower_case`",
-    ),
-];
-
-const OTHER_MODEL: &str = "choose a model whose tokenizer is WordPiece, byte-level BPE or Unigram, such as \
-                           `bert-base-multilingual-cased`";
-
-/// An empty list or object, or special tokens, which are not split in any case.
-fn is_empty_or_special(value: &Value) -> bool {
-    match value {
-        Value::Array(list) => list.iter().all(|v| v.as_str().is_some_and(|t| t.starts_with('['))),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
-
 impl Settings {
     /// Reads the files of a folder; each may be missing.
     ///
     /// # Errors
-    /// A file that is no JSON object, and a key whose value is not supported, at its place.
+    /// A file that is no JSON object, or a key with an unsupported value.
     pub fn read(folder: &Path, sources: &mut Sources) -> Result<Settings, Diagnostic> {
         let config = File::read(&folder.join("tokenizer_config.json"), sources)?;
         let map = config.as_ref().map(|f| f.map.clone()).unwrap_or_default();
-        // As transformers: tokens with their ids in tokenizer_config.json replace the two older files.
+        // As in transformers, `added_tokens_decoder` replaces the two older files.
         let (mut special, mut added) = (None, None);
         if !map.contains_key("added_tokens_decoder") {
             special = File::read(&folder.join("special_tokens_map.json"), sources)?;
             added = File::read(&folder.join("added_tokens.json"), sources)?;
         }
-        // What is wrong with config.json is reported where the model is read.
+        // Errors of config.json are reported where the model is read.
         let model = std::fs::read(folder.join("config.json")).unwrap_or_default();
         let model: Value = serde_json::from_slice(&model).unwrap_or_default();
         let of_model = |key: &str| Some(model.get(key)?.as_str()?.to_owned());
@@ -216,41 +77,31 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The class that `AutoTokenizer` takes.
+    /// The class that `AutoTokenizer` chooses.
     ///
     /// # Errors
-    /// A class that runs Python code of its own.
+    /// A class with Python code.
     pub fn class(&self) -> Result<Class, Diagnostic> {
         let Some(name) = &self.class else {
-            return Ok(match self.model_type.as_deref() {
-                Some("roberta" | "bart" | "longformer") => Class::Roberta,
-                Some("xlm-roberta" | "camembert") => Class::XlmRoberta,
-                _ => Class::Bert,
-            });
+            return Ok(Class::of_model_type(self.model_type.as_deref()));
         };
-        let name = name.strip_suffix("Fast").unwrap_or(name);
-        if PYTHON.contains(&name) {
+        Class::of_name(name).ok_or_else(|| {
+            let name = name.strip_suffix("Fast").unwrap_or(name);
             let how = match name {
                 "BertJapaneseTokenizer" => "splits Japanese words with MeCab or another analyzer",
                 _ => "runs Python code that no tokenizer.json describes",
             };
             let why = format!("`{name}` {how}, which obert does not run");
-            return Err(self.refuse("tokenizer_class", &why, OTHER_MODEL));
-        }
-        let known = [(BERT, Class::Bert), (ROBERTA, Class::Roberta), (XLM_ROBERTA, Class::XlmRoberta)];
-        let found = known.iter().find(|(names, _)| names.contains(&name));
-        Ok(found.map_or(Class::Generic, |(_, class)| *class))
+            self.refuse("tokenizer_class", &why, OTHER_MODEL)
+        })
     }
 
-    /// A class that is not known by name: tokenizer.json is followed, which a user should know.
+    /// The name of an unknown class, of which tokenizer.json is followed; the user gets a note.
     pub fn unknown_class(&self) -> Option<&str> {
-        let name = self.class.as_deref()?;
-        let bare = name.strip_suffix("Fast").unwrap_or(name);
-        let known = [BERT, ROBERTA, XLM_ROBERTA, GENERIC].iter().any(|names| names.contains(&bare));
-        (!known).then_some(name)
+        self.class.as_deref().filter(|name| !Class::is_known(name))
     }
 
-    /// The class to write where the source names none.
+    /// The class name to save where the source has none.
     pub fn default_class(&self, class: Class) -> &'static str {
         match class {
             Class::Bert if self.model_type.as_deref() == Some("distilbert") => "DistilBertTokenizer",
@@ -261,10 +112,10 @@ impl Settings {
         }
     }
 
-    /// A key that is true or false; `None` where it is missing or null.
+    /// A boolean key; `None` if it is missing or null.
     ///
     /// # Errors
-    /// Another value, at its place.
+    /// Another value.
     pub fn flag(&self, key: &str) -> Result<Option<bool>, Diagnostic> {
         match self.map.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -273,23 +124,22 @@ impl Settings {
         }
     }
 
-    /// The special token of a role such as `cls_token`, if a file names it.
+    /// The special token of a role such as `cls_token`, if a file has it.
     pub fn special(&self, role: &str) -> Option<AddedToken> {
         let older = self.special.as_ref().and_then(|file| file.map.get(role));
         let token = token(older.or_else(|| self.map.get(role))?, true)?;
-        // A token that is listed with its id has the properties it has there.
+        // The properties of `added_tokens_decoder` take precedence.
         let listed = self.added().ok()?.into_values().find(|added| added.content == token.content);
         Some(listed.unwrap_or(token))
     }
 
-    /// The same, or the one that the class has.
+    /// The special token of a role, or the default of the class.
     pub fn special_of(&self, class: Class, role: &str) -> Option<AddedToken> {
         let usual = || class.special().iter().find(|(name, _)| *name == role);
         self.special(role).or_else(|| usual().map(|(_, token)| AddedToken::from(*token, true)))
     }
 
-    /// Special tokens that are not listed by [`Self::added`], in the order in which `transformers` adds them to
-    /// a vocabulary.
+    /// Special tokens that are not in [`Self::added`], in the order in which `transformers` adds them to a vocabulary.
     pub fn unlisted_special(&self, class: Class) -> Vec<AddedToken> {
         let mut list: Vec<AddedToken> =
             ROLES.iter().filter_map(|role| self.special_of(class, role)).collect();
@@ -310,7 +160,7 @@ impl Settings {
     /// Added tokens by their ids: `added_tokens_decoder`, or `added_tokens.json`.
     ///
     /// # Errors
-    /// An entry that is no token.
+    /// A malformed entry.
     pub fn added(&self) -> Result<BTreeMap<u32, AddedToken>, Diagnostic> {
         if let Some(Value::Object(decoder)) = self.map.get("added_tokens_decoder") {
             let read = |(id, value): (&String, &Value)| Some((id.parse().ok()?, token(value, false)?));
@@ -339,23 +189,23 @@ impl Settings {
         Ok(all)
     }
 
-    /// Whether `model_input_names` leaves token types out.
+    /// Whether `model_input_names` has no `token_type_ids`.
     pub fn omits_types(&self) -> bool {
         let names = self.map.get("model_input_names").and_then(Value::as_array);
         names.is_some_and(|names| !names.iter().any(|name| name == "token_type_ids"))
     }
 
-    /// A key of `tokenizer_config.json` with a value that is not supported.
+    /// The error of a key of `tokenizer_config.json` with an unsupported value.
     pub fn refuse(&self, key: &str, why: &str, help: &str) -> Diagnostic {
         match &self.config {
             Some(file) if file.map.contains_key(key) => file.refuse(key, why, help),
-            // The class may be named by config.json.
+            // The class can be in config.json.
             _ => Diagnostic::unlocated(Code::TokenizerSetting, format!("the tokenizer's `{key}`: {why}"))
                 .help(help),
         }
     }
 
-    /// An added token that would get another id than the files say.
+    /// The error of an added token whose id differs from that in the files.
     pub fn refuse_added(&self, token: &str, says: u32, becomes: Option<u32>) -> Diagnostic {
         let becomes = becomes.map_or("none".to_owned(), |id| id.to_string());
         let why = format!("`{token}` has the id {says} here; behind this vocabulary it gets {becomes}");

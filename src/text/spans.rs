@@ -1,32 +1,32 @@
-//! The best answers of a window, as SQuAD's evaluation finds them.
+//! The best answer spans of a window, as in the SQuAD scripts of `transformers`.
 
 use super::windows::Window;
 
-/// Start and end logits that are combined, of each kind (`n_best_size` of the SQuAD scripts).
+/// The number of best start and end logits that are combined (`n_best_size` of the SQuAD scripts).
 const BEST: usize = 20;
-/// Tokens of the longest answer, unless told otherwise (`max_answer_length`).
+/// The default maximum length of an answer in tokens (`max_answer_length`).
 pub const LONGEST_ANSWER: usize = 30;
 
-/// An answer within its context.
+/// An answer span in its context.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     /// Start logit plus end logit.
     pub score: f32,
-    /// Where it begins in the context, in bytes.
+    /// Its first byte in the context.
     pub from: usize,
-    /// Where it ends, exclusive.
+    /// The byte after its last.
     pub to: usize,
 }
 
-/// All answers among the 20 best starts and the 20 best ends, at most `longest` tokens long, the best first.
-/// `start` and `end` hold a logit for each token of the window.
+/// All spans from one of the 20 best starts to one of the 20 best ends, at most `longest` tokens long, best first.
+/// `start` and `end` are the logits of the window's tokens.
 pub fn spans(window: &Window, start: &[f32], end: &[f32], longest: usize) -> Vec<Span> {
     let mut list = candidates(window, start, end, longest);
     list.sort_by(|a, b| b.score.total_cmp(&a.score));
     list
 }
 
-/// The first of [`spans`].
+/// The best span, the first of [`spans`].
 pub fn best(window: &Window, start: &[f32], end: &[f32], longest: usize) -> Option<Span> {
     candidates(window, start, end, longest).into_iter().fold(None, |best: Option<Span>, span| match best {
         Some(best) if span.score.total_cmp(&best.score).is_le() => Some(best),

@@ -1,26 +1,26 @@
-//! Where special tokens are around texts.
+//! The positions of special tokens around texts.
 
 use tokenizers::tokenizer::Token;
 use tokenizers::{Encoding, Tokenizer as HuggingFace};
 
-/// The special tokens around texts, as the post-processor of `tokenizer.json` places them.
+/// The special tokens around texts: `cls text sep` and `cls text sep… pair sep`, as a post-processor adds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Template {
     /// The first token of a sequence.
     pub cls: u32,
     /// The last token of a text.
     pub sep: u32,
-    /// How many `sep` are between two texts.
+    /// The number of `sep` between two texts.
     pub between: usize,
     /// The token type of the second text and its last token; the first text has type 0.
     pub second_type: u32,
 }
 
 impl Template {
-    /// Reads the template off a post-processor by running it on one token and on a pair.
+    /// Finds the template of a post-processor by applying it to one token and to a pair.
     ///
     /// # Errors
-    /// One sentence if it places special tokens in another way.
+    /// One sentence if it adds special tokens in another way.
     pub fn of(inner: &HuggingFace) -> Result<Template, String> {
         const TEXT: u32 = u32::MAX;
         let text = || Encoding::from_tokens(vec![Token::new(TEXT, "a".into(), (0, 1))], 0);

@@ -11,8 +11,8 @@ use super::saved::{self, Saved};
 use super::settings::Settings;
 use super::template::Template;
 
-/// A tokenizer whose sequences are `[CLS] text [SEP]` and `[CLS] text [SEP] pair [SEP]`, or the same with
-/// RoBERTa's `<s>` and `</s>` and two separators between the texts.
+/// A tokenizer with the sequences `[CLS] text [SEP]` and `[CLS] text [SEP] pair [SEP]`, or RoBERTa's `<s> text </s>` and
+/// `<s> text </s></s> pair </s>`.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: HuggingFace,
@@ -23,20 +23,20 @@ pub struct Tokenizer {
     notes: Vec<String>,
 }
 
-/// A text in tokens.
+/// A tokenized text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// Token ids.
     pub ids: Vec<u32>,
-    /// The bytes of the text that each token stands for.
+    /// The bytes of the text that each token covers.
     pub offsets: Vec<(usize, usize)>,
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json` that says everything by itself, as [`Self::json`] writes it.
+    /// Reads a tokenizer.json that needs no settings beside it, as [`Self::json`] returns it.
     ///
     /// # Errors
-    /// One sentence if it is no tokenizer, or places special tokens in another way.
+    /// One sentence if it is no tokenizer, or its template is another one.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let inner = HuggingFace::from_bytes(json).map_err(|e| e.to_string())?;
         Self::new(inner, &Settings::default(), Saved::default(), Vec::new())
@@ -48,7 +48,7 @@ impl Tokenizer {
         saved: Saved,
         notes: Vec<String>,
     ) -> Result<Self, String> {
-        // A saved tokenizer may truncate or pad by itself; sequences are cut by `windows`.
+        // `windows` truncates; a saved tokenizer can have truncation and padding of its own.
         inner.with_truncation(None).map_err(|e| e.to_string())?;
         inner.with_padding(None);
         let template = Template::of(&inner)?;
@@ -61,7 +61,7 @@ impl Tokenizer {
         Ok(Tokenizer { inner, template, pad, mask, saved, notes })
     }
 
-    /// The tokens of a text, without special tokens.
+    /// Tokenizes a text, without special tokens.
     ///
     /// # Errors
     /// One sentence if the tokenizer fails.
@@ -70,27 +70,27 @@ impl Tokenizer {
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
-    /// `tokenizer.json` with everything that decides how texts are tokenized, without truncation and padding.
+    /// The tokenizer as tokenizer.json, without truncation and padding.
     pub fn json(&self) -> String {
         self.inner.to_string(false).unwrap_or_default()
     }
 
-    /// What a user should know of how the files were read.
+    /// Notes for the user on how the files were read.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The token that begins a sequence.
+    /// The id of the first token of a sequence, `[CLS]` or `<s>`.
     pub fn cls(&self) -> u32 {
         self.template.cls
     }
 
-    /// The token that ends a text.
+    /// The id of the separator, `[SEP]` or `</s>`.
     pub fn sep(&self) -> u32 {
         self.template.sep
     }
 
-    /// How many tokens [`Self::sep`] are between two texts.
+    /// The number of separators between two texts.
     pub fn between(&self) -> usize {
         self.template.between
     }
@@ -100,17 +100,17 @@ impl Tokenizer {
         self.template.second_type
     }
 
-    /// The mask token, if there is one.
+    /// The id of the mask token, if there is one.
     pub fn mask(&self) -> Option<u32> {
         self.mask
     }
 
-    /// Special tokens that stand for no text: padding, `[CLS]`, `[SEP]` and the mask.
+    /// The ids of padding, `[CLS]`, `[SEP]` and the mask token.
     pub fn special(&self) -> Vec<u32> {
         [self.pad, Some(self.cls()), Some(self.sep()), self.mask].into_iter().flatten().collect()
     }
 
-    /// The first token, by id, that has another id in the other tokenizer or is missing there.
+    /// The first token, by id, that has another id in the other tokenizer or does not exist there.
     pub fn differs_from(&self, other: &Tokenizer) -> Option<String> {
         let (own, others) = (self.inner.get_vocab(true), other.inner.get_vocab(true));
         let differing = own.iter().filter(|(token, id)| others.get(*token) != Some(id));
@@ -118,13 +118,13 @@ impl Tokenizer {
         first.or_else(|| others.into_keys().find(|token| !own.contains_key(token)))
     }
 
-    /// Entries of the vocabulary, added tokens included.
+    /// The size of the vocabulary with added tokens.
     pub fn vocabulary_size(&self) -> usize {
         self.inner.get_vocab_size(true)
     }
 
-    /// Writes the tokenizer's files into a folder: those that it was read from, and what they lack for
-    /// `transformers` to read the same tokenizer. `longest` is the model's longest sequence in tokens.
+    /// Writes the tokenizer's files into a folder, with what `transformers` needs to read the same tokenizer. `longest`
+    /// is the model's maximum sequence length in tokens.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -133,10 +133,10 @@ impl Tokenizer {
     }
 }
 
-/// Equal for tokenizers that give every text the same ids, offsets and special tokens.
+/// Equal for tokenizers that give the same ids, offsets and special tokens for every text.
 impl Hash for Tokenizer {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Exhaustive, so that a new field is hashed or left out on purpose.
+        // Exhaustive, so that a new field must be hashed or ignored explicitly.
         let Tokenizer { inner: _, template, pad, mask, saved: _, notes: _ } = self;
         self.json().hash(state);
         (template, pad, mask).hash(state);

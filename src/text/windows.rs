@@ -1,4 +1,4 @@
-//! Sequences of token ids with special tokens, no longer than a model reads.
+//! Token sequences with special tokens: truncation, and overlapping windows of long contexts.
 
 use super::tokenizer::{Encoded, Tokenizer};
 
@@ -11,27 +11,27 @@ pub struct Window {
     pub types: Vec<u32>,
     /// The index in `ids` of the first token of the context.
     pub context_start: usize,
-    /// The bytes of the context that each of its tokens stands for, from `context_start` on.
+    /// The bytes of the context that each of its tokens covers, from `context_start` on.
     pub offsets: Vec<(usize, usize)>,
 }
 
-/// How long contexts are cut into windows.
+/// The maximum length and the overlap of windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Windows {
-    /// The longest sequence, in tokens.
+    /// The maximum length of a sequence, in tokens.
     pub max_length: usize,
-    /// How far neighbouring windows overlap, in tokens.
+    /// The overlap of consecutive windows, in tokens (`stride` of the tokenizers library).
     pub doc_stride: usize,
 }
 
 /// A question that leaves a window too little room for its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom {
-    /// Tokens of the question.
+    /// The number of tokens of the question.
     pub question: usize,
-    /// Tokens that are left for the context.
+    /// The number of tokens left for the context.
     pub room: usize,
-    /// The lengths that were asked for.
+    /// The settings of the windows.
     pub windows: Windows,
 }
 
@@ -49,7 +49,7 @@ impl Windows {
     ) -> Result<Vec<Window>, NoRoom> {
         let around = question.ids.len() + 2 + tokenizer.between();
         let room = self.max_length.saturating_sub(around);
-        // Windows must move on by at least one token.
+        // Windows must advance by at least one token.
         if around > self.max_length || (room <= self.doc_stride && context.ids.len() > room) {
             return Err(NoRoom { question: question.ids.len(), room, windows: self });
         }
@@ -75,7 +75,7 @@ impl Windows {
     }
 }
 
-/// A text, or two, as one sequence.
+/// The sequence of a text or a pair of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
     /// Token ids.
@@ -87,14 +87,14 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Whether tokens were left out.
+    /// Whether the texts were truncated.
     pub fn is_truncated(&self) -> bool {
         self.length > self.ids.len()
     }
 }
 
-/// `[CLS] text [SEP]` or `[CLS] text [SEP] pair [SEP]` of at most `max_length` tokens, truncated as
-/// `transformers` does with `truncation=True`.
+/// Joins a text, or a pair, to `[CLS] text [SEP]` or `[CLS] text [SEP] pair [SEP]` of at most `max_length` tokens,
+/// truncated as by `transformers` with `truncation=True`.
 pub fn join(
     mut text: Vec<u32>,
     mut pair: Option<Vec<u32>>,
@@ -118,7 +118,7 @@ pub fn join(
     Joined { ids, types, length }
 }
 
-/// Truncates the longer text, or both, to `room` tokens together (`longest_first` of the tokenizers library).
+/// Truncates the longer text, or both, to `room` tokens in total (`longest_first` of the tokenizers library).
 fn truncate(text: &mut Vec<u32>, pair: Option<&mut Vec<u32>>, room: usize) {
     let Some(pair) = pair else { return text.truncate(room) };
     if text.len() + pair.len() <= room {
@@ -140,8 +140,8 @@ fn truncate(text: &mut Vec<u32>, pair: Option<&mut Vec<u32>>, room: usize) {
 mod tests {
     use super::*;
 
-    /// Recorded from the tokenizers library, `longest_first`: lengths of both texts, the longest
-    /// sequence, and the lengths that are left.
+    /// Recorded from the tokenizers library, `longest_first`: lengths of both texts, the maximum length, and the lengths
+    /// after truncation.
     const RECORDED: &[([usize; 2], usize, [usize; 2])] = &[
         ([5, 5], 13, [5, 5]),
         ([5, 5], 12, [4, 5]),
