@@ -14,7 +14,7 @@ use obert::internals::schedule::Schedule;
 use obert::internals::schedule::ir::{Criterion, Data, Obs, Prune};
 use obert::internals::task::data::cache::FeatureCache;
 use obert::internals::task::data::splits::{Need, ReadOptions};
-use obert::internals::task::prepare::{Places, Prepared, prepare};
+use obert::internals::task::prepare::{PrepareOptions, Prepared, prepare};
 use obert::internals::task::question_answering::QuestionAnswering;
 
 use super::Arguments;
@@ -62,7 +62,7 @@ impl Subject {
             }
             None => kept.join("config.json").exists().then_some(kept.clone()),
         };
-        let places = |folder| Places {
+        let places = |folder| PrepareOptions {
             model: &schedule.model,
             model_folder: folder,
             data: &schedule.data,

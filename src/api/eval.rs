@@ -16,7 +16,7 @@ use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::model::checkpoint;
-use crate::task::prepare::{self, Places, Prepare, Prepared};
+use crate::task::prepare::{self, Prepare, PrepareOptions, Prepared};
 use crate::task::question_answering::QuestionAnswering;
 
 /// Evaluates a saved model on dev data.
@@ -78,7 +78,7 @@ fn evaluate<T: Prepare>(
 ) -> Result<EvalReport, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let device = device::open(&config.device).map_err(one)?;
-    let places = Places {
+    let places = PrepareOptions {
         model: &Model::Named(subject.folder.display().to_string()),
         model_folder: Some(subject.folder),
         data: &subject.data,

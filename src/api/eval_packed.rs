@@ -16,7 +16,7 @@ use crate::task::classification::Classification;
 use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
 use crate::task::metric::Metrics;
-use crate::task::prepare::{Places, Prepare};
+use crate::task::prepare::{Prepare, PrepareOptions};
 use crate::task::question_answering::QuestionAnswering;
 use crate::text::Tokenizer;
 
@@ -107,7 +107,7 @@ impl Packed<'_> {
         let json =
             self.model.tokenizer().ok_or_else(|| one(refused("it was packed without a tokenizer".into())))?;
         let tokenizer = Tokenizer::from_json(json).map_err(|why| one(refused(why)))?;
-        let places = Places {
+        let places = PrepareOptions {
             model: &ir::Model::Named(self.path.display().to_string()),
             model_folder: None,
             data: &self.data,

@@ -25,7 +25,7 @@ use crate::schedule::Schedule;
 use crate::schedule::ir::{Model, Teacher};
 use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
-use crate::task::prepare::{self, FittedTeacher, Places, Prepare, Prepared};
+use crate::task::prepare::{self, FittedTeacher, Prepare, PrepareOptions, Prepared};
 
 /// A run before anything but its recipe is read.
 pub(super) struct Start<'a> {
@@ -214,12 +214,12 @@ impl Teachers {
 }
 
 /// Where model and data come from, and which halves of the data are read.
-fn places<'a>(start: &'a Start) -> Places<'a> {
+fn places<'a>(start: &'a Start) -> PrepareOptions<'a> {
     let Start { config, schedule, .. } = start;
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
     let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
     let calibrates = schedule.stages.iter().flat_map(|s| &s.quantize).any(|q| q.calibrate > 0);
-    Places {
+    PrepareOptions {
         model: &schedule.model,
         model_folder: start.model.as_deref(),
         data: &schedule.data,

@@ -26,7 +26,7 @@ use crate::task::data::cache;
 use crate::task::data::splits::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::metric::Metrics;
-use crate::task::prepare::{self, Places, Prepare};
+use crate::task::prepare::{self, Prepare, PrepareOptions};
 use crate::task::question_answering::QuestionAnswering;
 
 /// What is pruned, and on what it is measured.
@@ -231,7 +231,7 @@ impl TrialArgs {
         let schedule = &subject.schedule;
         let device = device::open(&self.device).map_err(|d| vec![d])?;
         let trains = quantization.is_some() || ways.iter().any(|(_, prune)| prune.by.needs_gradients());
-        let places = Places {
+        let places = PrepareOptions {
             model: &schedule.model,
             model_folder: subject.model.as_deref(),
             data: &schedule.data,

@@ -1,4 +1,4 @@
-//! The weights of a stage's best evaluation.
+//! The best checkpoint of a stage: the weights with the best metric (`load_best_model_at_end` of `transformers`).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::task::quantizers::Quantizers;
 use burn::module::Module;
 
 use super::EngineError;
-use super::results::{BestEvaluation, Kept};
+use super::results::{BestEvaluation, BestStep};
 use super::snapshot::{CheckpointTensor, Restored};
 
-/// What its tensors are called in a checkpoint.
+/// The prefix of its tensors' names in a checkpoint.
 pub(super) const KIND: &str = "best";
 
 /// The best evaluation so far, with the weights that were evaluated.
@@ -28,27 +28,26 @@ struct Found {
     quantizers: Option<Arc<Quantizers>>,
 }
 
-/// What is quantized of a model that was evaluated.
+/// The quantization of a model that was evaluated.
 #[derive(Clone, Copy)]
 pub struct QuantizationState<'a> {
-    /// Its quantizers.
+    /// The model's quantizers.
     pub quantizers: Option<&'a Arc<Quantizers>>,
-    /// Whether everything is quantized that is going to be.
+    /// Whether all tensors that the stage quantizes are quantized.
     pub is_complete: bool,
 }
 
 impl Best {
-    /// The best by a metric.
+    /// Compares evaluations by a metric.
     pub fn new(metric: &str) -> Self {
         Best { metric: metric.to_owned(), found: None }
     }
 
-    /// Takes in an evaluation before a step. It counts once nothing is left to prune, and everything is
-    /// quantized that is going to be: a model is no better for being denser or of more bits. Of equal ones the
-    /// later is best.
+    /// Considers the evaluation before a step. It counts only after the last pruning event and when quantization is
+    /// complete, as a denser or unquantized model has better metrics. Of equal evaluations the latest is best.
     ///
     /// # Errors
-    /// The metric was not computed.
+    /// The metric is not computed.
     pub fn consider<M: Module>(
         &mut self,
         model: &M,
@@ -71,7 +70,7 @@ impl Best {
             false => value >= best.evaluation.kept.value,
         });
         if pruned && quantization.is_complete && better && !value.is_nan() {
-            let kept = Kept { metric: self.metric.clone(), step, value };
+            let kept = BestStep { metric: self.metric.clone(), step, value };
             let evaluation = BestEvaluation { kept, metrics: metrics.clone() };
             let values = parameters::read(model, |_| true);
             let quantizers = quantization.quantizers.map(|all| Arc::new(all.copied()));
@@ -80,9 +79,8 @@ impl Best {
         Ok(())
     }
 
-    /// The model with the best weights, their quantizers, which ones they are, and their metrics; `None` if no
-    /// evaluation counted.
-    pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Quantizers>>, Kept, Metrics)> {
+    /// The model with the best weights, their quantizers, their step, and their metrics; `None` if no evaluation counted.
+    pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Quantizers>>, BestStep, Metrics)> {
         let Found { evaluation, values, quantizers } = self.found?;
         Some((parameters::write(model.clone(), values), quantizers, evaluation.kept, evaluation.metrics))
     }
@@ -106,7 +104,7 @@ impl Best {
         })
     }
 
-    /// Takes over what a checkpoint holds of the best so far.
+    /// Restores the best weights of a checkpoint.
     ///
     /// # Errors
     /// Weights that are not the model's.
@@ -120,7 +118,7 @@ impl Best {
     }
 }
 
-/// Losses and perplexities fall; all other metrics rise.
+/// Whether lower values of a metric are better: losses and perplexities.
 pub fn less_is_better(metric: &str) -> bool {
     ["loss", "perplexity"].iter().any(|word| metric.split('_').any(|part| part == *word))
 }

@@ -1,4 +1,4 @@
-//! The state of a stage into a checkpoint and back.
+//! Saves the state of a stage to a checkpoint, and restores it.
 
 use crate::task::Task;
 
@@ -11,7 +11,7 @@ use super::snapshot::{Restored, Snapshot};
 use super::state::{Clock, StageState};
 use super::steps::freeze;
 
-/// What a checkpoint holds before the step that comes next.
+/// The checkpoint before the next step.
 pub fn snapshot<'a, T: Task>(context: &'a StageContext<T>, state: &'a StageState<T::Model>) -> Snapshot<'a> {
     let mut snapshot = Snapshot::new(Position {
         stage: context.index as usize,
@@ -28,7 +28,7 @@ pub fn snapshot<'a, T: Task>(context: &'a StageContext<T>, state: &'a StageState
         baseline: state.baseline.clone(),
         quantizers: Default::default(),
     });
-    // A run that has done nothing yet has only what it was given.
+    // Before the first step of a run the model is the initial one.
     if context.index > 0 || state.step > 0 {
         snapshot.hold_model("model", &state.model);
         snapshot.hold_quantizers("model", context.task.quantizers(&state.model));
@@ -46,7 +46,7 @@ pub fn snapshot<'a, T: Task>(context: &'a StageContext<T>, state: &'a StageState
     snapshot
 }
 
-/// The state that a checkpoint holds, in place of a new one.
+/// Restores the state of a stage from a checkpoint.
 ///
 /// # Errors
 /// A checkpoint that does not fit the model.

@@ -1,4 +1,4 @@
-//! What a stage runs with and does not change.
+//! The context of a stage: everything that its steps read and do not change.
 
 use burn::tensor::Device;
 
@@ -15,45 +15,45 @@ use super::results::{Baseline, StageResult};
 use super::seeds;
 use super::state::{Clock, StageState};
 
-/// What a stage runs with.
+/// The context of a stage.
 pub struct StageContext<'a, T: Task> {
     /// The task.
     pub task: &'a T,
-    /// What is done.
+    /// The stage of the schedule.
     pub stage: &'a Stage,
-    /// Its place in the schedule, for seeds.
+    /// Its index in the schedule, for seeds.
     pub index: u64,
     /// The run's seed.
     pub seed: u64,
     /// The device, without autodiff.
     pub device: &'a Device,
-    /// The teacher and what is learned from it, if the stage distills.
+    /// The teacher and the matched outputs, if the stage distills.
     pub distillation: Option<Distillation<'a, T::Model>>,
-    /// The stage over its steps.
+    /// The events of the stage by step.
     pub timeline: Timeline,
-    /// Steps that the training examples make in an epoch, before any limit.
+    /// Steps of an epoch, without `--limit-steps`.
     pub steps_per_epoch: u64,
     /// The step before which the stage was resumed, if it was.
     pub resumed_at: Option<u64>,
-    /// What was reached before.
+    /// The earlier stages.
     pub earlier: Earlier<'a, T::Model>,
-    /// The metrics of the model that the stage starts from, if it was evaluated.
+    /// The metrics of the stage's initial model, if it was evaluated.
     pub baseline: Option<Baseline>,
     /// Where estimates of Fisher matrices are computed.
     pub estimates: Estimates,
 }
 
-/// What was reached before a stage.
+/// The earlier stages of a run.
 pub struct Earlier<'a, M> {
-    /// The results of the stages before.
+    /// Their results.
     pub results: &'a [StageResult],
-    /// The models at the ends of earlier stages that are needed from here on, by the stages' names.
+    /// The models at their ends that are still needed, by stage name.
     pub ends: Vec<(String, &'a M)>,
     /// The run's clock.
     pub clock: Clock,
 }
 
-/// What is done before a step's forward pass.
+/// An action before the forward pass of a step.
 pub type StepAction<T> = fn(
     &StageContext<'_, T>,
     StageState<<T as Task>::Model>,
@@ -66,7 +66,7 @@ impl<T: Task> StageContext<'_, T> {
         self.stage.name.clone()
     }
 
-    /// Whether a step is the end of the stage, behind its last optimizer step.
+    /// Whether a step is the end of the stage, after its last optimizer step.
     pub fn is_end(&self, step: u64) -> bool {
         step == self.timeline.steps()
     }
@@ -79,13 +79,13 @@ impl<T: Task> StageContext<'_, T> {
     /// Reports an event.
     ///
     /// # Errors
-    /// Records that cannot be written.
+    /// An observer that cannot write its records.
     pub fn report(&self, observer: &mut dyn Observer, event: Event) -> Result<(), EngineError> {
         observer.event(&event).map_err(EngineError::Observer)
     }
 }
 
-/// The batches of a stage.
+/// The batches of a stage: `accumulate` batches in one, with gradient accumulation.
 pub fn sampler<T: Task>(task: &T, stage: &Stage, index: u64, seed: u64) -> Sampler {
     let (train, examples) = (&stage.train, task.examples());
     let (batch, seed) = (train.batch * train.accumulate, seeds::draw(seed, index, 0, 0));

@@ -1,4 +1,4 @@
-//! Where it is computed.
+//! The devices that models are computed on.
 
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -9,7 +9,7 @@ use crate::schedule::Schedule;
 use crate::schedule::ir::{Precision, Train};
 use crate::task::autocast;
 
-/// The devices this binary was built for, by name.
+/// The names of the devices that this binary supports.
 pub fn names() -> Vec<&'static str> {
     let mut names = vec!["cpu"];
     if cfg!(feature = "wgpu") {
@@ -21,10 +21,10 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-/// The device of a name, without autodiff.
+/// Opens a device by name, without autodiff.
 ///
 /// # Errors
-/// A name that is unknown, was not built in, or means nothing that this machine has.
+/// An unknown name, a device that this binary does not support, or one that this machine does not have.
 pub fn open(name: &str) -> Result<Device, Diagnostic> {
     match name {
         "cpu" => Ok(Device::flex()),
@@ -58,7 +58,7 @@ pub(super) fn casts(train: &Train, device: &Device) -> bool {
     train.precision == Precision::Bf16 && autocast::is_supported_on(device)
 }
 
-/// A note for a user whose stages are to multiply in bfloat16 on a device that does not.
+/// A note if a stage has `precision: bf16` on a device that does not multiply in bfloat16.
 pub fn full_precision(schedule: &Schedule, device: &Device) -> Option<String> {
     let stage =
         schedule.stages.iter().find(|s| s.train.precision == Precision::Bf16 && !casts(&s.train, device))?;
@@ -71,7 +71,7 @@ fn not_built(name: &str) -> Diagnostic {
         .help(format!("build it with `cargo build --features {name}`, or use `--device cpu`"))
 }
 
-/// Whether this machine has such a device. Opening one that is not there would panic.
+/// Whether this machine has such a device; opening a missing one panics.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn is_there(kind: DeviceType) -> bool {
     !Device::enumerate(kind).is_empty()

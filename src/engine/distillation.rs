@@ -10,7 +10,7 @@ use crate::task::{HiddenState, HiddenStates, Output, Task};
 
 use super::EngineError;
 
-/// A teacher, and which of its outputs and hidden states a student matches.
+/// A teacher, and the outputs and hidden states that the student matches.
 pub struct Distillation<'a, M> {
     stage: &'a str,
     distill: &'a Distill,
@@ -18,7 +18,7 @@ pub struct Distillation<'a, M> {
     hidden: Option<Hidden<'a>>,
 }
 
-/// The modules whose states are matched.
+/// The modules whose hidden states are matched.
 struct Hidden<'a> {
     states: &'a ir::HiddenStates,
     of_student: Matcher,
@@ -27,9 +27,9 @@ struct Hidden<'a> {
 
 /// The distillation losses of a batch.
 pub struct DistillationLosses {
-    /// The mean divergence over the matched outputs, `[1]`.
+    /// The mean KL divergence over the matched outputs, `[1]`.
     pub divergence: Tensor<1>,
-    /// The gain times the errors of all matched states, `[1]`.
+    /// The gain times the sum of the errors of all matched hidden states, `[1]`.
     pub hidden: Option<Tensor<1>>,
 }
 
@@ -40,11 +40,10 @@ struct ForwardPass {
 }
 
 impl<'a, M: Module> Distillation<'a, M> {
-    /// What `stage` learns from a teacher that lives on the device without autodiff; `None` if it does not
-    /// distill.
+    /// The distillation of a stage from a teacher without autodiff; `None` if the stage does not distill.
     ///
     /// # Errors
-    /// A pattern of modules that cannot be read.
+    /// A selector of modules that cannot be read.
     pub fn new(stage: &'a Stage, teacher: Option<M>) -> Result<Option<Self>, EngineError> {
         let (Some(distill), Some(teacher)) = (&stage.distill, teacher) else { return Ok(None) };
         let matcher = |pattern: &str| {
@@ -62,18 +61,17 @@ impl<'a, M: Module> Distillation<'a, M> {
         Ok(Some(Distillation { stage: &stage.name, distill, teacher, hidden }))
     }
 
-    /// When it is learned, and how much it weighs.
+    /// The `distill` statement: its window, hardness and temperature.
     pub fn statement(&self) -> &'a Distill {
         self.distill
     }
 
-    /// Whether the student's state of a module is matched.
+    /// Whether the student's hidden state of a module is matched.
     pub fn matches(&self, module: &str) -> bool {
         self.hidden.as_ref().is_some_and(|h| h.of_student.matches(module))
     }
 
-    /// The losses of a student's outputs and hidden states of a batch against the teacher's; `device` is the
-    /// teacher's.
+    /// The losses between the outputs and hidden states of student and teacher for a batch; `device` is the teacher's.
     pub fn losses<T: Task<Model = M>>(
         &self,
         task: &T,
@@ -90,7 +88,7 @@ impl<'a, M: Module> Distillation<'a, M> {
                 let teacher = targets.states[partner].values.clone().autodiff();
                 hidden_state_error(student.values.clone(), teacher, epsilon)
             });
-            // invariant: the check before the first step found a state for each.
+            // invariant: the check before the first step found a hidden state for each.
             errors.reduce(|a, b| a + b).expect("matched states") * hidden.states.gain
         });
         DistillationLosses { divergence: self.divergence(outputs, targets.outputs), hidden }
@@ -107,7 +105,7 @@ impl<'a, M: Module> Distillation<'a, M> {
         computed(task, &self.teacher, examples, device, &wanted)
     }
 
-    /// The mean divergence over the matched outputs.
+    /// The mean KL divergence over the matched outputs.
     fn divergence(&self, outputs: &[Output], targets: Vec<Output>) -> Tensor<1> {
         let matched =
             |name: &str| self.distill.outputs.is_empty() || self.distill.outputs.iter().any(|o| o == name);
@@ -122,7 +120,7 @@ impl<'a, M: Module> Distillation<'a, M> {
         list.into_iter().reduce(|a, b| a + b).expect("matched outputs") / count
     }
 
-    /// Compares what student and teacher compute for one example, before the first step.
+    /// Checks, with one example, that outputs and hidden states of student and teacher can be matched.
     ///
     /// # Errors
     /// Outputs or hidden states that cannot be matched.

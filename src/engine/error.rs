@@ -1,10 +1,10 @@
-//! What can go wrong while a schedule runs.
+//! The errors of a run.
 
 use crate::diag::{Code, Diagnostic};
 use crate::method::obs::ObsError;
 use crate::params::SelectorError;
 
-/// Why a run stops.
+/// The reason why a run stops.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The loss is not a finite number.
@@ -27,10 +27,10 @@ pub enum EngineError {
         /// What it is.
         norm: f64,
     },
-    /// A checkpoint that is whole and does not fit.
+    /// A checkpoint does not fit the model or the schedule.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(String),
-    /// A parameter that cannot be pruned.
+    /// A parameter cannot be pruned.
     #[error("`{parameter}` cannot be pruned at step {step} of `{stage}`: {source}")]
     NotPrunable {
         /// The stage.
@@ -42,17 +42,17 @@ pub enum EngineError {
         /// Why.
         source: ObsError,
     },
-    /// The estimate of one parameter alone does not fit into the allowed memory.
+    /// The Fisher matrix of a single parameter needs more than the allowed memory.
     #[error("an estimate of the Fisher matrix in `{stage}` needs {needed} bytes, and {allowed} are allowed")]
     Memory {
         /// The stage.
         stage: String,
-        /// What the largest parameter needs.
+        /// The memory that the largest parameter needs.
         needed: u64,
-        /// What the recipe allows.
+        /// The memory that the recipe allows.
         allowed: u64,
     },
-    /// A selector that selects nothing of this model.
+    /// A selector matches no parameter of this model.
     #[error("`{selector}` in `{stage}` matches no parameter")]
     NothingSelected {
         /// The stage.
@@ -60,7 +60,7 @@ pub enum EngineError {
         /// The selector.
         selector: String,
     },
-    /// A selector that cannot be read.
+    /// A selector cannot be read.
     #[error("a selector of `{stage}` cannot be read: {why}")]
     Selector {
         /// The stage.
@@ -68,7 +68,7 @@ pub enum EngineError {
         /// Why.
         why: String,
     },
-    /// A parameter that is to be quantized and is no matrix.
+    /// A selected weight is no matrix and cannot be quantized.
     #[error("`{parameter}` in `{stage}` is no matrix and cannot be quantized")]
     NoMatrix {
         /// The stage.
@@ -76,13 +76,13 @@ pub enum EngineError {
         /// The parameter.
         parameter: String,
     },
-    /// Ranges are to be observed on training data, and there is none.
+    /// Calibration has no training data.
     #[error("`{stage}` has `calibrate`, and there is no training data to observe")]
     NoTrainingData {
         /// The stage.
         stage: String,
     },
-    /// A teacher that was not given.
+    /// A teacher is missing.
     #[error("`{stage}` learns from {teacher}, which was not given")]
     TeacherMissing {
         /// The stage.
@@ -90,15 +90,15 @@ pub enum EngineError {
         /// The teacher, in words.
         teacher: String,
     },
-    /// A stage that the schedule names and that does not exist, or comes later.
+    /// A named stage does not exist, or comes later.
     #[error("there is no stage `{stage}` before `{at}`")]
     StageMissing {
-        /// The stage that is named.
+        /// The named stage.
         stage: String,
-        /// Where it is named.
+        /// The place that names it.
         at: String,
     },
-    /// Layers that cannot be chosen.
+    /// The selected layers cannot be kept.
     #[error("layers of `{stage}` cannot be chosen: {why}")]
     Layers {
         /// The stage.
@@ -106,7 +106,7 @@ pub enum EngineError {
         /// Why.
         why: String,
     },
-    /// A teacher whose outputs are not the student's.
+    /// The outputs of teacher and student cannot be matched.
     #[error("`{stage}` cannot learn from its teacher: {why}")]
     Teacher {
         /// The stage.
@@ -114,35 +114,35 @@ pub enum EngineError {
         /// Why.
         why: String,
     },
-    /// The metric that decides on the best weights is not computed.
+    /// The metric of the best checkpoint is not computed.
     #[error("`{stage}` keeps the best by `{metric}`, which this task does not compute; there are {known}")]
     MetricMissing {
         /// The stage.
         stage: String,
         /// The metric.
         metric: String,
-        /// Those that are computed.
+        /// The computed metrics.
         known: String,
     },
-    /// A stage softens its labels, and the task cannot.
+    /// A stage has label smoothing, which the task does not support.
     #[error("`{stage}` has `label_smoothing`, and this task's labels cannot be softened")]
     NoSmoothing {
         /// The stage.
         stage: String,
     },
-    /// A stage multiplies in bfloat16, and the task's model does not.
+    /// A stage trains in bfloat16, which the task's model does not support.
     #[error("`{stage}` has `precision: bf16`, and this task's model multiplies in 32 bits")]
     NoAutocast {
         /// The stage.
         stage: String,
     },
-    /// A stage quantizes, and the task's model cannot be quantized.
+    /// A stage quantizes, which the task's model does not support.
     #[error("`{stage}` has `quantize`, and this task's model cannot be quantized")]
     NotQuantizable {
         /// The stage.
         stage: String,
     },
-    /// A tensor that is to be quantized holds values that are not finite, or too large for a scale.
+    /// A tensor to be quantized has values that are not finite, or too large for a scale.
     #[error("`{tensor}` has no finite range before step {step} of `{stage}`")]
     RangeNotFinite {
         /// The stage.
@@ -152,7 +152,7 @@ pub enum EngineError {
         /// The weight or the activation.
         tensor: String,
     },
-    /// Ranges are to be fixed of a tensor that nothing was seen of.
+    /// The range of a tensor is to be fixed and was never observed.
     #[error("the range of `{tensor}` is fixed before step {step} of `{stage}`, and nothing was seen of it")]
     NeverObserved {
         /// The stage.
@@ -182,7 +182,7 @@ impl EngineError {
 }
 
 impl EngineError {
-    /// The code of its diagnostic, and what to do about it.
+    /// The code and the help of its diagnostic.
     fn explanation(&self) -> (Code, &'static str) {
         match self {
             EngineError::LossNotFinite { .. } => {

@@ -1,23 +1,23 @@
-//! Where the estimates of Fisher matrices are computed.
+//! Chooses the device on which Fisher matrices are estimated.
 
 use burn::tensor::{Device, Tensor};
 
 use crate::schedule::ir::{Obs, Precision};
 use crate::task::model::kernels::is_on_cpu;
 
-/// Where estimates of Fisher matrices are.
+/// The device of estimates of Fisher matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Estimates {
-    /// With the gradients: on the host by its own kernels if the CPU trains, else on the device.
+    /// That of the gradients: kernels on the host if the CPU trains, otherwise tensors on the device.
     #[default]
     WithGradients,
-    /// As tensors of the device even if that is the CPU, to compare.
+    /// Tensors on the device even if that is the CPU, for tests.
     AsTensors,
 }
 
 impl Estimates {
-    /// Whether a statement's estimates are tensors of `device`. Fewer gradients than a block has
-    /// weights, refreshed saliencies and gradients in sixteen bits are always the host's.
+    /// Whether a statement's estimates are tensors on `device`. Estimates from fewer gradients than a block has weights,
+    /// `correlated` saliencies and gradients in bfloat16 are always on the host.
     pub fn are_tensors(self, device: &Device, obs: &Obs) -> bool {
         let served = !obs.keeps_gradients() && !obs.correlated && obs.precision == Precision::F32;
         let elsewhere = self == Estimates::AsTensors || !is_on_cpu(&Tensor::zeros([1, 1], device));

@@ -1,24 +1,24 @@
-//! Which prunings can share their gradients.
+//! Arranges trials of one-shot pruning so that they share gradients.
 //!
-//! The gradients of one estimate are the same for every damp, update and sparsity; the first m of a longer
-//! row of them are those of an estimate of m; and one gradient can be summed into blocks of several sizes.
-//! So a single pass over the gradients serves whatever differs in these alone.
+//! The gradients of an estimate do not depend on `damp`, the update or the sparsity; the first m of more gradients are
+//! those of an estimate of m; and a gradient can be accumulated into blocks of several sizes. So trials that differ in
+//! these settings alone need a single pass over the gradients.
 
 use crate::schedule::Window;
 use crate::schedule::ir::{Criterion, Obs, Prune, Update};
 use crate::schedule::{Ramp, Time};
 
-/// A way to prune a model one-shot.
+/// A trial: settings of one-shot pruning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// What is pruned and how; its window and its final sparsity are not looked at.
+    /// The `prune` statement, whose window and final sparsity are ignored.
     pub prune: Prune,
     /// The sparsity, `0..=1`.
     pub sparsity: f64,
 }
 
 impl Trial {
-    /// The settings of the OBS pruner, if it prunes by OBS.
+    /// The settings of OBS, if the trial prunes by OBS.
     pub fn obs(&self) -> Option<&Obs> {
         match &self.prune.by {
             Criterion::Obs(obs) => Some(obs),
@@ -27,64 +27,63 @@ impl Trial {
     }
 }
 
-/// Trials that are served by one pass over the gradients.
+/// A pass over gradients for several trials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sweep {
-    /// The estimates that live side by side.
-    pub estimates: Vec<Shared>,
+    /// The estimates of the pass.
+    pub estimates: Vec<SharedEstimate>,
 }
 
 impl Sweep {
-    /// The gradients that are computed.
+    /// The number of gradients of the pass.
     pub fn gradients(&self) -> usize {
-        self.estimates.iter().map(Shared::gradients).max().unwrap_or(0)
+        self.estimates.iter().map(SharedEstimate::gradients).max().unwrap_or(0)
     }
 
-    /// The numbers of gradients after which something is pruned, ascending.
-    pub fn stops(&self) -> Vec<usize> {
-        let mut stops: Vec<usize> =
-            self.estimates.iter().flat_map(|e| e.stops.iter().map(|s| s.gradients)).collect();
-        stops.sort_unstable();
-        stops.dedup();
-        stops
+    /// The numbers of gradients after which trials are pruned, ascending.
+    pub fn prefixes(&self) -> Vec<usize> {
+        let mut prefixes: Vec<usize> =
+            self.estimates.iter().flat_map(|e| e.prefixes.iter().map(|s| s.gradients)).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        prefixes
     }
 }
 
-/// An estimate of all targets that several trials use.
+/// An estimate of the Fisher matrices of all targets, shared by trials.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shared {
-    /// Weights of a Fisher block.
+pub struct SharedEstimate {
+    /// The size of a Fisher block.
     pub block: usize,
-    /// Gradients that wait until they are summed.
+    /// The number of gradients in a chunk, which are accumulated together.
     pub rows: usize,
-    /// Whether the gradients themselves are stored, being fewer than a block's weights.
+    /// Whether the gradients themselves are stored, as they are fewer than a block's weights (Woodbury form).
     pub keeps_gradients: bool,
-    /// After how many gradients which trials are served, ascending.
-    pub stops: Vec<Stop>,
+    /// The trials by the number of gradients that they use, ascending.
+    pub prefixes: Vec<Prefix>,
 }
 
-impl Shared {
-    /// All gradients that the estimate takes in.
+impl SharedEstimate {
+    /// The number of gradients of the estimate.
     pub fn gradients(&self) -> usize {
-        self.stops.last().map_or(0, |stop| stop.gradients)
+        self.prefixes.last().map_or(0, |prefix| prefix.gradients)
     }
 }
 
-/// Trials that use so many gradients of an estimate.
+/// The trials that use a number of gradients of an estimate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// How many.
+pub struct Prefix {
+    /// The number of gradients.
     pub gradients: usize,
-    /// Their indices, those that are judged alike side by side.
+    /// The indices of the trials; those with equal saliencies are consecutive.
     pub trials: Vec<usize>,
 }
 
-/// The passes over gradients that serve these trials, of targets with so many weights each, and the trials
-/// that go by themselves: those that need no gradients, those with several estimates in a row, and those
-/// whose allowed memory asks for several passes.
+/// Arranges trials into shared passes; `counts` are the numbers of weights of the targets. Returns the passes, and the
+/// trials that share none: those without gradients, with `recompute`, or whose `memory` requires several passes.
 pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
     let mut alone = Vec::new();
-    let mut families: Vec<(Prune, Vec<Shared>)> = Vec::new();
+    let mut families: Vec<(Prune, Vec<SharedEstimate>)> = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
         let passes = trial.obs().filter(|obs| obs.recompute == 1).and_then(|obs| obs.passes(counts));
         let (Some(obs), Some([pass])) = (trial.obs(), passes.as_deref()) else {
@@ -97,15 +96,16 @@ pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
             families.len() - 1
         });
         let (keeps_gradients, block) = (obs.keeps_gradients(), obs.block);
-        // Gradients that are stored are as many as there are; how many wait is the same for all.
+        // Stored gradients are not chunked: the size of a chunk is the same for all of them.
         let rows = if keeps_gradients { 0 } else { pass.rows };
         let estimates = &mut families[known].1;
-        let same = |e: &&mut Shared| (e.block, e.rows, e.keeps_gradients) == (block, rows, keeps_gradients);
+        let same =
+            |e: &&mut SharedEstimate| (e.block, e.rows, e.keeps_gradients) == (block, rows, keeps_gradients);
         match estimates.iter_mut().find(same) {
-            Some(shared) => add(&mut shared.stops, obs.gradients, index),
+            Some(shared) => add(&mut shared.prefixes, obs.gradients, index),
             None => {
-                let stops = vec![Stop { gradients: obs.gradients, trials: vec![index] }];
-                estimates.push(Shared { block, rows, keeps_gradients, stops });
+                let prefixes = vec![Prefix { gradients: obs.gradients, trials: vec![index] }];
+                estimates.push(SharedEstimate { block, rows, keeps_gradients, prefixes });
             }
         }
     }
@@ -113,14 +113,14 @@ pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
     (sweeps, alone)
 }
 
-fn add(stops: &mut Vec<Stop>, gradients: usize, trial: usize) {
-    match stops.binary_search_by_key(&gradients, |s| s.gradients) {
-        Ok(at) => stops[at].trials.push(trial),
-        Err(at) => stops.insert(at, Stop { gradients, trials: vec![trial] }),
+fn add(prefixes: &mut Vec<Prefix>, gradients: usize, trial: usize) {
+    match prefixes.binary_search_by_key(&gradients, |s| s.gradients) {
+        Ok(at) => prefixes[at].trials.push(trial),
+        Err(at) => prefixes.insert(at, Prefix { gradients, trials: vec![trial] }),
     }
 }
 
-/// A statement without all that one pass over the gradients can serve at once.
+/// A statement without the settings that may differ within a pass.
 fn without_what_can_differ(prune: &Prune) -> Prune {
     let by = match &prune.by {
         Criterion::Obs(obs) => Criterion::Obs(Obs {
@@ -137,20 +137,22 @@ fn without_what_can_differ(prune: &Prune) -> Prune {
     Prune { by, window: Window::once(Time::ZERO), sparsity: Ramp::constant(0.0), ..prune.clone() }
 }
 
-/// Puts estimates into as few passes as the allowed memory lets them live side by side in.
-fn fit(estimates: Vec<Shared>, trials: &[Trial], counts: &[usize]) -> Vec<Sweep> {
-    let allowed = |shared: &Shared| {
-        let first = shared.stops.first().and_then(|s| s.trials.first());
+/// Distributes estimates over as few passes as the allowed memory permits.
+fn fit(estimates: Vec<SharedEstimate>, trials: &[Trial], counts: &[usize]) -> Vec<Sweep> {
+    let allowed = |shared: &SharedEstimate| {
+        let first = shared.prefixes.first().and_then(|s| s.trials.first());
         first.and_then(|i| trials[*i].obs()).and_then(|obs| obs.memory).unwrap_or(u64::MAX)
     };
-    let needed = |shared: &Shared| bytes(shared, trials, counts);
+    let needed = |shared: &SharedEstimate| bytes(shared, trials, counts);
     let mut sweeps: Vec<(u64, Sweep)> = Vec::new();
     for shared in estimates {
-        // Each number of gradients by itself needs no second copy of sums while others wait.
+        // An estimate with a single number of gradients needs no copy of its sums.
         let parts = match needed(&shared) > allowed(&shared) {
-            true => {
-                shared.stops.iter().map(|s| Shared { stops: vec![s.clone()], ..shared.clone() }).collect()
-            }
+            true => shared
+                .prefixes
+                .iter()
+                .map(|s| SharedEstimate { prefixes: vec![s.clone()], ..shared.clone() })
+                .collect(),
             false => vec![shared],
         };
         for part in parts {
@@ -168,12 +170,12 @@ fn fit(estimates: Vec<Shared>, trials: &[Trial], counts: &[usize]) -> Vec<Sweep>
     sweeps.into_iter().map(|(_, sweep)| sweep).collect()
 }
 
-/// The most memory of a shared estimate.
-fn bytes(shared: &Shared, trials: &[Trial], counts: &[usize]) -> u64 {
-    let last = shared.stops.last().and_then(|s| s.trials.first()).and_then(|i| trials[*i].obs());
+/// The peak memory of a shared estimate.
+fn bytes(shared: &SharedEstimate, trials: &[Trial], counts: &[usize]) -> u64 {
+    let last = shared.prefixes.last().and_then(|s| s.trials.first()).and_then(|i| trials[*i].obs());
     let passes = last.and_then(|obs| obs.passes(counts)).unwrap_or_default();
     let own: u64 = passes.iter().map(|p| p.fisher + p.chunk).sum();
-    let copied = shared.stops.len() > 1 && !shared.keeps_gradients;
+    let copied = shared.prefixes.len() > 1 && !shared.keeps_gradients;
     let largest = counts.iter().filter_map(|n| Some(last?.fisher_bytes(*n))).max().unwrap_or(0);
     own + if copied { largest } else { 0 }
 }
@@ -215,11 +217,11 @@ mod tests {
         assert_eq!(alone, [6, 7]);
         assert_eq!(sweeps.len(), 2, "{sweeps:?}");
         assert_eq!(sweeps[0].gradients(), 1024);
-        assert_eq!(sweeps[0].stops(), [40, 256, 1024]);
+        assert_eq!(sweeps[0].prefixes(), [40, 256, 1024]);
         let served: Vec<Vec<Vec<usize>>> = sweeps
             .iter()
             .flat_map(|s| &s.estimates)
-            .map(|e| e.stops.iter().map(|s| s.trials.clone()).collect())
+            .map(|e| e.prefixes.iter().map(|s| s.trials.clone()).collect())
             .collect();
         assert_eq!(
             served,

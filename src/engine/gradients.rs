@@ -1,4 +1,4 @@
-//! Gradients for a pruning event: of the task's mean loss, without dropout, at the present weights.
+//! Gradients for a pruning event: of the mean task loss of batches, without dropout, at the current weights.
 
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
@@ -16,12 +16,12 @@ use super::events::{Observer, Work, goes_on};
 
 /// The gradients of a task's loss for some parameters of a model.
 ///
-/// Each gradient is that of the mean loss of a batch. Batches are drawn without repetition while the data
-/// lasts, in an order of their own that depends on the seed alone: the same numbers are the same gradients.
+/// Each gradient is that of the mean loss of a batch. Batches are drawn without replacement within an epoch, in an order
+/// that depends on the seed alone, so that gradient i can be computed again.
 pub struct TaskGradients<'a, T: Task> {
-    /// Whose loss.
+    /// The task.
     pub task: &'a T,
-    /// At whose weights.
+    /// The model, with autodiff.
     pub model: &'a T::Model,
     /// The parameters of the event.
     pub targets: &'a [ModuleParameter],
@@ -29,9 +29,9 @@ pub struct TaskGradients<'a, T: Task> {
     pub draw: Draw<'a>,
     /// The stage, for progress.
     pub stage: &'a str,
-    /// Gradients that were computed before, for progress.
+    /// The number of gradients computed before, for progress.
     pub done: u64,
-    /// Gradients of the whole event, as far as they are planned.
+    /// The planned number of gradients of the event, for progress.
     pub total: u64,
     /// Receives progress, and may stop the event.
     pub observer: &'a mut dyn Observer,
@@ -46,7 +46,7 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         take: &mut dyn FnMut(usize, Gradient),
     ) -> ControlFlow<()> {
         let indices: HashMap<ParamId, usize> = parameters.map(|i| (self.targets[i].id, i)).collect();
-        // Gradients of other parameters are not computed.
+        // Other parameters get no gradients.
         let model = trained_alone(self.model.clone(), |id| indices.contains_key(&id));
         let mut sampler = self.draw.sampler(self.task.examples());
         for number in numbers {
@@ -73,37 +73,37 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
     }
 }
 
-/// Where the batches of an estimate come from, and where they are computed.
+/// The batches of an estimate.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
     /// The device, with autodiff.
     pub device: &'a Device,
     /// The seed of the batches.
     pub seed: u64,
-    /// Examples in a batch.
+    /// The batch size.
     pub batch: usize,
 }
 
 impl Draw<'_> {
-    /// The batches in their order: first those of the gradients, then those that no gradient saw.
+    /// The batches in order: those of the gradients, then those for the step size.
     pub fn sampler(&self, examples: usize) -> Sampler {
         Sampler::new(examples, self.batch, self.seed)
     }
 }
 
-/// The model with gradients: a copy on the autodiff device of the same kind.
+/// A copy of the model on the device with autodiff.
 pub fn to_training<M: Module>(model: M, device: &Device) -> M {
     let values = parameters::read(&model, |_| true);
     let moved = model.fork(&device.clone().autodiff());
     parameters::write(moved, values).train()
 }
 
-/// The model with gradients for the `wanted` parameters and no others.
+/// The model with gradients for the `wanted` parameters alone (`requires_grad`).
 pub fn trained_alone<M: Module>(model: M, wanted: impl Fn(ParamId) -> bool) -> M {
     model.map(&mut OnlyThese { wanted })
 }
 
-/// Whether any parameter has gradients.
+/// Whether any parameter requires gradients.
 pub fn any_trained<M: Module>(model: &M) -> bool {
     let mut any = AnyTrained(false);
     model.visit(&mut any);
@@ -140,7 +140,7 @@ struct HandOver<'a> {
 impl ModuleVisitor for HandOver<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(index) = self.indices.get(&param.id) else { return };
-        // A parameter that the loss does not reach has a zero gradient, which adds nothing.
+        // A parameter that the loss does not depend on has a zero gradient.
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
         let transposed = self.targets[*index].transposed;
         let gradient = match self.place {

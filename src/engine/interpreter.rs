@@ -1,4 +1,4 @@
-//! Stage after stage, branches beside them.
+//! Runs the stages of a schedule one after the other, each branch from the stage that it names.
 
 use std::collections::HashMap;
 
@@ -27,25 +27,24 @@ use super::warnings;
 
 /// Runs a schedule for a task.
 pub struct Interpreter<'a, T: Task> {
-    /// What is trained for.
+    /// The task.
     pub task: &'a T,
-    /// What is done.
+    /// The schedule.
     pub schedule: &'a Schedule,
     /// The device, without autodiff.
     pub device: Device,
-    /// The model that `distill from teacher` means.
+    /// The teacher of `distill from teacher`.
     pub teacher: Option<T::Model>,
-    /// Models named in `distill from "…"`, by name.
+    /// The teachers of `distill from "NAME"`, by name.
     pub named_teachers: HashMap<String, T::Model>,
-    /// At most so many training steps in a stage: epochs are shortened so that everything still
-    /// happens.
+    /// The maximum number of steps of a stage (`--limit-steps`); epochs are shortened, so that every event still occurs.
     pub limit_steps: Option<u64>,
-    /// Where estimates of Fisher matrices are computed.
+    /// The device of estimates of Fisher matrices.
     pub estimates: Estimates,
 }
 
 impl<'a, T: Task> Interpreter<'a, T> {
-    /// An interpreter without teachers from elsewhere, over the whole length of every stage.
+    /// An interpreter without external teachers and limits.
     pub fn new(task: &'a T, schedule: &'a Schedule, device: Device) -> Self {
         let named_teachers = HashMap::new();
         let estimates = Estimates::default();
@@ -54,8 +53,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
 }
 
 impl<'a, T: Task> Interpreter<'a, T> {
-    /// Runs all stages from `model`, which lives on the device without autodiff. Returns the last
-    /// carried stage's model and every stage's result.
+    /// Runs all stages from `model`, which has no autodiff. Returns the model of the last stage that is no branch, and the
+    /// result of every stage.
     ///
     /// # Errors
     /// Whatever stops the run.
@@ -67,9 +66,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
         self.execute(model, None, observer)
     }
 
-    /// Resumes from a checkpoint, with the model that the run began with. Events before the checkpoint are not
-    /// reported again. On the CPU the result is that of a run that was never
-    /// interrupted, bit for bit.
+    /// Resumes from a checkpoint, with the initial model of the run. Events before the checkpoint are not reported again.
+    /// On the CPU the result equals that of an uninterrupted run bit for bit.
     ///
     /// # Errors
     /// A checkpoint that does not fit, and whatever stops the run.
@@ -92,7 +90,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         let clock = Clock::starting(position.map_or(0.0, |p| p.seconds));
         let first = position.map_or(0, |p| p.stage);
         let mut results = position.map_or(Vec::new(), |p| p.results.clone());
-        // The model that the next stage starts from, and whose end it is.
+        // The model that the next stage starts from, and the stage at whose end it was reached.
         let mut carried = (START, Some(gradients::to_training(model, &self.device)));
         let mut kept: HashMap<&str, T::Model> = HashMap::new();
         if let Some(start) = carried.1.as_ref().filter(|_| self.is_needed(START, 0)) {
@@ -118,7 +116,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         }
         for (index, stage) in self.schedule.stages.iter().enumerate() {
             let (base, start) = match &stage.branch_from {
-                // The old model would keep its weights alive beside the new one's.
+                // Frees the old model before the new one is made.
                 None => (carried.0, carried.1.take()),
                 Some(from) => (from.as_str(), kept.get(from.as_str()).cloned()),
             };
@@ -127,8 +125,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
                 at: stage.name.clone(),
             })?;
             if index < first {
-                // Done before the checkpoint: of its model only the form is known, and its weights
-                // where they are still needed.
+                // The stage ended before the checkpoint, which has its weights only where they are still needed.
                 let mut end = self.choose_layers(stage, start)?;
                 if let Some(restored) = &mut restored {
                     let kind = format!("end/{}", stage.name);
@@ -147,7 +144,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
                 self.store_end(stage, index, end, &mut kept, &mut carried);
                 continue;
             }
-            // A student that learns from itself learns from all of its layers.
+            // In self-distillation the teacher keeps all layers.
             let teacher = self.teacher_of(stage, &start, &kept)?;
             let start = self.choose_layers(stage, start)?;
             let distillation = Distillation::new(stage, teacher.clone())?;
@@ -164,7 +161,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
                     Some((name.to_owned(), own.or_else(|| kept.get(name)).or(its_start)?))
                 })
                 .collect();
-            // A model that loses layers is not the one that was evaluated.
+            // Metrics of the model before layers are dropped are no baseline.
             let of_base = results.iter().find(|r| r.name == base && stage.layers.is_none());
             let baseline = of_base.map(|r| Baseline { metrics: r.metrics.clone(), pruned_since: None });
             let (index_seed, seed) = (index as u64, self.schedule.seed);
@@ -196,7 +193,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         Ok((model.valid(), results))
     }
 
-    /// Refuses a recipe that quantizes before anything is done, where the task's model cannot be quantized.
+    /// Checks before the first stage that the model can be quantized, if a stage quantizes.
     fn check_quantization(&self, model: Option<&T::Model>) -> Result<(), EngineError> {
         let quantizes = self.schedule.stages.iter().find(|stage| !stage.quantize.is_empty());
         match (quantizes, model) {
@@ -207,7 +204,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         }
     }
 
-    /// Stores the model at the end of a stage for the stages that start from it or learn from it.
+    /// Stores the model at the end of a stage for branches and distillation.
     fn store_end<'s>(
         &self,
         stage: &'s Stage,
@@ -224,9 +221,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
         }
     }
 
-    /// The earlier stages whose ends are needed while and after the stage of an index runs, besides the
-    /// model in training: `carried` is the last one that was carried on. What the run began with is
-    /// there without a checkpoint.
+    /// The earlier stages whose final models are needed from the stage at an index on, besides the model in training,
+    /// which continues `carried`. The initial model of the run needs no checkpoint.
     fn ends_needed(&self, index: usize, carried: &'a str) -> Vec<&'a str> {
         let stage = &self.schedule.stages[index];
         let base = stage.branch_from.as_deref().unwrap_or(carried);
@@ -245,7 +241,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         observer.event(event).map_err(EngineError::Observer)
     }
 
-    /// Whether a stage from index `from` on needs the result of `name`.
+    /// Whether a stage from index `from` on needs the final model of stage `name`.
     fn is_needed(&self, name: &str, from: usize) -> bool {
         self.schedule.stages[from..].iter().any(|later| {
             let teacher = later.distill.as_ref().map(|d| &d.from);
@@ -254,7 +250,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
         })
     }
 
-    /// The model with the layers that the stage selects.
+    /// The model with the layers that the stage keeps.
     fn choose_layers(&self, stage: &Stage, model: T::Model) -> Result<T::Model, EngineError> {
         let Some(layers) = &stage.layers else { return Ok(model) };
         let count = parameters::table(&model).layers();
@@ -291,13 +287,13 @@ impl<'a, T: Task> Interpreter<'a, T> {
     }
 }
 
-/// The weights of a model's linear layers: what is multiplied for each token.
+/// The number of weights of the linear layers, which are multiplied for each token.
 fn linear_weights<M: Module>(model: &M) -> usize {
     let table = parameters::table(model);
     table.iter().filter(|p| p.is_prunable()).map(|p| p.count()).sum()
 }
 
-/// The last stage before the one of an index that is carried on.
+/// The last stage before an index that is no branch.
 fn carried_before(schedule: &Schedule, index: usize) -> &str {
     let carried = schedule.stages[..index].iter().rev().find(|s| s.branch_from.is_none());
     carried.map_or(START, |stage| &stage.name)

@@ -7,7 +7,7 @@ use burn::module::Module;
 use crate::method::mask::Mask;
 use crate::task::parameters::{self, Values};
 
-/// Masks by Hugging Face name; parameters without one are dense.
+/// Masks by Hugging Face name; a parameter without a mask is dense.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Masks {
     by_name: BTreeMap<String, Mask>,
@@ -24,7 +24,7 @@ impl Masks {
         self.by_name.insert(name, mask);
     }
 
-    /// Lets a parameter's weights move freely again.
+    /// Removes a parameter's mask, so that its zeros are trained again.
     pub fn remove(&mut self, name: &str) {
         self.by_name.remove(name);
     }
@@ -39,14 +39,14 @@ impl Masks {
         self.by_name.iter()
     }
 
-    /// The share of masked parameters' weights that is pruned, `0..=1`.
+    /// The sparsity of all masked parameters together, `0..=1`.
     pub fn sparsity(&self) -> f64 {
         let (pruned, all) =
             self.by_name.values().fold((0, 0), |(p, n), mask| (p + mask.pruned(), n + mask.len()));
         pruned as f64 / usize::max(all, 1) as f64
     }
 
-    /// The model with every pruned weight set to exact zero.
+    /// Sets every pruned weight of the model to zero.
     pub fn apply<M: Module>(&self, model: M) -> M {
         let mut values: Values = parameters::read(&model, |name| self.by_name.contains_key(name));
         for (name, weights) in &mut values {

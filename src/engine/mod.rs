@@ -1,22 +1,21 @@
-//! Runs a schedule: the interpreter between what was planned and what is computed.
+//! Runs a schedule for a task: training, pruning, distillation, quantization, evaluation and checkpoints.
 //!
-//! - [`interpreter`]: stage after stage, branches beside them;
-//! - [`stage`]: a loop over the [`state`] of a stage: before each step the actions of [`steps`], then one
-//!   optimizer step ([`training`]); all with one [`context`] and [`seeds`];
-//! - [`pruner`]: one pruning event of the [`targets`] of a statement, by any criterion; by OBS from
-//!   [`gradients`], on the host or on the device ([`estimation`]), with the [`step_size`] of the update;
-//! - [`oneshot`]: one model pruned one-shot in many ways, by [`gradient_sharing`];
-//! - [`movement`]: scores that accumulate while a stage trains;
-//! - [`distillation`]: the losses against a teacher; [`best`]: the weights of the best evaluation;
+//! - [`interpreter`]: the stages one after the other, and branches;
+//! - [`stage`]: a loop over the [`state`] of a stage: before each step the actions of [`steps`], then one optimizer step
+//!   ([`training`]), with the [`context`] of the stage and its [`seeds`];
+//! - [`pruner`]: a pruning event of the [`targets`] of a statement; by OBS from [`gradients`], on the host or on the
+//!   device ([`estimation`]), with the [`step_size`] of the update;
+//! - [`oneshot`]: trials of one-shot pruning, with [`gradient_sharing`];
+//! - [`movement`]: movement scores, accumulated in training;
+//! - [`distillation`]: the losses against a teacher; [`best`]: the best checkpoint;
 //! - [`quantizers`]: fake quantization of weights and activations;
-//! - [`optimizer`] and [`masks`]: weights move, pruned ones do not;
-//! - [`results`]: what came of each stage;
-//! - [`checkpoint`]: the state of a stage into a [`snapshot`] and back, with its [`position`] in the run;
-//! - [`events`]: what is reported to an observer; [`warnings`]: what goes wrong although the run goes on;
-//! - [`machine`]: what it runs on, and how much of that it takes;
-//! - [`device`]: where it is computed.
+//! - [`optimizer`]: AdamW; [`masks`]: the pruned weights;
+//! - [`results`]: the metrics, sparsities and sizes of each stage;
+//! - [`checkpoint`]: saves the state of a stage to a [`snapshot`] and restores it, with its [`position`] in the run;
+//! - [`events`]: the events that observers receive; [`warnings`]: warnings of a run;
+//! - [`machine`]: the machine and its memory; [`device`]: the devices.
 //!
-//! The engine knows a [`Task`](crate::task::Task) and a schedule, no recipe and no file.
+//! The engine depends on a [`Task`](crate::task::Task) and a schedule, not on recipes or files.
 
 pub mod best;
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! Scores of `by: movement` statements, accumulated while a stage trains.
+//! Movement scores for `by: movement`, accumulated in training (Sanh et al., arXiv 2005.07683).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -37,21 +37,21 @@ impl Movements {
         Ok(movements)
     }
 
-    /// Whether there are any targets, and none has seen a step yet.
+    /// Whether there are targets, and no step has been accumulated.
     pub fn lacks_steps(&self) -> bool {
         !self.scores.is_empty() && self.steps == 0
     }
 
-    /// Steps that were taken in.
+    /// The number of accumulated steps.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// All scores, in Burn's layout.
+    /// All scores for a checkpoint, in Burn's layout.
     pub fn held<'a, M: Module>(&'a self, model: &M) -> Vec<CheckpointTensor<'a>> {
         let scored = parameters(model).into_iter().filter_map(|p| {
             let scores = self.scores.get(&p.id)?.as_ref()?;
-            // invariant: scores are floats that convert to f32.
+            // invariant: scores are floats and can be converted to f32.
             let read = || {
                 let data = scores.clone().into_data().convert::<f32>();
                 Cow::Owned(data.try_to_vec().expect("f32 values"))
@@ -65,7 +65,7 @@ impl Movements {
         scored.collect()
     }
 
-    /// Puts back what was accumulated.
+    /// Restores the scores of a checkpoint.
     ///
     /// # Errors
     /// Scores that do not fit a parameter.
@@ -92,7 +92,7 @@ impl Movements {
         Ok(())
     }
 
-    /// Takes in the gradients of a step at the weights that they belong to, unclipped.
+    /// Accumulates the scores of a step, from its gradients before clipping and its weights.
     pub fn add<M: Module>(&mut self, model: &M, gradients: &GradientsParams) {
         if !self.scores.is_empty() {
             self.steps += 1;

@@ -1,5 +1,5 @@
-//! One model pruned one-shot in many ways, each evaluated: as many of them as possible from the same
-//! gradients ([`super::gradient_sharing`]). What comes of each is what a run of it alone would give.
+//! Trials of one-shot pruning of one model, evaluated, with as many trials as possible from the same gradients
+//! ([`super::gradient_sharing`]). The result of a trial equals that of a run with its settings.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::task::metric::Metrics;
 use super::EngineError;
 use super::estimation::Estimates;
 use super::events::{Event, Observer, Work, goes_on};
-use super::gradient_sharing::{Shared, Sweep, Trial, arrange};
+use super::gradient_sharing::{SharedEstimate, Sweep, Trial, arrange};
 use super::gradients::{self, TaskGradients};
 use super::interpreter::Interpreter;
 use super::masks::Masks;
@@ -25,21 +25,21 @@ use super::movement::Movements;
 use super::pruner::{self, Context, Pruned, Subject};
 use super::targets::Targets;
 
-/// Where and for what a model is pruned.
+/// The task and the settings of trials.
 pub struct OneShot<'a, T: Task> {
-    /// What it is evaluated on.
+    /// The task.
     pub task: &'a T,
     /// The device, without autodiff.
     pub device: &'a Device,
-    /// What the prunings are called, for messages.
+    /// The stage name of the trials, for messages.
     pub name: &'a str,
-    /// The seed of the gradients' batches: [`seed_of`] a statement.
+    /// The seed of the gradients' batches; [`seed_of`] computes that of a run.
     pub seed: u64,
     /// Each pruned model is also quantized after training (PTQ) and evaluated again: [`post_training_quantization`].
     pub quantization: Option<&'a Schedule>,
 }
 
-/// Batches that are observed where the recipe observes while it trains.
+/// The number of calibration batches for a recipe without `calibrate`.
 const CALIBRATE: usize = 32;
 
 /// The `quantize` statements of a schedule's first stage that has any, as post-training quantization: one stage of no
@@ -73,21 +73,21 @@ pub fn post_training_quantization(schedule: &Schedule) -> Option<Schedule> {
     Some(Schedule { stages: vec![alone], expect: Vec::new(), ..schedule.clone() })
 }
 
-/// The seed with which a run draws the gradients of a statement that prunes before the first step.
+/// The seed of the gradients of a statement that prunes before the first step of a run.
 pub fn seed_of(seed: u64, stage: usize, statement: usize) -> u64 {
     super::seeds::of_pruning(seed, stage as u64, statement, 0)
 }
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The share of the targets' weights that is zero.
+    /// The sparsity of the targets, `0..=1`.
     pub sparsity: f64,
-    /// The model's metrics.
+    /// The metrics of the pruned model.
     pub metrics: Metrics,
-    /// Its metrics when it is quantized too.
+    /// The metrics of the pruned and quantized model.
     pub quantized: Option<Metrics>,
-    /// The damp that it took, if the recipe's had to be raised.
+    /// The dampening, if the recipe's had to be raised.
     pub raised_damp: Option<f64>,
     /// The step size of the exact update in each round.
     pub step_sizes: Vec<f64>,
@@ -99,17 +99,17 @@ pub struct Outcome {
 type Each<'a, M> = dyn FnMut(usize, Pruned<M>, &mut dyn Observer) -> Result<(), EngineError> + 'a;
 
 impl<T: Task> OneShot<'_, T> {
-    /// Evaluates the model itself.
+    /// Evaluates the model without pruning.
     pub fn evaluate(&self, model: &T::Model, observer: &mut dyn Observer) -> Metrics {
         self.task.evaluate(model, self.device, &mut |done, total| {
             observer.progress(Work::Evaluating(self.name), done as u64, total as u64);
         })
     }
 
-    /// Evaluates the quantized model, if it is to be quantized.
+    /// Quantizes a model (PTQ) and evaluates it, if the trials quantize.
     ///
     /// # Errors
-    /// What stops quantization.
+    /// Those of quantization.
     pub fn evaluate_quantized(
         &self,
         model: &T::Model,
@@ -121,11 +121,10 @@ impl<T: Task> OneShot<'_, T> {
         Ok(results.into_iter().next_back().map(|result| result.metrics))
     }
 
-    /// Prunes the model in every way and evaluates each result; `done` receives each trial by its index, in the
-    /// order in which they are done.
+    /// Runs all trials and evaluates the pruned models; `done` receives each result with its index in `trials`.
     ///
     /// # Errors
-    /// What stops a pruning event.
+    /// Those of a pruning event.
     pub fn measure(
         &self,
         model: &T::Model,
@@ -152,10 +151,10 @@ impl<T: Task> OneShot<'_, T> {
         Ok(outcomes.into_iter().flatten().collect())
     }
 
-    /// Prunes the model in every way and hands over each result, with gradients, as soon as it is there.
+    /// Runs all trials; `each` receives the index and the pruned model, with autodiff.
     ///
     /// # Errors
-    /// What stops a pruning event.
+    /// Those of a pruning event.
     pub fn prune(
         &self,
         model: &T::Model,
@@ -178,7 +177,7 @@ impl<T: Task> OneShot<'_, T> {
         Ok(())
     }
 
-    /// A trial that shares nothing.
+    /// Runs a trial that shares no gradients.
     fn alone(
         &self,
         model: &T::Model,
@@ -191,7 +190,7 @@ impl<T: Task> OneShot<'_, T> {
         pruner::prune(self.task, model.clone(), &trial.prune, &event, &mut masks, &context, observer)
     }
 
-    /// One pass over the gradients, with a halt wherever trials use those so far.
+    /// Runs the trials of one pass over gradients, each after the number of gradients that it uses.
     fn sweep(
         &self,
         model: &T::Model,
@@ -200,7 +199,9 @@ impl<T: Task> OneShot<'_, T> {
         observer: &mut dyn Observer,
         each: &mut Each<T::Model>,
     ) -> Result<(), EngineError> {
-        let one = |shared: &Shared| shared.stops.first().and_then(|s| s.trials.first()).map(|i| &trials[*i]);
+        let one = |shared: &SharedEstimate| {
+            shared.prefixes.first().and_then(|s| s.trials.first()).map(|i| &trials[*i])
+        };
         let Some((trial, obs)) = sweep.estimates.first().and_then(one).and_then(|t| Some((t, t.obs()?)))
         else {
             return Ok(());
@@ -208,18 +209,18 @@ impl<T: Task> OneShot<'_, T> {
         let (training, movements) = (self.device.clone().autodiff(), Movements::default());
         let context = self.context(&training, &movements);
         let start = Start::new(model, trial, self.name)?;
-        let of_targets = |shared: &Shared| -> Vec<FisherEstimate> {
+        let of_targets = |shared: &SharedEstimate| -> Vec<FisherEstimate> {
             start.targets.counts().into_iter().map(|count| estimate(shared, count, obs)).collect()
         };
         let mut estimates: Vec<Vec<FisherEstimate>> = sweep.estimates.iter().map(of_targets).collect();
         let mut done = 0;
-        for stop in sweep.stops() {
+        for prefix in sweep.prefixes() {
             let mut source = self.source(model, &start, obs, &context, observer);
             (source.done, source.total) = (done as u64, sweep.gradients() as u64);
             let all = 0..start.targets.parameters.len();
-            let end = source.gradients(all, done..stop, Place::Host, &mut |i, gradient| {
+            let end = source.gradients(all, done..prefix, Place::Host, &mut |i, gradient| {
                 let values = gradient.into_values();
-                // Those that have had all theirs are gone.
+                // Finished estimates are removed.
                 for estimate in estimates.iter_mut().filter_map(|e| e.get_mut(i)) {
                     estimate.add_values(&values);
                 }
@@ -227,10 +228,10 @@ impl<T: Task> OneShot<'_, T> {
             if end.is_break() {
                 return Err(self.stopped());
             }
-            done = stop;
+            done = prefix;
             for (shared, estimates) in sweep.estimates.iter().zip(&mut estimates) {
-                let Some(here) = shared.stops.iter().find(|s| s.gradients == stop) else { continue };
-                let is_last = shared.gradients() == stop;
+                let Some(here) = shared.prefixes.iter().find(|s| s.gradients == prefix) else { continue };
+                let is_last = shared.gradients() == prefix;
                 if is_last {
                     estimates.iter_mut().for_each(FisherEstimate::finish);
                 }
@@ -271,7 +272,7 @@ impl<T: Task> OneShot<'_, T> {
         }
     }
 
-    /// A trial from estimates that are there.
+    /// Runs a trial from finished estimates.
     fn from(
         &self,
         model: &T::Model,
@@ -299,7 +300,7 @@ impl<T: Task> OneShot<'_, T> {
         })
     }
 
-    /// Between two trials.
+    /// Stops between two trials if the observer wants to.
     fn goes_on(&self, observer: &mut dyn Observer) -> Result<(), EngineError> {
         if goes_on(observer).is_break() { Err(self.stopped()) } else { Ok(()) }
     }
@@ -320,7 +321,7 @@ impl<T: Task> OneShot<'_, T> {
         }
     }
 
-    /// The share of a trial's targets that is zero.
+    /// The sparsity of a trial's targets.
     fn sparsity(&self, model: &T::Model, trial: &Trial) -> Result<f64, EngineError> {
         let weights = Targets::select(model, &trial.prune, self.name)?.weights(model);
         let zeros: usize = weights.iter().map(|v| v.iter().filter(|w| **w == 0.0).count()).sum();
@@ -329,7 +330,7 @@ impl<T: Task> OneShot<'_, T> {
     }
 }
 
-/// Passes on progress and the wish to stop, and nothing else.
+/// Forwards progress and `wants_to_stop`, and ignores events.
 struct Progress<'a>(&'a mut dyn Observer);
 
 impl Observer for Progress<'_> {
@@ -346,7 +347,7 @@ impl Observer for Progress<'_> {
     }
 }
 
-/// What all trials of a sweep start from.
+/// The targets of a sweep with their initial weights and masks.
 struct Start {
     targets: Targets,
     weights: Vec<Vec<f32>>,
@@ -362,14 +363,13 @@ impl Start {
     }
 }
 
-/// The estimate of a parameter that takes in all gradients of a shared one. It is on the host, where
-/// several of them take in one gradient.
-fn estimate(shared: &Shared, count: usize, obs: &Obs) -> FisherEstimate {
+/// An estimate for a parameter, on the host, where several estimates accumulate the same gradient.
+fn estimate(shared: &SharedEstimate, count: usize, obs: &Obs) -> FisherEstimate {
     let (block, rows) = (shared.block, shared.rows);
     FisherEstimate::on_host(count, block, shared.gradients(), rows, pruner::precision(obs))
 }
 
-/// A one-shot pruning event before the first step that reaches a trial's sparsity.
+/// The one-shot pruning event of a trial, before the first step.
 fn event(trial: &Trial) -> PruneEvent {
     PruneEvent { step: 0, at: Time::ZERO, prune: 0, share: 1.0, sparsity: trial.sparsity }
 }

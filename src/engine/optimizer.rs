@@ -1,11 +1,10 @@
 //! AdamW with masks.
 //!
-//! Decoupled weight decay (not on biases and layer normalisations), bias-corrected moments, as in
-//! PyTorch. Weights that are pruned stay exactly zero and so do their moments: a weight has no
-//! memory of what it was before it was pruned, and never moves again. SparseML leaves the moments
-//! to decay, without effect on the weights.
+//! Computes PyTorch's `AdamW`: decoupled weight decay (not of biases and layer normalisation) and bias-corrected
+//! moments. Pruned weights and their moments are exactly zero from the next step on. SparseML lets the moments decay,
+//! without effect on the weights.
 
-// `pulp::with_simd` needs its lifetimes spelt out.
+// `pulp::with_simd` needs explicit lifetimes.
 #![allow(clippy::needless_lifetimes)]
 
 use std::borrow::Cow;
@@ -33,13 +32,13 @@ pub struct AdamW {
     slots: HashMap<ParamId, Slot>,
 }
 
-/// What the optimizer knows of a parameter.
+/// The state of a parameter.
 struct Slot {
     decays: bool,
-    /// What the learning rate is multiplied by.
+    /// The factor of the learning rate.
     factor: f64,
     moments: Option<Moments>,
-    /// Weights that stay, in Burn's layout.
+    /// The remaining weights, in Burn's layout.
     mask: Option<LayoutMask>,
 }
 
@@ -48,7 +47,7 @@ enum Moments {
     Device(Box<[Tensor<1>; 2]>),
 }
 
-/// What they are called in a checkpoint.
+/// The prefixes of the moments' names in a checkpoint.
 const MOMENTS: [&str; 2] = ["moment1", "moment2"];
 
 enum LayoutMask {
@@ -56,7 +55,7 @@ enum LayoutMask {
     Device(Box<Tensor<1, Bool>>),
 }
 
-/// The factors of one step.
+/// The coefficients of a step.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     beta1: f32,
@@ -68,12 +67,12 @@ struct Step {
     epsilon: f32,
     /// 1 - lr × weight decay.
     shrink: f32,
-    /// What gradients are multiplied by, to clip them.
+    /// The factor of the gradients, for clipping.
     scale: f32,
 }
 
 impl AdamW {
-    /// An optimizer for the parameters of a module.
+    /// Creates an optimizer for the parameters of a module.
     pub fn new<M: Module>(settings: &Train, module: &M) -> Self {
         let slots = parameters(module)
             .into_iter()
@@ -87,15 +86,14 @@ impl AdamW {
         AdamW { settings: settings.clone(), step: 0, slots }
     }
 
-    /// Lets a parameter learn at a multiple of the learning rate.
+    /// Sets the factor of the learning rate of a parameter.
     pub fn set_factor(&mut self, parameter: ParamId, factor: f64) {
         if let Some(slot) = self.slots.get_mut(&parameter) {
             slot.factor = factor;
         }
     }
 
-    /// Takes over masks that have changed: pruned weights and their moments become zero from the
-    /// next step on.
+    /// Sets the masks; pruned weights and their moments are zero from the next step on.
     pub fn set_masks<M: Module>(&mut self, module: &M, masks: &Masks, device: &Device) {
         for p in parameters(module) {
             let Some(slot) = self.slots.get_mut(&p.id) else { continue };
@@ -116,12 +114,12 @@ impl AdamW {
         }
     }
 
-    /// Steps so far.
+    /// The number of steps so far.
     pub fn steps(&self) -> i32 {
         self.step
     }
 
-    /// Both moments of every parameter that has moved, in Burn's layout.
+    /// Both moments of every trained parameter for a checkpoint, in Burn's layout.
     pub fn held<'a, M: Module>(&'a self, module: &M) -> Vec<CheckpointTensor<'a>> {
         let mut list = Vec::new();
         for p in parameters(module) {
@@ -132,7 +130,7 @@ impl AdamW {
             for (i, kind) in MOMENTS.into_iter().enumerate() {
                 let read = move || match moments {
                     Moments::Cpu(m, v) => Cow::Borrowed(if i == 0 { m.as_slice() } else { v }),
-                    // invariant: moments are floats that convert to f32.
+                    // invariant: moments are floats and can be converted to f32.
                     Moments::Device(moments) => {
                         let data = moments[i].clone().into_data().convert::<f32>();
                         Cow::Owned(data.try_to_vec().expect("f32 values"))
@@ -144,7 +142,7 @@ impl AdamW {
         list
     }
 
-    /// Puts back steps and moments.
+    /// Restores steps and moments of a checkpoint.
     ///
     /// # Errors
     /// Moments that do not fit a parameter.
@@ -178,8 +176,7 @@ impl AdamW {
         Ok(())
     }
 
-    /// One step down the gradients. Returns the module and the gradients' global norm before
-    /// clipping.
+    /// Does one step. Returns the module and the global norm of the gradients before clipping.
     pub fn step<M: Module>(&mut self, module: M, mut gradients: GradientsParams, lr: f64) -> (M, f64) {
         let mut visitor = SquaredNorm { gradients: &gradients, sum: 0.0 };
         module.visit(&mut visitor);
@@ -225,13 +222,13 @@ impl ModuleVisitor for SquaredNorm<'_> {
     }
 }
 
-/// Summed in a fixed order, chunk by chunk, so that it does not depend on the number of threads.
+/// The sum of squares in a fixed order, which does not depend on the number of threads.
 fn squared_norm(values: &[f32]) -> f64 {
     let chunks: Vec<f64> = values.par_chunks(CHUNK).map(chunk_norm).collect();
     chunks.iter().sum()
 }
 
-/// Weights a thread takes at a time.
+/// Weights in a thread's unit of work.
 const CHUNK: usize = 1 << 15;
 
 #[inline(always)]
@@ -249,7 +246,7 @@ fn chunk_norm_simd<'a, S: Simd>(_simd: S, values: &'a [f32]) -> f64 {
 struct Updater<'a, F> {
     slots: &'a mut HashMap<ParamId, Slot>,
     gradients: &'a mut GradientsParams,
-    /// The factors of a parameter, given whether it decays and its learning rate's factor.
+    /// The coefficients for a parameter with or without weight decay, and with a factor of the learning rate.
     factors_at: F,
 }
 
@@ -277,7 +274,7 @@ fn on_cpu<const D: usize>(
     slot: &mut Slot,
     factors: Step,
 ) -> Tensor<D> {
-    // invariant: a weight lives where its gradient does.
+    // invariant: weight and gradient are on the same device.
     let mut weight = plain.try_into_primitive::<Flex>().expect("a weight on flex").to_contiguous();
     let g = gradient.as_slice::<f32>().expect("a contiguous gradient");
     let fresh = || Moments::Cpu(vec![0.0; g.len()], vec![0.0; g.len()]);

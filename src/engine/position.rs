@@ -1,4 +1,4 @@
-//! The position of a run, and where checkpoints are written.
+//! The position of a run in its schedule, and the triggers of checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -9,40 +9,39 @@ use crate::task::quantizers::QuantizerRecord;
 
 use super::results::{Baseline, BestEvaluation, StageResult, Times};
 
-/// The position of a run before a step: everything of a checkpoint but its tensors.
+/// The position of a run before a step: a checkpoint without its tensors.
 ///
-/// Batches, dropout and calibration are drawn from the seed, the stage and the step, so the position
-/// is the state of all random generators.
+/// Batches, dropout and calibration depend on the seed, the stage and the step, so that the position is the state of all
+/// random generators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// The place of the stage in the schedule.
+    /// The index of the stage in the schedule.
     pub stage: usize,
     /// Its name.
     pub name: String,
-    /// The step that comes next; the stage's number of steps when only what comes after the last one
-    /// is left.
+    /// The next step; the stage's number of steps after its last one.
     pub step: u64,
-    /// Steps that the training examples make in an epoch.
+    /// Steps of an epoch.
     pub steps_per_epoch: u64,
     /// Steps of the optimizer in this stage.
     pub optimizer_steps: i32,
-    /// Steps whose gradients were taken into movement scores.
+    /// Steps accumulated in movement scores.
     pub movement_steps: u64,
-    /// Where the stage's time went so far.
+    /// The stage's time by kind of work.
     pub times: Times,
     /// Seconds of the stage so far.
     pub stage_seconds: f64,
     /// Seconds of the run so far.
     pub seconds: f64,
-    /// What came of the stages before.
+    /// The results of earlier stages.
     pub results: Vec<StageResult>,
-    /// The best evaluation of the stage so far, if it ends with its best weights.
+    /// The best evaluation so far, if the stage ends with its best checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<BestEvaluation>,
-    /// The last evaluation, and the pruning since.
+    /// The last evaluation, and the first pruning event since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
-    /// The quantizers, by the name of the kind of weights (`model`, `best`, `end/STAGE`) and of the tensor.
+    /// The quantizers by the prefix of the weights' names (`model`, `best`, `end/STAGE`) and by tensor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", alias = "rounding")]
     pub quantizers: BTreeMap<String, BTreeMap<String, QuantizerRecord>>,
 }

@@ -1,4 +1,4 @@
-//! One pruning event, by any criterion.
+//! A pruning event, by any criterion.
 
 use std::ops::ControlFlow;
 
@@ -21,7 +21,7 @@ use super::movement::Movements;
 use super::step_size;
 use super::targets::{Targets, partial, ranking, sparsities};
 
-/// What a pruning event needs to know of the run.
+/// The context of a pruning event.
 pub struct Context<'a> {
     /// The stage, for messages.
     pub stage: &'a str,
@@ -29,9 +29,9 @@ pub struct Context<'a> {
     pub step: u64,
     /// The device that trains, with autodiff.
     pub device: &'a Device,
-    /// The same without.
+    /// The same device without autodiff.
     pub plain: &'a Device,
-    /// Where estimates of Fisher matrices are.
+    /// The device of estimates of Fisher matrices.
     pub estimates: Estimates,
     /// The seed of this event's batches.
     pub seed: u64,
@@ -39,20 +39,20 @@ pub struct Context<'a> {
     pub movements: &'a Movements,
 }
 
-/// What came of an event.
+/// The result of a pruning event.
 pub struct Pruned<M> {
-    /// The model with its zeros.
+    /// The pruned model.
     pub model: M,
-    /// The damp that it took, if the recipe's had to be raised.
+    /// The dampening, if the recipe's had to be raised.
     pub raised_damp: Option<f64>,
     /// The step size of the exact update in each round.
     pub step_sizes: Vec<f64>,
 }
 
-/// Carries out a statement for an event: in as many rounds as it recomputes the Fisher matrix.
+/// Prunes the model for an event of a statement, in `recompute` rounds with a new estimate of the Fisher matrix each.
 ///
 /// # Errors
-/// A parameter that cannot be pruned, or the wish to stop. The masks are unchanged then.
+/// A parameter that cannot be pruned, or an observer that wants to stop. The masks are unchanged then.
 pub fn prune<T: Task>(
     task: &T,
     model: T::Model,
@@ -119,20 +119,20 @@ pub fn prune<T: Task>(
     Ok(result)
 }
 
-/// What an OBS event works on.
+/// The targets of an OBS event with their weights, masks and goals.
 pub struct Subject<'a> {
     /// The parameters.
     pub targets: &'a Targets,
     /// Their weights.
     pub weights: &'a [Vec<f32>],
-    /// Which of them are not pruned yet.
+    /// Their masks.
     pub masks: &'a [Mask],
-    /// The sparsities that are reached.
+    /// The sparsities to reach.
     pub goals: &'a [Goal],
 }
 
 impl<'a> Subject<'a> {
-    /// The event of a statement, on the host and without passes.
+    /// The event of a statement, on the host and in one pass.
     pub fn event(&self, statement: &Prune, obs: &Obs) -> PruningEvent<'a> {
         let groupings = &self.targets.groupings;
         PruningEvent {
@@ -159,7 +159,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The precision in which gradients wait to be summed.
+/// The precision of gradients in a chunk.
 pub fn precision(obs: &Obs) -> obs::Precision {
     match obs.precision {
         Precision::F32 => obs::Precision::F32,
@@ -167,7 +167,7 @@ pub fn precision(obs: &Obs) -> obs::Precision {
     }
 }
 
-/// Why an event does not come to its end.
+/// The error of an interrupted event.
 pub fn interrupted(context: &Context, targets: &Targets, why: Interrupted) -> EngineError {
     let (stage, step) = (context.stage.to_owned(), context.step);
     match why {
@@ -181,12 +181,12 @@ fn failed(context: &Context, parameter: &str, source: ObsError) -> EngineError {
     EngineError::NotPrunable { stage, step, parameter, source }
 }
 
-/// Where the gradients of a round come from.
+/// The batches of a round's gradients.
 pub fn draw<'a>(obs: &Obs, context: &Context<'a>, round: usize) -> Draw<'a> {
     Draw { device: context.device, seed: context.seed.wrapping_add(round as u64), batch: obs.batch }
 }
 
-/// The step size of an exact update; the independent update is taken as it is.
+/// The step size of an exact update; `None` for the independent update, which is applied in full.
 pub fn step<T: Task>(
     source: &mut TaskGradients<T>,
     obs: &Obs,
@@ -203,14 +203,14 @@ pub fn step<T: Task>(
     }
 }
 
-/// Updates weights and masks; `step` is the step size of the update.
+/// Applies an update to weights and masks with a step size.
 pub fn apply(removals: &[PruningUpdate], weights: &mut [Vec<f32>], masks: &mut [Mask], step: f32) {
     for ((removal, weights), mask) in removals.iter().zip(weights).zip(masks) {
         removal.apply(weights, mask, step);
     }
 }
 
-/// How the targets are divided so that the allowed memory is kept.
+/// The targets divided into passes whose estimates fit into the allowed memory.
 fn passes(obs: &Obs, targets: &Targets, stage: &str) -> Result<Vec<obs::Pass>, EngineError> {
     let counts = targets.counts();
     let passes = obs.passes(&counts).ok_or_else(|| EngineError::Memory {
@@ -221,7 +221,7 @@ fn passes(obs: &Obs, targets: &Targets, stage: &str) -> Result<Vec<obs::Pass>, E
     Ok(passes.into_iter().map(|p| obs::Pass { parameters: p.targets, rows: p.rows }).collect())
 }
 
-/// The scores of each target's runs by magnitude or movement.
+/// The magnitude or movement scores of each target's groups.
 fn scores(
     statement: &Prune,
     targets: &Targets,
@@ -243,7 +243,7 @@ fn scores(
     (0..weights.len()).map(|i| of(i).map_err(|e| failed(context, targets.name(i), e))).collect()
 }
 
-/// Removes the groups of least score and updates nothing else.
+/// Prunes the groups with the least scores, without an update of the remaining weights.
 fn zeroing(
     scores: Vec<Vec<f32>>,
     targets: &Targets,

@@ -1,4 +1,4 @@
-//! The quantizers of a model's tensors, through its task.
+//! Operations on the quantizers of a model.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::task::quantizers::Quantizers;
 
 use super::EngineError;
 
-/// The model with other quantizers.
+/// Sets the quantizers of a model.
 ///
 /// # Errors
 /// A task whose model cannot be quantized.
@@ -26,7 +26,7 @@ pub fn set<T: Task>(
     set.ok_or_else(|| EngineError::NotQuantizable { stage: stage.to_owned() })
 }
 
-/// The model with quantizers of its own: what a stage observes is no other model's.
+/// Gives a model quantizers of its own, so that its clones do not share the ranges that a stage observes.
 ///
 /// # Errors
 /// As [`set`].
@@ -37,10 +37,10 @@ pub fn own<T: Task>(task: &T, model: T::Model, stage: &str) -> Result<T::Model, 
     }
 }
 
-/// Refuses ranges that are not finite.
+/// Checks that all observed ranges are finite.
 ///
 /// # Errors
-/// The first such range.
+/// The first tensor with a range that is not finite.
 pub fn check_ranges<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64) -> Result<(), EngineError> {
     match task.quantizers(model).and_then(|quantizers| quantizers.non_finite()) {
         None => Ok(()),
@@ -51,7 +51,7 @@ pub fn check_ranges<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64)
     }
 }
 
-/// Computes while all quantizers are in a phase.
+/// Computes with all quantizers in a phase.
 pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: impl FnOnce() -> R) -> R {
     let quantizers = task.quantizers(model);
     quantizers.iter().for_each(|all| all.set_phase(phase));
@@ -60,7 +60,7 @@ pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: i
     computed
 }
 
-/// Fixes all ranges that are still observed.
+/// Freezes the scales of all quantizers.
 ///
 /// # Errors
 /// A tensor that was never observed.
@@ -69,7 +69,7 @@ pub fn fix_all<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64) -> R
     quantizers.iter().try_for_each(|(name, quantizer)| fix(name, quantizer, stage, step))
 }
 
-/// Fixes the range of one tensor.
+/// Freezes the scale of a quantizer.
 ///
 /// # Errors
 /// If it was never observed.

@@ -1,4 +1,4 @@
-//! What came of a stage.
+//! The results of stages.
 
 use std::sync::Arc;
 
@@ -11,67 +11,67 @@ use crate::task::metric::Metrics;
 use crate::task::parameters;
 use crate::task::quantizers::Quantizers;
 
-/// What came of a stage.
+/// The result of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
     /// Its name.
     pub name: String,
     /// Whether it is a branch.
     pub branch: bool,
-    /// The metrics of its result.
+    /// The metrics of its final model.
     #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,
-    /// Which weights are its result, if it ends with its best.
-    pub kept: Option<Kept>,
-    /// For every prunable parameter its name, weights and zeros.
+    /// The step of its final weights, if it ends with its best checkpoint.
+    pub kept: Option<BestStep>,
+    /// The sparsity of every prunable parameter.
     pub sparsity: Vec<LayerSparsity>,
-    /// Non-zero values and all values of all parameters.
+    /// The number of nonzero parameters, and of all parameters.
     pub nonzero: (usize, usize),
-    /// Bytes of the encoder's layers with zeros at one bit: see [`encoder_bytes`].
+    /// The storage size of the encoder's layers in bytes: see [`encoder_bytes`].
     #[serde(default)]
     pub encoder_bytes: usize,
-    /// Where the time went.
+    /// The time by kind of work.
     pub times: Times,
 }
 
-/// JSON knows no number that is not finite and writes `null`.
+/// Reads `null`, which JSON has for numbers that are not finite, as NaN.
 fn metrics<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
     let read = std::collections::BTreeMap::<String, Option<f64>>::deserialize(from)?;
     Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
-/// The last evaluation of a model, and the pruning since.
+/// The last evaluation of a model, and the first pruning event since.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The metrics.
     #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,
-    /// The step of the first pruning event since.
+    /// The step of the first pruning event after it.
     pub pruned_since: Option<u64>,
 }
 
 /// The best evaluation of a stage so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestEvaluation {
-    /// Which weights.
-    pub kept: Kept,
-    /// Their metrics.
+    /// The metric, the step and the value.
+    pub kept: BestStep,
+    /// All metrics.
     #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,
 }
 
-/// Which weights a stage ends with.
+/// The best checkpoint that a stage ends with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The metric that decided.
+pub struct BestStep {
+    /// The metric.
     pub metric: String,
-    /// The weights are those before this step; the stage's number of steps for its end.
+    /// The step before which it was evaluated; the stage's number of steps for its end.
     pub step: u64,
-    /// The metric's value of them.
+    /// The value of the metric.
     pub value: f64,
 }
 
-/// Seconds spent on each kind of work.
+/// Seconds by kind of work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// Training steps.
@@ -82,7 +82,7 @@ pub struct Times {
     pub evaluating: f64,
 }
 
-/// How sparse every prunable parameter is.
+/// The sparsity of every prunable parameter.
 pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
     let table = parameters::table(model);
     let prunable: Vec<&str> = table.iter().filter(|p| p.is_prunable()).map(|p| p.name.as_str()).collect();
@@ -97,7 +97,7 @@ pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
         .collect()
 }
 
-/// Bytes of the encoder's layers with zeros at one bit: see [`crate::params::storage`].
+/// The storage size of the encoder's layers in bytes, with one bit for each zero: see [`crate::params::storage`].
 pub fn encoder_bytes<M: Module>(model: &M, quantizers: Option<&Arc<Quantizers>>) -> usize {
     let table = parameters::table(model);
     let mut storage = Storage::default();
@@ -113,7 +113,7 @@ pub fn encoder_bytes<M: Module>(model: &M, quantizers: Option<&Arc<Quantizers>>)
     storage.counted.encoder_bytes as usize
 }
 
-/// Non-zero values and all values of all parameters.
+/// The number of nonzero parameters, and of all parameters.
 pub fn nonzero<M: Module>(model: &M) -> (usize, usize) {
     let values = parameters::read(model, |_| true);
     let count = |f: fn(&[f32]) -> usize| values.values().map(|v| f(v)).sum();

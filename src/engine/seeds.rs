@@ -1,12 +1,11 @@
-//! Seeds that follow from the run's seed, the stage, the purpose and the step: a run that is resumed draws
-//! what it would have drawn.
+//! Derives seeds from the run's seed, the stage, the purpose and the step, so that a resumed run draws the same numbers.
 
-/// The seed of a pruning event of the stage of an index.
+/// The seed of a pruning event; `stage` and `statement` are indices.
 pub fn of_pruning(seed: u64, stage: u64, statement: usize, step: u64) -> u64 {
     draw(seed, stage, 2 + statement as u64, step)
 }
 
-/// A seed for one purpose at one step of the stage of an index, mixed by SplitMix64.
+/// The seed for a purpose at a step of the stage with an index, mixed by SplitMix64.
 pub fn draw(seed: u64, stage: u64, purpose: u64, step: u64) -> u64 {
     [stage, purpose, step].iter().fold(seed, |seed, part| {
         let mut z = (seed ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -1,9 +1,8 @@
-//! The tensors of a run at one instant, on their way into a checkpoint and back.
+//! The tensors of a checkpoint.
 //!
-//! Names say what a tensor is: `model/…` the weights in the Hugging Face layout, `end/STAGE/…` those at
-//! the end of an earlier stage that is still needed, `moment1/…` and `moment2/…` the optimizer's,
-//! `best/…` the weights of the best evaluation, `range/…` the ranges that quantizers observed, `movement/…` the
-//! scores of pruning by movement (in Burn's layout, as the moments), and `mask/…` which weights are not pruned.
+//! Prefixes of names: `model/` the weights in the Hugging Face layout, `end/STAGE/` those at the end of an earlier stage
+//! that is still needed, `best/` those of the best evaluation, `moment1/` and `moment2/` the optimizer's moments and
+//! `movement/` the movement scores (both in Burn's layout), `range/` the observed ranges of quantizers, `mask/` the masks.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,17 +24,17 @@ use super::position::Position;
 pub enum TensorValues<'a> {
     /// Float32.
     Floats(Cow<'a, [f32]>),
-    /// One bit each.
+    /// Booleans.
     Bits(Cow<'a, [bool]>),
 }
 
-/// A tensor that is read when it is its turn: only one is copied at a time.
+/// A tensor of a checkpoint, read when it is written, so that one at a time is copied.
 pub struct CheckpointTensor<'a> {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// How many numbers it holds.
+    /// The number of elements.
     pub count: usize,
-    /// Whether they are bits.
+    /// Whether the elements are booleans.
     pub bits: bool,
     read: Box<dyn Fn() -> TensorValues<'a> + 'a>,
 }
@@ -46,27 +45,27 @@ impl<'a> CheckpointTensor<'a> {
         CheckpointTensor { name, count, bits: false, read: Box::new(move || TensorValues::Floats(read())) }
     }
 
-    /// Its numbers.
-    pub fn numbers(&self) -> TensorValues<'a> {
+    /// Reads the values.
+    pub fn values(&self) -> TensorValues<'a> {
         (self.read)()
     }
 }
 
-/// A run at one instant.
+/// A checkpoint to be written.
 pub struct Snapshot<'a> {
-    /// Its position.
+    /// The position of the run.
     pub position: Position,
-    /// All that it holds.
+    /// The tensors.
     pub tensors: Vec<CheckpointTensor<'a>>,
 }
 
 impl<'a> Snapshot<'a> {
-    /// Nothing held yet.
+    /// A checkpoint without tensors.
     pub fn new(position: Position) -> Self {
         Snapshot { position, tensors: Vec::new() }
     }
 
-    /// Holds the weights of a model.
+    /// Adds the weights of a model.
     pub fn hold_model<M: Module>(&mut self, kind: &str, model: &'a M) {
         for parameter in parameters::table(model).iter() {
             let (name, count) = (parameter.name.clone(), parameter.count());
@@ -78,7 +77,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Holds the quantizers of a model.
+    /// Adds the quantizers of a model.
     pub fn hold_quantizers(&mut self, kind: &str, quantizers: Option<&Arc<Quantizers>>) {
         let Some(quantizers) = quantizers else { return };
         let mut records = BTreeMap::new();
@@ -93,7 +92,7 @@ impl<'a> Snapshot<'a> {
         self.position.quantizers.insert(kind.to_owned(), records);
     }
 
-    /// Holds which weights are not pruned.
+    /// Adds the masks.
     pub fn hold_masks(&mut self, masks: &'a Masks) {
         self.tensors.extend(masks.iter().map(|(name, mask)| CheckpointTensor {
             name: format!("mask/{name}"),
@@ -104,23 +103,23 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// What was read of a checkpoint.
+/// A checkpoint that was read.
 #[derive(Debug)]
 pub struct Restored {
     /// The position of the run.
     pub position: Position,
-    /// Its tensors.
+    /// The tensors by name.
     pub tensors: BTreeMap<String, TensorValues<'static>>,
 }
 
 impl Restored {
-    /// Whether it has tensors of this kind.
+    /// Whether it has tensors with this prefix.
     pub fn has(&self, kind: &str) -> bool {
         let prefix = format!("{kind}/");
         self.tensors.range(prefix.clone()..).next().is_some_and(|(name, _)| name.starts_with(&prefix))
     }
 
-    /// Takes out the floats of one kind, under their parameters' names.
+    /// Removes and returns the float tensors with a prefix, by parameter name.
     pub fn take(&mut self, kind: &str) -> Values {
         let prefix = format!("{kind}/");
         let mut rest = self.tensors.split_off(&prefix);
@@ -134,7 +133,7 @@ impl Restored {
         values
     }
 
-    /// The model with the weights of one kind in place of its own.
+    /// Writes the weights with a prefix into a model.
     ///
     /// # Errors
     /// Tensors that are missing or do not fit the model.
@@ -143,7 +142,7 @@ impl Restored {
         Ok(parameters::write(model, values))
     }
 
-    /// Takes out the weights of one kind, which are all those of the model.
+    /// Removes and returns the weights with a prefix, which must be all those of the model.
     ///
     /// # Errors
     /// Tensors that are missing or do not fit the model.
@@ -153,7 +152,7 @@ impl Restored {
         Ok(values)
     }
 
-    /// Takes out the quantizers of the weights of one kind.
+    /// Removes and returns the quantizers of the weights with a prefix.
     ///
     /// # Errors
     /// Ranges that are missing or do not fit the model.
@@ -174,7 +173,7 @@ impl Restored {
         }
     }
 
-    /// Which weights are not pruned.
+    /// The masks.
     ///
     /// # Errors
     /// A mask that does not fit the model.
@@ -195,7 +194,7 @@ impl Restored {
     }
 }
 
-/// Refuses values that are not those of all parameters.
+/// Checks that values are those of all parameters of the model.
 fn check(kind: &str, values: &Values, table: &ParameterTable) -> Result<(), EngineError> {
     for parameter in table.iter() {
         match values.get(&parameter.name) {

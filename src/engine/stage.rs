@@ -1,4 +1,4 @@
-//! A stage: a loop over its state.
+//! Runs a stage: a loop over its state.
 
 use burn::module::Module;
 
@@ -11,14 +11,14 @@ use super::context::{StageContext, StepAction};
 use super::events::{Event, Observer};
 use super::machine;
 use super::quantizers;
-use super::results::{Baseline, Kept, StageResult, encoder_bytes, layer_sparsity, nonzero};
+use super::results::{Baseline, BestStep, StageResult, encoder_bytes, layer_sparsity, nonzero};
 use super::snapshot::Restored;
 use super::state::StageState;
 use super::steps::{checkpoint, evaluate, freeze, hold, movement, prune, quantize};
 use super::training;
 use super::{checkpoint as saved, context};
 
-/// What happens before each step, and once more at the end of the stage.
+/// The actions before each step and at the end of the stage, in order.
 fn before_step<T: Task>() -> [StepAction<T>; 7] {
     [
         checkpoint::before,
@@ -31,10 +31,10 @@ fn before_step<T: Task>() -> [StepAction<T>; 7] {
     ]
 }
 
-/// Runs a stage from a training model, or from where it was restored. Returns the model at its end.
+/// Runs a stage from its beginning or from a checkpoint. Returns its final model and its result.
 ///
 /// # Errors
-/// Whatever stops the run.
+/// Any that stops the run.
 pub fn run<T: Task>(
     context: &StageContext<T>,
     model: T::Model,
@@ -53,7 +53,7 @@ pub fn run<T: Task>(
     }
 }
 
-/// The state before the first step, or before the one that a checkpoint was written before.
+/// The state before the first step, or that of a checkpoint.
 fn begin<T: Task>(
     context: &StageContext<T>,
     model: T::Model,
@@ -78,7 +78,7 @@ fn begin<T: Task>(
     Ok(state)
 }
 
-/// Refuses before the first step what the task cannot do.
+/// Checks before the first step that the task supports what the stage needs.
 fn check<T: Task>(context: &StageContext<T>, stage: &Stage, model: &T::Model) -> Result<(), EngineError> {
     let (task, smoothing) = (context.task, stage.train.label_smoothing);
     if smoothing != 0.0 && task.examples() > 0 {
@@ -94,7 +94,7 @@ fn check<T: Task>(context: &StageContext<T>, stage: &Stage, model: &T::Model) ->
     Ok(())
 }
 
-/// The model at the end of a stage, with its best weights if it ends with those, and its result.
+/// The final model of a stage, with its best weights if `keep_best`, and its result.
 fn finish<T: Task>(
     context: &StageContext<T>,
     state: StageState<T::Model>,
@@ -103,13 +103,13 @@ fn finish<T: Task>(
     let StageState { mut model, best, baseline, step, times, clock, .. } = state;
     let (task, name) = (context.task, &context.stage.name);
     let mut metrics = baseline.map(|baseline: Baseline| baseline.metrics).unwrap_or_default();
-    let mut kept: Option<Kept> = None;
+    let mut kept: Option<BestStep> = None;
     if let Some((weights, best_quantizers, which, evaluated)) = best.and_then(|best| best.take(&model)) {
         model = quantizers::set(task, weights, best_quantizers, name)?;
         (kept, metrics) = (Some(which), evaluated);
     }
     quantizers::fix_all(task, &model, name, step)?;
-    if let Some(Kept { metric, step, value }) = kept.clone() {
+    if let Some(BestStep { metric, step, value }) = kept.clone() {
         context.report(observer, Event::Kept(runlog::Kept { stage: name.clone(), step, metric, value }))?;
     }
     let sparsity = layer_sparsity(&model);

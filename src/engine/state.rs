@@ -1,4 +1,4 @@
-//! All that a stage changes.
+//! The state of a stage.
 
 use std::time::Instant;
 
@@ -14,32 +14,32 @@ use super::movement::Movements;
 use super::optimizer::AdamW;
 use super::results::{Baseline, Times};
 
-/// All that a stage changes: what its steps work on, and what a checkpoint holds of it.
+/// The state of a stage, which its steps change and checkpoints save.
 pub struct StageState<M> {
-    /// The model in training, with the quantizers of its tensors and the ranges that they observed.
+    /// The model, with its quantizers.
     pub model: M,
-    /// Which weights are pruned.
+    /// The masks of pruned weights.
     pub masks: Masks,
     /// The moments of AdamW, and the factors of the learning rate.
     pub optimizer: AdamW,
-    /// The scores of pruning by movement.
+    /// The movement scores.
     pub movement: Movements,
-    /// The best evaluation so far with its weights, if the stage ends with those.
+    /// The best checkpoint so far, if the stage has `keep_best`.
     pub best: Option<Best>,
-    /// The last evaluation, and whether weights were pruned since.
+    /// The last evaluation, and the first pruning event since.
     pub baseline: Option<Baseline>,
-    /// The step that comes next; the stage's number of steps at its end.
+    /// The next step; the stage's number of steps at its end.
     pub step: u64,
-    /// Where the time went.
+    /// The time by kind of work.
     pub times: Times,
-    /// Seconds of the stage.
+    /// The clock of the stage.
     pub clock: Clock,
-    /// The batches. They follow from the seed and the step: a checkpoint does not hold them.
+    /// The batches, which depend on seed and step and are in no checkpoint.
     pub sampler: Sampler,
 }
 
 impl<M: Module> StageState<M> {
-    /// Before the first step of a stage.
+    /// The state before the first step of a stage.
     ///
     /// # Errors
     /// A selector that cannot be read or selects nothing.
@@ -70,7 +70,7 @@ impl<M: Module> StageState<M> {
     }
 }
 
-/// A clock that goes on where an earlier one was stopped.
+/// A clock that continues from the time of an earlier one.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     begin: Instant,
@@ -78,12 +78,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows `before` seconds now.
+    /// Starts at `before` seconds.
     pub fn starting(before: f64) -> Self {
         Clock { begin: Instant::now(), before }
     }
 
-    /// What it shows, in seconds.
+    /// The time in seconds.
     pub fn seconds(&self) -> f64 {
         self.before + self.begin.elapsed().as_secs_f64()
     }

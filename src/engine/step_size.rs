@@ -1,9 +1,9 @@
-//! The step size of the exact update: how much of it is taken.
+//! Chooses the step size of the exact update (a line search).
 //!
-//! The joint update of all removed weights minimises a quadratic form that holds near the weights as they
-//! are. Where many weights are removed in one event, or the dampening is small, the full step overshoots. So
-//! some step sizes are tried on training data that the estimate has not seen, and the one of least loss is
-//! taken; 0, plain zeroing, is among them.
+//! The joint update of all pruned weights minimises a quadratic approximation of the loss at the current weights. Where
+//! an event prunes many weights, or the dampening is small, the full update overshoots. So several step sizes are
+//! evaluated on training batches that the estimate has not used, and the one with the least loss is taken. A step size
+//! of 0 only sets the pruned weights to zero.
 
 use std::ops::ControlFlow;
 
@@ -18,17 +18,16 @@ use crate::task::parameters::{self, Values};
 use super::events::{Work, goes_on};
 use super::gradients::TaskGradients;
 
-/// The step sizes that are tried, the longest first.
+/// The step sizes to evaluate, in descending order.
 pub const STEP_SIZES: [f32; 5] = [1.0, 0.75, 0.5, 0.25, 0.0];
 
-/// Batches on which they are tried: five times their forward passes are a small share of an
-/// estimate's forward and backward passes.
+/// The number of batches for each: few compared with the forward and backward passes of an estimate.
 fn batches(gradients: usize) -> u64 {
     (gradients as u64 / 16).clamp(4, 32)
 }
 
-/// The step size of least loss, the longer of equal ones, on the batches that come after those of
-/// `gradients` gradients. Breaks if the observer wants to stop.
+/// Returns the step size with the least loss, the largest of equal ones, on the batches after those of `gradients`
+/// gradients. Breaks if the observer wants to stop.
 pub fn search<T: Task>(
     source: &mut TaskGradients<T>,
     gradients: usize,

@@ -1,4 +1,4 @@
-//! The parameters that a `prune` statement selects, with what it asks of them.
+//! The target parameters of a `prune` statement.
 
 use burn::module::{Module, ParamId};
 
@@ -11,11 +11,11 @@ use crate::task::parameters::{self, ModuleParameter};
 
 use super::EngineError;
 
-/// The parameters of a statement, in the model's order.
+/// The target parameters of a statement, in the model's order.
 pub struct Targets {
     /// The parameters.
     pub parameters: Vec<ModuleParameter>,
-    /// Which weights of each are pruned together.
+    /// The groups of weights of each that are pruned together.
     pub groupings: Vec<Grouping>,
     stage: String,
 }
@@ -42,7 +42,7 @@ impl Targets {
         &self.parameters[index].parameter.name
     }
 
-    /// All names.
+    /// The names of all targets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parameters.iter().map(|p| p.parameter.name.as_str())
     }
@@ -58,12 +58,12 @@ impl Targets {
         self.names().map(|name| values.remove(name).unwrap_or_default()).collect()
     }
 
-    /// The model with other weights for them.
+    /// Writes their weights into the model.
     pub fn write<M: Module>(&self, model: M, weights: Vec<Vec<f32>>) -> M {
         parameters::write(model, self.names().map(str::to_owned).zip(weights).collect())
     }
 
-    /// The sparsities of an event: of each exception by itself, and of all other parameters.
+    /// The sparsities of an event: of each exception, and of all other targets.
     ///
     /// # Errors
     /// A selector that cannot be read.
@@ -83,7 +83,7 @@ impl Targets {
     }
 }
 
-/// The identities of the parameters that a selector selects; they may be none.
+/// The ids of the parameters that a selector matches, possibly none.
 ///
 /// # Errors
 /// A selector that cannot be read.
@@ -93,7 +93,7 @@ pub fn ids<M: Module>(model: &M, targets: &ir::Targets, stage: &str) -> Result<V
     Ok(all.filter(|p| matcher.matches(&p.parameter.name)).map(|p| p.id).collect())
 }
 
-/// What a statement ranks its groups among.
+/// The set of groups that a statement ranks together.
 pub fn ranking(statement: &Prune) -> Ranking {
     match (statement.pattern, statement.rank) {
         (Pattern::NofM { keep, of }, _) => Ranking::NofM { keep, of },
@@ -102,7 +102,7 @@ pub fn ranking(statement: &Prune) -> Ranking {
     }
 }
 
-/// Goals that are `round` of `rounds` of the way from the sparsities `from`, evenly divided.
+/// The goals of round `round` of `rounds`, with sparsities linear from `from` to those of `goals`.
 pub fn partial(goals: &[Goal], from: &[f64], round: usize, rounds: usize) -> Vec<Goal> {
     let sparsity = |goal: &Goal, from: f64| match round == rounds {
         true => goal.sparsity,
@@ -112,7 +112,7 @@ pub fn partial(goals: &[Goal], from: &[f64], round: usize, rounds: usize) -> Vec
     goals.map(|(g, from)| Goal { members: g.members.clone(), sparsity: sparsity(g, *from) }).collect()
 }
 
-/// The share of weights that is pruned in the members of each goal.
+/// The current sparsity of the targets of each goal, `0..=1`.
 pub fn sparsities(goals: &[Goal], masks: &[Mask]) -> Vec<f64> {
     let of = |goal: &Goal| {
         let members = goal.members.iter().map(|i| &masks[*i]);

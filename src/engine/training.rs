@@ -1,4 +1,4 @@
-//! One optimizer step: forward, backward, AdamW.
+//! An optimizer step: forward and backward passes with gradient accumulation, and AdamW.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use super::gradients;
 use super::quantizers;
 use super::state::StageState;
 
-/// The loss of a step, and its parts.
+/// The total loss of a step and its parts.
 #[derive(Default)]
 pub struct Losses {
     total: f64,
@@ -26,7 +26,7 @@ pub struct Losses {
     hidden: Option<f64>,
 }
 
-/// Does the step that comes next.
+/// Does the next optimizer step.
 ///
 /// # Errors
 /// A loss, a gradient or a quantization range that is not finite.
@@ -71,8 +71,7 @@ pub fn step<T: Task>(
     Ok(state)
 }
 
-/// The gradients of the mean loss over some examples, one batch after the other where several are
-/// accumulated.
+/// The gradients of the mean loss over examples, with gradient accumulation over batches.
 pub fn gradients<T: Task>(
     context: &StageContext<T>,
     model: &T::Model,
@@ -93,7 +92,7 @@ pub fn gradients<T: Task>(
         if let Some(hidden) = of_batch.hidden {
             *losses.hidden.get_or_insert(0.0) += hidden * weight;
         }
-        // Where everything is frozen there is no backward pass.
+        // With all parameters frozen there is no backward pass.
         if gradients::any_trained(model) {
             let loss = if weight == 1.0 { loss } else { loss * weight };
             sum.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
@@ -126,7 +125,7 @@ fn forward<T: Task>(
     });
     let task_loss = match train.label_smoothing {
         0.0 => task.loss(&outputs, &batch),
-        // invariant: a task without it was refused before the first step.
+        // invariant: checked before the first step.
         smoothing => task.smoothed_loss(&outputs, &batch, smoothing).expect("smoothed labels"),
     };
     let of_task = scalar(&task_loss);

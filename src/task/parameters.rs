@@ -1,8 +1,8 @@
-//! The parameters of any Burn module, under Hugging Face names and in the Hugging Face layout.
+//! The parameters of any Burn module, by Hugging Face name and in the Hugging Face layout.
 //!
-//! Burn keeps a linear layer's weight as `[in, out]`, Hugging Face as `[out, in]`. This is the one
-//! place that converts: whoever reads, writes, prunes or saves parameters goes through it, and
-//! masks, Fisher blocks and 4-blocks run along consecutive inputs of one output.
+//! Burn stores a linear layer's weight as `[in, out]`, Hugging Face (PyTorch) as `[out, in]`. All code that reads,
+//! writes, prunes or saves parameters uses this module, so that masks, Fisher blocks and 4-blocks consist of consecutive
+//! inputs of one output.
 
 use std::collections::BTreeMap;
 
@@ -17,59 +17,59 @@ use super::model::family::CONTAINER;
 /// A parameter of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleParameter {
-    /// Burn's identity of it, which lasts as long as the module.
+    /// Burn's id, valid as long as the module.
     pub id: ParamId,
-    /// Name and shape in the Hugging Face way.
+    /// The Hugging Face name, and the shape in the Hugging Face layout.
     pub parameter: Parameter,
-    /// Whether Burn holds it transposed.
+    /// Whether Burn stores it transposed.
     pub transposed: bool,
 }
 
-/// Values in the Hugging Face layout by name.
+/// Values of parameters in the Hugging Face layout, by name.
 pub type Values = BTreeMap<String, Vec<f32>>;
 
-/// All float parameters of a module, in order.
+/// Lists all float parameters of a module, in order.
 pub fn parameters<M: Module>(module: &M) -> Vec<ModuleParameter> {
     let mut visitor = Lister { path: Path::default(), list: Vec::new() };
     module.visit(&mut visitor);
     visitor.list
 }
 
-/// Names and shapes alone.
+/// The names and shapes of all float parameters of a module.
 pub fn table<M: Module>(module: &M) -> ParameterTable {
     ParameterTable::new(parameters(module).into_iter().map(|p| p.parameter).collect())
 }
 
-/// The values of the parameters that `wanted` names.
+/// Reads the parameters whose names satisfy `wanted`.
 pub fn read<M: Module>(module: &M, wanted: impl Fn(&str) -> bool) -> Values {
     let mut visitor = Reader { path: Path::default(), wanted, values: Values::new() };
     module.visit(&mut visitor);
     visitor.values
 }
 
-/// The module with the given values in place of its own; names it lacks are ignored.
+/// Writes parameters into a module; names that it does not have are ignored.
 ///
 /// # Panics
-/// If a value has another number of elements than its parameter.
+/// If a value and its parameter have different numbers of elements.
 pub fn write<M: Module>(module: M, values: Values) -> M {
     module.map(&mut Writer { path: Path::default(), values })
 }
 
-/// A tensor's values in the Hugging Face layout; `transposed` says whether Burn's differs.
+/// The values of a tensor in the Hugging Face layout; `transposed` as in [`ModuleParameter`].
 pub fn to_hugging_face<const D: usize>(tensor: Tensor<D>, transposed: bool) -> Vec<f32> {
     let shape = tensor.dims();
-    // invariant: parameters and gradients are floats that convert to f32.
+    // invariant: parameters and gradients are floats and can be converted to f32.
     let values = tensor.into_data().convert::<f32>().try_to_vec().expect("f32 values");
     if transposed { transpose(&values, shape[0], shape[1]) } else { values }
 }
 
-/// A tensor's values in the Hugging Face layout, one after the other and still on its device.
+/// A tensor in the Hugging Face layout, flattened, on its device.
 pub fn flat_hugging_face<const D: usize>(tensor: Tensor<D>, transposed: bool) -> Tensor<1> {
     let count = tensor.shape().num_elements();
     if transposed { tensor.swap_dims(0, 1).reshape([count]) } else { tensor.reshape([count]) }
 }
 
-/// The inverse of [`to_hugging_face`], onto the device of `like` and in its shape.
+/// The inverse of [`to_hugging_face`], with the device and the shape of `like`.
 pub fn from_hugging_face<const D: usize>(values: Vec<f32>, like: &Tensor<D>, transposed: bool) -> Tensor<D> {
     let shape = like.dims();
     let values = if transposed { transpose(&values, shape[1], shape[0]) } else { values };
@@ -78,7 +78,7 @@ pub fn from_hugging_face<const D: usize>(values: Vec<f32>, like: &Tensor<D>, tra
 
 /// The transpose of a row-major matrix.
 pub fn transpose<T: Copy + Default + Send + Sync>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
-    /// A tile of both matrices stays in the first cache.
+    /// Tiles of both matrices fit into the L1 cache.
     const TILE: usize = 32;
     assert_eq!(values.len(), rows * columns, "size of a matrix");
     let mut out = vec![T::default(); values.len()];
@@ -95,12 +95,12 @@ pub fn transpose<T: Copy + Default + Send + Sync>(values: &[T], rows: usize, col
     out
 }
 
-/// The path of the module at hand, as Hugging Face writes it.
+/// The path of the visited module, from which the Hugging Face name is made.
 #[derive(Default)]
 struct Path {
     names: Vec<String>,
     containers: Vec<String>,
-    /// Of the encoder that was entered last; a head stands behind its encoder.
+    /// The family of the last encoder visited; heads are visited after their encoder.
     family: Family,
 }
 
@@ -118,7 +118,7 @@ impl Path {
         self.containers.pop();
     }
 
-    /// The container that holds the parameter, such as `Linear`.
+    /// The type of the module that contains the parameter, such as `Linear`.
     fn container(&self) -> &str {
         self.containers.last().map_or("", |c| c.rsplit(':').next().unwrap_or(c))
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
-use crate::params::json_places::offset_of;
+use crate::params::json_places::{entries, offset_of};
 
 use super::class::Class;
 use super::error::unreadable;
@@ -263,32 +263,9 @@ fn token(value: &Value, special: bool) -> Option<AddedToken> {
     }
 }
 
-/// Where a key is in the outermost object of a JSON text, quotes included.
+/// The range of a key in the outermost object of a JSON text, quotes included.
 fn key_of(text: &str, key: &str) -> Option<std::ops::Range<usize>> {
-    let written = serde_json::to_string(key).ok()?;
-    let (mut depth, mut at) = (0usize, 0);
-    let bytes = text.as_bytes();
-    while at < bytes.len() {
-        match bytes[at] {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let mut end = at + 1;
-                while end < bytes.len() && bytes[end] != b'"' {
-                    end += if bytes[end] == b'\\' { 2 } else { 1 };
-                }
-                let end = (end + 1).min(bytes.len());
-                let is_key = text.get(end..).is_some_and(|rest| rest.trim_start().starts_with(':'));
-                if depth == 1 && is_key && text.get(at..end) == Some(written.as_str()) {
-                    return Some(at..end);
-                }
-                at = end - 1;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
+    entries(text).into_iter().find(|entry| entry.key == key).map(|entry| entry.at)
 }
 
 #[cfg(test)]

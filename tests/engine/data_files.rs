@@ -375,12 +375,12 @@ fn answers_longer_than_the_limit_are_counted_and_the_limit_can_be_raised() {
     let output = eval("reader", "long_answer", &long);
     metrics(&output);
     let said = stderr(&output);
-    assert!(said.contains("1 of 8 held-out answers have more than 30 tokens"), "{said}");
+    assert!(said.contains("1 of 8 dev answers have more than 30 tokens"), "{said}");
     let needed = said.split("--max-answer-length ").nth(1).and_then(|s| s.split('`').next()).unwrap();
     let output = eval("reader", "long_answer", &[&long[..], &["--max-answer-length", needed]].concat());
     metrics(&output);
-    assert!(!stderr(&output).contains("held-out answers"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("dev answers"), "{}", stderr(&output));
     // No window of 48 tokens holds it whole.
     let output = eval("reader", "long_answer", &["--max-seq-len", "48", "--doc-stride", "8"]);
-    assert!(stderr(&output).contains("held-out answers are whole in no window"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("dev answers are whole in no window"), "{}", stderr(&output));
 }

@@ -354,7 +354,7 @@ fn measuring_does_not_depend_on_the_order_of_what_is_held_out() {
         .collect();
     assert!(one_by_one.iter().any(|l| *l != one_by_one[0]), "{one_by_one:?}");
     assert_eq!(task.predict(&model, &sequences, &device, &mut |_| {}), one_by_one);
-    // Both held-out sets of MNLI are measured by themselves.
+    // Both dev sets of MNLI are evaluated separately.
     let right = |list: &[Sequence], labels: &[usize]| {
         let right = list.iter().zip(labels).filter(|(s, l)| s.label == **l).count();
         100.0 * right as f64 / list.len() as f64

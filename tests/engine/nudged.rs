@@ -11,7 +11,7 @@ use obert::internals::language::{NoFiles, Options, compile};
 use obert::internals::task::data::cache::FeatureCache;
 use obert::internals::task::data::splits::{Need, ReadOptions};
 use obert::internals::task::model::{BertForQuestionAnswering, Dropouts, Tokens, checkpoint};
-use obert::internals::task::prepare::{self, Places, Prepared};
+use obert::internals::task::prepare::{self, PrepareOptions, Prepared};
 use obert::internals::task::question_answering::QuestionAnswering;
 use obert::internals::task::{Task, parameters};
 
@@ -26,7 +26,7 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
     let (folder, data) = (path("OBERT_MODEL"), path("OBERT_SQUAD"));
     let recipe = "edition 2026\nrecipe r { model: \"m\", data: squad(max_length: 256), batch: 16\n stage s for 1 steps { lr { 0..1 steps: 0.0 } } }";
     let schedule = compile("r.obert", recipe, &NoFiles, Options::default()).schedule.unwrap();
-    let places = Places {
+    let places = PrepareOptions {
         model: &schedule.model,
         model_folder: Some(&folder),
         data: &schedule.data,

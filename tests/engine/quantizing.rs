@@ -27,7 +27,7 @@ use obert::internals::task::model::{
     BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel, Dropouts, Tokens,
     checkpoint,
 };
-use obert::internals::task::prepare::{self, Places, Prepared};
+use obert::internals::task::prepare::{self, PrepareOptions, Prepared};
 use obert::internals::task::quantizers::{Quantizers, channels};
 use obert::internals::task::question_answering::QuestionAnswering;
 use obert::internals::task::{Task, parameters};
@@ -93,7 +93,7 @@ fn schedule(text: &str) -> Schedule {
 
 /// The task of a recipe with generated data, and its new model or that of a folder.
 fn prepared(schedule: &Schedule, model: Option<&Path>) -> Prepared<QuestionAnswering> {
-    let places = Places {
+    let places = PrepareOptions {
         model: &schedule.model,
         model_folder: model,
         data: &schedule.data,

@@ -8,10 +8,10 @@ use crate::engine::position::CheckpointTrigger;
 use crate::engine::state::StageState;
 use crate::task::Task;
 
-/// A checkpoint, if the observer wants one here.
+/// Writes a checkpoint, if the observer wants one before this step.
 ///
 /// # Errors
-/// A checkpoint that cannot be written, or the wish to stop.
+/// A checkpoint that cannot be written, or an observer that wants to stop.
 pub fn before<T: Task>(
     context: &StageContext<T>,
     state: StageState<T::Model>,
@@ -19,7 +19,7 @@ pub fn before<T: Task>(
 ) -> Result<StageState<T::Model>, EngineError> {
     let step = state.step;
     let stops = observer.wants_to_stop();
-    // The checkpoint that the run was resumed from is there already.
+    // The checkpoint that the run was resumed from exists already.
     let is_new = context.resumed_at != Some(step);
     if is_new && observer.wants_checkpoint(CheckpointTrigger::of(step, &context.timeline, stops)) {
         observer.checkpoint(&snapshot(context, &state)).map_err(EngineError::Observer)?;

@@ -1,4 +1,4 @@
-//! `evaluate`: the metrics on the dev set, and the best of them.
+//! `evaluate`: evaluation on the dev set, and the best checkpoint.
 
 use std::time::Instant;
 
@@ -16,10 +16,10 @@ use crate::task::Task;
 
 use super::quantize;
 
-/// Evaluates where the recipe says so, and always at the end of the stage.
+/// Evaluates at the steps of `evaluate every`, and at the end of the stage.
 ///
 /// # Errors
-/// A metric that decides on the best weights and is not computed.
+/// The metric of `keep_best` is not computed.
 pub fn before<T: Task>(
     context: &StageContext<T>,
     mut state: StageState<T::Model>,

@@ -1,4 +1,4 @@
-//! `freeze`: parameters that are not trained.
+//! `freeze`: parameters without gradients.
 
 use std::collections::HashSet;
 
@@ -14,8 +14,7 @@ use crate::schedule::Timeline;
 use crate::schedule::ir::Stage;
 use crate::task::Task;
 
-/// Gradients for what is not frozen at this step, where that has changed. At the end of the stage nothing is
-/// frozen any more.
+/// Freezes and unfreezes parameters where a `freeze` window begins or ends. At the end of the stage all are unfrozen.
 ///
 /// # Errors
 /// A selector that cannot be read.
@@ -36,7 +35,7 @@ pub fn before<T: Task>(
     Ok(state)
 }
 
-/// The model of a restored state as it was left before its step.
+/// Freezes the parameters of a restored model that are frozen at its step.
 ///
 /// # Errors
 /// A selector that cannot be read.
@@ -47,7 +46,7 @@ pub fn restore<M: Module>(stage: &Stage, timeline: &Timeline, step: u64, model: 
     }
 }
 
-/// Which `freeze` statements hold at a step; none at the end of the stage.
+/// The `freeze` statements in effect at a step; none at the end of the stage.
 fn frozen_at(stage: &Stage, timeline: &Timeline, step: u64) -> Vec<bool> {
     let holds = |start, end| step < timeline.steps() && timeline.contains(start, end, step);
     stage.freeze.iter().map(|f| holds(f.start, f.end)).collect()

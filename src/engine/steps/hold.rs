@@ -1,4 +1,4 @@
-//! `hold`: zeros that stay zero.
+//! `hold`: masks of the present zeros, so that training leaves them zero (SparseML's `ConstantPruningModifier`).
 
 use crate::engine::EngineError;
 use crate::engine::context::StageContext;
@@ -8,8 +8,8 @@ use crate::method::mask::Mask;
 use crate::task::Task;
 use crate::task::parameters;
 
-/// Masks that begin or end to be held before a step. What is held at the end of the stage stays held for what
-/// is pruned there.
+/// Adds and removes masks where a `hold` window begins or ends. At the end of the stage masks remain for the pruning
+/// events there.
 ///
 /// # Errors
 /// A selector that cannot be read.

@@ -1,5 +1,5 @@
-//! What happens before each step of a stage, and once more at its end: each takes the state and gives it
-//! back ([`StepAction`](super::context::StepAction)).
+//! The actions before each step of a stage and at its end. Each takes the state and returns it
+//! ([`StepAction`](super::context::StepAction)).
 
 pub mod checkpoint;
 pub mod evaluate;

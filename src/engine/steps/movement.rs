@@ -1,4 +1,4 @@
-//! Movement scores where a stage prunes by movement before its first step.
+//! Movement scores for pruning before the first step.
 
 use crate::engine::EngineError;
 use crate::engine::context::StageContext;
@@ -8,8 +8,8 @@ use crate::engine::training::gradients;
 use crate::method::qat::Phase;
 use crate::task::Task;
 
-/// Scores cover at least one step: where pruning comes before the first, that step's own gradient, as in
-/// SparseML.
+/// Accumulates the first step's gradient if a stage prunes by movement before it, so that scores cover at least one step,
+/// as in SparseML.
 ///
 /// # Errors
 /// None.

@@ -1,7 +1,7 @@
-//! `quantize`: fake quantization that begins, and ranges that are fixed.
+//! `quantize`: begins fake quantization and freezes scales.
 //!
-//! Once a weight or an activation is quantized it stays so: a window says when ranges are observed.
-//! They are fixed at `freeze`, or else where the window or the stage ends.
+//! Quantized weights and activations remain quantized; the window is that in which ranges are observed. Scales are
+//! frozen at `freeze`, otherwise at the end of the window or of the stage.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +33,7 @@ struct Point {
     is_weight: bool,
 }
 
-/// When a statement does what: steps, of which the stage's number of steps is its end.
+/// The steps at which a statement acts; the stage's number of steps is its end.
 struct Instants {
     start: u64,
     fixed: Option<u64>,
@@ -49,7 +49,7 @@ fn instants(statement: &Quantize, timeline: &Timeline) -> Instants {
     Instants { start, fixed }
 }
 
-/// What begins to be quantized before a step, and whose ranges are fixed.
+/// Begins the fake quantization of statements, and freezes scales, before a step.
 ///
 /// # Errors
 /// Tensors that cannot be quantized, and ranges that are not finite.
@@ -71,7 +71,7 @@ pub fn before<T: Task>(
     Ok(state)
 }
 
-/// Whether everything that the stage quantizes is quantized from this step on.
+/// Whether all tensors that the stage quantizes are quantized from this step on.
 pub fn is_complete<T: Task>(context: &StageContext<T>, model: &T::Model, step: u64) -> bool {
     let statements = &context.stage.quantize;
     let has_begun = statements.iter().all(|s| instants(s, &context.timeline).start <= step);
@@ -79,8 +79,8 @@ pub fn is_complete<T: Task>(context: &StageContext<T>, model: &T::Model, step: u
     has_begun && quantizers.is_none_or(|all| all.iter().all(|(_, q)| q.qparams().is_some()))
 }
 
-/// Weights are observed as they are, activations over batches of training data without dropout; then
-/// all of them are quantized.
+/// Begins a statement: observes weights, calibrates activations with batches of training data without dropout, and begins
+/// the fake quantization of both.
 fn begin<T: Task>(
     context: &StageContext<T>,
     index: usize,
@@ -95,7 +95,7 @@ fn begin<T: Task>(
     let mut all = task.quantizers(&model).map_or_else(Quantizers::default, |r| r.copied());
     for point in &points {
         let known = all.get(&point.name).filter(|q| {
-            // What was observed before goes on, unless it is to be observed again.
+            // A quantizer of an earlier statement continues, unless it is calibrated again.
             statement.calibrate == 0 && (q.grid(), q.channels()) == (point.grid, point.channels)
         });
         match known {
@@ -139,7 +139,7 @@ fn begin<T: Task>(
     Ok(model)
 }
 
-/// The model reads batches of training data, and the ranges of what is going to be quantized are observed.
+/// Calibrates: observes the ranges of tensors to be quantized in forward passes over batches of training data.
 fn calibrate<T: Task>(
     context: &StageContext<T>,
     index: usize,
@@ -182,8 +182,8 @@ fn fix<T: Task>(
     context.report(observer, Event::RangesFixed(event))
 }
 
-/// The tensors that a statement quantizes: the selected weights, the inputs of those that belong to linear
-/// layers, and the operands of products all of whose weights are selected.
+/// The tensors that a statement quantizes: the selected weights, the inputs of selected linear layers, and the operands
+/// of matrix products of activations whose weights are all selected.
 fn points<T: Task>(
     context: &StageContext<T>,
     statement: &Quantize,

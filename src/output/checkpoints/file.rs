@@ -63,7 +63,7 @@ pub fn write(path: &Path, header: &Header, snapshot: &Snapshot) -> Result<(), Di
         file.write_all(&(text.len() as u64).to_le_bytes())?;
         file.write_all(text.as_bytes())?;
         for tensor in in_order(&snapshot.tensors) {
-            let numbers = tensor.numbers();
+            let numbers = tensor.values();
             let count = match &numbers {
                 TensorValues::Floats(floats) => floats.len(),
                 TensorValues::Bits(bits) => bits.len(),

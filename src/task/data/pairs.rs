@@ -62,7 +62,7 @@ impl FeatureInputs for Examples<'_> {
                 let label = number.ok_or_else(|| {
                     Diagnostic::unlocated(
                         Code::LabelUnknown,
-                        format!("the held-out label `{}` does not occur in training", example.label),
+                        format!("the label `{}` of the dev set does not occur in training", example.label),
                     )
                     .help("are the files of one data set? name all labels: `classify(…, labels: [a, b])`")
                 })?;

@@ -1,23 +1,23 @@
-//! Accuracy and F1 of predicted labels, as scikit-learn defines them.
+//! Accuracy and F1 of predicted labels, as in scikit-learn.
 
 use super::Metrics;
 
-/// Which F1 a classifier is evaluated by, beside its accuracy.
+/// The F1 of a classifier, reported beside its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum F1 {
-    /// None: MNLI has accuracy alone.
+    /// None, as MNLI has accuracy alone.
     Unmeasured,
-    /// That of one label: the positive class.
+    /// The F1 of the positive label (`average="binary"`).
     Of(usize),
-    /// The mean over the labels.
+    /// The mean of the labels' F1 (`average="macro"`).
     Mean,
 }
 
-/// Of more labels the F1 of each is not listed.
+/// The maximum number of labels whose F1 is reported one by one.
 const MOST_LABELS: usize = 20;
 
-/// `accuracy`; `f1`, that of the positive class or the mean; `macro_f1`; and `f1_NAME` of each of `names`, the
-/// labels in the order of the outputs.
+/// Computes `accuracy`, `f1` as `wanted`, `macro_f1`, and `f1_NAME` for each of the labels `names`, which are in the
+/// order of the logits.
 pub fn metrics(predicted: &[usize], labels: &[usize], names: &[String], wanted: F1) -> Metrics {
     let mut metrics = Metrics::from([("accuracy".to_owned(), accuracy(predicted, labels))]);
     let mean = macro_f1(predicted, labels);
@@ -35,14 +35,13 @@ pub fn metrics(predicted: &[usize], labels: &[usize], names: &[String], wanted: 
     metrics
 }
 
-/// The share of predictions that are right, in percent.
+/// The percentage of correct predictions.
 pub fn accuracy(predicted: &[usize], labels: &[usize]) -> f64 {
     let right = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
     100.0 * right as f64 / labels.len().max(1) as f64
 }
 
-/// The harmonic mean of precision and recall of one label, in percent; 0 where neither a prediction
-/// nor a label is it.
+/// The F1 of one label in percent; 0 if the label neither occurs nor is predicted.
 pub fn f1(predicted: &[usize], labels: &[usize], positive: usize) -> f64 {
     let count = |of: &[usize]| of.iter().filter(|l| **l == positive).count();
     let both = predicted.iter().zip(labels).filter(|(p, l)| p == l && **p == positive).count();
@@ -50,7 +49,7 @@ pub fn f1(predicted: &[usize], labels: &[usize], positive: usize) -> f64 {
     if all == 0 { 0.0 } else { 100.0 * 2.0 * both as f64 / all as f64 }
 }
 
-/// The mean of [`f1`] over every label that is predicted or occurs, in percent.
+/// The mean of [`f1`] over all labels that occur or are predicted.
 pub fn macro_f1(predicted: &[usize], labels: &[usize]) -> f64 {
     let mut present: Vec<usize> = predicted.iter().chain(labels).copied().collect();
     present.sort_unstable();

@@ -1,4 +1,4 @@
-//! How good a model is, by each data set's official definition.
+//! Metrics, as the data sets' official scripts define them.
 
 pub mod classification;
 pub mod language_model;
@@ -6,5 +6,5 @@ pub mod squad;
 
 use std::collections::BTreeMap;
 
-/// Named figures, such as `f1`, in the unit of their definition.
+/// Metrics by name, such as `f1`, in the unit of their definition.
 pub type Metrics = BTreeMap<String, f64>;

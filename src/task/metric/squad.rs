@@ -1,5 +1,5 @@
-//! Exact match and F1 by the definitions of SQuAD v1.1 and v2.0: answers are compared without case,
-//! punctuation and articles, each against its best reference.
+//! Exact match and F1 of SQuAD v1.1 and v2.0, as the official scripts compute them: answers are compared without case,
+//! punctuation and articles, each with its best reference.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -11,18 +11,18 @@ static ARTICLES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\b(a|an|the)\b").expect("a valid pattern")
 });
 
-/// Lower case, without ASCII punctuation, articles and superfluous space.
+/// Lowercases an answer and removes ASCII punctuation, articles and repeated white space.
 pub fn normalize(answer: &str) -> String {
     let bare: String = answer.to_lowercase().chars().filter(|c| !c.is_ascii_punctuation()).collect();
     ARTICLES.replace_all(&bare, " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// 1 if both are the same after [`normalize`], else 0.
+/// 1 if both texts are equal after [`normalize`], otherwise 0.
 pub fn exact_match(prediction: &str, reference: &str) -> f64 {
     f64::from(u8::from(normalize(prediction) == normalize(reference)))
 }
 
-/// The harmonic mean of precision and recall over words, `0..=1`.
+/// The F1 over the words of both texts after [`normalize`], `0..=1`.
 pub fn f1(prediction: &str, reference: &str) -> f64 {
     let (prediction, reference) = (normalize(prediction), normalize(reference));
     let mut counts: HashMap<&str, i64> = HashMap::new();
@@ -45,7 +45,7 @@ pub fn f1(prediction: &str, reference: &str) -> f64 {
     2.0 * precision * recall / (precision + recall)
 }
 
-/// Mean exact match and F1 over questions, in percent; each prediction comes with its references.
+/// Mean exact match and F1 in percent, of predictions with their references.
 pub fn score<'a, R: AsRef<str> + 'a>(pairs: impl Iterator<Item = (&'a str, Vec<R>)>) -> (f64, f64) {
     let (mut em, mut f, mut count) = (0.0, 0.0, 0usize);
     for (prediction, references) in pairs {
@@ -63,16 +63,15 @@ pub fn score<'a, R: AsRef<str> + 'a>(pairs: impl Iterator<Item = (&'a str, Vec<R
 /// A prediction for a question that may have no answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The best answer in the text.
+    /// The best answer span.
     pub text: String,
-    /// By how much the score of "no answer" is above that answer's.
+    /// The score of "no answer" minus the score of the span.
     pub no_answer: f64,
 }
 
-/// Exact match and F1 of SQuAD v2.0, in percent, where questions may have no reference: `em` and `f1`
-/// say "no answer" where its score is the higher one; `_answered` and `_unanswered` are the same over
-/// the questions with and without an answer; `best_em` and `best_f1` take the threshold that is best
-/// for these questions.
+/// Exact match and F1 of SQuAD v2.0 in percent; questions without an answer have no reference. For `em` and `f1` "no
+/// answer" is predicted where its score is higher; `_answered` and `_unanswered` are the metrics of the questions with
+/// and without an answer; `best_em` and `best_f1` are those at the best threshold for these questions.
 pub fn score_v2<R: AsRef<str>>(pairs: &[(Prediction, Vec<R>)]) -> super::Metrics {
     let judged: Vec<Judged> =
         pairs.iter().map(|(prediction, references)| judge(prediction, references)).collect();
@@ -83,9 +82,9 @@ pub fn score_v2<R: AsRef<str>>(pairs: &[(Prediction, Vec<R>)]) -> super::Metrics
             continue;
         }
         let mean = |value: fn(&Judged) -> f64| {
-            let said =
+            let of_prediction =
                 |j: &&Judged| if j.no_answer > 0.0 { f64::from(u8::from(!j.answered)) } else { value(j) };
-            100.0 * chosen.iter().map(said).sum::<f64>() / chosen.len() as f64
+            100.0 * chosen.iter().map(of_prediction).sum::<f64>() / chosen.len() as f64
         };
         metrics.insert(format!("em{name}"), mean(|j| j.em));
         metrics.insert(format!("f1{name}"), mean(|j| j.f1));
@@ -95,12 +94,12 @@ pub fn score_v2<R: AsRef<str>>(pairs: &[(Prediction, Vec<R>)]) -> super::Metrics
     metrics
 }
 
-/// How good a prediction is if its text is said.
+/// The metrics of a prediction's span, whatever its score of "no answer".
 struct Judged {
     /// Whether the question has an answer.
     answered: bool,
-    /// Whether the prediction is empty.
-    says_nothing: bool,
+    /// Whether the span is empty.
+    is_empty: bool,
     em: f64,
     f1: f64,
     no_answer: f64,
@@ -108,14 +107,14 @@ struct Judged {
 
 fn judge<R: AsRef<str>>(prediction: &Prediction, references: &[R]) -> Judged {
     let answered = !references.is_empty();
-    // References of which nothing is left by normalisation do not count, as in the official script.
+    // References that are empty after normalisation are ignored, as in the official script.
     let mut references: Vec<&str> =
         references.iter().map(AsRef::as_ref).filter(|r| !normalize(r).is_empty()).collect();
     if references.is_empty() {
         references.push("");
     }
     let f1_v2 = |reference: &&str| {
-        // Two answers of nothing agree.
+        // Two empty answers agree.
         if normalize(reference).is_empty() || normalize(&prediction.text).is_empty() {
             return exact_match(&prediction.text, reference);
         }
@@ -123,15 +122,15 @@ fn judge<R: AsRef<str>>(prediction: &Prediction, references: &[R]) -> Judged {
     };
     Judged {
         answered,
-        says_nothing: prediction.text.is_empty(),
+        is_empty: prediction.text.is_empty(),
         em: references.iter().map(|r| exact_match(&prediction.text, r)).fold(0.0, f64::max),
         f1: references.iter().map(f1_v2).fold(0.0, f64::max),
         no_answer: prediction.no_answer,
     }
 }
 
-/// The mean at the best threshold, as the official script finds it: from saying nothing at all,
-/// question by question in the order of their scores.
+/// The mean at the best threshold of "no answer", found as in the official script: starting with "no answer" for every
+/// question, the spans are accepted in the order of their scores.
 fn best(judged: &[Judged], value: fn(&Judged) -> f64) -> f64 {
     let mut order: Vec<&Judged> = judged.iter().collect();
     order.sort_by(|a, b| a.no_answer.total_cmp(&b.no_answer));
@@ -140,8 +139,8 @@ fn best(judged: &[Judged], value: fn(&Judged) -> f64) -> f64 {
     for j in order {
         now += match j.answered {
             true => value(j),
-            // To say nothing is right.
-            false if j.says_nothing => 0.0,
+            // An empty span is correct.
+            false if j.is_empty => 0.0,
             false => -1.0,
         };
         most = most.max(now);

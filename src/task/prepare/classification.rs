@@ -1,4 +1,4 @@
-//! Classification from tables.
+//! Prepares sequence classification from tables.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::task::parameters;
 use crate::text::Tokenizer;
 
 use super::label_names::Outputs;
-use super::{FittedTeacher, Places, Prepare, check_length, data_set};
+use super::{FittedTeacher, Prepare, PrepareOptions, check_length, data_set};
 
 impl Prepare for Classification {
     type Raw = Labelled;
@@ -25,17 +25,21 @@ impl Prepare for Classification {
     const TRAINED_FOR: &'static str = "classification with the same labels";
     const EXAMPLES: &'static str = "examples";
 
-    fn read(places: &Places, sources: &mut Sources, notes: &mut Vec<String>) -> Result<Labelled, Diagnostic> {
-        let (name, layout) = match places.data {
+    fn read(
+        options: &PrepareOptions,
+        sources: &mut Sources,
+        notes: &mut Vec<String>,
+    ) -> Result<Labelled, Diagnostic> {
+        let (name, layout) = match options.data {
             Data::Mnli { .. } => ("mnli", Layout::mnli()),
             Data::Qqp { .. } => ("qqp", Layout::qqp()),
             Data::Classify(columns) => ("classify(…)", Layout::columns(columns)),
             // invariant: the caller chose the task by the data.
             other => unreachable!("{other:?} is no classification"),
         };
-        let set = data_set(places, name, "train* and dev* tables (tsv, csv, jsonl, json, parquet)")?;
+        let set = data_set(options, name, "train* and dev* tables (tsv, csv, jsonl, json, parquet)")?;
         let mut data = labelled::read(&set, layout, sources, notes)?;
-        if let Some(limit) = places.limit_examples {
+        if let Some(limit) = options.limit_examples {
             data.truncate(limit);
         }
         Ok(data)
@@ -50,21 +54,21 @@ impl Prepare for Classification {
         tokenizer: &Tokenizer,
         config: &mut BertConfig,
         new_head: bool,
-        places: &Places,
+        options: &PrepareOptions,
         feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
-        let max_length = match places.data {
+        let max_length = match options.data {
             Data::Mnli { max_length } | Data::Qqp { max_length } => *max_length,
             Data::Classify(columns) => columns.max_length,
             _ => config.longest(),
         };
         check_length(max_length, config)?;
         let outputs = Outputs::of(&raw, config, new_head, &mut feature_cache.notes)?;
-        let asked = match places.data {
+        let asked = match options.data {
             Data::Classify(columns) => columns.positive.as_deref(),
             _ => None,
         };
-        let f1 = match places.data {
+        let f1 = match options.data {
             Data::Mnli { .. } => F1::Unmeasured,
             _ => match outputs.positive(&raw, asked, &mut feature_cache.notes)? {
                 Some(positive) => F1::Of(positive),
@@ -91,7 +95,7 @@ impl Prepare for Classification {
                 all().count()
             ));
         }
-        let dropout = |own: f64| places.dropout.unwrap_or(own);
+        let dropout = |own: f64| options.dropout.unwrap_or(own);
         Ok(Classification {
             train,
             dev,
@@ -104,7 +108,7 @@ impl Prepare for Classification {
         })
     }
 
-    /// The teacher's outputs in the order of the student's labels.
+    /// Reorders the rows of the teacher's classifier to the student's labels.
     fn fit_teacher(
         &self,
         teacher: BertForSequenceClassification,
@@ -129,7 +133,7 @@ impl Prepare for Classification {
         }
         let place = |label: &String| labels.iter().position(|l| l.eq_ignore_ascii_case(label));
         let order: Vec<usize> = self.labels.iter().filter_map(place).collect();
-        // The last layer alone: what RoBERTa calls `classifier.dense` knows no labels.
+        // Only the last layer has a row for each label, not RoBERTa's `classifier.dense`.
         let last = ["weight", "bias"].map(|part| config.family().name(&format!("classifier.{part}")));
         let mut values = parameters::read(&teacher, |name| last.iter().any(|l| l == name));
         for rows in values.values_mut() {
@@ -152,13 +156,13 @@ impl Prepare for Classification {
     }
 }
 
-/// Whether labels are the numbers of outputs, or their placeholders.
+/// Whether labels are `0`, `1` … or the placeholders `LABEL_0`, `LABEL_1` ….
 fn are_numbers(labels: &[String]) -> bool {
     let number = |label: &str, i: usize| label.strip_prefix("LABEL_").unwrap_or(label).parse() == Ok(i);
     labels.iter().enumerate().all(|(i, label)| number(label, i))
 }
 
-/// Whether two lists have the same names, in any order and case.
+/// Whether two lists have the same names in any order, ignoring case.
 fn same(a: &[String], b: &[String]) -> bool {
     let set = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect::<BTreeSet<_>>();
     a.len() == b.len() && set(a) == set(b)

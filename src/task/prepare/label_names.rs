@@ -1,29 +1,29 @@
-//! How the labels of the data name the outputs of a model: by name, or as numbers of its outputs.
+//! Matches the labels of the data with the logits of a model: by name, by number, or by order.
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::params::BertConfig;
 use crate::task::data::labelled::Labelled;
 
-/// The outputs of a model, and which label of the data each is.
+/// The logits of a model, with the label of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outputs {
-    /// Their names, in order.
+    /// Their label names, in order (`id2label`).
     pub(super) names: Vec<String>,
     matching: Matching,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Matching {
-    /// A label is the name of an output, in any case, or a number that the data set is known to give it.
+    /// A label of the data is a label name in any case, or the number that the data set is known to give it.
     Name,
-    /// A label is the number of an output, from 0.
+    /// A label of the data is the index of a logit.
     Number,
-    /// These labels are the outputs, in order.
+    /// These labels of the data are the logits, in order.
     Order(Vec<String>),
 }
 
 impl Outputs {
-    /// How many outputs the data asks of a model with this configuration.
+    /// The number of logits that the data needs of a model with this configuration.
     pub(super) fn count(raw: &Labelled, config: Option<&BertConfig>) -> usize {
         let evaluates = raw.train.is_empty();
         match config.and_then(BertConfig::labels) {
@@ -36,10 +36,10 @@ impl Outputs {
         }
     }
 
-    /// Matches labels and outputs. `new_head` says that the model has no classifier yet.
+    /// Matches the labels of data and model. `new_head` says that the model's classifier is new.
     ///
     /// # Errors
-    /// Labels that are no outputs of the model, or training data with one label.
+    /// Labels that the model does not have, or training data with a single label.
     pub(super) fn of(
         raw: &Labelled,
         config: &BertConfig,
@@ -70,7 +70,7 @@ impl Outputs {
         }
     }
 
-    /// The number of the output that a label names.
+    /// The index of the logit of a label.
     pub(super) fn number(&self, raw: &Labelled, label: &str) -> Option<usize> {
         match &self.matching {
             Matching::Name => raw.layout.number(label, &self.names),
@@ -79,10 +79,10 @@ impl Outputs {
         }
     }
 
-    /// The output whose F1 is measured: what is asked for, else the second label of two.
+    /// The positive label for F1: the one asked for, otherwise the second of two. `None` with more labels.
     ///
     /// # Errors
-    /// A label that there is not.
+    /// An unknown label.
     pub(super) fn positive(
         &self,
         raw: &Labelled,
@@ -118,7 +118,7 @@ impl Outputs {
         Ok(Some(second))
     }
 
-    /// Outputs that the recipe lists get its names, so that the saved model has them.
+    /// Takes the label names that the recipe declares, so that the saved model has them.
     fn renamed(self) -> Self {
         match self.matching {
             Matching::Order(names) => Outputs { names, matching: Matching::Name },
@@ -126,7 +126,7 @@ impl Outputs {
         }
     }
 
-    /// Says what labels were taken for, unless they are names.
+    /// The note on how labels were matched, unless by name.
     fn note(&self) -> Option<String> {
         let pairs = |labels: &mut dyn Iterator<Item = String>| {
             let pairs = labels.zip(&self.names).map(|(label, name)| format!("{label} is {name}"));
@@ -146,7 +146,7 @@ impl Outputs {
     }
 }
 
-/// How the labels that occur match named outputs, if they do.
+/// How the labels that occur match the label names of a model, if they do.
 fn matching(raw: &Labelled, names: &[String]) -> Option<Matching> {
     let (occurring, layout) = (&raw.occurring, &raw.layout);
     if occurring.iter().all(|label| layout.number(label, names).is_some()) {
@@ -165,12 +165,12 @@ fn are_numbers_below(raw: &Labelled, count: usize) -> bool {
     raw.occurring.iter().all(|label| label.parse::<usize>().is_ok_and(|number| number < count))
 }
 
-/// How many outputs are called `LABEL_0` and so on: names that say nothing.
+/// The number of labels in `id2label`, where they are placeholders such as `LABEL_0`.
 fn placeholders(config: &BertConfig) -> Option<usize> {
     config.rest.get("id2label").and_then(|names| Some(names.as_object()?.len()))
 }
 
-/// The labels of a model whose outputs have no names.
+/// The label names for a model that has none.
 fn unnamed(raw: &Labelled, config: &BertConfig, new_head: bool, notes: &mut Vec<String>) -> Vec<String> {
     let known = raw.labels.clone();
     if new_head {

@@ -1,4 +1,4 @@
-//! Masked-language modelling from texts.
+//! Prepares masked language modelling from documents.
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::BertConfig;
@@ -11,7 +11,7 @@ use crate::task::data::splits::Need;
 use crate::task::masked_language::MaskedLanguage;
 use crate::text::Tokenizer;
 
-use super::{Places, Prepare, check_length, data_set};
+use super::{Prepare, PrepareOptions, check_length, data_set};
 
 impl Prepare for MaskedLanguage {
     type Raw = Documents;
@@ -21,11 +21,11 @@ impl Prepare for MaskedLanguage {
     const EXAMPLES: &'static str = "sequences";
 
     fn read(
-        places: &Places,
+        options: &PrepareOptions,
         sources: &mut Sources,
         notes: &mut Vec<String>,
     ) -> Result<Documents, Diagnostic> {
-        let set = data_set(places, "masked_text", "train* and dev* texts (txt, jsonl, json, parquet)")?;
+        let set = data_set(options, "masked_text", "train* and dev* texts (txt, jsonl, json, parquet)")?;
         documents::read(&set, sources, notes)
     }
 
@@ -38,10 +38,10 @@ impl Prepare for MaskedLanguage {
         tokenizer: &Tokenizer,
         config: &mut BertConfig,
         _: bool,
-        places: &Places,
+        options: &PrepareOptions,
         feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
-        let max_length = match places.data {
+        let max_length = match options.data {
             Data::MaskedText { max_length } => *max_length,
             _ => config.longest(),
         };
@@ -55,11 +55,11 @@ impl Prepare for MaskedLanguage {
         };
         let mut packed = |texts: &[String]| {
             let mut sequences = feature_cache.features(&Texts { documents: texts, tokenizer, max_length })?;
-            sequences.truncate(places.limit_examples.unwrap_or(usize::MAX));
+            sequences.truncate(options.limit_examples.unwrap_or(usize::MAX));
             Ok::<_, Diagnostic>(sequences)
         };
         let (train, dev) = (packed(&raw.train)?, packed(&raw.dev)?);
-        if dev.is_empty() || (train.is_empty() && places.need == Need::Both) {
+        if dev.is_empty() || (train.is_empty() && options.need == Need::Both) {
             return Err(Diagnostic::unlocated(Code::DataEmpty, "the texts hold no token")
                 .help("are they in a language that the tokenizer knows?"));
         }
@@ -71,10 +71,10 @@ impl Prepare for MaskedLanguage {
                 special: tokenizer.special(),
                 vocabulary: tokenizer.vocabulary_size() as u32,
             },
-            every_token: places.distills,
-            seed: places.seed,
-            hidden_dropout: places.dropout.unwrap_or(config.hidden_dropout_prob),
-            attention_dropout: places.dropout.unwrap_or(config.attention_probs_dropout_prob),
+            every_token: options.distills,
+            seed: options.seed,
+            hidden_dropout: options.dropout.unwrap_or(config.hidden_dropout_prob),
+            attention_dropout: options.dropout.unwrap_or(config.attention_probs_dropout_prob),
         })
     }
 

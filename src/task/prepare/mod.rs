@@ -1,8 +1,7 @@
-//! From the names in a schedule to a model, its data and its teacher: everything is read and checked
-//! here, before the first step.
+//! Loads the model, the data and the teacher that a schedule names, and checks them before the first step.
 //!
-//! What differs from task to task stands behind [`Prepare`]: [`question_answering`],
-//! [`classification`] and [`masked_language`] fill it in.
+//! [`Prepare`] has the steps that differ between tasks: [`question_answering`], [`classification`] and
+//! [`masked_language`] implement it. [`label_names`] matches the labels of data and model.
 
 mod classification;
 mod label_names;
@@ -25,12 +24,12 @@ use super::data::cache::FeatureCache;
 use super::data::splits::{DataSet, Need, ReadOptions};
 use super::model::{BertModel, checkpoint};
 
-/// What a run needs.
+/// The task and the model of a run.
 #[derive(Debug)]
 pub struct Prepared<T: Task> {
     /// The task with its data.
     pub task: T,
-    /// The model to start from, without gradients.
+    /// The initial model, without autodiff.
     pub model: T::Model,
     /// Its configuration.
     pub config: BertConfig,
@@ -38,79 +37,82 @@ pub struct Prepared<T: Task> {
     pub head: Head,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Parameters of a head that the model's files lack: new, with random weights.
+    /// The randomly initialised parameters of a head that the model's files lack.
     pub new_head: Vec<String>,
-    /// What a user should know of how it was read.
+    /// Notes for the user on how model and data were read.
     pub notes: Vec<String>,
 }
 
-/// A teacher whose outputs have the order of its student's.
+/// A teacher whose logits have the student's order of labels.
 #[derive(Debug)]
 pub struct FittedTeacher<M> {
     /// The model.
     pub model: M,
-    /// What a user should know of how it was matched.
+    /// Notes for the user on how labels were matched.
     pub notes: Vec<String>,
 }
 
-/// Where the parts come from.
+/// The model, the data and the options to prepare a run from.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
+pub struct PrepareOptions<'a> {
     /// The schedule's model.
     pub model: &'a ir::Model,
-    /// A model folder in its place.
+    /// A model folder instead of it (`--model`).
     pub model_folder: Option<&'a Path>,
     /// The schedule's data.
     pub data: &'a ir::Data,
-    /// The folder of data files, or a file.
+    /// The folder of data files, or a file (`--data`).
     pub data_folder: Option<&'a Path>,
     /// How they are read.
     pub reading: ReadOptions<'a>,
-    /// Which halves of the data are needed.
+    /// The splits that are needed.
     pub need: Need,
-    /// At most so many training and held-out examples.
+    /// The maximum number of training and of dev examples.
     pub limit_examples: Option<usize>,
-    /// Dropout in place of the model's own.
+    /// The dropout probability instead of the model's.
     pub dropout: Option<f64>,
-    /// Whether a model without the task's head may get a new one, which is random until it is trained.
+    /// Whether a model without the task's head may get a randomly initialised one.
     pub may_have_new_head: bool,
-    /// Whether a teacher's outputs are matched.
+    /// Whether the run distills.
     pub distills: bool,
     /// The seed of new weights and generated data.
     pub seed: u64,
 }
 
-/// A task on a BERT that is made from files.
+/// A task of BERT models that is read from files.
 pub trait Prepare: Task<Model: BertModel> + Sized {
-    /// What is read before the model is.
+    /// The data set before tokenization.
     type Raw;
 
-    /// What a head is for, for messages.
+    /// The task's name in messages about its head.
     const TASK: &'static str;
 
-    /// What a teacher must have been trained for, for messages.
+    /// The task that a teacher must be trained for, in messages.
     const TRAINED_FOR: &'static str;
 
-    /// What held-out examples are called, for messages.
+    /// The unit of dev examples in messages.
     const EXAMPLES: &'static str;
 
     /// Reads the data.
     ///
     /// # Errors
-    /// Files that are missing or cannot be read, as diagnostics that point into them.
-    fn read(places: &Places, sources: &mut Sources, notes: &mut Vec<String>)
-    -> Result<Self::Raw, Diagnostic>;
+    /// Files that are missing or cannot be read.
+    fn read(
+        options: &PrepareOptions,
+        sources: &mut Sources,
+        notes: &mut Vec<String>,
+    ) -> Result<Self::Raw, Diagnostic>;
 
-    /// The head that the data asks for, of a model with this configuration.
+    /// The head that the data needs on a model with this configuration.
     fn head(raw: &Self::Raw, config: Option<&BertConfig>) -> Head;
 
     /// The vocabulary of a new model.
-    fn vocabulary(_: &Places) -> Option<Vec<String>> {
+    fn vocabulary(_: &PrepareOptions) -> Option<Vec<String>> {
         None
     }
 
-    /// Puts data and model together; the configuration learns what the data says. `new_head` says
-    /// that the model's head is new.
+    /// Tokenizes the data and makes the task. Labels are set in the configuration. `new_head` says that the model's head
+    /// is randomly initialised.
     ///
     /// # Errors
     /// Data that does not fit the model.
@@ -119,14 +121,14 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         tokenizer: &Tokenizer,
         config: &mut BertConfig,
         new_head: bool,
-        places: &Places,
+        options: &PrepareOptions,
         feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic>;
 
-    /// A teacher whose outputs have the order of the student's.
+    /// Reorders the teacher's logits to the student's labels.
     ///
     /// # Errors
-    /// One sentence if they cannot be matched.
+    /// One sentence if the labels differ.
     fn fit_teacher(
         &self,
         teacher: Self::Model,
@@ -135,35 +137,35 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         Ok(FittedTeacher { model: teacher, notes: Vec::new() })
     }
 
-    /// Takes over settings that are no part of its features.
+    /// Applies settings of evaluation that do not affect features.
     fn apply(&mut self, _: &Settings) {}
 
-    /// The labels in the order of the data, if there are labels.
+    /// The labels in the order of the data set, if it has labels.
     fn data_labels(&self) -> Option<&[String]> {
         None
     }
 
-    /// How many examples are held out.
+    /// The number of dev examples.
     fn dev_examples(&self) -> usize;
 }
 
-/// Reads data, model and tokenizer; `feature_cache` says where features are kept.
+/// Loads data, model and tokenizer, and computes features or reads them from the cache.
 ///
 /// # Errors
-/// Everything that is missing or does not fit.
+/// Whatever is missing or does not fit.
 pub fn prepare<T: Prepare>(
-    places: &Places,
+    options: &PrepareOptions,
     device: &Device,
     sources: &mut Sources,
     feature_cache: &mut FeatureCache,
 ) -> Result<Prepared<T>, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let mut notes = Vec::new();
-    let raw = T::read(places, sources, &mut notes).map_err(one)?;
+    let raw = T::read(options, sources, &mut notes).map_err(one)?;
     let ModelParts { model, mut config, tokenizer, head, new_head, random_head } =
-        match (places.model_folder, places.model) {
-            (Some(folder), _) => read_model::<T>(folder, &raw, places, device, sources, &mut notes)?,
-            (None, ir::Model::NewBert(shape)) => new_model::<T>(shape, &raw, places, device).map_err(one)?,
+        match (options.model_folder, options.model) {
+            (Some(folder), _) => read_model::<T>(folder, &raw, options, device, sources, &mut notes)?,
+            (None, ir::Model::NewBert(shape)) => new_model::<T>(shape, &raw, options, device).map_err(one)?,
             (None, ir::Model::Named(name)) => {
                 let Some(folder) = &cache::local(Path::new(name)) else {
                     return Err(vec![
@@ -174,7 +176,7 @@ pub fn prepare<T: Prepare>(
                         .help("download its folder and give it with `--model DIR`"),
                     ]);
                 };
-                read_model::<T>(folder, &raw, places, device, sources, &mut notes)?
+                read_model::<T>(folder, &raw, options, device, sources, &mut notes)?
             }
         };
     if tokenizer.vocabulary_size() > config.vocab_size {
@@ -190,16 +192,15 @@ pub fn prepare<T: Prepare>(
             .help("use the tokenizer that the model was trained with"),
         ]);
     }
-    let task = T::assemble(raw, &tokenizer, &mut config, new_head, places, feature_cache).map_err(one)?;
+    let task = T::assemble(raw, &tokenizer, &mut config, new_head, options, feature_cache).map_err(one)?;
     notes.append(&mut feature_cache.notes);
     Ok(Prepared { task, model, config, head, tokenizer, new_head: random_head, notes })
 }
 
-/// Reads a teacher and checks that its outputs can be matched with the student's.
+/// Loads a teacher and matches its labels with the student's.
 ///
 /// # Errors
-/// A folder that cannot be read, a teacher with another vocabulary, other labels or for another
-/// task.
+/// A folder that cannot be read, or a teacher of another vocabulary, other labels or another task.
 pub fn teacher<T: Prepare>(
     folder: &Path,
     prepared: &Prepared<T>,
@@ -223,7 +224,7 @@ pub fn teacher<T: Prepare>(
         let why = format!("lacks `{first}`: it was never trained for this task");
         return Err(differs(why, &format!("give a model that was fine-tuned for {}", T::TRAINED_FOR)));
     }
-    // A vocabulary of the same size may hold other words. A folder without one is believed.
+    // A vocabulary of the same size can have other words. A folder without a tokenizer is not checked.
     let other = Tokenizer::from_folder(folder, &mut Sources::new())
         .ok()
         .and_then(|own| prepared.tokenizer.differs_from(&own));
@@ -235,39 +236,39 @@ pub fn teacher<T: Prepare>(
         let why = format!("reads at most {} tokens", loaded.config.longest());
         return Err(differs(why, "shorten the sequences: `data: squad(max_length: …)`"));
     }
-    // A teacher that was trained with rounded values teaches what was measured.
+    // A teacher from quantization-aware training computes quantized, as it was evaluated.
     let model = checkpoint::with_scales(loaded.model, folder).map_err(|d| vec![d])?;
     let fits = prepared.task.fit_teacher(model, &loaded.config);
     fits.map_err(|why| differs(why, "a teacher must know the same labels as its student"))
 }
 
-/// A model with what belongs to it.
+/// A model with its configuration and tokenizer.
 struct ModelParts<T: Task> {
     model: T::Model,
     config: BertConfig,
     tokenizer: Tokenizer,
     head: Head,
-    /// Whether the head, or a part of it, was not in the files.
+    /// Whether parameters of the head are randomly initialised.
     new_head: bool,
-    /// The parameters of a head that a model's files lack.
+    /// The parameters of the head that the model's files lack.
     random_head: Vec<String>,
 }
 
 fn read_model<T: Prepare>(
     path: &Path,
     raw: &T::Raw,
-    places: &Places,
+    options: &PrepareOptions,
     device: &Device,
     sources: &mut Sources,
     notes: &mut Vec<String>,
 ) -> Result<ModelParts<T>, Vec<Diagnostic>> {
     let tokenizer = Tokenizer::from_folder(path, sources);
-    // A folder without a configuration is reported below, with everything else that is wrong.
+    // A missing configuration is reported by `load_with_head`, with all other errors of the folder.
     let config = folder::read_config(path, &mut Sources::new()).ok();
     let head = T::head(raw, config.as_ref());
-    let loaded = checkpoint::load_with_head::<T::Model>(path, head, places.seed, device, sources)?;
+    let loaded = checkpoint::load_with_head::<T::Model>(path, head, options.seed, device, sources)?;
     let new_head = !loaded.new_parameters.is_empty();
-    if let (Some(lost), false) = (loaded.new_parameters.first(), places.may_have_new_head) {
+    if let (Some(lost), false) = (loaded.new_parameters.first(), options.may_have_new_head) {
         return Err(vec![
             Diagnostic::unlocated(
                 Code::HeadMissing,
@@ -289,10 +290,10 @@ fn read_model<T: Prepare>(
 fn new_model<T: Prepare>(
     shape: &BertShape,
     raw: &T::Raw,
-    places: &Places,
+    options: &PrepareOptions,
     device: &Device,
 ) -> Result<ModelParts<T>, Diagnostic> {
-    let Some(words) = T::vocabulary(places) else {
+    let Some(words) = T::vocabulary(options) else {
         return Err(Diagnostic::unlocated(Code::FlagMissing, "a new model has no vocabulary for this data")
             .help("give a pretrained model with `--model DIR`, or use `data: builtin_reading`"));
     };
@@ -302,20 +303,20 @@ fn new_model<T: Prepare>(
     })?;
     let config = BertConfig::new(BertShape { vocab: tokenizer.vocabulary_size(), ..*shape });
     let head = T::head(raw, Some(&config));
-    let model = T::Model::with_head(&config, head, places.seed, device);
+    let model = T::Model::with_head(&config, head, options.seed, device);
     Ok(ModelParts { model, config, tokenizer, head, new_head: true, random_head: Vec::new() })
 }
 
-/// The data files, which this data needs.
-fn data_set<'a>(places: &Places<'a>, data: &str, files: &str) -> Result<DataSet<'a>, Diagnostic> {
-    let path = places.data_folder.ok_or_else(|| {
+/// The data set at `data_folder`, which this data needs; `files` describes its files in the message.
+fn data_set<'a>(options: &PrepareOptions<'a>, data: &str, files: &str) -> Result<DataSet<'a>, Diagnostic> {
+    let path = options.data_folder.ok_or_else(|| {
         Diagnostic::unlocated(Code::FlagMissing, format!("`data: {data}` needs files"))
             .help(format!("give the folder of {files}: `--data DIR`"))
     })?;
-    Ok(DataSet { path, need: places.need, options: places.reading })
+    Ok(DataSet { path, need: options.need, options: options.reading })
 }
 
-/// Refuses sequences that are longer than the model's.
+/// Checks that sequences are no longer than the model's position embeddings allow.
 fn check_length(max_length: usize, config: &BertConfig) -> Result<(), Diagnostic> {
     if max_length <= config.longest() {
         return Ok(());

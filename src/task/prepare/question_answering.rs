@@ -1,4 +1,4 @@
-//! Question answering from SQuAD's files or generated texts.
+//! Prepares extractive question answering from SQuAD's files or generated data.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::task::question_answering::QuestionAnswering;
 use crate::text::Tokenizer;
 use crate::text::windows::Windows;
 
-use super::{Places, Prepare, check_length, data_set};
+use super::{Prepare, PrepareOptions, check_length, data_set};
 
 impl Prepare for QuestionAnswering {
     type Raw = Questions;
@@ -24,19 +24,19 @@ impl Prepare for QuestionAnswering {
     const EXAMPLES: &'static str = "questions";
 
     fn read(
-        places: &Places,
+        options: &PrepareOptions,
         sources: &mut Sources,
         notes: &mut Vec<String>,
     ) -> Result<Questions, Diagnostic> {
         let files = "train* and dev* files (json, jsonl, parquet)";
-        let mut split = match places.data {
-            Data::BuiltinReading { train, dev } => builtin::generate(*train, *dev, places.seed),
+        let mut split = match options.data {
+            Data::BuiltinReading { train, dev } => builtin::generate(*train, *dev, options.seed),
             Data::SquadV2 { .. } => {
-                squad::read(&data_set(places, "squad_v2", files)?, Version::Two, sources, notes)?
+                squad::read(&data_set(options, "squad_v2", files)?, Version::Two, sources, notes)?
             }
-            _ => squad::read(&data_set(places, "squad", files)?, Version::One, sources, notes)?,
+            _ => squad::read(&data_set(options, "squad", files)?, Version::One, sources, notes)?,
         };
-        if let Some(limit) = places.limit_examples {
+        if let Some(limit) = options.limit_examples {
             split.train.truncate(limit);
             split.dev.truncate(limit);
         }
@@ -47,8 +47,8 @@ impl Prepare for QuestionAnswering {
         Head::QuestionAnswering
     }
 
-    fn vocabulary(places: &Places) -> Option<Vec<String>> {
-        matches!(places.data, Data::BuiltinReading { .. }).then(builtin::vocabulary)
+    fn vocabulary(options: &PrepareOptions) -> Option<Vec<String>> {
+        matches!(options.data, Data::BuiltinReading { .. }).then(builtin::vocabulary)
     }
 
     fn assemble(
@@ -56,10 +56,10 @@ impl Prepare for QuestionAnswering {
         tokenizer: &Tokenizer,
         config: &mut BertConfig,
         _: bool,
-        places: &Places,
+        options: &PrepareOptions,
         feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
-        let (windows, max_answer_length) = match places.data {
+        let (windows, max_answer_length) = match options.data {
             Data::Squad { max_length, doc_stride, max_answer_length }
             | Data::SquadV2 { max_length, doc_stride, max_answer_length } => {
                 (Windows { max_length: *max_length, doc_stride: *doc_stride }, *max_answer_length)
@@ -67,7 +67,7 @@ impl Prepare for QuestionAnswering {
             _ => (Windows { max_length: 128.min(config.longest()), doc_stride: 32 }, 30),
         };
         check_length(windows.max_length, config)?;
-        if places.reading.skip_bad {
+        if options.reading.skip_bad {
             for questions in [&mut raw.train, &mut raw.dev] {
                 let mut fits = features::Questions { questions, tokenizer, windows }.fitting()?.into_iter();
                 let before = questions.len();
@@ -83,15 +83,15 @@ impl Prepare for QuestionAnswering {
         }
         let mut windows_of = |questions: &[Question]| {
             let inputs = features::Questions { questions, tokenizer, windows };
-            match places.data {
-                // Generated texts differ from seed to seed: they are not worth storing.
+            match options.data {
+                // Generated data differs from seed to seed and is not cached.
                 Data::BuiltinReading { .. } => feature_cache.compute(&inputs),
                 _ => feature_cache.features(&inputs),
             }
         };
         let train = windows_of(&raw.train)?;
         let dev = windows_of(&raw.dev)?;
-        for (split, questions, features) in [("training", &raw.train, &train), ("held-out", &raw.dev, &dev)] {
+        for (split, questions, features) in [("training", &raw.train, &train), ("dev", &raw.dev, &dev)] {
             feature_cache.notes.extend(too_long(split, questions, features, max_answer_length));
         }
         Ok(QuestionAnswering {
@@ -99,9 +99,9 @@ impl Prepare for QuestionAnswering {
             train,
             dev_questions: raw.dev,
             dev,
-            hidden_dropout: places.dropout.unwrap_or(config.hidden_dropout_prob),
-            attention_dropout: places.dropout.unwrap_or(config.attention_probs_dropout_prob),
-            head_dropout: places.dropout.unwrap_or(config.answer_dropout()),
+            hidden_dropout: options.dropout.unwrap_or(config.hidden_dropout_prob),
+            attention_dropout: options.dropout.unwrap_or(config.attention_probs_dropout_prob),
+            head_dropout: options.dropout.unwrap_or(config.answer_dropout()),
         })
     }
 
@@ -114,9 +114,9 @@ impl Prepare for QuestionAnswering {
     }
 }
 
-/// How many answers are too long to be predicted, or for a window, if any are.
+/// Notes on answers that are longer than `most` tokens, or that no window contains.
 fn too_long(split: &str, questions: &[Question], features: &[Feature], most: usize) -> Vec<String> {
-    // The tokens of each answer; 0 if no window holds it whole.
+    // The number of tokens of each answer; 0 if no window contains all of it.
     let mut lengths: BTreeMap<usize, usize> = BTreeMap::new();
     for feature in features.iter().filter(|f| !questions[f.question].answers.is_empty()) {
         let length = if feature.answer.1 == 0 { 0 } else { feature.answer.1 - feature.answer.0 + 1 };
