@@ -1,4 +1,4 @@
-//! What the engine reports while it runs: events for the log, progress, and checkpoints.
+//! The reports of a run to its observer: events for the log, progress, and checkpoints.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ pub fn logged(metrics: &Metrics) -> BTreeMap<String, Number> {
     metrics.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 
-/// Work that takes a while, for progress bars.
+/// A phase of a run, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Work<'a> {
@@ -47,38 +47,37 @@ pub enum Work<'a> {
     Evaluating(&'a str),
 }
 
-/// Receives what happens in a run.
+/// Receives the events, progress and checkpoints of a run.
 pub trait Observer {
     /// Receives an event.
     ///
     /// # Errors
-    /// A record that cannot be written; the run stops.
+    /// An event that cannot be recorded; the run stops.
     fn event(&mut self, event: &Event) -> Result<(), Diagnostic>;
 
     /// Receives that `done` of `total` units of some work are done.
     fn progress(&mut self, work: Work, done: u64, total: u64);
 
-    /// Receives the schedule that is going to be run, once, before the first event; and the greatest number of
-    /// steps in a stage, if it is limited.
+    /// Receives the schedule before the first event, and the maximum number of steps of a stage, if it is limited.
     fn planned(&mut self, _: &Schedule, _limit_steps: Option<u64>) {}
 
-    /// Receives a sentence that a user should read and that is no event: how data was read, which weights are new.
+    /// Receives a note for the user, such as on how data was read.
     fn note(&mut self, _: &str) {}
 
-    /// The same of what must be read even where notes are not shown.
+    /// Receives a note that is to be shown even where other notes are not.
     fn important_note(&mut self, text: &str) {
         self.note(text);
     }
 
-    /// Receives warnings that do not stop the run, and the texts into which they point.
+    /// Receives warnings about recipe and data, and the texts that they point into.
     fn warnings(&mut self, _: &[Diagnostic], _: &Sources) {}
 
-    /// Whether the run is to stop before the next step.
+    /// Whether to stop the run before the next step.
     fn wants_to_stop(&self) -> bool {
         false
     }
 
-    /// Whether a checkpoint is to be written here.
+    /// Whether to write a checkpoint, at a trigger.
     fn wants_checkpoint(&self, _: CheckpointTrigger) -> bool {
         false
     }
@@ -130,7 +129,7 @@ impl<O: Observer + ?Sized> Observer for &mut O {
     }
 }
 
-/// Receives everything and does nothing.
+/// An observer that ignores everything.
 pub struct Unwatched;
 
 impl Observer for Unwatched {
@@ -141,7 +140,7 @@ impl Observer for Unwatched {
     fn progress(&mut self, _: Work, _: u64, _: u64) {}
 }
 
-/// Whether the observer wants the run to go on.
+/// Breaks if the observer wants to stop the run.
 pub fn goes_on(observer: &dyn Observer) -> ControlFlow<()> {
     if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }

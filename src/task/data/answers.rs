@@ -11,11 +11,9 @@ use std::sync::Arc;
 
 use crate::diag::{Code, Diagnostic};
 
+use super::bad_rows;
 use super::questions::{Answer, Question, Version};
 use super::splits::Split;
-
-/// The number of questions that a message lists.
-const LISTED: usize = 3;
 
 /// A question as the file has it.
 #[derive(Debug)]
@@ -166,12 +164,9 @@ impl Collected {
     }
 }
 
-/// `question `a`, `b` and more`.
+/// The ids of questions: `questions a, b and more`.
 fn listed(ids: &[String]) -> String {
-    let shown: Vec<String> = ids.iter().take(LISTED).map(|id| format!("`{id}`")).collect();
-    let more = if ids.len() > LISTED { " and more" } else { "" };
-    let several = if ids.len() > 1 { "s" } else { "" };
-    format!("question{several} {}{more}", shown.join(", "))
+    bad_rows::listed("question", ids.iter().map(|id| format!("`{id}`")))
 }
 
 /// Locates an answer: its first byte in the context, its text there, and whether it is at `answer_start`.

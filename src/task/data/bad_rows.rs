@@ -4,7 +4,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 
 use super::table::Table;
 
-/// The number of rows that a note lists.
+/// The number of rows or questions that a message lists.
 const LISTED: usize = 3;
 
 /// Handles the unusable rows of a table.
@@ -86,11 +86,16 @@ impl<'a> BadRows<'a> {
             .help(format!("{help}; or leave such rows out: `--skip-bad`")))
     }
 
-    /// `lines 3, 8, 9 and more`.
     fn listed(&self, lines: &[usize]) -> String {
-        let shown: Vec<String> = lines.iter().take(LISTED).map(usize::to_string).collect();
-        let more = if lines.len() > LISTED { " and more" } else { "" };
-        let several = if lines.len() > 1 { "s" } else { "" };
-        format!("{}{several} {}{more}", self.table.unit(), shown.join(", "))
+        listed(self.table.unit(), lines.iter().map(usize::to_string))
     }
+}
+
+/// `lines 3, 8, 9 and more`.
+pub(super) fn listed(unit: &str, items: impl ExactSizeIterator<Item = String>) -> String {
+    let count = items.len();
+    let shown: Vec<String> = items.take(LISTED).collect();
+    let more = if count > LISTED { " and more" } else { "" };
+    let several = if count > 1 { "s" } else { "" };
+    format!("{unit}{several} {}{more}", shown.join(", "))
 }

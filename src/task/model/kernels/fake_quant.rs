@@ -132,8 +132,32 @@ struct FakeQuantize {
 }
 
 impl FakeQuantize {
-    fn affines(&self) -> Vec<Affine> {
-        (0..self.qparams.scales.len()).map(|i| self.qparams.affine(i)).collect()
+    /// Applies a kernel to parts of `out` and `x`, on all threads: `whole` to parts that share a scale, `by_column` to
+    /// rows with a scale for each column.
+    fn for_each_part(
+        &self,
+        out: &mut [f32],
+        x: &[f32],
+        whole: impl Fn(&mut [f32], &[f32], Affine) + Sync,
+        by_column: impl Fn(&mut [f32], &[f32], &[Affine]) + Sync,
+    ) {
+        let affines: Vec<Affine> = (0..self.qparams.scales.len()).map(|i| self.qparams.affine(i)).collect();
+        let columns = self.shape[1].max(1);
+        match (self.channels, affines.as_slice()) {
+            (_, [one]) => {
+                let parts = out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+                parts.for_each(|(out, x)| whole(out, x, *one));
+            }
+            (Channels::Columns, each) => {
+                let band = (CHUNK / columns).max(1) * columns;
+                let parts = out.par_chunks_mut(band).zip(x.par_chunks(band));
+                parts.for_each(|(out, x)| by_column(out, x, each));
+            }
+            (_, each) => {
+                let rows = out.par_chunks_mut(columns).zip(x.par_chunks(columns)).zip(each);
+                rows.for_each(|((out, x), affine)| whole(out, x, *affine));
+            }
+        }
     }
 }
 
@@ -142,23 +166,14 @@ impl CpuOp<1> for FakeQuantize {
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
         let mut y = vec![0.0; x.len()];
-        let affines = self.affines();
-        let columns = self.shape[1].max(1);
-        match (self.channels, affines.as_slice()) {
-            (_, [one]) => {
-                y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| quantize(y, x, *one));
-            }
-            (Channels::Columns, each) => {
-                let band = (CHUNK / columns).max(1) * columns;
-                y.par_chunks_mut(band)
-                    .zip(x.par_chunks(band))
-                    .for_each(|(y, x)| quantize_columns(y, x, each));
-            }
-            (_, each) => {
-                let rows = y.par_chunks_mut(columns).zip(x.par_chunks(columns)).zip(each);
-                rows.for_each(|((y, x), affine)| quantize(y, x, *affine));
-            }
-        }
+        self.for_each_part(
+            &mut y,
+            x,
+            |y, x, affine| quantize(y, x, affine),
+            |y, x, each| {
+                quantize_columns(y, x, each);
+            },
+        );
         (y, ())
     }
 
@@ -168,25 +183,14 @@ impl CpuOp<1> for FakeQuantize {
 
     fn backward(&self, [x]: [&[f32]; 1], _: &(), gradient: &[f32], _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
         let mut dx = gradient.to_vec();
-        let affines = self.affines();
-        let columns = self.shape[1].max(1);
-        match (self.channels, affines.as_slice()) {
-            (_, [one]) => {
-                dx.par_chunks_mut(CHUNK)
-                    .zip(x.par_chunks(CHUNK))
-                    .for_each(|(dx, x)| straight_through(dx, x, *one));
-            }
-            (Channels::Columns, each) => {
-                let band = (CHUNK / columns).max(1) * columns;
-                dx.par_chunks_mut(band)
-                    .zip(x.par_chunks(band))
-                    .for_each(|(dx, x)| straight_through_columns(dx, x, each));
-            }
-            (_, each) => {
-                let rows = dx.par_chunks_mut(columns).zip(x.par_chunks(columns)).zip(each);
-                rows.for_each(|((dx, x), affine)| straight_through(dx, x, *affine));
-            }
-        }
+        self.for_each_part(
+            &mut dx,
+            x,
+            |dx, x, affine| straight_through(dx, x, affine),
+            |dx, x, each| {
+                straight_through_columns(dx, x, each);
+            },
+        );
         [Some(dx)]
     }
 }
