@@ -14,10 +14,11 @@ use crate::params::{BertConfig, Family};
 use crate::task::HiddenStates;
 use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
-use super::bert::{Bert, LayerNorm};
+use super::bert::Bert;
 use super::dropouts::{Dropouts, HEAD};
 use super::init::Init;
 use super::kernels::{Dropout, add_norm, gelu, linear, norm};
+use super::layers::LayerNorm;
 use super::tokens::Tokens;
 
 /// An encoder with a head, as a model folder contains it.

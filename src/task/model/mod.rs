@@ -1,6 +1,6 @@
 //! BERT, RoBERTa and DistilBERT as Burn modules.
 //!
-//! - [`bert`]: the encoder, which all families share ([`family`]); [`heads`]: one model class per task;
+//! - [`bert`]: the encoder of [`layers`], which all families share ([`family`]); [`heads`]: one model class per task;
 //! - [`tokens`], [`dropouts`]: the inputs of a forward pass; [`named_quantizers`]: fake quantization in it;
 //! - [`init`]: random initialisation; [`checkpoint`]: model folders; [`hub`]: models by name;
 //! - [`kernels`]: the fused operations of the CPU.
@@ -13,6 +13,7 @@ mod heads;
 pub mod hub;
 mod init;
 pub mod kernels;
+mod layers;
 mod named_quantizers;
 mod tokens;
 

@@ -6,9 +6,9 @@ use burn::tensor::Tensor;
 use crate::params::Family;
 use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
-use super::bert::{Layer, Output, SelfProjections, bias};
 use super::dropouts::Dropouts;
 use super::kernels::{Dropout, Sequences, add_norm, gelu, linear, quantized_attention};
+use super::layers::{Layer, Output, SelfProjections, bias};
 
 /// The names of the four operands of attention's two matrix products, behind the name of the attention module.
 const OPERANDS: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
