@@ -98,15 +98,11 @@ pub fn read_settings(
             continue;
         }
         let Some(word) = setting.key.as_word() else {
-            evaluator.findings.push(
-                Diagnostic::error(
-                    Code::UnknownSetting,
-                    "a setting's name is one word",
-                    setting.key.span,
-                    "not a name",
-                )
-                .help(format!("the settings of `{owner}` are {}", listed(settings))),
-            );
+            let message = "a setting's name is one word";
+            let diagnostic = Diagnostic::error(Code::UnknownSetting, message, setting.key.span, "not a name");
+            evaluator
+                .findings
+                .push(diagnostic.help(format!("the settings of `{owner}` are {}", listed(settings))));
             sound = false;
             continue;
         };
@@ -158,15 +154,9 @@ fn head(
             }
         },
         (None, Some(setting)) => {
-            evaluator.findings.push(
-                Diagnostic::error(
-                    Code::MissingOperand,
-                    format!("`{}` needs {}", verb.name, setting.ty.described()),
-                    entry.verb.span,
-                    "what?",
-                )
-                .help(format!("the form is `{}`", verb.form)),
-            );
+            let message = format!("`{}` needs {}", verb.name, setting.ty.described());
+            let diagnostic = Diagnostic::error(Code::MissingOperand, message, entry.verb.span, "what?");
+            evaluator.findings.push(diagnostic.help(format!("the form is `{}`", verb.form)));
             sound = false;
             None
         }
@@ -231,15 +221,9 @@ pub fn misplaced(evaluator: &mut Evaluator, verb: &Verb, member: &Member) {
         Member::Parameter(parameter) => (parameter.span, "a declaration"),
         Member::Setting(setting) => (setting.span, "a setting"),
     };
-    evaluator.findings.push(
-        Diagnostic::error(
-            Code::MisplacedStatement,
-            format!("{what} is not allowed in the block of `{}`", verb.name),
-            span,
-            "not here",
-        )
-        .help(format!("the form is `{}`", verb.form)),
-    );
+    let message = format!("{what} is not allowed in the block of `{}`", verb.name);
+    let diagnostic = Diagnostic::error(Code::MisplacedStatement, message, span, "not here");
+    evaluator.findings.push(diagnostic.help(format!("the form is `{}`", verb.form)));
 }
 
 fn stray_block(evaluator: &mut Evaluator, verb: &Verb, body: &Block) {

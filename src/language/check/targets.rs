@@ -50,15 +50,9 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
         return None;
     };
     if kept.is_empty() {
-        findings.push(
-            Diagnostic::error(
-                Code::NoSuchLayer,
-                "no layer would remain",
-                layers.span,
-                "none of the encoder's",
-            )
-            .help(format!("let at least one of the layers 0 to {last} remain")),
-        );
+        let message = "no layer would remain";
+        let diagnostic = Diagnostic::error(Code::NoSuchLayer, message, layers.span, "none of the encoder's");
+        findings.push(diagnostic.help(format!("let at least one of the layers 0 to {last} remain")));
         return None;
     }
     let mut sorted = kept.clone();

@@ -24,15 +24,9 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         instants += own;
         let Some(every) = prune.every.as_ref().filter(|_| instants > MOST_INSTANTS as f64) else { continue };
         if own > MOST_INSTANTS as f64 {
-            findings.push(
-                Diagnostic::error(
-                    Code::TooManyInstants,
-                    format!("more than {MOST_INSTANTS} pruning instants"),
-                    every.span,
-                    "too often",
-                )
-                .help("prune less often"),
-            );
+            let message = format!("more than {MOST_INSTANTS} pruning instants");
+            let diagnostic = Diagnostic::error(Code::TooManyInstants, message, every.span, "too often");
+            findings.push(diagnostic.help("prune less often"));
         } else {
             let message = format!("more than {MOST_INSTANTS} pruning instants in all statements together");
             findings.push(
@@ -56,15 +50,9 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
 /// Checks the length. Returns whether times can be compared with it.
 fn length(stage: &Stage, sources: &Sources, findings: &mut Findings) -> bool {
     if stage.length.value.has_negative_part() {
-        findings.push(
-            Diagnostic::error(
-                Code::OutOfRange,
-                "a stage cannot have a negative length",
-                stage.length.span,
-                "below zero",
-            )
-            .help("write `for 10 epochs`"),
-        );
+        let message = "a stage cannot have a negative length";
+        let diagnostic = Diagnostic::error(Code::OutOfRange, message, stage.length.span, "below zero");
+        findings.push(diagnostic.help("write `for 10 epochs`"));
     }
     let trains = !stage.length.value.is_zero();
     let changes = !stage.prune.is_empty() || !stage.quantize.is_empty() || stage.layers.is_some();
@@ -125,16 +113,9 @@ fn lr(stage: &Stage, sources: &Sources, findings: &mut Findings) {
     if trains && stage.lr.is_empty() {
         let line = format!("lr {{ 0..{}: 5e-5 -> 0 linear }}", stage.length.value);
         let (at, text) = into_block(stage.head, &line, sources);
-        findings.push(
-            Diagnostic::error(
-                Code::MissingLr,
-                format!("`{}` trains without a learning rate", stage.name.value),
-                stage.head,
-                "no `lr` in here",
-            )
-            .help(format!("add `{line}`"))
-            .unsafe_fix(at, text),
-        );
+        let message = format!("`{}` trains without a learning rate", stage.name.value);
+        let diagnostic = Diagnostic::error(Code::MissingLr, message, stage.head, "no `lr` in here");
+        findings.push(diagnostic.help(format!("add `{line}`")).unsafe_fix(at, text));
     }
     for piece in &stage.lr {
         let Instants { start, end } = piece.over.value;
@@ -245,15 +226,9 @@ fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findin
         return 0.0;
     }
     let Some(every) = &prune.every else {
-        findings.push(
-            Diagnostic::error(
-                Code::MissingOperand,
-                "a pruning window needs `every`",
-                over.span,
-                "how often?",
-            )
-            .help("as `over 2..26 epochs every 4 epochs`"),
-        );
+        let message = "a pruning window needs `every`";
+        let diagnostic = Diagnostic::error(Code::MissingOperand, message, over.span, "how often?");
+        findings.push(diagnostic.help("as `over 2..26 epochs every 4 epochs`"));
         return 0.0;
     };
     positive(every, "the time between pruning instants", findings);
@@ -283,15 +258,9 @@ fn inside(stage: &Stage, over: &Spanned<Instants>, sources: &Sources, findings: 
     let Instants { start, end } = over.value;
     let length = stage.length.value;
     if start.has_negative_part() || start.compare(Time::ZERO) == Some(Ordering::Less) {
-        findings.push(
-            Diagnostic::error(
-                Code::WindowLeavesRun,
-                "the window starts before its stage",
-                over.span,
-                "below 0",
-            )
-            .help("a stage's time starts at 0"),
-        );
+        let message = "the window starts before its stage";
+        let diagnostic = Diagnostic::error(Code::WindowLeavesRun, message, over.span, "below 0");
+        findings.push(diagnostic.help("a stage's time starts at 0"));
     } else if length.is_zero() && !end.is_zero() {
         let (help, edit) = training(stage, end, sources);
         findings.push(suggest(
@@ -344,14 +313,8 @@ fn empty(over: &Spanned<Instants>, findings: &mut Findings) {
 
 fn positive(time: &Spanned<Time>, what: &str, findings: &mut Findings) {
     if time.value.compare(Time::ZERO).is_some_and(Ordering::is_le) {
-        findings.push(
-            Diagnostic::error(
-                Code::OutOfRange,
-                format!("{what} must be above zero"),
-                time.span,
-                "not above zero",
-            )
-            .help("as `4 epochs` or `500 steps`"),
-        );
+        let message = format!("{what} must be above zero");
+        let diagnostic = Diagnostic::error(Code::OutOfRange, message, time.span, "not above zero");
+        findings.push(diagnostic.help("as `4 epochs` or `500 steps`"));
     }
 }

@@ -172,15 +172,9 @@ impl Expander<'_> {
             content.settings = own.settings.into_iter().map(|node| Bound { node, scope }).collect();
         }
         for parameter in own.parameters {
-            self.findings.push(
-                Diagnostic::error(
-                    Code::MisplacedStatement,
-                    "`param` belongs at the top of a file or in a template",
-                    parameter.span,
-                    "not here",
-                )
-                .help("move it above the recipe"),
-            );
+            let message = "`param` belongs at the top of a file or in a template";
+            let diagnostic = Diagnostic::error(Code::MisplacedStatement, message, parameter.span, "not here");
+            self.findings.push(diagnostic.help("move it above the recipe"));
         }
         content.overlay(own.entries, scope);
         if let Some(length) = &head.length {
@@ -215,15 +209,9 @@ impl Expander<'_> {
         };
         if self.open.contains(&name.value) {
             let circle = self.open.join(" → ");
-            self.findings.push(
-                Diagnostic::error(
-                    Code::ExtendsCycle,
-                    format!("templates extend each other in a circle: {circle} → {}", name.value),
-                    name.span,
-                    "closes the circle",
-                )
-                .help("remove one `extends`"),
-            );
+            let message = format!("templates extend each other in a circle: {circle} → {}", name.value);
+            let diagnostic = Diagnostic::error(Code::ExtendsCycle, message, name.span, "closes the circle");
+            self.findings.push(diagnostic.help("remove one `extends`"));
             return None;
         }
         self.open.push(name.value.clone());

@@ -47,15 +47,9 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
         if !clauses.contains(&word) {
             let near = nearest(word, clauses.iter().copied()).map(|n| format!("did you mean `{n}`?"));
             let form = verb(&entry.verb.value).map_or("", |v| v.form);
-            findings.push(
-                Diagnostic::error(
-                    Code::StrayOperand,
-                    format!("`{}` does not take this", entry.verb.value),
-                    operand.span,
-                    "does not fit",
-                )
-                .help(near.unwrap_or(format!("the form is `{form}`"))),
-            );
+            let message = format!("`{}` does not take this", entry.verb.value);
+            let diagnostic = Diagnostic::error(Code::StrayOperand, message, operand.span, "does not fit");
+            findings.push(diagnostic.help(near.unwrap_or(format!("the form is `{form}`"))));
             continue;
         }
         let mut value = Vec::new();

@@ -201,15 +201,9 @@ impl Reader<'_> {
     ) -> Option<usize> {
         if let Some(position) = self.open.iter().position(|(open, _)| open == identity) {
             let circle: Vec<&str> = self.open[position..].iter().map(|(name, _)| name.as_str()).collect();
-            self.findings.push(
-                Diagnostic::error(
-                    Code::UseCycle,
-                    format!("files use each other in a circle: {} → {identity}", circle.join(" → ")),
-                    at,
-                    "closes the circle",
-                )
-                .help("move what both need into a third file"),
-            );
+            let message = format!("files use each other in a circle: {} → {identity}", circle.join(" → "));
+            let diagnostic = Diagnostic::error(Code::UseCycle, message, at, "closes the circle");
+            self.findings.push(diagnostic.help("move what both need into a third file"));
             return None;
         }
         if let Some(known) = self.modules.iter().position(|m| m.identity == identity) {

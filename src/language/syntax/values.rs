@@ -96,15 +96,9 @@ impl Builder<'_> {
             left = Expr { kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)), span };
             length += 1;
             if length > DEEPEST {
-                self.findings.push(
-                    Diagnostic::error(
-                        Code::NestingTooDeep,
-                        format!("more than {DEEPEST} operands in one expression"),
-                        span,
-                        "this expression",
-                    )
-                    .help("write the result, or name parts of it with `let`"),
-                );
+                let message = format!("more than {DEEPEST} operands in one expression");
+                let diagnostic = Diagnostic::error(Code::NestingTooDeep, message, span, "this expression");
+                self.findings.push(diagnostic.help("write the result, or name parts of it with `let`"));
                 return None;
             }
         }

@@ -157,15 +157,9 @@ fn draft_of(
 /// The fields of a modifier; `None`, with an error, for a modifier without a counterpart.
 fn known<'a>(modifier: &'a Modifier, findings: &mut Findings) -> Option<Fields<'a>> {
     if let Some(Family::Refused(instead)) = super::recipe::registry::find(&modifier.name).map(|k| k.family) {
-        findings.push(
-            Diagnostic::error(
-                Code::ModifierRefused,
-                format!("obert has no `{}`", modifier.name),
-                modifier.at,
-                "not supported",
-            )
-            .help(instead),
-        );
+        let message = format!("obert has no `{}`", modifier.name);
+        let diagnostic = Diagnostic::error(Code::ModifierRefused, message, modifier.at, "not supported");
+        findings.push(diagnostic.help(instead));
         return None;
     }
     Fields::read(modifier, findings)
@@ -248,15 +242,9 @@ fn overrides(
             None if names.is_empty() => "the recipe has no variables; change the field".to_owned(),
             None => format!("its variables are {}", Vec::from_iter(names).join(", ")),
         };
-        findings.push(
-            Diagnostic::error(
-                Code::UnknownVariable,
-                format!("the recipe has no variable `{}`", one.name),
-                span,
-                "set to this",
-            )
-            .help(help),
-        );
+        let message = format!("the recipe has no variable `{}`", one.name);
+        let diagnostic = Diagnostic::error(Code::UnknownVariable, message, span, "set to this");
+        findings.push(diagnostic.help(help));
     }
     list
 }

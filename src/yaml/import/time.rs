@@ -188,15 +188,12 @@ pub(super) fn refuse_late_start(modifier: &mut Timed, length: Epochs, findings: 
     let start = modifier.from();
     if start > 0.0 && start >= length.count as f64 && !modifier.fields.broken {
         modifier.fields.broken = true;
+        let message = format!("this starts at epoch {start}, after the end of training");
+        let diagnostic = Diagnostic::error(Code::FieldRange, message, modifier.start_at(), "it never starts");
         findings.push(
-            Diagnostic::error(
-                Code::FieldRange,
-                format!("this starts at epoch {start}, after the end of training"),
-                modifier.start_at(),
-                "it never starts",
-            )
-            .and_at(length.at, format!("training lasts {} epochs", length.count))
-            .help("set an earlier start, or a longer training with an EpochRangeModifier"),
+            diagnostic
+                .and_at(length.at, format!("training lasts {} epochs", length.count))
+                .help("set an earlier start, or a longer training with an EpochRangeModifier"),
         );
     }
 }

@@ -236,16 +236,9 @@ impl Builder<'_> {
                 continue;
             }
             if let Some(first) = seen.get(&key) {
-                findings.push(
-                    Diagnostic::error(
-                        Code::YamlKeyTwice,
-                        format!("`{key}` is given twice"),
-                        entry.key.span,
-                        "again",
-                    )
-                    .and_at(*first, "first")
-                    .help(twice(&key)),
-                );
+                let message = format!("`{key}` is given twice");
+                let diagnostic = Diagnostic::error(Code::YamlKeyTwice, message, entry.key.span, "again");
+                findings.push(diagnostic.and_at(*first, "first").help(twice(&key)));
                 continue;
             }
             seen.insert(key, entry.key.span);
@@ -277,15 +270,9 @@ impl Builder<'_> {
             }
             if let Some(other) = merged(&merge.value).into_iter().find(|n| !matches!(n.value, Value::Map(_)))
             {
-                findings.push(
-                    Diagnostic::error(
-                        Code::YamlMalformed,
-                        "`<<` merges mappings only",
-                        other.span,
-                        "not a mapping",
-                    )
-                    .help("as `<<: *name`, where `&name` is the anchor of a mapping"),
-                );
+                let message = "`<<` merges mappings only";
+                let diagnostic = Diagnostic::error(Code::YamlMalformed, message, other.span, "not a mapping");
+                findings.push(diagnostic.help("as `<<: *name`, where `&name` is the anchor of a mapping"));
             }
         }
         entries

@@ -40,14 +40,10 @@ pub(crate) fn collect(
     findings: &mut Findings,
 ) -> Option<Collected> {
     let Value::Map(entries) = &root.value else {
+        let message = format!("a recipe is a mapping; this is {}", root.described());
+        let diagnostic = Diagnostic::error(Code::NoModifiers, message, first_place(root), "here");
         findings.push(
-            Diagnostic::error(
-                Code::NoModifiers,
-                format!("a recipe is a mapping; this is {}", root.described()),
-                first_place(root),
-                "here",
-            )
-            .help("as `modifiers:` with a list of `- !EpochRangeModifier` and others below it"),
+            diagnostic.help("as `modifiers:` with a list of `- !EpochRangeModifier` and others below it"),
         );
         return None;
     };
@@ -251,15 +247,9 @@ impl Collector<'_> {
 
     /// Reports a group without modifiers.
     fn empty(&mut self, group: &Entry) {
-        self.findings.push(
-            Diagnostic::warning(
-                Code::NoModifiers,
-                format!("the group `{}` is empty", key(group)),
-                group.key.span,
-                "no modifiers",
-            )
-            .help("remove it, or list modifiers under it"),
-        );
+        let message = format!("the group `{}` is empty", key(group));
+        let diagnostic = Diagnostic::warning(Code::NoModifiers, message, group.key.span, "no modifiers");
+        self.findings.push(diagnostic.help("remove it, or list modifiers under it"));
     }
 
     /// Collects an item of a list: `!Name` and its fields.

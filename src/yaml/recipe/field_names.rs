@@ -25,15 +25,9 @@ pub(super) fn check(modifier: &Modifier, known: &Known, list: &[Given], findings
             true => ("without a tag", "with the tag"),
             false => ("with a tag", "without a tag, in a group"),
         };
-        findings.push(
-            Diagnostic::error(
-                Code::ModifierRefused,
-                format!("`{name}` cannot be written {form}"),
-                modifier.at,
-                "not in this form",
-            )
-            .help(format!("write it {other}, as its own library does")),
-        );
+        let message = format!("`{name}` cannot be written {form}");
+        let diagnostic = Diagnostic::error(Code::ModifierRefused, message, modifier.at, "not in this form");
+        findings.push(diagnostic.help(format!("write it {other}, as its own library does")));
         return false;
     }
     let mut readable = true;
@@ -46,15 +40,9 @@ pub(super) fn check(modifier: &Modifier, known: &Known, list: &[Given], findings
             if let Some(value) = &given.value {
                 value.noted();
             }
-            findings.push(
-                Diagnostic::advice(
-                    Code::Dropped,
-                    "`log_types` does nothing in SparseML",
-                    given.whole,
-                    "left out",
-                )
-                .help("no change is needed"),
-            );
+            let message = "`log_types` does nothing in SparseML";
+            let diagnostic = Diagnostic::advice(Code::Dropped, message, given.whole, "left out");
+            findings.push(diagnostic.help("no change is needed"));
             continue;
         }
         if given.name == "global_sparsity"

@@ -105,15 +105,9 @@ impl<'a> Fields<'a> {
             if let Some(value) = &given.value {
                 value.noted();
             }
-            findings.push(
-                Diagnostic::advice(
-                    Code::Dropped,
-                    format!("`{field}` is left out: {why}"),
-                    given.whole,
-                    "left out",
-                )
-                .help("no change is needed"),
-            );
+            let message = format!("`{field}` is left out: {why}");
+            let diagnostic = Diagnostic::advice(Code::Dropped, message, given.whole, "left out");
+            findings.push(diagnostic.help("no change is needed"));
         }
     }
 }

@@ -80,15 +80,9 @@ pub(crate) fn number(
             Some(number)
         }
         (other, _) => {
-            findings.push(
-                Diagnostic::error(
-                    Code::FieldType,
-                    format!("`{field}` is a number, not {}", other.described()),
-                    value.span,
-                    "here",
-                )
-                .help("write a number such as `2` or `1.0e-4`"),
-            );
+            let message = format!("`{field}` is a number, not {}", other.described());
+            let diagnostic = Diagnostic::error(Code::FieldType, message, value.span, "here");
+            findings.push(diagnostic.help("write a number such as `2` or `1.0e-4`"));
             None
         }
     }

@@ -145,18 +145,12 @@ impl Variables {
             Ok(number) => Some(Located::of(node, Datum::Number(number))),
             Err(_) if reported => None,
             Err(why) => {
-                findings.push(
-                    Diagnostic::error(
-                        Code::BadExpression,
-                        format!("`{text}` cannot be evaluated"),
-                        span,
-                        why,
-                    )
-                    .help(format!(
-                        "it can have numbers, variables, + - * / // ** %, parentheses, and {}",
-                        FUNCTIONS.join(", ")
-                    )),
-                );
+                let message = format!("`{text}` cannot be evaluated");
+                let diagnostic = Diagnostic::error(Code::BadExpression, message, span, why);
+                findings.push(diagnostic.help(format!(
+                    "it can have numbers, variables, + - * / // ** %, parentheses, and {}",
+                    FUNCTIONS.join(", ")
+                )));
                 None
             }
         }
@@ -192,15 +186,9 @@ impl Variables {
             return None;
         }
         if open.len() > 64 {
-            findings.push(
-                Diagnostic::error(
-                    Code::ExpressionCycle,
-                    "variables depend on each other through too many levels",
-                    used,
-                    "here",
-                )
-                .help("write the value"),
-            );
+            let message = "variables depend on each other through too many levels";
+            let diagnostic = Diagnostic::error(Code::ExpressionCycle, message, used, "here");
+            findings.push(diagnostic.help("write the value"));
             return None;
         }
         open.push((name.to_owned(), at));

@@ -26,29 +26,16 @@ impl Builder<'_> {
         layers: Option<Spanned<Layers>>,
     ) -> Option<Stage> {
         if bound.name.value == START {
-            self.evaluator.findings.push(
-                Diagnostic::error(
-                    Code::DuplicateName,
-                    "`start` is the model that the run begins with",
-                    bound.name.span,
-                    "taken",
-                )
-                .help("choose another name"),
-            );
+            let message = "`start` is the model that the run begins with";
+            let diagnostic = Diagnostic::error(Code::DuplicateName, message, bound.name.span, "taken");
+            self.evaluator.findings.push(diagnostic.help("choose another name"));
             self.sound = false;
         }
         let first = self.first.entry(bound.name.value.clone()).or_insert(bound.name.span);
         if *first != bound.name.span {
-            self.evaluator.findings.push(
-                Diagnostic::error(
-                    Code::DuplicateName,
-                    format!("two stages are called `{}`", bound.name.value),
-                    bound.name.span,
-                    "again",
-                )
-                .and_at(*first, "the first")
-                .help("rename one of them"),
-            );
+            let message = format!("two stages are called `{}`", bound.name.value);
+            let diagnostic = Diagnostic::error(Code::DuplicateName, message, bound.name.span, "again");
+            self.evaluator.findings.push(diagnostic.and_at(*first, "the first").help("rename one of them"));
             self.sound = false;
         }
         let length = match &bound.length {
@@ -267,15 +254,11 @@ impl Builder<'_> {
         match pattern(&statement.pattern.value) {
             Ok(pattern) => Some(Spanned::new(pattern, statement.pattern.span)),
             Err(outputs) => {
-                self.evaluator.findings.push(
-                    Diagnostic::error(
-                        Code::OutOfRange,
-                        "a block spans one output",
-                        outputs,
-                        "outputs of a block",
-                    )
-                    .help("write `blocks(1, 4)`: four consecutive inputs of one output"),
-                );
+                let message = "a block spans one output";
+                let diagnostic = Diagnostic::error(Code::OutOfRange, message, outputs, "outputs of a block");
+                self.evaluator
+                    .findings
+                    .push(diagnostic.help("write `blocks(1, 4)`: four consecutive inputs of one output"));
                 None
             }
         }
@@ -305,15 +288,9 @@ impl Builder<'_> {
         earlier: &[Stage],
     ) -> Option<Spanned<String>> {
         let Some(word) = from.and_then(|e| e.as_word()) else {
-            self.evaluator.findings.push(
-                Diagnostic::error(
-                    Code::MissingOperand,
-                    "a branch starts from a stage",
-                    bound.head,
-                    "from which?",
-                )
-                .help("write `branch NAME from STAGE { … }`"),
-            );
+            let message = "a branch starts from a stage";
+            let diagnostic = Diagnostic::error(Code::MissingOperand, message, bound.head, "from which?");
+            self.evaluator.findings.push(diagnostic.help("write `branch NAME from STAGE { … }`"));
             return None;
         };
         self.earlier_stage(word, earlier, false)?;

@@ -35,15 +35,9 @@ impl Builder<'_> {
         let read = verbs::Train::read(&fields)?;
         for (name, value) in [("weight_decay", &read.weight_decay), ("clip", &read.clip)] {
             if value.value < 0.0 {
-                self.evaluator.findings.push(
-                    Diagnostic::error(
-                        Code::OutOfRange,
-                        format!("`{name}` is not negative"),
-                        value.span,
-                        "below zero",
-                    )
-                    .help("0 switches it off"),
-                );
+                let message = format!("`{name}` is not negative");
+                let diagnostic = Diagnostic::error(Code::OutOfRange, message, value.span, "below zero");
+                self.evaluator.findings.push(diagnostic.help("0 switches it off"));
             }
         }
         if !sound {

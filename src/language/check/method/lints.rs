@@ -158,15 +158,12 @@ fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     }
     let length = over.value.end.minus(over.value.start);
     if length.and_then(|l| every.value.compare(l)).is_some_and(Ordering::is_gt) {
+        let message = "only the two ends of the window are pruning instants";
+        let diagnostic = Diagnostic::advice(Code::OnlyEnds, message, every.span, "longer than the window");
         findings.push(
-            Diagnostic::advice(
-                Code::OnlyEnds,
-                "only the two ends of the window are pruning instants",
-                every.span,
-                "longer than the window",
-            )
-            .and_at(over.span, "the window")
-            .help("prune more often, or say so with `every` the window's length"),
+            diagnostic
+                .and_at(over.span, "the window")
+                .help("prune more often, or say so with `every` the window's length"),
         );
         return;
     }

@@ -70,15 +70,12 @@ fn sparsity(prune: &Prune, findings: &mut Findings) {
         );
     }
     if prune.over.is_none() && ramp.from != ramp.to {
+        let message = "a rising sparsity needs a window";
+        let diagnostic = Diagnostic::error(Code::MissingOperand, message, span, "from when to when?");
         findings.push(
-            Diagnostic::error(
-                Code::MissingOperand,
-                "a rising sparsity needs a window",
-                span,
-                "from when to when?",
-            )
-            .and_at(prune.head, "no `over` here")
-            .help("as `prune … over 2..26 epochs every 4 epochs`, or give one sparsity"),
+            diagnostic
+                .and_at(prune.head, "no `over` here")
+                .help("as `prune … over 2..26 epochs every 4 epochs`, or give one sparsity"),
         );
     }
 }

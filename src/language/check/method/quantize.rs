@@ -85,15 +85,12 @@ fn freeze(stage: &Stage, quantize: &Quantize, sources: &Sources, findings: &mut 
     let instants = quantize.over.value;
     let Some(at) = instants.start.plus(freeze.value) else { return };
     if at.compare(instants.end).is_some_and(Ordering::is_ge) {
+        let message = "ranges are fixed after the window has closed";
+        let diagnostic = Diagnostic::error(Code::WindowLeavesRun, message, freeze.span, format!("at {at}"));
         findings.push(
-            Diagnostic::error(
-                Code::WindowLeavesRun,
-                "ranges are fixed after the window has closed",
-                freeze.span,
-                format!("at {at}"),
-            )
-            .and_at(quantize.over.span, format!("ends at {}", instants.end))
-            .help("fix them earlier, counted from the start of the window"),
+            diagnostic
+                .and_at(quantize.over.span, format!("ends at {}", instants.end))
+                .help("fix them earlier, counted from the start of the window"),
         );
     }
     let sees_nothing = quantize.activations.value.is_some() && quantize.calibrate.value == 0;

@@ -199,16 +199,9 @@ impl Evaluator<'_> {
 
     /// Reports a setting that is given twice.
     pub fn given_twice(&mut self, name: &str, again: Span, first: Span) {
-        self.findings.push(
-            Diagnostic::error(
-                Code::DuplicateSetting,
-                format!("`{name}` is given twice"),
-                again,
-                "given again",
-            )
-            .and_at(first, "first given here")
-            .help("remove one of them"),
-        );
+        let message = format!("`{name}` is given twice");
+        let diagnostic = Diagnostic::error(Code::DuplicateSetting, message, again, "given again");
+        self.findings.push(diagnostic.and_at(first, "first given here").help("remove one of them"));
     }
 
     /// Adds defaults and reports missing required settings; for clauses, `form` is the statement's form. Returns
@@ -234,18 +227,12 @@ impl Evaluator<'_> {
             }
             complete &= !setting.required;
             if setting.required && !self.attempted.contains(&setting.name) {
-                self.findings.push(
-                    Diagnostic::error(
-                        Code::MissingSetting,
-                        format!("`{owner}` needs `{}`", setting.name),
-                        at,
-                        "missing here",
-                    )
-                    .help(match form {
-                        Some(form) => format!("the form is `{form}`"),
-                        None => format!("add `{}: …`, which is {}", setting.name, setting.ty.described()),
-                    }),
-                );
+                let message = format!("`{owner}` needs `{}`", setting.name);
+                let diagnostic = Diagnostic::error(Code::MissingSetting, message, at, "missing here");
+                self.findings.push(diagnostic.help(match form {
+                    Some(form) => format!("the form is `{form}`"),
+                    None => format!("add `{}: …`, which is {}", setting.name, setting.ty.described()),
+                }));
             }
         }
         complete

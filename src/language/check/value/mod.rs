@@ -174,15 +174,12 @@ impl<'a> Evaluator<'a> {
         }
         let Some(symbol) = self.names.look_up(&word.value, scope) else { return Some(None) };
         if self.open.contains(&expr.span) {
+            let message = format!("`{}` is defined by itself", word.value);
+            let diagnostic = Diagnostic::error(Code::RecursiveName, message, symbol.span, "declared here");
             self.findings.push(
-                Diagnostic::error(
-                    Code::RecursiveName,
-                    format!("`{}` is defined by itself", word.value),
-                    symbol.span,
-                    "declared here",
-                )
-                .and_at(expr.span, "and used in its own value")
-                .help("give it a value that does not depend on it"),
+                diagnostic
+                    .and_at(expr.span, "and used in its own value")
+                    .help("give it a value that does not depend on it"),
             );
             return None;
         }

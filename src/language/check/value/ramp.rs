@@ -60,18 +60,12 @@ impl Evaluator<'_> {
             }
         }
         if to.is_none() && shape.is_some_and(|s| s != Shape::Constant) {
-            self.findings.push(
-                Diagnostic::error(
-                    Code::RampExpected,
-                    "this shape needs two ends",
-                    expr.span,
-                    "a single value",
-                )
-                .help(match ty {
-                    Type::Rate => "two values come before a shape, as `8e-5 -> 0 linear`",
-                    _ => "two values come before a shape, as `70% -> 90% cubic`",
-                }),
-            );
+            let message = "this shape needs two ends";
+            let diagnostic = Diagnostic::error(Code::RampExpected, message, expr.span, "a single value");
+            self.findings.push(diagnostic.help(match ty {
+                Type::Rate => "two values come before a shape, as `8e-5 -> 0 linear`",
+                _ => "two values come before a shape, as `70% -> 90% cubic`",
+            }));
             return None;
         }
         let to = to.unwrap_or(from);

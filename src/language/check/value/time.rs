@@ -36,15 +36,12 @@ impl Evaluator<'_> {
             Quantity::Ratio(n) => {
                 let text = self.sources.slice(expr.span).to_owned();
                 let percent = n.value * 100.0;
+                let message = "expected a time, this is a ratio";
+                let diagnostic = Diagnostic::error(Code::RatioForTime, message, expr.span, "of what?");
                 self.findings.push(
-                    Diagnostic::error(
-                        Code::RatioForTime,
-                        "expected a time, this is a ratio",
-                        expr.span,
-                        "of what?",
-                    )
-                    .help(format!("write `{percent} epochs`, or `{text} of run`"))
-                    .unsafe_fix(expr.span, format!("{percent} epochs")),
+                    diagnostic
+                        .help(format!("write `{percent} epochs`, or `{text} of run`"))
+                        .unsafe_fix(expr.span, format!("{percent} epochs")),
                 );
                 None
             }
@@ -72,15 +69,9 @@ impl Evaluator<'_> {
 
     pub(super) fn share_of_run(&mut self, share: Rational, span: Span) -> Option<Time> {
         let Some(run) = self.run else {
-            self.findings.push(
-                Diagnostic::error(
-                    Code::LengthMissing,
-                    "there is no run to take a share of",
-                    span,
-                    "of which run?",
-                )
-                .help("say how long the stage is: `for 10 epochs`"),
-            );
+            let message = "there is no run to take a share of";
+            let diagnostic = Diagnostic::error(Code::LengthMissing, message, span, "of which run?");
+            self.findings.push(diagnostic.help("say how long the stage is: `for 10 epochs`"));
             return None;
         };
         run.times(share)
@@ -97,15 +88,10 @@ impl Evaluator<'_> {
             matches!(&end.kind, ExprKind::Quantity(_, Some(unit)) if unit.value == Unit::Percent);
         if ends_in_percent && !shared {
             let text = self.sources.slice(expr.span).to_owned();
+            let message = "expected a window, this is a range of ratios";
+            let diagnostic = Diagnostic::error(Code::RatioForTime, message, expr.span, "of what?");
             self.findings.push(
-                Diagnostic::error(
-                    Code::RatioForTime,
-                    "expected a window, this is a range of ratios",
-                    expr.span,
-                    "of what?",
-                )
-                .help(format!("write `{text} of run`"))
-                .fix(expr.span, format!("{text} of run")),
+                diagnostic.help(format!("write `{text} of run`")).fix(expr.span, format!("{text} of run")),
             );
             return None;
         }

@@ -277,15 +277,9 @@ fn sampler(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span)>
     for (key, at, value) in entries.clone() {
         if key != "batch_size" {
             value.noted();
-            findings.push(
-                Diagnostic::advice(
-                    Code::Dropped,
-                    format!("`{key}` of the gradient sampler is left out"),
-                    at,
-                    "left out",
-                )
-                .help("the gradient sampler has only a batch size here"),
-            );
+            let message = format!("`{key}` of the gradient sampler is left out");
+            let diagnostic = Diagnostic::advice(Code::Dropped, message, at, "left out");
+            findings.push(diagnostic.help("the gradient sampler has only a batch size here"));
             continue;
         }
         let number = numbers::number(&value, "batch_size", Conversion::Kept, findings);

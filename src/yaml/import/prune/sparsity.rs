@@ -102,15 +102,12 @@ pub(super) fn exceptions(
         for low in &list[i + 1..] {
             if let Some(shared) = high.selected.names.iter().find(|n| low.selected.names.contains(n)) {
                 timed.fields.broken = true;
+                let message = format!("`{shared}` has two final sparsities");
+                let diagnostic = Diagnostic::error(Code::FieldRefused, message, high.at, "in here");
                 findings.push(
-                    Diagnostic::error(
-                        Code::FieldRefused,
-                        format!("`{shared}` has two final sparsities"),
-                        high.at,
-                        "in here",
-                    )
-                    .and_at(low.at, "and in here; SparseML uses the lower one")
-                    .help("list each parameter under one sparsity"),
+                    diagnostic
+                        .and_at(low.at, "and in here; SparseML uses the lower one")
+                        .help("list each parameter under one sparsity"),
                 );
             }
         }
