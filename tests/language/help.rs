@@ -124,7 +124,6 @@ const TOLD: &[&str] = &[
     "belongs in the recipe",
     "the length comes after the name",
     "is a verb, without a colon",
-    "it belongs in the block of",
     "here it is `weights: int8` or",
     "here it is `activations: ",
     "write `every ",
