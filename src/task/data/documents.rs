@@ -10,6 +10,7 @@ use crate::text::Tokenizer;
 use super::cache::{Counter, FeatureInputs, Progress};
 use super::cell::Cell;
 use super::files;
+use super::pairs::token_ids;
 use super::splits::DataSet;
 use super::table::Table;
 
@@ -113,20 +114,14 @@ impl FeatureInputs for Texts<'_> {
     fn make(&self, progress: &Progress) -> Result<Vec<Vec<u32>>, Diagnostic> {
         let Texts { documents, tokenizer, max_length } = *self;
         let counter = Counter::new(documents.len(), progress);
-        let each: Result<Vec<Vec<u32>>, String> = documents
-            .par_iter()
-            .map(|text| {
-                let ids = tokenizer.encode(text)?.ids;
-                counter.one();
-                Ok(ids)
-            })
-            .collect();
-        let each = each.map_err(|why| {
-            Diagnostic::unlocated(Code::TokenizerNotReadable, format!("a text cannot be tokenized: {why}"))
-                .help("is the tokenizer the model's own?")
-        })?;
+        let encode = |text: &String| {
+            let ids = token_ids(tokenizer, text)?;
+            counter.one();
+            Ok(ids)
+        };
+        let each: Result<Vec<Vec<u32>>, Diagnostic> = documents.par_iter().map(encode).collect();
         let mut stream: Vec<u32> = Vec::new();
-        for ids in each.iter().filter(|ids| !ids.is_empty()) {
+        for ids in each?.iter().filter(|ids| !ids.is_empty()) {
             if !stream.is_empty() {
                 stream.push(tokenizer.sep());
             }

@@ -237,26 +237,23 @@ mod tests {
     use super::*;
     use crate::schedule::ir::Columns;
 
-    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    type Reading = Result<(Labelled, Vec<String>), Diagnostic>;
+
+    fn read(files: &[(&str, &str)], layout: Layout) -> Reading {
+        read_with(files, layout, false)
+    }
+
+    fn skipping(files: &[(&str, &str)], layout: Layout) -> Reading {
+        read_with(files, layout, true)
+    }
+
+    fn read_with(files: &[(&str, &str)], layout: Layout, skip_bad: bool) -> Reading {
+        let mut notes = Vec::new();
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        dir
-    }
-
-    fn read(files: &[(&str, &str)], layout: Layout) -> Result<(Labelled, Vec<String>), Diagnostic> {
-        let mut notes = Vec::new();
-        let dir = folder(files);
-        let set = DataSet::new(dir.path(), Need::Both);
-        super::read(&set, layout, &mut Sources::new(), &mut notes).map(|l| (l, notes))
-    }
-
-    /// Reads with unusable rows skipped.
-    fn skipping(files: &[(&str, &str)], layout: Layout) -> Result<(Labelled, Vec<String>), Diagnostic> {
-        let mut notes = Vec::new();
-        let dir = folder(files);
-        let options = ReadOptions { skip_bad: true, ..ReadOptions::default() };
+        let options = ReadOptions { skip_bad, ..ReadOptions::default() };
         let set = DataSet { options, ..DataSet::new(dir.path(), Need::Both) };
         super::read(&set, layout, &mut Sources::new(), &mut notes).map(|l| (l, notes))
     }
@@ -352,10 +349,8 @@ mod tests {
         let empty = [("train.csv", "t,l\nx,a\n,b\n"), ("dev.csv", "t,l\nx,a\n")];
         let (data, notes) = read(&empty, columns("l")).unwrap();
         assert_eq!(data.train[1].text, "");
-        assert!(
-            notes[0].contains("1 rows") && notes[0].contains("line 3"),
-            "an empty text is one: {notes:?}"
-        );
+        // An empty text is a text.
+        assert!(notes[0].contains("1 rows") && notes[0].contains("line 3"), "{notes:?}");
     }
 
     #[test]

@@ -46,15 +46,7 @@ impl FeatureInputs for Examples<'_> {
     /// A tokenizer that fails, or a label that the model does not have.
     fn make(&self, progress: &Progress) -> Result<Vec<Sequence>, Diagnostic> {
         let counter = Counter::new(self.examples.len(), progress);
-        let encode = |text: &str| {
-            self.tokenizer.encode(text).map(|e| e.ids).map_err(|why| {
-                Diagnostic::unlocated(
-                    Code::TokenizerNotReadable,
-                    format!("a text cannot be tokenized: {why}"),
-                )
-                .help("is the tokenizer the model's own?")
-            })
-        };
+        let encode = |text: &str| token_ids(self.tokenizer, text);
         self.examples
             .par_iter()
             .zip(self.numbers)
@@ -74,6 +66,17 @@ impl FeatureInputs for Examples<'_> {
             })
             .collect()
     }
+}
+
+/// The token ids of a text, without special tokens.
+///
+/// # Errors
+/// A tokenizer that fails.
+pub(super) fn token_ids(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Diagnostic> {
+    tokenizer.encode(text).map(|encoded| encoded.ids).map_err(|why| {
+        Diagnostic::unlocated(Code::TokenizerNotReadable, format!("a text cannot be tokenized: {why}"))
+            .help("is the tokenizer the model's own?")
+    })
 }
 
 impl Encode for Sequence {
