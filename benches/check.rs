@@ -1,7 +1,7 @@
-//! How long a check takes: `cargo bench --profile dev --no-default-features --features bench --bench check`.
+//! The time of a check: `cargo bench --profile dev --no-default-features --features bench --bench check`.
 //!
-//! The compiler in process over the paper's recipe, a whole process of `obertc check` and a folder of a
-//! thousand recipes. docs/language.md quotes the figures.
+//! Measures the compiler in process on the paper's recipe, a process of `obertc check`, and a folder of a thousand
+//! recipes. docs/language.md quotes the results.
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
-"""The Python side of benches/features.rs: for each line it reads, one pass of `prepare_train_features` of the
-question-answering example of transformers over all questions, in batches of 1000 as `datasets.map` makes them.
-Prints seconds, tokens, and the sums of their entries and of the answers' places."""
+"""The Python process of benches/features.rs: for each line that it reads, runs `prepare_train_features` of the
+question-answering example of transformers on all questions, in batches of 1000 as `datasets.map` does. Prints seconds,
+the number of tokens, and the sums of their ids and of the answers' positions."""
 
 import json
 import os

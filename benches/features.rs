@@ -1,9 +1,8 @@
-//! Questions about texts cut into windows of 384 tokens with an overlap of 128: ours against the fast
-//! tokenizer of `transformers` with the preparation of its SQuAD example, on the same machine, in turns. Run
-//! it as `cargo bench --profile dev --bench features`; `OBERT_SQUAD` names a SQuAD file and `OBERT_MODEL` a
-//! folder with a tokenizer, else texts are generated; `OBERT_PYTHON` names a Python with transformers
-//! (default `python3`). Both sides must find the same tokens and answers. The last line is
-//! `feature time ratio transformers/ours: N`.
+//! The time of tokenizing questions and contexts into windows of 384 tokens with an overlap of 128: obert against the
+//! fast tokenizer of `transformers` with the preparation of its SQuAD example, on the same machine, in turn. Run it as
+//! `cargo bench --profile dev --bench features`; `OBERT_SQUAD` names a SQuAD file and `OBERT_MODEL` a folder with a
+//! tokenizer, else texts are generated; `OBERT_PYTHON` names a Python with transformers (default `python3`). Both must
+//! produce the same tokens and answers. The last line is `feature time ratio transformers/ours: N`.
 
 #![allow(clippy::print_stdout)]
 
@@ -21,7 +20,7 @@ use obert::internals::task::data::squad::{self, Question, Version};
 use obert::internals::text::Tokenizer;
 use obert::internals::text::windows::Windows;
 
-/// What the binary uses.
+/// The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -75,7 +74,7 @@ fn main() {
     }
 }
 
-/// Tokens, the sum of their entries, and that of the answers' first and last places.
+/// The number of tokens, the sum of their ids, and the sum of the answers' first and last positions.
 type Sum = (u64, u64, u64);
 
 fn sum(features: &[Feature]) -> Sum {
@@ -85,7 +84,7 @@ fn sum(features: &[Feature]) -> Sum {
     })
 }
 
-/// The data and the folder of the tokenizer, generated if nobody names them.
+/// The data and the folder of the tokenizer, generated if they are not given.
 fn places(scratch: &Path) -> (PathBuf, PathBuf) {
     let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
     if let (Some(file), Some(folder)) = (named("OBERT_SQUAD"), named("OBERT_MODEL")) {
@@ -106,7 +105,7 @@ fn places(scratch: &Path) -> (PathBuf, PathBuf) {
     (file, scratch.to_owned())
 }
 
-/// The Python side, kept running so that both are measured in turns.
+/// The Python process, which keeps running so that both are measured in turn.
 struct Theirs {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -131,7 +130,7 @@ impl Theirs {
         line.starts_with("transformers").then_some(Theirs { child, output })
     }
 
-    /// The seconds of one pass over all questions, and what it found.
+    /// The seconds of one pass over all questions, and its sums.
     fn once(&mut self) -> Option<(f64, Sum)> {
         writeln!(self.child.stdin.as_mut()?, "go").ok()?;
         let mut line = String::new();

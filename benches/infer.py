@@ -1,4 +1,4 @@
-"""The PyTorch side of benches/infer.rs: seconds of dense float32 products on one thread."""
+"""The PyTorch process of benches/infer.rs: seconds of dense float32 products on one thread."""
 
 import statistics
 import time

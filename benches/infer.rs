@@ -1,14 +1,14 @@
-//! The products of one layer on one thread: sparse and dense int8 of this runtime, its float32, and
-//! PyTorch's float32 beside them. `OBERT_PYTHON` names a Python with torch (default `python3`). Run it as
+//! The matrix products of one layer on one thread: sparse and dense INT8 of this runtime, its float32, and PyTorch's
+//! float32. `OBERT_PYTHON` names a Python with torch (default `python3`). Run it as
 //!
 //! ```sh
 //! cargo bench --no-default-features --features infer --bench infer
 //! ```
 //!
-//! A product here is one step of sixteen tokens: 64 multiplications of bytes, or sixteen of floats. The
-//! first lines are the roofs: how many a second the core does from the nearest cache, dense (registers are
-//! used again) and sparse (one load for each product). Below them, a row's `of the roof` is its part of the
-//! dense one. Sums are left in a small buffer, as in a model, where the layer's epilogue takes them.
+//! A product is one step for sixteen tokens: 64 multiplications of bytes, or sixteen of floats. The first lines are
+//! rooflines: products per second of a core from the L1 cache, dense (registers are reused) and sparse (one load for
+//! each product). A row's `of the roof` is its share of the dense roofline. Sums are left in a small buffer, as in a
+//! model, where the layer's epilogue reads them.
 
 #![allow(clippy::print_stdout)]
 
@@ -22,7 +22,7 @@ use obert::internals::infer::simd::{Floats, Ints, Isa, Quads, Simd, Work};
 /// Groups of sixteen tokens in a tile, and rows that are finished together, as in a model.
 const TILE: usize = 4;
 const ROWS: usize = 12;
-/// The same where they go through several strips of inputs.
+/// The same if the inputs are split into several strips.
 const STRIP_ROWS: usize = 192;
 
 fn main() {
@@ -103,12 +103,12 @@ fn main() {
     }
 }
 
-/// 10⁹ products a second.
+/// 10⁹ products per second.
 fn rate(products: usize, work: impl FnMut()) -> f64 {
     products as f64 / median(work) / 1e9
 }
 
-/// The median of the seconds of some runs, at least a quarter of a second of them.
+/// The median seconds of a run, from a quarter of a second of runs.
 fn median(mut work: impl FnMut()) -> f64 {
     let mut times = Vec::new();
     let begin = Instant::now();
@@ -125,7 +125,7 @@ fn median(mut work: impl FnMut()) -> f64 {
     times[times.len() / 2]
 }
 
-/// Random blocks of four.
+/// A random matrix, sparse in blocks of four.
 struct Matrix {
     pointers: Vec<u32>,
     indices: Vec<u16>,

@@ -1,6 +1,6 @@
-"""The PyTorch side of benches/obs.rs: CPU-seconds of the inverse of the block Fisher matrix, one rank-one
-update for each gradient as SparseML does it, measured on a slice and scaled to all gradients: the fewest
-CPU-seconds of one thread and of as many as the machine has."""
+"""The PyTorch process of benches/obs.rs: CPU-seconds of the inverse of the block Fisher matrix by one rank-one update for
+each gradient, as SparseML computes it, measured on some gradients and scaled to all: the smaller of those with one
+thread and with all threads."""
 
 import resource
 import sys

@@ -1,13 +1,12 @@
-//! The surgeon on one BERT-sized matrix (2,359,296 weights, 1024 gradients in float32): Fisher
-//! blocks, factors, saliencies and update, against the same inverse built by one rank-one update for
-//! each gradient, in Rust here and in PyTorch. All in CPU-seconds of all threads, which neighbours on
-//! the machine disturb least. Run it as `cargo bench --profile dev --bench obs`; `OBERT_PYTHON` names
-//! a Python with torch (default `python3`). The last line is `CPU-seconds ratio rank-one/ours: N`.
+//! The OBS pruner on a BERT-sized matrix (2,359,296 weights, 1024 gradients in float32): Fisher blocks, factors,
+//! saliencies and update, against the inverse computed by a rank-one update for each gradient, in Rust and in PyTorch.
+//! All in CPU-seconds of all threads, which other load on the machine changes least. Run it as `cargo bench --profile
+//! dev --bench obs`; `OBERT_PYTHON` names a Python with torch (default `python3`). The last line is `CPU-seconds ratio
+//! rank-one/ours: N`.
 //!
-//! Everything is measured several times, and the best counts: what the system takes to hand out
-//! memory is not in it. Ours is measured in full, from gradients where a backward pass has left them.
-//! Rank-one updates cost the same for every gradient, so a slice of them is measured and scaled to all;
-//! PyTorch has as many threads as serve it best.
+//! Everything is measured several times and the best time counts, so that the allocation of memory is not included. The
+//! pruner is measured in full, from gradients in memory. Rank-one updates take the same time for every gradient, so
+//! some are measured and scaled to all; PyTorch uses the number of threads with which it is fastest.
 
 #![allow(clippy::print_stdout)]
 // `pulp::with_simd` needs its lifetimes spelt out.
@@ -26,18 +25,17 @@ use obert::internals::method::obs::{
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
-/// What the binary uses.
+/// The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// 768 × 3072.
+/// Weights of a 768 × 3072 matrix.
 const WEIGHTS: usize = 2_359_296;
 const GRADIENTS: usize = 1024;
-/// Gradients that are summed together; as many different ones take turns, far more than a cache
-/// holds.
+/// Gradients per chunk. As many different gradients are used in turn: far more than fit into a cache.
 const CHUNK: usize = 128;
 const DAMP: f64 = 1e-7;
-/// Rank-one updates that are measured.
+/// Number of rank-one updates that are measured.
 const SLICE: usize = 12;
 
 fn main() {
@@ -78,7 +76,7 @@ fn main() {
     println!("\nCPU-seconds ratio rank-one/ours: {:.1}", last.unwrap_or(f64::NAN));
 }
 
-/// All gradients are in the estimate already, and no block needs them again.
+/// A source without gradients: all of them are in the estimate, and no block is recomputed.
 struct NoMore;
 
 impl GradientSource for NoMore {
@@ -93,7 +91,7 @@ impl GradientSource for NoMore {
     }
 }
 
-/// The whole of one pruning event: CPU-seconds.
+/// CPU-seconds of one pruning event.
 fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: bool) -> f64 {
     let settings = Settings { block, damp: DAMP, divisor: GRADIENTS, exact, group, correlated: false };
     let (mut weights, mut mask) = (weights.to_vec(), Mask::ones(WEIGHTS));
@@ -139,8 +137,8 @@ fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: boo
     all
 }
 
-/// CPU-seconds of the rank-one recursion on the inverse for all gradients: with both passes over a
-/// block before the next block, and with two passes over the whole inverse.
+/// CPU-seconds of the rank-one recursion on the inverse for all gradients: block by block, and with two passes over the
+/// whole inverse for each gradient.
 fn rank_one(pool: &[&[f32]], block: usize) -> [f64; 2] {
     let blocks = WEIGHTS.div_ceil(block);
     let mut inverse = vec![0.0f32; blocks * block * block];
@@ -151,7 +149,7 @@ fn rank_one(pool: &[&[f32]], block: usize) -> [f64; 2] {
     }
     let padded: Vec<Vec<f32>> =
         pool[..4].iter().map(|g| [*g, &vec![0.0; blocks * block - WEIGHTS][..]].concat()).collect();
-    /// Blocks a thread takes at a time.
+    /// Blocks per task of a thread.
     const BLOCKS: usize = 64;
     let mut along = vec![0.0f32; blocks * block];
     let fused = |inverse: &mut [f32], gradient: &[f32]| {
@@ -236,7 +234,7 @@ fn torch(block: usize) -> Option<f64> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-/// Normal-like noise of a scale: the sum of four uniform numbers.
+/// Approximately normal noise: the sum of four uniform numbers, scaled.
 fn noise(values: &mut [f32], seed: u64, scale: f32) {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for value in values {
@@ -250,10 +248,9 @@ fn noise(values: &mut [f32], seed: u64, scale: f32) {
     }
 }
 
-/// CPU time of this process, all threads. Where the system does not tell, elapsed time on all
-/// threads, which is too much.
+/// CPU time of this process over all threads; on systems without /proc elapsed time × threads, an upper bound.
 fn cpu_seconds() -> f64 {
-    /// Clock ticks a second in `/proc`, fixed on Linux.
+    /// Clock ticks per second in `/proc`, constant on Linux.
     const TICKS: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();

@@ -1,4 +1,4 @@
-"""The PyTorch side of benches/train_step.rs: reads a number of steps, prints milliseconds a step."""
+"""The PyTorch process of benches/train_step.rs: reads a number of steps, prints milliseconds per step."""
 
 import sys
 import time

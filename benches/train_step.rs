@@ -1,7 +1,7 @@
 //! A training step on 8 windows of 128 tokens, of a MiniLM-sized BERT (6 layers, 384 wide) and of BERT-base (12
-//! layers, 768 wide), 12 heads each: ours against PyTorch's on the same machine, in turns. Run it as
+//! layers, 768 wide), 12 heads each: obert against PyTorch on the same machine, in turn. Run it as
 //! `cargo bench --profile dev --bench train_step`; `OBERT_PYTHON` names a Python with torch and
-//! transformers (default `python3`). Each size has its ratio; the last line is
+//! transformers (default `python3`). A ratio is printed for each size; the last line is
 //! `step time ratio ours/torch: N`, the larger of both.
 
 #![allow(clippy::print_stdout)]
@@ -21,14 +21,14 @@ use obert::internals::task::model::BertForQuestionAnswering;
 use obert::internals::task::question_answering::QuestionAnswering;
 use obert::internals::text::windows::Window;
 
-/// What the binary uses.
+/// The allocator of the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 8;
 const LENGTH: usize = 128;
 
-/// A size of model, and how often it is measured.
+/// A model size, and the number of measurements.
 struct Size {
     name: &'static str,
     hidden: usize,
@@ -51,7 +51,7 @@ fn main() {
     }
 }
 
-/// The median ratio of a size, if there is something to compare with.
+/// The median ratio of a size; `None` without PyTorch.
 fn measure(size: &Size) -> Option<f64> {
     let shape = BertShape {
         vocab: 30522,
@@ -141,7 +141,7 @@ impl Ours {
         Ours { task, model: Some(model), optimizer, device, step: 0 }
     }
 
-    /// The mean times of forward, backward and optimizer.
+    /// The mean times of forward pass, backward pass and optimizer step.
     fn steps(&mut self, count: usize) -> [Duration; 3] {
         let mut times = [Duration::ZERO; 3];
         let examples: Vec<usize> = (0..BATCH).collect();
@@ -167,7 +167,7 @@ impl Ours {
     }
 }
 
-/// The Python side, kept running so that both are measured in turns.
+/// The Python process, which keeps running so that both are measured in turn.
 struct Torch {
     child: Child,
     output: BufReader<std::process::ChildStdout>,

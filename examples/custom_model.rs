@@ -1,5 +1,5 @@
-//! Prunes a small convolutional network, a model that obert knows nothing of: a [`Task`] says what
-//! is trained, a recipe what is done to it. Run it with `cargo run --example custom_model`.
+//! Prunes a custom model, a small convolutional network: a [`Task`] defines batches, loss and metrics, a recipe defines
+//! training and pruning. Run it with `cargo run --example custom_model`.
 #![allow(clippy::print_stdout, missing_docs)]
 
 use burn::module::Module;
@@ -27,7 +27,7 @@ recipe stripes {
 }
 "#;
 
-/// Two convolutions and a linear layer over the mean of all places.
+/// Two convolutions, global average pooling and a linear layer.
 #[derive(Module, Debug)]
 pub struct Network {
     first: Conv2d,
@@ -53,13 +53,13 @@ impl Network {
     }
 }
 
-/// Stripes across, along and in both diagonals, each shifted and blurred by noise.
+/// Images of stripes in four directions, shifted and with noise; the direction is the label.
 pub struct Stripes;
 
 const SIZE: usize = 10;
 const TRAIN: usize = 256;
 
-/// The pixel of an image; the first [`TRAIN`] images are for training.
+/// A pixel of an image; the first [`TRAIN`] images are the training set.
 fn pixel(image: usize, place: usize) -> f32 {
     let (x, y, shift) = (place % SIZE, place / SIZE, image / 4 % 4);
     let along = [x, y, x + y, x + 3 * SIZE - y][image % 4] + shift;
@@ -99,7 +99,7 @@ impl Task for Stripes {
     }
 }
 
-/// Trains and prunes; returns the model and what came of each stage.
+/// Trains and prunes; returns the model and the result of each stage.
 pub fn run() -> (Network, Vec<StageResult>) {
     let device = Device::flex();
     device.seed(3);

@@ -25,7 +25,7 @@ recipe squares {
 }
 "#;
 
-/// Patches with their places, three layers, and a linear layer over the mean of all patches.
+/// Patch and position embeddings, three encoder layers, mean pooling and a linear layer.
 #[derive(Module, Debug)]
 pub struct Vit {
     patches: Linear,
@@ -52,7 +52,7 @@ impl Vit {
     }
 }
 
-/// In which quarter of the image a bright square stands.
+/// Images with a bright square; the label is the quadrant that it is in.
 pub struct Squares;
 
 /// The pixels of a 12 × 12 image, patch by patch of 3 × 3.
@@ -101,7 +101,7 @@ impl Task for Squares {
     }
 }
 
-/// Trains, drops a layer and prunes; returns the model and what came of each stage.
+/// Trains, drops a layer and prunes; returns the model and the result of each stage.
 pub fn run() -> (Vit, Vec<StageResult>) {
     let device = Device::flex();
     device.seed(5);

@@ -1,25 +1,25 @@
-//! Files that appear whole or not at all.
+//! Writing files atomically.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::diag::{Code, Diagnostic};
 
-/// How the names of files begin that are not whole yet.
+/// The prefix of temporary files.
 pub const ASIDE: &str = ".obert-";
 
-/// Writes a file aside, flushes it to the disk and renames it into place.
+/// Writes a temporary file, flushes it to the disk and renames it to `path`.
 ///
 /// # Errors
-/// A diagnostic that names the file; what was there before is untouched.
+/// A file that cannot be written; an existing one is unchanged.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// The same for content that is produced piece by piece.
+/// The same with the content written by `produce`.
 ///
 /// # Errors
-/// A diagnostic that names the file; what was there before is untouched.
+/// A file that cannot be written; an existing one is unchanged.
 pub fn write_with(
     path: &Path,
     produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -35,7 +35,7 @@ pub fn write_with(
         file.as_file().sync_all()?;
         #[cfg(unix)]
         {
-            // A temporary file is readable by its owner only; the finished one is like any other.
+            // Temporary files are readable by their owner alone.
             use std::os::unix::fs::PermissionsExt;
             file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
         }
@@ -48,10 +48,10 @@ pub fn write_with(
     })
 }
 
-/// Makes a folder for output, with all its parents.
+/// Creates a folder for output, with all its parents.
 ///
 /// # Errors
-/// A diagnostic if something that is no folder stands there, or it cannot be made or written to.
+/// A path that is a file, or a folder that cannot be created or written to.
 pub fn output_folder(path: &Path) -> Result<(), Diagnostic> {
     let wrong = |why: String| {
         Diagnostic::unlocated(Code::OutputNotUsable, format!("cannot write into `{}`: {why}", path.display()))

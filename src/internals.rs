@@ -1,4 +1,4 @@
-//! Every module of the crate, for its own command, tests and benchmarks. Nothing here is stable.
+//! All modules of the crate, for its own command, tests and benchmarks. Nothing here is stable.
 
 macro_rules! open {
     ($($(#[$attribute:meta])* $module:ident),* $(,)?) => {

@@ -1,14 +1,15 @@
 //! obert compresses transformers from a recipe: second-order pruning, distillation, quantization-aware training.
 //!
 //! ```text
-//!  .obert text ─▶ language ─▶ Schedule ─┬─▶ plan       what happens, and when
+//!  .obert text ─▶ language ─▶ Schedule ─┬─▶ plan       events by step
 //!                                       └─▶ engine     task × method ─▶ output
 //! ```
 //!
-//! A recipe is a short text. [`check()`] finds every mistake in it, [`plan()`] says what it does and when, `run`
-//! does it and writes a Hugging Face folder; `eval` and `predict` use what was written. The command `obertc` calls
-//! these functions and no others, so that a program can do whatever the command does. Nothing here prints: an
-//! `Observer` receives events and progress, an [`Error`] holds located [diagnostics].
+//! A recipe is a short text. [`check()`] finds every mistake in it, [`plan()`] computes which event happens at which
+//! step, `run` executes it and writes a Hugging Face folder, `eval` and `predict` use that folder, and `oneshot` and
+//! `sweep` compare pruning criteria and settings without training. The command `obertc` calls these functions, so that
+//! a program can do what the command does. Nothing here prints: an `Observer` receives events and progress, an
+//! [`Error`] holds located [diagnostics].
 //!
 //! # Check a recipe
 //!
@@ -42,13 +43,13 @@
 //!
 //! # What is stable
 //!
-//! The items on this page and in its modules. `internals` opens every module to the project's own command, tests and
-//! benchmarks; it is hidden here and changes without notice.
+//! The items on this page and in its modules. The hidden module `internals` exposes all modules to the project's own
+//! command, tests and benchmarks, and changes without notice.
 
-// Modules are private: what links into them is read with `--document-private-items`.
+// Modules are private; links to their items resolve with `--document-private-items`.
 #![allow(rustdoc::private_intra_doc_links)]
 
-// The derived parser names it.
+// The code that pest derives uses it.
 extern crate alloc;
 
 mod api;
@@ -82,25 +83,30 @@ pub mod internals;
 
 pub use api::{CheckReport, Error, Plan, Recipe, RecipeOptions, RunError, check, plan};
 #[cfg(feature = "engine")]
-pub use api::{CheckpointConfig, EvalConfig, EvalReport, Resume, RunConfig, RunReport, eval, run};
+pub use api::{
+    CheckpointConfig, EvalConfig, EvalReport, Resume, RunConfig, RunReport, SweepConfig, SweepReport,
+    TrialConfig, TrialReport, TrialSeries, eval, oneshot, run, sweep,
+};
 #[cfg(feature = "infer")]
 pub use api::{PredictConfig, predict};
 #[cfg(feature = "engine")]
 pub use engine::events::{Observer, Unwatched, Work};
 #[cfg(feature = "engine")]
-pub use engine::{StageResult, results::Times};
+pub use engine::{StageResult, results::Times, trial_outcome::TrialOutcome};
 pub use params::settings::{Settings, TaskName};
 pub use runlog::Event;
 pub use schedule::Schedule;
+#[cfg(feature = "engine")]
+pub use task::data::splits::Split;
 
-/// What was found in a recipe or a file: located, with a stable code and a help line.
+/// Diagnostics of recipes and files, each with a stable code, a place in a text and a help line.
 pub mod diagnostics {
     pub use crate::diag::{
         Code, Diagnostic, FileId, Fix, Label, LineColumn, Severity, SourceFile, Sources, Span,
     };
 }
 
-/// The runtime for CPUs: packed models, sessions, and answers from texts.
+/// The CPU runtime: packed models, sessions, and predictions from texts.
 #[cfg(feature = "infer")]
 pub mod runtime {
     pub use crate::infer::model::Model;
@@ -109,7 +115,8 @@ pub mod runtime {
     pub use crate::infer::{Precision, open};
 }
 
-/// A model and data of your own: a [`Task`](custom::Task) says what is trained, a recipe what is done to it.
+/// Custom models and data: a [`Task`](custom::Task) defines batches, loss and metrics; a recipe defines training and
+/// pruning.
 ///
 /// `docs/your-own-model.md` in the repository is the guide.
 #[cfg(feature = "engine")]

@@ -1,7 +1,7 @@
 //! The `obertc` command.
 
-/// Training makes and frees large buffers at every step; the system's allocator gives them back to
-/// the kernel each time, which costs a sixth of a step.
+/// Training allocates and frees large buffers at every step. The system's allocator returns them to the kernel each
+/// time, which takes a sixth of a step.
 #[cfg(feature = "engine")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,24 +1,23 @@
-//! The events of a run: one type that is written into `run.jsonl` and read from it.
+//! The events of a run, written to `run.jsonl` and read from it.
 //!
-//! Every [`Event`] is a line; docs/run-log.md describes them. All that depends on the clock is under
-//! `seconds`, on the process's memory under `memory`, and on the machine and the command in
-//! [`Event::Environment`]; everything else is the same whenever a run is repeated with one seed on one kind
-//! of machine.
+//! Each line is an [`Event`]; docs/run-log.md describes them. Fields named `seconds` and `memory` and the event
+//! [`Event::Environment`] depend on the machine and its load; everything else is the same when a run is repeated with
+//! the same seed on the same kind of machine.
 //!
-//! Plain data: neither the engine nor Burn is needed to read it. Logs of older and newer versions are read as
-//! far as they go: a field that is missing has its default, a field that is not known is passed over.
+//! Logs can be read without the engine. In logs of other versions a missing field has its default and an unknown field
+//! is ignored.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the log. Fields and events are added without a new one.
+/// The version of the log's format. New fields and events do not change it.
 pub const FORMAT: u32 = 1;
 
-/// A number that may be not finite: `null` in the log and `None` here.
+/// A number, or `None` (`null` in the log) if it is not finite.
 pub type Number = Option<f64>;
 
-/// A number for the log.
+/// Converts a float to a number of the log.
 pub fn number(value: f64) -> Number {
     value.is_finite().then_some(value)
 }
@@ -28,7 +27,7 @@ pub fn number(value: f64) -> Number {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The first line: by which command and on what machine; again where a run is resumed.
+    /// The command and the machine: the first line, and again when a run is resumed.
     Environment(Environment),
     /// The run begins.
     RunStarted(RunStarted),
@@ -40,13 +39,13 @@ pub enum Event {
     Pruned(Pruned),
     /// Weights and activations are quantized from a step on.
     Quantized(Quantized),
-    /// Quantization ranges stay as they are from a step on.
+    /// Quantization ranges are frozen from a step on.
     RangesFixed(RangesFixed),
     /// The model was evaluated.
     Evaluated(Evaluated),
-    /// Something that goes wrong although the run goes on.
+    /// A problem that does not stop the run.
     Warning(Warning),
-    /// A stage ends with its best weights.
+    /// A stage ends with its best checkpoint.
     Kept(Kept),
     /// A stage is done.
     StageFinished(StageFinished),
@@ -59,31 +58,31 @@ pub enum Event {
     Unknown,
 }
 
-/// `environment`: by which command, on what machine.
+/// `environment`: the command and the machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Environment {
-    /// The command line, word by word.
+    /// The command line, a string for each argument.
     pub command: Vec<String>,
-    /// The recipe's file, as it was given.
+    /// The path of the recipe, as it was given.
     pub recipe_file: String,
-    /// The recipe, word for word.
+    /// The text of the recipe.
     pub recipe_text: String,
-    /// Operating system, its version, architecture.
+    /// Operating system, its version, and architecture.
     pub system: String,
-    /// The processor, if the system says.
+    /// The CPU's name, if the system reports it.
     pub processor: Option<String>,
-    /// Threads that the machine offers.
+    /// Hardware threads.
     pub threads: usize,
-    /// Memory of the machine in bytes, if the system says.
+    /// Memory of the machine in bytes, if the system reports it.
     pub machine_memory: Option<u64>,
     /// Versions of obert and Burn, by name.
     pub versions: BTreeMap<String, String>,
-    /// When it began, in seconds since 1970.
+    /// Start time, in seconds since 1970.
     pub unix_time: u64,
 }
 
-/// `run_started`: what is run.
+/// `run_started`: the recipe, its seed and its data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunStarted {
@@ -93,27 +92,27 @@ pub struct RunStarted {
     pub recipe: String,
     /// The version of obert.
     pub version: String,
-    /// The seed of everything random.
+    /// The random seed.
     pub seed: u64,
     /// The device.
     pub device: String,
-    /// Training examples.
+    /// Number of training examples.
     pub examples: usize,
     /// Weights of the model's linear layers.
     pub weights: usize,
 }
 
-/// `stage_started`.
+/// `stage_started`: a stage or a branch begins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StageStarted {
-    /// Its name.
+    /// The stage.
     pub stage: String,
-    /// Whether it is a branch, which is evaluated and not carried on.
+    /// Whether it is a branch: its model is evaluated, and not used by later stages.
     pub branch: bool,
     /// Its optimizer steps.
     pub steps: u64,
-    /// Steps in an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: u64,
 }
 
@@ -123,25 +122,25 @@ pub struct StageStarted {
 pub struct Step {
     /// The stage.
     pub stage: String,
-    /// From 0.
+    /// The step's number in the stage, from 0.
     pub step: u64,
-    /// Its place in epochs.
+    /// The step's time in epochs.
     pub epoch: f64,
-    /// The loss that was minimised.
+    /// The total loss, which is minimised.
     pub loss: Number,
-    /// The loss against the labels.
+    /// The task loss: cross-entropy with the labels.
     pub task_loss: Number,
     /// The distillation loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distill_loss: Number,
-    /// The loss against the teacher's hidden states, with its gain.
+    /// The hidden-state distillation loss, with its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_loss: Number,
     /// The learning rate.
     pub lr: Number,
     /// The gradients' global norm before clipping.
     pub gradient_norm: Number,
-    /// Time spent.
+    /// Wall-clock time in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
 }
@@ -152,30 +151,30 @@ pub struct Step {
 pub struct Pruned {
     /// The stage.
     pub stage: String,
-    /// Before this step.
+    /// The event is before this step.
     pub step: u64,
-    /// Its nominal time.
+    /// The time that the recipe gives, such as `2.5 epochs`.
     pub at: String,
-    /// Parameters that took part.
+    /// Number of parameters (matrices) that were pruned.
     pub parameters: usize,
     /// The sparsity that was planned, `0..=1`.
     pub target: Option<f64>,
     /// The sparsity that was reached.
     pub sparsity: f64,
-    /// The damp that it took, if the recipe's had to be raised.
+    /// The dampening λ that was used, if the recipe's `damp` had to be raised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raised_damp: Option<f64>,
-    /// The step size of the exact update for each estimate of the Fisher matrix, `0..=1`; empty for other
-    /// updates.
+    /// The step size of the exact OBS update for each estimate of the Fisher matrix, `0..=1`; empty for other updates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub lengths: Vec<f64>,
-    /// Each of its parameters afterwards.
+    #[serde(alias = "lengths")]
+    pub step_sizes: Vec<f64>,
+    /// The sparsity of each pruned parameter after the event.
     pub layers: Vec<LayerSparsity>,
-    /// Outputs (rows) of these parameters without a remaining weight.
+    /// Number of outputs (rows) of these parameters without a remaining weight.
     pub empty_outputs: usize,
-    /// Time spent, gradients included.
+    /// Wall-clock time in seconds, gradients included.
     pub seconds: f64,
-    /// The peak memory of the process so far, in bytes, if the system says.
+    /// The peak memory of the process so far, in bytes, if the system reports it.
     pub memory: Option<u64>,
 }
 
@@ -185,36 +184,36 @@ pub struct Pruned {
 pub struct Quantized {
     /// The stage.
     pub stage: String,
-    /// Before this step.
+    /// The event is before this step.
     pub step: u64,
-    /// Its nominal time.
+    /// The time that the recipe gives, such as `2.5 epochs`.
     pub at: String,
-    /// Weights that are quantized: matrices and tables.
+    /// Number of quantized weights: linear layers and embedding tables.
     pub weights: usize,
-    /// Bits of each of their values.
+    /// Bits per weight.
     pub weight_bits: u8,
-    /// Activations that are quantized.
+    /// Number of quantized activations.
     pub activations: usize,
-    /// Bits of each of their values.
+    /// Bits per activation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activation_bits: Option<u8>,
-    /// Batches that were observed before.
+    /// Number of calibration batches before it.
     pub calibrated: usize,
-    /// Time spent.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
-    /// The peak memory of the process so far, in bytes, if the system says.
+    /// The peak memory of the process so far, in bytes, if the system reports it.
     pub memory: Option<u64>,
 }
 
-/// `ranges_fixed`: quantization ranges stay as they are from a step on.
+/// `ranges_fixed`: quantization ranges are frozen from a step on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RangesFixed {
     /// The stage.
     pub stage: String,
-    /// Before this step.
+    /// The event is before this step.
     pub step: u64,
-    /// Weights and activations.
+    /// Number of weights and activations whose ranges are frozen.
     pub tensors: usize,
 }
 
@@ -224,11 +223,11 @@ pub struct RangesFixed {
 pub struct Evaluated {
     /// The stage.
     pub stage: String,
-    /// Before this step; the stage's number of steps for its end.
+    /// The event is before this step; at the end of a stage, its number of steps.
     pub step: u64,
     /// The metrics by name.
     pub metrics: BTreeMap<String, Number>,
-    /// Time spent.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
 }
 
@@ -239,22 +238,22 @@ impl Evaluated {
     }
 }
 
-/// `warning`: something that goes wrong although the run goes on.
+/// `warning`: a problem that does not stop the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// The stage.
     pub stage: String,
-    /// Before this step.
+    /// The event is before this step.
     pub step: u64,
-    /// What goes wrong.
+    /// The kind of problem.
     pub kind: WarningKind,
-    /// One sentence.
+    /// The problem in one sentence.
     pub message: String,
     /// What to change in the recipe, with the words to type.
     pub help: String,
 }
 
-/// What goes wrong.
+/// The kind of a [`Warning`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -265,28 +264,28 @@ pub enum WarningKind {
     Emptied,
     /// A metric lost more than half of its value between the evaluations before and after a pruning event.
     MetricHalved,
-    /// The Fisher matrix is estimated from no more gradients than a block has weights.
+    /// The Fisher matrix is estimated from fewer gradients than a block has weights, or as many.
     FewGradients,
     /// A kind of a newer version.
     #[serde(other)]
     Unknown,
 }
 
-/// `kept`: a stage ends with its best weights.
+/// `kept`: a stage ends with its best checkpoint (`keep best`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kept {
     /// The stage.
     pub stage: String,
-    /// They are those before this step; the stage's number of steps for its end.
+    /// The checkpoint is from before this step; at the end of the stage, its number of steps.
     pub step: u64,
-    /// The metric that decided.
+    /// The metric by which it is best.
     pub metric: String,
     /// Its value.
     pub value: f64,
 }
 
-/// `stage_finished`: what came of a stage.
+/// `stage_finished`: sizes and times of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StageFinished {
@@ -294,28 +293,28 @@ pub struct StageFinished {
     pub stage: String,
     /// The sparsity of all prunable weights, `0..=1`.
     pub sparsity: f64,
-    /// Every prunable parameter.
+    /// The sparsity of every prunable parameter.
     pub layers: Vec<LayerSparsity>,
-    /// Values of all parameters.
+    /// Number of values of all parameters.
     pub values: Option<usize>,
-    /// Those that are not zero.
+    /// Number of nonzero values.
     pub nonzero: Option<usize>,
-    /// Bytes of the encoder's layers: nonzero weights at their bits, scales, and all else.
+    /// Bytes of the encoder's layers, stored as nonzero weights and a bitmask with one bit for each weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder_bytes: Option<usize>,
-    /// Time spent.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
-    /// The peak memory of the process so far, in bytes, if the system says.
+    /// The peak memory of the process so far, in bytes, if the system reports it.
     pub memory: Option<u64>,
 }
 
-/// `run_finished`.
+/// `run_finished`: time and memory of the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunFinished {
-    /// Time spent.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
-    /// The peak memory of the process, in bytes, if the system says.
+    /// The peak memory of the process, in bytes, if the system reports it.
     pub memory: Option<u64>,
 }
 
@@ -327,7 +326,7 @@ pub struct RunFailed {
     pub code: String,
     /// Its message.
     pub message: String,
-    /// Time spent.
+    /// Wall-clock time in seconds.
     pub seconds: f64,
 }
 
@@ -337,9 +336,9 @@ pub struct RunFailed {
 pub struct LayerSparsity {
     /// Its name in the Hugging Face model.
     pub name: String,
-    /// Its weights.
+    /// Number of weights.
     pub count: usize,
-    /// Those that are zero.
+    /// Number of zeros.
     pub zeros: usize,
 }
 

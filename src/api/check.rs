@@ -1,4 +1,4 @@
-//! Finding every mistake in a recipe.
+//! Checking a recipe without running it.
 
 use super::error::Error;
 use super::files::Disk;
@@ -9,7 +9,7 @@ use crate::language::library::{self, Parts};
 use crate::schedule::Schedule;
 use crate::yaml;
 
-/// What was found in a recipe.
+/// The diagnostics of a recipe, and its schedule.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -17,20 +17,20 @@ pub struct CheckReport {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts into which they point.
     pub sources: Sources,
-    /// What the recipe does and when; `None` if it has errors, or is a file of parts for other recipes.
+    /// The schedule; `None` if the recipe has errors, or the file only defines parts that other recipes `use`.
     pub schedule: Option<Schedule>,
-    /// What the file holds for other recipes to `use`.
+    /// The definitions of a file that other recipes `use`.
     pub(crate) parts: Option<Parts>,
 }
 
 impl CheckReport {
-    /// A recipe that cannot be read at all.
+    /// The report of a recipe that cannot be read.
     pub(crate) fn failed(diagnostic: Diagnostic) -> Self {
         let (diagnostics, sources) = (vec![diagnostic], Sources::new());
         CheckReport { diagnostics, sources, schedule: None, parts: None }
     }
 
-    /// Whether the recipe has an error: it cannot be run.
+    /// Whether the recipe has errors and cannot be run.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
@@ -41,20 +41,20 @@ impl CheckReport {
     }
 }
 
-/// Compiles a recipe without running it and returns everything that was found.
+/// Compiles a recipe without running it and returns all diagnostics.
 ///
 /// # Errors
-/// A recipe that cannot be read, or options that are wrong themselves. Mistakes in the recipe are in the report.
+/// A recipe that cannot be read, or wrong options. Mistakes in the recipe are in the report.
 pub fn check(recipe: &Recipe, options: &RecipeOptions) -> Result<CheckReport, Error> {
     let text = recipe.read().map_err(Error::unlocated)?;
     Ok(check_text(&Compiler::new(options)?, &recipe.name(), &text))
 }
 
-/// Checks one text; a compiler serves many.
+/// Checks a text. The compiler can be used for several.
 pub(crate) fn check_text(compiler: &Compiler, name: &str, text: &str) -> CheckReport {
     let mut compiled = compiler.text(name, text);
     let text = compiled.sources.get(compiled.main).text.clone();
-    // What compiled to a recipe is not read again to see whether it is something else.
+    // A text that compiled to a recipe is no file of definitions.
     let is_recipe = compiled.places.is_some() || yaml::is_yaml(name.as_ref());
     let parts = if is_recipe { None } else { library::parts(&text) };
     if let Some(parts) = &parts {

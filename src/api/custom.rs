@@ -1,4 +1,4 @@
-//! Running a recipe on a program's own model and data.
+//! Running a recipe on a custom model and custom data.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::files;
 use crate::task::Task;
 use crate::task::parameters;
 
-/// The models that a recipe distills from, where they are not stages of the recipe.
+/// The teacher models of a recipe that are not stages of it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Teachers<M> {
@@ -28,19 +28,19 @@ pub struct Teachers<M> {
 }
 
 impl<M> Default for Teachers<M> {
-    /// None.
+    /// No teachers.
     fn default() -> Self {
         Teachers { teacher: None, named: HashMap::new() }
     }
 }
 
-/// Runs a recipe with `data: own` on any Burn model: every selector is checked against the model's parameters, then
-/// the stages are run. Returns the model of the last stage, and metrics, sparsity and times of every stage.
+/// Runs a recipe with `data: own` on a Burn model. Selectors are checked against the model's parameters before the
+/// first stage. Returns the trained model, and metrics, sparsity and times of every stage.
 ///
-/// The model is on `device`, without autodiff.
+/// The model must be on `device`, without autodiff.
 ///
 /// # Errors
-/// A recipe that does not fit the model, and whatever stops the training.
+/// A recipe with errors or selectors that match nothing, and everything that stops training.
 pub fn run<T: Task>(
     task: &T,
     model: T::Model,
@@ -68,8 +68,8 @@ pub fn run<T: Task>(
     ran.map_err(|error| Error::new(vec![Diagnostic::from(error)], compiled.sources.clone()))
 }
 
-/// Writes a model's float parameters into a safetensors file, whole or not at all: under the names that recipes
-/// use, in the layout of PyTorch (a linear layer's weight is `[out, in]`).
+/// Saves a model's float parameters as a safetensors file: float32, under the names that recipes use, in PyTorch's
+/// layout (a linear layer's weight is `[out, in]`). The file is replaced atomically.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -98,7 +98,7 @@ pub fn save<M: Module>(model: &M, path: &Path) -> Result<(), Error> {
     files::write_whole(path, &whole).map_err(Error::unlocated)
 }
 
-/// The model with the parameters of a safetensors file that [`save`] wrote.
+/// Loads the parameters that [`save`] wrote into a model.
 ///
 /// # Errors
 /// A file that cannot be read, that lacks a parameter of the model, or has it in another shape.

@@ -1,11 +1,11 @@
-//! What an entry point returns when it cannot do what it was asked.
+//! The error of every entry point.
 
 use std::fmt;
 
 use crate::diag::render::full;
 use crate::diag::{Diagnostic, Sources};
 
-/// Why an entry point failed: one diagnostic or more, and the texts that they point into.
+/// Why an entry point failed: one or more diagnostics, and the texts into which they point.
 ///
 /// [`Display`](fmt::Display) gives the first error in one line; [`Error::render`] gives all of them with the
 /// source lines, as `obertc` prints them.
@@ -29,19 +29,19 @@ impl Error {
         Error::new(vec![diagnostic], Sources::new())
     }
 
-    /// The same, after some lines that say more than a diagnostic holds.
+    /// Adds lines that are printed before the diagnostics.
     #[cfg(feature = "engine")]
     pub(crate) fn with_details(mut self, details: String) -> Self {
         self.details = details;
         self
     }
 
-    /// Lines that say more than a diagnostic holds, such as what differs from the run that is to go on.
+    /// Lines that are printed before the diagnostics, such as the changes that prevent resuming a run.
     pub(crate) fn details(&self) -> &str {
         &self.details
     }
 
-    /// The diagnostics, in reading order. Warnings found on the way to the error are among them.
+    /// The diagnostics in reading order, including warnings.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
@@ -76,6 +76,13 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Diagnostic> for Error {
+    /// An error without a place in a text.
+    fn from(diagnostic: Diagnostic) -> Self {
+        Error::unlocated(diagnostic)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::Error;
 use super::eval_config::{EvalConfig, EvalReport};
 use super::models::{find_model, with_features};
-use super::{eval_packed, settings};
+use super::{eval_packed, eval_settings, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
@@ -63,10 +63,10 @@ fn describe<'a>(
     // A folder without a configuration is reported with everything else that is wrong with it.
     let read = folder::read_config(folder, &mut Sources::new()).ok();
     let saved = settings::saved(folder, sources).map_err(one)?;
-    let known = saved.or(read.as_ref().map(settings::of_class)).unwrap_or_default();
+    let known = saved.or(read.as_ref().map(eval_settings::of_class)).unwrap_or_default();
     let positions = read.map_or(512, |c| c.longest());
     let has_data = config.data.is_some();
-    let (data, settings) = settings::of_eval(&config.settings, known, has_data, positions)?;
+    let (data, settings) = eval_settings::of_eval(&config.settings, known, has_data, positions)?;
     Ok(Subject { folder, data, settings })
 }
 

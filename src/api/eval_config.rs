@@ -1,4 +1,4 @@
-//! What an evaluation is given, and what comes of it.
+//! The inputs and the result of an evaluation.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use crate::params::Settings;
 use crate::task::data::splits::Split;
 use crate::task::metric::Metrics;
 
-/// Which model is evaluated, and on what. Every field is a flag of `obertc eval`.
+/// The inputs of [`eval`](crate::eval). Every field is a flag of `obertc eval`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EvalConfig {
     /// The model: its folder, or its name on the hub.
     pub model: PathBuf,
-    /// The folder of data files, or a file; none where the model was made with generated data.
+    /// The folder of data files, or a file; `None` for a model that was trained on generated data.
     pub data: Option<PathBuf>,
     /// The split of the folder that is evaluated.
     pub split: Split,
@@ -27,9 +27,9 @@ pub struct EvalConfig {
     pub new_head: bool,
     /// Whether tokenized texts are read from the cache and saved in it.
     pub cache: bool,
-    /// Whether the network is forbidden.
+    /// Whether the network is not used.
     pub offline: bool,
-    /// `cpu`, `wgpu` or `cuda`, the latter two in a build with that feature.
+    /// The device: `cpu`, `wgpu` or `cuda`; the last two need a build with that feature.
     pub device: String,
 }
 
@@ -51,16 +51,16 @@ impl EvalConfig {
     }
 }
 
-/// How good a model is.
+/// The result of [`eval`](crate::eval).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EvalReport {
-    /// Metrics by name: `exact_match` and `f1` in percent, `accuracy` in percent, `loss` in nats.
+    /// Metrics by name: `em` (exact match), `f1` and `accuracy` in percent, `loss` in nats.
     pub metrics: Metrics,
     /// The number of examples.
     pub examples: usize,
-    /// What they are called: `questions`, `examples`, `sequences`.
+    /// The unit of that number: `questions`, `examples` or `sequences`.
     pub unit: &'static str,
-    /// Whether the head of the model is new, with random weights.
+    /// Whether the model lacked the task's head and got one with random weights.
     pub new_head: bool,
 }

@@ -1,11 +1,11 @@
-//! Evaluating a packed model with the runtime for CPUs: an engine file, or a folder in INT8.
+//! Evaluating a packed model with the CPU runtime: an engine file, or a compressed-tensors folder in INT8.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::eval_config::{EvalConfig, EvalReport};
 use super::models::with_features;
-use super::settings;
+use super::{eval_settings, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::events::{Observer, Work};
 use crate::infer::{Limits, Model, Sequence, Session};
@@ -20,13 +20,13 @@ use crate::task::prepare::{Prepare, PrepareOptions};
 use crate::task::question_answering::QuestionAnswering;
 use crate::text::Tokenizer;
 
-/// Sequences that are computed together.
+/// Batch size.
 const BATCH: usize = 16;
 
-/// The model, if it is one that only the runtime reads.
+/// Opens a packed model; `None` for a Hugging Face folder, which the engine evaluates.
 ///
 /// # Errors
-/// A file that cannot be read, and one in a format that neither reads.
+/// A file that cannot be read, or an ONNX file.
 pub(super) fn open(path: &Path, sources: &mut Sources) -> Result<Option<Model>, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     if path.is_file() {
@@ -45,7 +45,7 @@ pub(super) fn open(path: &Path, sources: &mut Sources) -> Result<Option<Model>, 
     }
 }
 
-/// Evaluates a packed model on what it was made for.
+/// Evaluates a packed model on its task.
 pub(super) fn evaluate(
     config: &EvalConfig,
     path: &Path,
@@ -55,9 +55,9 @@ pub(super) fn evaluate(
 ) -> Result<EvalReport, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let saved = settings::saved(path, sources).map_err(one)?.or(model.settings().cloned());
-    let known = saved.unwrap_or_else(|| settings::of_class(model.config()));
+    let known = saved.unwrap_or_else(|| eval_settings::of_class(model.config()));
     let (data, settings) =
-        settings::of_eval(&config.settings, known, config.data.is_some(), model.config().longest())?;
+        eval_settings::of_eval(&config.settings, known, config.data.is_some(), model.config().longest())?;
     let packed = Packed { config, path, model: Arc::new(model), data, settings };
     match &packed.data {
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) if packed.model.labels().is_some() => {
@@ -78,7 +78,7 @@ pub(super) fn evaluate(
     }
 }
 
-/// A packed model and what it is evaluated on.
+/// A packed model and the data of its evaluation.
 struct Packed<'a> {
     config: &'a EvalConfig,
     path: &'a Path,
@@ -138,9 +138,9 @@ impl Packed<'_> {
     }
 }
 
-/// A task that scores what the runtime computes.
+/// A task whose metrics can be computed from the runtime's logits.
 trait Scored: Prepare {
-    /// The metrics of a packed model.
+    /// Evaluates a packed model on the dev set.
     fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String>;
 }
 
@@ -172,7 +172,7 @@ impl Scored for Classification {
     }
 }
 
-/// Computes sequences in their order; `each` receives the logits of a batch and a place in it.
+/// Runs the sequences in batches, in their order; `each` receives the logits of a batch and an index in it.
 fn compute(
     model: &Arc<Model>,
     sequences: &[(&[u32], &[u32])],

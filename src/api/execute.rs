@@ -1,4 +1,4 @@
-//! A compiled recipe is executed: model, data and teachers are read, the engine runs, the folder is written.
+//! Executing a schedule: reads model, data and teachers, runs the engine, writes the folder of the run.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::inference_speed;
 use super::models::{find_model, with_features};
 use super::recorder::Recorder;
-use super::resume::{self, Outcome, Read, Resumed};
+use super::resume::{self, Inputs, ResumeState, Resumed};
 use super::run_config::{Resume, RunConfig};
 use super::run_report::RunReport;
 use super::settings;
@@ -27,21 +27,21 @@ use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
 use crate::task::prepare::{self, FittedTeacher, Prepare, PrepareOptions, Prepared};
 
-/// A run before anything but its recipe is read.
+/// A run whose recipe is compiled, before its model and data are read.
 pub(super) struct Start<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) begin: Instant,
     pub(super) schedule: Schedule,
     /// The text of the recipe.
     pub(super) recipe: String,
-    /// The folder of the model, if it is not the recipe's own.
+    /// The model's folder, if it is not the one that the recipe names.
     pub(super) model: Option<PathBuf>,
 }
 
 /// Why a run was refused or stopped.
 pub(super) struct Refused {
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// Lines to read before the diagnostics.
+    /// Lines that are printed before the diagnostics.
     pub(super) details: String,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn execute<T: Prepare + 'static>(
     let Start { config, schedule, .. } = start;
     let device = device::open(&config.device)?;
     let teachers = Teachers::find(start, observer)?;
-    let read = Read {
+    let read = Inputs {
         schedule,
         model: start.model.as_deref(),
         data: config.data.as_deref(),
@@ -87,8 +87,8 @@ pub(super) fn execute<T: Prepare + 'static>(
     let resumed = match config.checkpoints.resume {
         Resume::No => None,
         Resume::Same | Resume::Anyway => match config.checkpoints.find(out, &read, observer)? {
-            Outcome::Finished(folder) => return Ok(finished_before(folder, schedule)),
-            Outcome::Going(resumed) => Some(*resumed),
+            ResumeState::Finished(folder) => return Ok(finished_before(folder, schedule)),
+            ResumeState::Resumable(resumed) => Some(*resumed),
         },
     };
     let places = places(start);
@@ -100,7 +100,7 @@ pub(super) fn execute<T: Prepare + 'static>(
     for note in prepared.notes.iter().chain(&scales).chain(&device::full_precision(schedule, &device)) {
         observer.note(note);
     }
-    // Also where notes are not shown: what is trained then is not what was given.
+    // Shown even with `--quiet`: the model that is trained is not quite the one that was given.
     if !prepared.new_head.is_empty() {
         let lost = prepared.new_head.join(", ");
         let task = T::TASK;
@@ -118,7 +118,7 @@ pub(super) fn execute<T: Prepare + 'static>(
         named_teachers.insert(name.clone(), load_teacher(folder)?);
     }
     let identity = read.identity()?;
-    let keep = config.checkpoints.most;
+    let keep = config.checkpoints.max;
     let (folder, lock, log, found) = match resumed {
         None => {
             let (folder, lock) = folder::begin(out, &schedule.name)?;
@@ -137,7 +137,7 @@ pub(super) fn execute<T: Prepare + 'static>(
     let board = config.tensorboard.then(|| Board::create(&folder)).transpose()?;
     observer.planned(schedule, config.limit_steps);
     if let Some(position) = found.as_ref().map(|found| &found.header.position) {
-        observer.note(&format!("going on before step {} of `{}`", position.step, position.name));
+        observer.note(&format!("resuming before step {} of `{}`", position.step, position.name));
     }
     let keeping = Settings { identity, keep, every: config.checkpoints.every };
     let mut recorder = Keeper::new(Recorder::new(log, board, observer), &folder, keeping);
@@ -163,9 +163,9 @@ pub(super) fn execute<T: Prepare + 'static>(
             let (code, message) = (error.code.to_string(), error.message.clone());
             let seconds = before + clock.elapsed().as_secs_f64();
             let failed = Event::RunFailed(RunFailed { code, message, seconds });
-            // What is reported is why it failed; a record that cannot be written is a consequence.
+            // The error of the run is returned, even if the log cannot be written either.
             let _ = recorder.event(&failed).and_then(|()| folder::report(&folder));
-            return Err(resume::with_the_way_on(error, &folder).into());
+            return Err(resume::with_resume_help(error, &folder).into());
         }
     };
     drop(recorder);
@@ -191,11 +191,11 @@ pub(super) fn execute<T: Prepare + 'static>(
     Ok(RunReport { folder, stages, seconds, speed, missed, was_finished: false, schedule })
 }
 
-/// The folders of the models that the recipe distills from.
+/// The folders of the teacher models.
 struct Teachers {
-    /// That of `--teacher`.
+    /// `--teacher`.
     flag: Option<PathBuf>,
-    /// Those that the recipe names.
+    /// Teachers that the recipe names.
     named: BTreeMap<String, PathBuf>,
 }
 
@@ -213,7 +213,7 @@ impl Teachers {
     }
 }
 
-/// Where model and data come from, and which halves of the data are read.
+/// Where model and data come from, and whether the training data is read.
 fn places<'a>(start: &'a Start) -> PrepareOptions<'a> {
     let Start { config, schedule, .. } = start;
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
@@ -238,7 +238,7 @@ fn places<'a>(start: &'a Start) -> PrepareOptions<'a> {
     }
 }
 
-/// A run that was over before.
+/// The report of a run that was finished before.
 fn finished_before(folder: PathBuf, schedule: &Schedule) -> RunReport {
     RunReport {
         folder,
@@ -251,7 +251,7 @@ fn finished_before(folder: PathBuf, schedule: &Schedule) -> RunReport {
     }
 }
 
-/// What becomes of the scales of a model that was trained with quantization.
+/// A note for a model that was trained with quantization: its scales are not used.
 fn scales_left(schedule: &Schedule, model: Option<&Path>) -> Option<String> {
     let named = match &schedule.model {
         Model::Named(name) => Some(Path::new(name.as_str())),
@@ -264,13 +264,13 @@ fn scales_left(schedule: &Schedule, model: Option<&Path>) -> Option<String> {
     ))
 }
 
-/// The machine, the command and the text of the recipe.
+/// The event that records the machine, the command and the recipe's text.
 fn environment(start: &Start) -> Environment {
     let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     machine::environment(command, start.config.recipe.name(), start.recipe.clone())
 }
 
-/// The metrics of the last carried stage that miss their range.
+/// A diagnostic for each metric of the final model that is outside the range of `expect`.
 fn missed_expectations(schedule: &Schedule, results: &[StageResult]) -> Vec<Diagnostic> {
     let Some(last) = results.iter().rev().find(|r| !r.branch) else { return Vec::new() };
     schedule

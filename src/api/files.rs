@@ -1,4 +1,4 @@
-//! Recipe files on the disk.
+//! Reading recipe files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use crate::diag::{Code, Diagnostic};
 use crate::language::Loader;
 
-/// A larger file is no recipe.
+/// The largest recipe in bytes.
 const LARGEST: u64 = crate::language::LARGEST_RECIPE as u64;
 
 /// Reads a recipe.
 ///
 /// # Errors
-/// A file that is missing, a folder, too large, or no text.
+/// A file that is missing, is a folder, is too large or is not UTF-8.
 pub fn read_recipe(path: &Path) -> Result<String, Diagnostic> {
     let shown = path.display();
     let unreadable = |why: String| {
@@ -30,7 +30,7 @@ pub fn read_recipe(path: &Path) -> Result<String, Diagnostic> {
     if metadata.len() > LARGEST {
         return Err(too_large(metadata.len().to_string()));
     }
-    // A device has no length and no end.
+    // A device such as /dev/zero has no length and no end.
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| unreadable(e.to_string()))?;
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(e.to_string()))?;
@@ -46,8 +46,8 @@ pub fn read_recipe(path: &Path) -> Result<String, Diagnostic> {
     })
 }
 
-/// The recipes that a path names: a file itself, whatever its name, or all `.obert` files in a folder and
-/// the folders in it, by name. Hidden folders and links to folders are left out.
+/// The recipes that a path names: a file itself, whatever its name, or all `.obert` files in a folder and its
+/// subfolders, sorted. Hidden folders and symbolic links to folders are left out.
 ///
 /// # Errors
 /// A folder that cannot be read or holds no recipe.
@@ -81,14 +81,14 @@ pub fn recipes_in(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     Ok(found)
 }
 
-/// Reads what `use \"…\"` names, relative to the file that says it.
+/// Loads the files of `use "…"`, relative to the file with the statement.
 pub struct Disk;
 
 impl Loader for Disk {
     fn load(&self, from: &Path, path: &str) -> Result<(PathBuf, String), String> {
         let full = from.parent().unwrap_or(Path::new("")).join(path);
         let text = read_recipe(&full).map_err(|d| d.message)?;
-        // One file under two names is one module.
+        // Two paths of one file are one module.
         let identity = full.canonicalize().unwrap_or(full);
         Ok((identity, text))
     }

@@ -1,4 +1,4 @@
-//! What is given beside a recipe, applied to its schedule.
+//! Flags that change a schedule.
 
 use std::path::Path;
 
@@ -7,8 +7,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Teacher};
 
-/// Puts what is given in place of something in the recipe. Everything that is missing or has no effect is returned
-/// together.
+/// Applies the flags of `run` to the schedule. Returns a diagnostic for each flag that is missing or has no effect.
 pub(super) fn apply(config: &RunConfig, schedule: &mut Schedule) -> Vec<Diagnostic> {
     if let Some(seed) = config.seed {
         schedule.seed = seed;
@@ -38,7 +37,7 @@ fn no_effect(flag: &str, why: &str) -> Diagnostic {
         .help("leave it out")
 }
 
-/// Gives the data another maximum sequence length, and windows another overlap.
+/// Replaces the maximum sequence length, and the overlap of windows (`doc_stride`).
 pub(crate) fn set_lengths(
     data: &mut Data,
     length: Option<usize>,
@@ -46,7 +45,7 @@ pub(crate) fn set_lengths(
 ) -> Result<(), Diagnostic> {
     match data {
         Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. } => {
-            // A shorter length must still move on from window to window.
+            // Each window must begin after the one before it.
             let most = length.map_or(usize::MAX, |n| n / 2);
             *doc_stride = stride.unwrap_or((*doc_stride).min(most));
             *max_length = length.unwrap_or(*max_length);
@@ -67,7 +66,7 @@ pub(crate) fn set_lengths(
     }
 }
 
-/// Refuses `--data` where the recipe generates its own.
+/// Refuses `--data` for a recipe that generates its data.
 pub(crate) fn data_flag(data: &Data, folder: Option<&Path>) -> Result<(), Diagnostic> {
     match (data, folder) {
         (Data::BuiltinReading { .. }, Some(_)) => Err(no_effect("--data", "the recipe generates its data")),
@@ -75,8 +74,8 @@ pub(crate) fn data_flag(data: &Data, folder: Option<&Path>) -> Result<(), Diagno
     }
 }
 
-/// Asks for the files of a recipe that needs some.
-fn data_missing(data: &Data) -> Option<Diagnostic> {
+/// The diagnostic for a recipe whose data is read from files, and none are given.
+pub(super) fn data_missing(data: &Data) -> Option<Diagnostic> {
     let (name, files) = match data {
         Data::Squad { .. } => ("squad", "train* and dev* files (json, parquet)"),
         Data::SquadV2 { .. } => ("squad_v2", "train* and dev* files (json, parquet)"),
@@ -91,13 +90,13 @@ fn data_missing(data: &Data) -> Option<Diagnostic> {
     Some(Diagnostic::unlocated(Code::FlagMissing, message).help(help))
 }
 
-/// Whether data is read from files.
+/// Whether the data is read from files.
 pub(super) fn reads_files(data: &Data) -> bool {
     !matches!(data, Data::BuiltinReading { .. } | Data::Own)
 }
 
-/// A recipe whose data no file holds.
+/// The diagnostic for a recipe with custom data (`data: own`), which only the library can run.
 pub(crate) fn data_of_a_program() -> Diagnostic {
-    Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is that of a program: `data: own`")
+    Diagnostic::unlocated(Code::DataNotFound, "the recipe's data is custom: `data: own`")
         .help("run it through the library, or name a data set such as `squad`")
 }

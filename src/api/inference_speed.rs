@@ -1,4 +1,4 @@
-//! Inference speed of the model of a run, at the end of `obertc run`.
+//! Measuring inference speed at the end of `obertc run`.
 
 use std::any::Any;
 use std::io::Read;
@@ -17,19 +17,19 @@ use crate::output::export::source::Source;
 use crate::task::classification::Classification;
 use crate::task::question_answering::QuestionAnswering;
 
-/// How long each model runs.
+/// Time for which each model is run.
 const EACH: Duration = Duration::from_millis(150);
-/// Longer sequences are truncated, to keep the measurement short.
+/// Maximum sequence length: longer ones are truncated, to keep the measurement short.
 const LONGEST: usize = 128;
-/// Sequences in a batch.
+/// Batch size.
 const TOGETHER: usize = 8;
-/// The dev set is evaluated once more in int8 if it takes no longer.
+/// F1 in INT8 is computed if evaluating the dev set takes no longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// ONNX Runtime is given up after this time.
+/// ONNX Runtime is killed after this time.
 const GIVEN_UP: Duration = Duration::from_secs(30);
 
-/// Lines about the model in `folder`: sequences a second in int8 on the dev set, and how many times as fast that is as
-/// ONNX Runtime and as this program in dense float32. `None` if the runtime cannot run the model.
+/// Measures inference speed of the INT8 model in `folder` on sequences of the dev set, and compares it with ONNX
+/// Runtime and with this program's runtime, both in dense float32. Returns lines of text; `None` if the runtime cannot run the model.
 pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<String> {
     let open = |precision| {
         let image = pack::pack(folder, Some(precision), &mut Sources::new()).ok()?;
@@ -40,7 +40,7 @@ pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<Stri
         return None;
     }
     let (small, dense) = (open(Precision::Int8)?, open(Precision::Float32)?);
-    // The cost of a sequence is that of its tokens; a few different ones are enough.
+    // The time depends on the number of tokens; a few sequences are enough.
     let few: Vec<_> = windows.iter().step_by(windows.len().div_ceil(TOGETHER)).copied().collect();
     let cut: Vec<_> = few.iter().map(|(ids, types)| (cut(ids), cut(types))).collect();
     let (fast, slow) = (rate(&small, &cut)?, rate(&dense, &cut)?);
@@ -50,25 +50,25 @@ pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<Stri
     let quality = if tokens(&windows) < patience { quality(&small, &windows, task) } else { None };
     let trained = folder.join("quantization.json").exists();
     let scales = if trained { "trained scales" } else { "dynamic scales" };
-    let rival = onnx_runtime(folder, &cut, threads);
-    Some(lines(name, scales, threads, fast, slow, &rival, &quality.unwrap_or_default()))
+    let other = onnx_runtime(folder, &cut, threads);
+    Some(lines(name, scales, threads, fast, slow, &other, &quality.unwrap_or_default()))
 }
 
-/// What is printed. The float32 of this program is named as such, and by its build.
+/// Formats the results. The build is named because a debug build is slow.
 fn lines(
     name: &str,
     scales: &str,
     threads: usize,
     fast: f64,
     slow: f64,
-    rival: &Result<Rival, &'static str>,
+    other: &Result<OnnxRuntime, &'static str>,
     quality: &str,
 ) -> String {
     let plural = if threads == 1 { "" } else { "s" };
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
-    let against = match rival {
-        Ok(rival) => {
-            format!("{:.1} x ONNX Runtime {} in dense float32", fast / rival.rate, rival.onnxruntime)
+    let against = match other {
+        Ok(other) => {
+            format!("{:.1} x ONNX Runtime {} in dense float32", fast / other.rate, other.onnxruntime)
         }
         Err(why) => format!("not compared with ONNX Runtime: {why}"),
     };
@@ -79,15 +79,15 @@ fn lines(
     )
 }
 
-/// What ONNX Runtime reports of the dense float32 model.
+/// The result of ONNX Runtime on the dense float32 model.
 #[derive(Debug, Deserialize)]
-struct Rival {
+struct OnnxRuntime {
     onnxruntime: String,
-    /// Sequences a second.
+    /// Sequences per second.
     rate: f64,
 }
 
-/// Reads the model's path, the threads, the seconds and the sequences from its standard input.
+/// The Python program; it reads the model's path, the threads, the seconds and the sequences from standard input.
 const PROGRAM: &str = r#"
 import json, sys, time
 asked = json.load(sys.stdin)
@@ -107,8 +107,8 @@ while best == float("inf") or time.perf_counter() < end:
 print(json.dumps({"onnxruntime": onnxruntime.__version__, "rate": len(asked["ids"]) / best}))
 "#;
 
-/// Runs the dense float32 model in the ONNX Runtime of `OBERT_PYTHON`, or else of `python3`, on the same batch.
-fn onnx_runtime(folder: &Path, batch: &[Tokens<'_>], threads: usize) -> Result<Rival, &'static str> {
+/// Runs the dense float32 model on the same batch in ONNX Runtime, by the Python of `OBERT_PYTHON`, else `python3`.
+fn onnx_runtime(folder: &Path, batch: &[Tokens<'_>], threads: usize) -> Result<OnnxRuntime, &'static str> {
     let python = std::env::var_os("OBERT_PYTHON").unwrap_or_else(|| "python3".into());
     let has = Command::new(&python)
         .args(["-c", "import numpy, onnxruntime"])
@@ -158,10 +158,10 @@ fn cut(tokens: &[u32]) -> &[u32] {
     &tokens[..tokens.len().min(LONGEST)]
 }
 
-/// Tokens and types of a sequence.
+/// Token ids and token type ids of a sequence.
 type Tokens<'a> = (&'a [u32], &'a [u32]);
 
-/// The dev sequences of a task that the runtime has a head for.
+/// The sequences of the dev set; none for a task that the runtime does not run.
 fn windows_of(task: &dyn Any) -> Vec<Tokens<'_>> {
     if let Some(task) = task.downcast_ref::<QuestionAnswering>() {
         return task.dev.iter().map(|w| (w.window.ids.as_slice(), w.window.types.as_slice())).collect();
@@ -171,7 +171,7 @@ fn windows_of(task: &dyn Any) -> Vec<Tokens<'_>> {
     all.map(|s| (s.ids.as_slice(), s.types.as_slice())).collect()
 }
 
-/// Sequences a second.
+/// Sequences per second, from the fastest run.
 fn rate(model: &Arc<Model>, sequences: &[Tokens<'_>]) -> Option<f64> {
     let length = sequences.iter().map(|(ids, _)| ids.len()).max()?;
     let limits = Limits { sequences: sequences.len(), length, ..Limits::default() };
@@ -186,7 +186,7 @@ fn rate(model: &Arc<Model>, sequences: &[Tokens<'_>]) -> Option<f64> {
     Some(sequences.len() as f64 / best)
 }
 
-/// F1 in int8.
+/// F1 of the packed model on the dev set, if the task is question answering.
 fn quality(model: &Arc<Model>, windows: &[Tokens<'_>], task: &dyn Any) -> Option<String> {
     let task = task.downcast_ref::<QuestionAnswering>()?;
     let length = windows.iter().map(|(ids, _)| ids.len()).max()?;
@@ -211,13 +211,13 @@ mod tests {
 
     #[test]
     fn the_speed_line_names_its_baselines() {
-        let with = |rival| lines("small", "dynamic scales", 2, 300.0, 100.0, &rival, "; F1 87.3");
+        let with = |other| lines("small", "dynamic scales", 2, 300.0, 100.0, &other, "; F1 87.3");
         let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
         let alone = with(Err("not installed (pip install onnxruntime)"));
         assert!(alone.contains("300 sequences/s on 2 threads; F1 87.3\n"), "{alone}");
         assert!(alone.contains("not compared with ONNX Runtime: not installed"), "{alone}");
         assert!(alone.contains(&format!("3.0 x this program's own dense float32 ({build})")), "{alone}");
-        let both = with(Ok(Rival { onnxruntime: "1.32.0".into(), rate: 200.0 }));
+        let both = with(Ok(OnnxRuntime { onnxruntime: "1.32.0".into(), rate: 200.0 }));
         assert!(both.contains("1.5 x ONNX Runtime 1.32.0 in dense float32\n"), "{both}");
         assert!(both.contains("3.0 x this program's own"), "{both}");
         assert!(both.lines().chain(alone.lines()).all(|line| line.len() <= 80), "{both}{alone}");

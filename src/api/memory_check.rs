@@ -1,4 +1,4 @@
-//! Whether there is memory enough, before a run begins.
+//! Checking that there is enough memory before a run begins.
 
 use std::path::Path;
 

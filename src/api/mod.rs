@@ -5,6 +5,7 @@
 //!
 //! - [`check`] and [`plan`]: a recipe without running it;
 //! - [`run`]: a recipe, from its text to the folder of its model;
+//! - [`oneshot`] and [`sweep`]: a model pruned without training, by several criteria or settings;
 //! - [`eval`]: a saved model on data; [`predict`]: its answers.
 
 pub(crate) mod check;
@@ -18,6 +19,8 @@ mod eval_config;
 #[cfg(feature = "engine")]
 mod eval_packed;
 #[cfg(feature = "engine")]
+mod eval_settings;
+#[cfg(feature = "engine")]
 mod execute;
 pub(crate) mod files;
 #[cfg(feature = "engine")]
@@ -27,12 +30,16 @@ mod inference_speed;
 #[cfg(feature = "engine")]
 mod memory_check;
 pub(crate) mod models;
+#[cfg(feature = "engine")]
+mod oneshot;
 mod plan;
 #[cfg(feature = "infer")]
 mod predict;
 pub(crate) mod recipe;
 #[cfg(feature = "engine")]
 mod recorder;
+#[cfg(feature = "engine")]
+mod resolve;
 #[cfg(feature = "engine")]
 mod resume;
 #[cfg(feature = "engine")]
@@ -43,6 +50,12 @@ mod run_config;
 mod run_report;
 #[cfg(feature = "infer")]
 pub(crate) mod settings;
+#[cfg(feature = "engine")]
+mod sweep;
+#[cfg(feature = "engine")]
+mod trial_config;
+#[cfg(feature = "engine")]
+mod trials;
 
 pub use check::{CheckReport, check};
 pub use error::{Error, RunError};
@@ -50,6 +63,8 @@ pub use error::{Error, RunError};
 pub use eval::eval;
 #[cfg(feature = "engine")]
 pub use eval_config::{EvalConfig, EvalReport};
+#[cfg(feature = "engine")]
+pub use oneshot::oneshot;
 pub(crate) use plan::plan_with;
 pub use plan::{Plan, plan};
 #[cfg(feature = "infer")]
@@ -61,3 +76,10 @@ pub use run::run;
 pub use run_config::{CheckpointConfig, Resume, RunConfig};
 #[cfg(feature = "engine")]
 pub use run_report::RunReport;
+#[cfg(feature = "engine")]
+pub use sweep::{SweepConfig, SweepReport, sweep};
+#[cfg(feature = "engine")]
+pub use trial_config::TrialConfig;
+
+#[cfg(feature = "engine")]
+pub use crate::output::trials::{TrialReport, TrialSeries};

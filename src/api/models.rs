@@ -1,4 +1,4 @@
-//! What a model's name means: the one place where every entry point finds a folder, a cached model or one on the hub.
+//! Finding a model by its folder or its name on the hub, for every entry point.
 
 use std::path::Path;
 #[cfg(feature = "infer")]
@@ -14,8 +14,7 @@ use crate::params::{ParameterTable, cache, folder};
 #[cfg(feature = "engine")]
 use crate::task::data::cache::FeatureCache;
 
-/// The parameters of a model for commands that use no network: of a folder, of a cached model, or of a
-/// well-known one.
+/// The names and shapes of a model's parameters, without the network: of a folder, a cached model, or a well-known one.
 ///
 /// # Errors
 /// A model that is in none of these places; everything that is wrong with its folder.
@@ -28,11 +27,11 @@ pub(crate) fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable
     if let Some(folder) = cache::find(&name) {
         return folder::cached(&folder, sources);
     }
-    // A model of another task gets the head of the recipe's.
+    // The head is replaced by that of the recipe's task.
     if let Some(table) = well_known_table(&name, Head::QuestionAnswering) {
         return Ok(table);
     }
-    // A path that goes wrong at its end is no name.
+    // A name such as `org/model` is a path if the folder `org` exists.
     let is_path = path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir());
     let mut wrong = match is_path {
         true => of_folder(sources).err().unwrap_or_default(),
@@ -50,7 +49,7 @@ pub(crate) fn table(path: &Path, sources: &mut Sources) -> Result<ParameterTable
     Err(wrong)
 }
 
-/// The parameters of a model that a recipe names, if it is on this machine.
+/// The names and shapes of the parameters of a model that a recipe names, if it is on this machine.
 pub(crate) fn local_table(name: &str) -> Option<ParameterTable> {
     let sources = &mut Sources::new();
     match Path::new(name).is_dir() {
@@ -79,10 +78,11 @@ pub(crate) fn find(
     })
 }
 
-/// Finds a model on this machine, or fetches it; `progress` receives a file, and how many of its bytes are here.
+/// Finds a model on this machine, or fetches it from the hub; `progress` receives a file's name, its bytes so far and
+/// all its bytes.
 ///
 /// # Errors
-/// A model that is nowhere, or cannot be fetched.
+/// A model that does not exist, or cannot be fetched.
 #[cfg(feature = "engine")]
 pub(crate) fn find(
     name: &Path,
@@ -92,7 +92,7 @@ pub(crate) fn find(
     crate::task::model::hub::resolve(name, offline, progress)
 }
 
-/// The same while an observer watches.
+/// The same with the progress reported to an observer.
 #[cfg(feature = "engine")]
 pub(super) fn find_model(
     name: &Path,
@@ -105,7 +105,7 @@ pub(super) fn find_model(
     })
 }
 
-/// Makes features while an observer receives how many are done.
+/// Tokenizes data (`make`) with the progress reported to an observer; `cache` is the folder of the cache.
 #[cfg(feature = "engine")]
 pub(crate) fn with_features<R>(
     cache: Option<PathBuf>,
@@ -114,7 +114,7 @@ pub(crate) fn with_features<R>(
 ) -> R {
     let shared = Mutex::new(observer);
     let progress = |done: usize, total: usize| {
-        // A thread that finds the observer in use has nothing newer to report.
+        // Several threads report; one that finds the observer in use skips its report.
         if let Ok(mut observer) = shared.try_lock() {
             observer.progress(Work::Features, done as u64, total as u64);
         }

@@ -1,4 +1,4 @@
-//! What a recipe does, and when.
+//! Planning a recipe: which event happens at which step.
 
 use super::error::Error;
 use super::recipe::{Compiler, Recipe, RecipeOptions};
@@ -8,16 +8,16 @@ use crate::plan::{document, svg_chart, table, terminal_chart};
 use crate::schedule::Schedule;
 use crate::schedule::ir::Data;
 
-/// Steps in an epoch of an SVG chart if the number is unknown.
+/// Steps per epoch of a chart if the number is not known.
 const NOMINAL: u64 = 1_000;
 
 /// The plan of a recipe.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Plan {
-    /// What is done, in exact times.
+    /// The schedule, with exact times.
     pub schedule: Schedule,
-    /// Steps in an epoch, if they are known.
+    /// Steps per epoch, if known.
     pub steps_per_epoch: Option<u64>,
     /// Warnings about the recipe.
     pub warnings: Vec<Diagnostic>,
@@ -26,8 +26,8 @@ pub struct Plan {
     parameters: Option<ParameterTable>,
 }
 
-/// Compiles a recipe and lays it out over epochs and steps. `steps_per_epoch` is known without being given where
-/// the recipe generates its data.
+/// Compiles a recipe and computes the times of its events. Without `steps_per_epoch` times are in epochs, unless the
+/// recipe generates its data.
 ///
 /// # Errors
 /// A recipe that cannot be read or has errors.
@@ -35,7 +35,7 @@ pub fn plan(recipe: &Recipe, options: &RecipeOptions, steps_per_epoch: Option<u6
     plan_with(&Compiler::new(options)?, recipe, steps_per_epoch)
 }
 
-/// The same for one of several recipes.
+/// The same with a compiler that is used for several recipes.
 pub(crate) fn plan_with(
     compiler: &Compiler,
     recipe: &Recipe,
@@ -68,7 +68,7 @@ impl Plan {
         svg_chart::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))
     }
 
-    /// The plan for programs, with events and costs: `docs/plan-format.md` describes its fields.
+    /// The plan as JSON, with events and costs; `docs/plan-format.md` describes the fields.
     pub fn json(&self) -> serde_json::Value {
         let document = document::document(&self.schedule, self.steps_per_epoch, self.parameters.as_ref());
         // Plain data of strings and numbers always serialises.
@@ -76,7 +76,7 @@ impl Plan {
     }
 }
 
-/// The steps in an epoch where the recipe itself says how many examples there are.
+/// Steps per epoch of a recipe that generates its data.
 fn known_steps(schedule: &Schedule) -> Option<u64> {
     let Data::BuiltinReading { train, .. } = schedule.data else { return None };
     let batch = schedule.stages.iter().map(|s| s.train.batch * s.train.accumulate).max()?;

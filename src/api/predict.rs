@@ -9,30 +9,30 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::{Answering, Limits, Precision, Predictor, pack};
 use crate::params::Settings;
 
-/// Which model answers, and how. Every field is a flag of `obertc predict`.
+/// The inputs of [`predict`]. Every field is a flag of `obertc predict`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PredictConfig {
     /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote.
     pub model: PathBuf,
-    /// Whether the network is forbidden.
+    /// Whether the network is not used.
     pub offline: bool,
-    /// What a model folder is computed in; INT8 if it was trained for it, else float32, if `None`.
+    /// The precision of a model folder; if `None`, INT8 for a model that was trained with quantization, else float32.
     pub precision: Option<Precision>,
     /// `max_length`, `doc_stride` and `max_answer_length`, in place of those that are saved with the model.
     pub settings: Settings,
     /// Whether texts that are longer than `max_length` are truncated; otherwise they are refused.
     pub truncate: bool,
-    /// The greatest number of sequences that are computed together.
+    /// Maximum batch size in sequences.
     pub batch: usize,
     /// The number of answers for each question.
     pub top: usize,
-    /// Threads; as many as there are cores, if `None`.
+    /// The number of threads; if `None`, the number of cores.
     pub threads: Option<usize>,
 }
 
 impl PredictConfig {
-    /// The best answer of a model, with the settings that are saved with it.
+    /// The best answer for each request, with the settings that are saved with the model.
     pub fn new(model: impl Into<PathBuf>) -> Self {
         PredictConfig {
             model: model.into(),
@@ -47,7 +47,7 @@ impl PredictConfig {
     }
 }
 
-/// Opens a model to answer requests: see [`Predictor::answer`].
+/// Opens a model for inference; [`Predictor::answer`] answers requests.
 ///
 /// # Errors
 /// A model that cannot be read, or that the runtime cannot run.

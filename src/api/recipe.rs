@@ -1,4 +1,4 @@
-//! From a recipe to its schedule, as every entry point does it.
+//! Compiling recipes, for every entry point.
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,8 @@ pub enum Recipe {
     File(PathBuf),
     /// A text.
     Text {
-        /// The name by which diagnostics call it, and what `use "…"` is relative to. It decides the language
-        /// as the name of a file does.
+        /// The name that diagnostics show. `use "…"` is relative to it, and its ending selects the language as that of
+        /// a file does.
         name: String,
         /// The text.
         text: String,
@@ -36,7 +36,7 @@ impl Recipe {
         Recipe::Text { name: name.into(), text: text.into() }
     }
 
-    /// The name by which diagnostics call it.
+    /// The name that diagnostics show.
     pub fn name(&self) -> String {
         match self {
             Recipe::File(path) => path.display().to_string(),
@@ -52,26 +52,26 @@ impl Recipe {
     }
 }
 
-/// What decides the meaning of a recipe besides its text.
+/// Options of compilation: the flags `--model` and `--set`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecipeOptions {
-    /// The model in place of the recipe's: a Hugging Face folder, or a name on the hub. Selectors are checked
-    /// against its parameters.
+    /// The model in place of the recipe's: a Hugging Face folder or a name on the hub. Selectors are checked against
+    /// its parameters.
     pub model: Option<PathBuf>,
     /// Values of the recipe's parameters, each as `name=value`.
     pub set: Vec<String>,
 }
 
-/// Compiles recipes under the same options.
+/// Compiles recipes with the same options.
 pub(crate) struct Compiler {
     overrides: Vec<Override>,
-    /// What `--model` says.
+    /// The value of `--model`.
     model: Option<String>,
     parameters: Option<ParameterTable>,
 }
 
 impl Compiler {
-    /// Reads the options, and the shapes of the model folder if there is one.
+    /// Parses the options, and reads the shapes of the model's parameters if a model is given.
     pub(crate) fn new(options: &RecipeOptions) -> Result<Self, Error> {
         let compiler = Compiler::before_model(options)?;
         let Some(path) = &options.model else { return Ok(compiler) };
@@ -82,7 +82,7 @@ impl Compiler {
         }
     }
 
-    /// The same before the model is on this machine: its parameters are not known.
+    /// The same for a model that is not on this machine yet: its parameters are not known.
     pub(crate) fn before_model(options: &RecipeOptions) -> Result<Self, Error> {
         let mut sources = Sources::new();
         let overrides = match overrides(&options.set, &mut sources) {
@@ -93,20 +93,20 @@ impl Compiler {
         Ok(Compiler { overrides, model, parameters: None })
     }
 
-    /// The same for a recipe that leaves its model out and begins with a model of this name.
+    /// Sets the model's name for a recipe without `model`.
     #[cfg(feature = "engine")]
     pub(crate) fn called(mut self, model: Option<&Path>) -> Self {
         self.model = model.map(|model| model.display().to_string()).or(self.model);
         self
     }
 
-    /// Compiles for a model with these parameters.
+    /// A compiler for a custom model with these parameters.
     #[cfg(feature = "engine")]
     pub(crate) fn of_parameters(parameters: ParameterTable) -> Self {
         Compiler { overrides: Vec::new(), model: None, parameters: Some(parameters) }
     }
 
-    /// Compiles a recipe for an entry point that does something with it. Advice is left to `check`.
+    /// Compiles a recipe to execute it. Advice is not reported, except by `check`.
     pub(crate) fn recipe(&self, recipe: &Recipe) -> Result<Compilation, Error> {
         let text = recipe.read().map_err(Error::unlocated)?;
         let mut compiled = self.text(&recipe.name(), &text);
@@ -135,7 +135,7 @@ impl Compiler {
     }
 }
 
-/// Splits `name=value`.
+/// Parses `name=value` of `--set`.
 pub(crate) fn overrides(set: &[String], sources: &mut Sources) -> Result<Vec<Override>, Diagnostic> {
     set.iter()
         .map(|given| match given.split_once('=') {

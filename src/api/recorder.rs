@@ -1,4 +1,4 @@
-//! Writes the log of a run before its observer receives an event.
+//! Writing the log of a run.
 
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::events::{Event, Observer, Work};
@@ -6,7 +6,8 @@ use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::schedule::Schedule;
 
-/// An observer that writes `run.jsonl`, and event files for TensorBoard if there is a board.
+/// An observer that writes each event to `run.jsonl`, and to TensorBoard's event files if there is a board, before it
+/// passes it on.
 pub(super) struct Recorder<O> {
     log: RunLog,
     board: Option<Board>,

@@ -1,4 +1,4 @@
-//! Runs that go on: where from, and whether it is still the same run.
+//! Resuming a run: finds its checkpoint and compares recipe, data, model and flags with those that it began with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model, Teacher};
 use crate::schedule::past::{self, Reached};
 
-/// Why no run goes on.
+/// Why a run is not resumed.
 pub(crate) struct Refused {
     pub(crate) diagnostic: Diagnostic,
-    /// What differs from the run as it began, line by line; empty if nothing does.
+    /// The differences from the beginning of the run, line by line; empty if there are none.
     pub(crate) changes: String,
 }
 
@@ -28,23 +28,23 @@ impl From<Diagnostic> for Refused {
     }
 }
 
-/// A run that goes on.
+/// A run to be resumed.
 pub(crate) struct Resumed {
     pub(crate) folder: PathBuf,
     pub(crate) lock: Lock,
     pub(crate) found: Found,
 }
 
-/// What `--resume` finds.
-pub(crate) enum Outcome {
-    /// A run that is over.
+/// The state of the run that `--resume` names.
+pub(crate) enum ResumeState {
+    /// It is finished.
     Finished(PathBuf),
-    /// One that goes on.
-    Going(Box<Resumed>),
+    /// It can be resumed.
+    Resumable(Box<Resumed>),
 }
 
-/// The files that a run reads, and everything else that decides what it computes.
-pub(crate) struct Read<'a> {
+/// The inputs of a run: files, schedule and flags that change its result.
+pub(crate) struct Inputs<'a> {
     pub(crate) schedule: &'a Schedule,
     pub(crate) model: Option<&'a Path>,
     pub(crate) data: Option<&'a Path>,
@@ -57,8 +57,8 @@ pub(crate) struct Read<'a> {
     pub(crate) limit_examples: Option<u64>,
 }
 
-impl Read<'_> {
-    /// What the run is, with what its files hold now.
+impl Inputs<'_> {
+    /// The identity of the run, with the present contents of its files.
     pub(crate) fn identity(&self) -> Result<Identity, Diagnostic> {
         let named = match &self.schedule.model {
             Model::Named(name) => Some(Path::new(name.as_str())),
@@ -92,16 +92,16 @@ impl Read<'_> {
 }
 
 impl CheckpointConfig {
-    /// The run that goes on, if it is still the same.
+    /// Finds the run to resume and its newest checkpoint that can be read.
     ///
     /// # Errors
-    /// There is none, it cannot be read, or it is another run.
+    /// There is no run, it has no checkpoint that can be read, or its inputs have changed.
     pub(crate) fn find(
         &self,
         out: Option<&Path>,
-        read: &Read,
+        read: &Inputs,
         observer: &mut dyn Observer,
-    ) -> Result<Outcome, Refused> {
+    ) -> Result<ResumeState, Refused> {
         let one = Refused::from;
         let nothing =
             |why: String, help: &str| one(Diagnostic::unlocated(Code::NothingToResume, why).help(help));
@@ -118,14 +118,14 @@ impl CheckpointConfig {
                 Ok(Some(found)) if !Change::all(&found.header.identity, &identity).is_empty() => {}
                 Ok(None) if !is_as_planned(&folder, read.schedule) => {
                     let what = format!(
-                        "`{}` is finished, was made by another recipe, and has no checkpoints to go on from",
+                        "`{}` is finished, was made by another recipe, and has no checkpoints from which it could continue",
                         folder.display()
                     );
                     return Err(one(Diagnostic::unlocated(Code::RunDiffers, what).help(
-                        "begin a new run with another `--out`; a run with `--keep-checkpoints` can go on after its end",
+                        "begin a new run with another `--out`; a run with `--keep-checkpoints` can be continued after its end",
                     )));
                 }
-                _ => return Ok(Outcome::Finished(folder)),
+                _ => return Ok(ResumeState::Finished(folder)),
             }
         }
         let found = newest.map_err(one)?;
@@ -141,10 +141,10 @@ impl CheckpointConfig {
             broken.severity = Severity::Warning;
             observer.warnings(&[broken], &Sources::new());
         }
-        Ok(Outcome::Going(Box::new(Resumed { folder, lock, found })))
+        Ok(ResumeState::Resumable(Box::new(Resumed { folder, lock, found })))
     }
 
-    /// Refuses a run that would go on as another.
+    /// Refuses to resume with changed inputs, unless that was asked for and changes only later steps.
     fn compare(&self, folder: &Path, found: &Found, now: &Identity) -> Result<(), Refused> {
         let (before, position) = (&found.header.identity, &found.header.position);
         let changes = Change::all(before, now);
@@ -165,38 +165,37 @@ impl CheckpointConfig {
         }
         let folder = folder.display();
         let diagnostic = match past {
-            Some(why) if self.resume == Resume::Anyway => Diagnostic::unlocated(
-                Code::PastDiffers,
-                format!("`{folder}` cannot go on: {why}"),
-            )
-            .help("take back the change, or begin a new run"),
+            Some(why) if self.resume == Resume::Anyway => {
+                Diagnostic::unlocated(Code::PastDiffers, format!("`{folder}` cannot be resumed: {why}"))
+                    .help("undo the change, or begin a new run")
+            }
             Some(why) => Diagnostic::unlocated(
                 Code::RunDiffers,
                 format!("`{folder}` was begun with another {}: {why}", what.join(", ")),
             )
-            .help("take back the change, or begin a new run with another `--out`"),
+            .help("undo the change, or begin a new run with another `--out`"),
             None => Diagnostic::unlocated(
                 Code::RunDiffers,
                 format!("`{folder}` was begun with another {}", what.join(", ")),
             )
-            .help("take back the change; or go on with it, as it touches only what is to come: `--resume-anyway`"),
+            .help("undo the change, or continue with it, as it affects only later steps: `--resume-anyway`"),
         };
         Err(Refused { diagnostic, changes: shown })
     }
 }
 
-/// Whether the schedule in the folder of a run is this one. True if it cannot be read.
+/// Whether the schedule in the folder of a run equals this one. True if it cannot be read.
 fn is_as_planned(folder: &Path, schedule: &Schedule) -> bool {
     let text = std::fs::read_to_string(folder.join("schedule.json")).unwrap_or_default();
     let before = serde_json::from_str::<Schedule>(&text);
     before.map_or(true, |before| past::essence(&before) == past::essence(schedule))
 }
 
-/// Something that is not as it was when the run began.
+/// A difference from the beginning of the run.
 struct Change {
-    /// In a word.
+    /// The input that changed, in a word: `recipe`, `data`, `model`.
     what: String,
-    /// How it was and is.
+    /// The old and the new value.
     shown: String,
 }
 
@@ -227,39 +226,37 @@ impl Change {
         list
     }
 
-    /// Why the run would have come to something else already; `None` if it would not.
+    /// Why the change would have changed steps that are done; `None` if it changes only later ones.
     fn touches_the_past(&self, before: &Identity, now: &Identity, reached: Reached) -> Option<String> {
         let taught = |wanted: &Teacher| {
             let stages = before.schedule.stages.iter().take(reached.stage + 1);
             let mut teachers = stages.filter_map(|s| s.distill.as_ref());
-            teachers
-                .any(|d| d.from == *wanted)
-                .then(|| "it has learned from the teacher as it was".to_owned())
+            teachers.any(|d| d.from == *wanted).then(|| "steps with the old teacher are done".to_owned())
         };
         match self.what.as_str() {
             "recipe" => past::difference(&before.schedule, &now.schedule, reached),
             "device" => None,
             "teacher" => taught(&Teacher::Flag),
-            "model" => Some("it began with the model as it was".into()),
-            "data" | "limit-examples" => Some("it has learned from the data as it was".into()),
+            "model" => Some("it began with the old model".into()),
+            "data" | "limit-examples" => Some("steps on the old data are done".into()),
             other => match other.strip_prefix("teacher ") {
                 Some(name) => taught(&Teacher::Named(name.to_owned())),
-                None => Some("its steps are counted by that".into()),
+                None => Some("the number of its steps depends on it".into()),
             },
         }
     }
 }
 
-/// An error of a run, with the way on from its last checkpoint.
-pub(crate) fn with_the_way_on(mut diagnostic: Diagnostic, folder: &Path) -> Diagnostic {
+/// Adds to an error of a run how to resume from its last checkpoint.
+pub(crate) fn with_resume_help(mut diagnostic: Diagnostic, folder: &Path) -> Diagnostic {
     let Some((stage, step)) = Checkpoints::of(folder).newest_position() else { return diagnostic };
     let place = format!("before step {step} of `{stage}`");
     let way = match diagnostic.code {
-        Code::Stopped => format!("go on {place} with `--resume`"),
+        Code::Stopped => format!("continue {place} with `--resume`"),
         Code::LossNotFinite | Code::GradientNotFinite => format!(
-            "the last checkpoint is from {place}: change what comes after it and go on with `--resume-anyway`"
+            "the last checkpoint is from {place}: change what comes after it and continue with `--resume-anyway`"
         ),
-        _ => format!("the last checkpoint is from {place}: go on with `--resume`"),
+        _ => format!("the last checkpoint is from {place}: continue with `--resume`"),
     };
     diagnostic.help = Some(match diagnostic.help.take().filter(|_| diagnostic.code != Code::Stopped) {
         Some(help) if help.ends_with('?') => format!("{help} {way}"),

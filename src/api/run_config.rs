@@ -1,4 +1,4 @@
-//! What a run is given.
+//! The inputs of a run.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::recipe::{Recipe, RecipeOptions};
 use crate::params::Settings;
 
-/// What is run, on what, and where its results go. Every field is a flag of `obertc run`.
+/// The inputs of [`run`](crate::run). Every field is a flag of `obertc run`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunConfig {
@@ -14,21 +14,21 @@ pub struct RunConfig {
     pub recipe: Recipe,
     /// The model in place of the recipe's, and values of its parameters.
     pub options: RecipeOptions,
-    /// The folder of data files, or a file to train on; none where the recipe generates its data.
+    /// The folder of data files, or a file to train on; `None` for a recipe that generates its data.
     pub data: Option<PathBuf>,
     /// The file or folder to evaluate on, in place of the dev files of `data`.
     pub dev: Option<PathBuf>,
     /// Whether rows that cannot be used are left out and counted; otherwise they are refused.
     pub skip_bad: bool,
-    /// The folder for the model, the log and the report; `runs/NAME`, or the next free `runs/NAME-2`, if `None`.
+    /// The folder for the model, the log and the report; if `None`, `runs/NAME`, or the next free `runs/NAME-2`.
     pub out: Option<PathBuf>,
     /// The model of `distill from teacher`: its folder or its name on the hub.
     pub teacher: Option<PathBuf>,
     /// Whether tokenized texts are read from the cache and saved in it.
     pub cache: bool,
-    /// Whether the network is forbidden.
+    /// Whether the network is not used.
     pub offline: bool,
-    /// `cpu`, `wgpu` or `cuda`, the latter two in a build with that feature.
+    /// The device: `cpu`, `wgpu` or `cuda`; the last two need a build with that feature.
     pub device: String,
     /// The seed in place of the recipe's.
     pub seed: Option<u64>,
@@ -40,44 +40,44 @@ pub struct RunConfig {
     pub settings: Settings,
     /// Whether event files for TensorBoard are written too.
     pub tensorboard: bool,
-    /// Whether the speed of the model in the CPU runtime is measured at the end.
+    /// Whether inference speed in the CPU runtime is measured at the end.
     pub measure_speed: bool,
-    /// When checkpoints are written, and whether a run goes on from one.
+    /// When checkpoints are written, and whether a run is resumed.
     pub checkpoints: CheckpointConfig,
 }
 
-/// When checkpoints are written, and whether a run goes on from one.
+/// When checkpoints are written, and whether a run is resumed from one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CheckpointConfig {
-    /// Whether an interrupted run goes on.
+    /// Whether an interrupted run is resumed.
     pub resume: Resume,
     /// The time between two checkpoints, besides those at epochs and before pruning events; zero for one before
     /// every step.
     pub every: Duration,
-    /// The most checkpoints in the run's folder; none are written if zero.
-    pub most: usize,
+    /// Maximum number of checkpoints in the run's folder; none are written if zero.
+    pub max: usize,
     /// Whether a finished run keeps its checkpoints. Otherwise it deletes them.
     pub keep: bool,
 }
 
-/// Whether a run goes on from its newest checkpoint.
+/// Whether a run is resumed from its newest checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resume {
     /// A new run begins.
     #[default]
     No,
-    /// The run goes on if recipe, data and model are what it began with.
+    /// The run is resumed if recipe, data and model are unchanged.
     Same,
-    /// The run goes on also with changes, if they touch only what is still to come.
+    /// The run is resumed even with changes, if they affect only later steps.
     Anyway,
 }
 
 impl Default for CheckpointConfig {
     /// Two checkpoints, one every ten minutes at least, deleted when the run is finished.
     fn default() -> Self {
-        CheckpointConfig { resume: Resume::No, every: Duration::from_secs(600), most: 2, keep: false }
+        CheckpointConfig { resume: Resume::No, every: Duration::from_secs(600), max: 2, keep: false }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What comes of a run.
+//! The result of a run.
 
 use std::path::PathBuf;
 
@@ -7,21 +7,21 @@ use crate::engine::StageResult;
 use crate::output::summary;
 use crate::schedule::Schedule;
 
-/// What came of a run.
+/// The result of [`run`](crate::run).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunReport {
     /// The folder of the model, the log and the report.
     pub folder: PathBuf,
-    /// The stages and branches in the order of the recipe; empty if the run was finished before.
+    /// The results of stages and branches in the order of the recipe; empty if the run was finished before.
     pub stages: Vec<StageResult>,
-    /// Wall-clock time of the run in seconds, with that before it was resumed.
+    /// Wall-clock time of the run in seconds, including that before it was resumed.
     pub seconds: f64,
-    /// The speed of the model in the CPU runtime, in a line of text; `None` if it was not measured.
+    /// Lines of text about inference speed in the CPU runtime; `None` if it was not measured.
     pub speed: Option<String>,
-    /// A diagnostic for each metric that is not what the recipe's `expect` says. The model is saved all the same.
+    /// A diagnostic for each metric outside the range of the recipe's `expect`. The model is saved all the same.
     pub missed: Vec<Diagnostic>,
-    /// Whether the run that was to go on was finished before: nothing was done.
+    /// Whether the run that was to be resumed was finished already, so that nothing was done.
     pub was_finished: bool,
     pub(super) schedule: Schedule,
 }

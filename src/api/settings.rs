@@ -1,23 +1,25 @@
-//! What a model was made with, from its folder and from what is given in its place.
+//! The settings of a saved model (task, lengths, columns, labels): those saved with it, and those given instead.
 
 use std::path::Path;
 
 use crate::diag::{Code, Diagnostic, Sources};
+#[cfg(feature = "engine")]
 use crate::params::BertConfig;
 use crate::params::settings::{Settings, TaskName};
 use crate::schedule::Schedule;
-use crate::schedule::ir::{Columns, Data};
+use crate::schedule::ir::Data;
 
 /// The greatest number of tokens in an answer: `max_answer_length` of the Hugging Face scripts.
 pub(crate) const MAX_ANSWER_LENGTH: usize = crate::text::spans::LONGEST_ANSWER;
 /// The number of tokens by which windows overlap where nothing is said: `doc_stride` of the same scripts.
 pub(crate) const DOC_STRIDE: usize = 128;
 
-/// Those of a model that a run makes. `labels` are the labels of its data in order.
+/// The settings that are saved with the model of a run. `labels` are the labels of its data in order.
+#[cfg(feature = "engine")]
 pub(super) fn of_run(data: &Data, seed: u64, config: &BertConfig, labels: Option<Vec<String>>) -> Settings {
     let mut settings = of_data(data, seed);
     settings.labels = labels.or(settings.labels);
-    // Of two labels the second is the positive class.
+    // With two labels the second is the positive class.
     if let (Data::Classify(_), Some([_, second])) = (data, settings.labels.as_deref()) {
         settings.positive.get_or_insert_with(|| second.clone());
     }
@@ -27,7 +29,7 @@ pub(super) fn of_run(data: &Data, seed: u64, config: &BertConfig, labels: Option
     settings
 }
 
-/// Those that a schedule says.
+/// The settings of a schedule's data.
 fn of_data(data: &Data, seed: u64) -> Settings {
     let mut settings = Settings::default();
     let answers = |settings: &mut Settings, task, max_length, doc_stride, longest| {
@@ -64,7 +66,7 @@ fn of_data(data: &Data, seed: u64) -> Settings {
         }
         Data::MaskedText { max_length } => {
             (settings.task, settings.max_length) = (Some(TaskName::MaskedText), Some(*max_length));
-            // It decides which tokens of the dev set are masked.
+            // The seed selects which tokens of the dev set are masked.
             settings.seed = Some(seed);
         }
         Data::Own => {}
@@ -72,8 +74,8 @@ fn of_data(data: &Data, seed: u64) -> Settings {
     settings
 }
 
-/// Those that are saved with a model: in the directory of an engine file; in `obert.json` of a folder, else in the
-/// schedule of the run that made it. `None` if nothing is.
+/// The settings saved in a model's folder: `obert.json`, else `schedule.json` of the run that wrote it. `None` for a
+/// file, and if the folder has neither.
 pub(crate) fn saved(model: &Path, sources: &mut Sources) -> Result<Option<Settings>, Diagnostic> {
     if !model.is_dir() {
         return Ok(None);
@@ -86,19 +88,7 @@ pub(crate) fn saved(model: &Path, sources: &mut Sources) -> Result<Option<Settin
     Ok(schedule.map(|schedule| of_data(&schedule.data, schedule.seed)))
 }
 
-/// What `config.json` says of the task: by the class that `transformers` would make.
-pub(super) fn of_class(config: &BertConfig) -> Settings {
-    let class = config.architectures.first().map_or("", String::as_str);
-    // Of whatever family.
-    let task = match class.split_once("For").map_or("", |(_, task)| task) {
-        "MaskedLM" | "PreTraining" => Some(TaskName::MaskedText),
-        "SequenceClassification" => None,
-        _ => Some(TaskName::Squad),
-    };
-    Settings { task, ..Settings::default() }
-}
-
-/// What is given, and where it says nothing what was saved. Of what was saved for another task nothing is taken.
+/// The given settings, filled up with the saved ones unless these are for another task.
 pub(crate) fn resolve(given: &Settings, saved: Settings) -> Settings {
     let other = |given: TaskName| {
         saved.task.is_some_and(|saved| saved != given && !(saved.finds_answers() && given.finds_answers()))
@@ -109,90 +99,7 @@ pub(crate) fn resolve(given: &Settings, saved: Settings) -> Settings {
     }
 }
 
-/// The data and the settings of an evaluation: what is given, else what is known of the model. Everything that is
-/// missing is reported together.
-pub(super) fn of_eval(
-    given: &Settings,
-    known: Settings,
-    has_data: bool,
-    positions: usize,
-) -> Result<(Data, Settings), Vec<Diagnostic>> {
-    let mut settings = resolve(given, known);
-    if has_data && settings.task == Some(TaskName::BuiltinReading) {
-        // Generated data has the form of SQuAD's.
-        settings.task = Some(TaskName::Squad);
-    }
-    let data = data(given, &settings, positions);
-    let generated = matches!(data, Ok(Data::BuiltinReading { .. }));
-    let no_data = (!has_data && !generated).then(|| {
-        Diagnostic::unlocated(Code::FlagMissing, "the data to evaluate on is not given")
-            .help("give the folder of its dev* files: `--data DIR`")
-    });
-    match (data, no_data) {
-        (Ok(data), None) => Ok((data, settings)),
-        (data, no_data) => Err(data.err().into_iter().flatten().chain(no_data).collect()),
-    }
-}
-
-/// The data that settings describe. `positions` is the greatest number of tokens that the model reads.
-///
-/// # Errors
-/// Everything that is missing, and everything given that has no effect on the task, together.
-fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data, Vec<Diagnostic>> {
-    let Some(task) = settings.task else {
-        let mut missing = vec![
-            Diagnostic::unlocated(Code::FlagMissing, "the model classifies, and its data is not known")
-                .help("say which: `--task mnli`, `--task qqp`, or `--task classify --text COLUMN`"),
-        ];
-        if given.text.is_none() && given.label.is_some() {
-            missing.push(text_missing());
-        }
-        return Err(missing);
-    };
-    let mut wrong = without_effect(given, task);
-    let length = |own: usize| settings.max_length.unwrap_or_else(|| own.min(positions));
-    let max_length = length(384);
-    let doc_stride = match given.doc_stride {
-        Some(given) => given,
-        // A shorter length must still move on from window to window.
-        None => settings.doc_stride.unwrap_or(DOC_STRIDE).min(max_length / 2),
-    };
-    let max_answer_length = settings.max_answer_length.unwrap_or(MAX_ANSWER_LENGTH);
-    let data = match task {
-        TaskName::Squad => Data::Squad { max_length, doc_stride, max_answer_length },
-        TaskName::SquadV2 => Data::SquadV2 { max_length, doc_stride, max_answer_length },
-        TaskName::BuiltinReading => {
-            let (train, dev) = settings.generated.unwrap_or_default();
-            Data::BuiltinReading { train, dev }
-        }
-        TaskName::Mnli => Data::Mnli { max_length: length(128) },
-        TaskName::Qqp => Data::Qqp { max_length: length(128) },
-        TaskName::MaskedText => Data::MaskedText { max_length: length(512) },
-        TaskName::Classify => {
-            if settings.text.is_none() {
-                wrong.push(text_missing());
-            }
-            Data::Classify(Columns {
-                text: settings.text.clone().unwrap_or_default(),
-                pair: settings.pair.clone(),
-                label: settings.label.clone().unwrap_or_else(|| "label".to_owned()),
-                // Those that were saved are the names in `config.json`, which are matched in any order.
-                labels: given.labels.clone().unwrap_or_default(),
-                // The one that was saved is among the labels that were saved.
-                positive: if given.labels.is_some() { &given.positive } else { &settings.positive }.clone(),
-                max_length: length(128),
-            })
-        }
-    };
-    if wrong.is_empty() { Ok(data) } else { Err(wrong) }
-}
-
-fn text_missing() -> Diagnostic {
-    Diagnostic::unlocated(Code::FlagMissing, "`--task classify` needs the column of the text")
-        .help("as `--task classify --text review --label sentiment`")
-}
-
-/// A diagnostic for each setting that is given and that a command does not use.
+/// A diagnostic for each given setting that a command does not use.
 pub(crate) fn only(given: &Settings, used: &[&str], command: &str) -> Vec<Diagnostic> {
     let flags = [
         ("--task", given.task.is_some()),
@@ -213,7 +120,7 @@ pub(crate) fn only(given: &Settings, used: &[&str], command: &str) -> Vec<Diagno
     .collect()
 }
 
-/// Flags that say nothing of this task.
+/// A diagnostic for each given setting that has no effect on this task.
 pub(crate) fn without_effect(given: &Settings, task: TaskName) -> Vec<Diagnostic> {
     let columns = task == TaskName::Classify;
     let generated = task == TaskName::BuiltinReading;

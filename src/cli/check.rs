@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::recipe::{RecipeArgs, is_stdin, read, shown};
-use super::{ERRORS, FINE, eprint, fail, fail_with, print, print_diagnostics};
+use super::{ERRORS, FINE, eprint, print, print_diagnostics};
 use crate::api::check::check_text;
 use crate::api::recipe::Compiler;
-use crate::api::{CheckReport, files};
+use crate::api::{CheckReport, Error, files};
 use crate::diag::render::{concise, full, github, json, sarif};
 use crate::diag::{Code, Diagnostic, Sources, fix};
 use crate::explain::page;
@@ -16,29 +16,29 @@ use crate::language::library::Parts;
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Recipes, and folders of them; `-` reads one from standard input
+    /// Recipes, or folders of recipes; `-` reads one from standard input
     #[arg(value_name = "RECIPE", required = true)]
     recipes: Vec<PathBuf>,
     #[command(flatten)]
     recipe_args: RecipeArgs,
-    /// How findings are printed
+    /// How diagnostics are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Mend what has one safe remedy, in the file itself
+    /// Apply safe fixes to the recipe's file
     #[arg(long)]
     fix: bool,
-    /// With --fix, also what silences a finding and may hide a mistake
+    /// With --fix, also apply fixes that only silence a diagnostic and may hide a mistake
     #[arg(long, requires = "fix")]
     unsafe_fixes: bool,
-    /// Print findings alone
+    /// Print nothing but diagnostics
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say of each kind of finding why it matters
+    /// Explain each kind of diagnostic
     #[arg(long, short)]
     verbose: bool,
 }
 
-/// How findings are printed.
+/// How diagnostics are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// With source lines, for people
@@ -54,24 +54,18 @@ enum Format {
     Sarif,
 }
 
-/// What was found in one recipe.
+/// The report of one recipe.
 struct Checked {
     name: String,
     report: CheckReport,
     fixed: usize,
 }
 
-pub fn run(args: &CheckArgs) -> i32 {
-    let compiler = match Compiler::new(&args.recipe_args.options()) {
-        Ok(compiler) => compiler,
-        Err(error) => return fail_with(&error),
-    };
+pub fn run(args: &CheckArgs) -> Result<i32, Error> {
+    let compiler = Compiler::new(&args.recipe_args.options())?;
     let mut recipes = Vec::new();
     for path in &args.recipes {
-        match files::recipes_in(path) {
-            Ok(found) => recipes.extend(found),
-            Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
-        }
+        recipes.extend(files::recipes_in(path)?);
     }
     let checked: Vec<Checked> = recipes.iter().map(|path| check(path, &compiler, args)).collect();
     let groups: Vec<(&[Diagnostic], &Sources)> =
@@ -87,12 +81,12 @@ pub fn run(args: &CheckArgs) -> i32 {
         Format::Sarif => print(&sarif::render_all(&groups)),
     }
     if args.format != Format::Full && !args.quiet {
-        eprint(&mended(&checked));
+        eprint(&fixes(&checked));
     }
-    if checked.iter().any(|c| c.report.has_errors()) { ERRORS } else { FINE }
+    Ok(if checked.iter().any(|c| c.report.has_errors()) { ERRORS } else { FINE })
 }
 
-/// Checks one recipe, and mends it if asked to.
+/// Checks one recipe, and fixes it if asked to.
 fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
     let name = shown(path);
     let failed =
@@ -120,16 +114,16 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
     Checked { report: check_text(compiler, &name, &text), name, fixed }
 }
 
-/// How much `--fix` mended; nothing if it did nothing.
-fn mended(checked: &[Checked]) -> String {
+/// The number of fixes that `--fix` applied, in words; empty if none.
+fn fixes(checked: &[Checked]) -> String {
     match checked.iter().map(|c| c.fixed).sum() {
         0 => String::new(),
-        1 => "mended 1 finding\n".to_owned(),
-        fixed => format!("mended {fixed} findings\n"),
+        1 => "applied 1 fix\n".to_owned(),
+        fixed => format!("applied {fixed} fixes\n"),
     }
 }
 
-/// For people: findings to stderr, the outcome to stdout.
+/// Prints for people: diagnostics to stderr, the outcome to stdout.
 fn show(checked: &[Checked], args: &CheckArgs) {
     for report in checked.iter().map(|c| &c.report).filter(|report| !report.diagnostics.is_empty()) {
         print_diagnostics(&report.diagnostics, &report.sources);
@@ -150,7 +144,7 @@ fn show(checked: &[Checked], args: &CheckArgs) {
         let others = if codes.len() > 1 { ", and so on, say" } else { " says" };
         eprint(&format!("`obertc explain {first}`{others} why\n"));
     }
-    print(&mended(checked));
+    print(&fixes(checked));
     let [one] = checked else {
         let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.report.diagnostics.clone()).collect();
         let found = full::count_line(&all);
@@ -167,7 +161,7 @@ fn show(checked: &[Checked], args: &CheckArgs) {
     }
 }
 
-/// What a file of parts holds.
+/// How many definitions a file holds that other recipes `use`.
 fn counted(parts: &Parts) -> String {
     let kinds = [
         (parts.templates.len(), "template", "templates"),

@@ -1,4 +1,4 @@
-//! The flags of `obertc run` about checkpoints.
+//! The checkpoint flags of `obertc run`.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use crate::api::{CheckpointConfig, Resume};
 
 #[derive(Args, Debug)]
 pub struct CheckpointArgs {
-    /// Go on with the run in `--out`, or with the last of runs/NAME, from its newest checkpoint
+    /// Resume the run in `--out`, or the latest of runs/NAME, from its newest checkpoint
     #[arg(long)]
     resume: bool,
-    /// Go on although something has changed, where the change touches only what is still to come
+    /// Resume although recipe, data or flags have changed, if the changes affect only later steps
     #[arg(long)]
     resume_anyway: bool,
-    /// The time between checkpoints, as 90s, 10m or 2h; 0s writes one before every step. Besides there is one
-    /// at every epoch, before every pruning event, and when the run is stopped
+    /// Time between checkpoints, as 90s, 10m or 2h; 0s writes one before every step. There is also one at every
+    /// epoch, before every pruning event, and when the run is stopped
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     checkpoint_every: Duration,
-    /// The most checkpoints in the run's folder, the newest; 0 writes none
+    /// Maximum number of checkpoints in the run's folder: older ones are deleted; 0 writes none
     #[arg(long, value_name = "K", default_value_t = 2)]
     max_checkpoints: usize,
-    /// Keep the checkpoints of a finished run, which deletes them otherwise
+    /// Do not delete the checkpoints when the run is finished
     #[arg(long)]
     keep_checkpoints: bool,
 }
 
-/// `90s`, `10m` or `2h`.
+/// Parses `90s`, `10m` or `2h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time such as 90s, 10m or 2h");
     let unit = text.chars().last().ok_or_else(wrong)?;
@@ -51,7 +51,7 @@ impl CheckpointArgs {
         CheckpointConfig {
             resume,
             every: self.checkpoint_every,
-            most: self.max_checkpoints,
+            max: self.max_checkpoints,
             keep: self.keep_checkpoints,
         }
     }

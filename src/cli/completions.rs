@@ -4,6 +4,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
 use super::{Cli, FINE, print};
+use crate::api::Error;
 
 #[derive(Args, Debug)]
 pub struct CompletionsArgs {
@@ -12,9 +13,9 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-pub fn run(args: &CompletionsArgs) -> i32 {
+pub fn run(args: &CompletionsArgs) -> Result<i32, Error> {
     let mut script = Vec::new();
     generate(args.shell, &mut Cli::command(), "obertc", &mut script);
     print(&String::from_utf8_lossy(&script));
-    FINE
+    Ok(FINE)
 }

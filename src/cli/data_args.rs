@@ -1,25 +1,16 @@
-//! Flags of the commands that train: which data is held out, and what happens to rows that cannot be used.
+//! The flags of the commands that train about their data: the dev set, and rows that cannot be used.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::task::data::splits::ReadOptions;
-
-/// How data files are read.
+/// Flags for reading data files.
 #[derive(Args, Clone, Debug, Default)]
 pub struct DataArgs {
-    /// The file or folder to evaluate on, in place of the dev* or valid* files of --data
+    /// The dev file or folder, in place of the dev* or valid* files of --data
     #[arg(long, value_name = "PATH", requires = "data")]
     pub dev: Option<PathBuf>,
-    /// Leave out rows that cannot be used, such as those without a label, and say how many
+    /// Skip rows that cannot be used, such as those without a label, and report how many
     #[arg(long)]
     pub skip_bad: bool,
-}
-
-impl DataArgs {
-    /// The same for the reader of data.
-    pub fn options(&self) -> ReadOptions<'_> {
-        ReadOptions { dev: self.dev.as_deref(), skip_bad: self.skip_bad, ..ReadOptions::default() }
-    }
 }

@@ -1,22 +1,22 @@
-//! How long a run will still take: estimated from the model's size before anything was done, then from what
-//! took how long so far.
+//! Estimating the remaining time of a run: from the model's size before the first step, then from the times of the
+//! steps, pruning events and evaluations so far.
 
 use std::collections::HashMap;
 
-use crate::output::figures::duration;
+use crate::output::numbers::duration;
 use crate::schedule::ir::{Criterion, Data, Stage};
 use crate::schedule::{Schedule, Timeline};
 
-/// Multiplications and additions of one weight for one token: two forward, four backward.
+/// Floating-point operations per weight and token of a training step: two forward, four backward.
 const OPERATIONS: f64 = 6.0;
-/// Operations that one thread does in a second, at the lower end of what processors reach.
+/// Floating-point operations per second of one thread: at the lower end of current processors.
 const PER_THREAD: f64 = 15e9;
 
-/// Knows what is still to come, and what such things have cost.
+/// The remaining steps, pruning events and evaluations of a run, and the times of those that are done.
 pub struct Eta {
-    stages: Vec<Ahead>,
+    stages: Vec<StageLeft>,
     limit: Option<u64>,
-    /// Tokens of a training example, at most.
+    /// Maximum sequence length in tokens.
     tokens: usize,
     pace: Pace,
     /// Seconds and number of the pruning events so far, by criterion.
@@ -27,14 +27,14 @@ pub struct Eta {
     evaluations: (f64, u32),
 }
 
-/// Seconds of a forward and a backward pass for each example.
+/// Seconds of a forward and a backward pass per example.
 #[derive(Default)]
 struct Pace {
     /// Estimated from the model's size.
     estimated: Option<f64>,
     /// Measured over the gradients of a pruning event.
     of_gradients: Option<f64>,
-    /// Measured over the steps of the last stage that trained, a running mean.
+    /// A running mean over the steps of the last stage that trained, with its name.
     of_steps: Option<(String, f64)>,
 }
 
@@ -49,16 +49,16 @@ impl Pace {
     }
 }
 
-/// What a stage holds.
-struct Ahead {
+/// A stage and its state.
+struct StageLeft {
     stage: Stage,
     batch: usize,
     done: bool,
-    laid: Option<Laid>,
+    timeline: Option<StageSteps>,
 }
 
-/// A stage over real steps: when what happens.
-struct Laid {
+/// The steps of a stage, with its events.
+struct StageSteps {
     steps: u64,
     /// The next step.
     at: u64,
@@ -66,7 +66,7 @@ struct Laid {
     evaluations: Vec<u64>,
 }
 
-/// A pruning event that is to come.
+/// A pruning event that is not done.
 struct Due {
     step: u64,
     criterion: &'static str,
@@ -76,23 +76,23 @@ struct Due {
     examples: usize,
 }
 
-/// What is still to come.
+/// The remaining time of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Left {
-    /// Seconds, as far as they can be known.
+    /// Seconds.
     pub seconds: f64,
-    /// Whether they are estimated from the model's size alone.
+    /// Whether they are estimated from the model's size, before the first step or gradient.
     pub is_estimated: bool,
 }
 
 impl Eta {
-    /// Before a run, of which nothing is known but the plan.
+    /// The state before a run.
     pub fn new(schedule: &Schedule, limit: Option<u64>) -> Self {
-        let stages = schedule.stages.iter().map(|stage| Ahead {
+        let stages = schedule.stages.iter().map(|stage| StageLeft {
             batch: (stage.train.batch * stage.train.accumulate).max(1),
             stage: stage.clone(),
             done: false,
-            laid: None,
+            timeline: None,
         });
         Eta {
             stages: stages.collect(),
@@ -105,122 +105,122 @@ impl Eta {
         }
     }
 
-    /// The model has so many weights in its linear layers, and runs on so many threads of a processor.
+    /// Estimates the time per example from the number of weights in linear layers and the number of CPU threads.
     pub fn estimate(&mut self, weights: usize, threads: usize) {
         let operations = OPERATIONS * weights as f64 * self.tokens as f64;
         self.pace.estimated = Some(operations / (PER_THREAD * threads.max(1) as f64));
     }
 
-    /// A stage begins, and says how long an epoch is; later stages see as many examples.
+    /// Receives that a stage begins, and its steps per epoch. Later stages train on as many examples.
     pub fn begin(&mut self, name: &str, steps_per_epoch: u64) {
         let Some(index) = self.stages.iter().position(|s| s.stage.name == name) else { return };
         let batch = self.stages[index].batch;
         for stage in &mut self.stages[index + 1..] {
             let examples = steps_per_epoch.saturating_mul(batch as u64);
             let own = examples.div_ceil(stage.batch as u64);
-            stage.laid = Some(Laid::new(&Timeline::limited(&stage.stage, own, self.limit), &stage.stage));
+            stage.timeline =
+                Some(StageSteps::new(&Timeline::limited(&stage.stage, own, self.limit), &stage.stage));
         }
         let begun = &mut self.stages[index];
-        begun.laid = Some(Laid::new(&Timeline::new(&begun.stage, steps_per_epoch), &begun.stage));
+        begun.timeline = Some(StageSteps::new(&Timeline::new(&begun.stage, steps_per_epoch), &begun.stage));
         // A run that is resumed does not report the stages before.
         for stage in &mut self.stages[..index] {
             stage.done = true;
         }
     }
 
-    /// A step was done.
+    /// Receives that a step is done.
     pub fn stepped(&mut self, stage: &str, step: u64, seconds: f64) {
         let Some(ahead) = self.stages.iter_mut().find(|s| s.stage.name == stage) else { return };
-        if let Some(laid) = &mut ahead.laid {
-            laid.at = step + 1;
+        if let Some(timeline) = &mut ahead.timeline {
+            timeline.at = step + 1;
         }
         let seconds = seconds / ahead.batch as f64;
         match &mut self.pace.of_steps {
-            // Each stage has a loss of its own: the mean begins again.
+            // Stages differ in their losses: the mean begins again.
             Some((of, mean)) if of == stage => *mean = 0.95 * *mean + 0.05 * seconds,
             of_steps => *of_steps = Some((stage.to_owned(), seconds)),
         }
     }
 
-    /// So many gradients of a pruning event were computed since it began, so many seconds ago.
+    /// Receives that `done` gradients of a pruning event were computed in the `seconds` since it began.
     pub fn gradients(&mut self, stage: &str, done: u64, seconds: f64) {
         self.spent = seconds;
-        let Some(due) = self.laid(stage).and_then(|laid| laid.prunes.first()) else { return };
+        let Some(due) = self.timeline(stage).and_then(|timeline| timeline.prunes.first()) else { return };
         let examples = done as f64 * due.batch as f64;
         if examples > 0.0 {
             self.pace.of_gradients = Some(seconds / examples);
         }
     }
 
-    /// The present pruning event began so many seconds ago.
+    /// Receives that the present pruning event began `seconds` ago.
     pub fn in_event(&mut self, seconds: f64) {
         self.spent = seconds;
     }
 
-    /// A pruning event was done before a step.
+    /// Receives that a pruning event before a step is done.
     pub fn pruned(&mut self, stage: &str, step: u64, seconds: f64) {
         self.spent = 0.0;
-        let Some(laid) = self.laid(stage) else { return };
-        let Some(index) = laid.prunes.iter().position(|due| due.step <= step) else { return };
-        let due = laid.prunes.remove(index);
+        let Some(timeline) = self.timeline(stage) else { return };
+        let Some(index) = timeline.prunes.iter().position(|due| due.step <= step) else { return };
+        let due = timeline.prunes.remove(index);
         let (sum, count) = self.events.entry(due.criterion).or_default();
         *sum += seconds;
         *count += 1;
     }
 
-    /// The model was evaluated before a step.
+    /// Receives that the model was evaluated before a step.
     pub fn evaluated(&mut self, stage: &str, step: u64, seconds: f64) {
         self.evaluations.0 += seconds;
         self.evaluations.1 += 1;
-        if let Some(laid) = self.laid(stage) {
-            laid.evaluations.retain(|at| *at > step);
+        if let Some(timeline) = self.timeline(stage) {
+            timeline.evaluations.retain(|at| *at > step);
         }
     }
 
-    /// A stage came to its end.
+    /// Receives that a stage is finished.
     pub fn finished(&mut self, stage: &str) {
         if let Some(stage) = self.stages.iter_mut().find(|s| s.stage.name == stage) {
             stage.done = true;
         }
     }
 
-    fn laid(&mut self, stage: &str) -> Option<&mut Laid> {
-        self.stages.iter_mut().find(|s| s.stage.name == stage)?.laid.as_mut()
+    fn timeline(&mut self, stage: &str) -> Option<&mut StageSteps> {
+        self.stages.iter_mut().find(|s| s.stage.name == stage)?.timeline.as_mut()
     }
 
-    /// Examples in a second, in training.
+    /// Training examples per second.
     pub fn speed(&self, stage: &str) -> Option<f64> {
         let of_steps = self.pace.of_steps.as_ref();
         of_steps.filter(|(of, seconds)| of == stage && *seconds > 0.0).map(|(_, s)| 1.0 / s)
     }
 
-    /// What the whole run still takes: steps, pruning events and evaluations. `None` while neither the model's
-    /// size nor a stage is known.
+    /// The remaining time of the whole run. `None` until the model's size and the steps of a stage are known.
     pub fn left(&self) -> Option<Left> {
         let pace = self.pace.seconds()?;
         let mut seconds = 0.0;
         let mut spent = self.spent;
         for stage in self.stages.iter().filter(|s| !s.done) {
-            let laid = stage.laid.as_ref()?;
+            let timeline = stage.timeline.as_ref()?;
             // A step over twice as many examples takes about twice as long.
-            let steps = laid.steps.saturating_sub(laid.at) as f64;
+            let steps = timeline.steps.saturating_sub(timeline.at) as f64;
             seconds += pace * stage.batch as f64 * steps;
-            for due in &laid.prunes {
+            for due in &timeline.prunes {
                 let event = match self.events.get(due.criterion) {
                     Some((sum, count)) => sum / f64::from(*count),
                     None => pace * due.examples as f64,
                 };
-                // What the present event, the first one, has taken already is not to come.
+                // The first event may have begun.
                 seconds += (event - std::mem::take(&mut spent)).max(0.0);
             }
             let (sum, count) = self.evaluations;
-            seconds += sum / f64::from(count.max(1)) * laid.evaluations.len() as f64;
+            seconds += sum / f64::from(count.max(1)) * timeline.evaluations.len() as f64;
         }
         Some(Left { seconds, is_estimated: !self.pace.is_measured() })
     }
 }
 
-/// The most tokens of a training example.
+/// The maximum sequence length of the data in tokens.
 fn tokens(data: &Data) -> usize {
     match data {
         Data::Squad { max_length, .. } | Data::SquadV2 { max_length, .. } => *max_length,
@@ -230,7 +230,7 @@ fn tokens(data: &Data) -> usize {
     }
 }
 
-impl Laid {
+impl StageSteps {
     fn new(timeline: &Timeline, stage: &Stage) -> Self {
         let due = |step: u64, index: usize| {
             let (criterion, batch, gradients) = match &stage.prune[index].by {
@@ -244,7 +244,7 @@ impl Laid {
         at.dedup();
         let events = at.into_iter().flat_map(|step| timeline.prunes_before(step));
         let steps = timeline.steps();
-        Laid {
+        StageSteps {
             steps,
             at: 0,
             prunes: events.map(|e| due(e.step, e.prune)).collect(),

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::progress::Watcher;
 use super::settings_args::SettingsArgs;
-use super::{FINE, Format, fail_with, print};
-use crate::api::{self, EvalConfig, EvalReport};
-use crate::output::figures::title;
+use super::{FINE, Format, print};
+use crate::api::{self, Error, EvalConfig, EvalReport};
+use crate::output::numbers::title;
 use crate::task::data::splits::Split;
 
 #[derive(Args, Clone, Debug)]
@@ -16,25 +16,25 @@ pub struct EvalArgs {
     /// The model's folder, or its name on the hub
     #[arg(value_name = "MODEL_DIR")]
     model: PathBuf,
-    /// The folder of data files, or a file; not needed for a model that was made with generated data
+    /// The folder of data files, or a file; not needed for a model that was trained on generated data
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// Which files of the folder are evaluated
+    /// The split to evaluate on
     #[arg(long, value_enum, default_value_t, value_name = "SPLIT")]
     split: SplitName,
-    /// Leave out rows that cannot be used, such as those without a label, and say how many
+    /// Skip rows that cannot be used, such as those without a label, and report how many
     #[arg(long)]
     skip_bad: bool,
     /// Maximum number of examples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_examples: Option<u64>,
-    /// Evaluate a model that lacks the task's head: with a new one, whose weights are random
+    /// Evaluate a model that lacks the task's head, with a new one of random weights
     #[arg(long)]
     new_head: bool,
-    /// Tokenize all texts again, and save nothing of it in the cache
+    /// Tokenize all texts again; neither read nor write the cache
     #[arg(long)]
     no_cache: bool,
-    /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
+    /// Do not use the network: the model is a folder, or in the Hugging Face cache
     #[arg(long)]
     offline: bool,
     /// The device: cpu, wgpu or cuda
@@ -53,12 +53,12 @@ pub struct EvalArgs {
 /// A split by its name on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum SplitName {
-    /// train*
+    /// The train* files
     Train,
-    /// dev* or valid*
+    /// The dev* or valid* files
     #[default]
     Dev,
-    /// test*
+    /// The test* files
     Test,
 }
 
@@ -72,17 +72,10 @@ impl From<SplitName> for Split {
     }
 }
 
-pub fn run(args: &EvalArgs) -> i32 {
-    let mut watcher = Watcher::new(args.quiet);
-    let evaluated = api::eval(&args.config(), &mut watcher);
-    drop(watcher);
-    match evaluated {
-        Err(error) => fail_with(&error),
-        Ok(report) => {
-            print(&shown(&report, args.format));
-            FINE
-        }
-    }
+pub fn run(args: &EvalArgs) -> Result<i32, Error> {
+    let report = api::eval(&args.config(), &mut Watcher::new(args.quiet))?;
+    print(&shown(&report, args.format));
+    Ok(FINE)
 }
 
 impl EvalArgs {
@@ -116,6 +109,6 @@ fn shown(report: &EvalReport, format: Format) -> String {
     let width = titles.iter().map(String::len).max().unwrap_or(0) + 2;
     let lines = titles.iter().zip(metrics.values());
     let lines: String = lines.map(|(title, value)| format!("{title:<width$}{value:.2}\n")).collect();
-    let head = if *new_head { "with a new head, whose weights are random\n" } else { "" };
+    let head = if *new_head { "with a new head of random weights\n" } else { "" };
     format!("{lines}over {examples} {unit}\n{head}")
 }

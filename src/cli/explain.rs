@@ -5,31 +5,31 @@ use std::io::IsTerminal;
 use clap::Args;
 
 use super::{FINE, USAGE, eprint, print};
+use crate::api::Error;
 use crate::explain;
 
-/// Lines of a list are at most so wide.
+/// Columns of the list of topics.
 const WIDTH: usize = 100;
 
 #[derive(Args, Debug)]
 pub struct ExplainArgs {
-    /// A code (OB0402, 402), a verb (prune), a setting (damp, prune.rank), a value (obs), a name of the
-    /// standard library or a word of the field (weight decay); without one, everything that can be
-    /// explained is listed
+    /// A diagnostic code (OB0402, 402), a verb (prune), a setting (damp, prune.rank), a value (obs), a name of the
+    /// standard library or a technical term (weight decay); without a topic, all topics are listed
     #[arg(value_name = "TOPIC")]
     topic: Vec<String>,
 }
 
-pub fn run(args: &ExplainArgs) -> i32 {
+pub fn run(args: &ExplainArgs) -> Result<i32, Error> {
     if args.topic.is_empty() {
         print(&listed());
-        return FINE;
+        return Ok(FINE);
     }
     let topic = &args.topic.join(" ");
     let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match explain::explain(topic, color) {
         Ok(text) => {
             print(&text);
-            FINE
+            Ok(FINE)
         }
         Err(unknown) => {
             let help = match unknown.nearest {
@@ -37,7 +37,7 @@ pub fn run(args: &ExplainArgs) -> i32 {
                 None => "`obertc explain` lists everything".to_owned(),
             };
             eprint(&format!("error: nothing is known about `{topic}`\n  help: {help}\n"));
-            USAGE
+            Ok(USAGE)
         }
     }
 }

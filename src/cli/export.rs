@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::recipe::{RecipeArgs, recipe};
-use super::{ERRORS, FINE, fail, fail_with, print, print_diagnostics};
+use super::{ERRORS, FINE, print, print_diagnostics};
+use crate::api::Error;
 use crate::api::recipe::Compiler;
-use crate::diag::Sources;
-use crate::yaml;
+use crate::{files, yaml};
 
-/// Write a recipe as YAML that SparseML loads.
+/// Translate a recipe to YAML that SparseML loads.
 #[derive(Args, Debug)]
 pub struct ExportArgs {
     /// The recipe; `-` reads it from standard input
@@ -23,28 +23,16 @@ pub struct ExportArgs {
     out: Option<PathBuf>,
 }
 
-pub fn run(args: &ExportArgs) -> i32 {
-    let recipe = match recipe(&args.recipe) {
-        Ok(recipe) => recipe,
-        Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
-    };
-    let compiled = match Compiler::new(&args.recipe_args.options()).and_then(|c| c.recipe(&recipe)) {
-        Ok(compiled) => compiled,
-        Err(error) => return fail_with(&error),
-    };
+pub fn run(args: &ExportArgs) -> Result<i32, Error> {
+    let recipe = recipe(&args.recipe)?;
+    let compiled = Compiler::new(&args.recipe_args.options())?.recipe(&recipe)?;
     print_diagnostics(&compiled.diagnostics, &compiled.sources);
-    let Some(schedule) = &compiled.schedule else { return ERRORS };
-    let text = match yaml::export(schedule, compiled.parameters.as_ref()) {
-        Ok(text) => text,
-        Err(refused) => return fail(&refused, &compiled.sources),
-    };
+    let Some(schedule) = &compiled.schedule else { return Ok(ERRORS) };
+    let text = yaml::export(schedule, compiled.parameters.as_ref())
+        .map_err(|refused| Error::new(refused, compiled.sources))?;
     match &args.out {
         None => print(&text),
-        Some(out) => {
-            if let Err(diagnostic) = crate::files::write_whole(out, text.as_bytes()) {
-                return fail(&[diagnostic], &Sources::new());
-            }
-        }
+        Some(out) => files::write_whole(out, text.as_bytes())?,
     }
-    FINE
+    Ok(FINE)
 }

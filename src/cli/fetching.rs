@@ -1,4 +1,4 @@
-//! Models by name, with the progress of those that are fetched from the hub.
+//! Finding models by name, with the progress of downloads from the hub.
 
 #[cfg(feature = "engine")]
 use std::io::IsTerminal;
@@ -12,10 +12,10 @@ use super::eprint;
 use crate::api::models;
 use crate::diag::Diagnostic;
 
-/// Finds a model on this machine, or fetches it and shows how that goes.
+/// Finds a model on this machine, or fetches it from the hub and shows the progress.
 ///
 /// # Errors
-/// A model that is nowhere, or cannot be fetched.
+/// A model that does not exist, or cannot be fetched.
 #[cfg(feature = "engine")]
 pub fn find(name: &Path, offline: bool, quiet: bool) -> Result<PathBuf, Diagnostic> {
     let mut shown = Fetching::default();
@@ -38,17 +38,17 @@ pub fn find(name: &Path, offline: bool, _quiet: bool) -> Result<PathBuf, Diagnos
     models::find(name, offline, &mut |_, _, _| {})
 }
 
-/// Shows a bar on a terminal, and a line for each file elsewhere.
+/// Shows downloads: a bar on a terminal, a line for each file elsewhere.
 #[cfg(feature = "engine")]
 #[derive(Default)]
 pub struct Fetching {
-    /// The last file, with its bar.
+    /// The file that is shown, with its bar.
     shown: Option<(String, ProgressBar)>,
 }
 
 #[cfg(feature = "engine")]
 impl Fetching {
-    /// Shows that `done` of `all` bytes of a file are here.
+    /// Shows that `done` of `all` bytes of a file were fetched.
     pub fn show(&mut self, file: &str, model: &str, done: u64, all: u64) {
         let is_new = self.shown.as_ref().is_none_or(|(shown, _)| shown != file);
         if is_new && done == all {
@@ -77,7 +77,7 @@ impl Fetching {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn close(&mut self) {
         if let Some((_, bar)) = self.shown.take() {
             bar.finish_and_clear();

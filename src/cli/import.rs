@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::recipe::{read, shown};
-use super::{ERRORS, FINE, fail, print, print_diagnostics};
+use super::{ERRORS, FINE, print, print_diagnostics};
+use crate::api::Error;
 use crate::api::models::local_table;
 use crate::api::recipe::overrides;
 use crate::diag::Sources;
 use crate::params::folder;
-use crate::yaml;
+use crate::{files, yaml};
 
-/// Turn a SparseML recipe into an .obert recipe.
+/// Translate a SparseML recipe to an .obert recipe.
 #[derive(Args, Debug)]
 pub struct ImportArgs {
     /// The SparseML recipe: .yaml, .yml, or .md with front matter; `-` reads it from standard input
@@ -24,29 +25,26 @@ pub struct ImportArgs {
     /// The model to write: a folder or the name of a well-known model [default: bert-base-uncased]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// The data to write, such as `squad` or `mnli`; guessed if not given
+    /// The data to write, such as `squad` or `mnli` [default: guessed from the recipe]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
-    /// Give a variable of the recipe a value, as `--set num_epochs=10`
+    /// Set a variable of the recipe, as `--set num_epochs=10`
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
 }
 
-pub fn run(args: &ImportArgs) -> i32 {
+pub fn run(args: &ImportArgs) -> Result<i32, Error> {
     let mut sources = Sources::new();
     let overrides = match overrides(&args.set, &mut sources) {
         Ok(overrides) => overrides,
-        Err(diagnostic) => return fail(&[diagnostic], &sources),
+        Err(diagnostic) => return Err(Error::new(vec![diagnostic], sources)),
     };
-    let text = match read(&args.file) {
-        Ok(text) => text,
-        Err(diagnostic) => return fail(&[diagnostic], &sources),
-    };
+    let text = read(&args.file)?;
     let parameters = match args.model.as_ref().map(PathBuf::from).filter(|m| m.is_dir()) {
         None => None,
         Some(path) => match folder::read(&path, &mut sources) {
             Ok(folder) => Some(folder.table),
-            Err(diagnostics) => return fail(&diagnostics, &sources),
+            Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
         },
     };
     let options = yaml::Options {
@@ -58,14 +56,10 @@ pub fn run(args: &ImportArgs) -> i32 {
     };
     let imported = yaml::import(&shown(&args.file), &text, options);
     print_diagnostics(&imported.compilation.diagnostics, &imported.compilation.sources);
-    let Some(recipe) = imported.text else { return ERRORS };
+    let Some(recipe) = imported.text else { return Ok(ERRORS) };
     match &args.out {
         None => print(&recipe),
-        Some(out) => {
-            if let Err(diagnostic) = crate::files::write_whole(out, recipe.as_bytes()) {
-                return fail(&[diagnostic], &Sources::new());
-            }
-        }
+        Some(out) => files::write_whole(out, recipe.as_bytes())?,
     }
-    FINE
+    Ok(FINE)
 }

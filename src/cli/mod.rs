@@ -51,13 +51,13 @@ mod stop;
 #[cfg(feature = "engine")]
 mod sweep;
 #[cfg(feature = "engine")]
-mod trials;
+mod trial_args;
 
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]
 #[command(name = "obertc", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 fine; 1 the input has errors, or a metric missed what the recipe expects; 2 wrong usage."
+    after_help = "Exit codes: 0 success; 1 errors in the input, or a metric outside the recipe's `expect`; 2 wrong usage."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -66,11 +66,11 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Find every mistake in recipes, without running them
+    /// Check recipes without running them
     Check(check::CheckArgs),
-    /// Show what a recipe does, and when
+    /// Show which event of a recipe happens at which step
     Plan(plan::PlanArgs),
-    /// Run a recipe
+    /// Run a recipe: train, prune, quantize and evaluate
     #[cfg(feature = "engine")]
     Run(run::RunArgs),
     /// Evaluate a saved model
@@ -78,34 +78,34 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Write the report of a run from its folder, or one that compares several runs
     Report(report::ReportArgs),
-    /// Prune a recipe's model in one shot, at several sparsities, and evaluate it
+    /// Compare pruning criteria: prune one-shot at several sparsities, and evaluate
     #[cfg(feature = "engine")]
     Oneshot(oneshot::OneshotArgs),
-    /// Tune the settings of second-order pruning by pruning in one shot
+    /// Tune OBS settings: prune one-shot with each point of a grid, and evaluate
     #[cfg(feature = "engine")]
     Sweep(sweep::SweepArgs),
     /// Export a model for another program
     #[cfg(feature = "infer")]
     Pack(pack::PackArgs),
-    /// Answer questions or classify texts, line by line
+    /// Answer questions or classify texts from standard input
     #[cfg(feature = "infer")]
     Predict(predict::PredictArgs),
     /// Benchmark inference on the CPU
     #[cfg(feature = "infer")]
     Bench(bench::BenchArgs),
-    /// Write recipes in their canonical form
+    /// Format recipes
     Fmt(fmt::FmtArgs),
-    /// Turn a SparseML recipe into an .obert recipe
+    /// Translate a SparseML recipe to an .obert recipe
     Import(import::ImportArgs),
-    /// Write a recipe as YAML that SparseML loads
+    /// Translate a recipe to YAML that SparseML loads
     Export(export::ExportArgs),
     /// List the parameters that a pattern selects
     Params(params::ParamsArgs),
-    /// Say what a code, a verb or a setting means
+    /// Explain a diagnostic code, a verb or a setting
     Explain(explain::ExplainArgs),
-    /// Write a recipe to start from
+    /// Write a commented recipe to start from
     New(new::NewArgs),
-    /// Print a script that completes commands in a shell
+    /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
 }
 
@@ -129,7 +129,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
             return if error.use_stderr() { USAGE } else { FINE };
         }
     };
-    match cli.command {
+    let done = match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         #[cfg(feature = "engine")]
@@ -154,17 +154,18 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Explain(args) => explain::run(&args),
         Command::New(args) => new::run(&args),
         Command::Completions(args) => completions::run(&args),
-    }
+    };
+    done.unwrap_or_else(|error| fail(&error))
 }
 
-/// Nothing is wrong.
+/// Success.
 const FINE: i32 = 0;
 /// The input has errors.
 const ERRORS: i32 = 1;
-/// The command line cannot be understood.
+/// Wrong usage.
 const USAGE: i32 = 2;
 
-/// Prints to stdout. A reader that has gone away, such as `head`, is no mistake.
+/// Prints to stdout. A reader that has gone away, such as `head`, is no error.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
@@ -181,16 +182,11 @@ fn print_diagnostics(diagnostics: &[Diagnostic], sources: &Sources) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Prints diagnostics and returns the exit code for errors.
-fn fail(diagnostics: &[Diagnostic], sources: &Sources) -> i32 {
-    print_diagnostics(diagnostics, sources);
-    ERRORS
-}
-
-/// Prints the diagnostics of an error and returns the exit code.
-fn fail_with(error: &Error) -> i32 {
+/// Prints an error and returns its exit code.
+fn fail(error: &Error) -> i32 {
     if !error.details().is_empty() {
         eprint(&format!("{}\n", error.details()));
     }
-    fail(error.diagnostics(), error.sources())
+    print_diagnostics(error.diagnostics(), error.sources());
+    ERRORS
 }

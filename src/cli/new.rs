@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{ERRORS, FINE, eprint, print};
+use crate::api::Error;
+use crate::files;
 use crate::language::vocab::{KEYWORDS, VERBS};
 
 #[derive(Args, Debug)]
 pub struct NewArgs {
-    /// Where it is written; `-` prints it
+    /// The file to write; `-` prints the recipe
     #[arg(value_name = "FILE", default_value = "recipe.obert")]
     file: PathBuf,
-    /// What it does
+    /// The kind of recipe
     #[arg(long, short, value_enum, default_value_t)]
     template: Starter,
 }
@@ -20,16 +22,16 @@ pub struct NewArgs {
 /// A recipe to start from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Starter {
-    /// A tiny model on generated texts: runs at once, without a download
+    /// A tiny model on generated texts: runs in minutes, without a download
     #[default]
     Quickstart,
-    /// Prune step by step while training
+    /// Gradual pruning while fine-tuning
     Gradual,
-    /// Prune a fine-tuned model at once, and compare criteria
+    /// One-shot pruning of a fine-tuned model, by several criteria
     Oneshot,
-    /// Fine-tune a pruned model; its zeros stay
+    /// Sparse transfer: fine-tune a pruned model with its mask
     Transfer,
-    /// Prune, then train with eight-bit weights and inputs
+    /// Pruning, then quantization-aware training in INT8
     Quantized,
 }
 
@@ -54,32 +56,30 @@ impl Starter {
     }
 }
 
-pub fn run(args: &NewArgs) -> i32 {
+pub fn run(args: &NewArgs) -> Result<i32, Error> {
     if args.file == Path::new("-") {
         print(args.template.text());
-        return FINE;
+        return Ok(FINE);
     }
     let shown = args.file.display();
-    // A link that leads nowhere is there all the same.
+    // `exists` is false for a symbolic link to nothing.
     if args.file.symlink_metadata().is_ok() {
         eprint(&format!(
             "error: `{shown}` is already there\n  help: give another name, or `-` to print the recipe\n"
         ));
-        return ERRORS;
+        return Ok(ERRORS);
     }
     if let Some(folder) = args.file.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         eprint(&format!("error: there is no folder `{}`\n  help: make it first\n", folder.display()));
-        return ERRORS;
+        return Ok(ERRORS);
     }
     let text = args.template.named(&recipe_name(&args.file));
-    if let Err(diagnostic) = crate::files::write_whole(&args.file, text.as_bytes()) {
-        return super::fail(&[diagnostic], &crate::diag::Sources::new());
-    }
+    files::write_whole(&args.file, text.as_bytes())?;
     print(&format!("wrote {shown}; next: obertc check {shown}\n"));
-    FINE
+    Ok(FINE)
 }
 
-/// A name for the recipe in this file: its stem, as a word of the language.
+/// The recipe's name for a file: its stem as an identifier that is no keyword.
 fn recipe_name(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let word: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();

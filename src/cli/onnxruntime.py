@@ -1,4 +1,4 @@
-"""The rival of `obertc bench --against onnxruntime`.
+"""ONNX Runtime, measured by `obertc bench --against onnxruntime`.
 
     python onnxruntime.py MODEL_DIR
 

@@ -6,18 +6,18 @@ use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
 use super::settings_args::SettingsArgs;
-use super::{FINE, USAGE, fail, fetching, print, print_diagnostics};
-use crate::api::settings;
+use super::{FINE, USAGE, fetching, print, print_diagnostics};
+use crate::api::{Error, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
 use crate::infer::pack::random::Random;
 use crate::output::export::format::Format;
 use crate::output::export::{self, Exported, Request};
-use crate::output::figures::bytes;
+use crate::output::numbers::bytes;
 use crate::output::sizes::{Size, Sizes};
-use crate::params::Settings;
 use crate::params::builtin::{WELL_KNOWN, well_known};
+use crate::params::{BertShape, Settings};
 
 #[derive(Args, Debug)]
 pub struct PackArgs {
@@ -27,7 +27,7 @@ pub struct PackArgs {
     /// The format
     #[arg(long = "as", value_enum, value_name = "FORMAT")]
     format: PackFormat,
-    /// Where it is written: a file, or a folder [default: the model's name with the format's ending]
+    /// The file or folder to write [default: the model's name with the format's ending]
     #[arg(long, short, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Precision, for `--as engine` [default: int8 if it was trained with quantization, else f32]
@@ -36,7 +36,7 @@ pub struct PackArgs {
     /// Quantize the encoder's weights of a model without scales to INT8, for `--as compressed-tensors`
     #[arg(long)]
     quantize_weights: bool,
-    /// Read the output from the disk and compare it with the model; on by default
+    /// Read the output back and compare it with the model (the default)
     #[arg(long, overrides_with = "no_verify")]
     verify: bool,
     /// Do not compare the output with the model
@@ -45,10 +45,11 @@ pub struct PackArgs {
     /// Replace an existing export
     #[arg(long)]
     force: bool,
-    /// Use no network: the model is a folder, or in the cache of the Hugging Face programs
+    /// Do not use the network: the model is a folder, or in the Hugging Face cache
     #[arg(long)]
     offline: bool,
-    /// Write a model of random weights with the shape of a well-known one, pruned and quantized to 8 bits, to see its size
+    /// Export a model of random weights with the shape of a well-known one, pruned and quantized to INT8, to see its
+    /// size
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
     /// The sparsity of the random model, in blocks of four weights
@@ -58,16 +59,16 @@ pub struct PackArgs {
     settings: SettingsArgs,
 }
 
-/// A packed format.
+/// A format by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PackFormat {
     /// A file for `obertc predict`, `obertc bench` and the library (`obert::runtime`)
     Engine,
-    /// A Hugging Face folder, with 32-bit floats
+    /// A Hugging Face folder in float32
     Dense,
     /// A Hugging Face folder in INT8, for vLLM and transformers
     CompressedTensors,
-    /// A file for ONNX Runtime, quantized layers with QuantizeLinear and DequantizeLinear
+    /// An ONNX file, quantized layers with QuantizeLinear and DequantizeLinear
     Onnx,
 }
 
@@ -100,25 +101,22 @@ impl From<PrecisionName> for Precision {
     }
 }
 
-pub fn run(args: &PackArgs) -> i32 {
+pub fn run(args: &PackArgs) -> Result<i32, Error> {
     let mut sources = Sources::new();
     let format = Format::from(args.format);
     if let Some(wrong) = without_effect(args, format) {
         print_diagnostics(&[wrong], &sources);
-        return USAGE;
+        return Ok(USAGE);
     }
-    let (model, _scratch) = match folder_of(args) {
-        Ok(found) => found,
-        Err(diagnostic) => return fail(&[diagnostic], &sources),
-    };
-    // The folder of a cached model is called by its revision.
+    let (model, _scratch) = folder_of(args)?;
+    // The folder of a cached model is named after its revision.
     let given = args.model.as_deref().unwrap_or(&model);
     let name = args.shape.as_deref().map_or(given, Path::new);
-    let out = args.out.clone().unwrap_or_else(|| named(name, format.ending()));
+    let out = args.out.clone().unwrap_or_else(|| default_out(name, format.ending()));
     let given = args.settings.settings();
-    let settings = match made_with(&given, &model, &mut sources) {
+    let settings = match resolve_settings(&given, &model, &mut sources) {
         Ok(settings) => settings,
-        Err(diagnostics) => return fail(&diagnostics, &sources),
+        Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
     };
     let request = Request {
         settings: settings.as_ref(),
@@ -134,41 +132,48 @@ pub fn run(args: &PackArgs) -> i32 {
         Ok(exported) => {
             print_diagnostics(&exported.warnings, &sources);
             print(&summary(&out, &exported));
-            FINE
+            Ok(FINE)
         }
-        Err(diagnostics) => fail(&diagnostics, &sources),
+        Err(diagnostics) => Err(Error::new(diagnostics, sources)),
     }
 }
 
-/// The folder of the model; of a random one, which is removed with the second value.
+/// The model's folder; for `--shape` a temporary one, which is removed when the second value is dropped.
 fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> {
     let Some(name) = &args.shape else {
         let given = args.model.clone().unwrap_or_default();
         return Ok((fetching::find(&given, args.offline, false)?, None));
     };
-    let refused = |what: String, help: String| Err(Diagnostic::unlocated(Code::FlagValue, what).help(help));
-    let Some(shape) = well_known(name) else {
-        return refused(
-            format!("`{name}` is no well-known model"),
-            format!("one of {}", WELL_KNOWN.join(", ")),
-        );
-    };
-    if !(0.0..1.0).contains(&args.sparsity) {
-        return refused(
-            format!("the sparsity {} is not within 0..1", args.sparsity),
-            "as `--sparsity 0.9`".into(),
-        );
-    }
+    let shape = well_known_shape(name)?;
+    check_sparsity(args.sparsity)?;
     let scratch = tempfile::tempdir().map_err(|e| {
         Diagnostic::unlocated(Code::WriteFailed, format!("cannot make a temporary folder: {e}"))
             .help("is there space, and may you write there?")
     })?;
-    export::random::folder(&Random { shape, sparsity: args.sparsity, seed: 1 }, scratch.path())?;
+    export::random::quantized_folder(&Random { shape, sparsity: args.sparsity, seed: 1 }, scratch.path())?;
     Ok((scratch.path().to_owned(), Some(scratch)))
 }
 
-/// What the model was made with: what is given, else what is saved. `None` if nothing is known.
-fn made_with(
+/// The shape of a well-known model.
+pub(super) fn well_known_shape(name: &str) -> Result<BertShape, Diagnostic> {
+    well_known(name).ok_or_else(|| {
+        Diagnostic::unlocated(Code::FlagValue, format!("`{name}` is no well-known model"))
+            .help(format!("one of {}", WELL_KNOWN.join(", ")))
+    })
+}
+
+/// Refuses a sparsity of `--sparsity` outside `0..1`.
+pub(super) fn check_sparsity(sparsity: f64) -> Result<(), Diagnostic> {
+    if (0.0..1.0).contains(&sparsity) {
+        return Ok(());
+    }
+    let message = format!("the sparsity {sparsity} is not within 0..1");
+    Err(Diagnostic::unlocated(Code::FlagValue, message).help("as `--sparsity 0.9`"))
+}
+
+/// The settings that are saved with the export: the given ones, filled up with those saved with the model. `None` if
+/// there are none.
+fn resolve_settings(
     given: &Settings,
     model: &Path,
     sources: &mut Sources,
@@ -182,7 +187,7 @@ fn made_with(
     if idle.is_empty() { Ok(Some(settings)) } else { Err(idle) }
 }
 
-/// A flag for another format.
+/// A diagnostic for a flag that is for another format.
 fn without_effect(args: &PackArgs, format: Format) -> Option<Diagnostic> {
     let flag = if args.precision.is_some() && format != Format::Engine {
         "--precision"
@@ -232,7 +237,7 @@ fn compared(ratio: f64) -> String {
     if ratio >= 1.0 { format!("   {ratio:.1}x smaller") } else { format!("   {:.1}x larger", 1.0 / ratio) }
 }
 
-/// How many layers have each form.
+/// The number of linear layers in each form.
 pub(super) fn forms(directory: &Directory) -> String {
     let count = |form: Form| directory.linears.values().filter(|l| l.form == form).count();
     let named = [
@@ -244,8 +249,8 @@ pub(super) fn forms(directory: &Directory) -> String {
     format!("linear layers: {}", parts.collect::<Vec<_>>().join(", "))
 }
 
-/// The folder's name with an ending, in the current folder.
-fn named(model: &Path, ending: &str) -> PathBuf {
+/// The default output: the model's name with an ending, in the current folder.
+fn default_out(model: &Path, ending: &str) -> PathBuf {
     let whole = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_owned());
     let name = whole.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());
     PathBuf::from(format!("{name}{ending}"))

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{ERRORS, FINE, fail, print};
-use crate::api::models;
+use super::{FINE, print};
+use crate::api::{Error, models};
 use crate::diag::{Code, Diagnostic, Sources, nearest};
 use crate::params::Selector;
 
 #[derive(Args, Debug)]
 pub struct ParamsArgs {
-    /// A pattern over names: `*` is one segment, `**` any text, `{a,b}` alternatives; or re:REGEX
+    /// A glob over names: `*` is one segment, `**` any text, `{a,b}` alternatives; or re:REGEX
     #[arg(value_name = "PATTERN", default_value = "**")]
     pattern: String,
     /// A Hugging Face model folder, or the name of a cached or well-known model
@@ -20,32 +20,26 @@ pub struct ParamsArgs {
     model: PathBuf,
 }
 
-pub fn run(args: &ParamsArgs) -> i32 {
+pub fn run(args: &ParamsArgs) -> Result<i32, Error> {
     let mut sources = Sources::new();
     let table = match models::table(&args.model, &mut sources) {
         Ok(table) => table,
-        Err(diagnostics) => return fail(&diagnostics, &sources),
+        Err(diagnostics) => return Err(Error::new(diagnostics, sources)),
     };
     let selector = match args.pattern.strip_prefix("re:") {
         Some(regex) => Selector::Regex(regex.to_owned()),
         None => Selector::Glob(args.pattern.clone()),
     };
-    let selected = match selector.select(&table) {
-        Ok(selected) => selected,
-        Err(error) => {
-            let diagnostic =
-                Diagnostic::unlocated(Code::BadPattern, format!("this pattern cannot be read: {error}"))
-                    .help("as `bert.encoder.**.weight`");
-            return fail(&[diagnostic], &sources);
-        }
-    };
+    let selected = selector.select(&table).map_err(|error| {
+        Diagnostic::unlocated(Code::BadPattern, format!("this pattern cannot be read: {error}"))
+            .help("as `bert.encoder.**.weight`")
+    })?;
     if selected.is_empty() {
         let near = nearest(&args.pattern, table.iter().map(|p| p.name.as_str()));
         let help =
             near.map_or("`**` matches every name".to_owned(), |n| format!("the nearest name is `{n}`"));
         let message = format!("`{}` matches none of {} parameters", args.pattern, table.len());
-        let _ = fail(&[Diagnostic::unlocated(Code::MatchesNothing, message).help(help)], &sources);
-        return ERRORS;
+        return Err(Diagnostic::unlocated(Code::MatchesNothing, message).help(help).into());
     }
     let mut rows = Table::new();
     rows.load_style(presets::NOTHING).set_header(["name", "shape", "weights"]);
@@ -58,5 +52,5 @@ pub fn run(args: &ParamsArgs) -> i32 {
     }
     let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
     print(&format!("{rows}\n{} parameters, {weights} of {} weights\n", selected.len(), table.count()));
-    FINE
+    Ok(FINE)
 }

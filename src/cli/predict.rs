@@ -10,9 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::pack::PrecisionName;
 use super::settings_args::SettingsArgs;
-use super::{FINE, fail, fail_with, fetching};
-use crate::api::{self, PredictConfig};
-use crate::diag::Sources;
+use super::{FINE, fetching};
+use crate::api::{self, Error, PredictConfig};
 use crate::infer::{Predictor, Request, Response};
 
 /// Answer questions or classify texts: requests as JSON on standard input, one in a line, and answers on standard
@@ -21,21 +20,21 @@ use crate::infer::{Predictor, Request, Response};
 #[command(after_help = "Requests:\n  \
     {\"question\": \"Who wrote it?\", \"context\": \"Ada wrote it.\", \"id\": 1}\n  \
     {\"text\": \"A man sleeps.\", \"pair\": \"A man is awake.\"}\n\
-    A line that cannot be answered gets {\"error\": \"…\", \"line\": 3}, and the stream goes on.")]
+    A line that cannot be answered gets {\"error\": \"…\", \"line\": 3}, and the next ones are answered.")]
 pub struct PredictArgs {
     /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Use no network: the model is a folder or a file, or in the cache of the Hugging Face programs
+    /// Do not use the network: the model is a folder or a file, or in the Hugging Face cache
     #[arg(long)]
     offline: bool,
     /// Precision of a model folder [default: int8 if it was trained with quantization, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
-    /// Truncate texts to the maximum sequence length; otherwise longer ones are refused
+    /// Truncate texts to the maximum sequence length; without it longer ones are refused
     #[arg(long)]
     truncate: bool,
-    /// Maximum batch size: so many waiting requests are computed together
+    /// Maximum batch size: requests that wait are computed together
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
     batch: u64,
     /// Number of answers for each question
@@ -48,44 +47,38 @@ pub struct PredictArgs {
     settings: SettingsArgs,
 }
 
-/// A line longer than this is refused.
+/// The longest request in bytes.
 const LONGEST_LINE: usize = 4 << 20;
-/// Reading stops while so many bytes wait, whatever a program writes.
+/// Reading pauses while more bytes than this wait.
 const MOST_WAITING: usize = 16 << 20;
-/// No more lines are answered together than make up so many bytes.
+/// The most bytes of the requests in a batch.
 const LARGEST_BATCH: usize = 1 << 20;
 
-pub fn run(args: &PredictArgs) -> i32 {
-    let model = match fetching::find(&args.model, args.offline, false) {
-        Ok(model) => model,
-        Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
-    };
-    let mut config = PredictConfig::new(model);
+pub fn run(args: &PredictArgs) -> Result<i32, Error> {
+    let mut config = PredictConfig::new(fetching::find(&args.model, args.offline, false)?);
     config.precision = args.precision.map(Into::into);
     config.settings = args.settings.settings();
     config.truncate = args.truncate;
     config.batch = args.batch as usize;
     config.top = args.top as usize;
     config.threads = args.threads.map(|n| n as usize);
-    let mut predictor = match api::predict(&config) {
-        Ok(predictor) => predictor,
-        Err(error) => return fail_with(&error),
-    };
+    let mut predictor = api::predict(&config)?;
     let lines = read_lines();
     let mut out = std::io::stdout().lock();
     while let Some(batch) = next_batch(&lines, args.batch as usize) {
         let text = answer(&mut predictor, batch);
-        // A reader that has gone away wants no more.
+        // The reader of the output has gone away.
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             break;
         }
     }
-    FINE
+    Ok(FINE)
 }
 
-/// A line with its number, or why it cannot be read.
+/// A line of standard input.
 struct Line {
     number: u64,
+    /// Its bytes, or why they cannot be used.
     content: Result<Vec<u8>, String>,
 }
 
@@ -95,13 +88,13 @@ impl Line {
     }
 }
 
-/// Lines that were read and not yet taken.
+/// Lines that were read and not yet answered.
 struct Lines {
     received: Receiver<Line>,
     waiting: Arc<Waiting>,
 }
 
-/// How many bytes wait.
+/// The number of bytes that wait, shared with the thread that reads.
 #[derive(Default)]
 struct Waiting {
     bytes: Mutex<usize>,
@@ -109,7 +102,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Adds a line once there is room for it.
+    /// Adds a line, after waiting until fewer than [`MOST_WAITING`] bytes wait.
     fn add(&self, size: usize) {
         let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |bytes: &mut usize| *bytes > MOST_WAITING;
@@ -123,7 +116,7 @@ impl Waiting {
     }
 }
 
-/// Reads standard input on a thread of its own, so that lines which wait are answered together.
+/// Reads standard input on its own thread, so that waiting lines are answered in one batch.
 fn read_lines() -> Lines {
     let (sender, received) = sync_channel(1024);
     let waiting = Arc::new(Waiting::default());
@@ -157,7 +150,7 @@ fn read_lines() -> Lines {
     Lines { received, waiting }
 }
 
-/// Waits for a line and takes what else is there.
+/// Waits for a line and takes those that wait with it.
 fn next_batch(lines: &Lines, most: usize) -> Option<Vec<Line>> {
     let mut batch = vec![lines.received.recv().ok()?];
     let mut bytes = batch[0].size();
@@ -170,7 +163,7 @@ fn next_batch(lines: &Lines, most: usize) -> Option<Vec<Line>> {
     Some(batch)
 }
 
-/// What is asked in a line, and under which id.
+/// The request of a line, and its id.
 struct Asked {
     number: u64,
     id: Option<Value>,
@@ -275,7 +268,7 @@ fn show(response: Response, object: &mut Map<String, Value>) {
     }
 }
 
-/// As many digits as a float has.
+/// Rounds to five decimals.
 fn rounded(value: f32) -> Value {
     json!((f64::from(value) * 1e5).round() / 1e5)
 }

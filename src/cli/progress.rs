@@ -1,4 +1,4 @@
-//! Bars on a terminal, lines elsewhere.
+//! Progress of a run: a bar on a terminal, lines elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use super::fetching::Fetching;
 use super::{eprint, print_diagnostics, stop};
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::events::{Event, Observer, Work};
-use crate::output::figures::{duration, metric, percent, title};
+use crate::engine::trial_outcome::TrialOutcome;
+use crate::output::numbers::{duration, metric, percent, title};
 use crate::schedule::Schedule;
+use crate::task::metric::Metrics;
 
-/// Shows a run while it goes.
+/// An observer that prints events and progress.
 pub struct Watcher {
     fetching: Fetching,
-    /// Whether the remaining time of a run is estimated.
+    /// Whether the remaining time is shown.
     estimates: bool,
     eta: Option<Eta>,
     quiet: bool,
@@ -27,26 +29,26 @@ pub struct Watcher {
     lr: f64,
     sparsity: f64,
     line: Line,
-    /// When a run stops that is asked to, if it does.
+    /// When a run stops that is asked to, for the message; `None` if it cannot be stopped.
     stops: Option<&'static str>,
     stop: Option<Arc<AtomicBool>>,
-    /// When the present pruning event began, and its gradients by then.
+    /// When the present pruning event began, and the number of its gradients that were done then.
     event: Option<(Instant, u64)>,
 }
 
-/// Without a terminal a line is printed with each hundredth of the work, but not more often than this.
+/// Without a terminal, the shortest time between two lines; each percent of the work has one.
 const SHORTEST: Duration = Duration::from_secs(10);
-/// Where a hundredth takes longer, a line is printed this often.
+/// The longest time between two lines.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The last line that was printed without a terminal.
+/// The last progress line that was printed.
 struct Line {
     at: Instant,
     hundredth: u64,
 }
 
 impl Watcher {
-    /// A watcher that writes nothing.
+    /// A watcher; `quiet` prints warnings alone.
     pub fn new(quiet: bool) -> Self {
         let line = Line { at: Instant::now(), hundredth: 0 };
         Watcher {
@@ -65,19 +67,19 @@ impl Watcher {
         }
     }
 
-    /// The same that shows how long a run will still take.
+    /// Shows the remaining time.
     pub fn estimating(mut self) -> Self {
         self.estimates = true;
         self
     }
 
-    /// The same that lets a run stop when the program is asked to: `when` is printed then.
+    /// Lets a run stop on SIGINT, SIGTERM and SIGHUP; the message says `when` it stops.
     pub fn stopping(mut self, when: &'static str) -> Self {
         self.stops = Some(when);
         self
     }
 
-    /// Handles Ctrl-C from now on, if it is to.
+    /// Installs the handler of these signals, if the run can be stopped.
     pub fn handle_stop(&mut self) {
         self.stop = self.stops.map(stop::on_request);
     }
@@ -99,7 +101,7 @@ impl Watcher {
         }
     }
 
-    /// What is being done, and how it goes: what matters most comes first.
+    /// The title of a kind of work, and its numbers, the most important first.
     fn describe(&self, work: Work) -> (String, Vec<String>) {
         let left = self.eta.as_ref().and_then(Eta::left).map(|left| left.words());
         match work {
@@ -115,7 +117,7 @@ impl Watcher {
                 (format!("{stage}: training"), parts.into_iter().flatten().collect())
             }
             Work::Fetching { file, .. } => (file.to_owned(), Vec::new()),
-            Work::Features => ("features".to_owned(), Vec::new()),
+            Work::Features => ("tokenizing".to_owned(), Vec::new()),
             Work::Gradients(stage) => (format!("{stage}: gradients"), left.into_iter().collect()),
             Work::Scoring(stage) => (format!("{stage}: saliencies"), left.into_iter().collect()),
             Work::Updating(stage) => (format!("{stage}: pruning update"), left.into_iter().collect()),
@@ -125,7 +127,7 @@ impl Watcher {
         }
     }
 
-    /// Notes how far a pruning event is, for the time that is left.
+    /// Passes the progress of a pruning event to the estimate of the remaining time.
     fn note_event(&mut self, work: Work, done: u64) {
         let Some(eta) = &mut self.eta else { return };
         match work {
@@ -141,7 +143,7 @@ impl Watcher {
         }
     }
 
-    /// Whether it is time for a line.
+    /// Whether a progress line is due.
     fn line_is_due(&mut self, done: u64, total: u64) -> bool {
         let hundredth = done * 100 / total.max(1);
         let since = self.line.at.elapsed();
@@ -152,7 +154,7 @@ impl Watcher {
         due
     }
 
-    fn foresee(&mut self, event: &Event) {
+    fn update_eta(&mut self, event: &Event) {
         let Some(eta) = &mut self.eta else { return };
         match event {
             Event::RunStarted(e) if e.weights > 0 && e.device.to_lowercase().contains("flex") => {
@@ -173,7 +175,7 @@ impl Watcher {
 
 impl Observer for Watcher {
     fn event(&mut self, event: &Event) -> Result<(), Diagnostic> {
-        self.foresee(event);
+        self.update_eta(event);
         match event {
             Event::StageStarted(started) => {
                 self.loss = None;
@@ -188,7 +190,7 @@ impl Observer for Watcher {
                 self.print_line(&format!("{kind} {}{length}{left}", started.stage));
             }
             Event::Step(step) => {
-                // The bar shows a running mean: single batches jump.
+                // A running mean: the loss of single batches varies.
                 let loss = step.loss.unwrap_or(f64::NAN);
                 self.loss = Some(self.loss.map_or(loss, |mean| 0.95 * mean + 0.05 * loss));
                 self.lr = step.lr.unwrap_or(f64::NAN);
@@ -215,12 +217,12 @@ impl Observer for Watcher {
                 };
                 let (at, weights, bits) = (&quantized.at, quantized.weights, quantized.weight_bits);
                 self.print_line(&format!(
-                    "  from {at} on quantizes {weights} weights to {bits} bits{activations}{after}"
+                    "  from {at} on {weights} weights are quantized to {bits} bits{activations}{after}"
                 ));
             }
             Event::RangesFixed(fixed) => {
                 self.print_line(&format!(
-                    "  before step {} fixed the ranges of {} tensors",
+                    "  before step {} froze the ranges of {} tensors",
                     fixed.step, fixed.tensors
                 ));
             }
@@ -241,7 +243,7 @@ impl Observer for Watcher {
             Event::Kept(kept) => {
                 let metric = kept.metric.to_uppercase();
                 self.print_line(&format!(
-                    "  best weights: those before step {}, {metric} {:.1}",
+                    "  best checkpoint: before step {}, {metric} {:.1}",
                     kept.step, kept.value
                 ));
             }
@@ -269,6 +271,27 @@ impl Observer for Watcher {
             self.close();
             print_diagnostics(warnings, sources);
         }
+    }
+
+    fn trial(&mut self, settings: &str, done: usize, total: usize, outcome: &TrialOutcome) {
+        if done == 0 {
+            self.handle_stop();
+        }
+        let number = if done == 0 { String::new() } else { format!("{done}/{total} ") };
+        let sparsity = percent(outcome.sparsity);
+        let quantized = outcome.quantized.as_ref();
+        let quantized = quantized.map_or(String::new(), |m| format!(", quantized {}", metrics(m)));
+        let damp = outcome.raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
+        let shortened: Vec<String> = outcome.step_sizes.iter().map(f64::to_string).collect();
+        let steps = match outcome.step_sizes.iter().all(|size| *size == 1.0) {
+            true => String::new(),
+            false => format!(", step size of the update {}", shortened.join(" ")),
+        };
+        self.print_line(&format!(
+            "  {number}{settings} at {sparsity}: {}{quantized}{damp}{steps} ({})",
+            metrics(&outcome.metrics),
+            duration(outcome.seconds)
+        ));
     }
 
     fn wants_to_stop(&self) -> bool {
@@ -311,10 +334,16 @@ impl Observer for Watcher {
     }
 }
 
+/// `EM 41.70, F1 52.03`.
+fn metrics(metrics: &Metrics) -> String {
+    let shown = metrics.iter().map(|(name, value)| format!("{} {value:.2}", title(name)));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 /// Columns of the narrowest terminal.
 const COLUMNS: usize = 80;
 
-/// A line of progress that does not wrap: as many parts as fit, in their order.
+/// A progress line that fits into the terminal: as many parts as fit, in their order.
 fn fitted(title: &str, done: u64, total: u64, parts: &[String]) -> String {
     let counts = format!(" {done}/{total}");
     let room = COLUMNS - 3 - counts.len();
@@ -331,7 +360,7 @@ fn fitted(title: &str, done: u64, total: u64, parts: &[String]) -> String {
     line
 }
 
-/// A line in words, wrapped between them where it is longer than a terminal is wide.
+/// A line wrapped between words to the width of a terminal.
 fn wrapped(line: &str) -> String {
     let indent = line.len() - line.trim_start().len() + 2;
     let indent = " ".repeat(indent);

@@ -1,4 +1,4 @@
-//! Recipes on the command line: the flags that decide what one means, and standard input.
+//! Recipes on the command line: `--model`, `--set`, and reading from standard input.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use crate::api::files;
 use crate::api::{Recipe, RecipeOptions};
 use crate::diag::{Code, Diagnostic};
 
-/// The flags that decide what a recipe means.
+/// Flags of every command that compiles a recipe.
 #[derive(Args, Debug, Clone)]
 pub struct RecipeArgs {
-    /// Check against this Hugging Face model folder, and use it in place of the recipe's model; or the
-    /// name of a model on the hub
+    /// The model in place of the recipe's: a Hugging Face folder or a name on the hub; patterns are checked against its
+    /// parameters
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Give a parameter of the recipe a value, as `--set target=97%`
+    /// Set a parameter of the recipe, as `--set target=97%`
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl RecipeArgs {
     }
 }
 
-/// The name under which a file is shown.
+/// The name of a file in messages.
 pub fn shown(path: &Path) -> String {
     if is_stdin(path) { "<stdin>".to_owned() } else { path.display().to_string() }
 }
@@ -38,7 +38,7 @@ pub fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// A recipe in a file, or in standard input, which is read.
+/// A recipe in a file, or from standard input.
 pub fn recipe(path: &Path) -> Result<Recipe, Diagnostic> {
     match is_stdin(path) {
         false => Ok(Recipe::file(path)),

@@ -1,11 +1,12 @@
 //! `obertc report`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::recipe::is_stdin;
-use super::{FINE, Format, fail, print, print_diagnostics};
+use super::{FINE, Format, print, print_diagnostics};
+use crate::api::Error;
 use crate::diag::{Diagnostic, Sources};
 use crate::files;
 use crate::output::report;
@@ -13,18 +14,18 @@ use crate::output::report::record::Record;
 
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// Folders of runs; several are compared
+    /// Folders of runs; several are compared on one page
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
-    /// Where the page goes; `-` prints it [default: DIR/report.html; comparison.html for several]
+    /// The HTML file; `-` prints the page [default: DIR/report.html; comparison.html for several]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// `json` prints what is known of the runs instead
+    /// `json` prints the data of the report instead
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-pub fn run(args: &ReportArgs) -> i32 {
+pub fn run(args: &ReportArgs) -> Result<i32, Error> {
     let sources = Sources::new();
     let mut records: Vec<Record> = Vec::new();
     let mut errors: Vec<Diagnostic> = Vec::new();
@@ -38,7 +39,7 @@ pub fn run(args: &ReportArgs) -> i32 {
         }
     }
     if !errors.is_empty() {
-        return fail(&errors, &sources);
+        return Err(Error::new(errors, sources));
     }
     if args.format == Format::Json {
         let text = match records.as_slice() {
@@ -47,7 +48,7 @@ pub fn run(args: &ReportArgs) -> i32 {
         };
         // Plain data of strings and numbers always serialises.
         print(&(text.unwrap_or_default() + "\n"));
-        return FINE;
+        return Ok(FINE);
     }
     let (page, default) = match records.as_slice() {
         [one] => (report::render(one), args.folders[0].join(report::FILE)),
@@ -56,16 +57,9 @@ pub fn run(args: &ReportArgs) -> i32 {
     let path = args.out.as_deref().unwrap_or(&default);
     if is_stdin(path) {
         print(&page);
-        return FINE;
+        return Ok(FINE);
     }
-    match write(path, &page) {
-        Ok(()) => FINE,
-        Err(diagnostic) => fail(&[diagnostic], &sources),
-    }
-}
-
-fn write(path: &Path, page: &str) -> Result<(), Diagnostic> {
     files::write_whole(path, page.as_bytes())?;
     print(&format!("{}\n", path.display()));
-    Ok(())
+    Ok(FINE)
 }

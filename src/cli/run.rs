@@ -8,8 +8,8 @@ use super::checkpointing::CheckpointArgs;
 use super::data_args::DataArgs;
 use super::progress::Watcher;
 use super::recipe::{RecipeArgs, recipe};
-use super::{ERRORS, FINE, fail, fail_with, print, print_diagnostics};
-use crate::api::{self, Recipe, RunConfig};
+use super::{ERRORS, FINE, print, print_diagnostics};
+use crate::api::{self, Error, Recipe, RunConfig};
 use crate::diag::Sources;
 
 #[derive(Args, Debug)]
@@ -19,8 +19,8 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     recipe_args: RecipeArgs,
-    /// The folder of data files, train* and dev* or valid* (json for SQuAD; tsv, csv or jsonl for classification; txt
-    /// or jsonl for masked text; parquet for any), or a file to train on, with --dev
+    /// The folder of data files, named train* and dev* or valid* (json for SQuAD; tsv, csv or jsonl for classification;
+    /// txt or jsonl for masked text; parquet for any), or a training file, with --dev
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -28,22 +28,23 @@ pub struct RunArgs {
     /// The folder for the model, the log and the report [default: runs/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The model that `distill from teacher` learns from: its folder or its name on the hub
+    /// The teacher of `distill from teacher`: a model folder or a name on the hub
     #[arg(long, value_name = "DIR")]
     teacher: Option<PathBuf>,
-    /// Tokenize all texts again, and save nothing of it in the cache
+    /// Tokenize all texts again; neither read nor write the cache
     #[arg(long)]
     no_cache: bool,
-    /// Use no network: models are folders, or in the cache of the Hugging Face programs
+    /// Do not use the network: models are folders, or in the Hugging Face cache
     #[arg(long)]
     offline: bool,
     /// The device: cpu, wgpu or cuda
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
-    /// The seed, in place of the recipe's
+    /// Random seed, in place of the recipe's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Maximum number of steps in a stage: epochs are shortened, so that every event still happens
+    /// Maximum number of steps in a stage: epochs are shortened, so that every event still happens, to rehearse a
+    /// recipe
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_steps: Option<u64>,
     /// Maximum number of examples to train on, and to evaluate on
@@ -55,7 +56,7 @@ pub struct RunArgs {
     /// Overlap of neighbouring windows of a long context in tokens, in place of the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
     doc_stride: Option<u64>,
-    /// Write event files for TensorBoard too, into the run's folder
+    /// Also write event files for TensorBoard into the run's folder
     #[arg(long)]
     tensorboard: bool,
     /// Do not measure inference speed at the end
@@ -68,25 +69,15 @@ pub struct RunArgs {
     checkpoints: CheckpointArgs,
 }
 
-pub fn run(args: &RunArgs) -> i32 {
-    let recipe = match recipe(&args.recipe) {
-        Ok(recipe) => recipe,
-        Err(diagnostic) => return fail(&[diagnostic], &Sources::new()),
-    };
+pub fn run(args: &RunArgs) -> Result<i32, Error> {
+    let config = args.config(recipe(&args.recipe)?);
     let mut watcher = Watcher::new(args.quiet).stopping("before the next step").estimating();
-    match api::run(&args.config(recipe), &mut watcher) {
-        Err(error) => {
-            drop(watcher);
-            fail_with(&error)
-        }
-        Ok(report) => {
-            drop(watcher);
-            let space = if report.was_finished { "" } else { "\n" };
-            print(&format!("{space}{}", report.summary()));
-            print_diagnostics(&report.missed, &Sources::new());
-            if report.missed.is_empty() { FINE } else { ERRORS }
-        }
-    }
+    let report = api::run(&config, &mut watcher)?;
+    drop(watcher);
+    let space = if report.was_finished { "" } else { "\n" };
+    print(&format!("{space}{}", report.summary()));
+    print_diagnostics(&report.missed, &Sources::new());
+    Ok(if report.missed.is_empty() { FINE } else { ERRORS })
 }
 
 impl RunArgs {

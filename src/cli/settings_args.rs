@@ -1,10 +1,10 @@
-//! The flags by which what a model was made with is overridden, the same in every command that uses a saved model.
+//! The flags that override settings saved with a model, the same in every command that uses a saved model.
 
 use clap::{Args, ValueEnum};
 
 use crate::params::settings::{self, Settings};
 
-/// What a model was made with: saved with it in `obert.json`, and overridden by these.
+/// Settings saved with a model in `obert.json`, and overridden by these flags.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings saved with the model")]
 pub struct SettingsArgs {
@@ -23,8 +23,8 @@ pub struct SettingsArgs {
     /// The labels in the order of the model's outputs, for `--task classify`
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     labels: Option<Vec<String>>,
-    /// The label whose F1 is measured, for `--task classify` [default: the model's, or the second of two, else the
-    /// mean]
+    /// The positive label of F1, for `--task classify` [default: the model's, or the second of two, else the mean F1 of
+    /// all labels]
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
     /// Maximum sequence length in tokens [default: the model's, or 384 for SQuAD, 128 for classification,
@@ -40,12 +40,12 @@ pub struct SettingsArgs {
     max_answer_length: Option<u64>,
 }
 
-/// A kind of data by its name on the command line.
+/// A task by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TaskName {
     /// Extractive question answering, SQuAD v1.1
     Squad,
-    /// The same with questions that have no answer, SQuAD v2.0
+    /// Extractive question answering with unanswerable questions, SQuAD v2.0
     SquadV2,
     /// Sentence pairs of MNLI
     Mnli,
@@ -71,7 +71,7 @@ impl From<TaskName> for settings::TaskName {
 }
 
 impl SettingsArgs {
-    /// What was given.
+    /// The settings that were given.
     pub fn settings(&self) -> Settings {
         let number = |given: Option<u64>| given.map(|n| n as usize);
         Settings {

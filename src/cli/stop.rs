@@ -1,54 +1,54 @@
-//! Ctrl-C and the like: the first lets the run keep itself and stop, the second stops it at once.
+//! SIGINT (Ctrl-C), SIGTERM and SIGHUP: the first lets a run write a checkpoint and stop, the second ends it at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(unix)]
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
 use super::eprint;
 
-/// The exit code of a program that a second Ctrl-C ended, as shells give it.
+/// The exit code of a program that SIGINT ended, as shells report it.
 const INTERRUPTED: i32 = 130;
 
-/// A flag that is set when the program is asked to stop, by SIGINT, SIGTERM or SIGHUP; `when` says when it
-/// will.
+/// A flag that is set when the program is asked to stop; `when` says for the message when it will.
+///
+/// SIGHUP stays ignored if it was, as under `nohup`: the run goes on after its terminal is closed.
 pub fn on_request(when: &'static str) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    let hangup = ignored_hangup();
-    let installed = ctrlc::set_handler(move || {
+    #[cfg(unix)]
+    let ignored = ignored_hangup();
+    // If no handler can be installed, these signals end the program as they do by default.
+    let _ = ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
         }
         eprint(&format!("stopping {when}; once more stops at once\n"));
     });
-    // Without a handler, Ctrl-C does what it always does.
-    if installed.is_ok() && hangup {
-        ignore_hangup();
+    // The handler is for all three signals.
+    #[cfg(unix)]
+    if let Some(ignore) = ignored {
+        set_hangup(&ignore);
     }
     stop
 }
 
-/// Whether a closed terminal is to be of no matter, as `nohup` has it.
-fn ignored_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    ignored & 1 << (HANGUP - 1) != 0
-}
-
-/// SIGHUP.
-const HANGUP: i32 = 1;
-
-/// Puts back what the handler for all of the three signals took away.
+/// The action of SIGHUP, if that is to ignore it.
 #[cfg(unix)]
-fn ignore_hangup() {
-    unsafe extern "C" {
-        fn signal(number: i32, handler: usize) -> usize;
+fn ignored_hangup() -> Option<SigAction> {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    let before = set_hangup(&ignore)?;
+    if matches!(before.handler(), SigHandler::SigIgn) {
+        return Some(before);
     }
-    /// SIG_IGN.
-    const IGNORE: usize = 1;
-    // SAFETY: `signal` is C's own; SIGHUP may be ignored at any time.
-    unsafe { signal(HANGUP, IGNORE) };
+    set_hangup(&before);
+    None
 }
 
-#[cfg(not(unix))]
-fn ignore_hangup() {}
+/// Sets the action of SIGHUP and returns the one before; `None` if the system refuses.
+#[cfg(unix)]
+fn set_hangup(action: &SigAction) -> Option<SigAction> {
+    // SAFETY: the action ignores the signal, or is one that was set before: it runs no handler of ours.
+    unsafe { sigaction(Signal::SIGHUP, action) }.ok()
+}

@@ -10,6 +10,7 @@ use crate::task::metric::Metrics;
 
 use super::position::CheckpointTrigger;
 use super::snapshot::Snapshot;
+use super::trial_outcome::TrialOutcome;
 
 pub use crate::runlog::Event;
 
@@ -72,6 +73,10 @@ pub trait Observer {
     /// Receives warnings about recipe and data, and the texts that they point into.
     fn warnings(&mut self, _: &[Diagnostic], _: &Sources) {}
 
+    /// Receives a result of one-shot pruning: that of trial `done` of `total`, and by what settings it was pruned.
+    /// The first result, with `done` 0, is that of the model before pruning.
+    fn trial(&mut self, _settings: &str, _done: usize, _total: usize, _: &TrialOutcome) {}
+
     /// Whether to stop the run before the next step.
     fn wants_to_stop(&self) -> bool {
         false
@@ -114,6 +119,10 @@ impl<O: Observer + ?Sized> Observer for &mut O {
 
     fn warnings(&mut self, warnings: &[Diagnostic], sources: &Sources) {
         (**self).warnings(warnings, sources);
+    }
+
+    fn trial(&mut self, settings: &str, done: usize, total: usize, outcome: &TrialOutcome) {
+        (**self).trial(settings, done, total, outcome);
     }
 
     fn wants_to_stop(&self) -> bool {

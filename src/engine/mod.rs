@@ -45,6 +45,7 @@ mod step_size;
 mod steps;
 mod targets;
 mod training;
+pub mod trial_outcome;
 mod warnings;
 
 pub use error::EngineError;

@@ -24,6 +24,7 @@ use super::masks::Masks;
 use super::movement::Movements;
 use super::pruner::{self, Context, Pruned, Subject};
 use super::targets::Targets;
+use super::trial_outcome::TrialOutcome;
 
 /// The task and the settings of trials.
 pub struct OneShot<'a, T: Task> {
@@ -35,7 +36,8 @@ pub struct OneShot<'a, T: Task> {
     pub name: &'a str,
     /// The seed of the gradients' batches; [`seed_of`] computes that of a run.
     pub seed: u64,
-    /// Each pruned model is also quantized after training (PTQ) and evaluated again: [`post_training_quantization`].
+    /// Evaluates each pruned model a second time after post-training quantization (PTQ) by this schedule:
+    /// [`post_training_quantization`].
     pub quantization: Option<&'a Schedule>,
 }
 
@@ -78,39 +80,38 @@ pub fn seed_of(seed: u64, stage: usize, statement: usize) -> u64 {
     super::seeds::of_pruning(seed, stage as u64, statement, 0)
 }
 
-/// The result of a trial.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// The sparsity of the targets, `0..=1`.
-    pub sparsity: f64,
-    /// The metrics of the pruned model.
-    pub metrics: Metrics,
-    /// The metrics of the pruned and quantized model.
-    pub quantized: Option<Metrics>,
-    /// The dampening, if the recipe's had to be raised.
-    pub raised_damp: Option<f64>,
-    /// The step size of the exact update in each round.
-    pub step_sizes: Vec<f64>,
-    /// Seconds spent on evaluation.
-    pub seconds: f64,
-}
-
 /// Receives each trial when it is pruned.
 type Each<'a, M> = dyn FnMut(usize, Pruned<M>, &mut dyn Observer) -> Result<(), EngineError> + 'a;
 
 impl<T: Task> OneShot<'_, T> {
-    /// Evaluates the model without pruning.
-    pub fn evaluate(&self, model: &T::Model, observer: &mut dyn Observer) -> Metrics {
-        self.task.evaluate(model, self.device, &mut |done, total| {
+    /// Evaluates a model as it is; also after post-training quantization, if that is asked for. The reported sparsity
+    /// is that of the parameters that `trial` prunes.
+    ///
+    /// # Errors
+    /// Those of quantization, and parameters that the model does not have.
+    pub fn evaluate(
+        &self,
+        model: &T::Model,
+        trial: &Trial,
+        observer: &mut dyn Observer,
+    ) -> Result<TrialOutcome, EngineError> {
+        let clock = Instant::now();
+        let metrics = self.task.evaluate(model, self.device, &mut |done, total| {
             observer.progress(Work::Evaluating(self.name), done as u64, total as u64);
+        });
+        let quantized = self.evaluate_quantized(model, observer)?;
+        Ok(TrialOutcome {
+            sparsity: self.sparsity(model, trial)?,
+            metrics,
+            quantized,
+            raised_damp: None,
+            step_sizes: Vec::new(),
+            seconds: clock.elapsed().as_secs_f64(),
         })
     }
 
-    /// Quantizes a model (PTQ) and evaluates it, if the trials quantize.
-    ///
-    /// # Errors
-    /// Those of quantization.
-    pub fn evaluate_quantized(
+    /// Evaluates the model after post-training quantization, if it is to be quantized.
+    fn evaluate_quantized(
         &self,
         model: &T::Model,
         observer: &mut dyn Observer,
@@ -125,26 +126,18 @@ impl<T: Task> OneShot<'_, T> {
     ///
     /// # Errors
     /// Those of a pruning event.
-    pub fn measure(
+    pub fn evaluate_trials(
         &self,
         model: &T::Model,
         trials: &[Trial],
         observer: &mut dyn Observer,
-        done: &mut dyn FnMut(usize, &Outcome),
-    ) -> Result<Vec<Outcome>, EngineError> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; trials.len()];
+        done: &mut dyn FnMut(usize, &TrialOutcome, &mut dyn Observer),
+    ) -> Result<Vec<TrialOutcome>, EngineError> {
+        let mut outcomes: Vec<Option<TrialOutcome>> = vec![None; trials.len()];
         self.prune(model, trials, observer, &mut |index, pruned, observer| {
-            let clock = Instant::now();
-            let model = pruned.model.valid();
-            let outcome = Outcome {
-                sparsity: self.sparsity(&pruned.model, &trials[index])?,
-                metrics: self.evaluate(&model, observer),
-                quantized: self.evaluate_quantized(&model, observer)?,
-                raised_damp: pruned.raised_damp,
-                step_sizes: pruned.step_sizes,
-                seconds: clock.elapsed().as_secs_f64(),
-            };
-            done(index, &outcome);
+            let mut outcome = self.evaluate(&pruned.model.valid(), &trials[index], observer)?;
+            (outcome.raised_damp, outcome.step_sizes) = (pruned.raised_damp, pruned.step_sizes);
+            done(index, &outcome, observer);
             outcomes[index] = Some(outcome);
             Ok(())
         })?;
@@ -321,7 +314,7 @@ impl<T: Task> OneShot<'_, T> {
         }
     }
 
-    /// The sparsity of a trial's targets.
+    /// The sparsity of a trial's targets: the share of their weights that is zero, `0..=1`.
     fn sparsity(&self, model: &T::Model, trial: &Trial) -> Result<f64, EngineError> {
         let weights = Targets::select(model, &trial.prune, self.name)?.weights(model);
         let zeros: usize = weights.iter().map(|v| v.iter().filter(|w| **w == 0.0).count()).sum();

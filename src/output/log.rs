@@ -1,4 +1,4 @@
-//! `run.jsonl`: one event a line, appended as it happens.
+//! Writing `run.jsonl`: one event per line, appended as it happens.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -18,7 +18,7 @@ impl RunLog {
     /// Creates the log of a run in its folder.
     ///
     /// # Errors
-    /// A file that cannot be made.
+    /// A file that cannot be created.
     pub fn create(folder: &Path) -> Result<Self, Diagnostic> {
         let path = folder.join("run.jsonl");
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path);
@@ -61,9 +61,9 @@ impl RunLog {
     }
 }
 
-/// The last line of a run's log, if it is whole.
+/// The last line of a run's log, if it is complete.
 pub fn last_line(folder: &Path) -> Option<String> {
-    /// No event that ends a run is longer.
+    /// More than the bytes of the longest last line.
     const ENOUGH: u64 = 4096;
     let mut file = File::open(folder.join("run.jsonl")).ok()?;
     let length = file.metadata().ok()?.len();

@@ -2,15 +2,15 @@
 //!
 //! - [`folder`]: the folder of a run, with its [`checkpoints`] and its [`lock`] while it runs;
 //! - [`log`]: `run.jsonl`, the events as they happen, and [`tensorboard`], the same for TensorBoard;
-//! - [`summary`]: a run's results for the terminal; [`figures`]: how numbers and names are written;
+//! - [`summary`]: a run's results for the terminal; [`numbers`]: formatting of numbers and names;
 //! - [`trials`]: tables of one-shot pruning, and their charts in [`trial_charts`];
 //! - [`report`]: a run as one HTML page, and the model card;
 //! - [`export`]: a model in the formats of other programs, and [`sizes`]: its bytes.
 //!
-//! What is written during a run needs the engine. The [`report`] is made from the files of a folder alone, as
-//! `docs/run-log.md` describes them: it is built and tested without Burn.
+//! The files of a run are written by the engine. The [`report`] is made from a folder's files (`docs/run-log.md`), and
+//! builds without Burn.
 
-pub mod figures;
+pub mod numbers;
 pub mod report;
 pub mod sizes;
 

@@ -1,7 +1,7 @@
-//! How many bytes a model takes: in dense float32, with zeros at one bit, and in the files it was packed into.
+//! The bytes of a model: in dense float32, as nonzero weights with a bitmask, and in the files of its exports.
 //!
-//! [`crate::params::storage`] defines the first two. They are read from `sizes.json`, where `obertc pack` has written
-//! one, or else counted from the folder's weights.
+//! [`crate::params::storage`] defines the first two. They are read from `sizes.json`, which `obertc pack` writes, or
+//! else counted from the folder's weights.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -16,7 +16,7 @@ use crate::params::storage::{self, Quantized};
 
 pub use crate::params::storage::{Size, Storage};
 
-/// Its name in a folder.
+/// The file's name in a model's folder.
 pub const FILE: &str = "sizes.json";
 
 const FORMAT: &str = "obert.sizes";
@@ -29,22 +29,22 @@ pub struct Sizes {
     version: u32,
     /// In dense float32.
     pub dense: Size,
-    /// With zeros at one bit.
+    /// As nonzero weights with a bitmask: zeros take one bit.
     pub counted: Size,
-    /// The files it was packed into, the last of each format.
+    /// The files of its exports, the last of each format.
     #[serde(default)]
     pub files: Vec<Packed>,
 }
 
-/// A file that a model was written as.
+/// An exported file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packed {
-    /// The name after `--as`.
+    /// The format, as after `--as`.
     #[serde(rename = "as")]
     pub format: String,
     /// Its file or folder.
     pub name: String,
-    /// Its bytes: weights and what says how they are meant, without the tokenizer.
+    /// Its bytes: weights, scales and configuration, without the tokenizer.
     #[serde(flatten)]
     pub size: Size,
 }
@@ -55,8 +55,8 @@ impl Sizes {
         Sizes { format: FORMAT.to_owned(), version: VERSION, dense, counted, files: Vec::new() }
     }
 
-    /// What people are shown: the name of each size, the bytes of the dense model and its own. With zeros at one bit
-    /// only where that is less.
+    /// The rows of a table of sizes: a name, the bytes of the dense model and of this one. The size with zeros at one
+    /// bit is left out where it is not less.
     pub fn rows(&self) -> Vec<(String, u64, u64)> {
         let (dense, counted) = (&self.dense, &self.counted);
         let mut rows = Vec::new();
@@ -81,7 +81,7 @@ impl Sizes {
         self.files.push(packed);
     }
 
-    /// Writes them.
+    /// Writes `sizes.json`.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -163,11 +163,11 @@ fn count(path: &Path, scales: Option<&Quantization>) -> std::io::Result<Storage>
     Ok(storage)
 }
 
-/// Bytes as floats.
+/// Converts the bytes of a tensor to floats.
 type Decode = fn(&[u8]) -> Vec<f32>;
 
-/// How the bytes of a type become floats; `None` for integers. Half precision is read as the sign and size of the
-/// value alone: it is only asked whether it is zero, since quantized weights are float32.
+/// The conversion of a type's bytes to floats; `None` for integers. Half precision is converted only so far that zeros
+/// stay zeros, as nothing else is needed: quantized weights are float32.
 fn floats(dtype: &str) -> Option<Decode> {
     match dtype {
         "F32" => Some(|bytes| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),

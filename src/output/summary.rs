@@ -8,10 +8,10 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use crate::engine::StageResult;
 use crate::schedule::Schedule;
 
-use super::figures::{bytes, count, duration, metric, percent, place, title};
+use super::numbers::{bytes, count, duration, metric, percent, place, title};
 use super::sizes;
 
-/// The metrics, sparsity, sizes and times of a run; `seconds` is its wall time.
+/// The metrics, sparsity, sizes and times of a run; `seconds` is its wall-clock time.
 pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seconds: f64) -> String {
     let mut text = String::new();
     text.push_str(&models(results));
@@ -86,7 +86,7 @@ fn layers(result: &StageResult) -> String {
     format!("{table}\n")
 }
 
-/// The parameters of the model in the folder, and its sizes as the report and `pack` say them.
+/// The number of parameters of the model in the folder, and its sizes as in the report and in `pack`.
 fn size(result: &StageResult, folder: &Path) -> String {
     let (nonzero, all) = result.nonzero;
     let mut text = format!("Size    {} parameters, {} nonzero", count(all), count(nonzero));

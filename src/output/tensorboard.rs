@@ -1,9 +1,8 @@
-//! Events as TensorBoard reads them: `tensorboard/events.out.tfevents.*`.
+//! Event files for TensorBoard: `tensorboard/events.out.tfevents.*`.
 //!
-//! A file is a row of records: the length of the data in eight bytes, a masked CRC-32C of those, the data,
-//! and a masked CRC-32C of the data. The data are `Event` messages, of which the fields below are those
-//! that scalars need (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto,
-//! tensorflow/core/lib/io/record_writer.h).
+//! A file is a sequence of records: the length of the data in eight bytes, a masked CRC-32C of the length, the data,
+//! and a masked CRC-32C of the data. The data is an `Event` message, with the fields that scalars need
+//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto, tensorflow/core/lib/io/record_writer.h).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,28 +22,28 @@ pub struct Entry {
     /// Seconds since 1970.
     #[prost(double, tag = "1")]
     pub wall_time: f64,
-    /// The step on the axis.
+    /// The step on the horizontal axis.
     #[prost(int64, tag = "2")]
     pub step: i64,
-    /// In the first record alone.
+    /// Only in the first record.
     #[prost(string, optional, tag = "3")]
     pub file_version: Option<String>,
     /// The scalars.
     #[prost(message, optional, tag = "5")]
-    pub summary: Option<Figures>,
+    pub summary: Option<Scalars>,
 }
 
 /// Scalars of one step.
 #[derive(Clone, PartialEq, Message)]
-pub struct Figures {
-    /// Each with its name.
+pub struct Scalars {
+    /// The scalars.
     #[prost(message, repeated, tag = "1")]
-    pub value: Vec<Figure>,
+    pub value: Vec<Scalar>,
 }
 
 /// A scalar with its name.
 #[derive(Clone, PartialEq, Message)]
-pub struct Figure {
+pub struct Scalar {
     /// Its name; the part before a `/` groups charts.
     #[prost(string, tag = "1")]
     pub tag: String,
@@ -53,15 +52,15 @@ pub struct Figure {
     pub simple_value: f32,
 }
 
-/// Writes the scalars of a run. Steps are counted through all carried stages; a branch counts from the step
-/// that it starts from, and its name is a prefix of its scalars'.
+/// Writes the scalars of a run. Steps are counted through all stages; a branch counts from the step at which it starts,
+/// and the names of its scalars begin with its own.
 #[derive(Debug)]
 pub struct Board {
     path: PathBuf,
     file: File,
-    /// For each stage the place of its first step, and what its names begin with.
+    /// For each stage the number of its first step, and the prefix of its names.
     stages: HashMap<String, (u64, String)>,
-    /// Where the next carried stage begins.
+    /// The number of the next stage's first step.
     end: u64,
 }
 
@@ -70,7 +69,7 @@ impl Board {
     /// run creates another.
     ///
     /// # Errors
-    /// A file that cannot be made.
+    /// A file that cannot be created.
     pub fn create(run: &Path) -> Result<Self, Diagnostic> {
         let folder = run.join("tensorboard");
         files::output_folder(&folder)?;
@@ -99,45 +98,45 @@ impl Board {
                 Ok(())
             }
             Event::Step(step) => {
-                let mut figures = vec![
+                let mut scalars = vec![
                     ("train/loss".to_owned(), step.loss),
                     ("train/task_loss".to_owned(), step.task_loss),
                     ("train/lr".to_owned(), step.lr),
                     ("train/gradient_norm".to_owned(), step.gradient_norm),
                 ];
-                figures.extend(step.distill_loss.map(|loss| ("train/distill_loss".to_owned(), Some(loss))));
-                self.figures(&step.stage, step.step, figures)
+                scalars.extend(step.distill_loss.map(|loss| ("train/distill_loss".to_owned(), Some(loss))));
+                self.scalars(&step.stage, step.step, scalars)
             }
             Event::Pruned(pruned) => {
-                let mut figures = vec![
+                let mut scalars = vec![
                     ("prune/sparsity".to_owned(), Some(pruned.sparsity)),
                     ("prune/seconds".to_owned(), Some(pruned.seconds)),
                 ];
                 let layers = pruned.layers.iter();
-                figures.extend(layers.map(|layer| (format!("sparsity/{}", layer.name), Some(layer.share()))));
-                self.figures(&pruned.stage, pruned.step, figures)
+                scalars.extend(layers.map(|layer| (format!("sparsity/{}", layer.name), Some(layer.share()))));
+                self.scalars(&pruned.stage, pruned.step, scalars)
             }
             Event::Evaluated(evaluated) => {
                 let metrics = evaluated.metrics.iter();
-                let figures = metrics.map(|(name, value)| (format!("eval/{name}"), *value)).collect();
-                self.figures(&evaluated.stage, evaluated.step, figures)
+                let scalars = metrics.map(|(name, value)| (format!("eval/{name}"), *value)).collect();
+                self.scalars(&evaluated.stage, evaluated.step, scalars)
             }
             _ => Ok(()),
         }
     }
 
-    /// Numbers that are not finite are drawn as such.
-    fn figures(&mut self, stage: &str, step: u64, figures: Vec<(String, Number)>) -> Result<(), Diagnostic> {
+    /// Writes scalars; a number that is not finite as NaN.
+    fn scalars(&mut self, stage: &str, step: u64, scalars: Vec<(String, Number)>) -> Result<(), Diagnostic> {
         let (begin, prefix) = self.stages.get(stage).cloned().unwrap_or_default();
-        let value = figures
+        let value = scalars
             .into_iter()
             .map(|(name, value)| {
                 let simple_value = value.unwrap_or(f64::NAN) as f32;
-                Figure { tag: format!("{prefix}{name}"), simple_value }
+                Scalar { tag: format!("{prefix}{name}"), simple_value }
             })
             .collect();
         let step = i64::try_from(begin + step).unwrap_or(i64::MAX);
-        let summary = Some(Figures { value });
+        let summary = Some(Scalars { value });
         self.write(&Entry { wall_time: now(), step, file_version: None, summary })
     }
 
@@ -157,7 +156,7 @@ fn framed(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// A CRC-32C, rotated and shifted, so that the CRC of data that hold CRCs is not weak.
+/// The masked CRC-32C of TFRecord files: rotated by 15 bits, plus a constant.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -1,8 +1,8 @@
-//! Pictures of one-shot trials: [`lines`] of a metric over sparsity, and [`heat_maps`] over two settings.
+//! Charts of one-shot trials: [`lines`] of a metric over sparsity, and [`heat_maps`] over two settings.
 
 use crate::plan::svg::{Anchor, Plot, Range, Scale, Svg, trimmed};
 
-use super::figures::is_percentage;
+use super::numbers::is_percentage;
 
 /// A named line.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,24 +16,24 @@ pub struct Line {
 /// The texts around a chart of lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
-    /// Above it.
+    /// The title.
     pub title: &'a str,
-    /// The metric, as the log names it, and as people do.
+    /// The metric's name in the log, and its title.
     pub metric: (&'a str, &'a str),
-    /// A value to compare with, drawn across: its name and value.
+    /// The name and value of a horizontal line, for comparison.
     pub level: Option<(&'a str, f64)>,
 }
 
 /// A metric for each pair of two settings' values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heat {
-    /// Above it.
+    /// The title.
     pub title: String,
-    /// The setting whose values are at the left, and these.
+    /// The setting of the rows, and its values.
     pub rows: (String, Vec<String>),
-    /// The setting whose values are below, and these.
+    /// The setting of the columns, and its values.
     pub columns: (String, Vec<String>),
-    /// Row by row.
+    /// The metric `[rows][columns]`.
     pub cells: Vec<Vec<f64>>,
 }
 
@@ -49,7 +49,7 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#444}\
     .grid{stroke:#e4e4e4}.edge{stroke:#999}.level{stroke:#888;stroke-dasharray:5 4}\
     .line{fill:none;stroke-width:2;stroke-linejoin:round}.cell{stroke:#fff}.dark{fill:#fff}";
 
-/// Plain rules, without variables: not only browsers show these files.
+/// CSS without variables, which other SVG viewers than browsers do not know.
 fn style() -> String {
     let colors = COLORS.iter().enumerate();
     let rules =
@@ -57,7 +57,8 @@ fn style() -> String {
     format!("{STYLE}{}", rules.collect::<String>())
 }
 
-/// Lines of a metric over sparsity in percent: from 0 to 100 for a metric in percent, else from 0.
+/// Draws lines of a metric over sparsity in percent. The vertical axis is from 0 to 100 for a metric in percent, else
+/// from 0.
 pub fn lines(frame: &Frame, lines: &[Line]) -> String {
     let all = || lines.iter().flat_map(|l| &l.points);
     let mut values: Vec<f64> = all().map(|(_, y)| *y).chain(frame.level.map(|(_, y)| y)).collect();
@@ -111,7 +112,7 @@ pub fn lines(frame: &Frame, lines: &[Line]) -> String {
     svg.finish()
 }
 
-/// Heights of labels, from the top down, moved so that none covers another and none is below `lowest`.
+/// Moves the heights of labels, from the top down, so that none overlaps another and none is below `lowest`.
 fn apart(wanted: &[f64], lowest: f64) -> Vec<f64> {
     let line = 16.0;
     let mut last = f64::NEG_INFINITY;
@@ -130,7 +131,7 @@ fn apart(wanted: &[f64], lowest: f64) -> Vec<f64> {
     places
 }
 
-/// Maps one below the other, `across` in a row, on one scale of colours: the best is dark.
+/// Draws heat maps, `across` in a row, with one colour scale: the best values are dark.
 pub fn heat_maps(title: &str, maps: &[Heat], across: usize, lower_is_better: bool) -> String {
     const CELL: (f64, f64) = (76.0, 30.0);
     let label = |map: &Heat| {

@@ -206,8 +206,8 @@ fn others<'a>(
     names.into_iter().filter_map(at).chain(from_files.into_iter().map(|_| table)).collect()
 }
 
-/// Bytes of the largest pruning event of a stage: weights, scores, updates and masks of its targets, the
-/// Fisher estimate, and the gradients of a batch.
+/// Bytes of the largest pruning event of a stage: weights, scores, updates and masks of its targets, the Fisher estimate,
+/// the float64 factors of ill-conditioned blocks (as if all were: an upper bound), and the gradients of a batch.
 fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) -> u64) -> u64 {
     let timeline = Timeline::new(stage, 1);
     let statements = (0..stage.prune.len()).map(|index| {
@@ -218,7 +218,8 @@ fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) ->
             Criterion::Magnitude | Criterion::Movement => 2 * FLOAT * weights + masks,
             Criterion::Obs(obs) => {
                 let gradients = FLOAT * weights + activations(obs.batch);
-                3 * FLOAT * weights + masks + cost.fisher + cost.chunk + gradients
+                let factors = obs.factor_bytes(cost.weights);
+                3 * FLOAT * weights + masks + cost.fisher + cost.chunk + factors + gradients
             }
         }
     });

@@ -19,6 +19,9 @@ pub struct Pass {
     pub chunk: u64,
 }
 
+/// The most bytes of float64 factors at a time where `memory` is not given.
+pub const FACTOR_MEMORY: u64 = 2 << 30;
+
 /// The least rows of a chunk before another pass is preferred: smaller chunks make sums slow.
 const FEW_ROWS: usize = 8;
 
@@ -75,6 +78,18 @@ impl Obs {
         Some(passes)
     }
 
+    /// The most bytes that the QR factors of ill-conditioned blocks take, if all blocks of so many weights are
+    /// ill-conditioned: for each a triangle and twice as many gradients in float64. As many are recomputed at a time
+    /// as fit into `memory` or [`FACTOR_MEMORY`], but at least one.
+    pub fn factor_bytes(&self, weights: usize) -> u64 {
+        if self.keeps_gradients() {
+            return 0;
+        }
+        let one = (3 * self.block * self.block * size_of::<f64>()) as u64;
+        let all = one * weights.div_ceil(self.block) as u64;
+        all.min(self.memory.unwrap_or(FACTOR_MEMORY).max(one))
+    }
+
     fn sums_bytes(&self, weights: usize) -> u64 {
         if self.keeps_gradients() { 0 } else { self.fisher_bytes(weights) }
     }
@@ -116,6 +131,17 @@ mod tests {
         assert_eq!(passes[0].targets, 0..3);
         assert_eq!(passes[0].rows, 8);
         assert_eq!(passes[0].fisher, (63 + 125 + 188) * 136 * 4);
+    }
+
+    #[test]
+    fn factors_of_all_blocks_take_no_more_than_is_allowed_and_no_less_than_one_block() {
+        let one = 3 * 16 * 16 * 8;
+        assert_eq!(obs(None).factor_bytes(1000), 63 * one);
+        assert_eq!(obs(None).factor_bytes(1 << 30), 2 << 30);
+        assert_eq!(obs(Some(10 * one)).factor_bytes(1000), 10 * one);
+        assert_eq!(obs(Some(1)).factor_bytes(1000), one);
+        let few = Obs { gradients: 15, ..obs(None) };
+        assert_eq!(few.factor_bytes(1000), 0, "the gradients themselves are stored");
     }
 
     #[test]

@@ -138,6 +138,16 @@ recipe r for 1 epochs {
     let error = run(&config, &mut Unwatched).unwrap_err();
     let messages: Vec<&str> = error.diagnostics().iter().map(|d| d.message.as_str()).collect();
     assert_eq!(messages, ["`data: squad` needs files", "the recipe says `distill from teacher`"]);
+
+    // A recipe that leaves its model to `--model` lacks that too.
+    config.recipe = Recipe::text("r.obert", text.replace("  model: \"elsewhere\"\n", ""));
+    let error = run(&config, &mut Unwatched).unwrap_err();
+    let messages: Vec<&str> = error.diagnostics().iter().map(|d| d.message.as_str()).collect();
+    let others = ["`data: squad` needs files", "the recipe says `distill from teacher`"];
+    assert_eq!(messages, ["`recipe` needs `model`", others[0], others[1]]);
+    // With another mistake in the recipe its flags are not known.
+    config.recipe = Recipe::text("r.obert", text.replace("  model: \"elsewhere\"\n", "  seeds: 1\n"));
+    assert!(run(&config, &mut Unwatched).unwrap_err().diagnostics().iter().all(|d| d.primary.is_some()));
 }
 
 #[test]

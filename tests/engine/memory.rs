@@ -55,6 +55,16 @@ fn peak_of(folder: &Path, name: &str, text: &str, more: &[&str]) -> u64 {
 }
 
 #[test]
+fn a_plan_counts_the_factors_of_ill_conditioned_blocks_as_they_are_computed() {
+    use obert::internals::method::obs::{FACTOR_MEMORY, QrFactors};
+    use obert::internals::schedule::ir::Obs;
+    use obert::internals::schedule::memory;
+    assert_eq!(memory::FACTOR_MEMORY, FACTOR_MEMORY);
+    let obs = Obs { block: 50, ..Obs::default() };
+    assert_eq!(obs.factor_bytes(50), QrFactors::bytes_of_block(50));
+}
+
+#[test]
 fn an_estimate_stays_within_the_memory_that_the_recipe_allows() {
     const MIB: u64 = 1 << 20;
     let folder = tempfile::tempdir().unwrap();

@@ -332,7 +332,7 @@ fn a_run_that_is_asked_to_stop_keeps_itself_and_goes_on() {
         assert!(!folder.join("run.lock").exists());
     }
     let output = shop.succeeds("out", &["--resume"]);
-    assert!(has(&stderr(&output), "going on before step"), "{}", stderr(&output));
+    assert!(has(&stderr(&output), "resuming before step"), "{}", stderr(&output));
     shop.same("out", "whole");
     let weights = std::fs::metadata(folder.join("model.safetensors")).unwrap().modified().unwrap();
     let output = shop.succeeds("out", &["--resume"]);
@@ -604,7 +604,7 @@ fn a_full_disk_stops_the_run_and_leaves_the_checkpoint_before_whole() {
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(has(&said, "OB0918") && has(&said, "checkpoints"), "{said}");
-    assert!(has(&said, "before step 0 of `dense`: go on with `--resume`"), "{said}");
+    assert!(has(&said, "before step 0 of `dense`: continue with `--resume`"), "{said}");
     assert_eq!(checkpoints(&shop.path("out")), ["0000-00000000.safetensors"], "and nothing half-written");
     shop.succeeds("out", &["-q", "--resume"]);
     shop.same("out", "whole");

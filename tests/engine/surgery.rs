@@ -209,7 +209,7 @@ pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, esti
 
 pub fn pruned(came: &Came) -> (f64, Vec<f64>) {
     let found = came.events.iter().find_map(|e| match e {
-        Event::Pruned(pruned) => Some((pruned.sparsity, pruned.lengths.clone())),
+        Event::Pruned(pruned) => Some((pruned.sparsity, pruned.step_sizes.clone())),
         _ => None,
     });
     found.unwrap()

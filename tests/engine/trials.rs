@@ -105,7 +105,7 @@ fn oneshot_measures_what_a_run_that_prunes_once_measures() {
         serde_json::from_str(&said(&["oneshot", "once.obert", "--at", "40%,60%", "--format", "json"]))
             .unwrap();
     assert_eq!(document["metric"], "f1");
-    let ways = document["ways"].as_array().unwrap();
+    let ways = document["series"].as_array().unwrap();
     assert_eq!(ways.len(), 2, "the recipe's criterion, and magnitude");
     // In the recipe, and so in the seed, the surgeon's statement is the second branch's.
     for level in [40, 60] {
@@ -145,9 +145,9 @@ fn oneshot_prints_a_table_and_draws_a_line_for_each_criterion() {
     for part in ["Criterion", "Sparsity", "EM", "F1", "(dense)", "30.0%", "70.0%"] {
         assert!(table.contains(part), "{part}:\n{table}");
     }
-    assert!(
-        progress.contains("of 2 `prune` statements the first by `obs` is taken: in `surgeon` (once.obert:")
-    );
+    // Notes are wrapped to the width of a terminal.
+    let notes = progress.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(notes.contains("of 2 `prune` statements the first by `obs` is taken: in `surgeon` (once.obert:"));
     assert!(progress.contains("6/6 obs at 70.0%"), "{progress}");
     let svg = std::fs::read_to_string(shop().join("once.svg")).unwrap();
     assert_eq!(svg.matches("class=\"line c").count(), 2);
@@ -160,7 +160,7 @@ fn sweep_prints_a_row_for_each_point_and_a_map_for_each_pair_and_level() {
         ["sweep", "once.obert", "--grid", "damp=1e-4,1e-6", "--grid", "gradients=6,12", "--at", "50%,70%"];
     let grid = |more: &[&'static str]| [&grid[..], more].concat();
     let document: Value = serde_json::from_str(&said(&grid(&["--format", "json"]))).unwrap();
-    let ways = document["ways"].as_array().unwrap();
+    let ways = document["series"].as_array().unwrap();
     let settings: Vec<(&str, &str)> = ways
         .iter()
         .map(|w| (w["settings"]["damp"].as_str().unwrap(), w["settings"]["gradients"].as_str().unwrap()))
@@ -192,7 +192,7 @@ fn the_best_setting_is_written_where_it_stands_and_comments_stay() {
         .replace("update: independent,", "update: independent,\n        damp: 1e-3,");
     assert_eq!(written, expected);
     let second = said(&["sweep", &own, "--grid", "damp=1e-3", "--at", "50%", "--write"]);
-    assert!(second.ends_with("own.obert says the best setting already: damp: 1e-3\n"), "{second}");
+    assert!(second.ends_with("own.obert has the best settings already: damp: 1e-3\n"), "{second}");
     assert_eq!(std::fs::read_to_string(shop().join(&own)).unwrap(), written);
 }
 
@@ -281,7 +281,10 @@ fn oneshot_measures_again_what_the_recipe_rounds() {
     );
     let output = obertc(&["oneshot", &tried, "--at", "40%,60%", "--format", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("measured again rounded as in `trained`"));
+    assert!(
+        text(&output.stderr)
+            .contains("evaluated a second time after post-training quantization as in `trained`")
+    );
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     // What is not pruned, rounded, is what a run measures that rounds alone.
     let alone = recipe("rounded.obert", &format!("{}  stage only {{ {quantize} }}\n}}\n", head("alone")));
@@ -289,38 +292,69 @@ fn oneshot_measures_again_what_the_recipe_rounds() {
     let log = std::fs::read_to_string(shop().join("rounded/run.jsonl")).unwrap();
     let mut events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let measured = events.rfind(|event| event["event"] == "evaluated").unwrap();
-    assert_eq!(document["dense_rounded"], measured["metrics"]);
-    for level in document["ways"][0]["levels"].as_array().unwrap() {
-        assert!(level["rounded"]["f1"].is_f64() && level["metrics"]["f1"].is_f64(), "{level}");
+    assert_eq!(document["dense_quantized"], measured["metrics"]);
+    for level in document["series"][0]["levels"].as_array().unwrap() {
+        assert!(level["quantized"]["f1"].is_f64() && level["metrics"]["f1"].is_f64(), "{level}");
     }
     let table = said(&["oneshot", &tried, "--at", "60%"]);
     assert!(table.contains("(dense), quantized") && table.contains("magnitude, quantized"), "{table}");
 }
 
+/// A sweep whose first trial is quick and whose second takes hours, after its first trial. SIGHUP is ignored from the
+/// beginning if `nohup`.
 #[cfg(unix)]
-#[test]
-fn a_sweep_that_is_asked_to_stop_says_how_far_it_came_and_writes_nothing() {
-    let name = recipe("stopped.obert", PRUNE);
-    // Hours of gradients after the first trial.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_obertc"))
-        .args(["sweep", &name, "--grid", "gradients=12,10_000_000", "--at", "50%", "--write"])
+fn long_sweep(recipe: &str, nohup: bool) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
+    let trap = if nohup { "trap '' HUP; " } else { "" };
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{trap}exec \"$@\""), "sh", env!("CARGO_BIN_EXE_obertc"), "sweep", recipe])
+        .args(["--grid", "gradients=12,10_000_000", "--at", "50%", "--write"])
         .env("NO_COLOR", "1")
         .current_dir(shop())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut printed = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("1/2") {
         line.clear();
-        assert!(told.read_line(&mut line).unwrap() > 0, "it ended before it was stopped");
+        assert!(printed.read_line(&mut line).unwrap() > 0, "it ended before it was stopped");
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    (child, printed)
+}
+
+#[cfg(unix)]
+fn signal(name: &str, child: &std::process::Child) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sweep_that_is_asked_to_stop_says_how_far_it_came_and_writes_nothing() {
+    for request in ["-INT", "-TERM", "-HUP"] {
+        let name = recipe(&format!("stopped{request}.obert"), PRUNE);
+        let (mut child, mut printed) = long_sweep(&name, false);
+        signal(request, &child);
+        let mut rest = String::new();
+        printed.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{request}: {rest}");
+        assert!(rest.contains("stopping before the next trial"), "{request}: {rest}");
+        assert!(rest.contains("OB0921") && rest.contains("stopped after 1 of 2 trials"), "{rest}");
+        assert_eq!(std::fs::read_to_string(shop().join(&name)).unwrap(), PRUNE);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_terminal_stops_nothing_under_nohup() {
+    let name = recipe("nohup.obert", PRUNE);
+    let (mut child, mut printed) = long_sweep(&name, true);
+    signal("-HUP", &child);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on");
+    signal("-INT", &child);
     let mut rest = String::new();
-    told.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
-    assert!(rest.contains("stopping before the next trial"), "{rest}");
-    assert!(rest.contains("OB0921") && rest.contains("stopped after 1 of 2 trials"), "{rest}");
-    assert_eq!(std::fs::read_to_string(shop().join(&name)).unwrap(), PRUNE);
+    printed.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(rest.matches("stopping before the next trial").count(), 1, "{rest}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::module_graph::{code, sources};
 
 /// One path per name that a use tree brings in: `a::{b, c::d}` gives `a::b` and `a::c::d`.
-fn expand_use_tree(tree: &str) -> Vec<Vec<String>> {
+pub fn expand_use_tree(tree: &str) -> Vec<Vec<String>> {
     let tree = tree.trim();
     let Some(open) = tree.find('{') else {
         let path = tree.split(" as ").next().unwrap_or("");

@@ -15,6 +15,7 @@ mod models;
 mod module_graph;
 mod past;
 mod plans;
+mod public_items;
 mod recipes;
 mod report;
 mod run_log;

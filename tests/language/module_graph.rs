@@ -131,7 +131,7 @@ fn no_module_imports_a_later_stage() {
 fn the_report_of_a_run_does_not_import_the_engine() {
     let mut seen = 0;
     for (path, text) in sources() {
-        let alone = path == Path::new("output/figures.rs");
+        let alone = path == Path::new("output/numbers.rs");
         if !alone && !path.starts_with("output/report") {
             continue;
         }
@@ -142,7 +142,7 @@ fn the_report_of_a_run_does_not_import_the_engine() {
         }
         for imported in after(&code, "crate::output::") {
             assert!(
-                ["figures", "report", "sizes"].contains(&imported),
+                ["numbers", "report", "sizes"].contains(&imported),
                 "{} imports `{imported}`",
                 path.display()
             );

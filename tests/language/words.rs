@@ -187,8 +187,7 @@ fn helps() -> Vec<(String, String)> {
         .take_while(|line| !line.is_empty())
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        // The help of the others is still being rewritten.
-        .filter(|name| !["help", "plan", "oneshot", "sweep", "run"].contains(&name.as_str()))
+        .filter(|name| name != "help")
         .collect();
     assert!(commands.len() > 7, "{commands:?}");
     let mut list: Vec<_> =

@@ -1,4 +1,4 @@
-"""Records what a student learns from a teacher: divergences, errors of hidden states, and both of a step.
+"""Records distillation losses: KL divergences, hidden-state errors, and both for a training step.
 
 The definitions are those of SparseML's `kldiv_loss` and `PerLayerDistillationModifier`, on rows without padding.
 """

@@ -1,12 +1,12 @@
-"""What exports say, by the programs that they are made for, against PyTorch's fake quantization of their source.
+"""Compares exports, run by the programs that they are made for, with PyTorch's fake quantization of their source.
 
     python exported.py onnx MODEL.onnx SOURCE
     python exported.py compressed-tensors EXPORTED SOURCE
 
 SOURCE is the model folder, with quantization.json if it has one. The reference below is written from the formulas,
-not from obert's code; its step is the most that one rounded value can move a logit by going one step the other way:
-the greatest gradient of a logit by a rounded value, times the value's scale. Prints what it found as JSON, and
-complains if an export differs by more than one step in the mean, or two anywhere.
+not from obert's code. Its step is the largest change of a logit when one quantized value changes by one quantization
+step: the maximum gradient of a logit with respect to a quantized value, times the value's scale. Prints the differences
+as JSON, and fails if an export differs by more than one step in the mean, or two anywhere.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Records tiny RoBERTas and DistilBERTs with each head: their folders, their outputs, and how RoBERTa's
-tokenizer cuts texts and pairs of texts."""
+"""Records tiny RoBERTas and DistilBERTs with each head: their folders, their outputs, and the tokens of RoBERTa's tokenizer
+for texts and pairs of texts."""
 
 import json
 import pathlib

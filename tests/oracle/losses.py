@@ -1,4 +1,4 @@
-"""Records cross-entropies with softened labels (PyTorch), and losses and perplexities of predictions (scikit-learn)."""
+"""Records cross-entropies with label smoothing (PyTorch), and losses and perplexities of predictions (scikit-learn)."""
 
 import json
 import math

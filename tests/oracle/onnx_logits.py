@@ -2,8 +2,8 @@
 
     python onnx_logits.py MODEL.onnx SEQUENCES.json
 
-SEQUENCES is a list of [ids, types]. Prints the version and, for each sequence, its logits, output after output: of
-each sequence alone, and of one batch in which the shorter are padded.
+SEQUENCES is a list of [ids, types]. Prints the version and the logits of each sequence, one output after the other: run
+alone, and in one padded batch.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Opens a folder that obert saved: no key may be missing or unexpected. Prints logits of fixed tokens.
+"""Loads a folder that obert saved in transformers: no key may be missing or unexpected. Prints logits of fixed tokens.
 
     python opens.py MODEL_DIR
 """

@@ -1,4 +1,4 @@
-"""Writes the recorded classifier as torch.save writes it, in every way that a model folder may hold it.
+"""Writes the recorded classifier with torch.save, in every layout that a model folder may have.
 
 Takes tests/golden/heads/classifier/model.safetensors, so that a test can compare value by value."""
 

@@ -1,7 +1,7 @@
 """Records SQuAD's EM and F1 of some answers, as torchmetrics computes them.
 
-Answers of which nothing is left by normalisation are not recorded: torchmetrics takes two of them for
-a match, as SQuAD v2.0's script does; v1.1's gives them an F1 of 0.
+Answers that normalisation empties are not recorded: torchmetrics counts two of them as a match, as SQuAD v2.0's script
+does; v1.1's gives them an F1 of 0.
 """
 
 import json

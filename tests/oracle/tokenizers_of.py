@@ -1,5 +1,5 @@
-"""Records tiny tokenizers of each kind and what transformers makes of texts with them, or prints what it makes
-of the texts with the tokenizer of a folder.
+"""Records tiny tokenizers of each kind with the tokens that transformers computes, or prints the tokens of the same texts by
+the tokenizer of a folder.
 
     python tests/oracle/tokenizers_of.py             # tests/golden/tokenizers
     python tests/oracle/tokenizers_of.py FOLDER…     # one line of JSON for each folder

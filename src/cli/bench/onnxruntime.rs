@@ -1,4 +1,4 @@
-//! ONNX Runtime in a Python process beside this one.
+//! ONNX Runtime in a Python process, for comparison.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// The program that it runs.
+/// The Python program that it runs.
 const PROGRAM: &str = include_str!("../onnxruntime.py");
 
-/// A running rival.
-pub(super) struct Rival {
+/// A running process.
+pub(super) struct OnnxRuntime {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -22,7 +22,7 @@ pub(super) struct Rival {
     _folder: tempfile::TempDir,
 }
 
-/// What it says first.
+/// Its first line.
 #[derive(Deserialize)]
 struct Greeting {
     #[serde(default)]
@@ -33,25 +33,25 @@ struct Greeting {
     fused: String,
 }
 
-/// What it says about a run.
+/// Its reply to a request.
 #[derive(Deserialize)]
-pub(super) struct Said {
+pub(super) struct Reply {
     /// The seconds of each run.
     pub(super) times: Vec<f64>,
-    /// The logits of the first sequence, start and end of each token in turns.
+    /// The logits of the first sequence, start and end of each token in turn.
     pub(super) logits: Vec<f32>,
 }
 
-impl Rival {
+impl OnnxRuntime {
     /// Starts Python on a model folder.
     ///
     /// # Errors
-    /// One sentence if Python, ONNX Runtime or something it needs is missing.
-    pub(super) fn start(folder: &Path) -> Result<Rival, String> {
+    /// A sentence if Python, ONNX Runtime or something it needs is missing.
+    pub(super) fn start(folder: &Path) -> Result<OnnxRuntime, String> {
         let python = std::env::var_os("OBERT_PYTHON").unwrap_or_else(|| "python3".into());
         let own = tempfile::tempdir().map_err(|e| e.to_string())?;
-        // Not under its own name: Python would take it for the package.
-        let program = own.path().join("rival.py");
+        // Under another name than the package, which Python would not find otherwise.
+        let program = own.path().join("program.py");
         std::fs::write(&program, PROGRAM).map_err(|e| e.to_string())?;
         let mut child = Command::new(&python)
             .arg(&program)
@@ -64,7 +64,7 @@ impl Rival {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("its pipes cannot be opened".into());
         };
-        let mut rival = Rival {
+        let mut started = OnnxRuntime {
             child,
             input,
             output: BufReader::new(output),
@@ -72,28 +72,28 @@ impl Rival {
             fused: String::new(),
             _folder: own,
         };
-        let greeting: Greeting = rival.line()?;
+        let greeting: Greeting = started.line()?;
         match greeting.error {
             Some(why) => {
                 Err(format!("{why}; `pip install onnxruntime onnx numpy` for the Python of OBERT_PYTHON"))
             }
             None => {
-                rival.version = greeting.version;
-                rival.fused = greeting.fused;
-                Ok(rival)
+                started.version = greeting.version;
+                started.fused = greeting.fused;
+                Ok(started)
             }
         }
     }
 
-    /// Its version, and what was done to the graph.
+    /// Its version, and how the graph was optimized.
     pub(super) fn described(&self) -> String {
         format!("ONNX Runtime {}, {}", self.version, self.fused)
     }
 
-    /// Runs one of its models on some threads for some seconds, at least once.
+    /// Runs its `f32` or `int8` model for some seconds, at least once.
     ///
     /// # Errors
-    /// One sentence if it has gone away.
+    /// A sentence if the process has ended.
     pub(super) fn run(
         &mut self,
         kind: &str,
@@ -101,7 +101,7 @@ impl Rival {
         ids: &[Vec<u32>],
         seconds: f64,
         logits: bool,
-    ) -> Result<Said, String> {
+    ) -> Result<Reply, String> {
         let asked = json!({
             "kind": kind, "threads": threads, "ids": ids, "seconds": seconds, "logits": logits,
         });
@@ -124,7 +124,7 @@ impl Rival {
     }
 }
 
-impl Drop for Rival {
+impl Drop for OnnxRuntime {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

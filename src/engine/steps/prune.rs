@@ -71,7 +71,7 @@ fn prune<T: Task>(
         target: number(event.sparsity),
         sparsity: runlog::sparsity(&layers),
         raised_damp: pruned.raised_damp,
-        lengths: pruned.step_sizes,
+        step_sizes: pruned.step_sizes,
         layers,
         empty_outputs: after.empty_outputs(),
         seconds,

@@ -51,7 +51,7 @@ mod woodbury;
 
 pub use fisher_estimate::{FisherEstimate, Gradient, Place};
 pub use host_estimate::{HostEstimate, Precision};
-pub use pruning_event::{GradientSource, Interrupted, Pass, Phase, PruningEvent, Saliencies};
+pub use pruning_event::{FACTOR_MEMORY, GradientSource, Interrupted, Pass, Phase, PruningEvent, Saliencies};
 pub use qr::QrFactors;
 pub use score::Scored;
 pub use settings::{ObsError, PruningUpdate, Settings};

@@ -22,7 +22,7 @@ use super::settings::{ObsError, PruningUpdate, Settings};
 const LARGEST_DAMP: f64 = 1.0;
 
 /// Bytes of float64 QR factors that are computed in one pass where no limit of memory is stated.
-const FACTOR_MEMORY: u64 = 2 << 30;
+pub const FACTOR_MEMORY: u64 = 2 << 30;
 
 /// A source of gradients of the loss, one for each mini-batch.
 pub trait GradientSource {

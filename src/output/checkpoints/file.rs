@@ -26,7 +26,7 @@ pub const FORMAT: u32 = 1;
 /// Bytes of the checksum.
 const CHECKSUM: usize = 16;
 
-/// A longer header is not one of ours.
+/// The longest header in bytes.
 const LONGEST_HEADER: u64 = 1 << 30;
 
 /// The metadata of a checkpoint.
@@ -105,7 +105,7 @@ fn head(header: &Header, tensors: &[CheckpointTensor]) -> Result<String, serde_j
 }
 
 fn write_numbers(file: &mut impl Write, numbers: &TensorValues) -> io::Result<()> {
-    /// Values that are turned into bytes at a time.
+    /// Values that are converted to bytes at a time.
     const AT_ONCE: usize = 1 << 16;
     let mut bytes: Vec<u8> = Vec::with_capacity(4 * AT_ONCE);
     match numbers {
@@ -127,7 +127,7 @@ fn write_numbers(file: &mut impl Write, numbers: &TensorValues) -> io::Result<()
     Ok(())
 }
 
-/// Sums what it passes on.
+/// A writer that computes the checksum.
 struct Summed<'a> {
     file: &'a mut dyn Write,
     sum: XxHash3_128,
@@ -148,7 +148,7 @@ impl Write for Summed<'_> {
 /// Compares the checksum of a checkpoint and reads it.
 ///
 /// # Errors
-/// One sentence that says why it cannot be used: cut short, changed, or not a checkpoint of ours.
+/// Why it cannot be used, in a sentence: truncated, changed, or no checkpoint of obert.
 pub fn read(path: &Path) -> Result<(Header, Restored), String> {
     verify(path)?;
     let (header, entries, mut file) = open(path)?;
@@ -182,12 +182,12 @@ pub fn read(path: &Path) -> Result<(Header, Restored), String> {
 /// The metadata of a checkpoint, without its tensors and without comparing its checksum.
 ///
 /// # Errors
-/// One sentence that says why it is not a checkpoint of obert.
+/// Why it is no checkpoint of obert, in a sentence.
 pub fn header(path: &Path) -> Result<Header, String> {
     open(path).map(|(header, ..)| header)
 }
 
-/// A file behind its header.
+/// A file whose header was read.
 type Opened = (Header, BTreeMap<String, Entry>, BufReader<File>);
 
 fn open(path: &Path) -> Result<Opened, String> {
@@ -214,7 +214,7 @@ fn open(path: &Path) -> Result<Opened, String> {
     Ok((header, entries, file))
 }
 
-/// Compares the checksum, a piece at a time.
+/// Compares the checksum.
 fn verify(path: &Path) -> Result<(), String> {
     let mut file = File::open(path).map_err(|e| e.to_string())?;
     let size = file.metadata().map_err(|e| e.to_string())?.len();

@@ -1,4 +1,4 @@
-//! The checkpoints in the folder of a run: `checkpoints/STAGE-STEP.safetensors`, in their order.
+//! The checkpoints in the folder of a run: `checkpoints/STAGE-STEP.safetensors`.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub struct Found {
 }
 
 impl Checkpoints {
-    /// Those in the folder of a run; there need not be any.
+    /// The checkpoints in the folder of a run; there may be none.
     pub fn of(run: &Path) -> Self {
         Checkpoints { folder: run.join("checkpoints") }
     }
@@ -48,7 +48,7 @@ impl Checkpoints {
         Some((header.position.name, header.position.step))
     }
 
-    /// The newest that is whole. `None` if there are none at all.
+    /// The newest that can be used. `None` if there are none.
     ///
     /// # Errors
     /// A diagnostic with the reason why each cannot be used.
@@ -72,8 +72,7 @@ impl Checkpoints {
         .help("start again in another folder, or restore a copy of a checkpoint"))
     }
 
-    /// Writes one and removes those before the last `keep`. If it cannot be written, those that are
-    /// there stay.
+    /// Writes a checkpoint and then removes all but the last `keep`.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -102,7 +101,7 @@ impl Checkpoints {
         self.leave_last(keep.max(1))
     }
 
-    /// Removes all of them, and their folder if nothing else is in it: a finished run needs none.
+    /// Removes all checkpoints, and their folder if it is empty.
     ///
     /// # Errors
     /// A file that cannot be removed.
@@ -162,7 +161,7 @@ mod tests {
         checkpoints.go_on_from(&middle, 2).unwrap();
         assert_eq!(names(), ["0000-00000010", "0001-00000002"]);
         assert!(!folder.join(".obert-abc").exists() && folder.join("best.safetensors").exists());
-        // Killed after a write, a run has no time to remove what is too old; what it goes on from stays.
+        // A run that is killed after a write leaves older checkpoints; the one it is resumed from stays.
         for keep in [1, 0] {
             checkpoints.go_on_from(&middle, keep).unwrap();
             assert_eq!(names(), ["0001-00000002"]);

@@ -13,12 +13,12 @@ use crate::schedule::Schedule;
 use crate::task::data::splits::Split;
 use crate::text::FILES;
 
-/// All inputs that decide what a run computes.
+/// The inputs on which the result of a run depends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The schedule, with the flags that take the place of something in it.
+    /// The schedule, with the flags applied.
     pub schedule: Schedule,
-    /// Where it is computed.
+    /// The device.
     pub device: String,
     /// `--limit-steps`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,13 +33,13 @@ pub struct Identity {
 /// A file that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIdentity {
-    /// What it was read for: `model`, `data`, `teacher`, or `teacher NAME` for one that the recipe names.
+    /// Its role: `model`, `data`, `teacher`, or `teacher NAME` for one that the recipe names.
     pub role: String,
     /// Its name, without its folder: a folder may move.
     pub name: String,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// The XXH3 (128 bits) of what it holds, in hexadecimal digits.
+    /// The XXH3 (128 bits) of its content, in hexadecimal digits.
     pub xxh3: String,
 }
 
@@ -101,7 +101,7 @@ pub fn data(folder: &Path) -> Result<Vec<FileIdentity>, Diagnostic> {
     paths.iter().map(|path| FileIdentity::of("data", path)).collect()
 }
 
-/// How files differ, a line for each, and the roles in which they do.
+/// The files that differ: the role of each, and a line that says how.
 pub fn changed(before: &[FileIdentity], after: &[FileIdentity]) -> Vec<(String, String)> {
     let same = |a: &FileIdentity, b: &FileIdentity| a.role == b.role && a.name == b.name;
     let mut lines = Vec::new();

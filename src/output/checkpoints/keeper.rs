@@ -1,4 +1,4 @@
-//! Writes checkpoints during a run.
+//! Writing checkpoints during a run.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ pub struct Keeper<O> {
 pub struct Settings {
     /// The inputs of the run.
     pub identity: Identity,
-    /// How many checkpoints stay; none are written if zero.
+    /// Maximum number of checkpoints in the folder; none are written if zero.
     pub keep: usize,
-    /// The time between two of them besides those at epochs and before pruning; zero for one before
-    /// every step.
+    /// The time between two checkpoints, besides those at epochs and before pruning events; zero for one before every
+    /// step.
     pub every: Duration,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A linear layer `NAME` that has scales becomes `NAME.weight` (I8), `NAME.weight_scale` (F32, `[1]` or
 //! `[out, 1]`) and, if its input is quantized too, `NAME.input_scale` (F32, `[1]`) and, for a scheme with a zero
-//! point, `NAME.input_zero_point` (I8, `[1]`). Inputs there are signed, so that a zero point of ours moves by half
-//! the range. `quantization_config` in `config.json` groups layers of the same scheme.
+//! point, `NAME.input_zero_point` (I8, `[1]`). Inputs are signed in this format and unsigned here, so zero points are
+//! shifted by half the range. `quantization_config` in `config.json` groups layers of the same scheme.
 //!
 //! The format has no scales for the matrix products of attention, which stay float32; embeddings are written as
 //! dequantized float32.
@@ -19,7 +19,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::params::Parameter;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 
-/// The weights' file.
+/// The file of the weights.
 pub const FILE: &str = "model.safetensors";
 
 /// The key of `config.json` under which the scheme is described.
@@ -32,9 +32,9 @@ pub struct Written {
     pub tensors: BTreeMap<String, Raw>,
     /// `quantization_config`.
     pub scheme: Value,
-    /// The scales of the model without those that the format leaves out.
+    /// The scales of the model that the format can represent.
     pub kept: Quantization,
-    /// Weights of fewer than 8 bits.
+    /// The names of weights with fewer than 8 bits.
     pub widened: Vec<String>,
 }
 
@@ -164,7 +164,7 @@ fn described(groups: BTreeMap<Group, Vec<String>>, ignore: Vec<String>) -> Value
     })
 }
 
-/// Reads the weights of such a folder, dequantized, and its scales, by the names of `expected`.
+/// Reads the dequantized weights and the scales of such a folder, for the parameters in `expected`.
 ///
 /// # Errors
 /// Tensors that are missing or have another type or shape.
@@ -226,7 +226,7 @@ pub fn read(
     Ok((values, Quantization::new(weights, activations)))
 }
 
-/// Bits of a layer's input: of the group that names it, else of the one that names its class.
+/// The bits of a layer's input, from the group that lists the layer's name, else from the one that lists its class.
 fn input_bits(config: &Value, module: &str) -> Option<u32> {
     let scheme = &config[CONFIG];
     if scheme["ignore"].as_array()?.iter().any(|name| name == module) {

@@ -1,4 +1,4 @@
-//! A folder that `--as compressed-tensors` wrote, as a model of the runtime.
+//! Opening a folder of `--as compressed-tensors` in the runtime.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::params::builtin::{Head, of_family};
 use crate::params::{BertConfig, Settings, header};
 use crate::text::Tokenizer;
 
-/// Whether a folder holds a model in this layout: its `config.json` says so.
+/// Whether the `config.json` of a folder declares this format.
 pub fn is_folder(folder: &Path) -> bool {
     written(folder).is_some_and(|config| config[CONFIG]["quant_method"] == "compressed-tensors")
 }
@@ -25,7 +25,7 @@ fn written(folder: &Path) -> Option<Map<String, Value>> {
     config.contains_key(CONFIG).then_some(config)
 }
 
-/// Opens such a folder: its INT8 weights and scales, its tokenizer, and what it was made with.
+/// Opens such a folder: INT8 weights, scales, tokenizer and settings.
 ///
 /// # Errors
 /// A file that is missing or damaged, or a model that the runtime cannot run.

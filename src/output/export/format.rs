@@ -3,13 +3,13 @@
 /// A format of an exported model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One file for this program's own runtime.
+    /// A file for obert's runtime.
     Engine,
-    /// A Hugging Face folder with 32-bit floats.
+    /// A Hugging Face folder in float32.
     Dense,
-    /// INT8 in a Hugging Face folder.
+    /// A Hugging Face folder in INT8, in the compressed-tensors format.
     CompressedTensors,
-    /// One file for ONNX Runtime.
+    /// An ONNX file.
     Onnx,
 }
 

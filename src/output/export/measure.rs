@@ -1,4 +1,4 @@
-//! The bytes of an export, as it is and compressed with zstd.
+//! Measuring the bytes of an export, uncompressed and compressed with zstd.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::infer::file::Opened;
 use crate::output::sizes::Size;
 use crate::params::storage::{Quantized, Storage, is_encoder_layer, zeros};
 
-/// The default level of zstd.
+/// The compression level, zstd's default.
 const LEVEL: i32 = 3;
 
-/// Counts what comes out of the compressor.
+/// A writer that counts the bytes of the compressor's output.
 struct Counter {
     encoder: zstd::stream::Encoder<'static, Sink>,
 }
@@ -50,7 +50,7 @@ impl Counter {
     }
 }
 
-/// Bytes that make a whole, by their names.
+/// Tensors or files with their bytes, by name.
 pub fn pieces<'a>(all: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, [u8]>)>) -> io::Result<Size> {
     let (mut whole, mut layers) = (Counter::new()?, Counter::new()?);
     let mut size = Size::default();
@@ -67,17 +67,17 @@ pub fn pieces<'a>(all: impl Iterator<Item = (&'a str, std::borrow::Cow<'a, [u8]>
     Ok(size)
 }
 
-/// The model as 32-bit floats.
+/// The size of the model in dense float32.
 ///
 /// # Errors
-/// If the compressor fails.
+/// A failure of the compressor.
 pub fn dense(source: &Source) -> Result<Size, Diagnostic> {
     let bytes = |name: &str| source.seen(name).iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let all = source.table.iter().map(|p| (p.name.as_str(), bytes(&p.name).into()));
     pieces(all).map_err(|e| failed(&source.path, &e))
 }
 
-/// The model with zeros at one bit.
+/// The size of the model as nonzero weights with a bitmask.
 pub fn counted(source: &Source) -> Size {
     let mut storage = Storage::default();
     for parameter in source.table.iter() {
@@ -92,7 +92,7 @@ pub fn counted(source: &Source) -> Size {
     storage.counted
 }
 
-/// The file or the folder of an export on the disk.
+/// The size of an export's file or folder.
 ///
 /// # Errors
 /// A file that cannot be read.

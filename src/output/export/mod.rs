@@ -1,15 +1,15 @@
-//! Export of a model to the formats of other programs.
+//! Exporting a model to the formats of other programs.
 //!
 //! ```text
-//!  model folder ─ source ─▶ engine │ compressed │ onnx │ dense ─▶ aside ─ verify ─▶ in place ─ measure ─▶ sizes
+//!  model folder ─ source ─▶ engine │ compressed │ onnx │ dense ─▶ temporary ─ verify ─▶ renamed ─ measure ─▶ sizes
 //! ```
 //!
 //! - [`format`]: the formats; [`source`]: the model with its scales;
-//! - [`compressed`]: INT8 as vLLM and `transformers` read it; [`onnx`]: a graph for ONNX Runtime; beside them the
-//!   dense folder, and the file of [`crate::infer`];
+//! - [`compressed`]: INT8 as vLLM and `transformers` read it; [`onnx`]: a graph for ONNX Runtime. The other formats are
+//!   a dense Hugging Face folder and the engine file of [`crate::infer`];
 //! - [`tensors`]: safetensors files;
-//! - [`verify`]: what was written is read from the disk and compared with the model;
-//! - [`place`]: temporary files, renamed after that;
+//! - [`verify`]: comparing the written file with the model;
+//! - [`place`]: temporary files, renamed after verification;
 //! - [`measure`]: the bytes of an export and of the dense model; [`random`]: models of random weights.
 
 pub mod compressed;
@@ -40,7 +40,7 @@ use place::Aside;
 use source::Source;
 use verify::{answers, apart, differs, questions, same};
 
-/// The settings of an export.
+/// The inputs of an export.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The model's folder.
@@ -55,7 +55,7 @@ pub struct Request<'a> {
     pub quantize_weights: bool,
     /// Whether the output is read and compared before it is renamed into place.
     pub verify: bool,
-    /// What the model was made with, written beside it.
+    /// The settings that are saved with the export (`obert.json`).
     pub settings: Option<&'a Settings>,
     /// Whether an existing export is replaced.
     pub force: bool,
@@ -66,9 +66,9 @@ pub struct Request<'a> {
 pub struct Exported {
     /// Its sizes, with those of the dense model.
     pub sizes: Sizes,
-    /// What was compared, in a sentence; `None` if nothing was.
+    /// The result of verification in a sentence; `None` if the export was not verified.
     pub verified: Option<String>,
-    /// What the format leaves out.
+    /// Warnings about parts of the model that the format leaves out.
     pub warnings: Vec<Diagnostic>,
     /// The directory of an engine file.
     pub directory: Option<Directory>,
@@ -77,8 +77,8 @@ pub struct Exported {
 /// Writes a model in a format to a temporary place, reads and compares it, and renames it.
 ///
 /// # Errors
-/// A folder that is not a model, a model that the format cannot hold, an output that cannot be written, or a file that
-/// differs from the model.
+/// A folder that is no model, a model that the format cannot represent, an output that cannot be written, or an export
+/// that differs from the model.
 pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let mut source = Source::read(request.model, sources)?;
@@ -124,7 +124,7 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
     Ok(Exported { sizes, verified, warnings, directory })
 }
 
-/// Where the sizes of a file are written.
+/// The path of `sizes.json` for an export.
 pub fn beside(file: &Path) -> PathBuf {
     let name = file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     file.with_file_name(format!("{name}.{}", sizes::FILE))
@@ -148,7 +148,7 @@ fn measured(request: &Request, source: &Source, aside: &Aside) -> Result<Sizes, 
     Ok(sizes)
 }
 
-/// A model that the format cannot hold.
+/// The diagnostic for a model that the format cannot represent.
 fn unsupported(source: &Source, format: Format, why: &str) -> Diagnostic {
     let message = format!("`{}` cannot be written as {}: {why}", source.path.display(), format.name());
     Diagnostic::unlocated(Code::ExportUnsupported, message).help(
@@ -305,7 +305,7 @@ impl<'a> Work<'a> {
         self.warnings.push(warning);
     }
 
-    /// Whether all weights that were read are those that the quantized model sees.
+    /// Whether the weights equal those of the quantized model.
     fn equal_weights(&self, read: impl Fn(&str) -> Vec<f32>) -> Result<(), Diagnostic> {
         let other = self.source.table.iter().find(|p| !same(&read(&p.name), &self.source.seen(&p.name)));
         match other {

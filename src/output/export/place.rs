@@ -1,4 +1,4 @@
-//! Temporary output, renamed to its final place after it was checked.
+//! Temporary output, renamed to its final path after verification.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::files;
 use crate::text::FILES;
 
-/// Output in a temporary folder beside its final place.
+/// Output in a temporary folder beside its final path.
 #[derive(Debug)]
 pub struct Aside {
     folder: TempDir,
@@ -50,7 +50,7 @@ impl Aside {
         self.folder.path().join("file")
     }
 
-    /// Copies the files that belong to a model beside its weights.
+    /// Copies the tokenizer and the other files that belong to a model.
     ///
     /// # Errors
     /// A file that cannot be copied.
@@ -69,7 +69,7 @@ impl Aside {
         files::write_whole(&self.folder().join(name), &read(from)?)
     }
 
-    /// Renames the file to its final place.
+    /// Renames the file to its final path.
     ///
     /// # Errors
     /// A file that cannot be renamed.
@@ -77,7 +77,7 @@ impl Aside {
         std::fs::rename(self.file(), &self.out).map_err(|e| refused(&self.out, e.to_string()))
     }
 
-    /// Renames the folder to its final place.
+    /// Renames the folder to its final path.
     ///
     /// # Errors
     /// A folder that cannot be renamed.
@@ -106,14 +106,14 @@ impl Aside {
     }
 }
 
-/// Where the tokenizer of a model in one file is, for formats that hold none.
+/// The folder of the tokenizer of an export that is one file without a tokenizer.
 pub fn tokenizer_of(file: &Path) -> PathBuf {
     let name = file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     file.with_file_name(format!("{name}.tokenizer"))
 }
 
-/// Copies the tokenizer's files, and the config.json that names their class, into the folder of
-/// [`tokenizer_of`]. Files of another tokenizer that are there are removed.
+/// Copies the tokenizer's files, and the config.json that names their class, into the folder [`tokenizer_of`], from
+/// which files of another tokenizer are removed.
 ///
 /// # Errors
 /// A file that cannot be read or written.

@@ -1,4 +1,5 @@
-//! A folder with a pruned and quantized model of random weights, for its sizes, which depend on shape and zeros alone.
+//! Model folders with random weights: for the sizes of exports and for benchmarks, which depend on shapes and zeros
+//! alone.
 
 use std::path::Path;
 
@@ -9,22 +10,37 @@ use crate::files;
 use crate::infer::pack::random::Random;
 use crate::params::{Parameter, quantization};
 
-/// Writes the folder: dequantized weights, and their scales.
+/// Writes `config.json` and `model.safetensors` in float32.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn folder(random: &Random, to: &Path) -> Result<(), Diagnostic> {
+pub fn float_folder(random: &Random, to: &Path) -> Result<(), Diagnostic> {
+    write(random, to, |p| random.tensor(&p.name))
+}
+
+/// Writes the same of a model that was trained with quantization: dequantized weights, and their scales in
+/// `quantization.json`.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn quantized_folder(random: &Random, to: &Path) -> Result<(), Diagnostic> {
     let quantization = random.quantization();
-    let table = random.table();
-    let quantized = |p: &Parameter| match quantization.weights.get(&p.name) {
+    write(random, to, |p| match quantization.weights.get(&p.name) {
         Some(scales) => QuantizedWeight::of(&random.tensor(&p.name), p.inputs(), scales).floats(),
         None => random.tensor(&p.name),
-    };
-    let all = table.iter().map(|p| (p.name.clone(), tensors::Raw::floats(&p.shape, &quantized(p))));
+    })?;
+    json(&to.join(quantization::FILE), &quantization)
+}
+
+fn write(random: &Random, to: &Path, values: impl Fn(&Parameter) -> Vec<f32>) -> Result<(), Diagnostic> {
+    let table = random.table();
+    let all = table.iter().map(|p| (p.name.clone(), tensors::Raw::floats(&p.shape, &values(p))));
     tensors::write(&to.join(compressed::FILE), &all.collect())?;
-    let text = |value: &serde_json::Value| format!("{value}\n").into_bytes();
-    let config = serde_json::to_value(random.config()).unwrap_or_default();
-    files::write_whole(&to.join("config.json"), &text(&config))?;
-    let scales = serde_json::to_value(&quantization).unwrap_or_default();
-    files::write_whole(&to.join(quantization::FILE), &text(&scales))
+    json(&to.join("config.json"), &random.config())
+}
+
+fn json(path: &Path, value: &impl serde::Serialize) -> Result<(), Diagnostic> {
+    // Plain data of strings and numbers always serialises.
+    let value = serde_json::to_value(value).unwrap_or_default();
+    files::write_whole(path, format!("{value}\n").as_bytes())
 }

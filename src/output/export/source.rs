@@ -1,4 +1,4 @@
-//! The model to export: a folder's weights as floats, with the scales they are quantized by.
+//! Reading the model to export: weights as float32, with the scales of a quantized model.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ pub struct Source {
     pub table: ParameterTable,
     /// Their values by name, in the Hugging Face layout.
     pub tensors: BTreeMap<String, Vec<f32>>,
-    /// Its scales, if it was trained with quantization.
+    /// The scales, if it was trained with quantization.
     pub quantization: Option<Quantization>,
     /// The files that hold the weights.
     pub files: Vec<PathBuf>,
     /// The head of the model; `None` for one that the runtime does not run.
     pub head: Option<Head>,
-    /// Why the head that the folder holds cannot be used, such as one for regression.
+    /// Why the folder's head cannot be used, such as one for regression.
     pub unusable_head: Option<Diagnostic>,
 }
 
@@ -43,7 +43,7 @@ pub struct QuantizedWeight {
     pub bytes: Vec<i8>,
     /// One scale, or one for each row.
     pub scales: Vec<f32>,
-    /// Inputs of a row.
+    /// Values per row.
     pub columns: usize,
 }
 
@@ -75,7 +75,7 @@ impl Source {
     /// Reads a model folder.
     ///
     /// # Errors
-    /// Everything that is wrong with the folder.
+    /// A diagnostic for everything that is wrong with the folder.
     pub fn read(path: &Path, sources: &mut Sources) -> Result<Source, Vec<Diagnostic>> {
         let one = |d: Diagnostic| vec![d];
         let written = |path: &Path| {
@@ -109,7 +109,7 @@ impl Source {
         Ok(source)
     }
 
-    /// Whether the scales are of this model.
+    /// Checks that the scales fit this model.
     fn check_scales(&self) -> Result<(), Diagnostic> {
         let Some(quantization) = &self.quantization else { return Ok(()) };
         let wrong = |why: String| quantization::unreadable(&self.path.join(quantization::FILE), &why);
@@ -125,7 +125,7 @@ impl Source {
         Ok(())
     }
 
-    /// The values of a parameter. Empty if the folder lacks it, as the head of a bare encoder.
+    /// The values of a parameter; empty if the folder lacks it, such as the head of an encoder.
     pub fn values(&self, name: &str) -> &[f32] {
         self.tensors.get(name).map_or(&[], Vec::as_slice)
     }
@@ -142,7 +142,7 @@ impl Source {
         Some(QuantizedWeight::of(self.values(name), columns, scales))
     }
 
-    /// The values of the quantized model: dequantized where there are scales.
+    /// The values of a parameter, dequantized if it has scales.
     pub fn seen(&self, name: &str) -> Vec<f32> {
         self.quantized(name).map_or_else(|| self.values(name).to_vec(), |r| r.floats())
     }
@@ -192,7 +192,7 @@ fn read_floats(
     )
 }
 
-/// A weight file that is damaged.
+/// The diagnostic for a damaged weight file.
 pub fn not_readable(file: &Path, why: &str) -> Diagnostic {
     let message = format!("cannot read `{}`: {why}", file.display());
     Diagnostic::unlocated(Code::ModelNotReadable, message)

@@ -1,4 +1,4 @@
-//! Safetensors files, written and read by name, type and shape.
+//! Reading and writing safetensors files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -21,30 +21,30 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Floats.
+    /// A float32 tensor.
     pub fn floats(shape: &[usize], values: &[f32]) -> Raw {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Raw { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
     }
 
-    /// Signed bytes.
+    /// An INT8 tensor.
     pub fn signed(shape: &[usize], values: &[i8]) -> Raw {
         Raw { dtype: Dtype::I8, shape: shape.to_vec(), bytes: values.iter().map(|v| *v as u8).collect() }
     }
 
-    /// The values, if they are floats of 32 bits.
+    /// The values, if they are float32.
     pub fn as_floats(&self) -> Option<Vec<f32>> {
         let values = self.bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
         (self.dtype == Dtype::F32).then(|| values.collect())
     }
 
-    /// The values, if they are signed bytes.
+    /// The values, if they are INT8.
     pub fn as_signed(&self) -> Option<Vec<i8>> {
         (self.dtype == Dtype::I8).then(|| self.bytes.iter().map(|b| *b as i8).collect())
     }
 }
 
-/// Writes a safetensors file, whole or not at all.
+/// Writes a safetensors file atomically.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -64,7 +64,7 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Raw>) -> Result<(), Diagnos
     files::write_whole(path, &bytes)
 }
 
-/// Reads a whole safetensors file.
+/// Reads all tensors of a safetensors file.
 ///
 /// # Errors
 /// A file that is missing, truncated or not a safetensors file.

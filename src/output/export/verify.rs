@@ -1,8 +1,7 @@
-//! What was written is read from the disk and compared with the model it was made from.
+//! Verifying exports: the file is read back and compared with the model.
 //!
-//! A format that the runtime runs must give the model's logits on a few fixed sequences of tokens, bit for bit. Of an
-//! ONNX file, weights and scales are compared; that its graph computes the model is a matter of tests, which run it
-//! in ONNX Runtime (tests/oracle/exported.py).
+//! Formats that the runtime runs must give the model's logits on a few fixed token sequences, bit for bit. Of an ONNX
+//! file weights and scales are compared; tests run its graph in ONNX Runtime (tests/oracle/exported.py).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,10 +16,10 @@ use crate::infer::{Limits, Model, Sequence, Session};
 use crate::params::BertConfig;
 use crate::params::quantization::{Quantization, Scheme};
 
-/// Token numbers and types.
+/// Token ids and token type ids.
 pub type Tokens = (Vec<u32>, Vec<u32>);
 
-/// Three sequences of tokens: a short one, one longer than a group of the runtime, one in between.
+/// Three token sequences: a short one, one longer than sixteen tokens (the runtime's vector width), and one in between.
 pub fn questions(config: &BertConfig) -> Vec<Tokens> {
     let (vocab, types) = (config.vocab_size as u64, config.type_vocab_size.max(1) as u32);
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
@@ -38,10 +37,10 @@ pub fn questions(config: &BertConfig) -> Vec<Tokens> {
         .to_vec()
 }
 
-/// All logits of a model, sequence by sequence.
+/// The logits of a model for each sequence.
 ///
 /// # Errors
-/// A session that cannot be planned.
+/// A session that cannot be created.
 pub fn answers(model: Model, questions: &[Tokens]) -> Result<Vec<f32>, Diagnostic> {
     let labels = model.labels().is_some();
     let length = questions.iter().map(|(ids, _)| ids.len()).max().unwrap_or(1);
@@ -63,7 +62,7 @@ pub fn answers(model: Model, questions: &[Tokens]) -> Result<Vec<f32>, Diagnosti
     Ok(all)
 }
 
-/// A model of these tensors and scales in the runtime; without scales, of floats.
+/// Builds the runtime's model from tensors and scales; in float32 without scales.
 ///
 /// # Errors
 /// Scales that do not fit each other, or a shape that the runtime cannot run.
@@ -78,7 +77,7 @@ pub fn model(
     Model::from_bytes(&image.bytes(), &source.path.display().to_string())
 }
 
-/// The greatest and the mean difference of logits. Not finite if their counts differ, or one is not a number.
+/// The maximum and the mean absolute difference of logits. Not finite if their counts differ, or one is NaN.
 pub fn apart(a: &[f32], b: &[f32]) -> (f32, f32) {
     if a.len() != b.len() {
         return (f32::INFINITY, f32::INFINITY);
@@ -90,8 +89,7 @@ pub fn apart(a: &[f32], b: &[f32]) -> (f32, f32) {
     (most, sum / a.len().max(1) as f32)
 }
 
-/// Whether an ONNX file holds the weights of the quantized model, bit for bit, and quantizes activations by its
-/// scales, all of them and no others.
+/// Checks that an ONNX file has the weights of the quantized model, bit for bit, and exactly its activation scales.
 ///
 /// # Errors
 /// The first weight or scale that differs.
@@ -128,12 +126,12 @@ pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// Whether floats are equal; zeros of either sign are.
+/// Whether floats are equal; 0 equals −0.
 pub fn same(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
-/// An export that does not say what its model says.
+/// The diagnostic for an export that differs from its model.
 pub fn differs(why: String) -> Diagnostic {
     Diagnostic::unlocated(Code::ExportDiffers, why).help(
         "nothing was put in place; this is a mistake of obert, or of the disk: try again, and report it with the \

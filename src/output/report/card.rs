@@ -1,7 +1,7 @@
 //! The model card: `README.md` of a Hugging Face folder.
 //!
-//! The fields of the front matter are those of <https://huggingface.co/docs/hub/model-cards>. What is not known for
-//! sure is left out: a base model or a data set only if they came from the hub, by name or through its cache.
+//! The fields of the front matter are those of <https://huggingface.co/docs/hub/model-cards>. Base model and data set
+//! are only given if they came from the hub, by name or through its cache.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::overview::is_stand_in;
 use super::record::Record;
 use super::{origin, overview, source};
-use crate::output::figures::{count, metric, percent, place, title};
+use crate::output::numbers::{count, metric, percent, place, title};
 use crate::schedule::ir::{Data, Model};
 
 #[derive(Serialize)]
@@ -49,7 +49,7 @@ struct Value {
     name: String,
 }
 
-/// What the hub calls the task of a recipe.
+/// The hub's names for a task.
 struct Task {
     pipeline: &'static str,
     class: &'static str,
@@ -204,7 +204,7 @@ fn usage(record: &Record, task: Option<&Task>) -> String {
          tokenizer = AutoTokenizer.from_pretrained(\"path/to/this/folder\")\n```\n\n\
          Weights are stored as dense float32, zeros included.\n\n"
     );
-    if record.carried().any(|s| !s.roundings.is_empty()) {
+    if record.carried().any(|s| !s.quantizations.is_empty()) {
         text.push_str(
             "The metrics below are those of the quantized model, with the scales in `quantization.json`, which \
              `transformers` does not read: `obertc pack` writes the quantized model for other programs.\n\n",

@@ -1,4 +1,4 @@
-//! Charts over steps, within the page and in its colours.
+//! Line charts over steps, as inline SVG in the page's colours.
 
 use super::html::escaped;
 use crate::plan::svg::{Anchor, Plot, Range, Scale, Svg, nice, trimmed};
@@ -12,25 +12,25 @@ const BOTTOM: f64 = 46.0;
 
 /// A chart of several lines over steps.
 pub struct Chart {
-    /// What it shows.
+    /// The title.
     pub title: String,
-    /// The scale upwards.
+    /// The range of the vertical axis.
     pub range: Range,
-    /// The lines, the first at the bottom.
+    /// The lines, in drawing order.
     pub series: Vec<Series>,
-    /// Where stages begin, with their names.
+    /// The first step of each stage, with its name.
     pub edges: Vec<(u64, String)>,
-    /// How a value is written beside the axis.
+    /// Formats the values of the vertical axis.
     pub label: fn(f64) -> String,
 }
 
 /// A line.
 pub struct Series {
-    /// Its name in the legend, or for dots in their tooltips; without a name it is not listed.
+    /// Its name in the legend, or in the tooltips of dots; empty for a line without an entry.
     pub name: String,
-    /// Which of the page's colours, from 0.
+    /// The index of its colour, from 0.
     pub color: usize,
-    /// How it is drawn.
+    /// The style.
     pub kind: Kind,
     /// (step, value), by step.
     pub points: Vec<(f64, f64)>,
@@ -39,23 +39,23 @@ pub struct Series {
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// From point to point.
+    /// Straight lines between points.
     Line,
-    /// The same, pale: the values behind a running mean.
+    /// The same in a pale colour: the values of which another line is the running mean.
     Faint,
-    /// A value that stays until it jumps, with a dot at each jump.
+    /// Steps: constant between points, with a dot at each.
     Steps,
-    /// From point to point, with a dot at each.
+    /// Straight lines between points, with a dot at each.
     Dotted,
-    /// Dots alone.
+    /// Dots without lines.
     Dots,
 }
 
-/// The page has as many colours.
+/// The number of the page's colours.
 const COLORS: usize = 6;
 
 impl Chart {
-    /// The chart with its legend; empty if there is nothing to draw.
+    /// The chart with its legend as HTML; empty if there is nothing to draw.
     pub fn render(&self) -> String {
         let points = || self.series.iter().flat_map(|s| &s.points);
         let values: Vec<f64> = points().map(|p| p.1).filter(|v| self.is_drawn(*v)).collect();
@@ -120,7 +120,7 @@ impl Chart {
             if i > 0 {
                 svg.line((x, TOP - 12.0), (x, plot.bottom()), "stage-edge");
             }
-            // A name that would run into the next one is left out; the picture of the plan has it.
+            // A name that would overlap the next one is left out; the chart of the plan has it.
             if self.edges.len() > 1 && name.chars().count() as f64 * 6.5 < until - x {
                 svg.text((x + 4.0, TOP - 9.0), "stage", Anchor::Start, name);
             }
@@ -147,7 +147,7 @@ impl Chart {
     }
 }
 
-/// `1.5k`.
+/// A number of steps as `1.5k`.
 fn short(step: f64) -> String {
     match step {
         s if s >= 1e6 => format!("{}M", trimmed(s / 1e6, 2)),

@@ -1,15 +1,15 @@
-//! Several runs on one page.
+//! A page that compares several runs.
 
 use super::chart::{Chart, Kind, Series};
 use super::curves::{loss_line, metric_line, percents, plain, sparsity_line};
 use super::html::{escaped, page, section, table};
 use super::origin;
 use super::record::{Record, State};
-use crate::output::figures::{bytes, count, duration, is_percentage, metric, percent, title};
+use crate::output::numbers::{bytes, count, duration, is_percentage, metric, percent, title};
 use crate::plan::svg::Range;
 use crate::plan::{diff, table as plan};
 
-/// The page that compares runs, each with the first.
+/// The page: each run is compared with the first.
 pub fn compare(records: &[Record]) -> String {
     let names = names(records);
     let mut body = format!("<header><h1>{} runs compared</h1></header>\n", records.len());
@@ -24,7 +24,7 @@ pub fn compare(records: &[Record]) -> String {
     page("runs compared", &body)
 }
 
-/// The last part of each folder's path, or all of it where two would be alike.
+/// The last component of each folder's path, or the whole path where two have the same.
 fn names(records: &[Record]) -> Vec<String> {
     let short = |record: &Record| {
         let name = std::path::Path::new(&record.folder).file_name();
@@ -90,7 +90,7 @@ fn figures(records: &[Record], names: &[String]) -> String {
     table(&titles, &rows, 2)
 }
 
-/// Loss, sparsity and each metric, a line for each run.
+/// Charts of loss, sparsity and each metric, with a line for each run.
 fn charts(records: &[Record], names: &[String]) -> Vec<Chart> {
     let series = |kind: Kind, line: &dyn Fn(&Record) -> Vec<(f64, f64)>| -> Vec<Series> {
         records
@@ -122,7 +122,7 @@ fn charts(records: &[Record], names: &[String]) -> Vec<Chart> {
     list
 }
 
-/// The lines of each plan that differ from the first run's.
+/// The differences of each plan from the first run's.
 fn differences(records: &[Record], names: &[String]) -> String {
     let planned = |record: &Record| {
         // In epochs alone: in steps, epochs of different length would make every line differ.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::chart::{Chart, Kind, Series};
 use super::record::{Record, StageRecord};
-use crate::output::figures::{is_percentage, title};
+use crate::output::numbers::{is_percentage, title};
 use crate::plan::svg::{Range, trimmed};
 use crate::runlog::{self, Step};
 
-/// The most points of a line, about as many as a screen shows.
+/// Maximum number of points of a line, about the number of pixels of its width.
 const MOST_POINTS: usize = 600;
 
 /// All charts of a run.
@@ -20,7 +20,7 @@ pub fn charts(record: &Record) -> Vec<Chart> {
     list
 }
 
-/// Where the carried stages begin.
+/// The first step of each stage, without branches.
 pub fn edges(record: &Record) -> Vec<(u64, String)> {
     let carried = record.laid_out().into_iter().filter(|(_, s)| !s.branch);
     carried.map(|(begin, stage)| (begin, stage.name.clone())).collect()
@@ -77,7 +77,7 @@ fn one(
     Chart { title: title.into(), range, series, edges: edges(record), label }
 }
 
-/// A line for each stage, not joined with the next.
+/// A line for each stage.
 fn by_stage(
     lines: &[Vec<(f64, f64)>],
     kind: Kind,
@@ -177,7 +177,7 @@ fn metric(record: &Record, name: &str, color: usize) -> Vec<Series> {
     series
 }
 
-/// (step, value) of a metric through the carried stages.
+/// (step, value) of a metric through all stages but branches.
 pub fn metric_line(record: &Record, name: &str) -> Vec<(f64, f64)> {
     let carried = record.laid_out().into_iter().filter(|(_, s)| !s.branch);
     carried.flat_map(|(begin, stage)| of_evaluations(begin, stage, name)).collect()
@@ -187,12 +187,12 @@ fn of_evaluations(begin: u64, stage: &StageRecord, name: &str) -> Vec<(f64, f64)
     stage.evaluations.iter().filter_map(|e| Some(((begin + e.step) as f64, e.metric(name)?))).collect()
 }
 
-/// (step, mean loss) through the carried stages.
+/// (step, running mean of the loss) through all stages but branches.
 pub fn loss_line(record: &Record) -> Vec<(f64, f64)> {
     of_steps(record, |s| s.loss).iter().flat_map(|line| thinned(&smoothed(line))).collect()
 }
 
-/// A value of each step, a line for each carried stage.
+/// A value of each step, with a line for each stage but branches.
 fn of_steps(record: &Record, value: fn(&Step) -> Option<f64>) -> Vec<Vec<(f64, f64)>> {
     let carried = record.laid_out().into_iter().filter(|(_, s)| !s.branch);
     carried.map(|(begin, stage)| line(begin, &stage.curve, value)).collect()
@@ -202,7 +202,7 @@ fn line(begin: u64, curve: &[Step], value: fn(&Step) -> Option<f64>) -> Vec<(f64
     curve.iter().filter_map(|s| Some(((begin + s.step) as f64, value(s)?))).collect()
 }
 
-/// A running mean over about a fiftieth of the line.
+/// An exponential moving average over about a fiftieth of the line's points.
 fn smoothed(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let keep = 1.0 - 1.0 / (line.len() as f64 / 50.0).clamp(3.0, 200.0);
     let (mut sum, mut weight) = (0.0, 0.0);
@@ -215,7 +215,7 @@ fn smoothed(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The least and the greatest value of each stretch of a line, so that no peak is lost.
+/// Downsamples a line to the minimum and maximum of each interval, so that no peak is lost.
 fn thinned(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if line.len() <= MOST_POINTS {
         return line.to_vec();
@@ -240,7 +240,7 @@ fn thinned(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points
 }
 
-/// `0.25`, `12`, `1e-4`.
+/// A number as `0.25`, `12` or `1e-4`.
 pub fn plain(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),

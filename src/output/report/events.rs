@@ -2,7 +2,7 @@
 
 use super::html::{escaped, table};
 use super::record::Record;
-use crate::output::figures::{bytes, duration, percent};
+use crate::output::numbers::{bytes, duration, percent};
 use crate::runlog::Pruned;
 
 /// A table of all pruning events, those of branches included.
@@ -14,12 +14,12 @@ pub fn prunes(record: &Record) -> String {
     // Columns without a value in this run are left out.
     let any = |f: fn(&Pruned) -> bool| events().any(|(_, p)| f(p));
     let damp = any(|p| p.raised_damp.is_some());
-    let lengths = any(|p| !p.lengths.is_empty());
+    let step_sizes = any(|p| !p.step_sizes.is_empty());
     let memory = any(|p| p.memory.is_some());
     let mut titles: Vec<String> =
         ["Stage", "When", "Before step", "Parameters", "Target", "Sparsity"].map(String::from).into();
     titles.extend(damp.then(|| "Dampening raised to".into()));
-    titles.extend(lengths.then(|| "Step size".into()));
+    titles.extend(step_sizes.then(|| "Step size".into()));
     titles.push("Time".into());
     titles.extend(memory.then(|| "Peak memory".into()));
     let rows: Vec<Vec<String>> = events()
@@ -35,17 +35,17 @@ pub fn prunes(record: &Record) -> String {
             ];
             row.extend(damp.then(|| prune.raised_damp.map_or("–".into(), |d| format!("{d:e}"))));
             let update = || {
-                let list: Vec<String> = prune.lengths.iter().map(|l| format!("{l:.2}")).collect();
+                let list: Vec<String> = prune.step_sizes.iter().map(|s| format!("{s:.2}")).collect();
                 if list.is_empty() { "–".to_owned() } else { list.join(", ") }
             };
-            row.extend(lengths.then(update));
+            row.extend(step_sizes.then(update));
             row.push(duration(prune.seconds));
             row.extend(memory.then(|| prune.memory.map_or("–".into(), |m| bytes(m as usize))));
             row
         })
         .collect();
     let mut text = table(&titles, &rows, 2);
-    if lengths {
+    if step_sizes {
         text.push_str(
             "<p class=\"note\">Step size: the share of the exact OBS update that was applied to the remaining weights, for each \
              Fisher estimate.</p>\n",
@@ -58,8 +58,8 @@ pub fn prunes(record: &Record) -> String {
 }
 
 /// A table of all quantization events, those of branches included.
-pub fn roundings(record: &Record) -> String {
-    let events = || record.stages.iter().flat_map(|s| s.roundings.iter().map(move |q| (s, q)));
+pub fn quantizations(record: &Record) -> String {
+    let events = || record.stages.iter().flat_map(|s| s.quantizations.iter().map(move |q| (s, q)));
     if events().next().is_none() {
         return String::new();
     }

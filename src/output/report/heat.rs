@@ -1,14 +1,15 @@
-//! The sparsity of each parameter, at the end and after each pruning event, as shades.
+//! Heat maps of the sparsity of each parameter, at the end and after each pruning event.
 
 use std::collections::BTreeMap;
 
 use super::html::{escaped, table};
 use super::record::Record;
-use crate::output::figures::{percent, place};
+use crate::output::numbers::{percent, place};
 use crate::plan::svg::{Anchor, Svg};
 use crate::runlog::LayerSparsity;
 
-/// The last state: a row for each layer, a column for each of its matrices. Empty if nothing is zero.
+/// The sparsity at the end of the run: a row for each layer, a column for each of its matrices. Empty if nothing is
+/// zero.
 pub fn last(record: &Record) -> String {
     let Some(layers) = states(record).pop().map(|s| s.layers) else { return String::new() };
     let mut columns: Vec<String> = Vec::new();
@@ -40,7 +41,7 @@ pub fn last(record: &Record) -> String {
     format!("<div class=\"heat\">{}</div>\n", table(&titles, &rows, 1))
 }
 
-/// A sparsity on its shade.
+/// A cell with a sparsity, shaded by it.
 fn shade(layer: &LayerSparsity) -> String {
     let share = layer.share();
     let class = if depth(share) > 55.0 { "shade deep" } else { "shade" };
@@ -54,20 +55,19 @@ fn shade(layer: &LayerSparsity) -> String {
     )
 }
 
-/// The depth of the shade of a sparsity, from 0 to 100: its square, since pruned parameters differ between a half
-/// and all.
+/// The opacity of a cell in percent: the square of the sparsity, because most differ between 50% and 100%.
 fn depth(share: f64) -> f64 {
     share * share * 100.0
 }
 
-/// Every parameter after an event.
+/// The sparsity of every parameter after an event.
 struct State<'a> {
     when: String,
     layers: BTreeMap<Natural<'a>, &'a LayerSparsity>,
 }
 
-/// A name, ordered as in the forward pass: layer 10 comes after layer 9, and within a layer
-/// attention before feed-forward. Numbers are compared as numbers.
+/// A sort key in the order of the forward pass: layer 10 comes after layer 9, and within a layer attention comes before
+/// feed-forward.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Natural<'a>(Vec<(usize, &'a str)>, usize, &'a str);
 
@@ -86,7 +86,7 @@ impl<'a> Natural<'a> {
 /// The matrices of a layer.
 const ORDER: [&str; 6] = ["query", "key", "value", "attention out", "feed-forward in", "feed-forward out"];
 
-/// The states after all pruning events of carried stages, and at the ends of stages that change something.
+/// The sparsities after the pruning events of all stages but branches, and at the end of each stage that changes them.
 fn states(record: &Record) -> Vec<State<'_>> {
     let mut now: BTreeMap<&str, &LayerSparsity> = BTreeMap::new();
     let mut list: Vec<State> = Vec::new();
@@ -109,12 +109,12 @@ fn states(record: &Record) -> Vec<State<'_>> {
     list
 }
 
-/// The most columns; of more events only some are shown.
+/// Maximum number of columns; of more events some are left out.
 const MOST_COLUMNS: usize = 60;
 const CELL: f64 = 16.0;
 const NAMES: f64 = 190.0;
 
-/// A row for each parameter, a column for each event. Empty if there are less than two states.
+/// The sparsity over the run: a row for each parameter, a column for each event. Empty for less than two events.
 pub fn changes(record: &Record) -> String {
     let states = states(record);
     if states.len() < 2 {

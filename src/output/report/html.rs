@@ -1,13 +1,13 @@
-//! The page around the sections: one file, nothing fetched, no script.
+//! The HTML page: one file, without scripts and external files.
 
 use std::fmt::Display;
 
 use crate::plan::svg;
 
-/// For light and dark, wide screens and phones.
+/// The style sheet, for light and dark mode, wide screens and phones.
 const STYLE: &str = include_str!("page.css");
 
-/// A whole page. Elements are closed as in XML, so that a test can read it.
+/// The page. Elements are closed as in XML, so that a test can parse it.
 pub fn page(title: &str, body: &str) -> String {
     let title = escaped(title);
     format!(
@@ -20,7 +20,7 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// A part of the page under a heading; nothing if there is nothing in it.
+/// A section with a heading; empty if its body is empty.
 pub fn section(id: &str, heading: &str, content: &str) -> String {
     if content.is_empty() {
         return String::new();
@@ -50,7 +50,7 @@ pub fn table(titles: &[String], rows: &[Vec<String>], figures: usize) -> String 
     text
 }
 
-/// Names with their values, one below the other. Values are HTML.
+/// A list of names and values. Values are HTML.
 pub fn facts(rows: &[(&str, String)]) -> String {
     let mut text = String::from("<dl class=\"facts\">\n");
     for (name, value) in rows {
@@ -60,12 +60,12 @@ pub fn facts(rows: &[(&str, String)]) -> String {
     text
 }
 
-/// Preformatted text in a box that scrolls.
+/// Preformatted text in a scrolling box.
 pub fn verbatim(text: &str) -> String {
     format!("<pre>{}</pre>\n", escaped(text))
 }
 
-/// Text between tags and within quotes.
+/// Escapes text for elements and attributes.
 pub fn escaped(text: impl Display) -> String {
     svg::escaped(&text.to_string())
 }

@@ -1,11 +1,11 @@
-//! The record of a run as one page, from the files of its folder alone.
+//! The report of a run as one HTML page, from the files of its folder.
 //!
-//! - [`record`]: what is known of a run, and [`read()`]: the folder's files as such a record;
-//! - [`overview`]: how it ended, its metrics and sizes, dense and compressed;
+//! - [`record`]: the data of a run, which [`read()`] reads from the folder's files;
+//! - [`overview`]: the state of the run, metrics and sizes of the dense and of the compressed model;
 //! - [`curves`] chooses the lines that [`chart`] draws; [`heat`] shades parameters by their sparsity;
-//! - [`events`]: what happened, with time and memory; [`origin`]: recipe, command, machine;
+//! - [`events`]: pruning and quantization events, with time and memory; [`origin`]: recipe, command, machine;
 //! - [`compare()`]: several runs on one page; [`card()`]: the model card, with the ids of [`source`] on the hub;
-//! - [`html`] and `page.css`: the page around it all, with no script and nothing to fetch.
+//! - [`html`] and `page.css`: the page itself, without scripts and without external files.
 
 mod card;
 mod chart;
@@ -47,14 +47,14 @@ pub fn render(record: &Record) -> String {
     let heat = heat::last(record) + &heat::changes(record);
     body.push_str(&html::section("layers", "Sparsity of each parameter", &heat));
     body.push_str(&html::section("events", "Pruning events", &events::prunes(record)));
-    body.push_str(&html::section("rounding", "Quantization", &events::roundings(record)));
+    body.push_str(&html::section("quantization", "Quantization", &events::quantizations(record)));
     body.push_str(&html::section("recipe", "Recipe", &origin::recipe(record)));
     body.push_str(&html::section("reproduce", "Reproduce", &origin::reproduce(record)));
     body.push_str(&overview::foot(record));
     html::page(&format!("{}: run report", record.name()), &body)
 }
 
-/// The picture that `obertc plan --svg` draws, over the run's own steps.
+/// The chart that `obertc plan --svg` draws, over the steps of the run.
 fn schedule(record: &Record) -> String {
     let Some(schedule) = &record.schedule else { return String::new() };
     let steps_per_epoch = record.stages.iter().map(|s| s.steps_per_epoch).max().unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use super::html::{escaped, facts, table, verbatim};
 use super::record::Record;
-use crate::output::figures::{bytes, date};
+use crate::output::numbers::{bytes, date};
 use crate::plan::table as plan;
 use crate::runlog::Environment;
 

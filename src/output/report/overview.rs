@@ -1,13 +1,13 @@
-//! How a run ended: state, metrics, sizes, times.
+//! The first part of the page: state of the run, metrics, sizes and times.
 
 use super::html::{escaped, table};
 use super::record::{Record, StageRecord, State};
-use crate::output::figures::{bytes, count, duration, metric, percent, title};
+use crate::output::numbers::{bytes, count, duration, metric, percent, title};
 use crate::output::sizes::{Size, Sizes, Storage};
 use crate::runlog::Evaluated;
 use crate::schedule::ir::Data;
 
-/// Name, state, and what the recipe says of itself.
+/// The recipe's name and documentation, and the state of the run.
 pub fn head(record: &Record) -> String {
     let (class, state) = match record.state {
         State::Finished => ("finished", "finished"),
@@ -39,7 +39,7 @@ pub fn is_stand_in(record: &Record) -> bool {
     matches!(record.schedule.as_ref().map(|s| &s.data), Some(Data::BuiltinReading { .. }))
 }
 
-/// The numbers that are looked for first.
+/// The most important numbers.
 pub fn tiles(record: &Record) -> String {
     let mut list: Vec<(String, String, String)> = Vec::new();
     if let Some(last) = record.compressed() {
@@ -93,7 +93,7 @@ fn sizes(record: &Record) -> Option<(usize, usize)> {
     end.values.zip(end.nonzero)
 }
 
-/// The sum of the stages' times, of a run that has not finished.
+/// The sum of the stages' times, for a run that has not finished.
 fn so_far(record: &Record) -> Option<f64> {
     let sum: f64 = record.stages.iter().map(|s| times(s).iter().sum::<f64>()).sum();
     (sum > 0.0).then_some(sum)
@@ -108,7 +108,7 @@ fn times(stage: &StageRecord) -> [f64; 3] {
     ]
 }
 
-/// Examples trained on in a second, over the whole run.
+/// Training examples per second, over the whole run.
 fn speed(record: &Record) -> String {
     let Some(schedule) = &record.schedule else { return String::new() };
     let (mut examples, mut seconds) = (0.0, 0.0);
@@ -205,7 +205,7 @@ pub fn size_rows(record: &Record) -> Vec<[String; 3]> {
 /// a quantized model does not name the bits of each parameter.
 fn logged_sizes(record: &Record) -> Option<Sizes> {
     let end = record.end().filter(|end| !end.layers.is_empty())?;
-    if record.carried().any(|s| !s.roundings.is_empty()) {
+    if record.carried().any(|s| !s.quantizations.is_empty()) {
         return None;
     }
     let mut storage = Storage::default();
@@ -219,7 +219,7 @@ fn logged_sizes(record: &Record) -> Option<Sizes> {
     Some(Sizes::new(without(storage.dense), without(storage.counted)))
 }
 
-/// The program and the log that the page was written from. Of the folder only the name: its path is private.
+/// The program's version and the log. Only the folder's name is shown, as its path may be private.
 pub fn foot(record: &Record) -> String {
     let folder = std::path::Path::new(&record.folder);
     let folder = folder.file_name().map_or(String::new(), |n| format!("{}/", n.to_string_lossy()));

@@ -1,4 +1,4 @@
-//! A folder's files as a [`Record`].
+//! Reading a folder's files as a [`Record`].
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::schedule::Schedule;
 
 use super::record::{FORMAT, Record, StageRecord, State};
 
-/// Reads what a run left in its folder. With it come warnings about what had to be left out.
+/// Reads the files of a run. Also returns warnings about files and lines that cannot be used.
 ///
 /// # Errors
-/// A folder that is not there or holds no run, and a log that cannot be read.
+/// A folder that does not exist or holds no run, or a log that cannot be read.
 pub fn read(folder: &Path) -> Result<(Record, Vec<Diagnostic>), Diagnostic> {
     let path = folder.join("run.jsonl");
     let shown = path.display();
@@ -64,7 +64,7 @@ fn left_out(path: &Path, why: &str) -> Diagnostic {
         .help("the rest is read all the same")
 }
 
-/// Adds the lines of a log to a record; returns how many of them are events that are known here.
+/// Adds the lines of a log to a record; returns the number of known events.
 fn gather(text: &str, record: &mut Record, mut warn: impl FnMut(String)) -> usize {
     let mut known = 0;
     let mut unreadable: Vec<usize> = Vec::new();
@@ -132,7 +132,7 @@ fn add(event: Event, record: &mut Record) {
         }
         Event::Quantized(quantized) => {
             note_memory(record, quantized.memory);
-            let list = &mut stage(record, &quantized.stage).roundings;
+            let list = &mut stage(record, &quantized.stage).quantizations;
             list.truncate(list.partition_point(|q| q.step <= quantized.step));
             list.push(quantized);
         }
@@ -169,7 +169,7 @@ fn add(event: Event, record: &mut Record) {
     }
 }
 
-/// The stage of a name, at its end if it was not heard of.
+/// The stage of this name, added if there is none.
 fn stage<'a>(record: &'a mut Record, name: &str) -> &'a mut StageRecord {
     let index = record.stages.iter().rposition(|s| s.name == name).unwrap_or_else(|| {
         record.stages.push(StageRecord { name: name.to_owned(), ..Default::default() });

@@ -1,4 +1,4 @@
-//! What is known of a run: the lines of its log, gathered by stage, and the files beside it.
+//! The data of a report: the events of a run's log by stage, and data of the other files of its folder.
 //!
 //! Its events are those of [`runlog`](crate::runlog), which the engine writes.
 
@@ -17,51 +17,51 @@ use crate::schedule::ir::{START, Stage};
 /// The version of the record as JSON.
 pub const FORMAT: u32 = 1;
 
-/// A run, as far as the files of its folder record it.
+/// The data of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Record {
-    /// [`FORMAT`].
+    /// The version of this format, [`FORMAT`].
     pub format: u32,
     /// The run's folder, as it was given.
     pub folder: String,
-    /// How it ended.
+    /// The state of the run.
     pub state: State,
-    /// What was run, and with what.
+    /// Recipe, seed and data.
     pub started: RunStarted,
-    /// Where and by which command; `None` in logs of older versions.
+    /// Machine and command; `None` in logs of older versions.
     pub environment: Option<Environment>,
-    /// How often it was taken up again.
+    /// How often the run was resumed.
     pub resumed: usize,
     /// Warnings, in the order in which they were reported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
     /// Stages and branches in the order in which they ran.
     pub stages: Vec<StageRecord>,
-    /// Time spent, if it came to an end.
+    /// Wall-clock time in seconds, if the run is finished.
     pub seconds: Option<f64>,
-    /// The most memory that the process held, in bytes.
+    /// Peak memory of the process, in bytes.
     pub memory: Option<u64>,
-    /// Why it failed.
+    /// The error, if the run failed.
     #[serde(serialize_with = "without_time")]
     pub failure: Option<RunFailed>,
     /// Bytes of the saved weights, if there is a model in the folder.
     pub model_bytes: Option<u64>,
-    /// What the saved model takes in bytes, counted and in the files it was packed into.
+    /// The sizes of the saved model, and of its exports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sizes: Option<Sizes>,
-    /// What was planned, if the folder says so.
+    /// The schedule, if the folder has `schedule.json`.
     pub schedule: Option<Schedule>,
 }
 
-/// How a run ended.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It came to its end.
+    /// The run is finished.
     Finished,
-    /// It stopped with an error.
+    /// The run stopped with an error.
     Failed,
-    /// It is running, or was killed.
+    /// The run is going on, or was killed.
     #[default]
     Unfinished,
 }
@@ -71,13 +71,13 @@ pub enum State {
 pub struct StageRecord {
     /// Its name.
     pub name: String,
-    /// Whether it is a branch, which is evaluated and not carried on.
+    /// Whether it is a branch: its model is evaluated, and not used by later stages.
     pub branch: bool,
-    /// Its steps.
+    /// Number of steps.
     pub steps: u64,
-    /// Steps in an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: u64,
-    /// Training, step by step.
+    /// Training steps.
     #[serde(serialize_with = "without_stage")]
     pub curve: Vec<Step>,
     /// Pruning events.
@@ -85,24 +85,24 @@ pub struct StageRecord {
     pub prunes: Vec<Pruned>,
     /// Quantization events.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "without_stage")]
-    pub roundings: Vec<Quantized>,
+    pub quantizations: Vec<Quantized>,
     /// Evaluations.
     #[serde(serialize_with = "without_stage")]
     pub evaluations: Vec<Evaluated>,
     /// The best checkpoint, if it ends with that.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_stage")]
     pub kept: Option<Kept>,
-    /// What came of it, if it came to its end.
+    /// Its results, if it is finished.
     #[serde(serialize_with = "without_stage")]
     pub end: Option<StageFinished>,
 }
 
-/// Events as they are in the log, without the stage under whose name they are listed.
+/// Serializes events as in the log, without the name of their stage.
 fn without_stage<S: Serializer>(events: &impl Serialize, to: S) -> Result<S::Ok, S::Error> {
     without(events, "stage", to)
 }
 
-/// A failure without its time: the run has one.
+/// Serializes a failure without its time, which is that of the run.
 fn without_time<S: Serializer>(failure: &impl Serialize, to: S) -> Result<S::Ok, S::Error> {
     without(failure, "seconds", to)
 }
@@ -130,8 +130,8 @@ impl Record {
         self.stages.iter().filter(|s| !s.branch)
     }
 
-    /// Each stage with the place of its first step on one axis of steps through all carried stages. A
-    /// branch begins where the stage ends that it leaves.
+    /// Each stage with the number of its first step, counted through all stages. A branch begins at the end of its
+    /// stage.
     pub fn laid_out(&self) -> Vec<(u64, &StageRecord)> {
         let mut ends: BTreeMap<&str, u64> = BTreeMap::from([(START, 0)]);
         let mut end = 0;
@@ -162,7 +162,7 @@ impl Record {
         for stage in self.carried() {
             let drops = self.planned(stage).is_some_and(|p| p.layers.is_some());
             let pruned = stage.prunes.iter().map(|p| p.step);
-            let quantized = stage.roundings.iter().map(|q| q.step);
+            let quantized = stage.quantizations.iter().map(|q| q.step);
             let first = pruned.chain(quantized).chain(drops.then_some(0)).min();
             last = stage.evaluations.iter().rfind(|e| first.is_none_or(|f| e.step < f)).or(last);
             if first.is_some() {
@@ -175,7 +175,7 @@ impl Record {
     /// Whether a stage evaluates the model that the run began with: a branch from `start` that neither trains nor
     /// changes anything.
     fn is_start(&self, stage: &StageRecord) -> bool {
-        let unchanged = stage.steps == 0 && stage.prunes.is_empty() && stage.roundings.is_empty();
+        let unchanged = stage.steps == 0 && stage.prunes.is_empty() && stage.quantizations.is_empty();
         let from_start = |p: &Stage| p.branch_from.as_deref() == Some(START) && p.layers.is_none();
         stage.branch && unchanged && self.planned(stage).is_some_and(from_start)
     }
@@ -189,12 +189,12 @@ impl Record {
         self.carried().filter_map(StageRecord::measured).last()
     }
 
-    /// What the last carried stage came to.
+    /// The results of the last stage that is no branch.
     pub fn end(&self) -> Option<&StageFinished> {
         self.carried().filter_map(|s| s.end.as_ref()).last()
     }
 
-    /// The names of all metrics, as they appear.
+    /// The names of all metrics, in the order of the log.
     pub fn metric_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         let all = self.stages.iter().flat_map(|s| &s.evaluations).flat_map(|e| e.metrics.keys());
@@ -206,14 +206,14 @@ impl Record {
         names
     }
 
-    /// The share of zeros among the weights that were pruned, at the end of the last carried stage.
+    /// The sparsity of all pruned weights at the end of the last stage that is no branch, `0..=1`.
     pub fn sparsity(&self) -> f64 {
         self.carried().last().map_or(0.0, StageRecord::sparsity)
     }
 }
 
 impl StageRecord {
-    /// The share of zeros, at its end or after its last pruning event, among parameters that have any.
+    /// The sparsity of parameters with zeros, at its end or after its last pruning event, `0..=1`.
     pub fn sparsity(&self) -> f64 {
         match &self.end {
             Some(end) if !end.layers.is_empty() => sparsity(end.layers.iter().filter(|l| l.zeros > 0)),
@@ -222,7 +222,7 @@ impl StageRecord {
         }
     }
 
-    /// The evaluation of the weights it ends with: the last one, unless it ends with a best checkpoint.
+    /// The evaluation of the weights with which it ends: the last one, or that of the best checkpoint.
     pub fn measured(&self) -> Option<&Evaluated> {
         let kept = self.kept.as_ref().and_then(|k| self.evaluations.iter().rfind(|e| e.step == k.step));
         kept.or(self.evaluations.last())

@@ -1,4 +1,4 @@
-//! A BERT with its head as an ONNX graph.
+//! The ONNX graph of a BERT with its head.
 
 use super::graph::{Builder, Set};
 use super::proto::{Graph, Model, Opset, Property, kind};
@@ -10,7 +10,7 @@ const OPSET: i64 = 17;
 /// The IR version of that opset.
 const IR_VERSION: i64 = 8;
 
-/// The model of a folder with a head for question answering or classification.
+/// The graph of a model with a head for question answering or classification.
 pub fn model(source: &Source, head: &Head) -> Model {
     let about = |key: &str, value: String| Property { key: Some(key.to_owned()), value: Some(value) };
     let mut metadata_props = Vec::new();
@@ -87,7 +87,7 @@ impl Bert<'_> {
         self.norm("bert.embeddings.LayerNorm", &sum)
     }
 
-    /// Looks up rows of an embedding; of a quantized one the bytes, which are then dequantized.
+    /// Gathers rows of an embedding table; those of a quantized table are dequantized afterwards.
     fn table(&mut self, which: &str, rows: &str) -> String {
         let name = format!("bert.embeddings.{which}_embeddings.weight");
         let width = self.source.config.hidden_size;
@@ -158,7 +158,7 @@ impl Bert<'_> {
         self.builder.op("Add", &[&product, &bias], &[])
     }
 
-    /// An operand, quantized and dequantized if it has a scale.
+    /// An operand, through `QuantizeLinear` and `DequantizeLinear` if it has a scale.
     fn quantized(&mut self, operand: &str, x: &str) -> String {
         let scales = self.source.quantization.as_ref();
         match scales.and_then(|q| q.activations.get(operand)) {

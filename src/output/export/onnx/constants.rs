@@ -1,5 +1,4 @@
-//! The initializers of an ONNX file that was written: its weights multiplied out, and the scales of its
-//! `QuantizeLinear` nodes.
+//! Reading the weights of an ONNX file, dequantized, and the scales of its `QuantizeLinear` nodes.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,7 +16,7 @@ impl Constants {
     /// Decodes the bytes of a file.
     ///
     /// # Errors
-    /// One sentence if they are not an ONNX model, or an initializer's bytes do not fit its shape.
+    /// A sentence if they are no ONNX model, or an initializer's bytes do not fit its shape.
     pub fn read(bytes: &[u8]) -> Result<Constants, String> {
         let model = Model::decode(bytes).map_err(|e| format!("it is not an ONNX model: {e}"))?;
         let graph = model.graph.ok_or("it has no graph")?;
@@ -30,11 +29,11 @@ impl Constants {
         Ok(Constants { graph, by_name })
     }
 
-    /// A weight as `DequantizeLinear` computes it, `q · scale` for signed bytes with zero points of 0; a weight of
-    /// floats as it is. Values are in the order of the file.
+    /// A weight: `q · scale` for INT8 with zero point 0, as `DequantizeLinear` computes it; a float weight as it is.
+    /// Values are in the order of the file.
     ///
     /// # Errors
-    /// One sentence if it is missing, or its scales do not fit.
+    /// A sentence if it is missing, or its scales do not fit.
     pub fn weight(&self, name: &str) -> Result<Vec<f32>, String> {
         let stored = self.find(name)?;
         if stored.data_type == Some(kind::FLOAT) {
@@ -67,7 +66,7 @@ impl Constants {
         }
     }
 
-    /// The scale, as bits, and the zero point of every `QuantizeLinear`.
+    /// The scale (its bits) and the zero point of every `QuantizeLinear`.
     ///
     /// # Errors
     /// One sentence if one of them is not a constant of the right type.

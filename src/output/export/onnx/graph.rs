@@ -1,17 +1,17 @@
-//! A builder of graphs: nodes and initializers with unique names.
+//! Building ONNX graphs: nodes and initializers with unique names.
 
 use std::collections::HashMap;
 
 use super::proto::{Attribute, Graph, Node, Place, Shape, Size, Tensor, TensorType, Type, kind};
 use crate::params::quantization::{ActivationScale, Scheme};
 
-/// A setting of an operator.
+/// An attribute of a node.
 pub enum Set<'a> {
     /// A float.
     Float(&'static str, f32),
-    /// A whole number.
+    /// An integer.
     Int(&'static str, i64),
-    /// Whole numbers.
+    /// Integers.
     Ints(&'static str, &'a [i64]),
 }
 
@@ -20,12 +20,12 @@ pub enum Set<'a> {
 pub struct Builder {
     graph: Graph,
     taken: HashMap<String, usize>,
-    /// Quantized values by value and scale: an input of several layers is quantized once.
+    /// Quantized activations by name and scale: an input of several layers is quantized once.
     quantized: HashMap<(String, String), String>,
 }
 
 impl Builder {
-    /// Adds an operator; returns the name of its output.
+    /// Adds a node; returns the name of its output.
     pub fn op(&mut self, kind: &str, inputs: &[&str], settings: &[Set]) -> String {
         let count = self.taken.entry(kind.to_owned()).or_insert(0);
         let name = format!("{kind}_{count}");
@@ -75,22 +75,22 @@ impl Builder {
         name.to_owned()
     }
 
-    /// Adds floats, once by each name.
+    /// Adds a float initializer, once per name.
     pub fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         self.constant(name, kind::FLOAT, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
-    /// Adds whole numbers, once by each name.
+    /// Adds an integer initializer, once per name.
     pub fn longs(&mut self, name: &str, dims: &[usize], values: &[i64]) -> String {
         self.constant(name, kind::INT64, dims, values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
-    /// Adds signed bytes, once by each name.
+    /// Adds an INT8 initializer, once per name.
     pub fn signed(&mut self, name: &str, dims: &[usize], values: &[i8]) -> String {
         self.constant(name, kind::INT8, dims, values.iter().map(|v| *v as u8).collect())
     }
 
-    /// Quantizes a value to UINT8 and back. A scheme of fewer than eight bits is clipped before.
+    /// Adds `QuantizeLinear` to UINT8 and `DequantizeLinear`. Values of fewer than eight bits are clipped before.
     pub fn quantize(&mut self, name: &str, value: &str, by: &ActivationScale) -> String {
         let half = 1i32 << (by.bits - 1);
         let (zero, low, high) = match by.scheme {
@@ -115,7 +115,7 @@ impl Builder {
         back
     }
 
-    /// Names an input or an output; `dims` are names of sizes, or numbers.
+    /// Describes an input or an output; `dims` are numbers, or names of dynamic sizes.
     pub fn place(name: &str, elements: i32, dims: &[&str]) -> Place {
         let size = |d: &&str| match d.parse::<i64>() {
             Ok(value) => Size { dim_value: Some(value), dim_param: None },
@@ -126,7 +126,7 @@ impl Builder {
         Place { name: Some(name.to_owned()), r#type: Some(Type { tensor_type: Some(tensor_type) }) }
     }
 
-    /// Makes a value an output of this name: the output of its node is renamed.
+    /// Makes a value an output of the graph by renaming the output of its node.
     pub fn output(&mut self, value: &str, name: &str, dims: &[&str]) {
         if let Some(node) = self.graph.node.iter_mut().find(|n| n.output[0] == value) {
             node.output[0] = name.to_owned();
@@ -134,7 +134,7 @@ impl Builder {
         self.graph.output.push(Self::place(name, kind::FLOAT, dims));
     }
 
-    /// The graph with these inputs.
+    /// Finishes the graph with these inputs.
     pub fn finish(mut self, name: &str, input: Vec<Place>) -> Graph {
         self.graph.name = Some(name.to_owned());
         self.graph.input = input;

@@ -1,8 +1,8 @@
 //! `--as onnx`: one file for ONNX Runtime.
 //!
 //! - [`proto`]: the messages of the file;
-//! - [`graph`]: a builder of graphs, and [`bert`]: the graph of a BERT with its head;
-//! - [`constants`]: the weights and scales of a file that was written.
+//! - [`graph`]: building graphs, and [`bert`]: the graph of a BERT with its head;
+//! - [`constants`]: reading weights and scales back.
 //!
 //! Quantized weights are INT8 initializers with a `DequantizeLinear` behind them; quantized activations go through
 //! `QuantizeLinear` and `DequantizeLinear` (the QDQ format), which a runtime may fuse into INT8 products.
@@ -22,10 +22,10 @@ use super::source::Source;
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::layout::Head;
 
-/// The largest protobuf message.
+/// The largest protobuf message in bytes.
 const MOST: usize = i32::MAX as usize;
 
-/// The bytes of a model's file.
+/// Encodes a model as an ONNX file.
 ///
 /// # Errors
 /// A model that is too large for one file.

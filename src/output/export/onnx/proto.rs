@@ -10,37 +10,37 @@ pub mod kind {
     pub const UINT8: i32 = 2;
     /// Signed bytes.
     pub const INT8: i32 = 3;
-    /// 64-bit whole numbers.
+    /// 64-bit integers.
     pub const INT64: i32 = 7;
 }
 
-/// A whole model.
+/// `ModelProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Model {
-    /// The version of these messages.
+    /// The IR version.
     #[prost(int64, optional, tag = "1")]
     pub ir_version: Option<i64>,
-    /// By what it was written.
+    /// The program that wrote it.
     #[prost(string, optional, tag = "2")]
     pub producer_name: Option<String>,
-    /// Its version.
+    /// The program's version.
     #[prost(string, optional, tag = "3")]
     pub producer_version: Option<String>,
-    /// What is computed.
+    /// The graph.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<Graph>,
-    /// The versions of the operators.
+    /// The operator sets.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<Opset>,
-    /// What else is known of it.
+    /// Metadata.
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<Property>,
 }
 
-/// A set of operators.
+/// `OperatorSetIdProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Opset {
-    /// Empty for ONNX's own.
+    /// The domain; empty for ONNX's operators.
     #[prost(string, optional, tag = "1")]
     pub domain: Option<String>,
     /// Its version.
@@ -48,38 +48,38 @@ pub struct Opset {
     pub version: Option<i64>,
 }
 
-/// A text by its name.
+/// `StringStringEntryProto`: a key and its value.
 #[derive(Clone, PartialEq, Message)]
 pub struct Property {
     /// The name.
     #[prost(string, optional, tag = "1")]
     pub key: Option<String>,
-    /// The text.
+    /// The value.
     #[prost(string, optional, tag = "2")]
     pub value: Option<String>,
 }
 
-/// What is computed: operators in an order in which each finds its inputs.
+/// `GraphProto`; its nodes are in topological order.
 #[derive(Clone, PartialEq, Message)]
 pub struct Graph {
-    /// Operators.
+    /// The nodes.
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<Node>,
     /// Its name.
     #[prost(string, optional, tag = "2")]
     pub name: Option<String>,
-    /// Constants.
+    /// The initializers.
     #[prost(message, repeated, tag = "5")]
     pub initializer: Vec<Tensor>,
-    /// What goes in.
+    /// The inputs.
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<Place>,
-    /// What comes out.
+    /// The outputs.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<Place>,
 }
 
-/// One operator.
+/// `NodeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Node {
     /// Names of its inputs.
@@ -88,18 +88,18 @@ pub struct Node {
     /// Names of its outputs.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
-    /// Its own name.
+    /// Its name.
     #[prost(string, optional, tag = "3")]
     pub name: Option<String>,
-    /// What it does.
+    /// The operator.
     #[prost(string, optional, tag = "4")]
     pub op_type: Option<String>,
-    /// How.
+    /// Its attributes.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<Attribute>,
 }
 
-/// A setting of an operator.
+/// `AttributeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Attribute {
     /// Its name.
@@ -108,18 +108,18 @@ pub struct Attribute {
     /// A float.
     #[prost(float, optional, tag = "2")]
     pub f: Option<f32>,
-    /// A whole number.
+    /// An integer.
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
-    /// Whole numbers.
+    /// Integers.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// Which of them: 1 a float, 2 a number, 7 numbers.
+    /// The type: 1 a float, 2 an integer, 7 integers.
     #[prost(int32, optional, tag = "20")]
     pub r#type: Option<i32>,
 }
 
-/// A constant.
+/// `TensorProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Tensor {
     /// Its shape.
@@ -136,7 +136,7 @@ pub struct Tensor {
     pub raw_data: Option<Vec<u8>>,
 }
 
-/// A name with its type.
+/// `ValueInfoProto`: a name with its type.
 #[derive(Clone, PartialEq, Message)]
 pub struct Place {
     /// The name.
@@ -147,15 +147,15 @@ pub struct Place {
     pub r#type: Option<Type>,
 }
 
-/// The type of a tensor.
+/// `TypeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Type {
-    /// It is one.
+    /// The type of a tensor.
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorType>,
 }
 
-/// Elements and shape.
+/// `TypeProto.Tensor`.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorType {
     /// The type of the elements.
@@ -166,21 +166,21 @@ pub struct TensorType {
     pub shape: Option<Shape>,
 }
 
-/// A shape.
+/// `TensorShapeProto`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Shape {
-    /// Its sizes.
+    /// The dimensions.
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Size>,
 }
 
-/// A size, fixed or by a name.
+/// `TensorShapeProto.Dimension`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Size {
-    /// A fixed one.
+    /// A fixed size.
     #[prost(int64, optional, tag = "1")]
     pub dim_value: Option<i64>,
-    /// One that each call decides.
+    /// The name of a dynamic size.
     #[prost(string, optional, tag = "2")]
     pub dim_param: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! The graphs of three models, pinned: their operators by a snapshot, and what ONNX Runtime computes from them by
-//! recordings in `tests/golden/onnx`, which name the graph that they were made from by its hash.
+//! Golden tests of the graphs of three models: a snapshot of their operators, and logits of ONNX Runtime recorded in
+//! `tests/golden/onnx` with the hash of the graph.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::output::export::verify::{Tokens, answers, apart, model, questions};
 /// Question answering in float32 and quantized, and classification.
 const MODELS: [&str; 3] = ["bert/tiny", "infer/quantized", "heads/classifier"];
 
-/// What `tests/oracle/onnx_logits.py` prints, and the hash of the graph that it ran.
+/// The output of `tests/oracle/onnx_logits.py`, and the hash of the graph.
 #[derive(Debug, Serialize, Deserialize)]
 struct Recording {
     onnxruntime: String,
@@ -127,7 +127,7 @@ fn onnx_runtime_computed_the_runtimes_logits_from_these_graphs() {
         let asked = questions(&source.config);
         let (logits, floats) = ours(&source, &asked);
         let size = logits.iter().fold(1.0f32, |most, v| most.max(v.abs()));
-        // A sum of another order rounds a value the other way now and then: within the effect of quantization.
+        // Another order of summation may quantize a value to the neighbouring step.
         let (most, mean) = match source.quantization {
             None => (1e-5 * size, 1e-6 * size),
             Some(_) => apart(&logits, &floats),

@@ -1,4 +1,4 @@
-//! How numbers and names are written in summaries, reports and model cards.
+//! Formatting of numbers and names in summaries, reports and model cards.
 
 use time::OffsetDateTime;
 
@@ -23,7 +23,8 @@ pub fn metric(name: &str, value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// `bert.encoder.layer.0.attention.self.query.weight` is `query` of `layer 0`.
+/// The row and column of a parameter in tables: `bert.encoder.layer.0.attention.self.query.weight` is `query` of `layer
+/// 0`.
 pub fn place(name: &str) -> (String, String) {
     let stem = name.strip_suffix(".weight").unwrap_or(name);
     let words: Vec<&str> = stem.split('.').collect();
@@ -46,7 +47,7 @@ pub fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
-/// `1,234,567`.
+/// A number with thousands separators: `1,234,567`.
 pub fn count(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -68,7 +69,7 @@ pub fn bytes(n: usize) -> String {
     }
 }
 
-/// `3.4s`, `2m 05s` or `5h 12m`.
+/// Seconds as `3.4s`, `2m 05s` or `5h 12m`.
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1}s"),

@@ -1,0 +1,103 @@
+//! The models that `obertc bench` measures.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::fetching;
+use super::super::pack::{PrecisionName, check_sparsity, well_known_shape};
+use super::args::{BenchArgs, Failure};
+use crate::diag::Sources;
+use crate::infer::Model;
+use crate::infer::file::Image;
+use crate::infer::pack::{self, random::Random};
+use crate::output::export::random::float_folder;
+
+/// A model that is measured.
+pub(super) struct Candidate {
+    pub(super) name: String,
+    pub(super) model: Arc<Model>,
+    /// The time that opening its file took.
+    pub(super) opened: Duration,
+}
+
+/// What is measured.
+pub(super) struct Candidates {
+    pub(super) models: Vec<Candidate>,
+    /// The model's folder for other programs; `None` for a packed file.
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// The models that the flags name; `scratch` holds their files.
+pub(super) fn open(args: &BenchArgs, scratch: &Path, sources: &mut Sources) -> Result<Candidates, Failure> {
+    match (&args.shape, &args.model) {
+        (Some(name), _) => random(args, name, scratch),
+        (None, Some(model)) => saved(args, model, scratch, sources),
+        (None, None) => Ok(Candidates { models: Vec::new(), folder: None }),
+    }
+}
+
+/// Opens an image as `obertc predict` would: from a file.
+fn open_image(name: String, image: &Image, scratch: &Path) -> Result<Candidate, Failure> {
+    let path = scratch.join(format!("{}.obert-engine", name.replace([' ', '%', '.', ','], "-")));
+    image.save(&path)?;
+    let start = Instant::now();
+    let model = Arc::new(Model::open(&path)?);
+    Ok(Candidate { name, model, opened: start.elapsed() })
+}
+
+/// Models with random weights: the dense baseline in float32, and one in INT8 for each number of layers and sparsity.
+fn random(args: &BenchArgs, name: &str, scratch: &Path) -> Result<Candidates, Failure> {
+    let name = if name == "bert-base" { "bert-base-uncased" } else { name };
+    let mut shape = well_known_shape(name)?;
+    args.sparsity.iter().try_for_each(|sparsity| check_sparsity(*sparsity))?;
+    let layers: Vec<usize> = match args.layers.as_slice() {
+        [] => vec![shape.layers],
+        list => list.iter().map(|n| *n as usize).collect(),
+    };
+    shape.layers = layers[0];
+    let dense = Random { shape, sparsity: 0.0, seed: 1 };
+    let mut models = vec![open_image("dense f32".into(), &dense.pack(false)?, scratch)?];
+    for layers in &layers {
+        shape.layers = *layers;
+        for sparsity in &args.sparsity {
+            let random = Random { shape, sparsity: *sparsity, seed: 1 };
+            let name = format!("{layers} layers, {:.0}% sparse int8", sparsity * 100.0);
+            models.push(open_image(name, &random.pack(true)?, scratch)?);
+        }
+    }
+    let folder = args.against.map(|_| scratch.join("folder"));
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
+        float_folder(&dense, folder)?;
+    }
+    Ok(Candidates { models, folder })
+}
+
+/// A saved model, in each precision that is asked for.
+fn saved(
+    args: &BenchArgs,
+    model: &Path,
+    scratch: &Path,
+    sources: &mut Sources,
+) -> Result<Candidates, Failure> {
+    let path = fetching::find(model, args.offline, false)?;
+    if !path.is_dir() {
+        let start = Instant::now();
+        let model = Arc::new(pack::open(&path, None, sources)?);
+        let opened = start.elapsed();
+        let only = Candidate { name: path.display().to_string(), model, opened };
+        return Ok(Candidates { models: vec![only], folder: None });
+    }
+    let precisions = match args.precision {
+        Some(one) => vec![one],
+        None => vec![PrecisionName::F32, PrecisionName::Int8],
+    };
+    let mut models = Vec::new();
+    for precision in precisions {
+        let name = if precision == PrecisionName::F32 { "f32" } else { "int8" };
+        let image = pack::pack(&path, Some(precision.into()), sources)?;
+        models.push(open_image(name.into(), &image, scratch)?);
+    }
+    Ok(Candidates { models, folder: Some(path) })
+}
