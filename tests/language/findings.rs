@@ -70,7 +70,7 @@ fn fix_mends_what_has_one_remedy_and_leaves_what_may_hide_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("r.obert"), MISTAKEN).unwrap();
     let (code, out, err) = obertc(folder.path(), &["check", "--fix", "r.obert"], "");
-    assert_eq!((code, out.as_str(), err.as_str()), (0, "mended 4 findings\nr.obert: fine (1 stage)\n", ""));
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "applied 4 fixes\nr.obert: fine (1 stage)\n", ""));
     assert_eq!(std::fs::read_to_string(folder.path().join("r.obert")).unwrap(), MENDED);
 
     let counted = MENDED.replace("weight\")", "weight\") expect 71");
@@ -117,7 +117,7 @@ fn a_recipe_on_standard_input_is_checked_mended_and_planned() {
     assert_eq!(code, 1);
     assert!(out.starts_with("<stdin>:4:31: error: "), "{out}");
     let (code, out, _) = obertc(folder, &["check", "-", "--fix"], MISTAKEN);
-    assert_eq!((code, out.split("mended").next().unwrap()), (0, MENDED));
+    assert_eq!((code, out.split("applied").next().unwrap()), (0, MENDED));
     let (code, out, _) = obertc(folder, &["plan", "-", "--no-chart"], MENDED);
     assert_eq!(code, 0);
     assert!(out.contains("dense.weight\") to 80%"), "{out}");
