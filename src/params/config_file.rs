@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
+use crate::diag::{Code, Diagnostic, Sources, Span};
 
-use super::config_keys::{self, Kind, Treatment};
+use super::config_keys::{self, Treatment};
+use super::config_values::{NULLABLE, fault, is_off, refused};
 use super::family::DISTILLED_SETTINGS;
-use super::json_places::{Entry, entries, offset_of};
+use super::json_places::{Places, entries, offset_of};
 use super::{BertConfig, Family};
 
 /// A configuration with the source positions of its keys.
@@ -18,12 +19,8 @@ pub struct ConfigFile {
     pub config: BertConfig,
     /// Notes for the user on how the file was read.
     pub notes: Vec<String>,
-    file: FileId,
-    entries: Vec<Entry>,
+    places: Places,
 }
-
-/// The largest accepted size, as in [`super::BertShape::impossible`].
-const LARGEST: u64 = 1 << 24;
 
 /// The defaults of `transformers`' configuration classes for missing sizes: BERT, RoBERTa, DistilBERT.
 const DEFAULTS: &[(&str, [u64; 3])] = &[
@@ -33,19 +30,6 @@ const DEFAULTS: &[(&str, [u64; 3])] = &[
     ("num_attention_heads", [12, 12, 12]),
     ("intermediate_size", [3072, 3072, 3072]),
     ("max_position_embeddings", [512, 512, 512]),
-];
-
-/// Keys for which `null` is the same as absent.
-const NULLABLE: &[&str] = &[
-    "architectures",
-    "classifier_dropout",
-    "id2label",
-    "label2id",
-    "num_labels",
-    "pad_token_id",
-    "position_embedding_type",
-    "problem_type",
-    "tie_word_embeddings",
 ];
 
 impl ConfigFile {
@@ -93,14 +77,12 @@ impl ConfigFile {
 
     /// The position of a value, by BERT's name of its key; the first character of the file if the key is missing.
     pub fn at(&self, key: &str) -> Span {
-        let own = own_name(key, self.config.family());
-        let entry = self.entries.iter().rfind(|e| e.key == own);
-        entry.map_or(Span::new(self.file, 0..1), |e| Span::new(self.file, e.value.clone()))
+        self.places.value(self.name(key))
     }
 
     /// Whether the file has a key, by BERT's name, with a value other than `null`.
     pub fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|e| e.key == own_name(key, self.config.family()))
+        self.places.entries.iter().any(|e| e.key == self.name(key))
             && self.config.rest.get(key).is_none_or(|value| !value.is_null())
     }
 
@@ -114,28 +96,6 @@ impl ConfigFile {
 fn own_name(key: &str, family: Family) -> &str {
     let own = DISTILLED_SETTINGS.iter().find(|(bert, _)| *bert == key && family == Family::DistilBert);
     own.map_or(key, |(_, own)| own)
-}
-
-/// The source positions of the keys of a file.
-struct Places {
-    file: FileId,
-    entries: Vec<Entry>,
-}
-
-impl Places {
-    fn start(&self) -> Span {
-        Span::new(self.file, 0..1)
-    }
-
-    fn value(&self, key: &str) -> Span {
-        let entry = self.entries.iter().rfind(|e| e.key == key);
-        entry.map_or(self.start(), |e| Span::new(self.file, e.value.clone()))
-    }
-
-    fn key(&self, key: &str) -> Span {
-        let entry = self.entries.iter().rfind(|e| e.key == key);
-        entry.map_or(self.start(), |e| Span::new(self.file, e.at.clone()))
-    }
 }
 
 /// Checks all keys and their values, fills in defaults, and builds the configuration.
@@ -208,8 +168,7 @@ fn check(
         ]
     };
     let config: BertConfig = serde_json::from_value(Value::Object(map)).map_err(malformed)?;
-    let Places { file, entries } = places;
-    let read = ConfigFile { config, notes, file, entries };
+    let read = ConfigFile { config, notes, places };
     match contradiction(&read) {
         Some(wrong) => Err(vec![wrong]),
         None => Ok(read),
@@ -269,102 +228,6 @@ fn guess_of_keys(map: &Map<String, Value>) -> Option<Family> {
     by_class
         .or_else(|| (map.contains_key("dim") && map.contains_key("n_layers")).then_some(Family::DistilBert))
 }
-
-/// Whether a value turns a feature off: `null`, `false`, 0 or empty.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(on) => !on,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.iter().all(is_off),
-        Value::Object(map) => map.values().all(is_off),
-    }
-}
-
-/// The error for a key that is not supported.
-fn refused(name: &str, value: &Value, why: &str, places: &Places) -> Diagnostic {
-    let (shown, off) = match value {
-        Value::Object(_) => ("an object".to_owned(), "{}"),
-        Value::Array(_) => ("a list".to_owned(), "[]"),
-        Value::Bool(_) => (value.to_string(), "false"),
-        _ => (value.to_string(), "null"),
-    };
-    Diagnostic::error(
-        Code::ConfigUnsupported,
-        format!("`{name}` is {shown}, which obert does not compute"),
-        places.value(name),
-        why,
-    )
-    .help(format!("give a model without it; if its weights were not made with it, write `\"{name}\": {off}`"))
-}
-
-/// The error for a value that is not one of its `kind`, if it is not.
-fn fault(name: &str, value: &Value, kind: Kind, family: Family, places: &Places) -> Option<Diagnostic> {
-    if value.is_null() && NULLABLE.contains(&name) {
-        return None;
-    }
-    let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
-    let number = value.as_f64();
-    let expected = match kind {
-        Kind::Size if !whole(LARGEST) => format!("a whole number in 1..={LARGEST} is expected"),
-        Kind::Count(most) if !whole(most as u64) => format!("a whole number in 1..={most} is expected"),
-        Kind::Token
-            if value.as_u64().is_none_or(|n| n >= LARGEST)
-                && (family == Family::Roberta || value.as_i64().is_none()) =>
-        {
-            "the number of a token is expected".to_owned()
-        }
-        Kind::Dropout | Kind::MaybeDropout if number.is_none_or(|n| !(0.0..1.0).contains(&n)) => {
-            "a probability in 0..1 is expected".to_owned()
-        }
-        Kind::Number if number.is_none_or(|n| !n.is_finite() || n < 0.0) => {
-            "a number that is not negative is expected".to_owned()
-        }
-        Kind::Truth if !value.is_boolean() => "`true` or `false` is expected".to_owned(),
-        Kind::Classes if value.as_array().is_none_or(|list| !list.iter().all(Value::is_string)) => {
-            "a list of class names is expected".to_owned()
-        }
-        Kind::Names | Kind::Numbers if !value.is_object() => "an object is expected".to_owned(),
-        Kind::Problem if !PROBLEMS.iter().any(|problem| value == problem) => {
-            format!("one of {} is expected", PROBLEMS.map(|p| format!("`{p}`")).join(", "))
-        }
-        Kind::OneOf(values) => match value.as_str() {
-            Some(text) if values.contains(&text) => return None,
-            Some(text) => {
-                return Some(
-                    Diagnostic::error(
-                        Code::ConfigUnsupported,
-                        format!("`{name}` is `{text}`, which obert does not compute"),
-                        places.value(name),
-                        format!(
-                            "only {} is computed",
-                            values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or ")
-                        ),
-                    )
-                    .help("give another model: the weights of this one were trained with it"),
-                );
-            }
-            None => "a name is expected".to_owned(),
-        },
-        _ => return None,
-    };
-    let shown = match value {
-        Value::Object(_) => "an object".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        other => other.to_string(),
-    };
-    let wrong = Diagnostic::error(
-        Code::ConfigMalformed,
-        format!("`{name}` is {shown}"),
-        places.value(name),
-        expected,
-    );
-    Some(wrong.help("compare config.json with the original, or with that of a model of the same kind"))
-}
-
-/// The values of `problem_type` in `transformers`; the first is supported.
-pub const PROBLEMS: [&str; 3] = ["single_label_classification", "multi_label_classification", "regression"];
 
 /// The error for keys that contradict each other, if any do.
 fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {

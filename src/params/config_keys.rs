@@ -67,12 +67,6 @@ const DISTILLED: &[Family] = &[DistilBert];
 /// The accepted activations: the exact GELU, `x Φ(x)`.
 const ACTIVATIONS: Kind = Kind::OneOf(&["gelu", "gelu_python"]);
 
-const GENERATION: &str = "for generating text, which an encoder does not do";
-const OUTPUTS: &str = "what a call returns beside the logits";
-const TRAINING: &str = "how `transformers` trains: results are the same";
-const RECORD: &str = "a record of where the file comes from";
-const UNREAD: &str = "no version of `transformers` for PyTorch reads it";
-const TOKENIZER: &str = "the tokenizer's files say it";
 const DECODER: &str = "a decoder reads only earlier tokens, or another text; computed are encoders";
 
 const fn key(name: &'static str, families: &'static [Family], treatment: Treatment) -> Key {
@@ -83,16 +77,12 @@ const fn computed(name: &'static str, families: &'static [Family], kind: Kind, w
     key(name, families, Treatment::Computed(kind, what))
 }
 
-const fn without_effect(name: &'static str, families: &'static [Family], why: &'static str) -> Key {
-    key(name, families, Treatment::WithoutEffect(why))
-}
-
 const fn refused(name: &'static str, why: &'static str) -> Key {
     key(name, ALL, Treatment::Refused(why))
 }
 
-/// All keys; first those that are computed.
-pub const KEYS: &[Key] = &[
+/// Keys that are computed or refused.
+const KEYS: &[Key] = &[
     computed("model_type", ALL, Kind::OneOf(&["bert", "roberta", "distilbert"]), "the family"),
     computed("architectures", ALL, Kind::Classes, "which head the weights hold"),
     computed("vocab_size", ALL, Kind::Size, "rows of the word embeddings"),
@@ -142,108 +132,91 @@ pub const KEYS: &[Key] = &[
     refused("per_layer_config", "layers differ from each other"),
     refused("quantization_config", "the weights are stored in another number format"),
     refused("compression_config", "the weights are stored in a compressed layout"),
-    without_effect("chunk_size_feed_forward", ALL, "the same sums in parts, to save memory"),
-    without_effect(
+];
+
+/// Keys without effect, the families that have them, and the reason.
+const WITHOUT_EFFECT: &[(&str, &[Family], &str)] = &[
+    ("chunk_size_feed_forward", ALL, "the same sums in parts, to save memory"),
+    (
         "sinusoidal_pos_embds",
         DISTILLED,
         "the table is in the weights; `transformers` does not train it, here `freeze` decides",
     ),
-    without_effect("dtype", ALL, "weights are read as float32, whatever they are stored as"),
-    without_effect("torch_dtype", ALL, "weights are read as float32, whatever they are stored as"),
-    without_effect("use_bfloat16", ALL, "weights are read as float32, whatever they are stored as"),
-    without_effect("auto_map", ALL, "code that comes with a model is not run, here as in `transformers`"),
-    without_effect("attn_implementation", ALL, "the same attention, computed in another way"),
-    without_effect("_attn_implementation", ALL, "the same attention, computed in another way"),
-    without_effect("_attn_implementation_autoset", ALL, "the same attention, computed in another way"),
-    without_effect("output_hidden_states", ALL, OUTPUTS),
-    without_effect("output_attentions", ALL, OUTPUTS),
-    without_effect("return_dict", ALL, OUTPUTS),
-    without_effect("use_return_dict", ALL, OUTPUTS),
-    without_effect("tie_last_hidden_states", ALL, OUTPUTS),
-    without_effect("output_past", ALL, OUTPUTS),
-    without_effect("torchscript", ALL, OUTPUTS),
-    without_effect("gradient_checkpointing", ALL, TRAINING),
-    without_effect("gradient_checkpointing_kwargs", ALL, TRAINING),
-    without_effect("use_cache", ALL, DECODER_CACHE),
-    without_effect("tie_encoder_decoder", ALL, DECODER_CACHE),
-    without_effect("tie_weights_", DISTILLED, "`tie_word_embeddings` is read in its place"),
-    without_effect("transformers_version", ALL, RECORD),
-    without_effect("_name_or_path", ALL, RECORD),
-    without_effect("name_or_path", ALL, RECORD),
-    without_effect("_commit_hash", ALL, RECORD),
-    without_effect("finetuning_task", ALL, RECORD),
-    without_effect("task_specific_params", ALL, RECORD),
-    without_effect("language", ALL, RECORD),
-    without_effect("tokenizer_class", ALL, TOKENIZER),
-    without_effect("bos_token_id", ALL, TOKENIZER),
-    without_effect("eos_token_id", ALL, TOKENIZER),
-    without_effect("sep_token_id", ALL, TOKENIZER),
-    without_effect("cls_token_id", ALL, TOKENIZER),
-    without_effect("mask_token_id", ALL, TOKENIZER),
-    without_effect("unk_token_id", ALL, TOKENIZER),
-    without_effect("model_max_length", ALL, TOKENIZER),
-    without_effect("do_lower_case", ALL, TOKENIZER),
-    without_effect("decoder_start_token_id", ALL, GENERATION),
-    without_effect("prefix", ALL, GENERATION),
-    without_effect("max_length", ALL, GENERATION),
-    without_effect("min_length", ALL, GENERATION),
-    without_effect("do_sample", ALL, GENERATION),
-    without_effect("early_stopping", ALL, GENERATION),
-    without_effect("num_beams", ALL, GENERATION),
-    without_effect("num_beam_groups", ALL, GENERATION),
-    without_effect("diversity_penalty", ALL, GENERATION),
-    without_effect("temperature", ALL, GENERATION),
-    without_effect("top_k", ALL, GENERATION),
-    without_effect("top_p", ALL, GENERATION),
-    without_effect("typical_p", ALL, GENERATION),
-    without_effect("epsilon_cutoff", ALL, GENERATION),
-    without_effect("eta_cutoff", ALL, GENERATION),
-    without_effect("repetition_penalty", ALL, GENERATION),
-    without_effect("encoder_repetition_penalty", ALL, GENERATION),
-    without_effect("length_penalty", ALL, GENERATION),
-    without_effect("no_repeat_ngram_size", ALL, GENERATION),
-    without_effect("encoder_no_repeat_ngram_size", ALL, GENERATION),
-    without_effect("bad_words_ids", ALL, GENERATION),
-    without_effect("num_return_sequences", ALL, GENERATION),
-    without_effect("output_scores", ALL, GENERATION),
-    without_effect("return_dict_in_generate", ALL, GENERATION),
-    without_effect("forced_bos_token_id", ALL, GENERATION),
-    without_effect("forced_eos_token_id", ALL, GENERATION),
-    without_effect("remove_invalid_values", ALL, GENERATION),
-    without_effect("exponential_decay_length_penalty", ALL, GENERATION),
-    without_effect("suppress_tokens", ALL, GENERATION),
-    without_effect("begin_suppress_tokens", ALL, GENERATION),
-    without_effect("num_assistant_tokens", ALL, GENERATION),
-    without_effect("num_assistant_tokens_schedule", ALL, GENERATION),
-    without_effect("assistant_confidence_threshold", ALL, GENERATION),
-    without_effect("assistant_lookbehind", ALL, GENERATION),
-    without_effect("target_lookbehind", ALL, GENERATION),
-    without_effect("directionality", ALL, UNREAD),
-    without_effect("pooler_fc_size", ALL, UNREAD),
-    without_effect("pooler_num_attention_heads", ALL, UNREAD),
-    without_effect("pooler_num_fc_layers", ALL, UNREAD),
-    without_effect("pooler_size_per_head", ALL, UNREAD),
-    without_effect("pooler_type", ALL, UNREAD),
-    without_effect("tf_legacy_loss", ALL, UNREAD),
-    without_effect("xla_device", ALL, UNREAD),
+    ("dtype torch_dtype use_bfloat16", ALL, "weights are read as float32, whatever they are stored as"),
+    ("auto_map", ALL, "code that comes with a model is not run, here as in `transformers`"),
+    (
+        "attn_implementation _attn_implementation _attn_implementation_autoset",
+        ALL,
+        "the same attention, computed in another way",
+    ),
+    (
+        "output_hidden_states output_attentions return_dict use_return_dict tie_last_hidden_states \
+         output_past torchscript",
+        ALL,
+        "what a call returns beside the logits",
+    ),
+    (
+        "gradient_checkpointing gradient_checkpointing_kwargs",
+        ALL,
+        "how `transformers` trains: results are the same",
+    ),
+    ("use_cache tie_encoder_decoder", ALL, "for decoders, which are refused"),
+    ("tie_weights_", DISTILLED, "`tie_word_embeddings` is read in its place"),
+    (
+        "transformers_version _name_or_path name_or_path _commit_hash finetuning_task \
+         task_specific_params language",
+        ALL,
+        "a record of where the file comes from",
+    ),
+    (
+        "tokenizer_class bos_token_id eos_token_id sep_token_id cls_token_id mask_token_id unk_token_id \
+         model_max_length do_lower_case",
+        ALL,
+        "the tokenizer's files say it",
+    ),
+    (
+        "decoder_start_token_id prefix max_length min_length do_sample early_stopping num_beams \
+         num_beam_groups diversity_penalty temperature top_k top_p typical_p epsilon_cutoff eta_cutoff \
+         repetition_penalty encoder_repetition_penalty length_penalty no_repeat_ngram_size \
+         encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores \
+         return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values \
+         exponential_decay_length_penalty suppress_tokens begin_suppress_tokens num_assistant_tokens \
+         num_assistant_tokens_schedule assistant_confidence_threshold assistant_lookbehind \
+         target_lookbehind",
+        ALL,
+        "for generating text, which an encoder does not do",
+    ),
+    (
+        "directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers \
+         pooler_size_per_head pooler_type tf_legacy_loss xla_device",
+        ALL,
+        "no version of `transformers` for PyTorch reads it",
+    ),
 ];
 
-const DECODER_CACHE: &str = "for decoders, which are refused";
+/// All keys; first those that are computed.
+pub fn keys() -> impl Iterator<Item = Key> {
+    let without_effect = WITHOUT_EFFECT.iter().flat_map(|(names, families, why)| {
+        let key = |name| key(name, families, Treatment::WithoutEffect(why));
+        names.split_whitespace().map(key)
+    });
+    KEYS.iter().copied().chain(without_effect)
+}
 
 /// The entry of a family's key; `None` for a key that `transformers` does not read.
-pub fn find(name: &str, family: Family) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name && key.families.contains(&family))
+pub fn find(name: &str, family: Family) -> Option<Key> {
+    keys().find(|key| key.name == name && key.families.contains(&family))
 }
 
 /// The table as Markdown: computed and refused keys one by one, and keys without effect grouped by reason.
 pub fn markdown() -> String {
-    let family = |key: &Key| match key.families.len() {
+    let family = |key: Key| match key.families.len() {
         3 => "all".to_owned(),
         _ => key.families.iter().map(|f| format!("`{}`", f.model_type())).collect::<Vec<_>>().join(", "),
     };
     let mut out = String::from("| key | families | what is done |\n|---|---|---|\n");
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for key in KEYS {
+    for key in keys() {
         let name = key.name;
         match key.treatment {
             Treatment::Computed(kind, what) => {
@@ -286,9 +259,9 @@ mod tests {
 
     #[test]
     fn every_key_has_one_row_for_each_family() {
-        for (i, key) in KEYS.iter().enumerate() {
+        for (i, key) in keys().enumerate() {
             for family in key.families {
-                let rows = KEYS.iter().filter(|k| k.name == key.name && k.families.contains(family)).count();
+                let rows = keys().filter(|k| k.name == key.name && k.families.contains(family)).count();
                 assert_eq!(rows, 1, "{} of {family:?}, row {i}", key.name);
             }
             assert!(!key.families.is_empty());

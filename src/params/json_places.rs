@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::diag::{FileId, Span};
+
 /// A key of an object, with byte ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -11,6 +13,34 @@ pub struct Entry {
     pub at: Range<usize>,
     /// The range of the value.
     pub value: Range<usize>,
+}
+
+/// The source positions of the keys of a file.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The file.
+    pub file: FileId,
+    /// Its keys, in order.
+    pub entries: Vec<Entry>,
+}
+
+impl Places {
+    /// The first character of the file.
+    pub fn start(&self) -> Span {
+        Span::new(self.file, 0..1)
+    }
+
+    /// The position of a value; the first character of the file if the key is missing.
+    pub fn value(&self, key: &str) -> Span {
+        let entry = self.entries.iter().rfind(|e| e.key == key);
+        entry.map_or(self.start(), |e| Span::new(self.file, e.value.clone()))
+    }
+
+    /// The position of a key; the first character of the file if it is missing.
+    pub fn key(&self, key: &str) -> Span {
+        let entry = self.entries.iter().rfind(|e| e.key == key);
+        entry.map_or(self.start(), |e| Span::new(self.file, e.at.clone()))
+    }
 }
 
 /// The keys of the outermost object, in order; none for any other JSON value. `text` must be valid JSON, so that only

@@ -6,7 +6,7 @@
 //!   `[out, in]`);
 //! - [`family`]: BERT, RoBERTa and DistilBERT, one encoder with three sets of names; `head`: task heads;
 //! - [`config`]: `config.json` of each family; [`config_keys`]: the treatment of each of its keys;
-//!   [`config_file`]: reads and checks the file, with diagnostics at its keys;
+//!   [`config_file`]: reads and checks the file, value by value (`config_values`), with diagnostics at its keys;
 //! - [`builtin`]: the parameter table of a model of a given shape, and well-known models by name;
 //! - [`files`]: the weight files of a folder, one or several shards;
 //! - [`header`]: names, dtypes and shapes from a safetensors header;
@@ -24,6 +24,7 @@ pub mod cache;
 pub mod config;
 pub mod config_file;
 pub mod config_keys;
+mod config_values;
 pub mod family;
 pub mod files;
 pub mod folder;

@@ -2,17 +2,12 @@
 
 use super::Family;
 
-/// The current name of a tensor in a checkpoint of BERT; `None` for buffers, and for tied weights.
+/// The current name of a tensor; `None` for buffers, and for tied weights.
 ///
 /// Checkpoints of a bare encoder lack the prefix `bert.`, those converted from TensorFlow name the parameters of a
 /// layer normalization `gamma` and `beta`, and those of old versions of `transformers` store `position_ids` and the
 /// output matrix that a language model shares with its word embeddings.
-pub fn canonical(name: &str) -> Option<String> {
-    canonical_in(Family::Bert, name)
-}
-
-/// [`canonical`] for any family.
-pub fn canonical_in(family: Family, name: &str) -> Option<String> {
+fn canonical(family: Family, name: &str) -> Option<String> {
     // A language model's output matrix is tied to the word embeddings, and old files hold it twice.
     let (tied, parts): (&str, &[&str]) = match family {
         Family::Bert => ("cls.predictions.decoder.", &["embeddings.", "encoder.", "pooler."]),
@@ -87,13 +82,13 @@ impl Names {
 
     /// The current name of a tensor, without the prefix; `None` for buffers, and for tied weights.
     pub fn canonical(&self, name: &str) -> Option<String> {
-        canonical_in(self.family, name.strip_prefix(self.prefix.as_str()).unwrap_or(name))
+        canonical(self.family, name.strip_prefix(self.prefix.as_str()).unwrap_or(name))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Family, Names, canonical, canonical_in};
+    use super::{Family, Names, canonical};
 
     #[test]
     fn a_common_prefix_is_found_and_left_out() {
@@ -126,18 +121,18 @@ mod tests {
 
     #[test]
     fn old_and_bare_names_become_the_present_ones() {
-        let name = |n: &str| canonical(n).unwrap_or_default();
+        let name = |n: &str| canonical(Family::Bert, n).unwrap_or_default();
         assert_eq!(name("embeddings.LayerNorm.gamma"), "bert.embeddings.LayerNorm.weight");
         assert_eq!(name("bert.encoder.layer.0.output.dense.bias"), "bert.encoder.layer.0.output.dense.bias");
         assert_eq!(name("qa_outputs.weight"), "qa_outputs.weight");
-        assert_eq!(canonical("embeddings.position_ids"), None);
-        let distilled = |n: &str| canonical_in(Family::DistilBert, n);
+        assert_eq!(canonical(Family::Bert, "embeddings.position_ids"), None);
+        let distilled = |n: &str| canonical(Family::DistilBert, n);
         assert_eq!(
             distilled("transformer.layer.0.ffn.lin1.bias").unwrap(),
             "distilbert.transformer.layer.0.ffn.lin1.bias"
         );
         assert_eq!(distilled("vocab_projector.weight"), None, "the word embeddings once more");
         assert_eq!(distilled("vocab_projector.bias").unwrap(), "vocab_projector.bias");
-        assert_eq!(canonical_in(Family::Roberta, "encoder.x").unwrap(), "roberta.encoder.x");
+        assert_eq!(canonical(Family::Roberta, "encoder.x").unwrap(), "roberta.encoder.x");
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::diag::{Code, Diagnostic};
 
 use super::builtin::Head;
-use super::config_file::{ConfigFile, PROBLEMS, few};
+use super::config_file::{ConfigFile, few};
+use super::config_values::PROBLEMS;
 use super::header::TensorHeader;
 use super::table::layer_of;
 use super::{Family, Parameter};

@@ -7,7 +7,7 @@ use obert::internals::diag::render::full;
 use obert::internals::diag::{Code, Diagnostic, Sources};
 use obert::internals::params::builtin::{Head, of_family};
 use obert::internals::params::config_file::ConfigFile;
-use obert::internals::params::config_keys::{self, KEYS, Key, Kind, Treatment};
+use obert::internals::params::config_keys::{self, Key, Kind, Treatment, keys};
 use obert::internals::params::folder::{self, ModelFolder};
 use obert::internals::params::{Family, ParameterTable};
 use serde_json::{Map, Value, json};
@@ -127,7 +127,7 @@ fn every_row_of_the_table_is_followed() {
     for family in Family::ALL {
         let plain = read_config(&config(family)).unwrap().0;
         assert_eq!(plain.notes, Vec::<String>::new());
-        for key in KEYS.iter().filter(|key| key.families.contains(&family)) {
+        for key in keys().filter(|key| key.families.contains(&family)) {
             let name = key.name;
             let differs = |config: Map<String, Value>| {
                 let (file, _) = read_config(&config).unwrap_or_else(|(wrong, _)| panic!("{name}: {wrong:?}"));
@@ -160,7 +160,7 @@ fn every_row_of_the_table_is_followed() {
                     assert_eq!(refusal(&with(family, name, json!(3))).0, Code::NotABert);
                 }
                 Treatment::Computed(kind, _) => {
-                    assert!(differs(with(family, name, another(key))), "{name} changes nothing");
+                    assert!(differs(with(family, name, another(&key))), "{name} changes nothing");
                     let (code, message, place) = refusal(&with(family, name, json!([[3]])));
                     assert_eq!(code, Code::ConfigMalformed, "{name}");
                     assert!(message.contains(&format!("`{name}`")), "{message}");

@@ -71,34 +71,15 @@ pub unsafe trait Plain: Copy + 'static {
     const NAME: &'static str;
 }
 
-// SAFETY: a number.
-unsafe impl Plain for f32 {
-    const NAME: &'static str = "f32";
+macro_rules! plain {
+    ($($t:ty: $name:literal)*) => {
+        // SAFETY: numbers, and an array of numbers.
+        $(unsafe impl Plain for $t {
+            const NAME: &'static str = $name;
+        })*
+    };
 }
-// SAFETY: a number.
-unsafe impl Plain for u32 {
-    const NAME: &'static str = "u32";
-}
-// SAFETY: a number.
-unsafe impl Plain for i32 {
-    const NAME: &'static str = "i32";
-}
-// SAFETY: a number.
-unsafe impl Plain for u16 {
-    const NAME: &'static str = "u16";
-}
-// SAFETY: a number.
-unsafe impl Plain for u8 {
-    const NAME: &'static str = "u8";
-}
-// SAFETY: a number.
-unsafe impl Plain for i8 {
-    const NAME: &'static str = "i8";
-}
-// SAFETY: an array of numbers.
-unsafe impl Plain for [i8; 4] {
-    const NAME: &'static str = "i8";
-}
+plain! { f32: "f32" u32: "u32" i32: "i32" u16: "u16" u8: "u8" i8: "i8" [i8; 4]: "i8" }
 
 /// An array in a packed file; it shares ownership of the file's memory.
 #[derive(Debug)]

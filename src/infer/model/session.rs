@@ -322,7 +322,7 @@ impl<'a> Logits<'a> {
         let span = self.session.tiling.spans[sequence];
         let row = |row: usize| {
             let first = row * self.session.tiling.groups + span.first;
-            &lanes(&self.session.logits[first..first + span.groups])[..span.tokens]
+            &Floats::lanes(&self.session.logits[first..first + span.groups])[..span.tokens]
         };
         (row(0), row(1))
     }
@@ -338,10 +338,4 @@ impl<'a> Logits<'a> {
         let count = session.model.labels().map_or(0, <[String]>::len);
         (0..count).map(move |label| session.logits[label * width + sequence / LANES].0[sequence % LANES])
     }
-}
-
-/// Reinterprets groups as contiguous lanes.
-fn lanes(groups: &[Floats]) -> &[f32] {
-    // SAFETY: sixteen floats each, without gaps.
-    unsafe { std::slice::from_raw_parts(groups.as_ptr().cast(), groups.len() * LANES) }
 }

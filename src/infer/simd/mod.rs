@@ -25,6 +25,15 @@ pub const LANES: usize = 16;
 #[repr(C, align(64))]
 pub struct Floats(pub [f32; LANES]);
 
+impl Floats {
+    /// Reinterprets groups as contiguous lanes.
+    #[inline(always)]
+    pub fn lanes(groups: &[Floats]) -> &[f32] {
+        // SAFETY: sixteen floats each, without gaps.
+        unsafe { std::slice::from_raw_parts(groups.as_ptr().cast(), groups.len() * LANES) }
+    }
+}
+
 /// Sixteen int32 sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]

@@ -4,13 +4,7 @@ use crate::method::mask::Mask;
 
 /// The mean of `|w|` over each group of `group` consecutive weights; -∞ where a weight of the group is pruned.
 pub fn scores(weights: &[f32], mask: &Mask, group: usize) -> Vec<f32> {
-    let groups = weights.chunks(group).zip(mask.kept().chunks(group));
-    groups
-        .map(|(weights, kept)| match kept.contains(&false) {
-            true => f32::NEG_INFINITY,
-            false => weights.iter().map(|w| w.abs()).sum::<f32>() / weights.len() as f32,
-        })
-        .collect()
+    super::group_means(weights, mask, group, f32::abs)
 }
 
 #[cfg(test)]

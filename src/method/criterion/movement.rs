@@ -18,13 +18,7 @@ pub fn accumulate<const D: usize>(scores: Tensor<D>, weights: Tensor<D>, gradien
 
 /// The mean score over each group of `group` consecutive weights; -∞ where a weight of the group is pruned.
 pub fn scores(accumulated: &[f32], mask: &Mask, group: usize) -> Vec<f32> {
-    let groups = accumulated.chunks(group).zip(mask.kept().chunks(group));
-    groups
-        .map(|(scores, kept)| match kept.contains(&false) {
-            true => f32::NEG_INFINITY,
-            false => scores.iter().sum::<f32>() / scores.len() as f32,
-        })
-        .collect()
+    super::group_means(accumulated, mask, group, |score| score)
 }
 
 #[cfg(test)]

@@ -76,8 +76,12 @@ fn scores<S: Simd>(
     for start in (0..head.tokens).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(head.tokens);
         if head.scores == Operands::Float32 {
-            let keys =
-                Dense { weights: floats(&space.keys), row: 1, step: groups * LANES, steps: head.features };
+            let keys = Dense {
+                weights: Floats::lanes(&space.keys),
+                row: 1,
+                step: groups * LANES,
+                steps: head.features,
+            };
             let panel = Panel { steps: &space.queries, width: groups, groups: first..first + count };
             dense::<S, Float32>(simd, keys, rows.clone(), &panel, &mut space.float_sums);
         } else {
@@ -201,8 +205,12 @@ fn context<S: Simd>(
     for start in (0..head.features).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(head.features);
         if head.context == Operands::Float32 {
-            let values =
-                Dense { weights: floats(&space.values), row: groups * LANES, step: 1, steps: head.tokens };
+            let values = Dense {
+                weights: Floats::lanes(&space.values),
+                row: groups * LANES,
+                step: 1,
+                steps: head.tokens,
+            };
             let panel = Panel { steps: &space.scores, width: count, groups: 0..count };
             dense::<S, Float32>(simd, values, rows.clone(), &panel, &mut space.float_sums);
         } else {
@@ -230,11 +238,4 @@ fn context<S: Simd>(
             }
         }
     }
-}
-
-/// Reinterprets groups as contiguous lanes.
-#[inline(always)]
-fn floats(groups: &[Floats]) -> &[f32] {
-    // SAFETY: sixteen floats each, without gaps.
-    unsafe { std::slice::from_raw_parts(groups.as_ptr().cast(), groups.len() * LANES) }
 }

@@ -1,0 +1,127 @@
+//! Checks of single values of `config.json`, against the kinds of [`super::config_keys`].
+
+use serde_json::Value;
+
+use crate::diag::{Code, Diagnostic};
+
+use super::Family;
+use super::config_keys::Kind;
+use super::json_places::Places;
+
+/// The largest accepted size, as in [`super::BertShape::impossible`].
+const LARGEST: u64 = 1 << 24;
+
+/// Keys for which `null` is the same as absent.
+pub(super) const NULLABLE: &[&str] = &[
+    "architectures",
+    "classifier_dropout",
+    "id2label",
+    "label2id",
+    "num_labels",
+    "pad_token_id",
+    "position_embedding_type",
+    "problem_type",
+    "tie_word_embeddings",
+];
+
+/// Whether a value turns a feature off: `null`, `false`, 0 or empty.
+pub(super) fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !on,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.iter().all(is_off),
+        Value::Object(map) => map.values().all(is_off),
+    }
+}
+
+/// The error for a key that is not supported.
+pub(super) fn refused(name: &str, value: &Value, why: &str, places: &Places) -> Diagnostic {
+    let (shown, off) = match value {
+        Value::Object(_) => ("an object".to_owned(), "{}"),
+        Value::Array(_) => ("a list".to_owned(), "[]"),
+        Value::Bool(_) => (value.to_string(), "false"),
+        _ => (value.to_string(), "null"),
+    };
+    Diagnostic::error(
+        Code::ConfigUnsupported,
+        format!("`{name}` is {shown}, which obert does not compute"),
+        places.value(name),
+        why,
+    )
+    .help(format!("give a model without it; if its weights were not made with it, write `\"{name}\": {off}`"))
+}
+
+/// The error for a value that is not one of its `kind`, if it is not.
+pub(super) fn fault(
+    name: &str,
+    value: &Value,
+    kind: Kind,
+    family: Family,
+    places: &Places,
+) -> Option<Diagnostic> {
+    if value.is_null() && NULLABLE.contains(&name) {
+        return None;
+    }
+    let whole = |most: u64| value.as_u64().is_some_and(|n| (1..=most).contains(&n));
+    let number = value.as_f64();
+    let expected = match kind {
+        Kind::Size if !whole(LARGEST) => format!("a whole number in 1..={LARGEST} is expected"),
+        Kind::Count(most) if !whole(most as u64) => format!("a whole number in 1..={most} is expected"),
+        Kind::Token
+            if value.as_u64().is_none_or(|n| n >= LARGEST)
+                && (family == Family::Roberta || value.as_i64().is_none()) =>
+        {
+            "the number of a token is expected".to_owned()
+        }
+        Kind::Dropout | Kind::MaybeDropout if number.is_none_or(|n| !(0.0..1.0).contains(&n)) => {
+            "a probability in 0..1 is expected".to_owned()
+        }
+        Kind::Number if number.is_none_or(|n| !n.is_finite() || n < 0.0) => {
+            "a number that is not negative is expected".to_owned()
+        }
+        Kind::Truth if !value.is_boolean() => "`true` or `false` is expected".to_owned(),
+        Kind::Classes if value.as_array().is_none_or(|list| !list.iter().all(Value::is_string)) => {
+            "a list of class names is expected".to_owned()
+        }
+        Kind::Names | Kind::Numbers if !value.is_object() => "an object is expected".to_owned(),
+        Kind::Problem if !PROBLEMS.iter().any(|problem| value == problem) => {
+            format!("one of {} is expected", PROBLEMS.map(|p| format!("`{p}`")).join(", "))
+        }
+        Kind::OneOf(values) => match value.as_str() {
+            Some(text) if values.contains(&text) => return None,
+            Some(text) => {
+                return Some(
+                    Diagnostic::error(
+                        Code::ConfigUnsupported,
+                        format!("`{name}` is `{text}`, which obert does not compute"),
+                        places.value(name),
+                        format!(
+                            "only {} is computed",
+                            values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or ")
+                        ),
+                    )
+                    .help("give another model: the weights of this one were trained with it"),
+                );
+            }
+            None => "a name is expected".to_owned(),
+        },
+        _ => return None,
+    };
+    let shown = match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        other => other.to_string(),
+    };
+    let wrong = Diagnostic::error(
+        Code::ConfigMalformed,
+        format!("`{name}` is {shown}"),
+        places.value(name),
+        expected,
+    );
+    Some(wrong.help("compare config.json with the original, or with that of a model of the same kind"))
+}
+
+/// The values of `problem_type` in `transformers`; the first is supported.
+pub const PROBLEMS: [&str; 3] = ["single_label_classification", "multi_label_classification", "regression"];
