@@ -27,4 +27,5 @@ mod tasks;
 mod tensorboard;
 mod transformers;
 mod trials;
+mod tutorial;
 mod warnings;
