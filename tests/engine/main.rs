@@ -27,5 +27,6 @@ mod tasks;
 mod tensorboard;
 mod transformers;
 mod trials;
+#[cfg(unix)]
 mod tutorial;
 mod warnings;

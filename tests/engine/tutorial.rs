@@ -43,7 +43,6 @@ fn words(line: &str) -> String {
 }
 
 #[test]
-#[cfg(unix)]
 fn the_tutorial_goes_from_a_model_and_a_csv_to_predictions_and_shows_what_its_commands_print() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tutorial.md")).unwrap();
     let shop = Workshop::new();
