@@ -8,7 +8,7 @@ use obert::internals::language::{NoFiles, Options, compile};
 use obert::internals::plan::{table, terminal_chart};
 
 /// The recipes of some folders.
-fn recipes_in(folders: &[&str]) -> Vec<PathBuf> {
+pub fn recipes_in(folders: &[&str]) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut list: Vec<PathBuf> = folders
         .iter()
