@@ -38,7 +38,8 @@ fn into_cache(model: &Path, home: &Path, name: &str) {
 /// A line without what depends on the model: numbers (`…` on the page), units of size, the label that is predicted
 /// and the best row. Spaces are single.
 fn words(line: &str) -> String {
-    let values = Regex::new(r#"…|[0-9][0-9.,]*(e-?[0-9]+)?|\b[kM]B\b|"(negative|positive)"| \*"#).unwrap();
+    let values =
+        Regex::new(r#"…|[0-9][0-9.]*(,[0-9]{3})*(e-?[0-9]+)?|\b[kM]B\b|"(negative|positive)"| \*"#).unwrap();
     values.replace_all(line, "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
