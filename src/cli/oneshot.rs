@@ -11,15 +11,15 @@ use crate::files;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "No stage is run and nothing is trained: the model, the data, the parameters that are pruned, \
-    the pattern and the settings of `obs` are the recipe's, of its first `prune` statement by `obs`. \
+    after_help = "No stage is run and nothing is trained: the model and the data are the recipe's, and the \
+    pruned parameters, pattern and settings of `obs` those of its first `prune` statement with `by: obs`. \
     If the recipe has `quantize`, every model is evaluated a second time after post-training quantization \
     with a few calibration batches."
 )]
 pub struct OneshotArgs {
     #[command(flatten)]
     trials: TrialArgs,
-    /// The criteria, of obs and magnitude [default: the recipe's, and magnitude]
+    /// The criteria to compare: obs, magnitude or `obs,magnitude` [default: the recipe's, and magnitude]
     #[arg(long, value_name = "CRITERIA")]
     by: Option<String>,
     /// Draw the metric against sparsity into this SVG file

@@ -33,7 +33,8 @@ pub struct PackArgs {
     /// Precision, for `--as engine` [default: int8 if it was trained with quantization, else f32]
     #[arg(long, value_enum, value_name = "PRECISION")]
     precision: Option<PrecisionName>,
-    /// Quantize the encoder's weights of a model without scales to INT8, for `--as compressed-tensors`
+    /// Quantize the encoder's weights of a model that was not trained with quantization to INT8, for
+    /// `--as compressed-tensors`
     #[arg(long)]
     quantize_weights: bool,
     /// Read the output back and compare it with the model (the default)
@@ -48,11 +49,11 @@ pub struct PackArgs {
     /// Do not use the network: the model is a folder, or in the Hugging Face cache
     #[arg(long)]
     offline: bool,
-    /// Export a model of random weights with the shape of a well-known one, pruned and quantized to INT8, to see its
-    /// size
+    /// Export a model of random weights with the architecture of a well-known one, pruned and quantized to INT8, to see
+    /// its size
     #[arg(long, value_name = "NAME")]
     shape: Option<String>,
-    /// The sparsity of the random model, in blocks of four weights
+    /// The sparsity of the random model, in the 4-block pattern
     #[arg(long, requires = "shape", value_name = "SHARE", default_value_t = 0.9)]
     sparsity: f64,
     #[command(flatten)]

@@ -42,7 +42,7 @@ enum Format {
     Full,
     /// For programs; docs/plan-format.md describes the fields
     Json,
-    /// The schedule as JSON, as it is run
+    /// The compiled schedule that `run` executes, as JSON
     Ir,
 }
 

@@ -121,7 +121,7 @@ impl Watcher {
             Work::Gradients(stage) => (format!("{stage}: gradients"), left.into_iter().collect()),
             Work::Scoring(stage) => (format!("{stage}: saliencies"), left.into_iter().collect()),
             Work::Updating(stage) => (format!("{stage}: pruning update"), left.into_iter().collect()),
-            Work::StepSize(stage) => (format!("{stage}: step size"), left.into_iter().collect()),
+            Work::StepSize(stage) => (format!("{stage}: update step size"), left.into_iter().collect()),
             Work::Calibrating(stage) => (format!("{stage}: calibration"), Vec::new()),
             Work::Evaluating(stage) => (format!("{stage}: evaluation"), left.into_iter().collect()),
         }
@@ -200,7 +200,7 @@ impl Observer for Watcher {
                 let damp =
                     pruned.raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
                 self.print_line(&format!(
-                    "  at {} pruned {} parameters to {:.2}% in {}{damp}",
+                    "  at {} pruned {} weight matrices to {:.2}% in {}{damp}",
                     pruned.at,
                     pruned.parameters,
                     pruned.sparsity * 100.0,
@@ -209,7 +209,7 @@ impl Observer for Watcher {
             }
             Event::Quantized(quantized) => {
                 let activations = quantized.activation_bits.map_or(String::new(), |bits| {
-                    format!(" and {} activations to {bits}", quantized.activations)
+                    format!(" and {} activation tensors to {bits}", quantized.activations)
                 });
                 let after = match quantized.calibrated {
                     0 => String::new(),
@@ -217,12 +217,12 @@ impl Observer for Watcher {
                 };
                 let (at, weights, bits) = (&quantized.at, quantized.weights, quantized.weight_bits);
                 self.print_line(&format!(
-                    "  from {at} on {weights} weights are quantized to {bits} bits{activations}{after}"
+                    "  from {at} on {weights} weight tensors are quantized to {bits} bits{activations}{after}"
                 ));
             }
             Event::RangesFixed(fixed) => {
                 self.print_line(&format!(
-                    "  before step {} froze the ranges of {} tensors",
+                    "  before step {} froze the quantization ranges of {} tensors",
                     fixed.step, fixed.tensors
                 ));
             }

@@ -6,7 +6,7 @@ use crate::params::settings::{self, Settings};
 
 /// Settings saved with a model in `obert.json`, and overridden by these flags.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Settings saved with the model")]
+#[command(next_help_heading = "Override settings saved with the model")]
 pub struct SettingsArgs {
     /// The task [default: the model's]
     #[arg(long, value_enum, value_name = "TASK")]
@@ -23,8 +23,8 @@ pub struct SettingsArgs {
     /// The labels in the order of the model's outputs, for `--task classify`
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     labels: Option<Vec<String>>,
-    /// The positive label of F1, for `--task classify` [default: the model's, or the second of two, else the mean F1 of
-    /// all labels]
+    /// The positive label of F1, for `--task classify` [default: the model's, or the second of two, else macro F1
+    /// over all labels]
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
     /// Maximum sequence length in tokens [default: the model's, or 384 for SQuAD, 128 for classification,

@@ -13,9 +13,9 @@ use crate::files;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Axes are settings of `obs` (`obertc explain obs`), without `memory`, which changes no \
-    result. Settings that the grid does not name are the recipe's, of its first `prune` statement by `obs`. One pass \
-    over the gradients serves all values of damp, update and block and all smaller numbers of gradients; \
+    after_help = "`--grid` takes the settings of `obs` (`obertc explain obs`) except `memory`, which changes no \
+    result. Settings that the grid does not name come from the recipe's first `prune` statement with `by: obs`. One \
+    pass over the gradients serves all values of damp, update and block and all smaller numbers of gradients; \
     with `recompute` each trial computes its own."
 )]
 pub struct SweepArgs {

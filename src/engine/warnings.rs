@@ -28,7 +28,7 @@ pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
             let smaller = (gradients / 2).max(1);
             let message = format!(
                 "`gradients: {gradients}` does not exceed `block: {block}`: each block of the Fisher matrix \
-                 of `{}` is singular but for `damp`",
+                 of `{}` is singular without `damp`",
                 prune.targets.selector
             );
             let help = format!("write `gradients: {}`, or `block: {smaller}`", (20 * block).max(1024));

@@ -114,7 +114,7 @@ const TOLD: &[&str] = &[
     "give the file a name that ends",
     "close it with",
     "add the missing `}`",
-    "remove this one, which is about nothing else",
+    "remove this one, which selects nothing else",
     "remove `distill`",
     "remove one `extends`",
     "learning rates have a block of their own",

@@ -21,14 +21,14 @@ pub struct BenchArgs {
     /// Precision of a model folder [default: both f32 and int8]
     #[arg(long, value_enum, value_name = "PRECISION", conflicts_with = "shape")]
     pub(super) precision: Option<PrecisionName>,
-    /// Benchmark models of random weights with the shape of a well-known one
+    /// Benchmark models of random weights with the architecture of a well-known one
     #[arg(long, value_name = "NAME")]
     pub(super) shape: Option<String>,
     /// Encoder layers of the random models; the dense baseline has as many as the first
-    /// [default: those of its shape]
+    /// [default: those of `--shape`]
     #[arg(long, value_name = "LIST", requires = "shape", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=96))]
     pub(super) layers: Vec<u64>,
-    /// Sparsities of the random models, in blocks of four weights
+    /// Sparsities of the random models, in the 4-block pattern
     #[arg(long, value_name = "SHARES", requires = "shape", value_delimiter = ',', default_values_t = [0.9])]
     pub(super) sparsity: Vec<f64>,
     /// Batch sizes
@@ -40,10 +40,11 @@ pub struct BenchArgs {
     /// Numbers of threads [default: number of cores]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) threads: Vec<u64>,
-    /// Also benchmark another program, by the Python of OBERT_PYTHON, else `python3`
+    /// Also benchmark another program, run by the Python interpreter that the environment variable OBERT_PYTHON names,
+    /// or `python3`
     #[arg(long, value_enum, value_name = "PROGRAM")]
     pub(super) against: Option<Program>,
-    /// Time for each program in each row, in seconds
+    /// Seconds to run each program at each batch size, sequence length and number of threads
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     pub(super) seconds: f64,
     /// How the results are printed

@@ -74,9 +74,9 @@ impl OnnxRuntime {
         };
         let greeting: Greeting = started.line()?;
         match greeting.error {
-            Some(why) => {
-                Err(format!("{why}; `pip install onnxruntime onnx numpy` for the Python of OBERT_PYTHON"))
-            }
+            Some(why) => Err(format!(
+                "{why}; `pip install onnxruntime onnx numpy`, or set OBERT_PYTHON to a Python that has them"
+            )),
             None => {
                 started.version = greeting.version;
                 started.fused = greeting.fused;

@@ -270,7 +270,7 @@ fn without(diagnostic: Diagnostic, this: Selection, other: Selection, either: bo
     let (from, taken) = match (within(this, other), within(other, this)) {
         (false, _) => (this, other),
         (true, false) if either => (other, this),
-        _ => return diagnostic.help(format!("{why}: remove this one, which is about nothing else")),
+        _ => return diagnostic.help(format!("{why}: remove this one, which selects nothing else")),
     };
     let taken = match &taken.0.value {
         // `a except b` behind `except` would read as two of them.
@@ -316,7 +316,7 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
     if let Some(first) = unfit.first() {
         let diagnostic = Diagnostic::error(
             Code::NotPrunable,
-            format!("{} selected parameters are no linear weights", unfit.len()),
+            format!("{} selected parameters are not weights of linear layers", unfit.len()),
             span,
             format!("such as {first}"),
         );

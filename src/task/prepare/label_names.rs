@@ -136,7 +136,7 @@ impl Outputs {
             Matching::Name => None,
             Matching::Number => {
                 let pairs = pairs(&mut (0..self.names.len()).map(|i| i.to_string()));
-                Some(format!("labels are numbers of the model's outputs: {pairs}"))
+                Some(format!("labels are class indices: {pairs}"))
             }
             Matching::Order(labels) => {
                 let pairs = pairs(&mut labels.iter().cloned());

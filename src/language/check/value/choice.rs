@@ -12,7 +12,7 @@ use super::{Evaluator, Fields, Value};
 /// The diagnostic of a data set given as a path, or by a name of the hub or of another tool.
 fn translated_data(expr: &Expr) -> Option<Diagnostic> {
     if let ExprKind::Text(path) = &expr.kind {
-        let message = "`data` says what the data is, and not where";
+        let message = "`data` is the kind of data set, not its path";
         let help = format!(
             "write `squad`, `mnli`, `qqp`, `classify(…)` or `masked_text`, and give the folder by the flag \
              `--data {path}`"
@@ -32,7 +32,7 @@ fn translated_data(expr: &Expr) -> Option<Diagnostic> {
         "mlm" | "wikitext" | "bookcorpus" | "wikipedia" => "masked_text",
         _ => return None,
     };
-    let message = format!("there is no `{}` to choose here", word.value);
+    let message = format!("`{}` is not one of the choices here", word.value);
     let help = format!("write `{written}`, and give its files by `--data`");
     Some(
         Diagnostic::error(Code::UnknownChoice, message, word.span, "unknown")
@@ -54,7 +54,7 @@ impl Evaluator<'_> {
             && let Some(name) = names().find(|name| *name == text.trim())
         {
             let diagnostic =
-                Diagnostic::error(Code::WrongType, "a word of the language in quotes", expr.span, "quoted");
+                Diagnostic::error(Code::WrongType, "a keyword is not quoted", expr.span, "quoted");
             self.findings.push(diagnostic.help(format!("remove the quotes: `{name}`")).fix(expr.span, name));
             return None;
         }
@@ -82,7 +82,7 @@ impl Evaluator<'_> {
             let near = nearest(&word.value, names());
             let message = match near {
                 Some(_) => format!("`{}` is not {}", word.value, Type::Choice(choices).described()),
-                None => format!("there is no `{}` to choose here", word.value),
+                None => format!("`{}` is not one of the choices here", word.value),
             };
             let diagnostic = Diagnostic::error(Code::UnknownChoice, message, word.span, "unknown");
             let expected = || format!("expected {}", ty.described());

@@ -181,7 +181,7 @@ impl Evaluator<'_> {
             self.findings.push(
                 Diagnostic::error(
                     Code::OutOfRange,
-                    "a rate is between 0 and 1",
+                    "expected a number between 0 and 1",
                     expr.span,
                     format!("this is {}", number.value),
                 )
