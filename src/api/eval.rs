@@ -21,8 +21,8 @@ use crate::task::question_answering::QuestionAnswering;
 
 /// Evaluates a saved model on dev data.
 ///
-/// Of a run's folder the metrics are those of the run, to the last digit: how inputs are made is saved with the
-/// model, and a model that was trained with quantization is evaluated with it.
+/// For the folder of a run the metrics equal those of the run exactly: the preprocessing settings are saved with the
+/// model, and a model from quantization-aware training is evaluated with its quantizers.
 ///
 /// # Errors
 /// A model or data that cannot be read or do not fit, and settings that are neither saved nor given.
@@ -110,7 +110,7 @@ fn evaluate<T: Prepare>(
     Ok(EvalReport { metrics, examples: task.dev_examples(), unit: T::EXAMPLES, new_head })
 }
 
-/// Adds the flag that evaluates a model without a head all the same.
+/// Adds `--new-head`, which evaluates a model without a head, to the help of the diagnostic for a missing head.
 fn with_the_flag(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     for diagnostic in diagnostics.iter_mut().filter(|d| d.code == Code::HeadMissing) {
         diagnostic.help =

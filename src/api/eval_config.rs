@@ -20,7 +20,7 @@ pub struct EvalConfig {
     pub skip_bad: bool,
     /// Task, lengths and columns, in place of those that are saved with the model.
     pub settings: Settings,
-    /// The greatest number of examples.
+    /// Maximum number of examples.
     pub limit_examples: Option<usize>,
     /// Whether a model that lacks the task's head is evaluated with a new one, whose weights are random; otherwise it
     /// is refused.

@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// Measures inference speed of the INT8 model in `folder` on sequences of the dev set, and compares it with ONNX
-/// Runtime and with this program's runtime, both in dense float32. Returns lines of text; `None` if the runtime cannot run the model.
+/// Runtime and with obert's CPU runtime, both in dense float32. Returns lines of text; `None` if the CPU runtime cannot
+/// run the model.
 pub(super) fn measured(folder: &Path, name: &str, task: &dyn Any) -> Option<String> {
     let open = |precision| {
         let image = pack::pack(folder, Some(precision), &mut Sources::new()).ok()?;
@@ -72,7 +73,7 @@ fn lines(
         }
         Err(why) => format!("not compared with ONNX Runtime: {why}"),
     };
-    let own = format!("{:.1} x this program's own dense float32 ({build} build)", fast / slow);
+    let own = format!("{:.1} x obert's dense float32 ({build} build)", fast / slow);
     format!(
         "Speed   {name}, int8 ({scales}): {fast:.0} sequences/s on {threads} thread{plural}{quality}\n        \
          {against}\n        {own}\n"
@@ -216,10 +217,10 @@ mod tests {
         let alone = with(Err("not installed (pip install onnxruntime)"));
         assert!(alone.contains("300 sequences/s on 2 threads; F1 87.3\n"), "{alone}");
         assert!(alone.contains("not compared with ONNX Runtime: not installed"), "{alone}");
-        assert!(alone.contains(&format!("3.0 x this program's own dense float32 ({build})")), "{alone}");
+        assert!(alone.contains(&format!("3.0 x obert's dense float32 ({build})")), "{alone}");
         let both = with(Ok(OnnxRuntime { onnxruntime: "1.32.0".into(), rate: 200.0 }));
         assert!(both.contains("1.5 x ONNX Runtime 1.32.0 in dense float32\n"), "{both}");
-        assert!(both.contains("3.0 x this program's own"), "{both}");
+        assert!(both.contains("3.0 x obert's dense"), "{both}");
         assert!(both.lines().chain(alone.lines()).all(|line| line.len() <= 80), "{both}{alone}");
     }
 }

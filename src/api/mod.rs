@@ -1,6 +1,6 @@
 //! The library's entry points: what `obertc` does, as functions.
 //!
-//! Each takes a plain struct of what a command line would say and returns a report or an [`Error`]. Nothing here
+//! Each takes a struct with the options of its command and returns a report or an [`Error`]. Nothing here
 //! prints: an [`Observer`](crate::Observer) receives what happens.
 //!
 //! - [`check`] and [`plan`]: a recipe without running it;

@@ -6,8 +6,8 @@ use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::schedule::Schedule;
 
-/// An observer that writes each event to `run.jsonl`, and to TensorBoard's event files if there is a board, before it
-/// passes it on.
+/// An observer that writes each event to `run.jsonl` and, if enabled, to TensorBoard event files, and then passes it to
+/// the inner observer.
 pub(super) struct Recorder<O> {
     log: RunLog,
     board: Option<Board>,

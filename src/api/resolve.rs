@@ -12,13 +12,13 @@ use crate::language::Compilation;
 use crate::schedule::Schedule;
 use crate::schedule::ir::Model;
 
-/// A recipe and what is given beside it.
+/// A recipe with the values of its flags.
 pub(super) struct Request<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) options: &'a RecipeOptions,
     pub(super) data: Option<&'a Path>,
     pub(super) offline: bool,
-    /// Puts flags into the schedule and returns everything that is missing or has no effect.
+    /// Applies the flags to the schedule; returns a diagnostic for each that is missing or has no effect.
     pub(super) apply: &'a dyn Fn(&mut Schedule) -> Vec<Diagnostic>,
 }
 

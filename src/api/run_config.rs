@@ -32,9 +32,9 @@ pub struct RunConfig {
     pub device: String,
     /// The seed in place of the recipe's.
     pub seed: Option<u64>,
-    /// The greatest number of steps in a stage: epochs are shortened, so that every event still happens.
+    /// Maximum number of steps in a stage: epochs are shortened, so that every event still happens.
     pub limit_steps: Option<u64>,
-    /// The greatest number of examples to train on, and to evaluate on.
+    /// Maximum number of examples for training, and for evaluation.
     pub limit_examples: Option<usize>,
     /// `max_length` and `doc_stride` in place of the recipe's.
     pub settings: Settings,

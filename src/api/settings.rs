@@ -9,9 +9,9 @@ use crate::params::settings::{Settings, TaskName};
 use crate::schedule::Schedule;
 use crate::schedule::ir::Data;
 
-/// The greatest number of tokens in an answer: `max_answer_length` of the Hugging Face scripts.
+/// Maximum number of tokens in an answer: `max_answer_length` of the Hugging Face scripts.
 pub(crate) const MAX_ANSWER_LENGTH: usize = crate::text::spans::LONGEST_ANSWER;
-/// The number of tokens by which windows overlap where nothing is said: `doc_stride` of the same scripts.
+/// The default overlap of windows in tokens: `doc_stride` of the same scripts.
 pub(crate) const DOC_STRIDE: usize = 128;
 
 /// The settings that are saved with the model of a run. `labels` are the labels of its data in order.

@@ -13,7 +13,7 @@ use super::recipe::{Recipe, RecipeOptions};
 pub struct TrialConfig {
     /// The recipe.
     pub recipe: Recipe,
-    /// What decides its meaning besides its text, and the model that is pruned in place of the recipe's.
+    /// Values of the recipe's parameters, and the model that is pruned in place of the recipe's.
     pub options: RecipeOptions,
     /// The sparsities, as `50%,70%`.
     pub sparsities: String,
@@ -29,7 +29,7 @@ pub struct TrialConfig {
     pub device: String,
     /// The seed, in place of the recipe's.
     pub seed: Option<u64>,
-    /// The greatest number of examples to take gradients from, and to evaluate on.
+    /// Maximum number of examples for gradients, and for evaluation.
     pub limit_examples: Option<usize>,
     /// Maximum sequence length in tokens, in place of the recipe's.
     pub max_length: Option<usize>,

@@ -39,7 +39,7 @@ pub struct Sizes {
 /// An exported file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Packed {
-    /// The format, as after `--as`.
+    /// The format: the value of `--as`.
     #[serde(rename = "as")]
     pub format: String,
     /// Its file or folder.
@@ -166,8 +166,8 @@ fn count(path: &Path, scales: Option<&Quantization>) -> std::io::Result<Storage>
 /// Converts the bytes of a tensor to floats.
 type Decode = fn(&[u8]) -> Vec<f32>;
 
-/// The conversion of a type's bytes to floats; `None` for integers. Half precision is converted only so far that zeros
-/// stay zeros, as nothing else is needed: quantized weights are float32.
+/// The conversion of a type's bytes to floats; `None` for integers. Half-precision values become 0 or 1,
+/// because only zeros are counted; quantized weights, whose values are needed, are float32.
 fn floats(dtype: &str) -> Option<Decode> {
     match dtype {
         "F32" => Some(|bytes| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),

@@ -20,7 +20,7 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
             let (name, metric) = (&result.name, title(&kept.metric));
             let (step, value) = (kept.step, kept.value);
             text.push_str(&format!(
-                "Best    {name} ends with the weights before step {step}, where {metric} was best: {value:.1}\n"
+                "Best    {name} ends with its best checkpoint, from before step {step}: {metric} {value:.1}\n"
             ));
         }
     }
@@ -32,7 +32,7 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
     }
     text.push_str(&times(results, seconds));
     if matches!(schedule.data, crate::schedule::ir::Data::BuiltinReading { .. }) {
-        text.push_str("Data    generated texts, a stand-in: these metrics say nothing about other data\n");
+        text.push_str("Data    synthetic: these metrics say nothing about real data\n");
     }
     let what = if schedule.without_branches().next().is_some() { "Model" } else { "Log" };
     text.push_str(&format!("{what:<8}{}\n", folder.display()));

@@ -181,7 +181,7 @@ fn a_recipe_runs_to_its_end_and_everything_happens_where_the_plan_says() {
     let speed =
         text.lines().find(|line| line.starts_with("Speed   rest, int8")).unwrap_or_else(|| panic!("{text}"));
     assert!(speed.contains("sequences/s") && speed.contains("; F1 "), "{speed}");
-    assert!(text.contains("x this program's own dense float32 ("), "{text}");
+    assert!(text.contains("x obert's dense float32 ("), "{text}");
     let files = ["config.json", "tokenizer.json", "tokenizer_config.json", "schedule.json", "run.jsonl"];
     for file in files.into_iter().chain(["README.md", "report.html"]) {
         assert!(shop.path("out").join(file).exists(), "{file}");

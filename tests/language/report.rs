@@ -240,7 +240,7 @@ fn the_cards_front_matter_names_what_came_from_the_hub_and_nothing_else() {
     for words in [&["--model", "../models/mine"][..], &["--model=/tmp/bert-base-uncased"]] {
         let other = with(&record, words);
         assert!(front(&other).get("base_model").is_none());
-        assert!(report::card(&other).contains("Made from a local model by obert"));
+        assert!(report::card(&other).contains("Base model: a local model. Produced by obert"));
     }
 }
 

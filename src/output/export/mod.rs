@@ -85,7 +85,7 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
     if request.quantize_weights && source.quantization.is_none() {
         source.quantize_weights();
     }
-    // A language model's own last matrix has no place in the table of parameters: no format would hold it.
+    // An MLM decoder that is not tied to the word embeddings is not in the parameter table, and no format can hold it.
     let bias = source.config.family().name("cls.predictions.bias");
     if let (Some(unusable), Some(_)) = (&source.unusable_head, source.table.find(&bias)) {
         return Err(one(unusable.clone()));

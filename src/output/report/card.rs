@@ -91,8 +91,8 @@ pub fn card(record: &Record) -> String {
         text.push_str(&format!("```sh\n{}\n```\n\n", origin::command(environment)));
     }
     text.push_str(
-        "Curves, events and the machine are in `report.html`, every step in `run.jsonl`, the resolved \
-         schedule in `schedule.json`.\n",
+        "Training curves, pruning events and the hardware are in `report.html`, every training step in \
+         `run.jsonl`, the resolved schedule in `schedule.json`.\n",
     );
     text
 }
@@ -126,7 +126,8 @@ fn front_matter<'a>(record: &'a Record, task: Option<&Task>) -> FrontMatter<'a> 
     }
 }
 
-/// The metrics on a data set of the hub, by split. A part of the data is not a result on the data set.
+/// The metrics on a data set of the hub, by split. Empty for a run with `--limit-…`: metrics on a part of the data are
+/// not results on the data set.
 fn model_index<'a>(record: &'a Record, task: &Task, id: String) -> Vec<Index<'a>> {
     let whole = record.environment.iter().flat_map(|e| &e.command).all(|w| !w.starts_with("--limit-"));
     let Some(measured) = record.compressed().filter(|_| whole) else { return Vec::new() };
@@ -172,13 +173,13 @@ fn origin_of(record: &Record) -> String {
         (Some(id), _) => format!("`{id}`"),
         (None, Some(Model::NewBert(shape))) => {
             format!(
-                "a new BERT ({} layers, hidden size {}, {} heads)",
+                "a randomly initialized BERT ({} layers, hidden size {}, {} heads)",
                 shape.layers, shape.hidden, shape.heads
             )
         }
         (None, _) => "a local model".to_owned(),
     };
-    let mut text = format!("Made from {from} by obert {}", record.started.version);
+    let mut text = format!("Base model: {from}. Produced by obert {}", record.started.version);
     let sparsity = record.sparsity();
     if sparsity > 0.0 {
         text.push_str(&format!(": the pruned parameters are {} sparse", percent(sparsity)));
@@ -189,8 +190,7 @@ fn origin_of(record: &Record) -> String {
     text.push_str(".\n\n");
     if is_stand_in(record) {
         text.push_str(
-            "It was trained and evaluated on generated texts, a stand-in: its metrics say nothing about other \
-             data.\n\n",
+            "Trained and evaluated on synthetic data: these metrics say nothing about real data.\n\n",
         );
     }
     text

@@ -19,7 +19,7 @@ pub fn compare(records: &[Record]) -> String {
         let charts = format!("<div class=\"charts\">\n{charts}</div>\n");
         body.push_str(&section("curves", "Training", &charts));
     }
-    body.push_str(&section("differences", "Differences of the plans", &differences(records, &names)));
+    body.push_str(&section("differences", "Schedule differences", &differences(records, &names)));
     body.push_str(&section("reproduce", "Commands", &commands(records, &names)));
     page("runs compared", &body)
 }
@@ -122,10 +122,10 @@ fn charts(records: &[Record], names: &[String]) -> Vec<Chart> {
     list
 }
 
-/// The differences of each plan from the first run's.
+/// The differences of each schedule from the first run's.
 fn differences(records: &[Record], names: &[String]) -> String {
     let planned = |record: &Record| {
-        // In epochs alone: in steps, epochs of different length would make every line differ.
+        // Times are in epochs only: with another number of steps per epoch every line would differ.
         Some(plan::render(record.schedule.as_ref()?, None, None, |_| String::new()))
     };
     let Some(first) = records.first().and_then(planned) else { return String::new() };
@@ -134,12 +134,12 @@ fn differences(records: &[Record], names: &[String]) -> String {
         let Some(other) = planned(record) else { continue };
         let difference = diff::render(&first, &other);
         let shown = if difference.is_empty() {
-            "<p class=\"note\">The same plan.</p>\n".to_owned()
+            "<p class=\"note\">The same schedule.</p>\n".to_owned()
         } else {
             let lines: Vec<String> = difference.lines().map(marked).collect();
             format!("<pre>{}\n</pre>\n", lines.join("\n"))
         };
-        text.push_str(&format!("<h3>{} against {}</h3>\n{shown}", escaped(name), escaped(&names[0])));
+        text.push_str(&format!("<h3>{} compared with {}</h3>\n{shown}", escaped(name), escaped(&names[0])));
     }
     text
 }

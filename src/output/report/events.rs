@@ -17,8 +17,8 @@ pub fn prunes(record: &Record) -> String {
     let step_sizes = any(|p| !p.step_sizes.is_empty());
     let memory = any(|p| p.memory.is_some());
     let mut titles: Vec<String> =
-        ["Stage", "When", "Before step", "Parameters", "Target", "Sparsity"].map(String::from).into();
-    titles.extend(damp.then(|| "Dampening raised to".into()));
+        ["Stage", "When", "Before step", "Matrices", "Target", "Sparsity"].map(String::from).into();
+    titles.extend(damp.then(|| "Dampening λ raised to".into()));
     titles.extend(step_sizes.then(|| "Step size".into()));
     titles.push("Time".into());
     titles.extend(memory.then(|| "Peak memory".into()));
@@ -45,10 +45,16 @@ pub fn prunes(record: &Record) -> String {
         })
         .collect();
     let mut text = table(&titles, &rows, 2);
+    if damp {
+        text.push_str(
+            "<p class=\"note\">Dampening λ raised to: the largest λ that was used, as a block of the Fisher \
+             matrix could not be factored with the recipe's <code>damp</code>.</p>\n",
+        );
+    }
     if step_sizes {
         text.push_str(
-            "<p class=\"note\">Step size: the share of the exact OBS update that was applied to the remaining weights, for each \
-             Fisher estimate.</p>\n",
+            "<p class=\"note\">Step size: the factor, from 0 to 1, on the exact OBS update of the remaining weights, \
+             chosen by the task loss; one value for each Fisher estimate.</p>\n",
         );
     }
     if memory {
@@ -63,28 +69,37 @@ pub fn quantizations(record: &Record) -> String {
     if events().next().is_none() {
         return String::new();
     }
-    let titles =
-        ["Stage", "When", "Before step", "Weights", "Bits", "Activations", "Bits", "Calibrated on", "Time"];
+    let titles = [
+        "Stage",
+        "When",
+        "Before step",
+        "Weight tensors",
+        "Weight bits",
+        "Activation tensors",
+        "Activation bits",
+        "Calibration",
+        "Time",
+    ];
     let rows: Vec<Vec<String>> = events()
-        .map(|(stage, rounding)| {
+        .map(|(stage, quantized)| {
             let name = escaped(&stage.name);
             vec![
                 if stage.branch { format!("{name} <span class=\"branch\">branch</span>") } else { name },
-                escaped(&rounding.at),
-                rounding.step.to_string(),
-                rounding.weights.to_string(),
-                rounding.weight_bits.to_string(),
-                rounding.activations.to_string(),
-                rounding.activation_bits.map_or("–".into(), |bits| bits.to_string()),
-                format!("{} batches", rounding.calibrated),
-                duration(rounding.seconds),
+                escaped(&quantized.at),
+                quantized.step.to_string(),
+                quantized.weights.to_string(),
+                quantized.weight_bits.to_string(),
+                quantized.activations.to_string(),
+                quantized.activation_bits.map_or("–".into(), |bits| bits.to_string()),
+                format!("{} batches", quantized.calibrated),
+                duration(quantized.seconds),
             ]
         })
         .collect();
     table(&titles.map(String::from), &rows, 2)
 }
 
-/// A table of all warnings, with what to change.
+/// A table of all warnings, with the help for each.
 pub fn warnings(record: &Record) -> String {
     if record.warnings.is_empty() {
         return String::new();

@@ -151,12 +151,12 @@ pub fn changes(record: &Record) -> String {
     let svg = format!("<div class=\"scroll\">{}</div>\n", svg.finish());
     let left = match every {
         1 => String::new(),
-        _ => format!(" ({} of {} states)", shown.len(), states.len()),
+        _ => format!(" ({} of {} events shown)", shown.len(), states.len()),
     };
     let first = shown.first().map_or("", |s| s.when.as_str());
     format!(
-        "<h3>Event by event</h3>\n{svg}<p class=\"note\">From left to right: {} to {}{left}. The palest shade \
-         is a sparsity of 0%, the deepest of 100%.</p>\n",
+        "<h3>After each pruning event</h3>\n{svg}<p class=\"note\">From left to right: {} to {}{left}. The \
+         palest shade is a sparsity of 0%, the deepest of 100%.</p>\n",
         escaped(first),
         escaped(&last.when)
     )

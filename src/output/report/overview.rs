@@ -27,14 +27,14 @@ pub fn head(record: &Record) -> String {
     }
     if is_stand_in(record) {
         text.push_str(
-            "<p class=\"note\">Its data are generated texts, a stand-in: these metrics say nothing about \
-             other data.</p>\n",
+            "<p class=\"note\">Trained and evaluated on synthetic data: these metrics say nothing about real \
+             data.</p>\n",
         );
     }
     text
 }
 
-/// Whether the data are generated.
+/// Whether the data set is synthetic.
 pub fn is_stand_in(record: &Record) -> bool {
     matches!(record.schedule.as_ref().map(|s| &s.data), Some(Data::BuiltinReading { .. }))
 }
@@ -79,7 +79,7 @@ pub fn tiles(record: &Record) -> String {
 fn figures(measured: &Evaluated) -> impl Iterator<Item = (&str, f64)> {
     let mut list: Vec<(&str, f64)> =
         measured.metrics.iter().filter_map(|(name, v)| Some((name.as_str(), (*v)?))).collect();
-    // Of the scores, the one that papers quote.
+    // The metric that papers report comes first.
     list.sort_by_key(|(name, _)| match *name {
         "f1" | "accuracy" | "perplexity" => 0,
         "loss" => 2,
@@ -150,7 +150,17 @@ pub fn models(record: &Record) -> String {
             row
         })
         .collect();
-    if rows.is_empty() { String::new() } else { table(&titles, &rows, 1) }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = table(&titles, &rows, 1);
+    if record.stages.iter().any(|s| s.branch) {
+        text.push_str(
+            "<p class=\"note\">Branch: starts from the model of another stage and is evaluated; no later stage \
+             continues from it.</p>\n",
+        );
+    }
+    text
 }
 
 /// Metrics, parameters and sizes of the dense and of the compressed model.
@@ -190,8 +200,8 @@ pub fn dense_and_compressed(record: &Record) -> String {
     text
 }
 
-/// The sizes of the saved model beside those of the dense one, and how many times smaller they are. Without a saved
-/// model, the sizes of its parameters by their zeros in the log.
+/// The sizes of the dense and of the saved model, with the compression ratio. Without a saved model, sizes are computed
+/// from the number of zeros in the log.
 pub fn size_rows(record: &Record) -> Vec<[String; 3]> {
     let Some(sizes) = record.sizes.clone().or_else(|| logged_sizes(record)) else { return Vec::new() };
     let row = |(name, dense, size): (String, u64, u64)| {
@@ -201,8 +211,8 @@ pub fn size_rows(record: &Record) -> Vec<[String; 3]> {
     sizes.rows().into_iter().map(row).collect()
 }
 
-/// The sizes of the last carried stage's parameters. `None` if the log does not have them, or its bits: the log of
-/// a quantized model does not name the bits of each parameter.
+/// The sizes of the final model's parameters by the number of zeros in the log. `None` if the log lacks that number,
+/// and for a quantized model: the log does not record the bits of each parameter.
 fn logged_sizes(record: &Record) -> Option<Sizes> {
     let end = record.end().filter(|end| !end.layers.is_empty())?;
     if record.carried().any(|s| !s.quantizations.is_empty()) {
@@ -214,7 +224,7 @@ fn logged_sizes(record: &Record) -> Option<Sizes> {
     }
     let prunable: usize = end.layers.iter().map(|l| l.count).sum();
     storage.add("", end.values?.saturating_sub(prunable), 0, false, None);
-    // Biases and normalisations of the encoder are in the last sum: of the encoder nothing is said.
+    // The log has no sizes for the encoder's biases and LayerNorms alone, so the encoder's size is left out.
     let without = |size: Size| Size { encoder_bytes: 0, ..size };
     Some(Sizes::new(without(storage.dense), without(storage.counted)))
 }

@@ -130,8 +130,7 @@ impl Record {
         self.stages.iter().filter(|s| !s.branch)
     }
 
-    /// Each stage with the number of its first step, counted through all stages. A branch begins at the end of its
-    /// stage.
+    /// Each stage with its first step in the global step count. A branch begins at the end of its stage.
     pub fn laid_out(&self) -> Vec<(u64, &StageRecord)> {
         let mut ends: BTreeMap<&str, u64> = BTreeMap::from([(START, 0)]);
         let mut end = 0;
@@ -151,8 +150,8 @@ impl Record {
         ends.get(self.planned(branch)?.branch_from.as_deref()?).copied()
     }
 
-    /// The metrics of the dense model: the last evaluation in a carried stage before the first pruning or quantization;
-    /// else that of a branch from `start` that changes nothing. `None` if there is neither.
+    /// The metrics of the dense model: the last evaluation before the first pruning or quantization event, branches
+    /// left out; else that of a branch from `start` that changes nothing. `None` if there is neither.
     pub fn dense(&self) -> Option<&Evaluated> {
         self.before_compression().or_else(|| self.stages.iter().find(|s| self.is_start(s))?.measured())
     }

@@ -1,4 +1,4 @@
-//! Where a run's model and data came from, if that was the hub.
+//! Ids on the Hugging Face Hub of a run's base model and data set.
 
 use std::path::{Component, Path};
 
