@@ -47,7 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It depends on no recipe, schedule or training code, and reads model folders in the Hugging Face layout.
+//! The runtime depends on no recipe, schedule or training code, and reads model folders in the Hugging Face layout.
 //!
 //! - [`pack`]: conversion of a model folder, or of a random model, to a packed model;
 //! - [`file`]: the packed file;

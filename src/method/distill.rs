@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, activation};
 /// The Kullback-Leibler divergence of the student from the teacher at temperature T,
 /// `T²/N Σ softmax(y/T) (log softmax(y/T) − log softmax(x/T))`, with the student's logits x and the teacher's
 /// logits y, both `[N, classes]` (SparseML's `kldiv_loss`; `torch.nn.functional.kl_div` with
-/// `reduction="batchmean"`, times T²). No gradient flows to the teacher. Classes that both mask by a large negative
-/// logit contribute nothing.
+/// `reduction="batchmean"`, times T²). No gradient flows to the teacher. Classes that teacher and student both
+/// mask by a large negative logit contribute nothing.
 pub fn kl_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
     let [rows, _] = student.dims();
     let teacher = teacher.detach();
@@ -29,8 +29,8 @@ pub fn hidden_state_error(student: Tensor<2>, teacher: Tensor<2>, epsilon: Optio
     }
 }
 
-/// Assigns a teacher's layer to each layer of a student: evenly spaced, with the last layer to the last, as for
-/// DistilBERT and TinyBERT. `None` if the teacher has fewer layers.
+/// The index of the teacher's layer for each layer of a student, evenly spaced as for TinyBERT, with the last layer for
+/// the last: `⌊(i + 1) · teacher / student⌋ − 1` for layer i. `None` if the teacher has fewer layers.
 pub fn evenly_spaced(student: usize, teacher: usize) -> Option<Vec<usize>> {
     (student <= teacher).then(|| (1..=student).map(|i| i * teacher / student - 1).collect())
 }

@@ -1,4 +1,4 @@
-//! The methods of compression, on numbers and tensors only: no recipe, no schedule, no file.
+//! The methods of compression. They compute on slices and tensors, and depend on no recipe, schedule or file.
 //!
 //! - [`mask`]: pruning masks, and the selection of the weights to prune;
 //! - [`obs`]: the Optimal BERT Surgeon (arXiv 2203.07259), second-order pruning;

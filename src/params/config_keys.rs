@@ -1,5 +1,5 @@
 //! Every key that `transformers` 5 reads in `config.json` of BERT, RoBERTa and DistilBERT, and its treatment here:
-//! computed, without effect, or refused.
+//! supported (`computed`), without effect on the computation, or refused.
 //!
 //! The keys are those of `BertConfig`, `RobertaConfig`, `DistilBertConfig` and `PreTrainedConfig`
 //! (`configuration_*.py`), those that their models read (`modeling_*.py`), and those of older versions that
@@ -23,11 +23,11 @@ pub struct Key {
 /// The treatment of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Treatment {
-    /// The computation depends on it; the values that it accepts, and its meaning.
+    /// The computation depends on the key: the values that are accepted, and their meaning.
     Computed(Kind, &'static str),
-    /// The computation does not depend on it, for this reason.
+    /// The computation does not depend on the key, for this reason.
     WithoutEffect(&'static str),
-    /// It is accepted if it is off (`false`, `null`, `0` or empty) and refused otherwise, for this reason.
+    /// The key is accepted if it is off (`false`, `null`, `0` or empty) and refused otherwise, for this reason.
     Refused(&'static str),
 }
 
@@ -81,7 +81,7 @@ const fn refused(name: &'static str, why: &'static str) -> Key {
     key(name, ALL, Treatment::Refused(why))
 }
 
-/// Keys that are computed or refused.
+/// The keys that the computation depends on, and those that are refused.
 const KEYS: &[Key] = &[
     computed("model_type", ALL, Kind::OneOf(&["bert", "roberta", "distilbert"]), "the family"),
     computed("architectures", ALL, Kind::Classes, "which head the weights hold"),
@@ -194,7 +194,7 @@ const WITHOUT_EFFECT: &[(&str, &[Family], &str)] = &[
     ),
 ];
 
-/// All keys; first those that are computed.
+/// All keys; those without effect last.
 pub fn keys() -> impl Iterator<Item = Key> {
     let without_effect = WITHOUT_EFFECT.iter().flat_map(|(names, families, why)| {
         let key = |name| key(name, families, Treatment::WithoutEffect(why));
@@ -208,7 +208,7 @@ pub fn find(name: &str, family: Family) -> Option<Key> {
     keys().find(|key| key.name == name && key.families.contains(&family))
 }
 
-/// The table as Markdown: computed and refused keys one by one, and keys without effect grouped by reason.
+/// The table as Markdown: keys without effect grouped by reason, all others one by one.
 pub fn markdown() -> String {
     let family = |key: Key| match key.families.len() {
         3 => "all".to_owned(),

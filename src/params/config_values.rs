@@ -53,7 +53,7 @@ pub(super) fn refused(name: &str, value: &Value, why: &str, places: &Places) -> 
     .help(format!("give a model without it; if its weights were not made with it, write `\"{name}\": {off}`"))
 }
 
-/// The error for a value that is not one of its `kind`, if it is not.
+/// The error for a value that the key's `kind` does not accept; `None` if it does.
 pub(super) fn fault(
     name: &str,
     value: &Value,

@@ -23,7 +23,7 @@ struct Entry {
 /// Reads the header of a safetensors file, in the order of the data, or of a pickle, in the order of names.
 ///
 /// # Errors
-/// A missing, truncated or foreign file, as a diagnostic that names it.
+/// A diagnostic that names the file, if it is missing, truncated or of another format.
 pub fn read(path: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
     if super::pickle::is_pickle(path) {
         return super::pickle::header(path);

@@ -23,7 +23,7 @@ fn unreadable(file: &Path, why: impl std::fmt::Display) -> Diagnostic {
 /// Reads names, dtypes and shapes of a file's tensors, in the order of names, without their values.
 ///
 /// # Errors
-/// A missing, truncated, foreign or hostile file, as a diagnostic that names it.
+/// A diagnostic that names the file, if it is missing, truncated, malformed or of another format.
 #[cfg(feature = "infer")]
 pub fn header(file: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
     let headers = read::open(file)?.into_iter().map(|tensor| TensorHeader {

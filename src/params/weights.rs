@@ -90,7 +90,7 @@ pub(super) fn untied(file: &ConfigFile) -> Option<Diagnostic> {
     })
 }
 
-/// The error for a configuration that does not fit a classifier with `outputs` outputs, if it does not.
+/// The error for a configuration that does not fit a classifier with `outputs` outputs; `None` if it fits.
 fn labels_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
     let rest = &file.config.rest;
     let problem = rest.get("problem_type").and_then(|v| v.as_str());

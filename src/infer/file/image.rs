@@ -17,11 +17,11 @@ pub struct Image {
     end: u64,
 }
 
-/// A number type of sections, written little-endian.
+/// An element type of arrays, written in little-endian order.
 pub trait Number: Copy {
-    /// The name of the type in the directory.
+    /// The name of the element type in the directory.
     const NAME: &'static str;
-    /// Appends its bytes.
+    /// Appends the bytes of the number to `to`.
     fn write(self, to: &mut Vec<u8>);
 }
 
@@ -51,7 +51,7 @@ impl Image {
         Image { directory, sections: Vec::new(), end: HEADER as u64 }
     }
 
-    /// Appends a section.
+    /// Adds an array as a section of this name.
     pub fn add<T: Number>(&mut self, name: &str, values: &[T]) {
         let mut bytes = Vec::with_capacity(size_of_val(values));
         for value in values {
@@ -74,7 +74,7 @@ impl Image {
         self.directory.linears.insert(name.to_owned(), linear);
     }
 
-    /// Adds the attention of the next layer to the directory.
+    /// Adds the element types and quantization of the next layer's attention to the directory.
     pub fn attention(&mut self, attention: Attention) {
         self.directory.attention.push(attention);
     }

@@ -102,7 +102,8 @@ pub enum Form {
     Float32,
     /// `weight`: int8, `[rows, columns]`, each row padded with zeros to a multiple of four.
     Dense,
-    /// `pointers`, `places`, `words`: the nonzero blocks of four consecutive inputs in int8, in BSR format.
+    /// `pointers`, `places`, `words`: the nonzero blocks of four consecutive inputs in int8, in BSR format (`indptr`,
+    /// `indices` and `data` of `scipy.sparse.bsr_array`).
     Blocks,
 }
 

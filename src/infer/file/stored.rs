@@ -13,7 +13,7 @@ use crate::infer::simd::Quads;
 pub enum Storage {
     /// A mapped file. The operating system reads a page when it is first used.
     Mapped(memmap2::Mmap),
-    /// A file that was read, or built in memory: lines of 64 aligned bytes, and the number of valid bytes.
+    /// A file that was read, or built in memory: its bytes in aligned units of 64, and its size in bytes.
     Owned(Vec<Quads>, usize),
 }
 
@@ -50,7 +50,7 @@ impl Storage {
         Ok(Storage::Owned(lines, length))
     }
 
-    /// The valid bytes.
+    /// The bytes of the file, without the padding of the last 64.
     pub fn bytes(&self) -> &[u8] {
         match self {
             Storage::Mapped(map) => map,

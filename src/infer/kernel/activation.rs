@@ -43,8 +43,8 @@ fn erf<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.min(simd.max(simd.div(simd.mul(x, p), q), simd.splat(-1.0)), simd.splat(1.0))
 }
 
-/// GELU before quantization to int8: without a division, with an absolute error below 4e-5 for |x| ≤ 4 and a relative one
-/// beyond. A quantization step of activations is some hundred times that.
+/// GELU before quantization to int8, without a division. The absolute error is below 4e-5 for |x| ≤ 4, and proportional
+/// to |x| beyond; the quantization scale of activations is some hundred times larger.
 #[inline(always)]
 pub fn gelu_for_bytes<S: Simd>(simd: S, x: S::F) -> S::F {
     let near = simd.min(simd.max(x, simd.splat(-4.0)), simd.splat(4.0));

@@ -3,8 +3,8 @@
 //! Activations are stored as tiles `[features][groups]`, where a group is one vector with sixteen tokens in its lanes. All
 //! layers but attention work within a tile, and no activation is transposed.
 //!
-//! - [`product`]: dense and block-sparse products, of floats and of bytes;
-//! - [`quantize`]: floats to bytes and back, with fixed or measured scales;
+//! - [`product`]: dense and block-sparse products, in float32 and int8;
+//! - [`quantize`]: static and dynamic quantization of activations to int8;
 //! - [`activation`]: exp and GELU;
 //! - [`norm`]: layer normalisation;
 //! - [`attention`]: the attention of one head over one sequence.

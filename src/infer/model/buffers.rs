@@ -11,9 +11,9 @@ use crate::infer::simd::{Floats, LANES, Quads};
 /// The quantized input of a layer's query, key or value projection.
 #[derive(Debug)]
 pub(super) struct QuantizedInput {
-    /// For each tile `[hidden / 4][width]`.
+    /// The quantized hidden states, for each tile `[hidden / 4][width]`.
     pub(super) bytes: Vec<Quads>,
-    /// `[groups]`.
+    /// The scales of the tokens, `[groups]`.
     pub(super) scales: Vec<TokenScale>,
 }
 
@@ -24,7 +24,8 @@ pub(super) struct SharedInput<'a> {
 }
 
 impl<'a> SharedInput<'a> {
-    /// Shares up to three inputs, the first of the array; also returns their number.
+    /// Shares the first `n ≤ 3` inputs of a layer between threads, and returns them with n; the rest of the array is
+    /// empty.
     pub(super) fn all(inputs: &'a mut [QuantizedInput]) -> ([SharedInput<'a>; 3], usize) {
         let count = inputs.len().min(3);
         let mut list = inputs.iter_mut();

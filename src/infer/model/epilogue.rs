@@ -9,15 +9,15 @@ use crate::infer::simd::{Floats, Quads, Simd};
 
 /// An operation on four consecutive outputs of a group of tokens.
 pub trait Epilogue {
-    /// Takes the outputs `row..row + count` of a group; `values[count..]` is meaningless. Rows and groups are counted
-    /// from the first of the product.
+    /// Processes the outputs `row..row + count` of a group; `values[count..]` is unspecified. Rows and groups are
+    /// counted from the first of the product.
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]);
 }
 
 /// Stores the outputs at `out[row][offset + group]`.
 #[derive(Debug)]
 pub struct Store<'a> {
-    /// `[rows][width]`.
+    /// The outputs, `[rows][width]`.
     pub out: &'a mut [Floats],
     /// The number of groups in a row of `out`.
     pub width: usize,
@@ -37,9 +37,9 @@ impl Epilogue for Store<'_> {
 /// Adds the residual connection and stores the sums.
 #[derive(Debug)]
 pub struct AddResidual<'a> {
-    /// `[rows][width]`.
+    /// The residual connection's input, `[rows][width]`.
     pub residual: &'a [Floats],
-    /// `[rows][width]`.
+    /// The outputs, `[rows][width]`.
     pub out: &'a mut [Floats],
     /// The number of groups in a row.
     pub width: usize,
@@ -58,11 +58,11 @@ impl Epilogue for AddResidual<'_> {
 /// Applies GELU and stores float32.
 #[derive(Debug)]
 pub struct Gelu<'a> {
-    /// `[rows][width]`.
+    /// The outputs, `[rows][width]`.
     pub out: &'a mut [Floats],
     /// The number of groups in a row.
     pub width: usize,
-    /// Whether the result is quantized later, so that [`gelu_for_bytes`] is exact enough.
+    /// Whether the result is quantized later, so that [`gelu_for_bytes`] is accurate enough.
     pub for_bytes: bool,
 }
 
@@ -81,7 +81,7 @@ impl Epilogue for Gelu<'_> {
 pub struct GeluQuantize<'a> {
     /// The quantization parameters of the next layer's input.
     pub qparams: QParams,
-    /// `[rows / 4][width]`.
+    /// The quantized outputs, `[rows / 4][width]`.
     pub out: &'a mut [Quads],
     /// The number of groups in a row.
     pub width: usize,

@@ -57,7 +57,7 @@ impl Folded {
 pub enum Weights {
     /// Float32, `[rows, columns]`.
     Float32(Stored<f32>),
-    /// Int8, `[rows, columns / 4]` words of four weights.
+    /// Int8, `[rows, columns / 4]` with four weights in each entry.
     Dense(Stored<[i8; 4]>, Scales),
     /// Int8, as the nonzero blocks of four consecutive inputs.
     Blocks(BlockRows, Scales),
@@ -66,19 +66,19 @@ pub enum Weights {
 /// A validated block-sparse matrix, as in [`Blocks`].
 #[derive(Clone, Debug)]
 pub struct BlockRows {
-    /// Row r has the words `pointers[r]..pointers[r + 1]`, `[rows + 1]`.
+    /// Row r has the blocks `pointers[r]..pointers[r + 1]`, `[rows + 1]`.
     pointers: Stored<u32>,
-    /// The step of each word.
+    /// The column index of each block.
     indices: Stored<u16>,
-    /// Four weights of each block.
+    /// The four weights of each block.
     words: Stored<[i8; 4]>,
-    /// The number of words in a dense row.
+    /// The number of blocks in a dense row.
     steps: usize,
     strips: Strips,
 }
 
 impl BlockRows {
-    /// A matrix with rows of `steps` words.
+    /// A matrix of which a dense row has `steps` blocks.
     ///
     /// # Errors
     /// One sentence if a pointer or an index is out of range.

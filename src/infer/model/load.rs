@@ -64,9 +64,9 @@ pub(super) struct Norm {
 pub(super) struct Layer {
     /// The query, key and value projections.
     pub(super) projections: [Linear; 3],
-    /// Which of the quantizations the input of each projection takes.
+    /// The index in `quantizations` for the input of each projection; `None` for float32.
     pub(super) quantized_input: [Option<usize>; 3],
-    /// Different quantizations of the layer's input.
+    /// The distinct quantizations of the layer's input; projections with equal ones share the quantized input.
     pub(super) quantizations: Vec<InputQuantization>,
     pub(super) scores: Operands,
     pub(super) context: Operands,
@@ -290,7 +290,7 @@ fn operands(file: &Opened, layer: usize, stored: layout::Operands) -> Result<Ope
     })
 }
 
-/// Validates quantization parameters; `bytes` is the range of the integers. `None` if they are impossible.
+/// Validates quantization parameters; `bytes` is the range of the integers. `None` if they are invalid.
 fn qparams(stored: Scale, bytes: std::ops::RangeInclusive<i32>) -> Option<QParams> {
     let Scale { scale, zero, low, high } = stored;
     let fits = low < high && [low, high, zero].iter().all(|v| bytes.contains(v));

@@ -157,7 +157,7 @@ impl Session {
         buffers + inputs + self.scratch.iter().map(of_thread).sum::<usize>()
     }
 
-    /// The number of sequences, from the first of these lengths on, that fit into one call; at least one.
+    /// The number of sequences that fit into one call, taken in order from the first of these lengths; at least one.
     pub fn fits(&self, lengths: impl Iterator<Item = usize>) -> usize {
         let mut left = self.groups;
         let taken = lengths.take_while(|tokens| {

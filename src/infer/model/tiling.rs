@@ -69,8 +69,8 @@ impl Tiling {
         tile * self.width..((tile + 1) * self.width).min(self.groups)
     }
 
-    /// Splits a sequence at tile boundaries: the index of each tile, and its groups of the sequence, counted from the
-    /// sequence's first group.
+    /// Splits a sequence at tile boundaries. Returns the index of each tile, and the range of the sequence's groups in
+    /// it, counted from the first group of the sequence.
     pub fn pieces(&self, span: Span) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
         let (width, end) = (self.width, span.first + span.groups);
         let mut group = span.first;

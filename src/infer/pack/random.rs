@@ -13,11 +13,11 @@ use crate::params::{BertConfig, BertShape, ParameterTable};
 /// A random model.
 #[derive(Clone, Debug)]
 pub struct Random {
-    /// Its shape.
+    /// The sizes of the model.
     pub shape: BertShape,
     /// The fraction of blocks of four consecutive inputs in the encoder that are zero.
     pub sparsity: f64,
-    /// The seed of its weights.
+    /// The seed of the weights.
     pub seed: u64,
 }
 
@@ -59,16 +59,16 @@ impl Random {
         values
     }
 
-    /// Packs it in float32, or in int8 with static quantization.
+    /// Packs the model in float32, or in int8 with static quantization.
     ///
     /// # Errors
-    /// None for a possible shape.
+    /// Only for a shape that no model can have.
     pub fn pack(&self, bytes: bool) -> Result<Image, Diagnostic> {
         let plan = if bytes { Plan::Static(self.quantization()) } else { Plan::Float32 };
         build(&self.config(), Head::Answers, None, &plan, &|name| Ok(self.tensor(name)))
     }
 
-    /// Quantization parameters for activations of about unit size.
+    /// Quantization parameters for activations with values around ±1.
     pub fn quantization(&self) -> Quantization {
         let mut weights = BTreeMap::new();
         let mut activations = BTreeMap::new();

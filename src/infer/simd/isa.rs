@@ -41,7 +41,7 @@ impl Isa {
         Isa::available()[0]
     }
 
-    /// The name for messages.
+    /// The name of the instruction set in messages.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Avx512Vnni => "AVX-512 VNNI",

@@ -26,7 +26,7 @@ pub const LANES: usize = 16;
 pub struct Floats(pub [f32; LANES]);
 
 impl Floats {
-    /// Reinterprets groups as contiguous lanes.
+    /// Reinterprets vectors as one contiguous slice of floats.
     #[inline(always)]
     pub fn lanes(groups: &[Floats]) -> &[f32] {
         // SAFETY: sixteen floats each, without gaps.

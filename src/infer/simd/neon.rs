@@ -11,7 +11,7 @@ use super::{Floats, Ints, LANES, Quads, Simd, Work};
 pub struct NeonDot(());
 
 impl NeonDot {
-    /// Proof that the machine has it.
+    /// A token for NEON with the dot product; `None` if the machine lacks it.
     pub fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("dotprod").then_some(NeonDot(()))
     }

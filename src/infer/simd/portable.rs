@@ -6,7 +6,7 @@ use super::{Floats, Ints, LANES, Quads, Simd, Work};
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
-/// Runs work on an instruction set whose features are enabled everywhere.
+/// Runs work in a function that is compiled with the target's default features, without `#[target_feature]`.
 #[inline(never)]
 pub(super) fn run_portable<W: Work, S: Simd>(work: W, simd: S) -> W::Out {
     work.run(simd)

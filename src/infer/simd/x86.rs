@@ -18,7 +18,7 @@ pub struct AvxVnni(());
 pub struct Avx2(());
 
 impl Avx512Vnni {
-    /// Proof that the machine has it.
+    /// A token for AVX-512 with VNNI; `None` if the machine lacks it.
     pub fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -30,14 +30,14 @@ impl Avx512Vnni {
 }
 
 impl AvxVnni {
-    /// Proof that the machine has it.
+    /// A token for AVX2 with AVX-VNNI; `None` if the machine lacks it.
     pub fn detect() -> Option<Self> {
         (Avx2::detect().is_some() && is_x86_feature_detected!("avxvnni")).then_some(AvxVnni(()))
     }
 }
 
 impl Avx2 {
-    /// Proof that the machine has it.
+    /// A token for AVX2 with FMA; `None` if the machine lacks it.
     pub fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
     }
@@ -61,7 +61,7 @@ pub(super) fn run_avx2<W: Work>(work: W, simd: Avx2) -> W::Out {
     work.run(simd)
 }
 
-/// Runs intrinsics of the instruction set that `self` is the proof of.
+/// Runs intrinsics of an instruction set; the value `self` is proof that the machine has it.
 macro_rules! proven {
     ($($body:tt)*) => {
         // SAFETY: a value of the type exists only where the instructions do; references are readable and
@@ -186,7 +186,7 @@ impl Simd for Avx512Vnni {
     }
 }
 
-/// Sixteen integers as two vectors.
+/// Reinterprets sixteen integers as two vectors of eight.
 #[inline(always)]
 unsafe fn halves(a: [i32; LANES]) -> [__m256i; 2] {
     // SAFETY: both are 64 bytes of plain integers.

@@ -13,7 +13,8 @@ mod tests {
 
     use crate::method::mask::select::{Selection, select, spread};
 
-    /// The least sum of absolute values over all choices of `count` groups that are not pruned yet.
+    /// The minimum, over all sets of `count` groups that are not pruned yet, of the sum of their weights' absolute
+    /// values, by brute force. A group is that sum, and whether it is pruned already.
     fn least(groups: &[(f64, bool)], count: usize) -> f64 {
         (0..1u32 << groups.len())
             .filter(|set| set.count_ones() as usize == count)

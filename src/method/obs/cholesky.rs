@@ -6,7 +6,7 @@ use super::lanes::{BlockBatch, CHAINS, LANES, Lane, ZERO, get, index, less, part
 
 impl BlockBatch {
     /// Factors `F = LLᵀ` in place (LAPACK `spotrf`). Returns for each lane whether all pivots were positive and
-    /// finite; the L of a lane without is finite and meaningless.
+    /// finite; where one was not, L is finite and meaningless.
     pub fn factor(&mut self) -> [bool; LANES] {
         factor(&mut self.matrix, &mut self.inverse, self.block).map(|failed| failed == 0.0)
     }
@@ -35,8 +35,9 @@ pub(super) fn factor_simd<'a, S: Simd>(
     failed
 }
 
-/// Computes L for R rows from the even row i on, four columns at a time for all whole fours of columns before i:
-/// the terms of earlier columns, then those of the four among each other.
+/// Computes R rows of L from the even row i on, in panels of four columns, without the last `i mod 4` columns before
+/// i. In each panel the terms `L_ik L_jk` of earlier columns k are subtracted first, then those of columns k in the
+/// panel.
 #[inline(always)]
 fn factor_columns<S: Simd, const R: usize>(simd: S, matrix: &mut [Lane], inverse: &[Lane], i: usize) {
     let (above, below) = matrix.split_at_mut(index(i, 0));
@@ -71,7 +72,7 @@ fn factor_columns<S: Simd, const R: usize>(simd: S, matrix: &mut [Lane], inverse
     }
 }
 
-/// Computes the remaining columns of row i of L, up to the diagonal.
+/// Computes the columns of row i of L that [`factor_columns`] leaves, up to the diagonal.
 #[inline(always)]
 fn factor_rest<S: Simd>(simd: S, matrix: &mut [Lane], inverse: &mut [Lane], i: usize, failed: &mut Lane) {
     let (above, rest) = matrix.split_at_mut(index(i, 0));

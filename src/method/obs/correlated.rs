@@ -2,8 +2,9 @@
 //! 2210.09223).
 //!
 //! The groups of a block are pruned in turn, each time the one with the least ρ_Q. Pruning Q replaces F⁻¹ by
-//! `F⁻¹ − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ F⁻¹_{Q,:}` and w by `w − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ w_Q`. After some groups w equals the
-//! exact update for all of them jointly; only the order differs from that of one-time saliencies.
+//! `F⁻¹ − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ F⁻¹_{Q,:}` and w by `w − F⁻¹_{:,Q} ([F⁻¹]_QQ)⁻¹ w_Q`. After k groups w equals
+//! the weights after the exact update for all k jointly. Compared with saliencies that are computed once, only the
+//! order of pruning changes.
 
 /// An N:M pattern: of `of` consecutive weights, `keep` remain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub struct Fisher {
 
 /// Blocks in a task of the thread pool.
 const BLOCKS: usize = 64;
-/// Floats of triangles that stay in L2 while all gradients of a chunk are added to them.
+/// The floats of those triangles that stay in L2 while all gradients of a chunk are added to them.
 const RESIDENT: usize = 1 << 15;
 
 impl Fisher {
@@ -89,7 +89,7 @@ impl<R: Rows + ?Sized> WithSimd for AddBlocks<'_, R> {
     }
 }
 
-/// [`AddBlocks`] where vectors of half the width exist too.
+/// [`AddBlocks`] for instruction sets that also have vectors of half the width.
 #[cfg(target_arch = "x86_64")]
 struct WithHalves<'a, R: ?Sized, H> {
     work: AddBlocks<'a, R>,

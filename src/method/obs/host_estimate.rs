@@ -32,14 +32,14 @@ impl Precision {
     }
 }
 
-/// `Σ g gᵀ` of one parameter, block by block, or the gradients themselves where there are few.
+/// `Σ g gᵀ` of one parameter, block by block; with fewer gradients than weights in a block, the gradients themselves.
 #[derive(Clone, Debug)]
 pub struct HostEstimate {
     pub(super) count: usize,
     pub(super) block: usize,
     pub(super) kind: Kind,
     chunk: Chunk,
-    /// Gradients that fit into the chunk.
+    /// The number of gradients that fit into the buffer.
     capacity: usize,
     finite: bool,
     ill_conditioned: IllConditioned,
@@ -47,9 +47,9 @@ pub struct HostEstimate {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// `Σ g gᵀ` of the gradients before those in the chunk.
+    /// `Σ g gᵀ` over all gradients but the buffered ones.
     Fisher(Fisher),
-    /// The chunk holds all gradients, fewer than a block has weights.
+    /// No sum: all gradients stay in the buffer, since they are fewer than the weights of a block.
     Gradients,
 }
 
@@ -123,7 +123,7 @@ impl HostEstimate {
         }
     }
 
-    /// Adds several gradients without buffering them, where they are enough for [`Fisher`] sums.
+    /// Adds several gradients: to `Σ g gᵀ` without buffering them, or to the buffer if that holds all gradients.
     ///
     /// # Panics
     /// If one has fewer elements than the parameter.
@@ -186,9 +186,9 @@ impl HostEstimate {
         }
     }
 
-    /// The estimate from the gradients so far. `self` keeps its buffer, so that later sums equal those of an
-    /// estimate without this call, to the bit. If gradients are buffered it is a copy, with the memory of
-    /// another Fisher matrix.
+    /// The estimate from the gradients so far. If a sum does not contain the buffered gradients yet, this is a copy
+    /// that does, with the memory of another Fisher matrix. `self` keeps its buffer, so that the call does not
+    /// change the order, and hence the rounding, of later sums.
     pub(super) fn so_far(&self) -> Cow<'_, HostEstimate> {
         let Kind::Fisher(fisher) = &self.kind else { return Cow::Borrowed(self) };
         if self.buffered() == 0 {
@@ -207,8 +207,8 @@ impl HostEstimate {
         })
     }
 
-    /// The Woodbury form of a block, restricted to its weights with `kept`, from all gradients or from the
-    /// block's QR factor. `None` if there is neither, or the block cannot be factored.
+    /// The Woodbury form of a block, restricted to its weights with `kept`, from the block's QR factor or else from
+    /// all gradients. `None` if there is neither, or the block cannot be factored.
     pub(super) fn woodbury(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<WoodburyBlock> {
         if self.ill_conditioned.contains(block) {
             return self.ill_conditioned.woodbury(block, kept, settings);
@@ -224,8 +224,8 @@ impl HostEstimate {
 }
 
 /// Elements from one buffered row to the next: an odd number of cache lines, so that the same column of all rows
-/// does not map to the same cache set. For long rows that number is also [`ODD`] beyond a multiple of [`SPREAD`];
-/// with 1 beyond it, neighbouring lines of neighbouring rows would evict each other.
+/// does not map to the same cache set. For long rows that number is congruent to [`ODD`] modulo [`SPREAD`]; if it were
+/// congruent to 1, neighbouring lines of neighbouring rows would evict each other.
 fn stride(count: usize) -> usize {
     const WIDTH: usize = LINE / 4;
     let lines = count.div_ceil(WIDTH) | 1;
@@ -233,11 +233,11 @@ fn stride(count: usize) -> usize {
     (if count < LONG { lines } else { spread }) * WIDTH
 }
 
-/// Elements of the shortest long row; the memory plan of `Obs::passes` uses the same number.
+/// Elements from which on a row is long; the memory plan of `Obs::passes` uses the same number.
 const LONG: usize = 1 << 16;
-/// Cache lines in one way of an L1 cache.
+/// The number of sets of an L1 cache.
 const SPREAD: usize = 64;
-/// Cache lines from one long row to the next, beyond a multiple of [`SPREAD`].
+/// Cache lines from one long row to the next, modulo [`SPREAD`].
 const ODD: usize = 37;
 
 fn push<T: Copy + Default>(

@@ -14,9 +14,9 @@
 //! by matrix products ([`gram`] of a [`panel`]), and every block is factored once ([`cholesky`]), sixteen blocks
 //! in the [`lanes`] of vectors.
 //!
-//! With fewer gradients than weights in a block (m < B), F equals λI in most directions, and float32 would lose
-//! them: the Woodbury form is used instead ([`woodbury`]). The same form, with a QR factor of the gradients in
-//! float64 ([`qr`]), recomputes the blocks that an a-posteriori error estimate finds ill-conditioned
+//! With fewer gradients than weights in a block (m < B), most eigenvalues of F equal λ, which rounding errors in
+//! float32 can exceed: the Woodbury form is used instead ([`woodbury`]). The same form, with a QR factor of the
+//! gradients in float64 ([`qr`]), recomputes the blocks that an a-posteriori error estimate finds ill-conditioned
 //! ([`ill_conditioned`]). A block that cannot be factored in float64 either is an error; it is never replaced by
 //! the identity.
 //!

@@ -1,7 +1,8 @@
 //! Ill-conditioned Fisher blocks: the host's and the device's float32 forms against float64.
 //!
 //! Gradients span few directions, the last block is not full, and the dampening λ reaches from 1e-3 to
-//! 1e-9. What a form does not flag as ill-conditioned must keep the tolerance of the golden cases.
+//! 1e-9. A block that a float32 form does not report as ill-conditioned must be within the tolerance of the golden
+//! cases.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
@@ -90,7 +91,7 @@ impl Case {
         estimate
     }
 
-    /// QR factors of the ill_conditioned blocks' gradients, in float64.
+    /// QR factors of the gradients of these blocks, in float64.
     fn factors(&self, ill_conditioned: &[usize]) -> QrFactors {
         let mut factors = QrFactors::new(self.count(), self.settings.block, ill_conditioned);
         self.gradients.iter().for_each(|g| factors.add(g));

@@ -1,8 +1,8 @@
 //! QR factors of the gradients of ill-conditioned blocks, in float64.
 //!
-//! Where the gradients of a block span few directions and F is λ in all others, `Σ g gᵀ` in float32 has a rounding
-//! error larger than λ. The upper triangular R with `RᵀR = Σ g gᵀ`, updated by `R ← qr([R; G])`, has not. It
-//! replaces the gradients G in the Woodbury form ([`super::woodbury`]).
+//! Where the gradients of a block span few directions, so that the other eigenvalues of F are λ, the rounding error of
+//! `Σ g gᵀ` in float32 can exceed λ. That of the upper triangular R in float64 with `RᵀR = Σ g gᵀ`, updated by
+//! `R ← qr([R; G])`, is smaller. R replaces the gradients G in the Woodbury form ([`super::woodbury`]).
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use super::lanes::{BlockBatch, LANES, Lane, ZERO, dot, gather};
 use super::settings::Settings;
 use super::woodbury::WoodburyBlock;
 
-/// Added to divisors as in SparseML: `torch.finfo(torch.float32).eps`.
+/// ε, which is added to divisors as in SparseML: `torch.finfo(torch.float32).eps`.
 pub const EPSILON: f32 = f32::EPSILON;
 
 /// The largest accepted estimate `ε max_i F_ii [F⁻¹]_ii` of the relative error of `diag F⁻¹` in float32. It is an

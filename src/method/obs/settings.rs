@@ -64,7 +64,7 @@ impl PruningUpdate {
     }
 }
 
-/// The error for a block of `size` weights in a parameter of `count`.
+/// The error for a block that cannot be factored, by its index; blocks have `size` weights, the parameter `count`.
 pub(super) fn not_factored(block: usize, size: usize, count: usize) -> ObsError {
     ObsError::NotFactored { block, first: block * size, last: ((block + 1) * size).min(count) }
 }

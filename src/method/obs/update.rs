@@ -93,8 +93,8 @@ impl Workspace {
     }
 }
 
-/// δ of one block in float64. `woodbury` gives the Woodbury form of the block restricted to some weights; `change`
-/// is that of the block alone. `None` if the block cannot be factored.
+/// δ of one block in float64. `woodbury` returns the Woodbury form of the block restricted to some weights; `change`
+/// has the weights of this block only. `None` if the block cannot be factored.
 pub fn woodbury_delta(
     woodbury: impl Fn(&[bool]) -> Option<WoodburyBlock>,
     change: &Change,
@@ -122,7 +122,7 @@ pub fn woodbury_delta(
 }
 
 impl Change<'_> {
-    /// The same for a range of the weights.
+    /// The change of a range of the weights.
     pub fn of(&self, range: std::ops::Range<usize>) -> Change<'_> {
         let multipliers = self.multipliers.get(range.clone()).unwrap_or_default();
         Change {

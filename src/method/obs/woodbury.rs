@@ -1,8 +1,8 @@
 //! The inverse of a Fisher block by the Woodbury identity, in float64.
 //!
 //! With G the gradients of a block, `[R, B]`, or any other matrix with the same `GᵀG`:
-//! `F⁻¹ = (I − Gᵀ (mλI + GGᵀ)⁻¹ G) / λ`. Only the matrix `[R, R]` is factored. In directions orthogonal to all
-//! gradients F is λ, exactly; the matrix `[B, B]` in float32 would lose them.
+//! `F⁻¹ = (I − Gᵀ (mλI + GGᵀ)⁻¹ G) / λ`. Only the matrix `[R, R]` is factored. For x orthogonal to all
+//! gradients `Fx = λx` holds exactly; in a float32 matrix `[B, B]` rounding errors can exceed λ.
 
 /// One block: its rows G and the Cholesky factor of `mλI + GGᵀ`.
 pub struct WoodburyBlock {

@@ -69,7 +69,7 @@ impl QParams {
         QParams { grid, scales: each.map(|(scale, _)| scale).collect(), zero }
     }
 
-    /// The parameters of a channel: a row or column, or any if there is one scale.
+    /// The parameters of a channel, a row or column by its index; with one scale per tensor those of every channel.
     pub fn affine(&self, channel: usize) -> Affine {
         let scale = if self.scales.len() == 1 { self.scales[0] } else { self.scales[channel] };
         let end = |q: i32| (q - self.zero) as f32;

@@ -1,7 +1,8 @@
 //! The attention of one head over one sequence, `softmax(QKᵀ/√d)V`.
 //!
 //! Scores are `[keys][queries]` with the queries in the lanes, so that the softmax needs no sums across lanes. Both
-//! products use the dense kernel, with the keys, then the values as weights.
+//! products use the dense kernel: `QKᵀ` with K in place of a layer's weights, and the product of probabilities and V
+//! with V.
 
 mod operands;
 mod workspace;
@@ -37,7 +38,7 @@ pub fn attend<S: Simd>(simd: S, head: Head, space: &mut Workspace, out: &mut [Fl
     }
 }
 
-/// Reinterprets four signed bytes of each of sixteen tokens as words.
+/// Reinterprets quantized features as int8 weights of the dense kernel, four consecutive features of a token in each.
 #[inline(always)]
 fn words(quads: &[Quads]) -> &[[i8; 4]] {
     // SAFETY: 64 bytes are sixteen times four, and signed bytes have no alignment or invalid values.
@@ -113,7 +114,9 @@ fn scores<S: Simd>(
     most
 }
 
-/// The scales of the probabilities for the second product, whose terms are `scale · sum − shift · Σv − offset`.
+/// Dequantization of the product of probabilities and V, for each query:
+/// `(scale · sum − shift · Σv − offset) · s_v`, with the int32 sum, and the sum Σv and the scale s_v of a feature's
+/// quantized values. In float32 it is `scale · sum`.
 #[derive(Clone, Copy)]
 struct ProbabilityScales<S: Simd> {
     scale: [S::F; TOGETHER],
@@ -121,7 +124,8 @@ struct ProbabilityScales<S: Simd> {
     offset: [S::F; TOGETHER],
 }
 
-/// Replaces scores by unnormalized probabilities, float32 or quantized; their scales normalize them.
+/// Computes the softmax of the scores over the keys. Float32 and dynamically quantized probabilities are stored without
+/// division by the sum of exponentials, which [`ProbabilityScales::scale`] contains.
 #[inline(always)]
 fn softmax<S: Simd>(
     simd: S,

@@ -4,7 +4,7 @@ use super::{Head, Operands, Workspace};
 use crate::infer::kernel::quantize::{Quantizer, dynamic_quantizer, static_scale};
 use crate::infer::simd::{Floats, Ints, LANES, Quads, Simd};
 
-/// Sets the values of padding tokens in the last group to zero, so that they do not contribute to any query.
+/// Sets V to zero for the padding tokens in the last group, so that they do not contribute to any query.
 #[inline(always)]
 pub(super) fn blank_padding(head: &Head, values: &mut [Floats]) {
     let used = head.tokens - (head.groups - 1) * LANES;
@@ -59,7 +59,7 @@ pub(super) fn quantize_keys<S: Simd>(simd: S, head: &Head, space: &mut Workspace
     }
 }
 
-/// Quantizes the features of one group and returns their sum for each token.
+/// Quantizes the features of one group, and returns the sum of the integers of each token.
 #[inline(always)]
 fn pack<S: Simd>(
     simd: S,

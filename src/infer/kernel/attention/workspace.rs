@@ -3,7 +3,7 @@
 use crate::infer::kernel::quantize::{QParams, TokenScale};
 use crate::infer::simd::{Floats, Ints, LANES, Quads};
 
-/// Rows of a product that are computed and postprocessed together, while they are in L1.
+/// Rows of a product that are computed and dequantized together, while they are in L1.
 pub(super) const CHUNK: usize = 12;
 /// Groups of queries that are computed together.
 pub(super) const TOGETHER: usize = 4;

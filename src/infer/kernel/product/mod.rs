@@ -1,8 +1,8 @@
 //! Products of a weight matrix with a panel of activations.
 //!
-//! A panel is `[steps][groups]` of 64 bytes. A step is four consecutive inputs as unsigned bytes, or one input as a
-//! float32; a group is sixteen tokens. A weight is four bytes as well: four signed bytes of consecutive inputs, or one
-//! float32. So [`dense()`] is one loop for both element types.
+//! A panel is `[steps][groups]` of 64 bytes. A step of the sum over the inputs is four consecutive inputs in uint8, or
+//! one in float32; a group is sixteen tokens. The weights of a step take four bytes as well: int8 for four consecutive
+//! inputs, or one float32. So [`dense()`] is one loop for both element types.
 //!
 //! - [`mod@dense`]: all weights of a row, in tiles of several rows and groups;
 //! - [`mod@sparse`]: rows of blocks of four consecutive inputs, of which only the nonzero ones are stored.

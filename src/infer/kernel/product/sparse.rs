@@ -14,9 +14,9 @@ use crate::infer::simd::{Ints, Quads, Simd, Work};
 /// A block-sparse matrix in BSR format with blocks of one row and four columns (`scipy.sparse.bsr_array`).
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks<'a> {
-    /// Row r has the blocks `pointers[r]..pointers[r + 1]`, `[rows + 1]`.
+    /// Row r has the blocks `pointers[r]..pointers[r + 1]`, `[rows + 1]` (`indptr`).
     pointers: &'a [u32],
-    /// The step of each block: it has the columns `4 · index..4 · index + 4`.
+    /// The column index of each block (`indices`): it has the columns `4 · index..4 · index + 4`, one step.
     indices: &'a [u16],
     /// The weights of each block.
     words: &'a [[i8; 4]],

@@ -13,7 +13,7 @@ use super::product::Products;
 
 /// Elements of the largest temporary tensor: 64 MiB of float32.
 const NUMBERS: usize = 1 << 24;
-/// Most matrices of one batched product: GPU grids count them in 16 bits.
+/// The largest batch of a matrix product: GPUs limit the dimension of the grid that counts it to 65,535.
 const MATRICES: usize = 1 << 15;
 
 /// `Σ g gᵀ` of one parameter, block by block.
@@ -24,9 +24,9 @@ const MATRICES: usize = 1 << 15;
 pub struct DeviceEstimate {
     count: usize,
     block: usize,
-    /// Gradients that fit into the buffer.
+    /// The number of gradients that fit into the buffer.
     capacity: usize,
-    /// Gradients in the buffer.
+    /// The number of gradients in the buffer.
     buffered: usize,
     slices: Vec<Slice>,
     products: Products,

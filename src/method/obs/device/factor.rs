@@ -92,7 +92,7 @@ mod tests {
 
     const LANES: usize = 5;
 
-    /// `M Mᵀ + I` for made-up M, one for each lane, row by row.
+    /// Positive definite test matrices `MMᵀ + I`, one for each lane, row by row.
     fn matrices(size: usize) -> Vec<Vec<f64>> {
         (0..LANES)
             .map(|lane| {
@@ -111,7 +111,7 @@ mod tests {
         Tensor::from_data(TensorData::new(values, [size, size, matrices.len()]), &Device::flex())
     }
 
-    /// One number of each lane after the other.
+    /// The elements of a tensor in float64; consecutive ones belong to consecutive lanes.
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         let values: Vec<f32> = tensor.into_data().try_to_vec().unwrap();
         values.into_iter().map(f64::from).collect()

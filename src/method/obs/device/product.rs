@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use burn::tensor::Tensor;
 
-/// A number with more than 11 significant bits.
+/// The value of the probe's entries, which TF32 cannot represent: it has 13 significant bits.
 const PROBE: f64 = 1.0 + 1.0 / 4096.0;
-/// A relative error of the probe's product that only rounded operands cause.
+/// The relative error of the probe's product above which its operands were rounded.
 const ROUNDED: f64 = 1.0 / 16384.0;
 /// Splits a float32 into its upper 11 bits and the rest (Veltkamp splitting): `2¹³ + 1`.
 const CUT: f32 = 8193.0;
@@ -18,7 +18,7 @@ const CUT: f32 = 8193.0;
 /// Gram matrices of chunks on one device.
 #[derive(Clone, Debug, Default)]
 pub struct Products {
-    /// Whether operands are rounded, for each shape: devices choose their kernels by it.
+    /// Whether operands are rounded, for each shape, since the choice of a kernel depends on the shape.
     rounds: HashMap<[usize; 3], bool>,
 }
 
