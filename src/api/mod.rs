@@ -1,7 +1,7 @@
 //! The library's entry points: what `obertc` does, as functions.
 //!
-//! Each takes a struct with the options of its command and returns a report or an [`Error`]. Nothing here
-//! prints: an [`Observer`](crate::Observer) receives what happens.
+//! Each takes a struct with the arguments and flags of the command, and returns a report or an [`Error`]. Nothing here
+//! prints: an [`Observer`](crate::Observer) receives events, progress and notes.
 //!
 //! - [`check`] and [`plan`]: a recipe without running it;
 //! - [`run`]: a recipe, from its text to the folder of its model;

@@ -1,4 +1,4 @@
-//! The flags of the commands that train about their data: the dev set, and rows that cannot be used.
+//! Flags for reading data, of the commands that train: the dev set, and rows that cannot be used.
 
 use std::path::PathBuf;
 

@@ -153,12 +153,12 @@ impl Eta {
         }
     }
 
-    /// Receives that the present pruning event began `seconds` ago.
+    /// Sets the seconds since the present pruning event began.
     pub fn in_event(&mut self, seconds: f64) {
         self.spent = seconds;
     }
 
-    /// Receives that a pruning event before a step is done.
+    /// Records the duration of a finished pruning event before a step.
     pub fn pruned(&mut self, stage: &str, step: u64, seconds: f64) {
         self.spent = 0.0;
         let Some(timeline) = self.timeline(stage) else { return };

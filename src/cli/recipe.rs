@@ -22,7 +22,7 @@ pub struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The same for the library.
+    /// The flags as the library's `RecipeOptions`.
     pub fn options(&self) -> RecipeOptions {
         RecipeOptions { model: self.model.clone(), set: self.set.clone() }
     }

@@ -13,7 +13,7 @@ use super::EngineError;
 use super::results::{BestEvaluation, BestStep};
 use super::snapshot::{CheckpointTensor, Restored};
 
-/// The prefix of its tensors' names in a checkpoint.
+/// The prefix of the names of the best weights in a checkpoint.
 pub(super) const KIND: &str = "best";
 
 /// The best evaluation so far, with the weights that were evaluated.
@@ -95,7 +95,7 @@ impl Best {
         self.found.as_ref().map(|found| &found.evaluation)
     }
 
-    /// Its weights, for a checkpoint.
+    /// The weights of the best evaluation so far, for a checkpoint.
     pub fn held(&self) -> impl Iterator<Item = CheckpointTensor<'_>> {
         self.found.iter().flat_map(|found| &found.values).map(|(name, values)| {
             CheckpointTensor::floats(format!("{KIND}/{name}"), values.len(), move || {

@@ -47,7 +47,7 @@ pub struct StageContext<'a, T: Task> {
 pub struct Earlier<'a, M> {
     /// Their results.
     pub results: &'a [StageResult],
-    /// The models at their ends that are still needed, by stage name.
+    /// The final models of earlier stages that this or a later stage needs, by stage name.
     pub ends: Vec<(String, &'a M)>,
     /// The run's clock.
     pub clock: Clock,

@@ -14,7 +14,7 @@ pub enum EngineError {
         stage: String,
         /// The step.
         step: u64,
-        /// What it is.
+        /// The loss, NaN or infinite.
         loss: f64,
     },
     /// The gradients are not finite numbers, although the loss is.
@@ -24,7 +24,7 @@ pub enum EngineError {
         stage: String,
         /// The step.
         step: u64,
-        /// What it is.
+        /// The global norm of the gradients, NaN or infinite.
         norm: f64,
     },
     /// A checkpoint does not fit the model or the schedule.
@@ -95,7 +95,7 @@ pub enum EngineError {
     StageMissing {
         /// The named stage.
         stage: String,
-        /// The place that names it.
+        /// The stage or the recipe that needs it.
         at: String,
     },
     /// The selected layers cannot be kept.

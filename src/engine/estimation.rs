@@ -5,19 +5,20 @@ use burn::tensor::{Device, Tensor};
 use crate::schedule::ir::{Obs, Precision};
 use crate::task::model::kernels::is_on_cpu;
 
-/// The device of estimates of Fisher matrices.
+/// Where Fisher matrices are estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Estimates {
-    /// That of the gradients: kernels on the host if the CPU trains, otherwise tensors on the device.
+    /// On the device that computes the gradients: by kernels on the host if that is the CPU, otherwise as tensors.
     #[default]
     WithGradients,
-    /// Tensors on the device even if that is the CPU, for tests.
+    /// As tensors on the device even if that is the CPU, for tests.
     AsTensors,
 }
 
 impl Estimates {
-    /// Whether a statement's estimates are tensors on `device`. Estimates from fewer gradients than a block has weights,
-    /// `correlated` saliencies and gradients in bfloat16 are always on the host.
+    /// Whether the Fisher matrices of a statement are estimated as tensors on `device`. Estimates from fewer gradients
+    /// than a block has weights (Woodbury form), with `correlated` saliencies, or from gradients stored in bfloat16 are
+    /// always computed on the host.
     pub fn are_tensors(self, device: &Device, obs: &Obs) -> bool {
         let served = !obs.keeps_gradients() && !obs.correlated && obs.precision == Precision::F32;
         let elsewhere = self == Estimates::AsTensors || !is_on_cpu(&Tensor::zeros([1, 1], device));

@@ -14,7 +14,7 @@ use super::trial_outcome::TrialOutcome;
 
 pub use crate::runlog::Event;
 
-/// The metrics of an evaluation as the log has them.
+/// Converts the metrics of an evaluation to numbers of the log.
 pub fn logged(metrics: &Metrics) -> BTreeMap<String, Number> {
     metrics.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
@@ -73,8 +73,8 @@ pub trait Observer {
     /// Receives warnings about recipe and data, and the texts that they point into.
     fn warnings(&mut self, _: &[Diagnostic], _: &Sources) {}
 
-    /// Receives a result of one-shot pruning: that of trial `done` of `total`, and by what settings it was pruned.
-    /// The first result, with `done` 0, is that of the model before pruning.
+    /// Receives the result of one-shot trial `done` of `total`, and the settings of the trial in words. The first
+    /// result, with `done` 0, is that of the model before pruning.
     fn trial(&mut self, _settings: &str, _done: usize, _total: usize, _: &TrialOutcome) {}
 
     /// Whether to stop the run before the next step.
@@ -82,7 +82,7 @@ pub trait Observer {
         false
     }
 
-    /// Whether to write a checkpoint, at a trigger.
+    /// Whether to write a checkpoint before the next step; the trigger says what follows or has ended there.
     fn wants_checkpoint(&self, _: CheckpointTrigger) -> bool {
         false
     }

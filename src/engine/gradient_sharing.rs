@@ -1,8 +1,8 @@
 //! Arranges trials of one-shot pruning so that they share gradients.
 //!
-//! The gradients of an estimate do not depend on `damp`, the update or the sparsity; the first m of more gradients are
-//! those of an estimate of m; and a gradient can be accumulated into blocks of several sizes. So trials that differ in
-//! these settings alone need a single pass over the gradients.
+//! The gradients do not depend on `damp`, `update`, `correlated` or the sparsity. An estimate from m gradients uses the
+//! first m gradients of a larger estimate, and each gradient can be accumulated into Fisher blocks of several sizes. So
+//! trials that differ only in these settings, in `gradients` and in `block` need a single pass over the gradients.
 
 use crate::schedule::Window;
 use crate::schedule::ir::{Criterion, Obs, Prune, Update};

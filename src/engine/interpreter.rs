@@ -44,7 +44,7 @@ pub struct Interpreter<'a, T: Task> {
 }
 
 impl<'a, T: Task> Interpreter<'a, T> {
-    /// An interpreter without external teachers and limits.
+    /// An interpreter without external teachers and without a limit on steps.
     pub fn new(task: &'a T, schedule: &'a Schedule, device: Device) -> Self {
         let named_teachers = HashMap::new();
         let estimates = Estimates::default();
@@ -221,8 +221,10 @@ impl<'a, T: Task> Interpreter<'a, T> {
         }
     }
 
-    /// The earlier stages whose final models are needed from the stage at an index on, besides the model in training,
-    /// which continues `carried`. The initial model of the run needs no checkpoint.
+    /// The earlier stages whose final models a checkpoint of the stage at `index` contains besides the model in
+    /// training: those from which this or a later stage distills or a later one branches and, in a branch, `carried`,
+    /// the last stage that is no branch, from which the next such stage continues. The initial model of the run is
+    /// loaded again instead.
     fn ends_needed(&self, index: usize, carried: &'a str) -> Vec<&'a str> {
         let stage = &self.schedule.stages[index];
         let base = stage.branch_from.as_deref().unwrap_or(carried);

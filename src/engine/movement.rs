@@ -23,7 +23,7 @@ pub struct Movements {
 }
 
 impl Movements {
-    /// Zero for the targets of a stage's statements.
+    /// Scores of zero for the targets of the stage's `prune` statements with `by: movement`.
     ///
     /// # Errors
     /// A selector that cannot be read or selects nothing.
@@ -37,7 +37,7 @@ impl Movements {
         Ok(movements)
     }
 
-    /// Whether there are targets, and no step has been accumulated.
+    /// Whether the stage prunes by movement and the scores of no step have been accumulated yet.
     pub fn lacks_steps(&self) -> bool {
         !self.scores.is_empty() && self.steps == 0
     }

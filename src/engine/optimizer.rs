@@ -35,7 +35,7 @@ pub struct AdamW {
 /// The state of a parameter.
 struct Slot {
     decays: bool,
-    /// The factor of the learning rate.
+    /// A factor by which the learning rate of this parameter is multiplied.
     factor: f64,
     moments: Option<Moments>,
     /// The remaining weights, in Burn's layout.
@@ -55,7 +55,7 @@ enum LayoutMask {
     Device(Box<Tensor<1, Bool>>),
 }
 
-/// The coefficients of a step.
+/// The coefficients of a step t.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     beta1: f32,
@@ -67,7 +67,7 @@ struct Step {
     epsilon: f32,
     /// 1 - lr × weight decay.
     shrink: f32,
-    /// The factor of the gradients, for clipping.
+    /// The factor of all gradients, for clipping by their global norm.
     scale: f32,
 }
 
@@ -86,7 +86,7 @@ impl AdamW {
         AdamW { settings: settings.clone(), step: 0, slots }
     }
 
-    /// Sets the factor of the learning rate of a parameter.
+    /// Sets the factor by which the learning rate of a parameter is multiplied.
     pub fn set_factor(&mut self, parameter: ParamId, factor: f64) {
         if let Some(slot) = self.slots.get_mut(&parameter) {
             slot.factor = factor;
@@ -246,7 +246,7 @@ fn chunk_norm_simd<'a, S: Simd>(_simd: S, values: &'a [f32]) -> f64 {
 struct Updater<'a, F> {
     slots: &'a mut HashMap<ParamId, Slot>,
     gradients: &'a mut GradientsParams,
-    /// The coefficients for a parameter with or without weight decay, and with a factor of the learning rate.
+    /// Returns the coefficients for a parameter: whether its weights decay, and the factor of its learning rate.
     factors_at: F,
 }
 

@@ -46,7 +46,7 @@ pub struct Position {
     pub quantizers: BTreeMap<String, BTreeMap<String, QuantizerRecord>>,
 }
 
-/// What a checkpoint before a step would be written for.
+/// The reason for which a checkpoint before a step can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointTrigger {
     /// A stage begins.

@@ -51,7 +51,7 @@ pub fn check_ranges<T: Task>(task: &T, model: &T::Model, stage: &str, step: u64)
     }
 }
 
-/// Computes with all quantizers in a phase.
+/// Runs `compute` with all quantizers of the model in this [`Phase`], then sets [`Phase::Evaluating`] again.
 pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: impl FnOnce() -> R) -> R {
     let quantizers = task.quantizers(model);
     quantizers.iter().for_each(|all| all.set_phase(phase));

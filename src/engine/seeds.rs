@@ -5,7 +5,7 @@ pub fn of_pruning(seed: u64, stage: u64, statement: usize, step: u64) -> u64 {
     draw(seed, stage, 2 + statement as u64, step)
 }
 
-/// The seed for a purpose at a step of the stage with an index, mixed by SplitMix64.
+/// The seed for one purpose at one step of stage `stage` (an index), mixed by SplitMix64.
 pub fn draw(seed: u64, stage: u64, purpose: u64, step: u64) -> u64 {
     [stage, purpose, step].iter().fold(seed, |seed, part| {
         let mut z = (seed ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);

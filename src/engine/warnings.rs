@@ -1,5 +1,6 @@
-//! Warnings of a run: Fisher matrices estimated from too few gradients, layers, attention heads and outputs that
-//! pruning emptied, and metrics that it halved. Each warning says what to change in the recipe.
+//! Warnings of a run: Fisher matrices estimated from too few gradients; layers, attention heads and output channels
+//! of which pruning left nothing or almost nothing; and metrics that are less than half of those before pruning. Each
+//! warning says what to change in the recipe.
 
 use std::collections::BTreeMap;
 
@@ -39,8 +40,8 @@ pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
     stage.prune.iter().filter_map(warning_of).collect()
 }
 
-/// The warning at an evaluation if a metric lost more than half of its value since the one before pruning, or a loss
-/// more than doubled.
+/// The warning at an evaluation if a metric is less than half of its value at the last evaluation before pruning, or a
+/// loss or perplexity more than twice its value there.
 pub fn metric_halved(
     stage: &str,
     statements: &[Prune],
@@ -76,7 +77,7 @@ pub fn metric_halved(
 /// The weights that remain in the targets of a statement.
 pub struct Remaining {
     layers: Vec<LayerSparsity>,
-    /// For each target, the attention heads and outputs without a remaining weight, in words.
+    /// For each target, the attention heads and output channels (rows) without a remaining weight, in words.
     emptied: Vec<Vec<String>>,
     empty_outputs: usize,
 }
@@ -106,8 +107,9 @@ impl Remaining {
         self.empty_outputs
     }
 
-    /// Warnings about layers and matrices that are almost empty and were not `before`, and about matrices with the
-    /// first empty head or output. Further ones of a matrix are counted in the log alone.
+    /// Warnings about layers and matrices that are almost empty and were not `before` the event, and about matrices
+    /// with an empty attention head or output channel that had none before. Where a matrix already had one, only the
+    /// log counts further ones.
     pub fn warnings(&self, before: &Remaining, stage: &str, step: u64, prune: &Prune) -> Vec<Warning> {
         let lower = |name: &str| match prune.rank {
             Rank::Global => format!("write `rank: layer`, or `target params(\"{name}\"): 90%`"),
@@ -140,8 +142,8 @@ impl Remaining {
     }
 }
 
-/// Encoder layers that are almost empty, and almost empty matrices outside them: a selector, the words for it, and its
-/// sparsity.
+/// Encoder layers that are almost empty, and almost empty matrices outside them: for each a selector, its name in
+/// messages, and its sparsity.
 fn almost_empty<'a>(layers: &'a [LayerSparsity]) -> Vec<(String, String, f64)> {
     let place = |name: &'a str| layer_of(name).map(|(prefix, number, _)| (prefix, number));
     let mut by_layer: BTreeMap<(&str, usize), Vec<&LayerSparsity>> = BTreeMap::new();
@@ -168,7 +170,7 @@ fn empty_rows(mask: &Mask, inputs: usize) -> Vec<bool> {
     mask.kept().chunks(inputs).map(|row| !row.contains(&true)).collect()
 }
 
-/// The heads and, outside them, the outputs without a remaining weight, in words.
+/// The attention heads and, outside them, the output channels without a remaining weight, in words.
 fn emptied(rows: &[bool], heads: usize, counts_rows: bool) -> Vec<String> {
     let mut list = Vec::new();
     let size = rows.len().checked_div(heads).unwrap_or(0);

@@ -96,7 +96,8 @@ fn trial(
     compile(name, &recipe, loader, Options::default()).diagnostics
 }
 
-/// Adds a diagnostic about the file's own text, once, without labels in the trial recipe.
+/// Adds a diagnostic of a trial recipe if it is about the text of the library file, once, without those of its labels
+/// that point into the trial recipe.
 fn keep(mut diagnostic: Diagnostic, whole: &mut Compilation, length: usize) {
     let main = whole.main;
     let own = |label: &Label| label.span.file == main && label.span.end as usize <= length;

@@ -128,7 +128,7 @@ pub fn listed(stage: &Stage, timeline: &Timeline, steps_per_epoch: Option<u64>, 
 /// The number of steps in an epoch that is assumed if it is unknown: so large that times in steps come first.
 pub const UNKNOWN: u64 = 1_000_000;
 
-/// Whether the number of a window's instants depends on the length of an epoch.
+/// Whether the number of pruning events in a window depends on the number of steps in an epoch.
 fn is_mixed(prune: &Prune) -> bool {
     let Window { start, end, every } = prune.window;
     !every.is_zero() && end.minus(start).and_then(|length| length.ratio_to(every)).is_none()

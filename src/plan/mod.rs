@@ -1,7 +1,7 @@
 //! `obertc plan`: the events of a schedule, their cost and memory, as text, charts and JSON.
 //!
 //! - [`events`]: the events of a stage, described in words;
-//! - [`cost`]: gradients and Fisher blocks of the pruning events;
+//! - [`cost`]: the numbers of gradients and Fisher blocks of the pruning events;
 //! - [`memory`]: an estimate of a stage's memory;
 //! - [`table`]: events, cost and memory as text, stage by stage;
 //! - [`curves`]: sparsity and learning rate by step, drawn by [`terminal_chart`] and [`svg_chart`];

@@ -61,12 +61,12 @@ use metric::Metrics;
 pub use model::kernels::autocast;
 use quantizers::{ActivationMatMul, Quantizers};
 
-/// A named output of a model: the logits of a classification in each row.
+/// A named output of a model: logits, with one softmax over the classes of each row.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The name, such as `start_logits`, by which distillation matches it with the teacher's output.
     pub name: &'static str,
-    /// Logits, `[rows, classes]`; classes that do not exist in a row have a large negative one.
+    /// Logits, `[rows, classes]`; classes that do not exist in a row, such as padding, have a large negative logit.
     pub logits: Tensor<2>,
 }
 
@@ -96,7 +96,7 @@ pub trait Task {
     fn outputs(&self, model: &Self::Model, batch: &Self::Batch, dropout: Option<u64>) -> Vec<Output>;
 
     /// The forward pass, with the outputs of modules inside the model added to the hidden states by module name, for
-    /// `distill { hidden: … }`. Recipes that do not use it need no implementation.
+    /// `distill { hidden: … }`. A task needs to implement it only for recipes with that setting.
     fn outputs_with_hidden_states(
         &self,
         model: &Self::Model,

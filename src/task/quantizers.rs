@@ -101,8 +101,8 @@ impl Quantizers {
         }
     }
 
-    /// Fake-quantizes a tensor in the forward pass, and observes it if this is the phase for it. A tensor without a
-    /// quantizer is unchanged.
+    /// Fake-quantizes a tensor in the forward pass, and observes its range if the quantizer observes in this
+    /// [`Phase`]. A tensor without a quantizer is unchanged.
     pub fn fake_quantize(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
         let Some(quantizer) = self.get(name) else { return x };
         let channels = quantizer.channels();
@@ -130,7 +130,8 @@ impl Quantizers {
         })
     }
 
-    /// Fake-quantizes a weight for its second use in a forward pass, without observing it again.
+    /// Fake-quantizes a weight for its second use in a forward pass (word embeddings tied to the decoder), without
+    /// observing it again.
     pub fn fake_quantize_again(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
         match self.get(name).and_then(|q| Some((q.channels(), q.qparams()?))) {
             Some((channels, qparams)) => fake_quantize(x, &qparams, channels),

@@ -8,8 +8,8 @@ use crate::engine::training::gradients;
 use crate::method::qat::Phase;
 use crate::task::Task;
 
-/// Accumulates the first step's gradient if a stage prunes by movement before it, so that scores cover at least one step,
-/// as in SparseML.
+/// Accumulates the scores of the first batch's gradients if the stage has a pruning event before its first step and
+/// prunes by movement, so that scores cover at least one step, as in SparseML.
 ///
 /// # Errors
 /// None.

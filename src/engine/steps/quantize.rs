@@ -25,7 +25,7 @@ use crate::task::model::kernels;
 use crate::task::parameters::{self, ModuleParameter};
 use crate::task::quantizers::{Quantizers, channels};
 
-/// A tensor that a statement quantizes.
+/// A tensor that a statement quantizes: its name, its scheme (bits and symmetry) and the axis of its scales.
 struct Point {
     name: String,
     grid: Grid,
@@ -33,7 +33,8 @@ struct Point {
     is_weight: bool,
 }
 
-/// The steps at which a statement acts; the stage's number of steps is its end.
+/// The steps before which a statement begins fake quantization and freezes scales; `fixed` is `None` if scales are
+/// frozen at the end of the stage.
 struct Instants {
     start: u64,
     fixed: Option<u64>,

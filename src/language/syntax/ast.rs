@@ -84,7 +84,7 @@ pub struct Parameter {
     pub default: Option<Expr>,
     /// The allowed range.
     pub range: Option<Expr>,
-    /// The `##` lines above it.
+    /// The documentation comment: the `##` lines above it.
     pub doc: String,
     /// The statement.
     pub span: Span,
@@ -97,7 +97,7 @@ pub struct Binding {
     pub name: Word,
     /// Its value.
     pub value: Expr,
-    /// The `##` lines above it.
+    /// The documentation comment: the `##` lines above it.
     pub doc: String,
     /// The statement.
     pub span: Span,
@@ -112,7 +112,7 @@ pub struct Entry {
     pub operands: Vec<Expr>,
     /// The block, if there is one.
     pub body: Option<Block>,
-    /// The `##` lines above it.
+    /// The documentation comment: the `##` lines above it.
     pub doc: String,
     /// The verb and its operands, without the block.
     pub head: Span,

@@ -1,4 +1,4 @@
-//! Checks of a grid's points and levels: combinations that the checker would reject in a recipe.
+//! Checks of the settings of a grid search and of the sparsities to try: combinations that would be errors in a recipe.
 
 use crate::diag::{Code, Diagnostic, Findings, Span};
 use crate::schedule::ir::{Obs, Pattern, Precision, Update};

@@ -21,7 +21,7 @@ settings! {
         of: String = Type::Text, required formerly ["student_layer_names"];
         /// A pattern of the teacher's modules, in the same order; the same pattern if left out.
         teacher: Option<String> = Type::Text, optional formerly ["teacher_layer_names"];
-        /// The factor of the summed errors.
+        /// The factor of this loss, the sum of the mean squared errors of all matched hidden states.
         gain: f64 = Type::Number, default "1.5";
         /// Whether each error is divided by the mean square of the teacher's hidden states.
         normalize: bool = Type::Bool, default "true";
@@ -106,7 +106,7 @@ choices! {
     pub enum ZeroPoint {
         /// Zero point 0: the range is symmetric around zero, which is represented exactly.
         Symmetric = "symmetric",
-        /// A zero point that makes full use of the range.
+        /// A zero point for the observed range (affine quantization), which need not be symmetric around zero.
         Asymmetric = "asymmetric",
     }
 }

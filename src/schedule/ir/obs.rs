@@ -25,7 +25,7 @@ settings! {
         /// The most memory for an estimate of the Fisher matrix.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         memory: Option<u64> = Type::Bytes, optional;
-        /// How gradients are stored until they are summed.
+        /// The precision in which gradients are stored until they are accumulated into Fisher blocks.
         #[serde(default, skip_serializing_if = "is_default")]
         precision: Precision = Type::Choice(Precision::CHOICES), default "f32";
         /// Whether the saliencies of a Fisher block are recomputed after every weight pruned from it (CAP, arXiv 2210.09223).

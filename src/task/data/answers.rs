@@ -38,11 +38,11 @@ pub(super) struct Collected {
     questions: Vec<Question>,
     /// The last context, which consecutive questions share.
     last: Arc<str>,
-    /// Without an answer, in v1.1.
+    /// Questions without an answer, in v1.1.
     unanswered: Vec<String>,
-    /// With an answer that is not at its `answer_start`.
+    /// Questions with an answer that is not at its `answer_start`.
     moved: Vec<String>,
-    /// With an answer that does not occur in the context.
+    /// Questions with an answer that does not occur in the context.
     lost: Vec<String>,
 }
 

@@ -13,9 +13,9 @@ pub struct Layout {
     pub label: Vec<String>,
     /// The labels in order; empty if they are those of the training set.
     pub labels: Vec<String>,
-    /// Whether the data can also have numbers for labels.
+    /// Whether a label of the data can also be its index in `labels`.
     pub numbered: bool,
-    /// Labels of rows without one: annotators did not agree, or the label is hidden.
+    /// Values of the label's column in unlabelled rows: annotators did not agree, or the label is hidden.
     pub unlabelled: &'static [&'static str],
     /// Whether rows with a wrong number of cells are left out, as GLUE's QQP has some.
     pub lenient: bool,

@@ -20,7 +20,7 @@ pub struct Sampler {
 const POOL: usize = 64;
 
 impl Sampler {
-    /// Shuffled batches of `batch` of `examples` examples, both above zero.
+    /// Shuffled batches: `examples` is the number of examples, `batch` the batch size; both are above zero.
     pub fn new(examples: usize, batch: usize, seed: u64) -> Self {
         Sampler { examples, batch: batch.max(1), seed, lengths: None, epoch: None }
     }

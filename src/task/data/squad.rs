@@ -154,7 +154,7 @@ mod tests {
         nested(context, serde_json::json!([{"text": answer, "answer_start": start}]))
     }
 
-    /// Trains on one file and evaluates on a sound one.
+    /// Reads `json` as the training set, with a valid dev set.
     fn train(json: &str, skip_bad: bool) -> Result<(Vec<Question>, Vec<String>), Diagnostic> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("train.json"), json).unwrap();

@@ -165,8 +165,8 @@ impl Bert {
     }
 
     /// The pooled output, `[sequences, hidden]`, of the hidden states `first` of the first tokens: a linear layer
-    /// with tanh, or with ReLU in DistilBERT. RoBERTa (`classifier.dense`) and DistilBERT (`pre_classifier`)
-    /// count the layer to their classifiers. Without a pooler it is `first`.
+    /// with tanh, or with ReLU in DistilBERT. In `transformers` the layer is a part of the classification head of
+    /// RoBERTa (`classifier.dense`) and of DistilBERT (`pre_classifier`). Without a pooler it is `first`.
     pub(super) fn pooled(&self, first: Tensor<2>) -> Tensor<2> {
         match (&self.pooler, self.family) {
             (Some(pooler), Family::DistilBert) => activation::relu(self.apply(POOLER, &pooler.dense, first)),

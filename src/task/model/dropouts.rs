@@ -13,7 +13,7 @@ pub struct Dropouts {
     pub head: Dropout,
 }
 
-/// The place of the head's dropout among the seeds; layers take the places from 0.
+/// The number from which the seed of the head's dropout is derived; those of encoder layers count from 1.
 pub(super) const HEAD: u32 = u32::MAX;
 
 impl Dropouts {
@@ -34,8 +34,8 @@ impl Dropouts {
         Dropouts { head: self.head.with_probability(probability), ..self }
     }
 
-    /// The dropout of encoder layer `layer` at place `k` within it: 0 attention weights, 1 and 2 the outputs of
-    /// attention and of the feed-forward network.
+    /// The dropout of encoder layer `layer` at place `k` within it: 0 is the attention weights, 1 the output of
+    /// attention, 2 that of the feed-forward network.
     pub(super) fn in_layer(self, layer: usize, k: u32) -> Dropouts {
         let place = 1 + 4 * layer as u32 + k;
         let (hidden, attention) = (self.hidden.place(place), self.attention.place(place));

@@ -1,7 +1,8 @@
-//! [`Family`] as a Burn module without parameters, so that visitors of an encoder learn its family.
+//! Implements Burn's `Module` for [`Family`], without parameters, so that a `ModuleVisitor` of an encoder learns
+//! whether it is BERT, RoBERTa or DistilBERT.
 //!
-//! It is the first field of an encoder. A visitor enters it under the family's name and [`CONTAINER`], and
-//! [`crate::task::parameters`] names the parameters after it accordingly.
+//! It is the first field of an encoder: `enter_module` is called with the family's name and [`CONTAINER`] before the
+//! encoder's parameters are visited, and [`crate::task::parameters`] then uses the family's parameter names.
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
@@ -10,7 +11,7 @@ use burn::tensor::Device;
 
 use crate::params::Family;
 
-/// The container name with which visitors enter a family.
+/// The container type that `enter_module` receives for a family.
 pub const CONTAINER: &str = "Family";
 
 impl Module for Family {

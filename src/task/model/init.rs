@@ -14,7 +14,8 @@ pub struct Init {
 }
 
 impl Init {
-    /// Weights with mean 0 and the given standard deviation (`initializer_range`; 0.02 where that is no such number).
+    /// Weights with mean 0 and the given standard deviation (`initializer_range`); 0.02 if it is negative or not
+    /// finite.
     pub fn new(seed: u64, deviation: f64) -> Self {
         let deviation = if deviation.is_finite() && deviation >= 0.0 { deviation as f32 } else { 0.02 };
         // invariant: the deviation is finite and not negative.

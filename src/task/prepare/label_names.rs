@@ -14,11 +14,11 @@ pub(super) struct Outputs {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Matching {
-    /// A label of the data is a label name in any case, or the number that the data set is known to give it.
+    /// A label of the data is a label name in any case, or an index in the known label order of MNLI or QQP.
     Name,
     /// A label of the data is the index of a logit.
     Number,
-    /// These labels of the data are the logits, in order.
+    /// The logits are those of these labels of the data, in order.
     Order(Vec<String>),
 }
 

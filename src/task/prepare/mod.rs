@@ -57,13 +57,13 @@ pub struct FittedTeacher<M> {
 pub struct PrepareOptions<'a> {
     /// The schedule's model.
     pub model: &'a ir::Model,
-    /// A model folder instead of it (`--model`).
+    /// A model folder in place of the schedule's model (`--model`).
     pub model_folder: Option<&'a Path>,
     /// The schedule's data.
     pub data: &'a ir::Data,
     /// The folder of data files, or a file (`--data`).
     pub data_folder: Option<&'a Path>,
-    /// How they are read.
+    /// How the data files are read.
     pub reading: ReadOptions<'a>,
     /// The splits that are needed.
     pub need: Need,
@@ -307,7 +307,8 @@ fn new_model<T: Prepare>(
     Ok(ModelParts { model, config, tokenizer, head, new_head: true, random_head: Vec::new() })
 }
 
-/// The data set at `data_folder`, which this data needs; `files` describes its files in the message.
+/// The data set at `data_folder`. Without a folder an error: `data` is the recipe's value, `files` describes the files
+/// that it needs.
 fn data_set<'a>(options: &PrepareOptions<'a>, data: &str, files: &str) -> Result<DataSet<'a>, Diagnostic> {
     let path = options.data_folder.ok_or_else(|| {
         Diagnostic::unlocated(Code::FlagMissing, format!("`data: {data}` needs files"))

@@ -73,7 +73,8 @@ impl SelectorWriter {
         if parts.len() == 1 { parts.remove(0) } else { format!("[{}]", parts.join(", ")) }
     }
 
-    /// Globs for `names`: one for all layers with the same parameter, numbered as after dropping layers.
+    /// Globs for `names`: one glob for the same parameter in several encoder layers. Layers are numbered as after
+    /// `drop layers`.
     fn globs(&self, model: &ModelNames, names: &[String]) -> Vec<String> {
         let count = model.table.map_or(0, ParameterTable::layers);
         let layers = self.kept.clone().unwrap_or_else(|| (0..count).collect());

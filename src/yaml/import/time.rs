@@ -206,7 +206,7 @@ fn later(a: Option<(f64, Span)>, b: Option<(f64, Span)>) -> Option<(f64, Span)> 
     }
 }
 
-/// Warns of an `EpochRangeModifier` with a later start.
+/// Warns of an `EpochRangeModifier` that starts after epoch 0, which has no effect in SparseML.
 fn check_range(modifier: &Timed, findings: &mut Findings) {
     if modifier.from() > 0.0 {
         findings.push(

@@ -1,8 +1,8 @@
 //! Collects the modifiers of all groups and stages into one list.
 //!
-//! Three dialects: lists of tagged mappings under keys with `modifiers` in their name, perhaps in
-//! stages (SparseML); stages of groups that map types to fields (late SparseML and llm-compressor).
-//! In all of them times count from the beginning of the recipe, so stages are one list.
+//! Two dialects: lists of tagged mappings under keys with `modifiers` in their name, with or without
+//! stages (SparseML); and stages with groups that map types to fields (late SparseML and llm-compressor).
+//! In both, times count from the beginning of the recipe, so the modifiers of all stages form one list.
 
 use std::rc::Rc;
 

@@ -49,7 +49,7 @@ pub(super) fn quantize(read: verbs::Quantize, whole: Instants, head: Span) -> Qu
     }
 }
 
-/// The scheme of the schedule; `None` for `none`.
+/// Converts a quantization scheme of the recipe to that of the schedule; `none` to `None`.
 fn scheme(scheme: Schemes) -> Option<Scheme> {
     let (bits, signed, SchemeArguments { zero, per }) = match scheme {
         Schemes::Int8(arguments) => (8, true, arguments),

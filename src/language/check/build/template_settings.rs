@@ -1,4 +1,5 @@
-//! Stages that extend a template: settings that are unknown to both, and diagnostics in the template's text.
+//! Stages that extend a template: settings that neither the stage nor the template has, and diagnostics in the text
+//! of the template.
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::resolve::{Bound, Extension};

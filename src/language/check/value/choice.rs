@@ -150,7 +150,8 @@ impl Evaluator<'_> {
         sound.then_some(fields)
     }
 
-    /// The setting with this name; an unknown one is reported with the name it has here.
+    /// The setting with this name. An unknown name is an error; if it is a name of SparseML, Hugging Face or PyTorch,
+    /// the error shows the setting's name in this language.
     pub fn setting_of(
         &mut self,
         name: &Word,

@@ -84,7 +84,7 @@ pub struct Evaluator<'a> {
     pub taken: Vec<String>,
     /// Uses of names that are being evaluated, for the detection of recursion.
     open: Vec<Span>,
-    /// The number of regular expressions so far, weighted.
+    /// The number of regular expressions so far; one with counted repetition counts as ten.
     regexes: usize,
 }
 

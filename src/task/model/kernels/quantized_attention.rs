@@ -71,8 +71,8 @@ impl QuantizedAttention {
         dropped
     }
 
-    /// Observes the attention weights if this is the phase for it; returns their scale and zero point, `None`
-    /// without fake quantization.
+    /// Observes the range of the attention weights if the quantizer observes in this phase (training or calibration).
+    /// Returns their scale and zero point; `None` without fake quantization.
     fn affine(&self, weights: &[f32], units: &[HeadSequence]) -> Option<Affine> {
         let (quantizer, phase) = self.quantizer.as_ref()?;
         let observed = || {
