@@ -226,7 +226,7 @@ fn summary(out: &Path, exported: &Exported) -> String {
         ));
     };
     row("dense float32", dense);
-    row("if zeros took one bit", counted);
+    row("with a bitmask", counted);
     for file in files {
         row(&file.format, &file.size);
     }

@@ -61,10 +61,10 @@ impl Sizes {
         let (dense, counted) = (&self.dense, &self.counted);
         let mut rows = Vec::new();
         if counted.bytes < dense.bytes {
-            rows.push(("Size, if zeros took one bit".to_owned(), dense.bytes, counted.bytes));
+            rows.push(("Size with a bitmask".to_owned(), dense.bytes, counted.bytes));
             if dense.encoder_bytes > 0 {
                 rows.push((
-                    "Encoder, if zeros took one bit".to_owned(),
+                    "Encoder with a bitmask".to_owned(),
                     dense.encoder_bytes,
                     counted.encoder_bytes,
                 ));

@@ -52,7 +52,7 @@ fn models(results: &[StageResult]) -> String {
         table.add_row(own.into_iter().chain(names.iter().map(cell)));
     }
     right_align(&mut table, 1..3 + names.len());
-    format!("{table}\nEncoder: bytes of its layers, if zeros took one bit; without embeddings and head\n")
+    format!("{table}\nEncoder: bytes of its layers with a bitmask for zeros; without embeddings and head\n")
 }
 
 /// The sparsity of each pruned parameter, a row for each layer.
@@ -93,7 +93,7 @@ fn size(result: &StageResult, folder: &Path) -> String {
     // What cannot be read here is reported where the folder is.
     if let Ok(Some(sizes)) = sizes::of_folder(folder) {
         let (dense, counted) = (bytes(sizes.dense.bytes as usize), bytes(sizes.counted.bytes as usize));
-        text.push_str(&format!("; {dense} as saved (dense float32), {counted} if zeros took one bit"));
+        text.push_str(&format!("; {dense} as saved (dense float32), {counted} with a bitmask"));
     }
     text + "\n"
 }

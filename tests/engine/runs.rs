@@ -231,21 +231,21 @@ fn a_size_is_the_same_in_the_summary_the_report_the_card_and_pack() {
         let row = summary.lines().find(|line| line.trim_start().starts_with("rest ")).unwrap();
         assert!(row.contains(&format!(" {encoder} ")), "{encoder}: {summary}");
         let size = after(&summary, "nonzero; ");
-        assert_eq!(size, format!("{dense} as saved (dense float32), {all} if zeros took one bit"));
+        assert_eq!(size, format!("{dense} as saved (dense float32), {all} with a bitmask"));
         let html = |name: &str| {
             let row = after(&report, &format!(">{name}</th>"));
             let cells: Vec<&str> = row.split("</td>").collect();
             format!("{}|{}", cells[0].rsplit('>').next().unwrap(), cells[1].rsplit('>').next().unwrap())
         };
         for (name, dense, small) in [
-            ("Size, if zeros took one bit", &dense, &all),
-            ("Encoder, if zeros took one bit", &dense_encoder, &encoder),
+            ("Size with a bitmask", &dense, &all),
+            ("Encoder with a bitmask", &dense_encoder, &encoder),
         ] {
             assert!(html(name).starts_with(&format!("{dense}|{small} (")), "{}: {dense} {small}", html(name));
             let row = after(&card, &format!("| {name} | "));
             assert!(row.starts_with(&format!("{dense} | {small} (")), "{row}");
         }
-        let row = after(&packed, "if zeros took one bit");
+        let row = after(&packed, "with a bitmask");
         let cells: Vec<&str> = row.split_whitespace().collect();
         assert_eq!([&cells[..2].join(" "), &cells[3..5].join(" ")], [&all, &encoder], "{packed}");
         let finished: Value = read("run.jsonl")

@@ -362,7 +362,7 @@ fn what_a_model_takes_in_each_format_stands_on_the_page_and_broken_sizes_are_tol
     let page = text(&report().stdout);
     elements(&page);
     for row in
-        ["Size, if zeros took one bit", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"]
+        ["Size with a bitmask", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"]
     {
         assert!(page.contains(row), "{row} is missing");
     }
@@ -370,7 +370,7 @@ fn what_a_model_takes_in_each_format_stands_on_the_page_and_broken_sizes_are_tol
     let mut larger = document.clone();
     larger["counted"] = size(90_000_000);
     std::fs::write(&sizes, larger.to_string()).unwrap();
-    assert!(!text(&report().stdout).contains("if zeros took one bit"));
+    assert!(!text(&report().stdout).contains("with a bitmask"));
     for (broken, why) in
         [("{", "EOF"), (&document.to_string().replace("\"version\":1", "\"version\":7"), "version 7")]
     {
