@@ -20,7 +20,7 @@ use obert::internals::method::mask::Mask;
 use obert::internals::method::mask::grouping::Grouping;
 use obert::internals::method::mask::select::{Goal, Ranking};
 use obert::internals::method::obs::{
-    FisherEstimate, Gradient, GradientSource, HostEstimate, Place, Precision, PruningEvent, Settings,
+    FisherEstimate, Gradient, GradientSource, HostEstimate, Measure, Place, Precision, PruningEvent, Settings,
 };
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
@@ -89,6 +89,10 @@ impl GradientSource for NoMore {
     ) -> ControlFlow<()> {
         ControlFlow::Break(())
     }
+
+    fn evaluate(&mut self, _: Measure, _: Range<usize>, _: Vec<(usize, Vec<f32>)>) -> ControlFlow<(), f64> {
+        ControlFlow::Break(())
+    }
 }
 
 /// CPU-seconds of one pruning event.
@@ -115,6 +119,8 @@ fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: boo
         passes: &[],
         memory: None,
         device: None,
+        at_most: 1.0,
+        allocation: None,
     };
     let mut estimates = [FisherEstimate::Host(estimate)];
     let (removals, _) =

@@ -121,7 +121,7 @@ impl Watcher {
             Work::Gradients(stage) => (format!("{stage}: gradients"), left.into_iter().collect()),
             Work::Scoring(stage) => (format!("{stage}: saliencies"), left.into_iter().collect()),
             Work::Updating(stage) => (format!("{stage}: pruning update"), left.into_iter().collect()),
-            Work::StepSize(stage) => (format!("{stage}: update step size"), left.into_iter().collect()),
+            Work::Candidates(stage) => (format!("{stage}: candidate updates"), left.into_iter().collect()),
             Work::Calibrating(stage) => (format!("{stage}: calibration"), Vec::new()),
             Work::Evaluating(stage) => (format!("{stage}: evaluation"), left.into_iter().collect()),
         }
@@ -135,7 +135,7 @@ impl Watcher {
                 let (began, first) = *self.event.get_or_insert((Instant::now(), done));
                 eta.gradients(stage, done - first.min(done), began.elapsed().as_secs_f64());
             }
-            Work::Scoring(_) | Work::Updating(_) | Work::StepSize(_) => {
+            Work::Scoring(_) | Work::Updating(_) | Work::Candidates(_) => {
                 let (began, _) = *self.event.get_or_insert((Instant::now(), 0));
                 eta.in_event(began.elapsed().as_secs_f64());
             }

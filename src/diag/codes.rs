@@ -125,6 +125,8 @@ codes! {
     NotAllowed = 614, "`allow` of a code that is not a warning or advice";
     RoundingStays = 615, "quantization does not end with its window";
     FixedUnseen = 616, "ranges are fixed before anything is observed";
+    RankNeedsGradients = 617, "a measured ranking needs second-order pruning";
+    LimitTooLow = 618, "a limit of sparsity lies below the sparsity itself";
 
     // 07: lints
     FirstJump = 701, "a large first sparsity is reached with one Fisher estimate";

@@ -210,9 +210,10 @@ impl EngineError {
                     "evaluate the model with `obertc eval`; lower the learning rate before this event",
                 ),
             },
-            EngineError::Memory { .. } => {
-                (Code::FisherTooLarge, "allow more with `memory`, or use smaller blocks")
-            }
+            EngineError::Memory { .. } => (
+                Code::FisherTooLarge,
+                "allow more with `memory`, or use smaller blocks; `rank: measured` needs all estimates at a time",
+            ),
             EngineError::NothingSelected { .. } => {
                 (Code::MatchesNothing, "list the names with `obertc params --model DIR '**'`")
             }

@@ -40,8 +40,8 @@ pub enum Work<'a> {
     Scoring(&'a str),
     /// Computing the update of the remaining weights, parameter by parameter.
     Updating(&'a str),
-    /// Trying step sizes of the update, batch by batch.
-    StepSize(&'a str),
+    /// Evaluating candidates, sparsities of layers and step sizes of the update, on calibration batches.
+    Candidates(&'a str),
     /// Observing the ranges of tensors that are going to be quantized.
     Calibrating(&'a str),
     /// Evaluating on the dev set.

@@ -5,7 +5,7 @@
 //! trials that differ only in these settings, in `gradients` and in `block` need a single pass over the gradients.
 
 use crate::schedule::Window;
-use crate::schedule::ir::{Criterion, Obs, Prune, Update};
+use crate::schedule::ir::{Criterion, Obs, Prune, Rank, Update};
 use crate::schedule::{Ramp, Time};
 
 /// A trial: settings of one-shot pruning.
@@ -134,7 +134,10 @@ fn without_what_can_differ(prune: &Prune) -> Prune {
         }),
         other => other.clone(),
     };
-    Prune { by, window: Window::once(Time::ZERO), sparsity: Ramp::constant(0.0), ..prune.clone() }
+    // Saliencies are the same for rankings over more or fewer parameters.
+    let rank = if prune.ranks_together() { Rank::Global } else { prune.rank };
+    let (window, sparsity) = (Window::once(Time::ZERO), Ramp::constant(0.0));
+    Prune { by, window, sparsity, rank, at_most: None, ..prune.clone() }
 }
 
 /// Distributes estimates over as few passes as the allowed memory permits.
@@ -184,7 +187,7 @@ fn bytes(shared: &SharedEstimate, trials: &[Trial], counts: &[usize]) -> u64 {
 mod tests {
     use super::*;
     use crate::params::Selector;
-    use crate::schedule::ir::{Pattern, Rank, Targets};
+    use crate::schedule::ir::{Pattern, Targets};
 
     fn trial(change: impl FnOnce(&mut Obs)) -> Trial {
         let mut obs = Obs { gradients: 256, ..Obs::default() };
@@ -196,6 +199,7 @@ mod tests {
             exceptions: vec![],
             pattern: Pattern::Unstructured,
             rank: Rank::Global,
+            at_most: None,
             by: Criterion::Obs(obs),
         };
         Trial { prune, sparsity: 0.5 }

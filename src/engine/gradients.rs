@@ -7,11 +7,12 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use crate::method::obs::{Gradient, GradientSource, Phase, Place};
+use crate::method::obs::{Gradient, GradientSource, Measure, Phase, Place};
 use crate::task::Task;
 use crate::task::data::sampler::Sampler;
 use crate::task::parameters::{self, ModuleParameter, flat_hugging_face, to_hugging_face};
 
+use super::candidates::Candidates;
 use super::events::{Observer, Work, goes_on};
 
 /// The gradients of a task's loss for some parameters of a model.
@@ -25,14 +26,18 @@ pub struct TaskGradients<'a, T: Task> {
     pub model: &'a T::Model,
     /// The parameters of the event.
     pub targets: &'a [ModuleParameter],
-    /// The batches.
+    /// The batches: of gradients, and after `calibration` of them those for evaluations.
     pub draw: Draw<'a>,
+    /// The number of the first calibration batch.
+    pub calibration: usize,
     /// The stage, for progress.
     pub stage: &'a str,
     /// The number of gradients computed before, for progress.
     pub done: u64,
     /// The planned number of gradients of the event, for progress.
     pub total: u64,
+    /// The evaluations on calibration batches.
+    pub candidates: Candidates,
     /// Receives progress, and may stop the event.
     pub observer: &'a mut dyn Observer,
 }
@@ -63,6 +68,25 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         ControlFlow::Continue(())
     }
 
+    fn evaluate(
+        &mut self,
+        measure: Measure,
+        batches: Range<usize>,
+        weights: Vec<(usize, Vec<f32>)>,
+    ) -> ControlFlow<(), f64> {
+        let (task, first, plain) = (self.task, self.calibration, self.draw.plain);
+        let name = |i: usize| self.targets[i].parameter.name.clone();
+        let values = weights.into_iter().map(|(i, weights)| (name(i), weights)).collect();
+        let mut sampler = self.draw.sampler(task.examples());
+        let batches =
+            batches.map(|number| (number, task.batch(&sampler.batch((first + number) as u64), plain)));
+        let work = Work::Candidates(self.stage);
+        self.candidates.evaluate(task, &self.model.valid(), values, measure, batches, &mut |done, total| {
+            self.observer.progress(work, done, total);
+            goes_on(self.observer)
+        })
+    }
+
     fn progress(&mut self, phase: Phase, done: usize, total: usize) -> ControlFlow<()> {
         let work = match phase {
             Phase::Scoring => Work::Scoring(self.stage),
@@ -78,6 +102,8 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
 pub struct Draw<'a> {
     /// The device, with autodiff.
     pub device: &'a Device,
+    /// The device without autodiff, for evaluations.
+    pub plain: &'a Device,
     /// The seed of the batches.
     pub seed: u64,
     /// The batch size.

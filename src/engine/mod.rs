@@ -18,6 +18,7 @@
 //! The engine depends on a [`Task`](crate::task::Task) and a schedule, not on recipes or files.
 
 pub mod best;
+mod candidates;
 mod checkpoint;
 mod context;
 pub mod device;

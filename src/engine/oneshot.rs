@@ -15,6 +15,7 @@ use crate::task::Task;
 use crate::task::metric::Metrics;
 
 use super::EngineError;
+use super::candidates::Candidates;
 use super::estimation::Estimates;
 use super::events::{Event, Observer, Work, goes_on};
 use super::gradient_sharing::{SharedEstimate, Sweep, Trial, arrange};
@@ -23,7 +24,7 @@ use super::interpreter::Interpreter;
 use super::masks::Masks;
 use super::movement::Movements;
 use super::pruner::{self, Context, Pruned, Subject};
-use super::targets::Targets;
+use super::targets::{self, Targets};
 use super::trial_outcome::TrialOutcome;
 
 /// The task and the settings of trials.
@@ -258,6 +259,8 @@ impl<T: Task> OneShot<'_, T> {
             model,
             targets: &start.targets.parameters,
             draw: pruner::draw(obs, context, 1),
+            calibration: obs.gradients,
+            candidates: Candidates::default(),
             stage: self.name,
             done: 0,
             total: obs.gradients as u64,
@@ -277,13 +280,17 @@ impl<T: Task> OneShot<'_, T> {
     ) -> Result<Pruned<T::Model>, EngineError> {
         let targets = &start.targets;
         let goals = targets.goals(&trial.prune, &event(trial))?;
-        let subject = Subject { targets, weights: &start.weights, masks: &start.masks, goals: &goals };
+        let partitions = targets::partitions(targets, &goals);
+        let (weights, masks) = (&start.weights[..], &start.masks[..]);
+        let subject =
+            Subject { targets, weights, masks, goals: &goals, last: &goals, partitions: &partitions };
         let mut source = self.source(model, start, obs, context, observer);
+        source.candidates = Candidates::planned(pruner::planned_evaluations(&trial.prune, obs));
         let interrupted = |why| pruner::interrupted(context, targets, why);
         let event = subject.event(&trial.prune, obs);
         let (removals, damp) = event.run_with(estimates, known, &mut source).map_err(interrupted)?;
         let at = (&start.weights[..], &start.masks[..]);
-        let step = pruner::step(&mut source, obs, context, at, &removals).map_err(interrupted)?;
+        let step = pruner::step(&mut source, obs, at, &removals).map_err(interrupted)?;
         let (mut weights, mut masks) = (start.weights.clone(), start.masks.clone());
         pruner::apply(&removals, &mut weights, &mut masks, step.unwrap_or(1.0) as f32);
         Ok(Pruned {

@@ -7,19 +7,22 @@ use burn::tensor::Device;
 use crate::method::criterion::{magnitude, movement};
 use crate::method::mask::Mask;
 use crate::method::mask::select::{Goal, select_for_goals};
-use crate::method::obs::{self, Interrupted, ObsError, PruningEvent, PruningUpdate, Settings};
+use crate::method::obs::{
+    self, Allocation, GradientSource, Interrupted, ObsError, PruningEvent, PruningUpdate, Settings,
+};
 use crate::schedule::PruneEvent;
 use crate::schedule::ir::{Criterion, Obs, Precision, Prune, Update};
 use crate::task::Task;
 
 use super::EngineError;
+use super::candidates::Candidates;
 use super::estimation::Estimates;
 use super::events::Observer;
 use super::gradients::{Draw, TaskGradients};
 use super::masks::Masks;
 use super::movement::Movements;
 use super::step_size;
-use super::targets::{Targets, partial, ranking, sparsities};
+use super::targets::{Targets, partial, partitions, ranking, sparsities};
 
 /// The context of a pruning event.
 pub struct Context<'a> {
@@ -74,6 +77,9 @@ pub fn prune<T: Task>(
     let mut current: Vec<Mask> =
         masked.map(|(n, w)| masks.get(n).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect();
     let from = sparsities(&goals, &current);
+    let end = PruneEvent { share: 1.0, sparsity: statement.sparsity.to, ..event.clone() };
+    let last = targets.goals(statement, &end)?;
+    let partitions = partitions(&targets, &last);
     for round in 1..=rounds {
         let goals = partial(&goals, &from, round, rounds);
         match &statement.by {
@@ -83,28 +89,36 @@ pub fn prune<T: Task>(
                 apply(&removals, &mut weights, &mut current, 0.0);
             }
             Criterion::Obs(obs) => {
-                let passes = passes(obs, &targets, context.stage)?;
+                let passes = passes(statement, obs, &targets, context.stage)?;
                 let per_round = (statement.sweeps(passes.len()) * obs.gradients) as u64;
                 let mut source = TaskGradients {
                     task,
                     model: &result.model,
                     targets: &targets.parameters,
                     draw: draw(obs, context, round),
+                    calibration: obs.gradients,
                     stage: context.stage,
                     done: (round as u64 - 1) * per_round,
                     total: rounds as u64 * per_round,
+                    candidates: Candidates::planned(planned_evaluations(statement, obs)),
                     observer: &mut *observer,
                 };
                 let device = context.estimates.are_tensors(context.plain, obs).then_some(context.plain);
-                let subject =
-                    Subject { targets: &targets, weights: &weights, masks: &current, goals: &goals };
+                let subject = Subject {
+                    targets: &targets,
+                    weights: &weights,
+                    masks: &current,
+                    goals: &goals,
+                    last: &last,
+                    partitions: &partitions,
+                };
                 let event = PruningEvent { passes: &passes, device, ..subject.event(statement, obs) };
                 let (removals, damp) =
                     event.run(&mut source).map_err(|e| interrupted(context, &targets, e))?;
                 if damp > obs.damp {
                     result.raised_damp = Some(result.raised_damp.map_or(damp, |d: f64| d.max(damp)));
                 }
-                let step = step(&mut source, obs, context, (&weights, &current), &removals)
+                let step = step(&mut source, obs, (&weights, &current), &removals)
                     .map_err(|e| interrupted(context, &targets, e))?;
                 result.step_sizes.extend(step);
                 apply(&removals, &mut weights, &mut current, step.unwrap_or(1.0) as f32);
@@ -129,6 +143,10 @@ pub struct Subject<'a> {
     pub masks: &'a [Mask],
     /// The sparsities to reach.
     pub goals: &'a [Goal],
+    /// Those at the statement's end.
+    pub last: &'a [Goal],
+    /// The groups of a measured allocation.
+    pub partitions: &'a [Vec<Vec<usize>>],
 }
 
 impl<'a> Subject<'a> {
@@ -155,6 +173,12 @@ impl<'a> Subject<'a> {
             passes: &[],
             memory: obs.memory,
             device: None,
+            at_most: statement.at_most.unwrap_or(1.0),
+            allocation: statement.is_measured().then_some(Allocation {
+                last: self.last,
+                partitions: self.partitions,
+                evaluations: statement.evaluations(obs),
+            }),
         }
     }
 }
@@ -181,22 +205,28 @@ fn failed(context: &Context, parameter: &str, source: ObsError) -> EngineError {
     EngineError::NotPrunable { stage, step, parameter, source }
 }
 
+/// The forward passes of an event's round on calibration batches, for progress.
+pub fn planned_evaluations(statement: &Prune, obs: &Obs) -> u64 {
+    let steps = if obs.update == Update::Exact { step_size::evaluations(obs.gradients) } else { 0 };
+    (statement.evaluations(obs) + steps) as u64
+}
+
 /// The batches of a round's gradients.
 pub fn draw<'a>(obs: &Obs, context: &Context<'a>, round: usize) -> Draw<'a> {
-    Draw { device: context.device, seed: context.seed.wrapping_add(round as u64), batch: obs.batch }
+    let (device, plain) = (context.device, context.plain);
+    Draw { device, plain, seed: context.seed.wrapping_add(round as u64), batch: obs.batch }
 }
 
 /// The step size of an exact update; `None` for the independent update, which is applied in full.
-pub fn step<T: Task>(
-    source: &mut TaskGradients<T>,
+pub fn step(
+    source: &mut dyn GradientSource,
     obs: &Obs,
-    context: &Context,
     at: (&[Vec<f32>], &[Mask]),
     removals: &[PruningUpdate],
 ) -> Result<Option<f64>, Interrupted> {
     match obs.update {
         Update::Independent => Ok(None),
-        Update::Exact => match step_size::search(source, obs.gradients, context.plain, at, removals) {
+        Update::Exact => match step_size::search(source, obs.gradients, at, removals) {
             ControlFlow::Break(()) => Err(Interrupted::Stopped),
             ControlFlow::Continue(step) => Ok(Some(f64::from(step))),
         },
@@ -211,11 +241,22 @@ pub fn apply(removals: &[PruningUpdate], weights: &mut [Vec<f32>], masks: &mut [
 }
 
 /// The targets divided into passes whose estimates fit into the allowed memory.
-fn passes(obs: &Obs, targets: &Targets, stage: &str) -> Result<Vec<obs::Pass>, EngineError> {
+fn passes(
+    statement: &Prune,
+    obs: &Obs,
+    targets: &Targets,
+    stage: &str,
+) -> Result<Vec<obs::Pass>, EngineError> {
     let counts = targets.counts();
-    let passes = obs.passes(&counts).ok_or_else(|| EngineError::Memory {
+    // Pruned layers are evaluated from all estimates at a time.
+    let measured = statement.is_measured();
+    let found = obs.passes(&counts).filter(|passes| !measured || passes.len() == 1);
+    let passes = found.ok_or_else(|| EngineError::Memory {
         stage: stage.to_owned(),
-        needed: counts.iter().map(|n| obs.least_bytes(*n)).max().unwrap_or(0),
+        needed: match measured {
+            true => obs.bytes_at_a_time(&counts),
+            false => counts.iter().map(|n| obs.least_bytes(*n)).max().unwrap_or(0),
+        },
         allowed: obs.memory.unwrap_or(u64::MAX),
     })?;
     Ok(passes.into_iter().map(|p| obs::Pass { parameters: p.targets, rows: p.rows }).collect())
@@ -254,7 +295,8 @@ fn zeroing(
     let groupings = &targets.groupings;
     let scores = scores.into_iter().zip(groupings).map(|(scores, g)| g.of_runs(scores)).collect();
     let sizes: Vec<usize> = groupings.iter().zip(weights).map(|(g, w)| g.size(w.len())).collect();
-    let pruned = select_for_goals(scores, &sizes, goals, ranking(statement));
+    let pruned =
+        select_for_goals(scores, &sizes, goals, ranking(statement), statement.at_most.unwrap_or(1.0));
     let spread = pruned.iter().zip(groupings).zip(weights);
     spread.map(|((p, g), w)| PruningUpdate { pruned: g.spread(p, w.len()), delta: Vec::new() }).collect()
 }

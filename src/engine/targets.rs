@@ -5,6 +5,7 @@ use burn::module::{Module, ParamId};
 use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::mask::select::{Goal, Ranking};
+use crate::params::layer_of;
 use crate::schedule::PruneEvent;
 use crate::schedule::ir::{self, Pattern, Prune, Rank};
 use crate::task::parameters::{self, ModuleParameter};
@@ -83,6 +84,34 @@ impl Targets {
     }
 }
 
+/// The groups in which a measured allocation changes sparsities: the parameters of each layer, and those of each role,
+/// such as `attention.self.query.weight`; within the goals.
+pub fn partitions(targets: &Targets, goals: &[Goal]) -> Vec<Vec<Vec<usize>>> {
+    let by = |key: fn(&str) -> String| {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for goal in goals {
+            let mut of_goal: Vec<(String, Vec<usize>)> = Vec::new();
+            for i in &goal.members {
+                let key = key(targets.name(*i));
+                match of_goal.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, members)) => members.push(*i),
+                    None => of_goal.push((key, vec![*i])),
+                }
+            }
+            groups.extend(of_goal.into_iter().map(|(_, members)| members));
+        }
+        groups
+    };
+    let by_layer =
+        by(|name| layer_of(name).map_or(name.to_owned(), |(stem, number, _)| format!("{stem}.{number}")));
+    let by_role = by(|name| layer_of(name).map_or(name, |(_, _, role)| role).to_owned());
+    let mut partitions = vec![by_layer, by_role];
+    partitions.dedup();
+    // There is nothing to divide in a goal of one group.
+    partitions.retain(|groups| groups.len() > goals.len());
+    partitions
+}
+
 /// The ids of the parameters that a selector matches, possibly none.
 ///
 /// # Errors
@@ -97,7 +126,7 @@ pub fn ids<M: Module>(model: &M, targets: &ir::Targets, stage: &str) -> Result<V
 pub fn ranking(statement: &Prune) -> Ranking {
     match (statement.pattern, statement.rank) {
         (Pattern::NofM { keep, of }, _) => Ranking::NofM { keep, of },
-        (_, Rank::Global) => Ranking::Global,
+        (_, Rank::Global | Rank::Measured) => Ranking::Global,
         (_, Rank::Layer) => Ranking::Layer,
     }
 }

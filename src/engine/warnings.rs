@@ -112,7 +112,11 @@ impl Remaining {
     /// log counts further ones.
     pub fn warnings(&self, before: &Remaining, stage: &str, step: u64, prune: &Prune) -> Vec<Warning> {
         let lower = |name: &str| match prune.rank {
-            Rank::Global => format!("write `rank: layer`, or `target params(\"{name}\"): 90%`"),
+            Rank::Global if matches!(prune.by, Criterion::Obs(_)) => {
+                "write `rank: measured`, or `at_most: 95%`".to_owned()
+            }
+            Rank::Global => format!("write `at_most: 95%`, or `target params(\"{name}\"): 90%`"),
+            Rank::Measured => format!("write `at_most: 95%`, or `target params(\"{name}\"): 90%`"),
             Rank::Layer => format!("lower `sparsity`, or write `target params(\"{name}\"): 90%`"),
         };
         let mut list = Vec::new();
@@ -249,6 +253,7 @@ mod tests {
             exceptions: vec![],
             pattern: Pattern::Unstructured,
             rank: Rank::Global,
+            at_most: None,
             by: Criterion::Magnitude,
         };
         let first = state(99, &["output 1"], &[]);

@@ -93,6 +93,7 @@ fn prune(prune: &recipe::Prune) -> Prune {
             .collect(),
         pattern: prune.pattern.value,
         rank: prune.rank.value,
+        at_most: prune.at_most.as_ref().map(|limit| limit.value),
         by: prune.by.value.clone(),
     }
 }

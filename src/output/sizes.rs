@@ -63,11 +63,7 @@ impl Sizes {
         if counted.bytes < dense.bytes {
             rows.push(("Size with a bitmask".to_owned(), dense.bytes, counted.bytes));
             if dense.encoder_bytes > 0 {
-                rows.push((
-                    "Encoder with a bitmask".to_owned(),
-                    dense.encoder_bytes,
-                    counted.encoder_bytes,
-                ));
+                rows.push(("Encoder with a bitmask".to_owned(), dense.encoder_bytes, counted.encoder_bytes));
             }
         }
         let files = self.files.iter().map(|f| (format!("Size as {}", f.format), dense.bytes, f.size.bytes));

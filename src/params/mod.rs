@@ -47,4 +47,6 @@ pub use config::{BertConfig, BertShape};
 pub use family::Family;
 pub use selector::{Matcher, Selector, SelectorError};
 pub use settings::Settings;
+#[cfg(feature = "engine")]
+pub(crate) use table::layer_of;
 pub use table::{Parameter, ParameterTable};

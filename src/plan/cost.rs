@@ -22,10 +22,17 @@ pub struct Cost {
     pub passes: usize,
     /// How often each gradient of an estimate is computed because of these groups.
     pub sweeps: usize,
+    /// Forward passes over all events that measure allocations of sparsity, at most.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub evaluations: usize,
     /// The most bytes of Fisher blocks at a time.
     pub fisher: u64,
     /// The most bytes of stored gradients at a time.
     pub chunk: u64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The parameters of the model in each stage, without the layers dropped so far.
@@ -57,8 +64,8 @@ pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &Paramete
     let counts: Vec<usize> = index.iter().map(|i| table.get(*i).count()).collect();
     let weights = counts.iter().sum();
     let events = timeline.prunes().iter().filter(|e| e.prune == statement).count();
-    let (gradients, passes, sweeps, fisher, chunk) = match &prune.by {
-        Criterion::Magnitude | Criterion::Movement => (0, 0, 0, 0, 0),
+    let (gradients, passes, sweeps, evaluations, fisher, chunk) = match &prune.by {
+        Criterion::Magnitude | Criterion::Movement => (0, 0, 0, 0, 0, 0),
         Criterion::Obs(obs) => {
             // The checker reports a limit that no estimate can meet; the cost is then that of no limit.
             let unlimited = || Obs { memory: None, ..obs.clone() }.passes(&counts);
@@ -66,8 +73,9 @@ pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &Paramete
             let sweeps = prune.sweeps(passes.len());
             let most = |bytes: fn(&Pass) -> u64| passes.iter().map(bytes).max().unwrap_or(0);
             let gradients = events * obs.gradients * obs.recompute * sweeps;
-            (gradients, passes.len(), sweeps, most(|p| p.fisher), most(|p| p.chunk))
+            let evaluations = events * obs.recompute * prune.evaluations(obs);
+            (gradients, passes.len(), sweeps, evaluations, most(|p| p.fisher), most(|p| p.chunk))
         }
     };
-    Cost { parameters: index.len(), weights, events, gradients, passes, sweeps, fisher, chunk }
+    Cost { parameters: index.len(), weights, events, gradients, passes, sweeps, evaluations, fisher, chunk }
 }

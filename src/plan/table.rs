@@ -124,7 +124,11 @@ fn prune_settings(prune: &Prune) -> String {
     let rank = match prune.rank {
         Rank::Global => "over all parameters",
         Rank::Layer => "in each parameter",
+        Rank::Measured => "in each layer, whose sparsity is measured",
     };
+    let limit = prune
+        .at_most
+        .map_or(String::new(), |limit| format!(", at most {}% of each", (limit * 1e6).round() / 1e4));
     let by = match &prune.by {
         Criterion::Magnitude => "magnitude".to_owned(),
         Criterion::Movement => "movement".to_owned(),
@@ -142,7 +146,7 @@ fn prune_settings(prune: &Prune) -> String {
             }
         ),
     };
-    format!("  {}: {}, ranked {rank}, by {by}\n", prune.targets.selector, prune.pattern)
+    format!("  {}: {}, ranked {rank}{limit}, by {by}\n", prune.targets.selector, prune.pattern)
 }
 
 fn prune_cost(cost: &Cost) -> String {
@@ -156,6 +160,9 @@ fn prune_cost(cost: &Cost) -> String {
             bytes(cost.fisher),
             bytes(cost.chunk)
         ));
+        if cost.evaluations > 0 {
+            text.push_str(&format!("; up to {} forward passes to measure the allocation", cost.evaluations));
+        }
         if cost.passes > 1 {
             text.push_str(&format!(
                 ", in {} passes to stay within `memory`: every gradient is computed {} times",

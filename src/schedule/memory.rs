@@ -4,7 +4,7 @@
 //! chunk of rows and added to the blocks together. If the blocks of all parameters exceed the limit, the
 //! parameters are divided among passes, each of which computes the same gradients again.
 
-use super::ir::{Obs, Pattern, Precision, Prune, Rank};
+use super::ir::{Obs, Precision, Prune};
 
 /// A pass over the gradients, for some of the parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ impl Obs {
     /// Whether all gradients are stored instead of Fisher blocks: where they are fewer than a block's weights.
     pub fn keeps_gradients(&self) -> bool {
         self.gradients < self.block
+    }
+
+    /// The bytes of the estimates of all these parameters in one pass: what a measured allocation needs.
+    pub fn bytes_at_a_time(&self, counts: &[usize]) -> u64 {
+        counts.iter().map(|n| self.bytes(*n, FEW_ROWS.min(self.chunk_rows()))).sum()
     }
 
     /// The passes for parameters with these numbers of weights. `None` if one of them exceeds the memory
@@ -107,12 +112,17 @@ impl Obs {
 }
 
 impl Prune {
+    /// The most forward passes of a measured allocation for one estimate: they take about as long as the estimate,
+    /// whose backward passes take twice the time of its forward passes.
+    pub fn evaluations(&self, obs: &Obs) -> usize {
+        if self.is_measured() { 3 * obs.gradients } else { 0 }
+    }
+
     /// How often all gradients are computed for one estimate in `passes` passes. With global ranking, every
     /// parameter must be scored before the first is updated, so all passes but the last are repeated for
     /// the update.
     pub fn sweeps(&self, passes: usize) -> usize {
-        let together = self.rank == Rank::Global && !matches!(self.pattern, Pattern::NofM { .. });
-        if together { (2 * passes).saturating_sub(1) } else { passes }
+        if self.ranks_together() { (2 * passes).saturating_sub(1) } else { passes }
     }
 }
 

@@ -9,7 +9,7 @@ use obert::internals::method::mask::select::{Goal, Ranking, Selection, select};
 use obert::internals::method::mask::{Mask, rank};
 use obert::internals::method::obs::host::{inverse_diagonal, score};
 use obert::internals::method::obs::{
-    Gradient, GradientSource, HostEstimate, Pass, Place, Precision, PruningEvent, Settings,
+    Gradient, GradientSource, HostEstimate, Measure, Pass, Place, Precision, PruningEvent, Settings,
 };
 use serde_json::Value;
 
@@ -118,6 +118,10 @@ impl GradientSource for Recorded {
         }
         ControlFlow::Continue(())
     }
+
+    fn evaluate(&mut self, _: Measure, _: Range<usize>, _: Vec<(usize, Vec<f32>)>) -> ControlFlow<(), f64> {
+        ControlFlow::Break(())
+    }
 }
 
 /// One recomputation of a case from the given weights and masks: the event that a run does, with estimates on
@@ -152,6 +156,8 @@ pub fn prune(
         passes: &[Pass { parameters: 0..counts.len(), rows: 16 }],
         memory: None,
         device,
+        at_most: 1.0,
+        allocation: None,
     };
     let (updates, damp) = event.run(&mut recorded).unwrap();
     assert_eq!(damp, settings.damp);

@@ -237,10 +237,9 @@ fn a_size_is_the_same_in_the_summary_the_report_the_card_and_pack() {
             let cells: Vec<&str> = row.split("</td>").collect();
             format!("{}|{}", cells[0].rsplit('>').next().unwrap(), cells[1].rsplit('>').next().unwrap())
         };
-        for (name, dense, small) in [
-            ("Size with a bitmask", &dense, &all),
-            ("Encoder with a bitmask", &dense_encoder, &encoder),
-        ] {
+        for (name, dense, small) in
+            [("Size with a bitmask", &dense, &all), ("Encoder with a bitmask", &dense_encoder, &encoder)]
+        {
             assert!(html(name).starts_with(&format!("{dense}|{small} (")), "{}: {dense} {small}", html(name));
             let row = after(&card, &format!("| {name} | "));
             assert!(row.starts_with(&format!("{dense} | {small} (")), "{row}");

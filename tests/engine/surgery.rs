@@ -126,6 +126,7 @@ pub fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prun
         exceptions: vec![],
         pattern,
         rank,
+        at_most: None,
         by,
     }
 }

@@ -361,9 +361,7 @@ fn what_a_model_takes_in_each_format_stands_on_the_page_and_broken_sizes_are_tol
     let report = || obertc(folder.path(), &["report", "small", "--out", "-"]);
     let page = text(&report().stdout);
     elements(&page);
-    for row in
-        ["Size with a bitmask", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"]
-    {
+    for row in ["Size with a bitmask", "30.0 MB (3.0x)", "Size as engine", "8.0 MB (11.2x)", "90.0 MB"] {
         assert!(page.contains(row), "{row} is missing");
     }
     // What is not smaller than dense is not told.

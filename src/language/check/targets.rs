@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::syntax::ast::Spanned;
 use crate::params::{Parameter, ParameterTable, Selector};
 use crate::schedule::Time;
-use crate::schedule::ir::{Criterion, Layers, Obs};
+use crate::schedule::ir::{Criterion, Layers, Obs, Rank};
 
 use super::fixes::{obs_argument, suggest};
 use super::recipe::{Hold, Instants, Prune, Recipe, Stage, Targets};
@@ -365,11 +365,24 @@ fn memory(
     let group = prune.pattern.value.width();
     let Some(largest) = selected.iter().map(|i| table.get(*i)).max_by_key(|p| p.count()) else { return };
     let needed = obs.least_bytes(largest.count());
-    if needed > allowed {
-        let shown = |bytes: u64| match bytes >> 30 {
-            0 => format!("{:.0} MiB", (bytes as f64 / f64::from(1 << 20)).ceil()),
-            _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
-        };
+    let shown = |bytes: u64| match bytes >> 30 {
+        0 => format!("{:.0} MiB", (bytes as f64 / f64::from(1 << 20)).ceil()),
+        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+    };
+    let counts: Vec<usize> = selected.iter().map(|i| table.get(*i).count()).collect();
+    let all = obs.bytes_at_a_time(&counts);
+    if prune.rank.value == Rank::Measured && all > allowed {
+        findings.push(
+            Diagnostic::error(
+                Code::FisherTooLarge,
+                format!("a measured ranking needs the estimates of all parameters at a time, {}", shown(all)),
+                prune.by.span,
+                format!("{} are allowed", shown(allowed)),
+            )
+            .and_at(prune.rank.span, "the ranking")
+            .help("allow more with `memory`, use smaller blocks, or write `rank: global`"),
+        );
+    } else if needed > allowed {
         let block = obs.largest_block(largest.count(), allowed) / group * group;
         let smaller = Obs { block, ..obs.clone() };
         let fits = block > 0 && !obs.keeps_gradients() && smaller.least_bytes(largest.count()) <= allowed;

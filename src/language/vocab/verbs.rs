@@ -173,6 +173,8 @@ verb! {
             formerly ["mask_type", "mask_structure"];
         /// Whether weights are ranked over all parameters or in each.
         rank: Spanned<Rank> = Type::Choice(Rank::CHOICES), default "global" formerly ["global_sparsity"];
+        /// The largest sparsity of any one parameter.
+        at_most: Option<Spanned<f64>> = Type::Ratio, optional;
     }
 }
 

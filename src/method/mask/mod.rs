@@ -1,6 +1,7 @@
 //! Pruning masks, and the selection of the weights to prune: groups of weights ([`grouping`]) are ranked by their
 //! scores ([`rank`]), in each parameter or over several ([`select`]).
 
+pub mod allocation;
 pub mod grouping;
 pub mod rank;
 pub mod select;

@@ -41,6 +41,46 @@ pub fn select_sized(scores: &[Vec<f32>], sizes: &[usize], selection: Selection) 
     cut(&rank::lowest_sized(&scores.concat(), &each, target), scores)
 }
 
+/// [`select_sized`] with at most the sparsity `limit` in each parameter, or what is pruned already: those above it
+/// are pruned to it, and the others compensate for them.
+pub fn select_limited(
+    scores: &[Vec<f32>],
+    sizes: &[usize],
+    selection: Selection,
+    limit: f64,
+) -> Vec<Vec<bool>> {
+    let mut pruned = select_sized(scores, sizes, selection);
+    let Selection::Global(sparsity) = selection else { return pruned };
+    let weights = |i: usize| scores[i].len() * sizes[i];
+    let of = |groups: &[bool], i: usize| groups.iter().filter(|p| **p).count() * sizes[i];
+    let target = (0..scores.len()).map(weights).sum::<usize>() as f64 * sparsity;
+    let mut open: Vec<usize> = (0..scores.len()).collect();
+    loop {
+        let limited = |i: &usize| lowest(&scores[*i], limit);
+        let (above, rest): (Vec<usize>, Vec<usize>) =
+            open.iter().partition(|i| of(&pruned[**i], **i) > of(&limited(i), **i));
+        if above.is_empty() || rest.is_empty() {
+            for i in above {
+                pruned[i] = limited(&i);
+            }
+            return pruned;
+        }
+        for i in above {
+            pruned[i] = limited(&i);
+        }
+        open = rest;
+        let closed =
+            (0..scores.len()).filter(|i| !open.contains(i)).map(|i| of(&pruned[i], i)).sum::<usize>();
+        let all = open.iter().map(|i| weights(*i)).sum::<usize>();
+        let sparsity = ((target - closed as f64) / all as f64).clamp(0.0, 1.0);
+        let own: Vec<Vec<f32>> = open.iter().map(|i| scores[*i].clone()).collect();
+        let own_sizes: Vec<usize> = open.iter().map(|i| sizes[*i]).collect();
+        for (i, groups) in open.iter().zip(select_sized(&own, &own_sizes, Selection::Global(sparsity))) {
+            pruned[*i] = groups;
+        }
+    }
+}
+
 /// Among which groups the lowest scores are pruned: a [`Selection`] without a sparsity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
@@ -77,19 +117,20 @@ pub struct Goal {
     pub sparsity: f64,
 }
 
-/// For each group of each parameter whether it is pruned, so that every goal is reached. `sizes` has the weights in a
-/// group of each parameter.
+/// For each group of each parameter whether it is pruned, so that every goal is reached and no parameter is pruned
+/// beyond the sparsity `limit`. `sizes` has the weights in a group of each parameter.
 pub fn select_for_goals(
     mut scores: Vec<Vec<f32>>,
     sizes: &[usize],
     goals: &[Goal],
     ranking: Ranking,
+    limit: f64,
 ) -> Vec<Vec<bool>> {
     let mut pruned = vec![Vec::new(); scores.len()];
     for goal in goals {
         let own: Vec<Vec<f32>> = goal.members.iter().map(|i| std::mem::take(&mut scores[*i])).collect();
         let own_sizes: Vec<usize> = goal.members.iter().map(|i| sizes[*i]).collect();
-        let selected = select_sized(&own, &own_sizes, ranking.to(goal.sparsity));
+        let selected = select_limited(&own, &own_sizes, ranking.to(goal.sparsity), limit);
         for (i, groups) in goal.members.iter().zip(selected) {
             pruned[*i] = groups;
         }
@@ -138,6 +179,15 @@ mod tests {
             select_sized(&scores, &[1, 4], Selection::Global(0.5)),
             [vec![true, true, true, true], vec![false, false]],
             "of twelve weights four go: the next group of four would be no nearer to six"
+        );
+        let limited = |limit| select_limited(&scores, &[1, 1], Selection::Global(0.5), limit);
+        assert_eq!(limited(1.0), select(&scores, Selection::Global(0.5)));
+        assert_eq!(limited(0.5), [vec![true, true, false, false], vec![true, false]]);
+        let pruned = vec![vec![f32::NEG_INFINITY; 3], vec![1.0, 2.0, 3.0]];
+        assert_eq!(
+            select_limited(&pruned, &[1, 1], Selection::Global(0.5), 0.5),
+            [vec![true; 3], vec![false; 3]],
+            "what is pruned already stays pruned"
         );
         assert_eq!(spread(&[true, false], 4, 6), [true, true, true, true, false, false]);
     }

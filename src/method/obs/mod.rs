@@ -36,6 +36,7 @@ pub mod host;
 mod host_estimate;
 mod ill_conditioned;
 mod lanes;
+mod measured;
 mod panel;
 #[cfg(test)]
 mod precision_tests;
@@ -51,7 +52,10 @@ mod woodbury;
 
 pub use fisher_estimate::{FisherEstimate, Gradient, Place};
 pub use host_estimate::{HostEstimate, Precision};
-pub use pruning_event::{FACTOR_MEMORY, GradientSource, Interrupted, Pass, Phase, PruningEvent, Saliencies};
+pub use measured::Allocation;
+pub use pruning_event::{
+    FACTOR_MEMORY, GradientSource, Interrupted, Measure, Pass, Phase, PruningEvent, Saliencies,
+};
 pub use qr::QrFactors;
 pub use score::Scored;
 pub use settings::{ObsError, PruningUpdate, Settings};

@@ -267,6 +267,10 @@ impl GradientSource for Given<'_> {
         numbers.for_each(|number| take(0, Gradient::Values(self.0[number].clone())));
         ControlFlow::Continue(())
     }
+
+    fn evaluate(&mut self, _: Measure, _: Range<usize>, _: Vec<(usize, Vec<f32>)>) -> ControlFlow<(), f64> {
+        ControlFlow::Break(())
+    }
 }
 
 /// The mask of one parameter after an event that prunes half of it.
@@ -291,6 +295,8 @@ fn pruned(
         passes: &[pass],
         memory: None,
         device: None,
+        at_most: 1.0,
+        allocation: None,
     };
     let (updates, _) = event.run(&mut Given(gradients)).unwrap();
     updates[0].apply(&mut weights.to_vec(), &mut mask, 1.0);

@@ -14,6 +14,7 @@ use crate::method::mask::select::{Goal, Ranking, select, select_for_goals};
 
 use super::fisher_estimate::{FisherEstimate, Gradient, Place};
 use super::host_estimate::Precision;
+use super::measured::{Allocation, Estimated};
 use super::qr::QrFactors;
 use super::score::Scored;
 use super::settings::{ObsError, PruningUpdate, Settings};
@@ -36,10 +37,29 @@ pub trait GradientSource {
         take: &mut dyn FnMut(usize, Gradient),
     ) -> ControlFlow<()>;
 
+    /// The mean of a measure over the calibration batches of these numbers, on which no gradient is computed, of the
+    /// model with other weights for some parameters.
+    fn evaluate(
+        &mut self,
+        measure: Measure,
+        batches: Range<usize>,
+        weights: Vec<(usize, Vec<f32>)>,
+    ) -> ControlFlow<(), f64>;
+
     /// Reports that `done` of `total` parameters have finished a phase; `Break` stops the event.
     fn progress(&mut self, _phase: Phase, _done: usize, _total: usize) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
+}
+
+/// A measure of a model on calibration batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The task's loss.
+    Loss,
+    /// The Kullback-Leibler divergence of the outputs from those of the model as it is. It is zero there and rises
+    /// steadily as weights are pruned, so a few batches tell changes apart that the noise of the loss hides.
+    Divergence,
 }
 
 /// What is computed for each parameter after the gradients.
@@ -87,6 +107,10 @@ pub struct PruningEvent<'a> {
     pub memory: Option<u64>,
     /// The device that estimates the Fisher matrix; `None` for the CPU kernels.
     pub device: Option<&'a Device>,
+    /// The largest sparsity of a parameter, in 0..=1.
+    pub at_most: f64,
+    /// A measured allocation in place of the ranking, which is [`Ranking::Global`] then, in one pass.
+    pub allocation: Option<Allocation<'a>>,
 }
 
 /// Why a pruning event has no result.
@@ -137,8 +161,14 @@ impl PruningEvent<'_> {
                 None => self.score_all(estimates, settings, source)?,
             };
             let saliencies = known.insert(saliencies);
-            let scores = saliencies.scored.iter().map(|s| s.scores.clone()).collect();
-            let pruned = self.select(scores);
+            let scored = &saliencies.scored;
+            let pruned = match &self.allocation {
+                Some(allocation) => {
+                    let of = Estimated { estimates, scored, settings };
+                    self.allocate(allocation, of, source)?
+                }
+                None => self.select(scored.iter().map(|s| s.scores.clone()).collect()),
+            };
             let parameters = estimates.iter().zip(&saliencies.scored).zip(&pruned).enumerate();
             parameters
                 .map(|(i, ((estimate, scored), groups))| self.update(i, estimate, scored, groups, settings))
@@ -210,8 +240,15 @@ impl PruningEvent<'_> {
             last = estimates;
         }
         if together {
-            let scores = known.iter_mut().map(|scored| std::mem::take(&mut scored.scores)).collect();
-            let pruned = self.select(scores);
+            let pruned = match &self.allocation {
+                Some(allocation) => {
+                    let of = Estimated { estimates: &last, scored: &known, settings };
+                    self.allocate(allocation, of, source)?
+                }
+                None => {
+                    self.select(known.iter_mut().map(|scored| std::mem::take(&mut scored.scores)).collect())
+                }
+            };
             let mut done = 0;
             for (p, pass) in self.passes.iter().enumerate().rev() {
                 let is_last = p + 1 == self.passes.len();
@@ -344,11 +381,11 @@ impl PruningEvent<'_> {
     fn select(&self, scores: Vec<Vec<f32>>) -> Vec<Vec<bool>> {
         let sizes: Vec<usize> =
             self.groupings.iter().zip(self.weights).map(|(g, w)| g.size(w.len())).collect();
-        select_for_goals(scores, &sizes, self.goals, self.ranking)
+        select_for_goals(scores, &sizes, self.goals, self.ranking, self.at_most)
     }
 
     /// The update of parameter `i` when its `groups` are pruned.
-    fn update(
+    pub(super) fn update(
         &self,
         i: usize,
         estimate: &FisherEstimate,

@@ -23,11 +23,24 @@ pub struct Prune {
     pub pattern: Pattern,
     /// Whether weights are ranked over all parameters or in each.
     pub rank: Rank,
+    /// The largest sparsity of a parameter, `0..=1`; no limit if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
     /// How the importance of a weight is computed.
     pub by: Criterion,
 }
 
 impl Prune {
+    /// Whether parameters are pruned to sparsities that depend on each other.
+    pub fn ranks_together(&self) -> bool {
+        self.rank != Rank::Layer && !matches!(self.pattern, Pattern::NofM { .. })
+    }
+
+    /// Whether the sparsity of each layer is found by evaluating the loss of pruning it.
+    pub fn is_measured(&self) -> bool {
+        self.rank == Rank::Measured && !matches!(self.pattern, Pattern::NofM { .. })
+    }
+
     /// The sparsity of the `index`th exception at fraction `share` of the window. Its ramp differs from the
     /// statement's only in the final value.
     pub fn exception_at(&self, index: usize, share: f64) -> f64 {
@@ -108,6 +121,8 @@ choices! {
         Global = "global",
         /// Each parameter by itself: all reach the same sparsity.
         Layer = "layer",
+        /// All selected parameters together: layers whose pruning raises the evaluated loss less become sparser.
+        Measured = "measured",
     }
 }
 

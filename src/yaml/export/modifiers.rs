@@ -129,12 +129,18 @@ fn prune(
     refusals: &mut Refusals,
 ) -> Value {
     let on = &prune.targets.selector;
+    if prune.rank == Rank::Measured || prune.at_most.is_some() {
+        refusals.add(
+            format!("the sparsity of the layers of `{on}` is measured, or limited"),
+            "SparseML does neither: write `rank: global` and remove `at_most`",
+        );
+    }
     let name = match (&prune.by, prune.rank) {
         (Criterion::Obs(_), _) => "OBSPruningModifier",
-        (Criterion::Magnitude, Rank::Global) => "GlobalMagnitudePruningModifier",
+        (Criterion::Magnitude, Rank::Global | Rank::Measured) => "GlobalMagnitudePruningModifier",
         (Criterion::Magnitude, Rank::Layer) => "MagnitudePruningModifier",
         (Criterion::Movement, Rank::Layer) => "MovementPruningModifier",
-        (Criterion::Movement, Rank::Global) => {
+        (Criterion::Movement, Rank::Global | Rank::Measured) => {
             refusals.add(
                 format!("`{on}` is ranked globally by movement"),
                 "SparseML's movement pruning ranks each parameter separately: write `rank: layer`",

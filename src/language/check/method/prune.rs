@@ -11,6 +11,7 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         sparsity(prune, findings);
         exceptions(prune, findings);
         pattern(prune, findings);
+        ranking(prune, findings);
         if let Criterion::Obs(obs) = &prune.by.value {
             second_order(prune, obs, sources, findings);
         }
@@ -48,7 +49,6 @@ fn exceptions(prune: &Prune, findings: &mut Findings) {
 fn sparsity(prune: &Prune, findings: &mut Findings) {
     let ramp = prune.sparsity.value;
     let span = prune.sparsity.span;
-    let percent = |share: f64| format!("{}%", (share * 1e6).round() / 1e4);
     if ramp.to < ramp.from {
         let risen = format!("{} -> {} {}", percent(ramp.to), percent(ramp.from), ramp.shape);
         findings.push(
@@ -106,7 +106,7 @@ fn pattern(prune: &Prune, findings: &mut Findings) {
                 .unsafe_fix(prune.sparsity.span, format!("{}%", share * 100.0)),
             );
         }
-        if prune.rank.value == Rank::Global && prune.rank.span != prune.head {
+        if prune.rank.value != Rank::Layer && prune.rank.span != prune.head {
             findings.push(
                 Diagnostic::warning(
                     Code::SettingHasNoEffect,
@@ -118,6 +118,48 @@ fn pattern(prune: &Prune, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// A measured ranking needs an estimate; no sparsity lies above the limit for a parameter.
+fn ranking(prune: &Prune, findings: &mut Findings) {
+    if prune.rank.value == Rank::Measured && !matches!(prune.by.value, Criterion::Obs(_)) {
+        findings.push(
+            Diagnostic::error(
+                Code::RankNeedsGradients,
+                "a measured ranking evaluates layers pruned by second-order updates",
+                prune.rank.span,
+                "needs `by: obs`",
+            )
+            .and_at(prune.by.span, "another criterion")
+            .help("write `rank: global`, or `by: obs`")
+            .unsafe_fix(prune.rank.span, Rank::Global.word()),
+        );
+    }
+    let Some(limit) = &prune.at_most else { return };
+    let targets = std::iter::once((prune.sparsity.value.to, prune.sparsity.span));
+    let exceptions = prune.exceptions.iter().map(|e| (e.sparsity.value, e.sparsity.span));
+    for (sparsity, span) in targets.chain(exceptions).filter(|(sparsity, _)| *sparsity > limit.value) {
+        findings.push(
+            Diagnostic::error(
+                Code::LimitTooLow,
+                format!(
+                    "{} cannot be reached with at most {} of each parameter",
+                    percent(sparsity),
+                    percent(limit.value)
+                ),
+                limit.span,
+                "below the sparsity",
+            )
+            .and_at(span, "the sparsity")
+            .help(format!("write `at_most: {}` or more, or lower the sparsity", percent(sparsity)))
+            .unsafe_fix(limit.span, percent(sparsity)),
+        );
+    }
+}
+
+/// A share as it is written in a recipe.
+fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e6).round() / 1e4)
 }
 
 fn second_order(prune: &Prune, obs: &Obs, sources: &Sources, findings: &mut Findings) {

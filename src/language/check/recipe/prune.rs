@@ -23,6 +23,8 @@ pub struct Prune {
     pub pattern: Spanned<Pattern>,
     /// Whether weights are ranked over all parameters or in each.
     pub rank: Spanned<Rank>,
+    /// The largest sparsity of a parameter.
+    pub at_most: Option<Spanned<f64>>,
     /// How the importance of a weight is computed.
     pub by: Spanned<Criterion>,
     /// The spans of the settings of `obs`; a default has the span of `by`.

@@ -1,0 +1,79 @@
+//! The evaluation of candidate weights on calibration batches: training examples from which an estimate takes no
+//! gradients.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use crate::method::distill::kl_divergence;
+use crate::method::obs::Measure;
+use crate::task::parameters::{self, Values};
+use crate::task::{Output, Task};
+
+/// The most values of stored outputs of the model without candidate weights, 256 MiB; more are computed again.
+const STORED: usize = 64 << 20;
+
+/// Forward passes so far and planned, and outputs of the model itself on calibration batches.
+#[derive(Default)]
+pub struct Candidates {
+    done: u64,
+    planned: u64,
+    outputs: BTreeMap<usize, Vec<Output>>,
+}
+
+impl Candidates {
+    /// For so many forward passes, as progress shows them.
+    pub fn planned(planned: u64) -> Self {
+        Candidates { planned, ..Candidates::default() }
+    }
+
+    /// The mean of a measure over calibration batches, given with their numbers, of the model with these values in
+    /// place of its own. `progress` receives the forward passes so far and planned, and may break it off.
+    pub fn evaluate<T: Task>(
+        &mut self,
+        task: &T,
+        model: &T::Model,
+        values: Values,
+        measure: Measure,
+        batches: impl ExactSizeIterator<Item = (usize, T::Batch)>,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> ControlFlow<(), f64> {
+        let changed = parameters::write(model.clone(), values);
+        let (count, mut sum) = (batches.len(), 0.0);
+        for (number, batch) in batches {
+            let outputs = task.outputs(&changed, &batch, None);
+            sum += match measure {
+                Measure::Loss => f64::from(task.loss(&outputs, &batch).into_scalar::<f32>()),
+                Measure::Divergence => {
+                    let stored = self.outputs.remove(&number);
+                    let reference = stored.unwrap_or_else(|| task.outputs(model, &batch, None));
+                    let divergence = divergence(&outputs, &reference);
+                    self.store(number, reference);
+                    divergence
+                }
+            };
+            self.done += 1;
+            progress(self.done, self.planned.max(self.done))?;
+        }
+        ControlFlow::Continue(sum / count.max(1) as f64)
+    }
+
+    /// Stores the model's outputs on a batch, as far as they fit.
+    fn store(&mut self, number: usize, outputs: Vec<Output>) {
+        let values = |outputs: &[Output]| {
+            outputs.iter().map(|o| o.logits.dims().iter().product::<usize>()).sum::<usize>()
+        };
+        let stored: usize = self.outputs.values().map(|outputs| values(outputs)).sum();
+        if stored + values(&outputs) <= STORED {
+            self.outputs.insert(number, outputs);
+        }
+    }
+}
+
+/// The mean Kullback-Leibler divergence of outputs from those of a reference.
+fn divergence(outputs: &[Output], reference: &[Output]) -> f64 {
+    let pairs = outputs.iter().zip(reference);
+    let one = |(x, y): (&Output, &Output)| {
+        f64::from(kl_divergence(x.logits.clone(), y.logits.clone(), 1.0).into_scalar::<f32>())
+    };
+    pairs.map(one).sum::<f64>() / outputs.len().max(1) as f64
+}
