@@ -17,8 +17,8 @@ pub enum Recipe {
     File(PathBuf),
     /// A text.
     Text {
-        /// The name that diagnostics show. `use "…"` is relative to it, and its ending selects the language as that of
-        /// a file does.
+        /// The name that diagnostics show. Paths in `use "…"` are relative to it, and its file extension selects the
+        /// language, as for [`Recipe::File`].
         name: String,
         /// The text.
         text: String,

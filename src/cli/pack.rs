@@ -250,7 +250,7 @@ pub(super) fn forms(directory: &Directory) -> String {
     format!("linear layers: {}", parts.collect::<Vec<_>>().join(", "))
 }
 
-/// The default output: the model's name with an ending, in the current folder.
+/// The default output: the model's name with a file extension, in the current folder.
 fn default_out(model: &Path, ending: &str) -> PathBuf {
     let whole = std::fs::canonicalize(model).unwrap_or_else(|_| model.to_owned());
     let name = whole.file_name().map_or("model".into(), |n| n.to_string_lossy().into_owned());

@@ -49,7 +49,7 @@ pub struct PredictArgs {
 
 /// The longest request in bytes.
 const LONGEST_LINE: usize = 4 << 20;
-/// Reading pauses while more bytes than this wait.
+/// The most bytes of unanswered requests: reading pauses while more are queued.
 const MOST_WAITING: usize = 16 << 20;
 /// The most bytes of the requests in a batch.
 const LARGEST_BATCH: usize = 1 << 20;

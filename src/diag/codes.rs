@@ -199,7 +199,7 @@ codes! {
     LabelUnknown = 925, "a label that the data does not have";
     LabelsDiffer = 926, "a classifier has another number of labels";
     Regression = 927, "labels are numbers on a scale";
-    OtherTask = 928, "data of a task that is not built";
+    OtherTask = 928, "data of an unsupported task";
     TokenizerSetting = 929, "a tokenizer has a setting that obert does not follow";
     MetricMissing = 930, "the best checkpoint is selected by a metric that is not evaluated";
     RowUnusable = 931, "a row that cannot be used";

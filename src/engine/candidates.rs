@@ -1,4 +1,4 @@
-//! The evaluation of candidate weights on calibration batches: training examples from which an estimate takes no
+//! The evaluation of candidate weights on evaluation batches: training examples from which an estimate takes no
 //! gradients.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::task::{Output, Task};
 /// The most values of stored outputs of the model without candidate weights, 256 MiB; more are computed again.
 const STORED: usize = 64 << 20;
 
-/// Forward passes so far and planned, and outputs of the model itself on calibration batches.
+/// Forward passes so far and planned, and outputs of the model itself on evaluation batches.
 #[derive(Default)]
 pub struct Candidates {
     done: u64,
@@ -26,7 +26,7 @@ impl Candidates {
         Candidates { planned, ..Candidates::default() }
     }
 
-    /// The mean of a measure over calibration batches, given with their numbers, of the model with these values in
+    /// The mean of a measure over evaluation batches, given with their numbers, of the model with these values in
     /// place of its own. `progress` receives the forward passes so far and planned, and may break it off.
     pub fn evaluate<T: Task>(
         &mut self,

@@ -40,7 +40,7 @@ pub enum Work<'a> {
     Scoring(&'a str),
     /// Computing the update of the remaining weights, parameter by parameter.
     Updating(&'a str),
-    /// Evaluating candidates, sparsities of layers and step sizes of the update, on calibration batches.
+    /// Evaluating candidates, sparsities of layers and step sizes of the update, on evaluation batches.
     Candidates(&'a str),
     /// Observing the ranges of tensors that are going to be quantized.
     Calibrating(&'a str),

@@ -26,17 +26,17 @@ pub struct TaskGradients<'a, T: Task> {
     pub model: &'a T::Model,
     /// The parameters of the event.
     pub targets: &'a [ModuleParameter],
-    /// The batches: of gradients, and after `calibration` of them those for evaluations.
+    /// The batches: of gradients, and after `first_evaluation` of them those on which candidates are evaluated.
     pub draw: Draw<'a>,
-    /// The number of the first calibration batch.
-    pub calibration: usize,
+    /// The number of the first evaluation batch.
+    pub first_evaluation: usize,
     /// The stage, for progress.
     pub stage: &'a str,
     /// The number of gradients computed before, for progress.
     pub done: u64,
     /// The planned number of gradients of the event, for progress.
     pub total: u64,
-    /// The evaluations on calibration batches.
+    /// Evaluates candidate weights, and counts the forward passes.
     pub candidates: Candidates,
     /// Receives progress, and may stop the event.
     pub observer: &'a mut dyn Observer,
@@ -74,7 +74,7 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         batches: Range<usize>,
         weights: Vec<(usize, Vec<f32>)>,
     ) -> ControlFlow<(), f64> {
-        let (task, first, plain) = (self.task, self.calibration, self.draw.plain);
+        let (task, first, plain) = (self.task, self.first_evaluation, self.draw.plain);
         let name = |i: usize| self.targets[i].parameter.name.clone();
         let values = weights.into_iter().map(|(i, weights)| (name(i), weights)).collect();
         let mut sampler = self.draw.sampler(task.examples());

@@ -259,7 +259,7 @@ impl<T: Task> OneShot<'_, T> {
             model,
             targets: &start.targets.parameters,
             draw: pruner::draw(obs, context, 1),
-            calibration: obs.gradients,
+            first_evaluation: obs.gradients,
             candidates: Candidates::default(),
             stage: self.name,
             done: 0,

@@ -96,7 +96,7 @@ pub fn prune<T: Task>(
                     model: &result.model,
                     targets: &targets.parameters,
                     draw: draw(obs, context, round),
-                    calibration: obs.gradients,
+                    first_evaluation: obs.gradients,
                     stage: context.stage,
                     done: (round as u64 - 1) * per_round,
                     total: rounds as u64 * per_round,
@@ -205,7 +205,7 @@ fn failed(context: &Context, parameter: &str, source: ObsError) -> EngineError {
     EngineError::NotPrunable { stage, step, parameter, source }
 }
 
-/// The forward passes of an event's round on calibration batches, for progress.
+/// The forward passes of an event's round on evaluation batches, for progress.
 pub fn planned_evaluations(statement: &Prune, obs: &Obs) -> u64 {
     let steps = if obs.update == Update::Exact { step_size::evaluations(obs.gradients) } else { 0 };
     (statement.evaluations(obs) + steps) as u64

@@ -23,7 +23,7 @@ pub fn evaluations(gradients: usize) -> usize {
     STEP_SIZES.len() * batches(gradients)
 }
 
-/// Returns the step size with the least loss, the largest of equal ones, on the first calibration batches of `source`.
+/// Returns the step size with the least loss, the largest of equal ones, on the first evaluation batches of `source`.
 /// Breaks if the observer wants to stop.
 pub fn search(
     source: &mut dyn GradientSource,

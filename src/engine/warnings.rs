@@ -261,7 +261,7 @@ mod tests {
         let kinds: Vec<WarningKind> = found.iter().map(|w| w.kind).collect();
         assert_eq!(kinds, [WarningKind::AlmostEmpty, WarningKind::Emptied]);
         assert_eq!(found[0].message, "pruned `a` to 99.0%");
-        assert_eq!(found[0].help, "write `rank: layer`, or `target params(\"a\"): 90%`");
+        assert_eq!(found[0].help, "write `at_most: 95%`, or `target params(\"a\"): 90%`");
         assert_eq!(found[1].message, "no weight is left in output 1 of `a`");
         let second = state(100, &["output 1", "output 2"], &["head 0", "output 7"]);
         let found = second.warnings(&first, "s", 4, &prune);

@@ -119,7 +119,7 @@ fn modifier(word: &str) -> Option<&'static str> {
     MODIFIERS.iter().find(|(theirs, _)| *theirs == name).map(|(_, verb)| *verb)
 }
 
-/// `OB0402`, `ob402` or `402`.
+/// Parses a code written as `OB0402`, `ob402` or `402`; `None` if there is no such code.
 fn code(word: &str) -> Option<Code> {
     let digits = word.get(..2).filter(|p| p.eq_ignore_ascii_case("ob")).map_or(word, |_| &word[2..]);
     let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u16>().ok())??;

@@ -83,9 +83,9 @@ impl Obs {
         Some(passes)
     }
 
-    /// The most bytes that the QR factors of ill-conditioned blocks take, if all blocks of so many weights are
-    /// ill-conditioned: for each a triangle and twice as many gradients in float64. As many are recomputed at a time
-    /// as fit into `memory` or [`FACTOR_MEMORY`], but at least one.
+    /// The most bytes of the QR factors if all blocks of `weights` weights are ill-conditioned: for each block
+    /// `[3B, B]` float64, R and up to 2B gradients. Blocks are recomputed in groups that fit into `memory` or
+    /// [`FACTOR_MEMORY`], at least one block at a time.
     pub fn factor_bytes(&self, weights: usize) -> u64 {
         if self.keeps_gradients() {
             return 0;

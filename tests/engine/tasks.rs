@@ -340,7 +340,7 @@ fn bad_tables_and_texts_are_refused_before_anything_is_begun() {
     }
     shop.write("other/train.csv", "question,kind\na,x\nb,y\n");
     shop.write("other/dev.csv", "question,kind\na,z\n");
-    fails(&plain, "other", "OB0925", "`z` does not occur in training");
+    fails(&plain, "other", "OB0925", "`z` of the dev set does not occur in training");
     std::fs::write(shop.path("other/dev.csv"), b"question,kind\ncaf\xE9,x\n").unwrap();
     fails(&plain, "other", "OB0908", "not UTF-8");
     let mnli = plain.replace(CLASSIFY, "  data: mnli");

@@ -75,7 +75,7 @@ pub fn head(entry: &Entry, findings: &mut Findings) -> Head {
     head
 }
 
-/// The name that `"squad90"` or `squad-90` stands for.
+/// The valid name that was probably intended by `"squad90"` (`squad90`) or `squad-90` (`squad_90`), for the help.
 fn intended_name(expr: &Expr) -> Option<String> {
     let text = match &expr.kind {
         ExprKind::Text(text) => text.clone(),

@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
         Reader { names, sources }
     }
 
-    /// The values of a list from byte `start` on.
+    /// Parses the comma-separated values in `text[start..]`, and reports empty and repeated ones.
     fn list(
         &mut self,
         file: FileId,

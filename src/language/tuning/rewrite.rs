@@ -14,8 +14,8 @@ pub type Change<'a> = (&'a str, &'a str);
 /// The text of the recipe file `main` with changed settings in the `by: obs(…)` at `by`, formatted.
 ///
 /// # Errors
-/// A diagnostic that says what to write instead, if the settings are not written in this text: they belong to
-/// a template of another file, or are values of names.
+/// A diagnostic that says what to write instead, if the settings are not written in this text: the `prune` belongs to
+/// a template of another file, or `by:` refers to a declared name (`by: mine`) whose `obs(…)` is written elsewhere.
 pub fn with_settings(text: &str, main: FileId, by: Span, changes: &[Change]) -> Result<String, Diagnostic> {
     let written =
         changes.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");

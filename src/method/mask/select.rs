@@ -11,9 +11,9 @@ pub enum Selection {
     Layer(f64),
     /// Every `of` consecutive weights, of which `keep` remain.
     NofM {
-        /// Remaining weights of a run.
+        /// N: weights of a group that are not pruned.
         keep: usize,
-        /// Weights of a run.
+        /// M: weights in a group.
         of: usize,
     },
 }
@@ -90,9 +90,9 @@ pub enum Ranking {
     Layer,
     /// Every `of` consecutive weights, of which `keep` remain.
     NofM {
-        /// Remaining weights of a run.
+        /// N: weights of a group that are not pruned.
         keep: usize,
-        /// Weights of a run.
+        /// M: weights in a group.
         of: usize,
     },
 }

@@ -2,7 +2,7 @@
 //!
 //! A saliency is the second-order term of the loss around the present weights. It ranks the weights of a matrix
 //! well, and says little of what the last weights of one cost. So the outputs of pruned models are evaluated: the
-//! Kullback-Leibler divergence from those of the model as it is, on calibration batches that no gradient saw.
+//! Kullback-Leibler divergence from those of the model as it is, on evaluation batches that no gradient saw.
 //!
 //! The search begins at the best of some allocations: one sparsity for all, that of global ranking, the mean of both,
 //! and the one that earlier events and estimates were on their way to. From there the matrices of each group (of a layer, then of a role such as all query projections) are made a
@@ -14,29 +14,16 @@
 use std::ops::ControlFlow;
 
 use crate::method::mask::allocation::{Curve, allocate, scaled};
-use crate::method::mask::select::{Goal, Selection, select, select_limited};
+use crate::method::mask::select::{Selection, select, select_limited};
 
-use super::fisher_estimate::FisherEstimate;
-use super::pruning_event::{GradientSource, Interrupted, Measure, PruningEvent};
+use super::gradient_source::{GradientSource, Measure};
+use super::pruning_event::{Allocation, Estimated, Interrupted, PruningEvent};
 use super::score::Scored;
-use super::settings::Settings;
-
-/// What a measured allocation is for, and what it may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Allocation<'a> {
-    /// The goals at the statement's end, of the same parameters as the event's. Events and rounds before the end go
-    /// part of the way to the allocation for the end.
-    pub last: &'a [Goal],
-    /// Divisions of all parameters into groups, each group within one goal.
-    pub partitions: &'a [Vec<Vec<usize>>],
-    /// The number of forward passes.
-    pub evaluations: usize,
-}
 
 /// Steps of the search over each partition, as changes of the logarithm of a group's density.
 const STEPS: [f64; 2] = [0.4, 0.2];
 
-/// The most calibration batches on which a model is evaluated.
+/// The most evaluation batches on which a model is evaluated.
 const MOST_BATCHES: usize = 32;
 
 /// The least density of a parameter, relative to that of its goal.
@@ -47,14 +34,6 @@ impl Allocation<'_> {
     fn models(&self) -> usize {
         4 + STEPS.len() * self.partitions.iter().map(|groups| 2 * groups.len() + 2).sum::<usize>()
     }
-}
-
-/// The estimates and saliencies of all parameters.
-#[derive(Clone, Copy)]
-pub(super) struct Estimated<'a> {
-    pub estimates: &'a [FisherEstimate],
-    pub scored: &'a [Scored],
-    pub settings: &'a Settings,
 }
 
 /// An evaluated allocation: the sparsity and the pruned weights of each parameter.
@@ -296,13 +275,13 @@ fn between(points: &[(f64, f64)], members: &[Vec<f64>], sparsity: f64) -> Vec<f6
 #[cfg(test)]
 mod tests {
     use super::super::fisher_estimate::{Gradient, Place};
-    use super::super::{Pass, Precision};
+    use super::super::{Pass, Precision, Settings};
     use std::ops::Range;
 
     use super::*;
     use crate::method::mask::Mask;
     use crate::method::mask::grouping::Grouping;
-    use crate::method::mask::select::Ranking;
+    use crate::method::mask::select::{Goal, Ranking};
 
     const COUNT: usize = 400;
 

@@ -31,6 +31,7 @@ mod correlated;
 pub mod device;
 mod fisher;
 mod fisher_estimate;
+mod gradient_source;
 mod gram;
 pub mod host;
 mod host_estimate;
@@ -51,11 +52,9 @@ mod update;
 mod woodbury;
 
 pub use fisher_estimate::{FisherEstimate, Gradient, Place};
+pub use gradient_source::{GradientSource, Measure, Phase};
 pub use host_estimate::{HostEstimate, Precision};
-pub use measured::Allocation;
-pub use pruning_event::{
-    FACTOR_MEMORY, GradientSource, Interrupted, Measure, Pass, Phase, PruningEvent, Saliencies,
-};
+pub use pruning_event::{Allocation, FACTOR_MEMORY, Interrupted, Pass, PruningEvent, Saliencies};
 pub use qr::QrFactors;
 pub use score::Scored;
 pub use settings::{ObsError, PruningUpdate, Settings};

@@ -12,9 +12,9 @@ use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::mask::select::{Goal, Ranking, select, select_for_goals};
 
-use super::fisher_estimate::{FisherEstimate, Gradient, Place};
+use super::fisher_estimate::{FisherEstimate, Place};
+use super::gradient_source::{GradientSource, Phase};
 use super::host_estimate::Precision;
-use super::measured::{Allocation, Estimated};
 use super::qr::QrFactors;
 use super::score::Scored;
 use super::settings::{ObsError, PruningUpdate, Settings};
@@ -24,52 +24,6 @@ const LARGEST_DAMP: f64 = 1.0;
 
 /// Bytes of float64 QR factors that are computed in one pass where no limit of memory is stated.
 pub const FACTOR_MEMORY: u64 = 2 << 30;
-
-/// A source of gradients of the loss, one for each mini-batch.
-pub trait GradientSource {
-    /// Computes the gradients `numbers`, counted from 0, for the parameters of these indices, and calls `take` with
-    /// each and its parameter's index. The same numbers give the same gradients again.
-    fn gradients(
-        &mut self,
-        parameters: Range<usize>,
-        numbers: Range<usize>,
-        place: Place,
-        take: &mut dyn FnMut(usize, Gradient),
-    ) -> ControlFlow<()>;
-
-    /// The mean of a measure over the calibration batches of these numbers, on which no gradient is computed, of the
-    /// model with other weights for some parameters.
-    fn evaluate(
-        &mut self,
-        measure: Measure,
-        batches: Range<usize>,
-        weights: Vec<(usize, Vec<f32>)>,
-    ) -> ControlFlow<(), f64>;
-
-    /// Reports that `done` of `total` parameters have finished a phase; `Break` stops the event.
-    fn progress(&mut self, _phase: Phase, _done: usize, _total: usize) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
-
-/// A measure of a model on calibration batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// The task's loss.
-    Loss,
-    /// The Kullback-Leibler divergence of the outputs from those of the model as it is. It is zero there and rises
-    /// steadily as weights are pruned, so a few batches tell changes apart that the noise of the loss hides.
-    Divergence,
-}
-
-/// What is computed for each parameter after the gradients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Factorization of the blocks, and saliencies.
-    Scoring,
-    /// The update of the remaining weights.
-    Updating,
-}
 
 /// One pass over the gradients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +65,26 @@ pub struct PruningEvent<'a> {
     pub at_most: f64,
     /// A measured allocation in place of the ranking, which is [`Ranking::Global`] then, in one pass.
     pub allocation: Option<Allocation<'a>>,
+}
+
+/// What a measured allocation is for, and what it may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Allocation<'a> {
+    /// The goals at the statement's end, of the same parameters as the event's. Events and rounds before the end go
+    /// part of the way to the allocation for the end.
+    pub last: &'a [Goal],
+    /// Divisions of all parameters into groups, each group within one goal.
+    pub partitions: &'a [Vec<Vec<usize>>],
+    /// The number of forward passes.
+    pub evaluations: usize,
+}
+
+/// The estimates and saliencies of all parameters.
+#[derive(Clone, Copy)]
+pub(super) struct Estimated<'a> {
+    pub estimates: &'a [FisherEstimate],
+    pub scored: &'a [Scored],
+    pub settings: &'a Settings,
 }
 
 /// Why a pruning event has no result.

@@ -211,7 +211,7 @@ pub fn size_rows(record: &Record) -> Vec<[String; 3]> {
     sizes.rows().into_iter().map(row).collect()
 }
 
-/// The sizes of the final model's parameters by the number of zeros in the log. `None` if the log lacks that number,
+/// The sizes of the final model's parameters, computed from the number of zeros in the log. `None` if the log lacks that number,
 /// and for a quantized model: the log does not record the bits of each parameter.
 fn logged_sizes(record: &Record) -> Option<Sizes> {
     let end = record.end().filter(|end| !end.layers.is_empty())?;

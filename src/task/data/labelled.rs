@@ -389,7 +389,7 @@ mod tests {
         assert!(words.code == Code::OtherTask && words.help.unwrap().contains("join"));
         let scores = [("train.csv", "t,l\nx,0.5\n"), ("dev.csv", "t,l\nx,1.0\n")];
         let scores = read(&scores, columns("l")).unwrap_err();
-        assert!(scores.message.contains("regression") && scores.help.unwrap().contains("not built"));
+        assert!(scores.message.contains("regression") && scores.help.unwrap().contains("not supported"));
         let whole = [("train.csv", "t,l\nx,0.0\ny,1.0\n"), ("dev.csv", "t,l\nx,1.0\n")];
         let error = read(&whole, columns("l")).unwrap_err();
         assert!(error.help.unwrap().contains("labels: [\"0.0\", \"1.0\"]"));

@@ -22,11 +22,11 @@ pub(super) fn row_of_another_task(
             format!(
                 "{place} has a list of words in `{text}` and a label for each in `{label}`: this is token classification"
             ),
-            "token classification (NER) is not built; `classify` needs one text and one label in a row",
+            "token classification (NER) is not supported; `classify` needs one text and one label in a row",
         ),
         (true, false) => (
             format!("{place} has several labels in `{label}`: this is multi-label classification"),
-            "multi-label classification is not built; `classify` needs one label in a row",
+            "multi-label classification is not supported; `classify` needs one label in a row",
         ),
         _ => (
             format!("{place} has a list in place of a text"),
@@ -60,7 +60,7 @@ pub(super) fn check_labels(
                 names.join(", ")
             ),
             false => {
-                "regression is not built; give a column of classes, or round the scores to a few classes"
+                "regression is not supported; give a column of classes, or round the scores to a few classes"
                     .to_owned()
             }
         };

@@ -28,8 +28,9 @@ impl<'a> ModelNames<'a> {
         }
     }
 
-    /// The help for the name `written`, which the model does not have: `otherwise`, and `--model` if the model is
-    /// an assumption. `--model` alone if no name of the model begins like `written`.
+    /// The help for a name `written` that the model lacks. For a known model: `otherwise`. For an assumed model:
+    /// `otherwise` and the advice to give `--model`, or only that advice if no parameter's name has the same first
+    /// component as `written`.
     pub(super) fn missing(&self, written: &str, otherwise: String) -> String {
         const GIVE: &str = "give the model that the recipe is for with `--model NAME`";
         let start = |name: &str| name.split(['.', '\\']).next().map(str::to_owned);

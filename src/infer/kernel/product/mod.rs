@@ -23,7 +23,7 @@ pub trait Element: Copy {
     type Sums;
     /// The activations of sixteen tokens for one step.
     type Step;
-    /// The weight of one step.
+    /// The weights of one output for one step: four int8, or one float32.
     type Weight: Copy;
     /// Sixteen sums in registers.
     type Acc<S: Simd>: Copy;

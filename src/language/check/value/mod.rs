@@ -88,7 +88,8 @@ pub struct Evaluator<'a> {
     regexes: usize,
 }
 
-/// The most uses of names in values of names: nested uses can grow exponentially.
+/// How often names inside values of other names are evaluated in a recipe at most: a chain of names that use each
+/// other can expand exponentially.
 const MOST_NESTED_USES: usize = 1_000;
 
 impl<'a> Evaluator<'a> {

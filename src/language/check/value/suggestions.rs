@@ -69,7 +69,8 @@ impl Evaluator<'_> {
         true
     }
 
-    /// `n epochs`: reports that a unit follows a number only.
+    /// Reports a unit after an expression that is not a number literal, as in `n epochs` for a parameter `n`, and
+    /// suggests `n * 1 epoch`.
     pub(super) fn unit_behind_a_name(&mut self, items: &[Expr]) -> bool {
         let [value, unit] = items else { return false };
         let Some(unit_word) = unit.as_word().filter(|w| Unit::from_word(&w.value).is_some()) else {

@@ -1,0 +1,51 @@
+//! What a pruning event asks of the model: gradients, and evaluations of candidate weights.
+
+use std::ops::{ControlFlow, Range};
+
+use super::fisher_estimate::{Gradient, Place};
+
+/// A source of gradients of the loss, one for each mini-batch.
+pub trait GradientSource {
+    /// Computes the gradients `numbers`, counted from 0, for the parameters of these indices, and calls `take` with
+    /// each and its parameter's index. The same numbers give the same gradients again.
+    fn gradients(
+        &mut self,
+        parameters: Range<usize>,
+        numbers: Range<usize>,
+        place: Place,
+        take: &mut dyn FnMut(usize, Gradient),
+    ) -> ControlFlow<()>;
+
+    /// The mean of a measure over the evaluation batches of these numbers, on which no gradient is computed, of the
+    /// model with other weights for some parameters.
+    fn evaluate(
+        &mut self,
+        measure: Measure,
+        batches: Range<usize>,
+        weights: Vec<(usize, Vec<f32>)>,
+    ) -> ControlFlow<(), f64>;
+
+    /// Reports that `done` of `total` parameters have finished a phase; `Break` stops the event.
+    fn progress(&mut self, _phase: Phase, _done: usize, _total: usize) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// A measure of a model on evaluation batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The task's loss.
+    Loss,
+    /// The Kullback-Leibler divergence of the outputs from those of the model as it is. It is zero there and rises
+    /// steadily as weights are pruned, so a few batches tell changes apart that the noise of the loss hides.
+    Divergence,
+}
+
+/// What is computed for each parameter after the gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Factorization of the blocks, and saliencies.
+    Scoring,
+    /// The update of the remaining weights.
+    Updating,
+}
