@@ -267,7 +267,7 @@ mod tests {
         let found = second.warnings(&first, "s", 4, &prune);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].message, "no weight is left in head 0 and 1 more of `b`");
-        assert_eq!(found[0].help, "write `rank: layer`, or `target params(\"b\"): 90%`");
+        assert_eq!(found[0].help, "write `at_most: 95%`, or `target params(\"b\"): 90%`");
         assert!(state(100, &["output 1"; 9], &["head 0"]).warnings(&second, "s", 5, &prune).is_empty());
     }
 

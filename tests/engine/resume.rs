@@ -107,7 +107,8 @@ impl Workshop {
 
     fn spawn(&self, out: &str, more: &[&str]) -> Child {
         let mut command = self.command(out, more);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        let messages = std::fs::File::create(self.path(&format!("{out}.stderr"))).unwrap();
+        command.stdout(Stdio::null()).stderr(messages).spawn().unwrap()
     }
 
     /// A run that is killed when its log has so many lines.
@@ -125,7 +126,10 @@ impl Workshop {
     /// the clock.
     fn outcome(&self, out: &str) -> (Vec<u8>, Vec<Value>) {
         let folder = self.path(out);
-        let text = std::fs::read_to_string(folder.join("run.jsonl")).unwrap();
+        let text = std::fs::read_to_string(folder.join("run.jsonl")).unwrap_or_else(|error| {
+            let messages = std::fs::read_to_string(self.path(&format!("{out}.stderr")));
+            panic!("no log of {out}: {error}; the run said: {messages:?}")
+        });
         let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         // Each time that a run is taken up it tells where.
         let events = events.filter(|event| event["event"] != "environment").map(|mut event| {
