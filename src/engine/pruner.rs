@@ -77,7 +77,7 @@ pub fn prune<T: Task>(
     let mut current: Vec<Mask> =
         masked.map(|(n, w)| masks.get(n).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect();
     let from = sparsities(&goals, &current);
-    let end = PruneEvent { share: 1.0, sparsity: statement.sparsity.to, ..event.clone() };
+    let end = PruneEvent { share: 1.0, sparsity: statement.sparsity.to, ..*event };
     let last = targets.goals(statement, &end)?;
     let partitions = partitions(&targets, &last);
     for round in 1..=rounds {

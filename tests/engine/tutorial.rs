@@ -79,7 +79,6 @@ fn the_tutorial_goes_from_a_model_and_a_csv_to_predictions_and_shows_what_its_co
                         .output()
                         .unwrap();
                     assert!(output.status.success(), "{command}\n{}{}", stdout(&output), stderr(&output));
-                    println!("$ {command}\n{}{}", stderr(&output), stdout(&output));
                     printed += &(stderr(&output) + &stdout(&output));
                     commands += 1;
                 }

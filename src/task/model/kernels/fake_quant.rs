@@ -169,7 +169,9 @@ impl CpuOp<1> for FakeQuantize {
         self.for_each_part(
             &mut y,
             x,
-            |y, x, affine| quantize(y, x, affine),
+            |y, x, affine| {
+                quantize(y, x, affine);
+            },
             |y, x, each| {
                 quantize_columns(y, x, each);
             },
@@ -186,7 +188,9 @@ impl CpuOp<1> for FakeQuantize {
         self.for_each_part(
             &mut dx,
             x,
-            |dx, x, affine| straight_through(dx, x, affine),
+            |dx, x, affine| {
+                straight_through(dx, x, affine);
+            },
             |dx, x, each| {
                 straight_through_columns(dx, x, each);
             },
