@@ -41,7 +41,7 @@ fn variants(
 ) -> Result<(Vec<Variant>, Vec<f64>), Vec<Diagnostic>> {
     let mut findings = Findings::new();
     let levels = levels(&config.sparsities, &mut subject.sources, &mut findings);
-    check_levels(&levels, subject.statement.pattern, &mut findings);
+    check_levels(&levels, subject.statement.pattern, subject.statement.at_most, &mut findings);
     let given = by.map(|by| criteria(by, &mut subject.sources, &mut findings));
     let by = given.unwrap_or_else(|| match (&subject.statement.by, subject.by) {
         (Criterion::Obs(_), _) => vec![By::Obs, By::Magnitude],

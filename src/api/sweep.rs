@@ -79,10 +79,10 @@ struct Grid {
 fn grid(config: &SweepConfig, subject: &mut Subject) -> Result<Grid, Vec<Diagnostic>> {
     let mut findings = Findings::new();
     let base = subject.obs().cloned();
-    let pattern = subject.statement.pattern;
+    let (pattern, at_most) = (subject.statement.pattern, subject.statement.at_most);
     let axes = axes(&config.grid, &mut subject.sources, &mut findings);
     let levels = levels(&config.trials.sparsities, &mut subject.sources, &mut findings);
-    check_levels(&levels, pattern, &mut findings);
+    check_levels(&levels, pattern, at_most, &mut findings);
     let base = match base {
         Err(diagnostic) => {
             findings.push(diagnostic);

@@ -22,7 +22,7 @@ use super::gradients::{Draw, TaskGradients};
 use super::masks::Masks;
 use super::movement::Movements;
 use super::step_size;
-use super::targets::{Targets, partial, partitions, ranking, sparsities};
+use super::targets::{Targets, partial, partitions, ranking};
 
 /// The context of a pruning event.
 pub struct Context<'a> {
@@ -76,7 +76,7 @@ pub fn prune<T: Task>(
     let masked = targets.names().zip(&weights);
     let mut current: Vec<Mask> =
         masked.map(|(n, w)| masks.get(n).cloned().unwrap_or_else(|| Mask::of_nonzeros(w))).collect();
-    let from = sparsities(&goals, &current);
+    let from: Vec<f64> = goals.iter().map(|goal| goal.reached(&current)).collect();
     let end = PruneEvent { share: 1.0, sparsity: statement.sparsity.to, ..*event };
     let last = targets.goals(statement, &end)?;
     let partitions = partitions(&targets, &last);

@@ -2,7 +2,6 @@
 
 use burn::module::{Module, ParamId};
 
-use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::mask::select::{Goal, Ranking};
 use crate::params::layer_of;
@@ -139,16 +138,6 @@ pub fn partial(goals: &[Goal], from: &[f64], round: usize, rounds: usize) -> Vec
     };
     let goals = goals.iter().zip(from);
     goals.map(|(g, from)| Goal { members: g.members.clone(), sparsity: sparsity(g, *from) }).collect()
-}
-
-/// The current sparsity of the targets of each goal, `0..=1`.
-pub fn sparsities(goals: &[Goal], masks: &[Mask]) -> Vec<f64> {
-    let of = |goal: &Goal| {
-        let members = goal.members.iter().map(|i| &masks[*i]);
-        let (pruned, all) = members.fold((0, 0), |(p, n), mask| (p + mask.pruned(), n + mask.len()));
-        pruned as f64 / usize::max(all, 1) as f64
-    };
-    goals.iter().map(of).collect()
 }
 
 fn grouping(pattern: Pattern, target: &ModuleParameter) -> Grouping {

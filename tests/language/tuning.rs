@@ -118,12 +118,16 @@ fn points_without_sense_are_refused_once_each() {
     let axes = axes(&given.map(str::to_owned), &mut sources, &mut findings);
     check_points(&axes, &obs(), Pattern::Blocks(4), &mut findings);
     let read = levels("50%,75%", &mut sources, &mut findings);
-    check_levels(&read, Pattern::NofM { keep: 2, of: 4 }, &mut findings);
+    check_levels(&read, Pattern::NofM { keep: 2, of: 4 }, None, &mut findings);
     insta::assert_snapshot!("tuning_points", shown(findings, &sources));
     let mut none = Findings::new();
     check_points(&axes[2..3], &obs(), Pattern::Unstructured, &mut none);
-    check_levels(&read, Pattern::Unstructured, &mut none);
+    check_levels(&read, Pattern::Unstructured, Some(0.75), &mut none);
     assert!(!none.has_errors());
+    check_levels(&read, Pattern::Unstructured, Some(0.6), &mut none);
+    let limited: Vec<&str> =
+        none.into_sorted().iter().filter_map(|d| Some(sources.slice(d.primary.as_ref()?.span))).collect();
+    assert_eq!(limited, ["75%"], "a level above `at_most` cannot be reached");
 }
 
 /// A recipe with other settings, and what is complained of otherwise.

@@ -33,8 +33,14 @@ pub fn check_points(axes: &[Axis], base: &Obs, pattern: Pattern, findings: &mut 
     }
 }
 
-/// Reports levels of sparsity that differ from that of an N:M pattern.
-pub fn check_levels(levels: &[Level], pattern: Pattern, findings: &mut Findings) {
+/// Reports levels of sparsity above the statement's `at_most`, and those that differ from that of an N:M pattern.
+pub fn check_levels(levels: &[Level], pattern: Pattern, at_most: Option<f64>, findings: &mut Findings) {
+    let limit = at_most.unwrap_or(1.0);
+    for level in levels.iter().filter(|level| level.sparsity > limit) {
+        let message = format!("the recipe prunes at most {}% of each parameter", (limit * 1e6).round() / 1e4);
+        let diagnostic = Diagnostic::error(Code::LimitTooLow, message, level.span, "above it");
+        findings.push(diagnostic.help("raise `at_most` in the recipe, or leave this level out"));
+    }
     let Pattern::NofM { keep, of } = pattern else { return };
     let share = 1.0 - keep as f64 / of as f64;
     for level in levels.iter().filter(|l| (l.sparsity - share).abs() > 1e-9) {

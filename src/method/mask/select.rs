@@ -1,6 +1,6 @@
 //! Selection of the groups to prune, in each parameter or over several.
 
-use super::rank;
+use super::{Mask, rank};
 
 /// Among which weights the lowest scores are pruned, and to which sparsity.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,6 +115,15 @@ pub struct Goal {
     pub members: Vec<usize>,
     /// The sparsity, in 0..=1.
     pub sparsity: f64,
+}
+
+impl Goal {
+    /// The share of the members' weights that is pruned already.
+    pub fn reached(&self, masks: &[Mask]) -> f64 {
+        let members = self.members.iter().map(|i| &masks[*i]);
+        let (pruned, all) = members.fold((0, 0), |(p, n), mask| (p + mask.pruned(), n + mask.len()));
+        pruned as f64 / usize::max(all, 1) as f64
+    }
 }
 
 /// For each group of each parameter whether it is pruned, so that every goal is reached and no parameter is pruned

@@ -5,11 +5,11 @@
 //! Kullback-Leibler divergence from those of the model as it is, on evaluation batches that no gradient saw.
 //!
 //! The search begins at the best of some allocations: one sparsity for all, that of global ranking, the mean of both,
-//! and the one that earlier events and estimates were on their way to. From there the matrices of each group (of a layer, then of a role such as all query projections) are made a
-//! little denser and a little sparser, with their weight updates and all other matrices pruned as they are. A dynamic
-//! program finds the step of least summed divergence that reaches the target ([`allocate`]); it is taken if the
-//! divergence of the whole model falls. Groups are changed in a pruned model because what one costs depends on the
-//! errors of the others.
+//! and the one that earlier events and estimates were on their way to. From there the matrices of each group (of a
+//! layer, then of a role such as all query projections) are made a little denser and a little sparser, with their
+//! weight updates and all other matrices pruned as they are. A dynamic program finds the step of least summed
+//! divergence that reaches the target ([`allocate`]); it is taken if the divergence of the whole model falls. Groups
+//! are changed in a pruned model because what one costs depends on the errors of the others.
 
 use std::ops::ControlFlow;
 
@@ -52,10 +52,11 @@ impl PruningEvent<'_> {
         source: &mut dyn GradientSource,
     ) -> Result<Vec<Vec<bool>>, Interrupted> {
         let batches = (allocation.evaluations / allocation.models()).clamp(1, MOST_BATCHES);
-        let best = Search { event: self, allocation, of, batches, source }.run()?;
+        let left = allocation.evaluations;
+        let best = Search { event: self, allocation, of, batches, left, source }.run()?;
         let mut pruned = vec![Vec::new(); self.weights.len()];
         for (goal, last) in self.goals.iter().zip(allocation.last) {
-            let (from, to) = (self.sparsity(&goal.members), last.sparsity);
+            let (from, to) = (goal.reached(self.masks), last.sparsity);
             let way = if to > from { ((goal.sparsity - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 };
             for i in &goal.members {
                 let now = self.masks[*i].sparsity();
@@ -63,13 +64,6 @@ impl PruningEvent<'_> {
             }
         }
         Ok(pruned)
-    }
-
-    /// The share of the weights of some parameters that is pruned.
-    fn sparsity(&self, parameters: &[usize]) -> f64 {
-        let masks = parameters.iter().map(|i| &self.masks[*i]);
-        let (pruned, all) = masks.fold((0, 0), |(p, n), mask| (p + mask.pruned(), n + mask.len()));
-        pruned as f64 / usize::max(all, 1) as f64
     }
 
     /// The groups of weights of lowest score in a parameter.
@@ -84,8 +78,10 @@ struct Search<'a> {
     event: &'a PruningEvent<'a>,
     allocation: &'a Allocation<'a>,
     of: Estimated<'a>,
-    /// Calibration batches on which each model is evaluated.
+    /// The number of batches on which each model is evaluated.
     batches: usize,
+    /// Forward passes that are left.
+    left: usize,
     source: &'a mut dyn GradientSource,
 }
 
@@ -100,13 +96,18 @@ impl Search<'_> {
         let global = self.reaching(&self.global());
         let mean: Vec<f64> = equal.iter().zip(&global).map(|(a, b)| (a + b) / 2.0).collect();
         let mut best = self.candidate(mean)?;
-        let continued = self.continued();
-        for sparsities in [Some(equal), Some(global), continued].into_iter().flatten() {
-            best = self.better(best, sparsities)?;
+        for sparsities in [Some(equal), Some(global), self.continued()].into_iter().flatten() {
+            if self.may_evaluate(1) {
+                best = self.better(best, sparsities)?;
+            }
         }
         let allocation = self.allocation;
         for step in STEPS {
             for groups in allocation.partitions {
+                // Two points of each group, the proposal, and half of the way to it.
+                if !self.may_evaluate(2 * groups.len() + 2) {
+                    continue;
+                }
                 let stepped = self.step(&best, groups, step)?;
                 let half = best.sparsities.iter().zip(&stepped).map(|(a, b)| (a + b) / 2.0).collect();
                 let before = best.divergence;
@@ -218,7 +219,7 @@ impl Search<'_> {
     fn continued(&self) -> Option<Vec<f64>> {
         let mut all = vec![0.0; self.event.weights.len()];
         for goal in self.allocation.last {
-            let now = self.event.sparsity(&goal.members);
+            let now = goal.reached(self.event.masks);
             if now < 0.01 {
                 return None;
             }
@@ -254,7 +255,13 @@ impl Search<'_> {
         Ok(weights)
     }
 
+    /// Whether the forward passes that are left suffice for so many models.
+    fn may_evaluate(&self, models: usize) -> bool {
+        self.left >= models * self.batches
+    }
+
     fn divergence(&mut self, weights: Vec<Vec<f32>>) -> Result<f64, Interrupted> {
+        self.left = self.left.saturating_sub(self.batches);
         let weights = weights.into_iter().enumerate().collect();
         match self.source.evaluate(Measure::Divergence, 0..self.batches, weights) {
             // A pruned model whose outputs are not finite is worse than any other.
@@ -325,8 +332,11 @@ mod tests {
         }
     }
 
-    /// The sparsities of three parameters after an event to `now` on the way to 80%, and the forward passes that it took.
-    fn sparsities(sensitivity: [f64; 3], now: f64, at_most: f64) -> (Vec<f64>, usize) {
+    const SENSITIVITY: [f64; 3] = [1.0, 30.0, 1.0];
+
+    /// The sparsities of three parameters after an event to `now` on the way to 80%, and the forward passes that it
+    /// took.
+    fn sparsities(now: f64, at_most: f64, evaluations: usize) -> (Vec<f64>, usize) {
         let weight = |k: usize| ((k * 37 % 101) as f32 - 50.0) / 50.0 + 0.001;
         let weights: Vec<Vec<f32>> =
             (0..3).map(|i| (0..COUNT).map(|k| weight(k + 7 * i)).collect()).collect();
@@ -354,10 +364,10 @@ mod tests {
             memory: None,
             device: None,
             at_most,
-            allocation: Some(Allocation { last: &goal(0.8), partitions: &partitions, evaluations: 100 }),
+            allocation: Some(Allocation { last: &goal(0.8), partitions: &partitions, evaluations }),
         };
         let mut source =
-            Quadratic { weights: weights.clone(), sensitivity: sensitivity.to_vec(), evaluations: 0 };
+            Quadratic { weights: weights.clone(), sensitivity: SENSITIVITY.to_vec(), evaluations: 0 };
         let (updates, _) = event.run(&mut source).unwrap();
         for (i, update) in updates.iter().enumerate() {
             update.apply(&mut weights[i].clone(), &mut masks[i], 1.0);
@@ -367,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_parameter_on_which_outputs_depend_most_is_pruned_least_and_the_target_is_reached() {
-        let (found, evaluations) = sparsities([1.0, 30.0, 1.0], 0.8, 1.0);
+        let (found, evaluations) = sparsities(0.8, 1.0, 100);
         assert!(found[1] < found[0] - 0.1 && found[1] < found[2] - 0.1, "{found:?}");
         assert!((found.iter().sum::<f64>() - 2.4).abs() < 0.005, "{found:?}");
         assert!(evaluations <= 100, "{evaluations}");
@@ -375,8 +385,8 @@ mod tests {
 
     #[test]
     fn an_event_before_the_end_goes_part_of_the_way_to_the_allocation_of_the_end() {
-        let (last, _) = sparsities([1.0, 30.0, 1.0], 0.8, 1.0);
-        let (half, _) = sparsities([1.0, 30.0, 1.0], 0.4, 1.0);
+        let (last, _) = sparsities(0.8, 1.0, 100);
+        let (half, _) = sparsities(0.4, 1.0, 100);
         for (half, last) in half.iter().zip(&last) {
             assert!((half - last / 2.0).abs() < 0.005, "{half} {last}");
         }
@@ -384,8 +394,17 @@ mod tests {
 
     #[test]
     fn no_parameter_is_pruned_beyond_the_limit() {
-        let (limited, _) = sparsities([1.0, 30.0, 1.0], 0.8, 0.85);
+        let (limited, _) = sparsities(0.8, 0.85, 100);
         assert!(limited.iter().all(|s| *s <= 0.85 + 0.003), "{limited:?}");
         assert!((limited.iter().sum::<f64>() - 2.4).abs() < 0.005, "{limited:?}");
+    }
+
+    #[test]
+    fn no_more_forward_passes_are_made_than_allowed_and_the_target_is_reached_with_any_number() {
+        for allowed in [3, 4, 10, 25, 70] {
+            let (found, evaluations) = sparsities(0.8, 1.0, allowed);
+            assert!(evaluations <= allowed, "{evaluations} of {allowed}");
+            assert!((found.iter().sum::<f64>() - 2.4).abs() < 0.005, "{found:?}");
+        }
     }
 }

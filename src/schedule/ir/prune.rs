@@ -38,7 +38,8 @@ impl Prune {
 
     /// Whether the sparsity of each layer is found by evaluating the loss of pruning it.
     pub fn is_measured(&self) -> bool {
-        self.rank == Rank::Measured && !matches!(self.pattern, Pattern::NofM { .. })
+        let obs = matches!(self.by, Criterion::Obs(_));
+        obs && self.rank == Rank::Measured && !matches!(self.pattern, Pattern::NofM { .. })
     }
 
     /// The sparsity of the `index`th exception at fraction `share` of the window. Its ramp differs from the
