@@ -7,6 +7,7 @@ use crate::yaml::recipe::Fields;
 use crate::yaml::recipe::numbers::Conversion;
 
 use super::layers::{EMBEDDING, Quantized, candidates, join, within};
+use super::names::{CLASSES, nothing_to_ignore};
 use super::scheme::{Part, Scheme};
 
 /// Reads the schemes of all layers. `None` where a diagnostic was made.
@@ -27,6 +28,9 @@ pub(super) fn legacy(timed: &mut Timed, select: &Select, findings: &mut Findings
         }
     }
     let excluded = f.texts("exclude_module_types", findings).unwrap_or_default();
+    for (class, at) in excluded.iter().filter(|(class, _)| !CLASSES.contains(&class.as_str())) {
+        findings.push(nothing_to_ignore(class, *at, select));
+    }
     let embeddings = f.flag("quantize_embeddings", true, findings);
     let outputs = f.flag("quantize_linear_activations", true, findings);
     f.flag("quantize_embedding_activations", true, findings);
