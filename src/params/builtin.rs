@@ -59,6 +59,10 @@ fn head_parameters(family: Family, hidden: usize, vocab: usize, head: Head) -> V
             new("classifier.weight", &[labels, hidden]),
             new("classifier.bias", &[labels]),
         ],
+        Head::TokenClassification { labels } => {
+            vec![new("token_classifier.weight", &[labels, hidden]), new("token_classifier.bias", &[labels])]
+        }
+        Head::Embedding => Vec::new(),
         // The decoder's weight is tied to the word embeddings.
         Head::MaskedLanguageModel => vec![
             new("cls.predictions.bias", &[vocab]),
@@ -80,7 +84,8 @@ pub fn with_head(table: ParameterTable, head: Head) -> ParameterTable {
     };
     let Some((family, vocab, hidden)) = Family::ALL.iter().find_map(words) else { return table };
     let wanted = head_parameters(family, hidden, vocab, head);
-    if wanted.iter().all(|p| table.find(&p.name).is_some()) {
+    let own = table.iter().filter(|p| !family.is_encoder(&p.name)).map(|p| &p.name);
+    if own.eq(wanted.iter().map(|p| &p.name)) {
         return table;
     }
     let encoder = table.iter().filter(|p| family.is_encoder(&p.name));
@@ -180,6 +185,9 @@ mod tests {
         assert_eq!(with_head(bert(&mini, Head::MaskedLanguageModel), labels), bert(&mini, labels));
         let distilled = |head| well_known_table("distilbert-base-uncased", head).unwrap();
         assert_eq!(with_head(distilled(Head::QuestionAnswering), labels), distilled(labels));
+        let tokens = Head::TokenClassification { labels: 3 };
+        assert_eq!(with_head(bert(&mini, labels), tokens), bert(&mini, tokens), "no pooler is left");
+        assert_eq!(with_head(bert(&mini, labels), Head::Embedding), bert(&mini, Head::Embedding));
         let other = ParameterTable::new(vec![Parameter { name: "x.weight".into(), shape: vec![2, 2] }]);
         assert_eq!(with_head(other.clone(), labels), other);
     }

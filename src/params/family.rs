@@ -73,7 +73,9 @@ impl Family {
         let task = match head {
             Head::QuestionAnswering => "QuestionAnswering",
             Head::Classification { .. } => "SequenceClassification",
+            Head::TokenClassification { .. } => "TokenClassification",
             Head::MaskedLanguageModel => "MaskedLM",
+            Head::Embedding => return format!("{}Model", self.class()),
         };
         format!("{}For{task}", self.class())
     }
@@ -94,8 +96,12 @@ impl Family {
         self == Family::Bert
     }
 
-    /// This family's name for a parameter of BERT. A name that BERT does not have is returned unchanged.
+    /// This family's name for a parameter of BERT. A name that BERT does not have is returned unchanged. The classifier
+    /// of tokens is `token_classifier` here and `classifier` in every family; RoBERTa's classifier of texts is not.
     pub fn name(self, bert: &str) -> String {
+        if let Some(rest) = bert.strip_prefix("token_classifier.") {
+            return format!("classifier.{rest}");
+        }
         if self == Family::Bert {
             return bert.to_owned();
         }
@@ -158,6 +164,8 @@ mod tests {
             ["classifier.weight", "classifier.out_proj.weight", "classifier.weight"]
         );
         assert_eq!(names("qa_outputs.weight"), ["qa_outputs.weight"; 3]);
+        assert_eq!(names("token_classifier.weight"), ["classifier.weight"; 3]);
+        assert_eq!(Family::DistilBert.architecture(Head::Embedding), "DistilBertModel");
         assert_eq!(Family::Roberta.architecture(Head::MaskedLanguageModel), "RobertaForMaskedLM");
     }
 

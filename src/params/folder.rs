@@ -16,6 +16,8 @@ pub struct ModelFolder {
     pub path: PathBuf,
     /// Its configuration.
     pub config: BertConfig,
+    /// The head that it was read with.
+    pub head: Head,
     /// The parameters of the model, including its head.
     pub table: ParameterTable,
     /// Parameters of the head that the files lack, and that have to be initialized.
@@ -82,6 +84,10 @@ pub fn read_with_head(
         (Some(Head::Classification { .. }), Some(Head::Classification { .. }) | None) => {
             held.unusable.clone()
         }
+        (Some(Head::TokenClassification { .. }), Some(Head::TokenClassification { .. })) => {
+            held.unusable.clone()
+        }
+        (Some(wanted), Some(held)) => weights::same_names(wanted, held, &file),
         _ => None,
     };
     wrong.extend(unusable);
@@ -90,11 +96,19 @@ pub fn read_with_head(
     }
     let head = head.or(held.head).unwrap_or(Head::QuestionAnswering);
     let table = of_family(family, &file.config.shape(), head);
-    let classifier = ["weight", "bias"].map(|last| family.name(&format!("classifier.{last}")));
+    let module = match head {
+        Head::TokenClassification { .. } => "token_classifier",
+        _ => "classifier",
+    };
+    let classifier = ["weight", "bias"].map(|last| family.name(&format!("{module}.{last}")));
     let rows = found.get(&classifier[0]).and_then(|(_, tensor)| tensor.shape.first().copied());
     // The number of labels in the file and the wanted one, if they differ.
     let differs = match (head, rows) {
-        (Head::Classification { labels }, Some(rows)) if rows != labels => Some((rows, labels)),
+        (Head::Classification { labels } | Head::TokenClassification { labels }, Some(rows))
+            if rows != labels =>
+        {
+            Some((rows, labels))
+        }
         _ => None,
     };
     let (mut lost, mut missing_head) = (Vec::new(), Vec::new());
@@ -123,6 +137,7 @@ pub fn read_with_head(
     Ok(ModelFolder {
         path: path.to_owned(),
         config: file.config,
+        head,
         table,
         missing_head,
         files,

@@ -10,6 +10,13 @@ pub enum Head {
         /// The number of labels.
         labels: usize,
     },
+    /// Token classification: a logit for each token and label.
+    TokenClassification {
+        /// The number of labels.
+        labels: usize,
+    },
+    /// No head: an embedding is pooled from the last hidden states.
+    Embedding,
     /// Masked language modelling: for each token a logit for each entry of the vocabulary.
     MaskedLanguageModel,
 }

@@ -25,10 +25,15 @@ pub(super) struct HeadFound {
 
 /// Tasks whose heads have the parameters of a sequence classifier, by the suffix of their classes.
 const OTHER_TASKS: &[(&str, &str)] = &[
-    ("ForTokenClassification", "a label for each token"),
     ("ForMultipleChoice", "a choice between several texts"),
     ("ForNextSentencePrediction", "whether one sentence follows another"),
 ];
+
+/// The end of the classes of token classification.
+const TOKENS: &str = "ForTokenClassification";
+
+const HEADS: &str =
+    "heads are those of question answering, sequence and token classification, and masked language models";
 
 /// The largest number of diagnostics of one kind that are listed.
 const LISTED: usize = 3;
@@ -49,8 +54,17 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
             file.at("architectures"),
             *what,
         )
-        .help("heads are those of question answering, sequence classification and masked language models");
+        .help(HEADS);
         return HeadFound { head: None, unusable: Some(unusable) };
+    }
+    let of_tokens = tensor("token_classifier.weight");
+    // BERT's classifiers of texts and of tokens have one name, and old checkpoints of both have a pooler.
+    let is_of_tokens = class.ends_with(TOKENS)
+        || !class.ends_with("ForSequenceClassification") && tensor("bert.pooler.dense.weight").is_none();
+    if let Some(classifier) = of_tokens.filter(|_| is_of_tokens) {
+        let labels = classifier.shape.first().copied().unwrap_or(0);
+        let unusable = names_fault(file, labels);
+        return HeadFound { head: Some(Head::TokenClassification { labels }), unusable };
     }
     if let Some(classifier) = tensor("classifier.weight") {
         let labels = classifier.shape.first().copied().unwrap_or(0);
@@ -60,11 +74,9 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
                 Code::ConfigUnsupported,
                 format!("the weights hold `{own}` without `{first}`"),
                 file.at("architectures"),
-                "a classifier of tokens, or half a classifier of texts",
+                "half a classifier of texts",
             )
-            .help(
-                "heads are those of question answering, sequence classification and masked language models",
-            );
+            .help(HEADS);
             return HeadFound { head: None, unusable: Some(unusable) };
         }
         let unusable = labels_fault(file, labels);
@@ -74,6 +86,26 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
         Some(_) => HeadFound { head: Some(Head::MaskedLanguageModel), unusable: untied(file) },
         None => HeadFound { head: None, unusable: None },
     }
+}
+
+/// The error for a classifier of texts where one of tokens is needed, or the other way round, if both have the same
+/// names; `None` if the held head does not hinder a new one.
+pub(super) fn same_names(wanted: Head, held: Head, file: &ConfigFile) -> Option<Diagnostic> {
+    let (own, other) = match (wanted, held) {
+        (Head::TokenClassification { .. }, Head::Classification { .. }) => ("tokens", "texts"),
+        (Head::Classification { .. }, Head::TokenClassification { .. }) => ("texts", "tokens"),
+        _ => return None,
+    };
+    let family = file.config.family();
+    (family.name("classifier.weight") == family.name("token_classifier.weight")).then(|| {
+        Diagnostic::error(
+            Code::ConfigUnsupported,
+            format!("the model has a classifier of {other}; the task needs one of {own}"),
+            file.at("architectures"),
+            "both have the same names, so it would be taken for the other",
+        )
+        .help("give a model for this task, or one without a classifier, which gets a new one")
+    })
 }
 
 /// The error for a language model whose output matrix is not tied to its word embeddings.
@@ -121,6 +153,12 @@ fn labels_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
             .help("a classifier gives one label of several: two labels take two outputs"),
         );
     }
+    names_fault(file, outputs)
+}
+
+/// The error for names of labels that do not fit a classifier with `outputs` outputs; `None` if they fit.
+fn names_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
+    let rest = &file.config.rest;
     let malformed = |message: String, key: &str, label: String| {
         Diagnostic::error(Code::ConfigMalformed, message, file.at(key), label)
             .help("compare config.json with the original: wrong names would be given to the outputs")

@@ -183,7 +183,7 @@ fn a_head_that_is_none_of_ours_is_refused_by_every_command_that_would_use_it() {
     for (key, value) in [
         ("problem_type", json!("multi_label_classification")),
         ("problem_type", json!("regression")),
-        ("architectures", json!(["BertForTokenClassification"])),
+        ("architectures", json!(["BertForMultipleChoice"])),
     ] {
         let model = Copy::of("heads/classifier").set(key, value.clone()).write();
         let model = model.path().to_string_lossy().into_owned();

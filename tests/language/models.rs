@@ -419,13 +419,6 @@ fn heads_that_are_something_else_are_refused_by_name_where_they_would_be_used() 
         (
             2,
             "architectures",
-            json!(["BertForTokenClassification"]),
-            Code::ConfigUnsupported,
-            "`architectures` is `BertForTokenClassification`",
-        ),
-        (
-            2,
-            "architectures",
             json!(["BertForMultipleChoice"]),
             Code::ConfigUnsupported,
             "`architectures` is `BertForMultipleChoice`",
@@ -454,11 +447,35 @@ fn heads_that_are_something_else_are_refused_by_name_where_they_would_be_used() 
     assert!(place.contains("\"yes\": 0"), "{place}");
     config.insert("label2id".into(), json!({ "no": "0", "yes": "1" }));
     assert!(read(&config, &classifier(2), labels(2)).is_ok(), "numbers as texts, as some files have them");
-    // A classifier of tokens without its class.
-    config.remove("architectures");
-    let tokens: Vec<_> = classifier(2).into_iter().filter(|(name, _)| !name.contains("pooler")).collect();
-    let (wrong, _) = read(&config, &tokens, labels(2)).unwrap_err();
-    assert!(wrong[0].message.contains("`classifier.weight` without `bert.pooler.dense.weight`"), "{wrong:?}");
+}
+
+#[test]
+fn a_classifier_of_tokens_is_told_from_one_of_texts_and_not_taken_for_it() {
+    let class = |task: &str| with(Family::Bert, "architectures", json!([format!("BertFor{task}")]));
+    let (texts, tokens) = (Head::Classification { labels: 2 }, Head::TokenClassification { labels: 2 });
+    // Old checkpoints of token classification have a pooler too.
+    let old = read(&class("TokenClassification"), &classifier(2), None).unwrap();
+    assert_eq!(old.head, tokens);
+    assert!(
+        read(&class("TokenClassification"), &classifier(2), Some(tokens)).unwrap().missing_head.is_empty()
+    );
+    let bare = with(Family::Bert, "id2label", json!({ "0": "O", "1": "B-X" }));
+    assert_eq!(read(&bare, &small(Family::Bert, tokens), None).unwrap().head, tokens, "without its class");
+    let (wrong, sources) = read(&class("TokenClassification"), &classifier(2), Some(texts)).unwrap_err();
+    let (code, message, place) = only(&wrong, &sources);
+    assert_eq!((code, place.contains("BertForTokenClassification")), (Code::ConfigUnsupported, true));
+    assert!(message.contains("a classifier of tokens; the task needs one of texts"), "{message}");
+    let (wrong, _) = read(&class("SequenceClassification"), &classifier(2), Some(tokens)).unwrap_err();
+    assert!(wrong[0].message.contains("a classifier of texts; the task needs one of tokens"), "{wrong:?}");
+    let names = json!({ "0": "O", "1": "B-X", "2": "I-X" });
+    let (wrong, _) = read(&with(Family::Bert, "id2label", names), &small(Family::Bert, tokens), None)
+        .map(|folder| (vec![folder.unusable_head.unwrap()], ()))
+        .unwrap();
+    assert!(wrong[0].message.contains("`id2label` names 3 labels"), "{wrong:?}");
+    // The names of RoBERTa's classifiers differ: that of texts is not used, and a new one is made.
+    let roberta = with(Family::Roberta, "architectures", json!(["RobertaForSequenceClassification"]));
+    let new = read(&roberta, &small(Family::Roberta, texts), Some(tokens)).unwrap();
+    assert_eq!(new.missing_head, ["classifier.weight", "classifier.bias"]);
 }
 
 #[test]

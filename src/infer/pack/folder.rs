@@ -9,7 +9,7 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{Settings, folder, tensors};
+use crate::params::{self, Settings, folder, tensors};
 use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model with `quantization.json` is packed in int8 and any other in
@@ -77,6 +77,9 @@ fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
     let help = "it runs models that answer questions and models that classify texts";
     if let Some(lost) = model.missing_head.first() {
         return refused(format!("it has no head: `{lost}` is missing"), help);
+    }
+    if let params::builtin::Head::TokenClassification { .. } = model.head {
+        return refused("it classifies tokens".to_owned(), help);
     }
     if model.table.find("qa_outputs.weight").is_some() {
         return Ok(Head::Answers);

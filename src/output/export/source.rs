@@ -171,6 +171,8 @@ pub(super) fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Hea
     if table.find("qa_outputs.weight").is_some() {
         return Some(Head::Answers);
     }
+    // A classifier of texts has a pooler, one of tokens has none.
+    table.find("bert.pooler.dense.weight")?;
     let count = table.find("classifier.weight")?.shape[0];
     let named = config.labels().filter(|names| names.len() == count);
     Some(Head::Labels(named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect())))

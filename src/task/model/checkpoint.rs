@@ -101,11 +101,13 @@ pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Resu
         let text = quantizers.scales(&table).to_json();
         files::write_whole(&folder.join(quantization::FILE), text.as_bytes())?;
     }
+    let prefix = format!("{}.", config.family().model_type());
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = table
         .iter()
         .filter_map(|p| {
             let values = values.get(&p.name)?;
-            Some((p.name.clone(), p.shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            let bare = p.name.strip_prefix(prefix.as_str()).filter(|_| M::BARE).unwrap_or(&p.name);
+            Some((bare.to_owned(), p.shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect()))
         })
         .collect();
     let write_failed = |why: String| {

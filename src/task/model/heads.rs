@@ -26,6 +26,9 @@ pub trait BertModel: Module + Clone {
     /// The class of `transformers` that loads the model if its family is BERT.
     const ARCHITECTURE: &'static str;
 
+    /// Whether saved parameters lack the family's prefix (`bert.`), as those of a `BertModel`.
+    const BARE: bool = false;
+
     /// Creates a model with random weights: normal with standard deviation `initializer_range`, biases zero.
     fn with_head(config: &BertConfig, head: Head, seed: u64, device: &Device) -> Self;
 
@@ -78,6 +81,20 @@ pub struct BertForQuestionAnswering {
 pub struct BertForSequenceClassification {
     bert: Bert,
     classifier: Linear,
+}
+
+/// The model for token classification: a logit for each token and label.
+#[derive(Module, Debug)]
+pub struct BertForTokenClassification {
+    bert: Bert,
+    // `classifier` in `transformers`, which [`Family::name`] makes of it.
+    token_classifier: Linear,
+}
+
+/// The encoder alone; an embedding is pooled from its last hidden states.
+#[derive(Module, Debug)]
+pub struct SentenceEncoder {
+    bert: Bert,
 }
 
 /// The masked language model: for each token a logit for each vocabulary entry.
@@ -210,6 +227,72 @@ impl BertForSequenceClassification {
         };
         let pooled = self.bert.pooled(first);
         self.bert.apply("classifier", &self.classifier, norm::dropout(pooled, dropout))
+    }
+}
+
+impl BertModel for BertForTokenClassification {
+    const ARCHITECTURE: &'static str = "BertForTokenClassification";
+
+    fn with_head(config: &BertConfig, head: Head, seed: u64, device: &Device) -> Self {
+        let mut init = Init::new(seed, config.initializer_range);
+        let labels = match head {
+            Head::TokenClassification { labels } => labels,
+            _ => 2,
+        };
+        BertForTokenClassification {
+            bert: Bert::new(config, false, &mut init, device),
+            token_classifier: init.linear(config.hidden_size, labels, device),
+        }
+    }
+
+    fn encoder(&self) -> &Bert {
+        &self.bert
+    }
+
+    fn map_encoder(self, map: impl FnOnce(Bert) -> Bert) -> Self {
+        BertForTokenClassification { bert: map(self.bert), ..self }
+    }
+}
+
+impl BertForTokenClassification {
+    /// The logits of the tokens at `rows`, `[rows, labels]`, with hidden states of the encoder added to `states`.
+    /// `dropout` applies to the last hidden states of all tokens.
+    pub fn forward_with(
+        &self,
+        tokens: &Tokens,
+        rows: Tensor<1, Int>,
+        dropouts: Dropouts,
+        dropout: Dropout,
+        states: &mut HiddenStates,
+    ) -> Tensor<2> {
+        let hidden = self.bert.forward(tokens, dropouts, states);
+        let hidden = norm::dropout(hidden, dropout).select(0, rows);
+        self.bert.apply("token_classifier", &self.token_classifier, hidden)
+    }
+}
+
+impl BertModel for SentenceEncoder {
+    const ARCHITECTURE: &'static str = "BertModel";
+    const BARE: bool = true;
+
+    fn with_head(config: &BertConfig, _: Head, seed: u64, device: &Device) -> Self {
+        let mut init = Init::new(seed, config.initializer_range);
+        SentenceEncoder { bert: Bert::new(config, false, &mut init, device) }
+    }
+
+    fn encoder(&self) -> &Bert {
+        &self.bert
+    }
+
+    fn map_encoder(self, map: impl FnOnce(Bert) -> Bert) -> Self {
+        SentenceEncoder { bert: map(self.bert) }
+    }
+}
+
+impl SentenceEncoder {
+    /// The last hidden states, `[tokens, hidden]`; those of the encoder are added to `states`.
+    pub fn forward_with(&self, tokens: &Tokens, dropouts: Dropouts, states: &mut HiddenStates) -> Tensor<2> {
+        self.bert.forward(tokens, dropouts, states)
     }
 }
 

@@ -18,7 +18,10 @@ mod named_quantizers;
 mod tokens;
 
 pub use dropouts::Dropouts;
-pub use heads::{BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertModel};
+pub use heads::{
+    BertForMaskedLM, BertForQuestionAnswering, BertForSequenceClassification, BertForTokenClassification,
+    BertModel, SentenceEncoder,
+};
 pub use tokens::{Tokens, int_tensor};
 
 #[cfg(test)]
@@ -57,6 +60,8 @@ mod tests {
             config.model_type = family.model_type().to_owned();
             equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);
             equal::<BertForSequenceClassification>(&config, Head::Classification { labels: 3 }, &device);
+            equal::<BertForTokenClassification>(&config, Head::TokenClassification { labels: 3 }, &device);
+            equal::<SentenceEncoder>(&config, Head::Embedding, &device);
             equal::<BertForMaskedLM>(&config, Head::MaskedLanguageModel, &device);
         }
     }
