@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::diag::render::full;
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::{Diagnostic, Sources, counted};
 
 /// Why an entry point failed: one or more diagnostics, and the texts into which they point.
 ///
@@ -69,8 +69,7 @@ impl fmt::Display for Error {
         write!(f, "{}: {}", first.code, first.message)?;
         match errors.count() {
             0 => Ok(()),
-            1 => write!(f, " (and 1 more error)"),
-            more => write!(f, " (and {more} more errors)"),
+            more => write!(f, " (and {})", counted(more, "more error", "more errors")),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::api::check::check_text;
 use crate::api::recipe::Compiler;
 use crate::api::{CheckReport, Error, files};
 use crate::diag::render::{concise, full, github, json, sarif};
-use crate::diag::{Code, Diagnostic, Sources, fix};
+use crate::diag::{Code, Diagnostic, Sources, counted, fix};
 use crate::explain::page;
 use crate::language::library::Parts;
 
@@ -118,8 +118,7 @@ fn check(path: &Path, compiler: &Compiler, args: &CheckArgs) -> Checked {
 fn fixes(checked: &[Checked]) -> String {
     match checked.iter().map(|c| c.fixed).sum() {
         0 => String::new(),
-        1 => "applied 1 fix\n".to_owned(),
-        fixed => format!("applied {fixed} fixes\n"),
+        fixed => format!("applied {}\n", counted(fixed, "fix", "fixes")),
     }
 }
 
@@ -149,26 +148,25 @@ fn show(checked: &[Checked], args: &CheckArgs) {
         let all: Vec<Diagnostic> = checked.iter().flat_map(|c| c.report.diagnostics.clone()).collect();
         let found = full::count_line(&all);
         let found = if found.is_empty() { "fine\n".to_owned() } else { found };
-        print(&format!("{} recipes: {found}", checked.len()));
+        print(&format!("{}: {found}", counted(checked.len(), "recipe", "recipes")));
         return;
     };
     if let Some(schedule) = &one.report.schedule {
-        let stages = schedule.stages.len();
-        let plural = if stages == 1 { "" } else { "s" };
-        print(&format!("{}: fine ({stages} stage{plural})\n", one.name));
+        let stages = counted(schedule.stages.len(), "stage", "stages");
+        print(&format!("{}: fine ({stages})\n", one.name));
     } else if let Some(parts) = one.report.parts.as_ref().filter(|_| one.report.diagnostics.is_empty()) {
-        print(&format!("{}: fine ({})\n", one.name, counted(parts)));
+        print(&format!("{}: fine ({})\n", one.name, definitions(parts)));
     }
 }
 
 /// How many definitions a file holds that other recipes `use`.
-fn counted(parts: &Parts) -> String {
+fn definitions(parts: &Parts) -> String {
     let kinds = [
         (parts.templates.len(), "template", "templates"),
         (parts.sets.len(), "set of parameters", "sets of parameters"),
         (parts.values, "value", "values"),
     ];
     let present = kinds.into_iter().filter(|(count, ..)| *count > 0);
-    let said = present.map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }));
+    let said = present.map(|(n, one, many)| counted(n, one, many));
     said.collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{FINE, print};
 use crate::api::{Error, models};
-use crate::diag::{Code, Diagnostic, Sources, nearest};
+use crate::diag::{Code, Diagnostic, Sources, counted, nearest};
 use crate::params::Selector;
 
 #[derive(Args, Debug)]
@@ -51,6 +51,8 @@ pub fn run(args: &ParamsArgs) -> Result<i32, Error> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let weights: usize = selected.iter().map(|i| table.get(*i).count()).sum();
-    print(&format!("{rows}\n{} parameters, {weights} of {} weights\n", selected.len(), table.count()));
+    let parameters = counted(selected.len(), "parameter", "parameters");
+    let of = counted(table.count(), "weight", "weights");
+    print(&format!("{rows}\n{parameters}, {weights} of {of}\n"));
     Ok(FINE)
 }

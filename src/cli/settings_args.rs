@@ -32,7 +32,7 @@ pub struct SettingsArgs {
     #[arg(long, alias = "max-seq-len", value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
     max_length: Option<u64>,
     /// Overlap of neighbouring windows of a long context in tokens [default: the model's, or 128, at most half
-    /// of the length]
+    /// of the maximum sequence length]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
     doc_stride: Option<u64>,
     /// Maximum answer length in tokens [default: the model's, or 30]

@@ -21,7 +21,7 @@ pub struct TrialArgs {
     /// The sparsities, as 50%,70%,90%
     #[arg(long, value_name = "LEVELS")]
     at: String,
-    /// The folder of data files or the file to train on, as for `run`
+    /// The folder of data files, or the training file (for gradients and calibration), as for `run`
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     #[command(flatten)]

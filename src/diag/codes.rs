@@ -58,9 +58,9 @@ codes! {
     DuplicateName = 207, "a name is declared twice";
     UnknownModule = 208, "`use` of an unknown module";
     UnknownImport = 209, "`use` of a name the module lacks";
-    UseCycle = 210, "files use each other in a circle";
+    UseCycle = 210, "files use each other in a cycle";
     UnknownTemplate = 211, "`extends` of an unknown template";
-    ExtendsCycle = 212, "templates extend each other in a circle";
+    ExtendsCycle = 212, "templates extend each other in a cycle";
     UnknownParameter = 213, "`--set` of an unknown parameter";
     ParameterWithoutValue = 214, "a parameter has no value";
     ParameterOutOfRange = 215, "a parameter is outside its range";
@@ -99,7 +99,7 @@ codes! {
     MissingLr = 406, "a stage that trains has no learning rate";
     LengthMissing = 407, "a stage has no length";
     NoRecovery = 408, "pruning ends with its stage";
-    TooManyInstants = 409, "a window has too many instants";
+    TooManyEvents = 409, "a window has too many pruning events";
 
     // 05: selectors
     MatchesNothing = 501, "a selector matches nothing";
@@ -130,14 +130,14 @@ codes! {
 
     // 07: lints
     FirstJump = 701, "a large first sparsity is reached with one Fisher estimate";
-    OffCycle = 702, "pruning instants off the cycles of the learning rate";
+    OffCycle = 702, "pruning events off the cycles of the learning rate";
     UnusualDamp = 703, "an unusual damp";
     NothingToHold = 704, "there are no zeros to hold";
     ZerosFill = 705, "zeros of an earlier stage are not held";
     StaleRanges = 706, "ranges are fixed before pruning ends";
     NoEdition = 707, "a file names no edition";
     ShortCycle = 708, "cycles do not fill their piece";
-    OnlyEnds = 709, "pruning instants are further apart than the window is long";
+    OnlyEnds = 709, "pruning events are further apart than the window is long";
     ModelNotAtHand = 710, "the selectors were not checked";
     SparsityStands = 711, "pruning events prune nothing";
     LargeRate = 712, "a learning rate is too large for a transformer";
@@ -159,7 +159,7 @@ codes! {
     FieldRange = 814, "a field's value is outside its range";
     FieldRefused = 815, "a field's value has no counterpart in obert";
     BadExpression = 816, "an `eval(…)` cannot be evaluated";
-    ExpressionCycle = 817, "variables of a recipe depend on each other in a circle";
+    ExpressionCycle = 817, "variables of a recipe depend on each other in a cycle";
     NotInterpolated = 818, "`eval(…)` inside a longer text is not evaluated";
     UnknownVariable = 819, "`--set` of a variable that the recipe does not have";
     NumberAsText = 820, "PyYAML reads a number as text";

@@ -5,12 +5,14 @@
 //! ([`render::full`]) and for tools. Nothing here prints.
 
 mod codes;
+mod counted;
 pub mod fix;
 pub mod render;
 mod source;
 mod suggest;
 
 pub use codes::Code;
+pub use counted::{agreeing, counted};
 pub use source::{FileId, LineColumn, SourceFile, Sources, Span};
 pub use suggest::nearest;
 
@@ -256,7 +258,7 @@ impl Findings {
             let errors = self.list[MOST_FINDINGS..].iter().any(Diagnostic::is_error);
             self.list.truncate(MOST_FINDINGS);
             let severity = if errors { Severity::Error } else { Severity::Warning };
-            let message = format!("{more} more findings are not listed");
+            let message = counted(more, "more finding is not listed", "more findings are not listed");
             let rest = Diagnostic::unlocated(Code::TooManyFindings, message);
             self.list.push(Diagnostic { severity, ..rest.help("fix these first") });
         }

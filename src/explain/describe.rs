@@ -72,7 +72,8 @@ pub(crate) fn modifier(text: &mut Text, word: &str, verb: &str) {
     text.prose(&format!("SparseML's `{word}` is `{verb}` here."));
 }
 
-/// Writes the page of an entry of the vocabulary.
+/// Writes the `obertc explain` page of a word of the recipe language: a verb, setting, value, ramp shape, type,
+/// keyword or unit.
 pub(crate) fn entry(text: &mut Text, kind: &Kind, paths: &[Vec<&'static str>]) {
     match kind {
         Kind::Verb(name) => {

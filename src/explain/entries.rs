@@ -1,4 +1,4 @@
-//! The vocabulary as a flat list of entries, each with its path.
+//! The words of the recipe language as a flat list of entries, each with its path.
 
 use crate::language::vocab::choices::{DataSets, Models, Teachers};
 use crate::language::vocab::parameter_types::PARAMETER_TYPES;
@@ -28,7 +28,7 @@ pub(crate) enum Role {
     Argument,
 }
 
-/// An entry of the vocabulary with its path, such as `prune by obs damp`.
+/// A word of the recipe language with its path, such as `prune by obs damp`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) path: Vec<&'static str>,
@@ -42,7 +42,7 @@ impl Entry {
     }
 }
 
-/// All entries of the vocabulary, verbs first.
+/// All words of the recipe language, verbs first.
 pub(crate) fn entries() -> Vec<Entry> {
     let mut list = Vec::new();
     for verb in VERBS {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The page of a code is a Markdown file with an explanation, a wrong example and a right one, both tested.
-//! Everything else is generated from the tables of the vocabulary.
+//! Everything else is generated from the tables that declare the recipe language.
 
 mod concepts;
 mod describe;

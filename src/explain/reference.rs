@@ -1,4 +1,4 @@
-//! The page `docs/reference.md`: the whole vocabulary in tables.
+//! The page `docs/reference.md`: all words of the recipe language in tables.
 
 use crate::language::vocab::choices::{DataSets, Models, Teachers};
 use crate::language::vocab::parameter_types::PARAMETER_TYPES;

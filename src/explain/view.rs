@@ -1,4 +1,4 @@
-//! The vocabulary as data for completion and hover in editors.
+//! The words of the recipe language as data for completion and hover in editors.
 
 use serde::Serialize;
 

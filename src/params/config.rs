@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::family::{DISTILLED_SETTINGS, Family};
+use crate::diag::counted;
 
 /// The largest accepted number of encoder layers.
 pub const MOST_LAYERS: usize = 1000;
@@ -231,7 +232,11 @@ impl BertConfig {
             return Some("the number of token types is 0".to_owned());
         }
         if self.longest() == 0 {
-            return Some(format!("{} positions hold no token", self.max_position_embeddings));
+            return Some(counted(
+                self.max_position_embeddings,
+                "position holds no token",
+                "positions hold no token",
+            ));
         }
         if self.hidden_act != "gelu" {
             return Some(format!("`hidden_act` is `{}`; only `gelu` is known", self.hidden_act));
@@ -257,17 +262,18 @@ impl BertShape {
             ("number of token types", self.types.max(1)),
         ];
         if self.layers == 0 || self.layers > MOST_LAYERS {
-            return Some(format!(
-                "the number of layers is {}; it must lie in 1..={MOST_LAYERS}",
-                self.layers
-            ));
+            return Some(format!("the number of layers is {}; it must be in 1..={MOST_LAYERS}", self.layers));
         }
         let most = 1 << 24;
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > most) {
-            return Some(format!("the {name} is {size}; it must lie in 1..{most}"));
+            return Some(format!("the {name} is {size}; it must be in 1..={most}"));
         }
-        (!self.hidden.is_multiple_of(self.heads))
-            .then(|| format!("the hidden size {} does not divide by {} heads", self.hidden, self.heads))
+        (!self.hidden.is_multiple_of(self.heads)).then(|| {
+            format!(
+                "the hidden size {} is not a multiple of the number of heads, {}",
+                self.hidden, self.heads
+            )
+        })
     }
 }
 

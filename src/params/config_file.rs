@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::diag::{Code, Diagnostic, Sources, Span};
+use crate::diag::{Code, Diagnostic, Sources, Span, counted};
 
 use super::config_keys::{self, Treatment};
 use super::config_values::{NULLABLE, fault, is_off, refused};
@@ -250,7 +250,8 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
         );
     }
     if config.longest() == 0 {
-        let message = format!("{} positions hold no token", config.max_position_embeddings);
+        let message =
+            counted(config.max_position_embeddings, "position holds no token", "positions hold no token");
         return Some(
             Diagnostic::error(
                 Code::ConfigMalformed,

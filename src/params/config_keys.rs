@@ -67,7 +67,7 @@ const DISTILLED: &[Family] = &[DistilBert];
 /// The accepted activations: the exact GELU, `x Φ(x)`.
 const ACTIVATIONS: Kind = Kind::OneOf(&["gelu", "gelu_python"]);
 
-const DECODER: &str = "a decoder reads only earlier tokens, or another text; computed are encoders";
+const DECODER: &str = "a decoder reads only earlier tokens, or another text; obert computes encoders only";
 
 const fn key(name: &'static str, families: &'static [Family], treatment: Treatment) -> Key {
     Key { name, families, treatment }

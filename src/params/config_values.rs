@@ -50,7 +50,9 @@ pub(super) fn refused(name: &str, value: &Value, why: &str, places: &Places) -> 
         places.value(name),
         why,
     )
-    .help(format!("give a model without it; if its weights were not made with it, write `\"{name}\": {off}`"))
+    .help(format!(
+        "use a model that does not set `{name}`; if the weights were trained without it, write `\"{name}\": {off}`"
+    ))
 }
 
 /// The error for a value that the key's `kind` does not accept; `None` if it does.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, counted};
 
 use super::builtin::{Head, of_family};
 use super::config_file::ConfigFile;
@@ -167,7 +167,12 @@ fn family_of_weights(path: &Path) -> Option<Family> {
 fn other_labels(file: &Path, has: usize, wanted: usize) -> Diagnostic {
     Diagnostic::unlocated(
         Code::LabelsDiffer,
-        format!("the classifier of `{}` has {has} outputs; the data has {wanted} labels", file.display()),
+        format!(
+            "the classifier of `{}` has {}; the data has {}",
+            file.display(),
+            counted(has, "output", "outputs"),
+            counted(wanted, "label", "labels")
+        ),
     )
     .help("give a model that was trained for this data, or one without a classifier, which gets a new one")
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 
 use super::builtin::Head;
 use super::config_file::{ConfigFile, few};
@@ -166,14 +166,19 @@ fn names_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
     let Some(names) = rest.get("id2label").and_then(|v| v.as_object()) else {
         let said = rest.get("num_labels").and_then(|v| v.as_u64()).filter(|said| *said != outputs as u64);
         return said.map(|said| {
-            let message = format!("`num_labels` is {said}; the classifier has {outputs} outputs");
+            let outputs_are = counted(outputs, "output", "outputs");
+            let message = format!("`num_labels` is {said}; the classifier has {outputs_are}");
             malformed(message, "num_labels", format!("{outputs} is expected"))
         });
     };
     if names.len() != outputs {
-        let message =
-            format!("`id2label` names {} labels; the classifier has {outputs} outputs", names.len());
-        return Some(malformed(message, "id2label", format!("{outputs} names are expected")));
+        let message = format!(
+            "`id2label` names {}; the classifier has {}",
+            counted(names.len(), "label", "labels"),
+            counted(outputs, "output", "outputs")
+        );
+        let expected = counted(outputs, "name is expected", "names are expected");
+        return Some(malformed(message, "id2label", expected));
     }
     if let Some(lost) = (0..outputs).find(|i| names.get(&i.to_string()).is_none_or(|name| !name.is_string()))
     {
@@ -226,7 +231,8 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     let layers = layers.map(|(_, layer, _)| layer.saturating_add(1)).max().unwrap_or(0);
     if layers > 0 && layers < config.num_hidden_layers {
         let own = file.name("num_hidden_layers");
-        let message = format!("`{own}` is {}; the weights hold {layers} layers", config.num_hidden_layers);
+        let held = counted(layers, "layer", "layers");
+        let message = format!("`{own}` is {}; the weights hold {held}", config.num_hidden_layers);
         wrong.push(
             Diagnostic::error(Code::TensorMissing, message, file.at("num_hidden_layers"), "config.json says")
                 .help(format!(
@@ -289,7 +295,8 @@ pub(super) fn first_of_each(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     }
     let finish = |(mut diagnostic, more): (Diagnostic, usize)| {
         if more > 0 {
-            diagnostic.message.push_str(&format!("; {more} other tensors likewise"));
+            let others = counted(more, "other tensor has an error", "other tensors have errors");
+            diagnostic.message.push_str(&format!("; {others} of the same kind"));
         }
         diagnostic
     };

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
+use crate::diag::counted;
 use crate::schedule::ir::{Layers, LrPiece, Prune, Quantize, Scheme, Stage, Teacher};
 use crate::schedule::{Ramp, Time, Timeline, Window};
 
 /// An event of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
-    /// The exact instant.
+    /// The exact time.
     pub at: Time,
     /// The step before whose forward pass it happens; `None` if the length of an epoch is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +91,8 @@ pub fn listed(stage: &Stage, timeline: &Timeline, steps_per_epoch: Option<u64>, 
     for (index, event) in timeline.prunes().iter().filter(|e| !mixed[e.prune]).enumerate() {
         if hidden.contains(&index) {
             if index == hidden.start {
-                let what = format!("… and {} more pruning events …", hidden.len());
+                let what =
+                    format!("… and {} …", counted(hidden.len(), "more pruning event", "more pruning events"));
                 add(event.at, "prune", what, Some(event.sparsity));
             }
             continue;
@@ -161,7 +163,7 @@ fn quantize(quantize: &Quantize, stage: &Stage) -> String {
     }
     what.push_str(&until(stage, quantize.end));
     if quantize.calibrate > 0 {
-        what.push_str(&format!(", calibrated on {} batches", quantize.calibrate));
+        what.push_str(&format!(", calibrated on {}", counted(quantize.calibrate, "batch", "batches")));
     }
     what
 }

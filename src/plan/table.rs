@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::diag::counted;
 use crate::params::ParameterTable;
 use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Rank, Stage, Train};
 use crate::schedule::{Schedule, Timeline};
@@ -63,7 +64,8 @@ fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&Para
     } else {
         let Train { batch, accumulate, .. } = stage.train;
         let batches = if accumulate > 1 { format!(" in {accumulate} batches") } else { String::new() };
-        text.push_str(&format!(" for {}, {} examples a step{batches}\n", stage.length, batch * accumulate));
+        let examples = counted(batch * accumulate, "example", "examples");
+        text.push_str(&format!(" for {}, {examples} a step{batches}\n", stage.length));
     }
     for line in stage.doc.lines() {
         text.push_str(&format!("  {line}\n"));
@@ -114,10 +116,15 @@ fn other_selectors(stage: &Stage, table: &ParameterTable) -> String {
         }
         let index = selector.select(table).unwrap_or_default();
         let weights: usize = index.iter().map(|i| table.get(*i).count()).sum();
-        text.push_str(&format!("  {name}: {} parameters, {weights} weights\n", index.len()));
+        text.push_str(&format!("  {name}: {}\n", parameters_and_weights(index.len(), weights)));
         seen.push(name);
     }
     text
+}
+
+fn parameters_and_weights(parameters: usize, weights: usize) -> String {
+    let parameters = counted(parameters, "parameter", "parameters");
+    format!("{parameters}, {}", counted(weights, "weight", "weights"))
 }
 
 fn prune_settings(prune: &Prune) -> String {
@@ -133,9 +140,9 @@ fn prune_settings(prune: &Prune) -> String {
         Criterion::Magnitude => "magnitude".to_owned(),
         Criterion::Movement => "movement".to_owned(),
         Criterion::Obs(obs) => format!(
-            "obs: {} gradients of {} examples, Fisher blocks of {}, damp {:e}, {} update{}",
-            obs.gradients,
-            obs.batch,
+            "obs: {} of {}, Fisher blocks of {}, damp {:e}, {} update{}",
+            counted(obs.gradients, "gradient", "gradients"),
+            counted(obs.batch, "example", "examples"),
             obs.block,
             obs.damp,
             obs.update.word(),
@@ -150,18 +157,20 @@ fn prune_settings(prune: &Prune) -> String {
 }
 
 fn prune_cost(cost: &Cost) -> String {
-    let mut text = format!("    {} parameters, {} weights", cost.parameters, cost.weights);
+    let mut text = format!("    {}", parameters_and_weights(cost.parameters, cost.weights));
     if cost.gradients > 0 {
         text.push_str(&format!(
-            "; {} event{}, {} gradients in all; {} for the Fisher blocks and {} for gradients",
-            cost.events,
-            if cost.events == 1 { "" } else { "s" },
-            cost.gradients,
+            "; {}, {} in all; {} for the Fisher blocks and {} for gradients",
+            counted(cost.events, "event", "events"),
+            counted(cost.gradients, "gradient", "gradients"),
             bytes(cost.fisher),
             bytes(cost.chunk)
         ));
         if cost.evaluations > 0 {
-            text.push_str(&format!("; up to {} forward passes to measure the allocation", cost.evaluations));
+            text.push_str(&format!(
+                "; up to {} to measure the allocation",
+                counted(cost.evaluations, "forward pass", "forward passes")
+            ));
         }
         if cost.passes > 1 {
             text.push_str(&format!(
@@ -178,8 +187,10 @@ fn model(model: &Model) -> String {
         Model::Named(name) => name.clone(),
         Model::NewBert(shape) => {
             format!(
-                "a new BERT: {} layers, hidden size {}, {} heads",
-                shape.layers, shape.hidden, shape.heads
+                "a new BERT: {}, hidden size {}, {}",
+                counted(shape.layers, "layer", "layers"),
+                shape.hidden,
+                counted(shape.heads, "head", "heads")
             )
         }
     }

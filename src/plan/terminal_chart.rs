@@ -3,6 +3,7 @@
 use super::curves::Curves;
 use super::events::{percent, rate};
 use super::svg::trimmed;
+use crate::diag::agreeing;
 use crate::schedule::ir::Stage;
 
 /// Columns of a curve.
@@ -70,7 +71,8 @@ fn area(name: &str, label: &str, values: &[f64], top: f64) -> String {
 fn axis(curves: &Curves) -> String {
     let epochs = curves.epoch(curves.steps);
     let in_steps = curves.in_steps || epochs < 1.0;
-    let (length, unit) = if in_steps { (curves.steps as f64, "steps") } else { (epochs, "epochs") };
+    let length = if in_steps { curves.steps as f64 } else { epochs };
+    let (one, many) = if in_steps { ("step", "steps") } else { ("epoch", "epochs") };
     let mut marks = vec!['─'; WIDTH];
     let mut labels = String::new();
     for quarter in 0..4 {
@@ -81,5 +83,6 @@ fn axis(curves: &Curves) -> String {
     }
     let marks: String = marks.into_iter().collect();
     let blank = " ".repeat(MARGIN);
-    format!("{blank} └{marks}\n{blank}  {labels}{} {unit}\n", trimmed(length, 2))
+    let (end, unit) = (trimmed(length, 2), agreeing(&length, one, many));
+    format!("{blank} └{marks}\n{blank}  {labels}{end} {unit}\n")
 }

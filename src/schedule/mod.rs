@@ -3,9 +3,9 @@
 //! A [`Schedule`] is all that the engine needs of a recipe. It is written to `schedule.json`, and can be
 //! read and run without the recipe's text. The modules:
 //!
-//! - [`rational`] and [`time`]: exact instants, a number of epochs plus a number of steps;
+//! - [`rational`] and [`time`]: exact times, a number of epochs plus a number of steps;
 //! - [`ramp`]: interpolation of a sparsity or a learning rate between two values;
-//! - [`window`]: equally spaced instants, such as those of gradual pruning;
+//! - [`window`]: equally spaced events, such as those of gradual pruning;
 //! - [`ir`]: the schedule itself, stage by stage;
 //! - [`memory`]: memory of a Fisher estimate, and the passes over the gradients that it takes;
 //! - [`timeline`]: the events of a stage by optimizer step;

@@ -3,6 +3,7 @@
 
 use super::ir::{Criterion, Distill, Hold, Prune, Stage, Targets};
 use super::{Ramp, Schedule, Shape, Time, Timeline, Window};
+use crate::diag::counted;
 
 /// The position that a run has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,8 @@ fn in_progress(old: &Stage, new: &Stage, reached: Reached) -> Option<String> {
     }
     if reached.step > b.steps() {
         let (done, steps) = (reached.step, b.steps());
-        return Some(format!("`{name}` has run {done} steps, and would have only {steps}"));
+        let done = counted(done, "step", "steps");
+        return Some(format!("`{name}` has run {done}, and would have only {steps}"));
     }
     for step in 0..reached.step {
         let (was, is) = (a.lr(step), b.lr(step));
@@ -106,7 +108,7 @@ fn step_events<'a>(stage: &'a Stage, timeline: &Timeline, step: u64) -> StepEven
         let mut how = stage.prune[event.prune].clone();
         let goals = (0..how.exceptions.len()).map(|i| how.exception_at(i, event.share).to_bits());
         let goals = std::iter::once(event.sparsity.to_bits()).chain(goals).collect();
-        // The event has the instant and the sparsities.
+        // The event has the time and the sparsities.
         how.window = Window::once(Time::ZERO);
         how.sparsity = Ramp { from: 0.0, to: 0.0, shape: Shape::Linear };
         how.exceptions.iter_mut().for_each(|e| e.sparsity = 0.0);

@@ -1,4 +1,4 @@
-//! Instants and durations: an exact number of epochs plus an exact number of optimizer steps.
+//! Times and durations: an exact number of epochs plus an exact number of optimizer steps.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// The instant 0, or a duration of zero.
+    /// The time 0, or a duration of zero.
     pub const ZERO: Time = Time { epochs: Rational::ZERO, steps: Rational::ZERO };
 
     /// A time in epochs.
@@ -54,7 +54,7 @@ impl Time {
         exact.unwrap_or(Rational::whole(i64::MAX))
     }
 
-    /// The first step at or after this instant. An event at this instant happens before that step's forward
+    /// The first step at or after this time. An event at this time happens before that step's forward
     /// pass.
     pub fn first_step(self, steps_per_epoch: u64) -> u64 {
         u64::try_from(self.in_steps(steps_per_epoch).ceil()).unwrap_or(0)

@@ -8,11 +8,11 @@ use super::{Rational, Time};
 pub struct PruneEvent {
     /// The step before whose forward pass it happens; the stage's number of steps for one after training.
     pub step: u64,
-    /// The exact instant.
+    /// The exact time.
     pub at: Time,
     /// The index of the stage's `prune` statement.
     pub prune: usize,
-    /// The fraction of the window elapsed at the exact instant, `0..=1`.
+    /// The fraction of the window elapsed at the exact time, `0..=1`.
     pub share: f64,
     /// The sparsity after the event, `0..=1`.
     pub sparsity: f64,
@@ -20,7 +20,7 @@ pub struct PruneEvent {
 
 /// The events of a stage by step.
 ///
-/// An event at instant E (in epochs) happens before the forward pass of the first step k with
+/// An event at time E (in epochs) happens before the forward pass of the first step k with
 /// k / steps_per_epoch ≥ E. Only this conversion rounds, so repeated events do not drift.
 #[derive(Clone, Debug)]
 pub struct Timeline {
@@ -91,7 +91,7 @@ impl Timeline {
         step as f64 / self.steps_per_epoch as f64
     }
 
-    /// The step before which an event at an instant happens; at most the stage's number of steps.
+    /// The step before which an event at a time happens; at most the stage's number of steps.
     pub fn first_step(&self, at: Time) -> u64 {
         at.first_step(self.steps_per_epoch).min(self.steps)
     }

@@ -1,46 +1,46 @@
-//! Equally spaced instants, such as those of gradual pruning.
+//! Equally spaced events, such as those of gradual pruning.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Rational, Time};
 
-/// The most instants of a window; more are taken for a mistake.
-pub const MOST_INSTANTS: usize = 100_000;
+/// The most events of a window; more are taken for a mistake.
+pub const MOST_EVENTS: usize = 100_000;
 
-/// `over start..end every step`: the instants start, start + every, … and always `end` itself.
+/// `over start..end every step`: events at start, start + every, … and always at `end` itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// The first instant.
+    /// The time of the first event.
     pub start: Time,
-    /// The last instant.
+    /// The time of the last event.
     pub end: Time,
-    /// The time between instants; the last interval may be shorter.
+    /// The time between events; the last interval may be shorter.
     pub every: Time,
 }
 
-/// One instant of a [`Window`].
+/// One event of a [`Window`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Occurrence {
-    /// The exact instant.
+    /// The exact time.
     pub at: Time,
-    /// The fraction of the window elapsed, `0..=1`, computed from exact instants.
+    /// The fraction of the window elapsed, `0..=1`, computed from exact times.
     pub share: f64,
 }
 
 impl Window {
-    /// A window of one instant.
+    /// A window of one event.
     pub fn once(at: Time) -> Self {
         Window { start: at, end: at, every: Time::ZERO }
     }
 
-    /// All instants when an epoch has `steps_per_epoch` steps, at most [`MOST_INSTANTS`].
+    /// All events when an epoch has `steps_per_epoch` steps, at most [`MOST_EVENTS`].
     pub fn occurrences(&self, steps_per_epoch: u64) -> Vec<Occurrence> {
         let position = |t: Time| t.in_steps(steps_per_epoch);
         let (start, end) = (position(self.start), position(self.end));
         let length = end.minus(start).unwrap_or(Rational::ZERO);
         let mut list = Vec::new();
         let (mut now, mut gone) = (self.start, start);
-        while gone < end && list.len() < MOST_INSTANTS {
+        while gone < end && list.len() < MOST_EVENTS {
             let share = gone.minus(start).and_then(|g| g.over(length));
             list.push(Occurrence { at: now, share: share.map_or(0.0, Rational::to_f64) });
             let Some(next) = now.plus(self.every) else { break };
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_instant_has_gone_all_the_way() {
+    fn one_event_has_gone_all_the_way() {
         let once = Window::once("1 epoch".parse().unwrap()).occurrences(10);
         assert_eq!(once.len(), 1);
         assert_eq!(once[0].share, 1.0);

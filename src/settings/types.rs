@@ -15,7 +15,7 @@ pub enum Type {
     Whole,
     /// A length of time: `4 epochs`, `500 steps`, `10% of run`.
     Duration,
-    /// Two instants: `2..26 epochs`.
+    /// A start and an end: `2..26 epochs`.
     Span,
     /// Two numbers: `85.0 .. 100`.
     Interval,
@@ -35,7 +35,7 @@ pub enum Type {
     Indices,
     /// A dampening λ, which may be raised where it is too small: `1e-7`, `1e-7 or raise`.
     Damp,
-    /// An instant from the start of a window: `after 3 epochs`.
+    /// A time from the start of a window: `after 3 epochs`.
     After,
     /// A sparsity, constant or rising: `80%`, `70% -> 90% cubic`.
     Sparsity,
@@ -122,7 +122,7 @@ impl Type {
             Type::Names => "a list of names such as `[start_logits, end_logits]`".into(),
             Type::Indices => "a list of whole numbers such as `[0, 2, 4]`".into(),
             Type::Damp => "a dampening such as `1e-7` or `1e-7 or raise`".into(),
-            Type::After => "an instant such as `after 3 epochs`".into(),
+            Type::After => "a time such as `after 3 epochs`".into(),
             Type::Sparsity => "a sparsity such as `80%` or `70% -> 90% cubic`".into(),
             Type::Rates => "a learning rate such as `8e-5` or `8e-5 -> 8e-6 linear`".into(),
             Type::Model => "a model: its name or folder in quotes, or `bert(…)` for a new one".into(),

@@ -367,7 +367,11 @@ fn a_hundred_tensors_that_are_missing_are_one_mistake() {
     }
     let (wrong, _) = read(&config(Family::Bert), &tensors, None).unwrap_err();
     assert_eq!(wrong.len(), 3);
-    assert!(wrong[2].message.ends_with("; 17 other tensors likewise"), "{}", wrong[2].message);
+    assert!(
+        wrong[2].message.ends_with("; 17 other tensors have errors of the same kind"),
+        "{}",
+        wrong[2].message
+    );
 }
 
 #[test]

@@ -100,6 +100,9 @@ const WORDS: &[Word] = &[
         "it stands in a stage",
     ),
     word(r"(?i)\bgo(es|ing)? on (with|from|as|behind|where)\b", "continue", "the run goes on from there"),
+    word(r"(?i)\bin a circle\b", "in a cycle", "files use each other in a circle"),
+    word(r"(?i)\bmakes? no sense\b", "say what is wrong", "a scale that makes no sense"),
+    word(r"(?i)\bpruning instants?\b", "pruning event", "between pruning instants"),
     word(r"(?i)\bwithout a word\b", "silently", "it fails without a word"),
 ];
 

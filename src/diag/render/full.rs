@@ -5,7 +5,7 @@ use miette::{
 };
 
 use super::snippet::{APART, JOINED, Lines, drawable};
-use crate::diag::{Diagnostic, Label, Severity, Sources};
+use crate::diag::{Diagnostic, Label, Severity, Sources, counted};
 
 /// Renders one diagnostic with its source lines, 100 columns wide.
 ///
@@ -49,7 +49,7 @@ pub fn render_all(diagnostics: &[Diagnostic], sources: &Sources, color: bool) ->
 pub fn count_line(diagnostics: &[Diagnostic]) -> String {
     let count = |severity, one: &str, many: &str| {
         let n = diagnostics.iter().filter(|d| d.severity == severity).count();
-        (n > 0).then(|| format!("{n} {}", if n == 1 { one } else { many }))
+        (n > 0).then(|| counted(n, one, many))
     };
     let parts: Vec<_> = [
         count(Severity::Error, "error", "errors"),

@@ -35,19 +35,19 @@ struct Point {
 
 /// The steps before which a statement begins fake quantization and freezes scales; `fixed` is `None` if scales are
 /// frozen at the end of the stage.
-struct Instants {
+struct PhaseSteps {
     start: u64,
     fixed: Option<u64>,
 }
 
-fn instants(statement: &Quantize, timeline: &Timeline) -> Instants {
+fn phase_steps(statement: &Quantize, timeline: &Timeline) -> PhaseSteps {
     let step = |time| timeline.first_step(time);
     let end = step(statement.end);
     let start = step(statement.start);
     let closes = (end < timeline.steps() && end > start).then_some(end);
     let frozen = statement.freeze.map(step);
     let fixed = [frozen, closes].into_iter().flatten().min();
-    Instants { start, fixed }
+    PhaseSteps { start, fixed }
 }
 
 /// Begins the fake quantization of statements, and freezes scales, before a step.
@@ -61,7 +61,7 @@ pub fn before<T: Task>(
 ) -> Result<StageState<T::Model>, EngineError> {
     let step = state.step;
     for (index, statement) in context.stage.quantize.iter().enumerate() {
-        let Instants { start, fixed } = instants(statement, &context.timeline);
+        let PhaseSteps { start, fixed } = phase_steps(statement, &context.timeline);
         if start == step {
             state.model = begin(context, index, step, state.model, observer)?;
         }
@@ -75,7 +75,7 @@ pub fn before<T: Task>(
 /// Whether all tensors that the stage quantizes are quantized from this step on.
 pub fn is_complete<T: Task>(context: &StageContext<T>, model: &T::Model, step: u64) -> bool {
     let statements = &context.stage.quantize;
-    let has_begun = statements.iter().all(|s| instants(s, &context.timeline).start <= step);
+    let has_begun = statements.iter().all(|s| phase_steps(s, &context.timeline).start <= step);
     let quantizers = context.task.quantizers(model);
     has_begun && quantizers.is_none_or(|all| all.iter().all(|(_, q)| q.qparams().is_some()))
 }

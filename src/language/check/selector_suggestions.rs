@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::diag::counted;
 use crate::params::table::layer_of;
 use crate::params::{Parameter, ParameterTable, Selector};
 
@@ -24,7 +25,7 @@ pub(super) fn grouped<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut parts: Vec<String> =
         kinds.iter().take(MOST_KINDS).map(|(kind, count)| format!("{count} × `{kind}`")).collect();
     if hidden > 0 {
-        parts.push(format!("{hidden} other kinds"));
+        parts.push(counted(hidden, "other kind", "other kinds"));
     }
     parts.join(", ")
 }

@@ -4,14 +4,14 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span, counted, nearest};
 use crate::language::syntax::ast::Spanned;
 use crate::params::{Parameter, ParameterTable, Selector};
 use crate::schedule::Time;
 use crate::schedule::ir::{Criterion, Layers, Obs, Rank};
 
 use super::fixes::{obs_argument, suggest};
-use super::recipe::{Hold, Instants, Prune, Recipe, Stage, Targets};
+use super::recipe::{Hold, Prune, Recipe, Stage, Targets, TimeRange};
 use super::selector_suggestions::{Fit, fitting, grouped, nearest_selection};
 
 /// Checks that every selector matches, that the matches are suitable, and that statements do not conflict.
@@ -110,21 +110,25 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
             pruners.push(&pruned[i]);
         }
     }
-    let mut conflicts = |code: Code, what: &str, label: &str, help: &str, held: &Hold, chosen: &[usize]| {
+    let mut conflicts = |code: Code, verb: &str, label: &str, help: &str, held: &Hold, chosen: &[usize]| {
         let targets = &held.targets;
         for (prune, selected) in &pruners {
             if at_other_times(code, held, prune, stage) {
                 continue;
             }
             if let Some(shared) = shared(selected, chosen, table) {
+                let pruned_here = match code {
+                    Code::PruneAndFreeze => "`prune` sets weights to zero here",
+                    _ => "`prune` extends the mask here",
+                };
                 findings.push(without(
                     Diagnostic::error(
                         code,
-                        format!("{shared} are pruned and {what} in one stage"),
+                        format!("`prune` and `{verb}` share {shared} in one stage"),
                         targets.selector.span,
                         label,
                     )
-                    .and_at(prune.targets.selector.span, "and here their mask grows"),
+                    .and_at(prune.targets.selector.span, pruned_here),
                     (&targets.selector, chosen),
                     (&prune.targets.selector, selected),
                     code == Code::PruneAndFreeze,
@@ -137,12 +141,19 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
     for hold in &stage.hold {
         let chosen = select(&hold.targets, table, any, &mut late);
         let help = "pruned weights stay pruned without `hold`";
-        conflicts(Code::PruneAndHold, "held", "their mask may not move", help, hold, &chosen);
+        conflicts(Code::PruneAndHold, "hold", "`hold` fixes their mask", help, hold, &chosen);
     }
     for freeze in &stage.freeze {
         let chosen = select(&freeze.targets, table, any, &mut late);
         let help = "prune them in a stage of their own, or train them";
-        conflicts(Code::PruneAndFreeze, "frozen", "they may not move", help, freeze, &chosen);
+        conflicts(
+            Code::PruneAndFreeze,
+            "freeze",
+            "`freeze` keeps these weights constant",
+            help,
+            freeze,
+            &chosen,
+        );
     }
     for (factor, _) in &stage.lr_factors {
         select(factor, table, any, &mut late);
@@ -156,7 +167,7 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
 /// must last to the end of the stage, because all zeros are trained again when it ends.
 fn at_other_times(code: Code, held: &Hold, prune: &Prune, stage: &Stage) -> bool {
     let not_after = |a: Time, b: Time| a.compare(b).is_some_and(Ordering::is_le);
-    let pruned = prune.over.as_ref().map_or(Instants { start: Time::ZERO, end: Time::ZERO }, |o| o.value);
+    let pruned = prune.over.as_ref().map_or(TimeRange { start: Time::ZERO, end: Time::ZERO }, |o| o.value);
     let over = held.over.value;
     let lasts = code == Code::PruneAndFreeze || not_after(stage.length.value, over.end);
     not_after(over.end, pruned.start) || lasts && prune.over.is_some() && not_after(pruned.end, over.start)
@@ -298,9 +309,14 @@ fn select(targets: &Targets, table: &ParameterTable, fit: Fit, findings: &mut Fi
         findings.push(
             Diagnostic::error(
                 Code::CountDiffers,
-                format!("`{}` matches {} parameters, not {}", selector.value, selected.len(), expect.value),
+                format!(
+                    "`{}` matches {}, not {}",
+                    selector.value,
+                    counted(selected.len(), "parameter", "parameters"),
+                    expect.value
+                ),
                 expect.span,
-                format!("{} were expected", expect.value),
+                counted(expect.value, "was expected", "were expected"),
             )
             .help(format!("it matches {}", grouped(selected.iter().map(|i| table.get(*i).name.as_str()))))
             .unsafe_fix(expect.span, selected.len().to_string()),
@@ -316,7 +332,11 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
     if let Some(first) = unfit.first() {
         let diagnostic = Diagnostic::error(
             Code::NotPrunable,
-            format!("{} selected parameters are not weights of linear layers", unfit.len()),
+            counted(
+                unfit.len(),
+                "selected parameter is not a weight of a linear layer",
+                "selected parameters are not weights of linear layers",
+            ),
             span,
             format!("such as {first}"),
         );
@@ -330,7 +350,10 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
                 Code::PatternDoesNotFit,
                 format!("`{}` does not fit {} of shape {:?}", prune.pattern.value, p.name, p.shape),
                 prune.pattern.span,
-                format!("{} inputs are not whole groups of {group}", p.inputs()),
+                format!(
+                    "{} whole groups of {group}",
+                    counted(p.inputs(), "input does not fill", "inputs do not fill")
+                ),
             )
             .and_at(span, "selected here")
             .help("choose a group size that divides the number of inputs"),
@@ -344,7 +367,7 @@ fn prunable(prune: &Prune, selected: &[usize], table: &ParameterTable, findings:
                 Code::BlockDoesNotFit,
                 format!("{} holds fewer weights than one Fisher block", p.name),
                 prune.by.span,
-                format!("{} weights, blocks of {}", p.count(), obs.block),
+                format!("{}, blocks of {}", counted(p.count(), "weight", "weights"), obs.block),
             )
             .help("leave it out, or use a smaller block"),
         );
@@ -436,6 +459,8 @@ fn shared(a: &[usize], b: &[usize], table: &ParameterTable) -> Option<String> {
     match both.as_slice() {
         [] => None,
         [one] => Some(format!("`{one}`")),
-        [one, rest @ ..] => Some(format!("`{one}` and {} more parameters", rest.len())),
+        [one, rest @ ..] => {
+            Some(format!("`{one}` and {}", counted(rest.len(), "more parameter", "more parameters")))
+        }
     }
 }

@@ -1,16 +1,16 @@
 //! Checks of windows and learning rates against the length of their stage.
 //!
-//! Instants are compared only if their order is the same for every number of steps in an epoch.
+//! Times are compared only if their order is the same for every number of steps in an epoch.
 
 use std::cmp::Ordering;
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::language::syntax::ast::Spanned;
-use crate::schedule::window::MOST_INSTANTS;
+use crate::schedule::window::MOST_EVENTS;
 use crate::schedule::{Rational, Time};
 
 use super::fixes::{Edit, behind, into_block, suggest};
-use super::recipe::{Instants, LrPiece, Prune, Stage};
+use super::recipe::{LrPiece, Prune, Stage, TimeRange};
 
 /// Checks a stage.
 pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
@@ -18,24 +18,24 @@ pub fn check(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         return;
     }
     lr(stage, sources, findings);
-    let mut instants = 0.0;
+    let mut events = 0.0;
     for prune in &stage.prune {
         let own = window(stage, prune, sources, findings);
-        instants += own;
-        let Some(every) = prune.every.as_ref().filter(|_| instants > MOST_INSTANTS as f64) else { continue };
-        if own > MOST_INSTANTS as f64 {
-            let message = format!("more than {MOST_INSTANTS} pruning instants");
-            let diagnostic = Diagnostic::error(Code::TooManyInstants, message, every.span, "too often");
+        events += own;
+        let Some(every) = prune.every.as_ref().filter(|_| events > MOST_EVENTS as f64) else { continue };
+        if own > MOST_EVENTS as f64 {
+            let message = format!("more than {MOST_EVENTS} pruning events");
+            let diagnostic = Diagnostic::error(Code::TooManyEvents, message, every.span, "too often");
             findings.push(diagnostic.help("prune less often"));
         } else {
-            let message = format!("more than {MOST_INSTANTS} pruning instants in all statements together");
+            let message = format!("more than {MOST_EVENTS} pruning events in all statements together");
             findings.push(
-                Diagnostic::error(Code::TooManyInstants, message, every.span, "here it becomes too many")
+                Diagnostic::error(Code::TooManyEvents, message, every.span, "here it becomes too many")
                     .help("prune less often, or several parameters in one statement"),
             );
         }
         // Later statements would only repeat the diagnostic.
-        instants = f64::NEG_INFINITY;
+        events = f64::NEG_INFINITY;
     }
     let holds = stage.hold.iter().chain(&stage.freeze).map(|h| &h.over);
     let others = stage.distill.iter().map(|d| &d.over).chain(stage.quantize.iter().map(|q| &q.over));
@@ -118,7 +118,7 @@ fn lr(stage: &Stage, sources: &Sources, findings: &mut Findings) {
         findings.push(diagnostic.help(format!("add `{line}`")).unsafe_fix(at, text));
     }
     for piece in &stage.lr {
-        let Instants { start, end } = piece.over.value;
+        let TimeRange { start, end } = piece.over.value;
         if !ordered(start, end) {
             empty(&piece.over, findings);
         }
@@ -204,7 +204,7 @@ fn neighbours(a: &LrPiece, b: &LrPiece, findings: &mut Findings) {
     }
 }
 
-/// Checks a pruning window. Returns the number of its instants as far as it is known.
+/// Checks a pruning window. Returns the number of its pruning events as far as it is known.
 fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findings) -> f64 {
     let Some(over) = &prune.over else {
         if let Some(every) = &prune.every {
@@ -221,7 +221,7 @@ fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findin
         return 1.0;
     };
     inside(stage, over, sources, findings);
-    let Instants { start, end } = over.value;
+    let TimeRange { start, end } = over.value;
     if !ordered(start, end) {
         return 0.0;
     }
@@ -231,11 +231,11 @@ fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findin
         findings.push(diagnostic.help("as `over 2..26 epochs every 4 epochs`"));
         return 0.0;
     };
-    positive(every, "the time between pruning instants", findings);
+    positive(every, "the time between pruning events", findings);
     // With epochs and steps mixed, the bound of one step per epoch is used.
     let length = end.minus(start);
     let at_least = |t: crate::schedule::Time| t.in_steps(1);
-    let instants = length
+    let events = length
         .and_then(|length| length.ratio_to(every.value))
         .or_else(|| at_least(length?).over(at_least(every.value)));
     if end.compare(stage.length.value) == Some(Ordering::Equal) {
@@ -250,12 +250,12 @@ fn window(stage: &Stage, prune: &Prune, sources: &Sources, findings: &mut Findin
             .help("let the window end earlier"),
         );
     }
-    instants.map_or(0.0, |n| n.to_f64())
+    events.map_or(0.0, |n| n.to_f64())
 }
 
 /// Checks that a window is within its stage and not empty.
-fn inside(stage: &Stage, over: &Spanned<Instants>, sources: &Sources, findings: &mut Findings) {
-    let Instants { start, end } = over.value;
+fn inside(stage: &Stage, over: &Spanned<TimeRange>, sources: &Sources, findings: &mut Findings) {
+    let TimeRange { start, end } = over.value;
     let length = stage.length.value;
     if start.has_negative_part() || start.compare(Time::ZERO) == Some(Ordering::Less) {
         let message = "the window starts before its stage";
@@ -297,13 +297,13 @@ pub(super) fn ordered(start: Time, end: Time) -> bool {
     start.compare(end).is_none_or(Ordering::is_lt)
 }
 
-fn empty(over: &Spanned<Instants>, findings: &mut Findings) {
-    let Instants { start, end } = over.value;
+fn empty(over: &Spanned<TimeRange>, findings: &mut Findings) {
+    let TimeRange { start, end } = over.value;
     let (label, help, edit) = match start.compare(end) {
         Some(Ordering::Equal) => ("ends where it starts", "let it end later".to_owned(), None),
         _ => {
             let turned = window_text(end, start);
-            let help = format!("write the earlier instant first: `{turned}`");
+            let help = format!("write the earlier time first: `{turned}`");
             ("ends before it starts", help, Some((over.span, turned)))
         }
     };

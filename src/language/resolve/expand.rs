@@ -208,9 +208,9 @@ impl Expander<'_> {
             return None;
         };
         if self.open.contains(&name.value) {
-            let circle = self.open.join(" → ");
-            let message = format!("templates extend each other in a circle: {circle} → {}", name.value);
-            let diagnostic = Diagnostic::error(Code::ExtendsCycle, message, name.span, "closes the circle");
+            let cycle = self.open.join(" → ");
+            let message = format!("templates extend each other in a cycle: {cycle} → {}", name.value);
+            let diagnostic = Diagnostic::error(Code::ExtendsCycle, message, name.span, "closes the cycle");
             self.findings.push(diagnostic.help("remove one `extends`"));
             return None;
         }

@@ -200,9 +200,9 @@ impl Reader<'_> {
         read: impl FnOnce(&mut Self) -> (FileId, Arc<File>),
     ) -> Option<usize> {
         if let Some(position) = self.open.iter().position(|(open, _)| open == identity) {
-            let circle: Vec<&str> = self.open[position..].iter().map(|(name, _)| name.as_str()).collect();
-            let message = format!("files use each other in a circle: {} → {identity}", circle.join(" → "));
-            let diagnostic = Diagnostic::error(Code::UseCycle, message, at, "closes the circle");
+            let cycle: Vec<&str> = self.open[position..].iter().map(|(name, _)| name.as_str()).collect();
+            let message = format!("files use each other in a cycle: {} → {identity}", cycle.join(" → "));
+            let diagnostic = Diagnostic::error(Code::UseCycle, message, at, "closes the cycle");
             self.findings.push(diagnostic.help("move what both need into a third file"));
             return None;
         }

@@ -1,6 +1,6 @@
 //! Checks of the settings of a grid search and of the sparsities to try: combinations that would be errors in a recipe.
 
-use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::diag::{Code, Diagnostic, Findings, Span, counted};
 use crate::schedule::ir::{Obs, Pattern, Precision, Update};
 
 use super::grid::{Axis, Level, points};
@@ -87,8 +87,12 @@ fn conflicts(obs: &Obs, pattern: Pattern) -> Vec<Conflict> {
     reject(
         obs.gradients < obs.block && obs.precision == Precision::Bf16,
         &[Obs::NAMES.gradients, Obs::NAMES.precision, Obs::NAMES.block],
-        format!("{} gradients in bf16 cannot fill a Fisher block of {}", obs.gradients, obs.block),
-        format!("use at least {} gradients, or `precision: f32`", obs.block),
+        format!(
+            "{} in bf16 cannot fill a Fisher block of {}",
+            counted(obs.gradients, "gradient", "gradients"),
+            obs.block
+        ),
+        format!("use at least `gradients: {}`, or `precision: f32`", obs.block),
     );
     list
 }

@@ -21,8 +21,13 @@ pub fn with_settings(text: &str, main: FileId, by: Span, changes: &[Change]) -> 
         changes.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
     if by.file != main {
         let message = "the best setting cannot be written into a template of another file";
-        return Err(Diagnostic::error(Code::NotWritable, message, by, "the statement is this template's")
-            .help(format!("write a `prune` of your own into the recipe, with `by: obs({written}, …)`")));
+        return Err(Diagnostic::error(
+            Code::NotWritable,
+            message,
+            by,
+            "this `prune` belongs to a template in another file",
+        )
+        .help(format!("write a `prune` of your own into the recipe, with `by: obs({written}, …)`")));
     }
     let parsed = parse_file(main, text, &mut Findings::new());
     let entries = parsed.file.items.iter().filter_map(|item| match item {
@@ -85,9 +90,12 @@ fn edits(
         match arguments_of(arguments).find(|(setting, _)| setting.name == *name) {
             Some((setting, argument)) if named(&argument.value, setting.ty) => {
                 let span = argument.value.span;
-                let message = format!("`{name}` has its value from a name");
+                let message =
+                    format!("`{name}` refers to a name, so `--write` cannot replace its value here");
                 return Err(Diagnostic::error(Code::NotWritable, message, span, "declared elsewhere").help(
-                    format!("write `{value}` here, or where the name is declared; a `param` also by `--set`"),
+                    format!(
+                        "write `{value}` here or in the declaration of the name; if it is a `param`, `--set NAME={value}` also works"
+                    ),
                 ));
             }
             Some((_, argument)) => edits.push((argument.value.span, (*value).to_owned())),

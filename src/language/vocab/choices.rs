@@ -36,7 +36,7 @@ choices! {
     pub enum FinalWeights {
         /// The weights after the last step.
         Last = "last",
-        /// The weights of the best evaluation after the last pruning instant, as `best(f1)`.
+        /// The weights of the best evaluation after the last pruning event, as `best(f1)`.
         Best(Best) = "best",
     }
 }

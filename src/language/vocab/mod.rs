@@ -17,7 +17,7 @@ pub mod verbs;
 pub mod words;
 
 pub use crate::settings::{Choice, Setting, Type};
-pub use operands::{Instants, Placed, Targets};
+pub use operands::{Placed, Targets, TimeRange};
 pub use verb::{Body, Clause, Place, Statement, Verb};
 pub use verbs::{VERBS, verb};
 pub use words::{KEYWORDS, Keyword, MODIFIERS, SHAPES, UNITS};

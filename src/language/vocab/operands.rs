@@ -9,10 +9,10 @@ use crate::schedule::Time;
 
 /// A window of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Instants {
-    /// The first instant.
+pub struct TimeRange {
+    /// The start.
     pub start: Time,
-    /// The last instant.
+    /// The end.
     pub end: Time,
 }
 

@@ -7,7 +7,7 @@ use crate::settings::declare::{only, setting, word};
 use crate::settings::{Get, Read, Setting, Settings, Type, settings};
 
 use super::choices::{DataSets, FinalWeights, Hidden, MatmulPrecision, Models, Patterns, Schemes, Teachers};
-use super::operands::{Instants, Placed, Targets};
+use super::operands::{Placed, Targets, TimeRange};
 use super::verb::{Body, Place, Statement, Verb, body, verb};
 
 settings! {
@@ -157,15 +157,15 @@ verb! {
         params: Targets = Type::Params, required;
     }
     clauses {
-        /// The first and last pruning instant; without it, one-shot pruning at the start.
-        over: Option<Spanned<Instants>> = Type::Span, optional formerly ["start_epoch", "end_epoch"];
-        /// The time between pruning instants.
+        /// The first and last pruning event; without it, one-shot pruning at the start.
+        over: Option<Spanned<TimeRange>> = Type::Span, optional formerly ["start_epoch", "end_epoch"];
+        /// The time between pruning events.
         every: Option<Spanned<Time>> = Type::Duration, optional formerly ["update_frequency"];
     }
     block PruneSettings {
         /// How a weight's importance is computed.
         by: Placed<Criterion> = Type::Choice(Criterion::CHOICES), required;
-        /// The fraction of weights that are zero after each instant.
+        /// The fraction of weights that are zero after each pruning event.
         sparsity: Spanned<Ramp> = Type::Sparsity, required
             formerly ["init_sparsity", "final_sparsity", "inter_func"];
         /// Which weights are pruned together.
@@ -187,7 +187,7 @@ verb! {
     }
     clauses {
         /// When; the whole stage if left out.
-        over: Option<Spanned<Instants>> = Type::Span, optional;
+        over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
 }
 
@@ -200,7 +200,7 @@ verb! {
     }
     clauses {
         /// When; the whole stage if left out.
-        over: Option<Spanned<Instants>> = Type::Span, optional;
+        over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
 }
 
@@ -216,7 +216,7 @@ verb! {
     }
     clauses {
         /// When; the whole stage if left out.
-        over: Option<Spanned<Instants>> = Type::Span, optional;
+        over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
     block Settings {
         /// How weights are quantized.
@@ -242,7 +242,7 @@ verb! {
         /// The teacher.
         from: Spanned<TeacherValue> = Type::Teacher, required;
         /// When; the whole stage if left out.
-        over: Option<Spanned<Instants>> = Type::Span, optional;
+        over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
     block Settings {
         /// The weight h of the distillation loss: `(1 - h) · task loss + h · distillation loss`.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::overview::is_stand_in;
 use super::record::Record;
 use super::{origin, overview, source};
+use crate::diag::counted;
 use crate::output::numbers::{count, metric, percent, place, title};
 use crate::schedule::ir::{Data, Model};
 
@@ -173,8 +174,10 @@ fn origin_of(record: &Record) -> String {
         (Some(id), _) => format!("`{id}`"),
         (None, Some(Model::NewBert(shape))) => {
             format!(
-                "a randomly initialized BERT ({} layers, hidden size {}, {} heads)",
-                shape.layers, shape.hidden, shape.heads
+                "a randomly initialized BERT ({}, hidden size {}, {})",
+                counted(shape.layers, "layer", "layers"),
+                shape.hidden,
+                counted(shape.heads, "head", "heads")
             )
         }
         (None, _) => "a local model".to_owned(),

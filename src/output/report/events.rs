@@ -2,6 +2,7 @@
 
 use super::html::{escaped, table};
 use super::record::Record;
+use crate::diag::counted;
 use crate::output::numbers::{bytes, duration, percent};
 use crate::runlog::Pruned;
 
@@ -91,7 +92,7 @@ pub fn quantizations(record: &Record) -> String {
                 quantized.weight_bits.to_string(),
                 quantized.activations.to_string(),
                 quantized.activation_bits.map_or("–".into(), |bits| bits.to_string()),
-                format!("{} batches", quantized.calibrated),
+                counted(quantized.calibrated, "batch", "batches"),
                 duration(quantized.seconds),
             ]
         })

@@ -2,6 +2,7 @@
 
 use super::html::{escaped, facts, table, verbatim};
 use super::record::Record;
+use crate::diag::counted;
 use crate::output::numbers::{bytes, date};
 use crate::plan::table as plan;
 use crate::runlog::Environment;
@@ -67,7 +68,7 @@ pub fn reproduce(record: &Record) -> String {
         rows.push(("Started", date(environment.unix_time)));
     }
     if record.resumed > 0 {
-        rows.push(("Resumed", format!("{} times", record.resumed)));
+        rows.push(("Resumed", counted(record.resumed, "time", "times")));
     }
     if started.recipe.is_empty() && record.environment.is_none() {
         return String::new();

@@ -9,9 +9,9 @@ use crate::schedule::Time;
 pub struct Distill {
     /// The teacher.
     pub from: Teacher,
-    /// The first instant.
+    /// The start.
     pub start: Time,
-    /// The instant after the last.
+    /// The end, exclusive: the teacher counts in the steps of `start..end`.
     pub end: Time,
     /// The weight h of the distillation loss, `0..=1`: `(1 − h) · task loss + h · distillation loss`.
     pub hardness: f64,

@@ -1,4 +1,4 @@
-//! Pruning: which weights, in which pattern, how many at each instant, by which criterion.
+//! Pruning: which weights, in which pattern, how many at each pruning event, by which criterion.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ use crate::settings::choices;
 pub struct Prune {
     /// The parameters to prune.
     pub targets: Targets,
-    /// The instants of pruning.
+    /// The times of the pruning events.
     pub window: Window,
-    /// The sparsity after each instant, `0..=1`.
+    /// The sparsity after each pruning event, `0..=1`.
     pub sparsity: Ramp,
     /// Other final sparsities for some of the parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

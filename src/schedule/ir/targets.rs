@@ -20,8 +20,8 @@ pub struct Targets {
 pub struct Hold {
     /// The selected parameters.
     pub targets: Targets,
-    /// The first instant.
+    /// The start.
     pub start: Time,
-    /// The instant after the last.
+    /// The end, exclusive: the parameters are held or frozen in the steps of `start..end`.
     pub end: Time,
 }

@@ -53,10 +53,10 @@ choices! {
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
     pub enum Batches {
-        /// Any, in an order drawn for every epoch.
+        /// All examples, in an order drawn for every epoch.
         #[default]
         Shuffled = "shuffled",
-        /// Those of about one length: less padding where batches are padded.
+        /// Examples of similar length in tokens (transformers' `group_by_length`): less padding where batches are padded.
         Bucketed = "bucketed",
     }
 }
@@ -78,9 +78,9 @@ choices! {
 /// The learning rate over `start..end`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LrPiece {
-    /// The first instant.
+    /// The start.
     pub start: Time,
-    /// The instant after the last.
+    /// The end, exclusive: the rates apply in the steps of `start..end`.
     pub end: Time,
     /// The rates at both ends, of each cycle if it repeats.
     pub ramp: Ramp,

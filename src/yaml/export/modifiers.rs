@@ -199,7 +199,7 @@ fn prune(
     } else {
         match epochs(window.every) {
             Some(every) => float(every),
-            None => epochs_or_refuse(window.every, "the time between pruning instants", refusals),
+            None => epochs_or_refuse(window.every, "the time between pruning events", refusals),
         }
     };
     let mut list = vec![

@@ -26,8 +26,8 @@ pub(super) fn patterns(
         match table.and_then(|t| selector.select(t).ok().map(|s| (t, s))) {
             Some((table, selected)) => list = selected.iter().map(|i| table.get(*i).name.clone()).collect(),
             None => refusals.add(
-                format!("`{selector}` has exceptions"),
-                "SparseML has to list the parameters one by one: give the model with `--model DIR`",
+                format!("SparseML has no counterpart of `except` in `{selector}`"),
+                "with `--model DIR` the export lists the parameters by name",
             ),
         }
     }

@@ -1,6 +1,6 @@
 //! Translates distillation of hidden states.
 
-use crate::diag::{Code, Findings, Span};
+use crate::diag::{Code, Findings, Span, counted};
 use crate::yaml::recipe::numbers::Conversion;
 
 use super::distill::write;
@@ -64,7 +64,11 @@ pub(super) fn per_layer(
             findings,
             Code::FieldRefused,
             at,
-            format!("{} layers of the teacher for {} of the student", others.len(), own.len()),
+            format!(
+                "{} of the teacher for {} of the student",
+                counted(others.len(), "layer", "layers"),
+                own.len()
+            ),
             "the numbers must be equal".into(),
             "name one layer of the teacher for each of the student".into(),
         );

@@ -1,6 +1,6 @@
 //! Resolves one name or pattern of a SparseML recipe against the parameters of the model.
 
-use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Span, counted, nearest};
 use crate::params::{Parameter, ParameterTable, Selector};
 use crate::yaml::recipe::{Fields, quoted};
 
@@ -98,8 +98,8 @@ pub(super) fn resolve(
                 format!("this pattern also selects `{}`", table.get(*more).name),
                 span,
                 format!(
-                    "selects {} parameters, {} of them with the name in which it ends",
-                    taken.len(),
+                    "selects {}, {} of them with the name in which it ends",
+                    counted(taken.len(), "parameter", "parameters"),
                     with_name.len()
                 ),
             )

@@ -1,6 +1,6 @@
 //! Selects parameters by the names and patterns of a modifier.
 
-use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::diag::{Code, Diagnostic, Findings, Span, counted};
 use crate::params::Selector;
 use crate::params::selector::Matcher;
 use crate::yaml::recipe::{Datum, Fields, quoted};
@@ -149,7 +149,10 @@ impl<'a> Select<'a> {
             let error = match pattern::matching_only(&linear) {
                 None => error.help("name linear weights, such as `re:bert.encoder.layer.*.dense.weight`"),
                 Some(only) => error
-                    .help(format!("write `{only}` for the {} linear weights among them", linear.len()))
+                    .help(format!(
+                        "write `{only}` for the {} among them",
+                        counted(linear.len(), "linear weight", "linear weights")
+                    ))
                     .fix(*span, quoted(&only)),
             };
             fields.report(findings, error);

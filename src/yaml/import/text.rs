@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::diag::{FileId, Findings, Sources, Span};
+use crate::diag::{FileId, Findings, Sources, Span, counted};
 use crate::language::{format, syntax::parse_file};
 use crate::yaml::reader::Comment;
 
@@ -126,10 +126,9 @@ impl Writer {
         if let Some(title) = draft.prose.lines().find_map(|l| l.strip_prefix("# ")) {
             self.out.push_str(&format!("## {}\n", title.trim()));
         }
-        let plural = if draft.length.count == 1 { "" } else { "s" };
         self.part(&format!("recipe {}", draft.name), draft.origin);
         if draft.length.count > 0 {
-            self.part(&format!(" for {} epoch{plural}", draft.length.count), draft.length.at);
+            self.part(&format!(" for {}", counted(draft.length.count, "epoch", "epochs")), draft.length.at);
         }
         self.out.push_str(" {\n");
         for line in &draft.settings {

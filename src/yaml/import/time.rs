@@ -1,6 +1,6 @@
 //! Reads the window of each modifier, and computes the length of the recipe.
 
-use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::diag::{Code, Diagnostic, Findings, Span, agreeing, counted};
 use crate::yaml::recipe::numbers::Conversion;
 use crate::yaml::recipe::registry::Family;
 use crate::yaml::recipe::{Fields, Number};
@@ -49,6 +49,11 @@ impl Timed<'_> {
     }
 }
 
+/// A number of epochs with its unit, such as `1 epoch`.
+pub(super) fn in_epochs(number: &Number) -> String {
+    format!("{} {}", epochs(number), agreeing(&number.value, "epoch", "epochs"))
+}
+
 /// A number of epochs as a recipe writes it, without an exponent.
 pub(super) fn epochs(number: &Number) -> String {
     if number.text.contains('e') { format!("{}", number.value) } else { number.text.clone() }
@@ -79,10 +84,11 @@ fn window<'a>(mut fields: Fields<'a>, findings: &mut Findings) -> Timed<'a> {
     }
     let trains = !matches!(fields.known.family, Family::Quantization);
     if fields.modifier.untagged && trains && start.is_none() && !fields.broken {
-        let message = format!("`{name}` has no `start`");
+        let message = format!("`{name}` needs a `start`");
         let at = fields.modifier.at;
-        let error = Diagnostic::error(Code::MissingField, message, at, "without it SparseML never starts it")
-            .help("add `start: 0`");
+        let error =
+            Diagnostic::error(Code::MissingField, message, at, "SparseML never applies it without `start`")
+                .help("add `start: 0`");
         let error = fields.modifier.suggest_field(error, "start: 0");
         fields.report(findings, error);
     }
@@ -172,7 +178,10 @@ pub(super) fn length(timed: &[Timed], context: &Context, findings: &mut Findings
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                format!("training lasts {count} epochs, not {end}, because an EpochRangeModifier never shortens it"),
+                format!(
+                    "training lasts {}, not {end}, because an EpochRangeModifier never shortens it",
+                    counted(count, "epoch", "epochs")
+                ),
                 declared_at,
                 format!("{end} here"),
             )
@@ -192,7 +201,7 @@ pub(super) fn refuse_late_start(modifier: &mut Timed, length: Epochs, findings: 
         let diagnostic = Diagnostic::error(Code::FieldRange, message, modifier.start_at(), "it never starts");
         findings.push(
             diagnostic
-                .and_at(length.at, format!("training lasts {} epochs", length.count))
+                .and_at(length.at, format!("training lasts {}", counted(length.count, "epoch", "epochs")))
                 .help("set an earlier start, or a longer training with an EpochRangeModifier"),
         );
     }

@@ -18,8 +18,8 @@ const DELIMITERS: [&str; 2] = ["---", "+++"];
 /// Finds the front matter of a Markdown file.
 ///
 /// SparseML opens it at the first line that begins with `---` or `+++` and closes it at the next
-/// `---` or `+++` anywhere, even within a comment. Here it closes at a line that is a delimiter; where
-/// the two differ, there is a warning. `None` where a diagnostic was made.
+/// `---` or `+++` anywhere, even within a comment. Here it closes at a line that is a delimiter;
+/// where SparseML would close it earlier, there is a warning. `None` if an error was reported.
 pub(crate) fn front_matter(file: FileId, text: &str, findings: &mut Findings) -> Option<FrontMatter> {
     let lines = lines(text);
     let delimiter = |range: &Range<usize>| DELIMITERS.into_iter().find(|d| text[range.clone()].trim() == *d);

@@ -6,7 +6,7 @@ use super::datum::{Datum, Located};
 use super::modifier::Modifier;
 use super::registry::{Family, Known};
 
-/// A field that is given.
+/// A field of a modifier, as written in the recipe.
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) name: String,

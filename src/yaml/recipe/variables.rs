@@ -156,7 +156,7 @@ impl Variables {
         }
     }
 
-    /// The value of a variable, with circles reported.
+    /// The value of a variable, with cycles reported.
     fn follow(
         &self,
         name: &str,
@@ -167,11 +167,11 @@ impl Variables {
         findings: &mut Findings,
     ) -> Option<Located> {
         if let Some(from) = open.iter().position(|(n, _)| n == name) {
-            let circle: Vec<&str> = open[from..].iter().map(|(n, _)| n.as_str()).chain([name]).collect();
+            let cycle: Vec<&str> = open[from..].iter().map(|(n, _)| n.as_str()).chain([name]).collect();
             let (_, first) = open[from];
             let mut diagnostic = Diagnostic::error(
                 Code::ExpressionCycle,
-                format!("variables depend on each other in a circle: {}", circle.join(" → ")),
+                format!("variables depend on each other in a cycle: {}", cycle.join(" → ")),
                 first,
                 "starts here",
             )
@@ -179,7 +179,7 @@ impl Variables {
             for (_, span) in &open[from + 1..] {
                 diagnostic = diagnostic.and_at(*span, "which depends on this");
             }
-            // A circle is found from each of its variables, and reported from the first only.
+            // A cycle is found from each of its variables, and reported from the first only.
             if open[from..].iter().all(|(_, s)| s.start >= first.start) {
                 findings.push(diagnostic);
             }

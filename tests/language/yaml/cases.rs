@@ -305,7 +305,7 @@ fn equal_modifiers_of_many_parameters_become_one_statement() {
 #[test]
 fn all_pruning_events_together_have_a_limit() {
     let imported = brought(&many("0.0001").replace("!Magnitude", "!GlobalMagnitude"));
-    let errors = found(&imported, Code::TooManyInstants);
+    let errors = found(&imported, Code::TooManyEvents);
     assert_eq!(errors.len(), 1, "{}", shown(&imported));
     assert!(errors[0].message.contains("in all statements together"), "{}", errors[0].message);
     assert!(place(&imported, errors[0]).starts_with("update_frequency"), "{}", shown(&imported));

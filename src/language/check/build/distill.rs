@@ -1,7 +1,7 @@
 //! Typing of `distill`.
 
 use crate::diag::Span;
-use crate::language::check::recipe::{Distill, Instants, Stage};
+use crate::language::check::recipe::{Distill, Stage, TimeRange};
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::choices::{Hidden, States, Teachers};
 use crate::language::vocab::verbs::{self, TeacherValue};
@@ -14,7 +14,7 @@ impl Builder<'_> {
         &mut self,
         read: verbs::Distill,
         earlier: &[Stage],
-        whole: Instants,
+        whole: TimeRange,
         head: Span,
     ) -> Option<Distill> {
         let verbs::Distill { from, over, hardness, temperature, r#match: outputs, hidden } = read;

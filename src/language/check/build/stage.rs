@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::language::check::fields::{self, Statement};
-use crate::language::check::recipe::{Instants, LrPiece, SparsityException, Stage, Targets};
+use crate::language::check::recipe::{LrPiece, SparsityException, Stage, Targets, TimeRange};
 use crate::language::check::value::{Fields, Value};
 use crate::language::resolve::{Bound, BoundStage, ScopeId, StageKind};
 use crate::language::syntax::ast::{Entry, Expr, Member, Setting, Spanned};
@@ -57,7 +57,7 @@ impl Builder<'_> {
             }
         };
         let batch = self.stage_batch(bound).unwrap_or(batch);
-        let whole = Instants { start: Time::ZERO, end: length.value };
+        let whole = TimeRange { start: Time::ZERO, end: length.value };
         let mut stage = Stage {
             name: bound.name.clone(),
             doc: bound.doc.clone(),
@@ -113,7 +113,7 @@ impl Builder<'_> {
                     if !sound {
                         self.sound = false;
                         // Every window is called `over`.
-                        let over: Option<Option<Spanned<Instants>>> = statement.fields.setting("over");
+                        let over: Option<Option<Spanned<TimeRange>>> = statement.fields.setting("over");
                         stage.unread.extend(over.flatten());
                         continue;
                     }

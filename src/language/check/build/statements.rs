@@ -2,7 +2,7 @@
 //! destructured completely, so that a setting that is declared but not used does not compile.
 
 use crate::diag::Span;
-use crate::language::check::recipe::{Hold, Instants, Prune, Quantize, SparsityException};
+use crate::language::check::recipe::{Hold, Prune, Quantize, SparsityException, TimeRange};
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::Placed;
 use crate::language::vocab::choices::{
@@ -25,17 +25,17 @@ pub(super) fn prune(
     Prune { targets: params, over, every, sparsity, exceptions, pattern, rank, at_most, by, obs, head }
 }
 
-pub(super) fn hold(read: verbs::Hold, whole: Instants, head: Span) -> Hold {
+pub(super) fn hold(read: verbs::Hold, whole: TimeRange, head: Span) -> Hold {
     let verbs::Hold { params, over } = read;
     Hold { targets: params, over: over.unwrap_or(Spanned::new(whole, head)), head }
 }
 
-pub(super) fn freeze(read: verbs::Freeze, whole: Instants, head: Span) -> Hold {
+pub(super) fn freeze(read: verbs::Freeze, whole: TimeRange, head: Span) -> Hold {
     let verbs::Freeze { params, over } = read;
     Hold { targets: params, over: over.unwrap_or(Spanned::new(whole, head)), head }
 }
 
-pub(super) fn quantize(read: verbs::Quantize, whole: Instants, head: Span) -> Quantize {
+pub(super) fn quantize(read: verbs::Quantize, whole: TimeRange, head: Span) -> Quantize {
     let verbs::Quantize { params, over, weights, activations, freeze, calibrate, attention } = read;
     Quantize {
         targets: params,

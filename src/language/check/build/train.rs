@@ -35,7 +35,7 @@ impl Builder<'_> {
         let read = verbs::Train::read(&fields)?;
         for (name, value) in [("weight_decay", &read.weight_decay), ("clip", &read.clip)] {
             if value.value < 0.0 {
-                let message = format!("`{name}` is not negative");
+                let message = format!("`{name}` must not be negative");
                 let diagnostic = Diagnostic::error(Code::OutOfRange, message, value.span, "below zero");
                 self.evaluator.findings.push(diagnostic.help("0 switches it off"));
             }

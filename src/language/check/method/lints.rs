@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::diag::{Code, Diagnostic, Findings, Sources};
+use crate::diag::{Code, Diagnostic, Findings, Sources, agreeing};
 use crate::language::check::fixes::{into_block, obs_argument, suggest};
 use crate::language::check::recipe::{Prune, Quantize, Recipe, Stage};
 use crate::language::check::time::{ordered, window_text};
@@ -94,7 +94,7 @@ pub fn across_stages(recipe: &Recipe, sources: &Sources, findings: &mut Findings
     }
 }
 
-/// Reports a window of several instants with a constant sparsity.
+/// Reports a window of several pruning events with a constant sparsity.
 fn constant_sparsity(prune: &Prune, findings: &mut Findings) {
     let (Some(over), ramp) = (&prune.over, prune.sparsity.value) else { return };
     let moves = ramp.from != ramp.to && ramp.shape != Shape::Constant;
@@ -105,9 +105,9 @@ fn constant_sparsity(prune: &Prune, findings: &mut Findings) {
     findings.push(
         Diagnostic::warning(
             Code::SparsityStands,
-            "everything is pruned at the first instant, and nothing at the others",
+            "the first pruning event prunes everything, and the others nothing",
             prune.sparsity.span,
-            "the same at every instant",
+            "the same at every pruning event",
         )
         .and_at(over.span, "the window")
         .help("write a ramp such as `30% -> 80% cubic`, or leave `over` and `every` out to prune once"),
@@ -149,7 +149,7 @@ fn damp(prune: &Prune, findings: &mut Findings) {
     }
 }
 
-/// Compares pruning instants with their window and with the cycles of the learning rate.
+/// Compares pruning events with their window and with the cycles of the learning rate.
 fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     let (Some(over), Some(every)) = (&prune.over, &prune.every) else { return };
     // An empty window is an error of its own.
@@ -158,12 +158,12 @@ fn spacing(stage: &Stage, prune: &Prune, findings: &mut Findings) {
     }
     let length = over.value.end.minus(over.value.start);
     if length.and_then(|l| every.value.compare(l)).is_some_and(Ordering::is_gt) {
-        let message = "only the two ends of the window are pruning instants";
+        let message = "there are pruning events at the two ends of the window only";
         let diagnostic = Diagnostic::advice(Code::OnlyEnds, message, every.span, "longer than the window");
         findings.push(
             diagnostic
                 .and_at(over.span, "the window")
-                .help("prune more often, or say so with `every` the window's length"),
+                .help("prune more often, or set `every` to the length of the window"),
         );
         return;
     }
@@ -237,7 +237,7 @@ fn cycles(stage: &Stage, findings: &mut Findings) {
                     Code::ShortCycle,
                     "the last cycle of the learning rate is cut short",
                     cycle.span,
-                    format!("{count} cycles"),
+                    format!("{count} {}", agreeing(&count.to_f64(), "cycle", "cycles")),
                 )
                 .and_at(piece.over.span, "the piece")
                 .help("let the piece be a whole number of cycles long"),

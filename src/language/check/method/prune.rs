@@ -1,6 +1,6 @@
 //! Checks of pruning: sparsities, patterns, and the settings of `obs`.
 
-use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
+use crate::diag::{Code, Diagnostic, Findings, Sources, Span, counted};
 use crate::language::check::fixes::{obs_argument, suggest};
 use crate::language::check::recipe::{Prune, SparsityException, Stage};
 use crate::schedule::ir::{Criterion, Obs, ObsEach, Pattern, Precision, Rank, Update};
@@ -210,22 +210,30 @@ fn second_order(prune: &Prune, obs: &Obs, sources: &Sources, findings: &mut Find
         findings.push(suggest(
             Diagnostic::error(
                 Code::RankDeficient,
-                format!("{} gradients cannot fill a Fisher block of {}", obs.gradients, obs.block),
+                format!(
+                    "{} cannot fill a Fisher block of {}",
+                    counted(obs.gradients, "gradient", "gradients"),
+                    obs.block
+                ),
                 by.span,
                 "what is left to `damp` needs more digits than bf16 has",
             )
-            .help(format!("use at least {0} gradients, `gradients: {0}`, or `precision: f32`", obs.block)),
+            .help(format!("use at least `gradients: {}`, or `precision: f32`", obs.block)),
             set(names.gradients, |s| s.gradients, &obs.block.to_string()),
         ));
     } else if obs.gradients < obs.block {
         findings.push(suggest(
             Diagnostic::warning(
                 Code::RankDeficient,
-                format!("{} gradients cannot fill a Fisher block of {}", obs.gradients, obs.block),
+                format!(
+                    "{} cannot fill a Fisher block of {}",
+                    counted(obs.gradients, "gradient", "gradients"),
+                    obs.block
+                ),
                 by.span,
                 "the estimate rests on `damp` alone in the other directions",
             )
-            .help(format!("use at least {0} gradients, `gradients: {0}`, or a smaller block", obs.block)),
+            .help(format!("use at least `gradients: {}`, or a smaller block", obs.block)),
             set(names.gradients, |s| s.gradients, &obs.block.to_string()),
         ));
     }

@@ -82,19 +82,19 @@ fn closes(stage: &Stage, quantize: &Quantize, findings: &mut Findings) {
 
 fn freeze(stage: &Stage, quantize: &Quantize, sources: &Sources, findings: &mut Findings) {
     let Some(freeze) = &quantize.freeze else { return };
-    let instants = quantize.over.value;
-    let Some(at) = instants.start.plus(freeze.value) else { return };
-    if at.compare(instants.end).is_some_and(Ordering::is_ge) {
+    let window = quantize.over.value;
+    let Some(at) = window.start.plus(freeze.value) else { return };
+    if at.compare(window.end).is_some_and(Ordering::is_ge) {
         let message = "ranges are fixed after the window has closed";
         let diagnostic = Diagnostic::error(Code::WindowLeavesRun, message, freeze.span, format!("at {at}"));
         findings.push(
             diagnostic
-                .and_at(quantize.over.span, format!("ends at {}", instants.end))
+                .and_at(quantize.over.span, format!("ends at {}", window.end))
                 .help("fix them earlier, counted from the start of the window"),
         );
     }
     let sees_nothing = quantize.activations.value.is_some() && quantize.calibrate.value == 0;
-    if sees_nothing && at.compare(instants.start).is_some_and(Ordering::is_le) {
+    if sees_nothing && at.compare(window.start).is_some_and(Ordering::is_le) {
         let diagnostic = Diagnostic::error(
             Code::FixedUnseen,
             "ranges are fixed before anything is observed",
@@ -115,7 +115,7 @@ fn freeze(stage: &Stage, quantize: &Quantize, sources: &Sources, findings: &mut 
                     format!("fixed at {at}"),
                 )
                 .and_at(over.span, format!("pruned until {}", over.value.end))
-                .help("fix them after the last pruning instant"),
+                .help("fix them after the last pruning event"),
             );
         }
     }

@@ -8,7 +8,7 @@ use crate::language::syntax::ast::Spanned;
 use crate::schedule::ir::{Data, HiddenStates, Layers, Model, Scheme, Teacher, Train};
 use crate::schedule::{Ramp, Time};
 
-pub use crate::language::vocab::{Instants, Targets};
+pub use crate::language::vocab::{Targets, TimeRange};
 pub use prune::{Prune, SparsityException};
 
 /// A typed recipe.
@@ -74,7 +74,7 @@ pub struct Stage {
     /// Codes of warnings and advice that are silenced in this stage.
     pub allow: Vec<Code>,
     /// Windows of statements that could not be read completely.
-    pub unread: Vec<Spanned<Instants>>,
+    pub unread: Vec<Spanned<TimeRange>>,
     /// Whether every statement could be read.
     pub complete: bool,
     /// Whether the learning rate could be read.
@@ -98,7 +98,7 @@ impl Stage {
 #[derive(Clone, Debug)]
 pub struct LrPiece {
     /// The window.
-    pub over: Spanned<Instants>,
+    pub over: Spanned<TimeRange>,
     /// The rates.
     pub ramp: Spanned<Ramp>,
     /// The length of a cycle.
@@ -111,7 +111,7 @@ pub struct Hold {
     /// The parameters.
     pub targets: Targets,
     /// The window.
-    pub over: Spanned<Instants>,
+    pub over: Spanned<TimeRange>,
     /// The statement without its block.
     pub head: Span,
 }
@@ -122,7 +122,7 @@ pub struct Quantize {
     /// The weights of the layers to quantize.
     pub targets: Targets,
     /// The window.
-    pub over: Spanned<Instants>,
+    pub over: Spanned<TimeRange>,
     /// How weights are quantized.
     pub weights: Spanned<Option<Scheme>>,
     /// How the layers' inputs are quantized.
@@ -143,7 +143,7 @@ pub struct Distill {
     /// The teacher.
     pub from: Spanned<Teacher>,
     /// The window.
-    pub over: Spanned<Instants>,
+    pub over: Spanned<TimeRange>,
     /// The weight of the distillation loss.
     pub hardness: Spanned<f64>,
     /// The temperature by which logits are divided.

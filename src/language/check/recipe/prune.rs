@@ -2,7 +2,7 @@
 
 use crate::diag::Span;
 use crate::language::syntax::ast::Spanned;
-use crate::language::vocab::{Instants, Targets};
+use crate::language::vocab::{Targets, TimeRange};
 use crate::schedule::ir::{Criterion, ObsEach, Pattern, Rank};
 use crate::schedule::{Ramp, Time};
 
@@ -12,8 +12,8 @@ pub struct Prune {
     /// The parameters to prune.
     pub targets: Targets,
     /// The window; `None` for one-shot pruning at the start.
-    pub over: Option<Spanned<Instants>>,
-    /// The time between instants.
+    pub over: Option<Spanned<TimeRange>>,
+    /// The time between pruning events.
     pub every: Option<Spanned<Time>>,
     /// The sparsity over the window.
     pub sparsity: Spanned<Ramp>,

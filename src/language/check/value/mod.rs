@@ -26,7 +26,7 @@ use crate::language::resolve::{Names, ScopeId};
 use crate::language::syntax::Number;
 use crate::language::syntax::ast::{Expr, ExprKind, Spanned};
 use crate::language::vocab::choices::{DataSets, Models};
-use crate::language::vocab::{Instants, Type};
+use crate::language::vocab::{TimeRange, Type};
 use crate::params::Selector;
 use crate::schedule::{Ramp, Time};
 
@@ -58,7 +58,7 @@ pub enum Value {
     /// A dampening λ, and whether it may be raised.
     Damp(f64, bool),
     /// A window of time.
-    Span(Instants),
+    Span(TimeRange),
     /// A range of numbers.
     Interval(f64, f64),
     /// A sparsity or learning rate over time, with the length of its cycles.

@@ -1,6 +1,6 @@
 //! Settings and values as SparseML, Hugging Face and PyTorch write them, with what to write instead.
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, agreeing};
 use crate::language::resolve::Bound;
 use crate::language::syntax::ast::Setting;
 use crate::language::vocab::choices::DataSets;
@@ -69,7 +69,7 @@ pub fn translated_setting(word: &str, name: &str, value: &str) -> (String, bool)
         },
         // SparseML gives a mapping; a number alone is what it would hold.
         "grad_sampler_kwargs" if value.parse::<u32>().is_err() => (format!("{name}: …"), false),
-        "disable_quantization_observer_epoch" => (format!("{name}: after {value} epochs"), true),
+        "disable_quantization_observer_epoch" => (format!("{name}: after {}", epochs(value)), true),
         "group_by_length" => (format!("batches: {}", if is_false { "shuffled" } else { "bucketed" }), true),
         "metric_for_best_model" => (format!("keep: best({value})"), true),
         "load_best_model_at_end" => ("keep: best(…)".to_owned(), false),
@@ -100,6 +100,14 @@ pub fn translated_pattern(text: &str) -> Option<String> {
     Some(format!("blocks(1, {size})"))
 }
 
+fn epochs(value: &str) -> String {
+    with_unit(value, "epoch", "epochs")
+}
+
+fn with_unit(value: &str, one: &str, many: &str) -> String {
+    format!("{value} {}", agreeing(&value.parse().unwrap_or(0.0), one, many))
+}
+
 /// Help for settings of other tools that belong elsewhere in a recipe, or are not needed.
 pub fn help_elsewhere(word: &str, value: &str) -> Option<String> {
     let value = unquoted(value);
@@ -110,13 +118,16 @@ pub fn help_elsewhere(word: &str, value: &str) -> Option<String> {
             )
         }
         "epochs" | "epoch" | "num_epochs" | "num_train_epochs" | "max_epochs" => {
-            format!("the length comes after the name: `recipe NAME for {value} epochs {{ … }}`")
+            format!("the length comes after the name: `recipe NAME for {} {{ … }}`", epochs(value))
         }
         "steps" | "max_steps" => {
-            format!("the length comes after the name: `recipe NAME for {value} steps {{ … }}`")
+            format!(
+                "the length comes after the name: `recipe NAME for {} {{ … }}`",
+                with_unit(value, "step", "steps")
+            )
         }
         "start_epoch" | "end_epoch" => "write `over 2..26 epochs` after the parameters".to_owned(),
-        "update_frequency" => format!("write `every {value} epochs` after the window"),
+        "update_frequency" => format!("write `every {}` after the window", epochs(value)),
         "optimizer" | "optim" => "AdamW is the only optimizer; remove this".to_owned(),
         "warmup" | "warmup_steps" | "warmup_ratio" => "a warmup is the first piece of `lr`: \
              `lr { 0..10% of run: 0 -> 5e-5, 10%..100% of run: 5e-5 -> 0 }`"

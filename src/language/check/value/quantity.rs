@@ -163,7 +163,7 @@ impl Evaluator<'_> {
                     expr.span,
                     format!("this is {}%", value * 100.0),
                 )
-                .help("a share of a whole cannot be less than none or more than all"),
+                .help("write a ratio from `0%` to `100%`, such as `80%`"),
             );
             return None;
         }
@@ -208,7 +208,11 @@ impl Evaluator<'_> {
             }
             None => {
                 let near = number.value.round().max(least as f64);
-                (Code::NotAWholeNumber, "expected a whole number".to_owned(), format!("is it {near}?"))
+                (
+                    Code::NotAWholeNumber,
+                    "expected a whole number".to_owned(),
+                    format!("the nearest allowed whole number is {near}"),
+                )
             }
         };
         let label = format!("this is {}", number.value);

@@ -1,9 +1,9 @@
 //! Evaluation of durations and windows.
 
-use crate::diag::{Code, Diagnostic, Span};
+use crate::diag::{Code, Diagnostic, Span, agreeing, counted};
 use crate::language::resolve::ScopeId;
 use crate::language::syntax::ast::{Expr, ExprKind, Unit};
-use crate::language::vocab::{Instants, Type};
+use crate::language::vocab::{TimeRange, Type};
 use crate::schedule::{Rational, Time};
 
 use super::Evaluator;
@@ -19,8 +19,10 @@ impl Evaluator<'_> {
         match self.quantity(expr, Type::Duration, scope)? {
             Quantity::Time(time) => Some(time),
             Quantity::Plain(n) if n.value == 0.0 => Some(Time::ZERO),
-            Quantity::Plain(_) => {
-                let text = self.sources.slice(expr.span).to_owned();
+            Quantity::Plain(n) => {
+                let text = self.sources.slice(expr.span);
+                let with_unit = |one, many| format!("{text} {}", agreeing(&n.value, one, many));
+                let (epochs, steps) = (with_unit("epoch", "epochs"), with_unit("step", "steps"));
                 self.findings.push(
                     Diagnostic::error(
                         Code::TimeWithoutUnit,
@@ -28,20 +30,20 @@ impl Evaluator<'_> {
                         expr.span,
                         "epochs or steps?",
                     )
-                    .help(format!("write `{text} epochs` or `{text} steps`"))
-                    .unsafe_fix(expr.span, format!("{text} epochs")),
+                    .help(format!("write `{epochs}` or `{steps}`"))
+                    .unsafe_fix(expr.span, epochs),
                 );
                 None
             }
             Quantity::Ratio(n) => {
                 let text = self.sources.slice(expr.span).to_owned();
-                let percent = n.value * 100.0;
+                let epochs = counted(n.value * 100.0, "epoch", "epochs");
                 let message = "expected a time, this is a ratio";
                 let diagnostic = Diagnostic::error(Code::RatioForTime, message, expr.span, "of what?");
                 self.findings.push(
                     diagnostic
-                        .help(format!("write `{percent} epochs`, or `{text} of run`"))
-                        .unsafe_fix(expr.span, format!("{percent} epochs")),
+                        .help(format!("write `{epochs}`, or `{text} of run`"))
+                        .unsafe_fix(expr.span, epochs),
                 );
                 None
             }
@@ -77,8 +79,8 @@ impl Evaluator<'_> {
         run.times(share)
     }
 
-    /// Evaluates `2..26 epochs` or `10%..90% of run`: the unit of the second instant also applies to the first.
-    pub(super) fn span(&mut self, expr: &Expr, scope: ScopeId) -> Option<Instants> {
+    /// Evaluates `2..26 epochs` or `10%..90% of run`: the unit of the end also applies to the start.
+    pub(super) fn span(&mut self, expr: &Expr, scope: ScopeId) -> Option<TimeRange> {
         let (range, shared) = match of_run(expr) {
             Some(inner) => (inner, true),
             None => (expr, false),
@@ -104,7 +106,7 @@ impl Evaluator<'_> {
                 _ => self.exact_ratio(start, scope)?,
             };
             let end = self.exact_ratio(end, scope)?;
-            return Some(Instants {
+            return Some(TimeRange {
                 start: self.share_of_run(start, expr.span)?,
                 end: self.share_of_run(end, expr.span)?,
             });
@@ -120,7 +122,7 @@ impl Evaluator<'_> {
             }
             _ => self.duration(start, scope)?,
         };
-        Some(Instants { start, end: self.duration(end, scope)? })
+        Some(TimeRange { start, end: self.duration(end, scope)? })
     }
 }
 

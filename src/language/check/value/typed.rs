@@ -6,7 +6,7 @@ use crate::diag::Span;
 use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::choices::{Models, Teachers};
 use crate::language::vocab::verbs::{ModelValue, TeacherValue};
-use crate::language::vocab::{Instants, Placed, Targets};
+use crate::language::vocab::{Placed, Targets, TimeRange};
 use crate::schedule::{Ramp, Time};
 use crate::settings::{Chosen, Get, MayRaise};
 
@@ -100,7 +100,7 @@ variants! {
     bool: Value::Bool(flag) => Some(*flag);
     MayRaise: Value::Damp(_, raise) => Some(MayRaise(*raise));
     Time: Value::Time(time) => Some(*time);
-    Instants: Value::Span(instants) => Some(*instants);
+    TimeRange: Value::Span(range) => Some(*range);
     Ramp: Value::Ramp(ramp, None) => Some(*ramp);
     Vec<usize>: Value::Indices(list) => Some(list.clone());
     Vec<Spanned<String>>: Value::Names(words) => Some(words.clone());

@@ -1,6 +1,6 @@
 //! Reads the pruning pattern, the ranking and the criterion.
 
-use crate::diag::{Code, Diagnostic, Findings, Span};
+use crate::diag::{Code, Diagnostic, Findings, Span, counted};
 use crate::yaml::import::draft::Line;
 use crate::yaml::import::select::{Select, Selected};
 use crate::yaml::import::time::Timed;
@@ -234,8 +234,8 @@ pub(super) fn criterion(
                 Code::FieldRange,
                 at,
                 format!(
-                    "the {} weights of `{}` cannot be divided into Fisher blocks of {}",
-                    unfit.count(),
+                    "the {} of `{}` cannot be divided into Fisher blocks of {}",
+                    counted(unfit.count(), "weight", "weights"),
                     unfit.name,
                     block.text
                 ),

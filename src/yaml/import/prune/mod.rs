@@ -15,7 +15,7 @@ use sparsity::{every, exceptions, sparsities};
 
 use super::draft::{Draft, Epochs, Line, Order};
 use super::select::Select;
-use super::time::{Timed, epochs};
+use super::time::{Timed, epochs, in_epochs};
 
 /// The shapes of a sparsity schedule.
 const SHAPES: [&str; 3] = ["linear", "cubic", "inverse_cubic"];
@@ -115,7 +115,7 @@ fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span
                 "this form of SparseML updates the mask at every step, whatever the value of `update`",
                 at,
                 number.as_ref().map_or("imported as every step".to_owned(), |n| {
-                    format!("imported as every {} epochs", epochs(n))
+                    format!("imported as every {}", in_epochs(n))
                 }),
             )
             .help("set the interval in epochs with `update`; one epoch is often enough"),
@@ -123,8 +123,7 @@ fn frequency(timed: &mut Timed, findings: &mut Findings) -> Option<(String, Span
     }
     let Some(number) = number else { return (!timed.fields.broken).then(|| ("1 step".to_owned(), at)) };
     if number.value > 0.0 {
-        let plural = if number.value == 1.0 { "" } else { "s" };
-        return Some((format!("{} epoch{plural}", epochs(&number)), at));
+        return Some((in_epochs(&number), at));
     }
     if number.value == -1.0 || number.value == 0.0 {
         findings.push(

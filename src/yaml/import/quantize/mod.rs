@@ -18,7 +18,7 @@ use crate::yaml::recipe::numbers::Conversion;
 
 use super::draft::{Draft, Epochs, Line, Order};
 use super::select::Select;
-use super::time::{Timed, epochs};
+use super::time::{Timed, epochs, in_epochs};
 use layers::Quantized;
 
 /// The default number of calibration batches of llm-compressor.
@@ -195,9 +195,8 @@ fn write(
         if let Some(freeze) = &freeze {
             let zero = Number::computed(0.0, true);
             let after = freeze.minus(timed.start.as_ref().unwrap_or(&zero));
-            let plural = if after.value == 1.0 { "" } else { "s" };
             body.push(Line::of(
-                format!("freeze: after {} epoch{plural}", epochs(&after)),
+                format!("freeze: after {}", in_epochs(&after)),
                 f.place("disable_quantization_observer_epoch"),
             ));
         }

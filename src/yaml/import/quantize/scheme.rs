@@ -1,6 +1,6 @@
 //! Reads quantization schemes: number of bits, symmetry and granularity of weights and inputs.
 
-use crate::diag::{Code, Diagnostic, Findings, Span, nearest};
+use crate::diag::{Code, Diagnostic, Findings, Span, counted, nearest};
 use crate::yaml::recipe::numbers::{self, Conversion};
 use crate::yaml::recipe::{Datum, Fields, Located};
 
@@ -222,7 +222,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
                 8.0 => part.bits = 8,
                 4.0 => part.bits = 4,
                 other => {
-                    let message = format!("{other} bits are not supported");
+                    let message = counted(other, "bit is not supported", "bits are not supported");
                     refuse(fields, findings, message, "4 or 8", "write `num_bits: 8`");
                     return None;
                 }
@@ -299,7 +299,7 @@ fn part(value: &Located, inputs: bool, fields: &mut Fields, findings: &mut Findi
         findings.push(
             Diagnostic::warning(
                 Code::OtherwiseInSparseml,
-                "where `symmetric` is not given, SparseML takes false; without the whole part, it takes true",
+                "where `symmetric` is not given, SparseML takes false; without `weights:` altogether, it takes true",
                 value.span,
                 "read as false",
             )

@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, Span};
 use crate::yaml::import::draft::Line;
-use crate::yaml::import::time::epochs;
+use crate::yaml::import::time::{epochs, in_epochs};
 use crate::yaml::recipe::Number;
 
 /// The learning rate over a window of epochs.
@@ -35,7 +35,7 @@ impl Piece {
         let line = Line::of(format!("{}..{} epochs: ", epochs(&self.start), epochs(&self.end)), self.window)
             .and(rates, self.rates);
         match &self.cycle {
-            Some((cycle, at)) => line.and(format!(" repeating {} epochs", epochs(cycle)), *at),
+            Some((cycle, at)) => line.and(format!(" repeating {}", in_epochs(cycle)), *at),
             None => line,
         }
     }
