@@ -178,7 +178,7 @@ fn at_uneven_steps_we_differ_from_the_golden_schedules_only_as_documented() {
         let nominal = expected["pruning_events_nominal"].as_array().unwrap();
         assert_eq!(timeline.prunes().len(), nominal.len(), "{name}");
         for (i, (own, nominal)) in timeline.prunes().iter().zip(nominal).enumerate() {
-            // Ours: the first step at or after the nominal instant, with the nominal value.
+            // Ours: the first step at or after the nominal time, with the nominal value.
             let epoch = nominal["epoch"].as_f64().unwrap();
             assert_eq!(own.step, (epoch * steps_per_epoch as f64 - 1e-6).ceil() as u64, "{name}");
             assert!((own.sparsity - nominal["sparsity_full"].as_f64().unwrap()).abs() < 1e-9, "{name}");
