@@ -8,7 +8,6 @@ use crate::diag::{Code, Diagnostic, Sources, Span, counted};
 
 use super::config_keys::{self, Treatment};
 use super::config_values::{NULLABLE, fault, is_off, refused};
-use super::family::DISTILLED_SETTINGS;
 use super::json_places::{Places, entries, offset_of};
 use super::{BertConfig, Family};
 
@@ -21,16 +20,6 @@ pub struct ConfigFile {
     pub notes: Vec<String>,
     places: Places,
 }
-
-/// The defaults of `transformers`' configuration classes for missing sizes: BERT, RoBERTa, DistilBERT.
-const DEFAULTS: &[(&str, [u64; 3])] = &[
-    ("vocab_size", [30522, 50265, 30522]),
-    ("hidden_size", [768, 768, 768]),
-    ("num_hidden_layers", [12, 12, 6]),
-    ("num_attention_heads", [12, 12, 12]),
-    ("intermediate_size", [3072, 3072, 3072]),
-    ("max_position_embeddings", [512, 512, 512]),
-];
 
 impl ConfigFile {
     /// Reads and checks `config.json`. If the file lacks `model_type`, `guess` returns the family to suggest.
@@ -88,14 +77,8 @@ impl ConfigFile {
 
     /// The family's name for a key of BERT.
     pub fn name<'a>(&self, key: &'a str) -> &'a str {
-        own_name(key, self.config.family())
+        self.config.family().key(key)
     }
-}
-
-/// A family's name for a key of BERT.
-fn own_name(key: &str, family: Family) -> &str {
-    let own = DISTILLED_SETTINGS.iter().find(|(bert, _)| *bert == key && family == Family::DistilBert);
-    own.map_or(key, |(_, own)| own)
 }
 
 /// Checks all keys and their values, fills in defaults, and builds the configuration.
@@ -150,11 +133,11 @@ fn check(
         map.shift_remove("pad_token_id");
     }
     let mut assumed = Vec::new();
-    for (bert, values) in DEFAULTS {
-        let (own, value) = (own_name(bert, family), values[family as usize]);
+    for (bert, size) in family.assumed_sizes() {
+        let (own, value) = (family.key(bert), size.value());
         if !map.contains_key(own) {
-            map.insert(own.to_owned(), value.into());
             assumed.push(format!("`{own}` {value}"));
+            map.insert(own.to_owned(), value);
         }
     }
     if !assumed.is_empty() {
@@ -181,16 +164,16 @@ fn family_of(
     places: &Places,
     guess: impl FnOnce() -> Option<Family>,
 ) -> Result<Family, Diagnostic> {
-    let families = "obert compresses models whose `model_type` is `bert`, `roberta` or `distilbert`";
+    let families = known_families();
     match map.get("model_type") {
         Some(Value::String(name)) => Family::named(name).ok_or_else(|| {
             Diagnostic::error(
                 Code::NotABert,
                 format!("`model_type` is `{name}`"),
                 places.value("model_type"),
-                "another architecture",
+                differs(name),
             )
-            .help(families)
+            .help(families.clone())
         }),
         Some(Value::Null) | None => {
             let missing = Diagnostic::error(
@@ -205,7 +188,7 @@ fn family_of(
                     "add `\"model_type\": \"{}\"`: its classes, tensors or files are named so",
                     family.model_type()
                 ),
-                None => families.to_owned(),
+                None => families,
             }))
         }
         Some(other) => Err(Diagnostic::error(
@@ -216,6 +199,38 @@ fn family_of(
         )
         .help(families)),
     }
+}
+
+/// The families that are computed, for help lines.
+fn known_families() -> String {
+    let names: Vec<String> = Family::ALL.iter().map(|f| format!("`{}`", f.model_type())).collect();
+    format!("obert compresses models whose `model_type` is one of {}", names.join(", "))
+}
+
+/// What distinguishes an architecture that is not computed from those that are.
+fn differs(model_type: &str) -> &'static str {
+    const OTHERS: &[(&[&str], &str)] = &[
+        (
+            &[
+                "gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "opt",
+                "phi3",
+            ],
+            "a decoder: a token attends to earlier tokens only",
+        ),
+        (&["t5", "mt5", "umt5", "bart", "mbart", "pegasus", "marian"], "an encoder with a decoder"),
+        (&["longformer", "big_bird", "led"], "attention with global tokens and windows"),
+        (&["xlnet", "transfo-xl"], "attention over segments with a recurrence"),
+        (&["funnel", "mobilebert", "squeezebert", "convbert", "fnet"], "layers of another structure"),
+        (&["deberta", "deberta-v2"], "attention with separate terms of content and position"),
+        (&["albert"], "layers that share their parameters"),
+        (
+            &["modernbert", "nomic_bert", "new", "eurobert", "neobert"],
+            "rotary positions and gated feed-forward layers",
+        ),
+        (&["mpnet"], "attention with a bias of relative positions"),
+    ];
+    let found = OTHERS.iter().find(|(names, _)| names.contains(&model_type));
+    found.map_or("another architecture", |(_, what)| what)
 }
 
 /// Guesses the family from the class in `architectures` or from the names of keys.
@@ -265,16 +280,16 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
     None
 }
 
-/// The family's own name of a setting, if `name` is the name of another family.
+/// The family's own name of a setting, if `name` is the name of another family. Only names of sizes are certain: a file of
+/// a BERT may contain `dropout`, which has no effect.
 fn other_name(name: &str, family: Family) -> Option<&'static str> {
-    let distilled = family == Family::DistilBert;
-    DISTILLED_SETTINGS.iter().find_map(|(bert, own)| match distilled {
-        true => (*bert == name).then_some(*own),
-        // A file of BERT may contain `dropout`, which has no effect.
-        false => {
-            (*own == name && matches!(name, "dim" | "n_layers" | "n_heads" | "hidden_dim")).then_some(*bert)
-        }
-    })
+    const SIZES: [&str; 4] = ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"];
+    let own = family.description().settings.iter().find(|(bert, _)| *bert == name).map(|(_, own)| *own);
+    let theirs = || {
+        let names = |bert: &&str| Family::ALL.iter().any(|other| other.key(bert) == name);
+        SIZES.into_iter().find(names).map(|bert| family.key(bert))
+    };
+    own.or_else(theirs)
 }
 
 /// The first five items of a list, and the number of the others.

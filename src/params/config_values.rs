@@ -73,7 +73,7 @@ pub(super) fn fault(
         Kind::Count(most) if !whole(most as u64) => format!("a whole number in 1..={most} is expected"),
         Kind::Token
             if value.as_u64().is_none_or(|n| n >= LARGEST)
-                && (family == Family::Roberta || value.as_i64().is_none()) =>
+                && (family.description().pads_positions || value.as_i64().is_none()) =>
         {
             "the number of a token is expected".to_owned()
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diag::{Code, Diagnostic, Sources, counted};
 
-use super::builtin::{Head, of_family};
+use super::builtin::{self, Head};
 use super::config_file::ConfigFile;
 use super::naming::Names;
 use super::{BertConfig, Family, ParameterTable, files, header, weights};
@@ -47,7 +47,7 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagn
 pub fn cached(path: &Path, sources: &mut Sources) -> Result<ParameterTable, Vec<Diagnostic>> {
     if !files::are_there(path) {
         let config = ConfigFile::read(path, sources, || None)?.config;
-        return Ok(of_family(config.family(), &config.shape(), Head::QuestionAnswering));
+        return Ok(builtin::table(&config.architecture(), Head::QuestionAnswering));
     }
     read(path, sources).map(|folder| folder.table)
 }
@@ -95,7 +95,7 @@ pub fn read_with_head(
         return Err(wrong);
     }
     let head = head.or(held.head).unwrap_or(Head::QuestionAnswering);
-    let table = of_family(family, &file.config.shape(), head);
+    let table = builtin::table(&file.config.architecture(), head);
     let module = match head {
         Head::TokenClassification { .. } => "token_classifier",
         _ => "classifier",
@@ -126,7 +126,7 @@ pub fn read_with_head(
             Some((file, tensor)) => wrong.extend(weights::mismatch(file, parameter, tensor)),
         }
     }
-    wrong.extend(weights::missing(path, &lost, &found));
+    wrong.extend(weights::missing(path, family, &lost, &found));
     if !wrong.is_empty() {
         return Err(weights::first_of_each(wrong));
     }
@@ -152,15 +152,25 @@ fn family_of_weights(path: &Path) -> Option<Family> {
     let files = files::weights(path).ok()?;
     let names: Vec<String> =
         files.iter().filter_map(|file| header::read(file).ok()).flatten().map(|tensor| tensor.name).collect();
-    let has = |part: &str| names.iter().any(|name| name.split('.').any(|segment| segment == part));
-    let named = [Family::DistilBert, Family::Roberta, Family::Bert].into_iter().find(|f| has(f.model_type()));
-    let bare = || match (has("q_lin"), has("query"), path.join("merges.txt").exists()) {
-        (true, ..) => Some(Family::DistilBert),
-        (_, true, true) => Some(Family::Roberta),
-        (_, true, false) => Some(Family::Bert),
-        _ => None,
+    let has = |tensor: &str| {
+        let ends =
+            |name: &String| name.strip_suffix(tensor).is_some_and(|p| p.is_empty() || p.ends_with('.'));
+        names.iter().any(ends)
     };
-    named.or_else(bare)
+    let bare = |name: &str, family: Family| name[family.prefix().len() + 1..].to_owned();
+    let words = |family: Family| family.name("bert.embeddings.word_embeddings.weight");
+    let query = |family: Family| family.name("bert.encoder.layer.0.attention.self.query.weight");
+    let named = Family::ALL.into_iter().find(|family| has(&words(*family)));
+    // Without a prefix, BERT and RoBERTa have the same names.
+    let found = named.or_else(|| {
+        Family::ALL.into_iter().find(|f| has(&bare(&words(*f), *f)) && has(&bare(&query(*f), *f)))
+    });
+    let unigram = ["sentencepiece.bpe.model", "spiece.model"].iter().any(|file| path.join(file).exists());
+    match (found?, path.join("merges.txt").exists(), unigram) {
+        (Family::Bert, true, _) if named.is_none() => Some(Family::Roberta),
+        (Family::Roberta, _, true) => Some(Family::XlmRoberta),
+        (family, ..) => Some(family),
+    }
 }
 
 /// The error for a classifier with another number of outputs than the data has labels.

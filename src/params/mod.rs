@@ -4,7 +4,8 @@
 //!
 //! - [`table`]: a model's parameters in order, with shapes in the Hugging Face layout (a linear layer's weight is
 //!   `[out, in]`);
-//! - [`family`]: BERT, RoBERTa and DistilBERT, one encoder with three sets of names; `head`: task heads;
+//! - [`family`]: the families of encoders, one file each; [`architecture`]: what an encoder computes; `head`: task
+//!   heads;
 //! - [`config`]: `config.json` of each family; [`config_keys`]: the treatment of each of its keys;
 //!   [`config_file`]: reads and checks the file, value by value (`config_values`), with diagnostics at its keys;
 //! - [`builtin`]: the parameter table of a model of a given shape, and well-known models by name;
@@ -19,12 +20,15 @@
 //! - [`storage`]: bytes of parameters, dense and compressed;
 //! - [`selector`]: globs, regular expressions, unions and exclusions of names.
 
+pub mod architecture;
 pub mod builtin;
 pub mod cache;
 pub mod config;
 pub mod config_file;
+mod config_key;
 pub mod config_keys;
 mod config_values;
+mod described;
 pub mod family;
 pub mod files;
 pub mod folder;
@@ -43,6 +47,7 @@ pub mod table;
 pub mod tensors;
 mod weights;
 
+pub use architecture::{Activation, Architecture};
 pub use config::{BertConfig, BertShape};
 pub use family::Family;
 pub use selector::{Matcher, Selector, SelectorError};

@@ -9,17 +9,12 @@ use super::Family;
 /// output matrix that a language model shares with its word embeddings.
 fn canonical(family: Family, name: &str) -> Option<String> {
     // A language model's output matrix is tied to the word embeddings, and old files hold it twice.
-    let (tied, parts): (&str, &[&str]) = match family {
-        Family::Bert => ("cls.predictions.decoder.", &["embeddings.", "encoder.", "pooler."]),
-        Family::Roberta => ("lm_head.decoder.", &["embeddings.", "encoder.", "pooler."]),
-        Family::DistilBert => ("vocab_projector.weight", &["embeddings.", "transformer."]),
-    };
-    if name.ends_with("position_ids") || name.ends_with("embeddings.token_type_ids") || name.starts_with(tied)
-    {
+    let buffer = name.ends_with("position_ids") || name.ends_with("embeddings.token_type_ids");
+    if buffer || name.starts_with(family.tied()) {
         return None;
     }
-    let bare = parts.iter().any(|part| name.starts_with(part));
-    let name = if bare { format!("{}.{name}", family.model_type()) } else { name.to_owned() };
+    let bare = family.is_bare_encoder(name) || name.starts_with("pooler.");
+    let name = if bare { format!("{}.{name}", family.prefix()) } else { name.to_owned() };
     let name = match name.strip_suffix(".LayerNorm.gamma") {
         Some(stem) => format!("{stem}.LayerNorm.weight"),
         None => name,
@@ -51,16 +46,15 @@ const WRAPPERS: &[&str] = &[
     "backbone",
 ];
 
-/// The tensor by which the prefix is found: every encoder has it, here without its family's prefix.
-const WORDS: &str = "embeddings.word_embeddings.weight";
-
 impl Names {
     /// Finds the common prefix of a checkpoint whose model was wrapped in other modules, such as `module.`. With two
     /// encoders in a file there is none.
     pub fn of<'a>(family: Family, names: impl IntoIterator<Item = &'a str>) -> Names {
-        let own = format!("{}.", family.model_type());
+        let own = format!("{}.", family.prefix());
+        // The tensor by which the prefix is found: every encoder has it.
+        let words = family.bare_words();
         let before = |name: &'a str| {
-            let before = name.strip_suffix(WORDS)?;
+            let before = name.strip_suffix(words.as_str())?;
             Some(before.strip_suffix(own.as_str()).unwrap_or(before))
         };
         let mut found: Vec<&str> = names.into_iter().filter_map(before).collect();

@@ -7,6 +7,7 @@ use crate::diag::{Code, Diagnostic, counted};
 
 use super::builtin::Head;
 use super::config_file::{ConfigFile, few};
+use super::config_keys;
 use super::config_values::PROBLEMS;
 use super::header::TensorHeader;
 use super::table::layer_of;
@@ -205,14 +206,19 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     let config = &file.config;
     let family = config.family();
     let table = |name: &str| format!("bert.embeddings.{name}_embeddings.weight");
-    let up = "bert.encoder.layer.0.intermediate.dense.weight".to_owned();
+    let up = || "bert.encoder.layer.0.intermediate.dense.weight".to_owned();
+    let width = config.architecture().embedding;
+    // Two keys for one width: a family whose embeddings have a width of their own has a key for it.
+    let embedding =
+        if config_keys::find("embedding_size", family).is_some() { "embedding_size" } else { "hidden_size" };
     let mut wrong = Vec::new();
     for (key, said, name, axis) in [
         ("vocab_size", config.vocab_size, table("word"), 0),
-        ("hidden_size", config.hidden_size, table("word"), 1),
+        (embedding, width, table("word"), 1),
         ("max_position_embeddings", config.max_position_embeddings, table("position"), 0),
         ("type_vocab_size", config.type_vocab_size, table("token_type"), 0),
-        ("intermediate_size", config.intermediate_size, up, 0),
+        ("intermediate_size", config.intermediate_size, up(), 0),
+        ("hidden_size", config.hidden_size, if embedding == "hidden_size" { String::new() } else { up() }, 1),
     ] {
         let name = family.name(&name);
         let Some((_, tensor)) = found.get(&name) else { continue };
@@ -244,7 +250,7 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
 }
 
 /// One error for all parameters of the encoder that no file holds.
-pub(super) fn missing(folder: &Path, names: &[String], found: &Found) -> Option<Diagnostic> {
+pub(super) fn missing(folder: &Path, family: Family, names: &[String], found: &Found) -> Option<Diagnostic> {
     let message = match names {
         [] => return None,
         [one] => format!("the model `{}` lacks the tensor `{one}`", folder.display()),
@@ -253,7 +259,7 @@ pub(super) fn missing(folder: &Path, names: &[String], found: &Found) -> Option<
     let mut others: Vec<String> = found.keys().map(|name| format!("`{name}`")).collect();
     others.sort();
     others.truncate(LISTED);
-    let foreign = !found.keys().any(|name| Family::ALL.iter().any(|family| family.is_encoder(name)));
+    let foreign = !found.keys().any(|name| family.is_encoder(name));
     Some(Diagnostic::unlocated(Code::TensorMissing, message).help(match foreign && !others.is_empty() {
         true => format!("the files hold {}: are they of this architecture?", others.join(", ")),
         false => "does config.json belong to this file? compare both with the original".to_owned(),

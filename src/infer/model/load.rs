@@ -8,7 +8,7 @@ use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::attention::Operands;
 use crate::infer::kernel::quantize::{InputQuantization, QParams};
-use crate::params::{BertConfig, Settings};
+use crate::params::{Activation, BertConfig, Settings};
 
 /// A model, ready to run.
 #[derive(Debug)]
@@ -119,6 +119,9 @@ impl Model {
         let config = file.directory.config.clone();
         if let Some(why) = config.unsupported() {
             return Err(file.contradiction(why));
+        }
+        if config.architecture().activation != Activation::Gelu {
+            return Err(file.contradiction(format!("the runtime does not compute `{}`", config.hidden_act)));
         }
         let shape = config.shape();
         if file.directory.attention.len() != shape.layers {

@@ -10,7 +10,7 @@ use super::source::{Source, head_of};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::Model;
 use crate::infer::pack::build::{Plan, build};
-use crate::params::builtin::{Head, of_family};
+use crate::params::builtin::{self, Head};
 use crate::params::{BertConfig, Settings, header};
 use crate::text::Tokenizer;
 
@@ -47,7 +47,7 @@ pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnosti
         Some(labels) => Head::Classification { labels },
         None => Head::QuestionAnswering,
     };
-    let table = of_family(config.family(), &config.shape(), head);
+    let table = builtin::table(&config.architecture(), head);
     let head = head_of(&config, &table).ok_or_else(|| refused("the runtime has no head for it".into()))?;
     let source = Source {
         path: folder.to_owned(),

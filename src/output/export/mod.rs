@@ -33,7 +33,7 @@ use crate::infer::Model;
 use crate::infer::file::layout::{Directory, Head};
 use crate::infer::pack::{self, Precision};
 use crate::output::sizes::{self, Packed, Sizes};
-use crate::params::Settings;
+use crate::params::{Activation, Settings};
 
 use format::Format;
 use place::Aside;
@@ -172,8 +172,11 @@ impl<'a> Work<'a> {
         if let Some(unusable) = &self.source.unusable_head {
             return Err(unusable.clone());
         }
-        let family = self.source.config.family();
-        let why = match family {
+        let config = &self.source.config;
+        let why = match config.family() {
+            crate::params::Family::Bert if config.architecture().activation != Activation::Gelu => {
+                format!("its activation is `{}`", config.hidden_act)
+            }
             crate::params::Family::Bert => "it predicts masked tokens".to_owned(),
             other => format!("it is of the family `{}`", other.model_type()),
         };

@@ -11,7 +11,7 @@ use crate::params::folder::{self, ModelFolder};
 use crate::params::naming::Names;
 use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
 use crate::params::storage::is_encoder_layer;
-use crate::params::{BertConfig, Family, ParameterTable, tensors};
+use crate::params::{Activation, BertConfig, Family, ParameterTable, tensors};
 
 /// A model folder with its weights.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl Source {
 
 /// The head that the runtime runs; `None` for other families and tasks.
 pub(super) fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
-    if config.family() != Family::Bert {
+    if config.family() != Family::Bert || config.architecture().activation != Activation::Gelu {
         return None;
     }
     if table.find("qa_outputs.weight").is_some() {

@@ -1,5 +1,5 @@
-//! The BERT encoder as Burn modules whose fields have the parameter names of `transformers`. RoBERTa and
-//! DistilBERT use the same modules; [`Family`] maps the names.
+//! The encoder as Burn modules whose fields have BERT's parameter names of `transformers`. All families use the same
+//! modules; [`Family`] maps the names, and an [`Architecture`] says what is computed.
 //!
 //! Hidden states are `[tokens, hidden]`, with the sequences of a batch packed or padded (see [`Tokens`]).
 
@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Device, Int, Tensor};
 
-use crate::params::{BertConfig, Family};
+use crate::params::{Architecture, BertConfig, Family};
 use crate::task::HiddenStates;
 use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
 use super::dropouts::Dropouts;
 use super::init::Init;
-use super::kernels::{Dropout, add_norm, norm};
+use super::kernels::{Dropout, activate, add_norm, norm};
 use super::layers::{Attention, Intermediate, Layer, LayerNorm, Output, SelfProjections, apply};
 use super::named_quantizers::{self, NamedQuantizers};
 use super::tokens::Tokens;
@@ -56,10 +56,11 @@ pub struct Bert {
     // The first field: visitors read the family from it before they name parameters.
     family: Family,
     embeddings: Embeddings,
+    embeddings_project: Option<Linear>,
     encoder: Encoder,
     pooler: Option<Pooler>,
-    heads: usize,
-    first_position: usize,
+    #[module(skip)]
+    architecture: Arc<Architecture>,
     #[module(skip)]
     quantizers: Option<Arc<Quantizers>>,
 }
@@ -67,21 +68,23 @@ pub struct Bert {
 /// BERT's names of the word embeddings and of the pooler.
 const WORDS: &str = "bert.embeddings.word_embeddings";
 const POOLER: &str = "bert.pooler.dense";
+const PROJECTION: &str = "bert.embeddings_project";
 
 impl Bert {
     /// Creates an encoder with random weights, with a pooler if `pooled`.
     pub(super) fn new(config: &BertConfig, pooled: bool, init: &mut Init, device: &Device) -> Self {
-        let hidden = config.hidden_size;
-        let norm = || LayerNorm::new(hidden, config.layer_norm_eps, device);
+        let architecture = config.architecture();
+        let (hidden, width) = (config.hidden_size, architecture.embedding);
+        let norm = |width: usize| LayerNorm::new(width, architecture.epsilon, device);
         let embeddings = Embeddings {
-            word_embeddings: Table { weight: init.matrix(config.vocab_size, hidden, device) },
-            position_embeddings: Table {
-                weight: init.matrix(config.max_position_embeddings, hidden, device),
-            },
+            word_embeddings: Table { weight: init.matrix(config.vocab_size, width, device) },
+            position_embeddings: Table { weight: init.matrix(config.max_position_embeddings, width, device) },
             token_type_embeddings: (config.type_vocab_size > 0)
-                .then(|| Table { weight: init.matrix(config.type_vocab_size, hidden, device) }),
-            LayerNorm: norm(),
+                .then(|| Table { weight: init.matrix(config.type_vocab_size, width, device) }),
+            LayerNorm: norm(width),
         };
+        let embeddings_project =
+            architecture.projects_embeddings().then(|| init.linear(width, hidden, device));
         let layer = (0..config.num_hidden_layers)
             .map(|_| Layer {
                 attention: Attention {
@@ -90,12 +93,12 @@ impl Bert {
                         key: init.linear(hidden, hidden, device),
                         value: init.linear(hidden, hidden, device),
                     },
-                    output: Output { dense: init.linear(hidden, hidden, device), LayerNorm: norm() },
+                    output: Output { dense: init.linear(hidden, hidden, device), LayerNorm: norm(hidden) },
                 },
                 intermediate: Intermediate { dense: init.linear(hidden, config.intermediate_size, device) },
                 output: Output {
                     dense: init.linear(config.intermediate_size, hidden, device),
-                    LayerNorm: norm(),
+                    LayerNorm: norm(hidden),
                 },
             })
             .collect();
@@ -103,10 +106,10 @@ impl Bert {
         Bert {
             family: config.family(),
             embeddings,
+            embeddings_project,
             encoder: Encoder { layer },
             pooler,
-            heads: config.num_attention_heads,
-            first_position: config.first_position(),
+            architecture: Arc::new(architecture),
             quantizers: None,
         }
     }
@@ -127,7 +130,7 @@ impl Bert {
 
     /// The matrix products of two activations, layer by layer.
     pub(super) fn activation_matmuls(&self) -> Vec<ActivationMatMul> {
-        named_quantizers::activation_matmuls(self.family, self.layers(), self.heads)
+        named_quantizers::activation_matmuls(self.family, self.layers(), self.architecture.shape.heads)
     }
 
     /// The model with only these encoder layers, in this order.
@@ -142,9 +145,9 @@ impl Bert {
         self.encoder.layer.len()
     }
 
-    /// The family, which decides names and heads.
-    pub(super) fn family(&self) -> Family {
-        self.family
+    /// What the encoder and its heads compute.
+    pub(super) fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
     /// The word embeddings, `[vocabulary, hidden]`, fake-quantized as in the forward pass.
@@ -165,13 +168,14 @@ impl Bert {
     }
 
     /// The pooled output, `[sequences, hidden]`, of the hidden states `first` of the first tokens: a linear layer
-    /// with tanh, or with ReLU in DistilBERT. In `transformers` the layer is a part of the classification head of
-    /// RoBERTa (`classifier.dense`) and of DistilBERT (`pre_classifier`). Without a pooler it is `first`.
+    /// with an activation. In `transformers` the layer is a part of the classification head of some families, such as
+    /// `classifier.dense` of RoBERTa and `pre_classifier` of DistilBERT. Without a pooler it is `first`.
     pub(super) fn pooled(&self, first: Tensor<2>) -> Tensor<2> {
-        match (&self.pooler, self.family) {
-            (Some(pooler), Family::DistilBert) => activation::relu(self.apply(POOLER, &pooler.dense, first)),
-            (Some(pooler), _) => self.apply(POOLER, &pooler.dense, first).tanh(),
-            (None, _) => first,
+        match &self.pooler {
+            Some(pooler) => {
+                activate(self.apply(POOLER, &pooler.dense, first), self.architecture.heads.pooler)
+            }
+            None => first,
         }
     }
 
@@ -183,22 +187,25 @@ impl Bert {
         dropouts: Dropouts,
         states: &mut HiddenStates,
     ) -> Tensor<2> {
-        let types = self.family.has_types() && self.embeddings.types() > 1;
+        let architecture = &*self.architecture;
+        let typed = architecture.typed && self.embeddings.types() > 1;
         let quantizers = self.named_quantizers();
-        let mut hidden =
-            self.embeddings.forward(tokens, self.first_position, types, dropouts.hidden.place(0), quantizers);
+        let first = architecture.positions.first;
+        let mut hidden = self.embeddings.forward(tokens, first, typed, dropouts.hidden.place(0), quantizers);
+        if let Some(projection) = &self.embeddings_project {
+            hidden = self.apply(PROJECTION, projection, hidden);
+        }
         tokens.report(&self.family.embeddings(), &hidden, states);
         for (i, layer) in self.encoder.layer.iter().enumerate() {
-            let dropouts = |k| match (k, self.family) {
-                // DistilBERT has no dropout between attention and its layer normalisation.
-                (1, Family::DistilBert) => Dropouts::NONE,
+            let dropouts = |k| match k {
+                1 if !architecture.attention_output_dropout => Dropouts::NONE,
                 _ => dropouts.in_layer(i, k),
             };
             hidden = match quantizers {
-                None => layer.forward(hidden, self.heads, &tokens.sequences, dropouts),
+                None => layer.forward(hidden, architecture, &tokens.sequences, dropouts),
                 Some(named) => {
                     let named = (named, &*format!("bert.encoder.layer.{i}"));
-                    layer.quantized_forward(hidden, self.heads, &tokens.sequences, dropouts, named)
+                    layer.quantized_forward(hidden, architecture, &tokens.sequences, dropouts, named)
                 }
             };
             tokens.report(&self.family.layer(i), &hidden, states);

@@ -101,7 +101,7 @@ pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Resu
         let text = quantizers.scales(&table).to_json();
         files::write_whole(&folder.join(quantization::FILE), text.as_bytes())?;
     }
-    let prefix = format!("{}.", config.family().model_type());
+    let prefix = format!("{}.", config.family().prefix());
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = table
         .iter()
         .filter_map(|p| {

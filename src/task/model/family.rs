@@ -1,5 +1,5 @@
 //! Implements Burn's `Module` for [`Family`], without parameters, so that a `ModuleVisitor` of an encoder learns
-//! whether it is BERT, RoBERTa or DistilBERT.
+//! by which names its parameters are called.
 //!
 //! It is the first field of an encoder: `enter_module` is called with the family's name and [`CONTAINER`] before the
 //! encoder's parameters are visited, and [`crate::task::parameters`] then uses the family's parameter names.

@@ -17,7 +17,7 @@ use crate::task::quantizers::{ActivationMatMul, Quantizers};
 use super::bert::Bert;
 use super::dropouts::{Dropouts, HEAD};
 use super::init::Init;
-use super::kernels::{Dropout, add_norm, gelu, linear, norm};
+use super::kernels::{Dropout, activate, add_norm, linear, norm};
 use super::layers::LayerNorm;
 use super::tokens::Tokens;
 
@@ -117,7 +117,7 @@ pub struct Predictions {
     transform: Transform,
 }
 
-/// The linear layer, GELU and layer normalisation before the decoder.
+/// The linear layer, activation and layer normalisation before the decoder.
 #[derive(Module, Debug)]
 pub struct Transform {
     dense: Linear,
@@ -158,10 +158,9 @@ impl BertForQuestionAnswering {
     /// The logits, with hidden states of the encoder added to `states`.
     pub fn forward_with(&self, tokens: &Tokens, dropouts: Dropouts, states: &mut HiddenStates) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, dropouts, states);
-        // Only DistilBERT has dropout before this head (`qa_dropout`).
-        let hidden = match self.bert.family() {
-            Family::DistilBert => norm::dropout(hidden, dropouts.head),
-            _ => hidden,
+        let hidden = match self.bert.architecture().heads.dropout_before_answers {
+            true => norm::dropout(hidden, dropouts.head),
+            false => hidden,
         };
         self.bert.apply("qa_outputs", &self.qa_outputs, hidden)
     }
@@ -220,10 +219,9 @@ impl BertForSequenceClassification {
     ) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, dropouts, states);
         let first = hidden.select(0, first);
-        // RoBERTa's classifier begins with dropout.
-        let first = match self.bert.family() {
-            Family::Roberta => norm::dropout(first, dropout.place(HEAD)),
-            _ => first,
+        let first = match self.bert.architecture().heads.dropout_before_pooler {
+            true => norm::dropout(first, dropout.place(HEAD)),
+            false => first,
         };
         let pooled = self.bert.pooled(first);
         self.bert.apply("classifier", &self.classifier, norm::dropout(pooled, dropout))
@@ -301,13 +299,13 @@ impl BertModel for BertForMaskedLM {
 
     fn with_head(config: &BertConfig, _: Head, seed: u64, device: &Device) -> Self {
         let mut init = Init::new(seed, config.initializer_range);
-        let hidden = config.hidden_size;
+        let width = config.architecture().embedding;
         let bert = Bert::new(config, false, &mut init, device);
         let predictions = Predictions {
             bias: Param::from_tensor(Tensor::zeros([config.vocab_size], device)),
             transform: Transform {
-                dense: init.linear(hidden, hidden, device),
-                LayerNorm: LayerNorm::new(hidden, config.layer_norm_eps, device),
+                dense: init.linear(config.hidden_size, width, device),
+                LayerNorm: LayerNorm::new(width, config.layer_norm_eps, device),
             },
         };
         BertForMaskedLM { bert, cls: LanguageModelHead { predictions } }
@@ -338,7 +336,8 @@ impl BertForMaskedLM {
     ) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, dropouts, states).select(0, rows);
         let Predictions { bias, transform } = &self.cls.predictions;
-        let wide = gelu(self.bert.apply("cls.predictions.transform.dense", &transform.dense, hidden));
+        let wide = self.bert.apply("cls.predictions.transform.dense", &transform.dense, hidden);
+        let wide = activate(wide, self.bert.architecture().heads.language);
         let no_residual = Tensor::zeros(wide.dims(), &wide.device());
         let normal = add_norm(wide, no_residual, transform.LayerNorm.params(), Dropout::NONE);
         linear(normal, self.bert.word_embeddings().transpose(), bias.val())

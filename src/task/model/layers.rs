@@ -7,8 +7,12 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use crate::params::Architecture;
+
 use super::dropouts::Dropouts;
-use super::kernels::{Dropout, NormParams, Projections, Sequences, add_norm, gelu, linear, self_attention};
+use super::kernels::{
+    Dropout, NormParams, Projections, Sequences, activate, add_norm, linear, self_attention,
+};
 
 /// Layer normalisation with parameters named `weight` and `bias` (older checkpoints: `gamma` and `beta`).
 #[derive(Module, Debug)]
@@ -73,7 +77,7 @@ impl Layer {
     pub(super) fn forward(
         &self,
         x: Tensor<2>,
-        heads: usize,
+        architecture: &Architecture,
         sequences: &Sequences,
         dropouts: impl Fn(u32) -> Dropouts,
     ) -> Tensor<2> {
@@ -83,9 +87,15 @@ impl Layer {
             key: pair(&self.attention.self_.key),
             value: pair(&self.attention.self_.value),
         };
-        let context = self_attention(x.clone(), projections, heads, sequences, dropouts(0).attention);
+        let context = self_attention(
+            x.clone(),
+            projections,
+            architecture.shape.heads,
+            sequences,
+            dropouts(0).attention,
+        );
         let x = self.attention.output.forward(context, x, dropouts(1).hidden);
-        let wide = gelu(apply(&self.intermediate.dense, x.clone()));
+        let wide = activate(apply(&self.intermediate.dense, x.clone()), architecture.activation);
         self.output.forward(wide, x, dropouts(2).hidden)
     }
 }

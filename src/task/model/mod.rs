@@ -1,4 +1,4 @@
-//! BERT, RoBERTa and DistilBERT as Burn modules.
+//! The encoders of all families as Burn modules.
 //!
 //! - [`bert`]: the encoder of [`layers`], which all families share ([`family`]); [`heads`]: one model class per task;
 //! - [`tokens`], [`dropouts`]: the inputs of a forward pass; [`named_quantizers`]: fake quantization in it;
@@ -29,7 +29,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::params::builtin::{Head, of_family};
+    use crate::params::builtin::{self, Head};
     use crate::params::{BertConfig, BertShape, Family};
     use crate::task::parameters;
 
@@ -47,7 +47,7 @@ mod tests {
         fn equal<M: BertModel>(config: &BertConfig, head: Head, device: &Device) {
             let model = M::with_head(config, head, 1, device);
             let table = parameters::table(&model);
-            assert_eq!(table, of_family(config.family(), &config.shape(), head));
+            assert_eq!(table, builtin::table(&config.architecture(), head));
             // `write` and `read` use the same names.
             let values = parameters::read(&model, |_| true);
             let shifted = values.iter().map(|(n, v)| (n.clone(), v.iter().map(|x| x + 1.0).collect()));
@@ -55,9 +55,11 @@ mod tests {
             assert_eq!(parameters::read(&parameters::write(model, shifted.clone()), |_| true), shifted);
         }
         let device = Device::flex();
-        for (family, types) in [(Family::Bert, 2), (Family::Roberta, 1), (Family::DistilBert, 0)] {
+        for family in Family::ALL {
+            let types = if family == Family::DistilBert { 0 } else { 2 };
             let mut config = BertConfig::new(BertShape { types, ..shape });
             config.model_type = family.model_type().to_owned();
+            config.rest.insert("embedding_size".to_owned(), 6.into());
             equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);
             equal::<BertForSequenceClassification>(&config, Head::Classification { labels: 3 }, &device);
             equal::<BertForTokenClassification>(&config, Head::TokenClassification { labels: 3 }, &device);

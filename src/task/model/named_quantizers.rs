@@ -3,11 +3,11 @@
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use crate::params::Family;
+use crate::params::{Architecture, Family};
 use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
 use super::dropouts::Dropouts;
-use super::kernels::{Dropout, Sequences, add_norm, gelu, linear, quantized_attention};
+use super::kernels::{Dropout, Sequences, activate, add_norm, linear, quantized_attention};
 use super::layers::{Layer, Output, SelfProjections, bias};
 
 /// The names of the four operands of attention's two matrix products, behind the name of the attention module.
@@ -42,7 +42,7 @@ impl Layer {
     pub(super) fn quantized_forward(
         &self,
         x: Tensor<2>,
-        heads: usize,
+        architecture: &Architecture,
         sequences: &Sequences,
         dropouts: impl Fn(u32) -> Dropouts,
         (named, at): (NamedQuantizers, &str),
@@ -61,14 +61,21 @@ impl Layer {
         let operands = [project(0, query, 0), project(1, key, 1), project(2, value, 3)];
         let quantizer = named.quantizers.get(&own(OPERANDS[2])).cloned();
         let probabilities = quantizer.map(|quantizer| (quantizer, named.quantizers.phase()));
-        let context = quantized_attention(operands, heads, sequences, dropouts(0).attention, probabilities);
+        let context = quantized_attention(
+            operands,
+            architecture.shape.heads,
+            sequences,
+            dropouts(0).attention,
+            probabilities,
+        );
         let output = |module: &str, output: &Output, y: Tensor<2>, x: Tensor<2>, dropout: Dropout| {
             let y = named.linear(&format!("{at}.{module}.dense"), &output.dense, y);
             add_norm(y, x, output.LayerNorm.params(), dropout)
         };
         let x = output("attention.output", &self.attention.output, context, x, dropouts(1).hidden);
         let module = format!("{at}.intermediate.dense");
-        let wide = gelu(named.linear(&module, &self.intermediate.dense, x.clone()));
+        let wide = named.linear(&module, &self.intermediate.dense, x.clone());
+        let wide = activate(wide, architecture.activation);
         output("output", &self.output, wide, x, dropouts(2).hidden)
     }
 }

@@ -4,16 +4,17 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::method::qat::{Channels, Grid, Phase, QParams, Quantizer, fake_quant};
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use crate::params::Activation;
+use burn::tensor::{Device, Tensor, TensorData, module};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
+use super::activation::{activate, plain_activate};
 use super::attention::{Projections, Sequences, self_attention};
 use super::autocast;
 use super::dropout::Dropout;
 use super::fake_quant::{fake_quantize, ranges};
-use super::gelu::gelu;
 use super::linear::linear;
 use super::norm::{NormParams, add_norm, plain_add_norm};
 use super::quantized_attention::quantized_attention;
@@ -90,10 +91,14 @@ fn linear_agrees_with_burns() {
 }
 
 #[test]
-fn gelu_agrees_with_burns() {
+fn activations_agree_with_burns() {
+    use Activation::{Gelu, GeluTanh, Relu, Silu, Tanh};
     let x = random(19, 37) * 3.0;
     let x = Tensor::from_inner(x.inner()).require_grad();
-    agree(std::slice::from_ref(&x), &[], || gelu(x.clone()), || activation::gelu(x.clone()), 2e-6);
+    for function in [Gelu, GeluTanh, Relu, Silu, Tanh] {
+        let leaf = std::slice::from_ref(&x);
+        agree(leaf, &[], || activate(x.clone(), function), || plain_activate(x.clone(), function), 2e-6);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! are the same bit for bit with any number of threads. Tensors on other devices use Burn's operations; tests
 //! compare both forms.
 //!
-//! - [`mod@linear`], [`mod@gelu`], [`norm`] (layer normalisation with residual and dropout), [`attention`];
+//! - [`mod@linear`], [`activation`], [`norm`] (layer normalisation with residual and dropout), [`attention`];
 //! - [`fake_quant`] and [`quantized_attention()`]: fake quantization with the straight-through estimator;
 //! - [`autocast`]: matrix products in bfloat16, on devices that support it;
 //! - [`dropout`]: masks computed from a hash;
@@ -15,11 +15,11 @@
 // `pulp::with_simd` needs explicit lifetimes.
 #![allow(clippy::needless_lifetimes)]
 
+mod activation;
 pub mod attention;
 pub mod autocast;
 pub mod dropout;
 pub mod fake_quant;
-mod gelu;
 mod gemm;
 mod linear;
 mod math;
@@ -30,10 +30,10 @@ pub mod quantized_attention;
 #[cfg(test)]
 mod agreement_tests;
 
+pub use activation::activate;
 pub use attention::{Projections, Sequences, self_attention};
 pub use dropout::Dropout;
 pub use fake_quant::{fake_quantize, ranges};
-pub use gelu::gelu;
 pub use linear::linear;
 pub use norm::{NormParams, add_norm};
 pub use op::{is_cpu, is_on_cpu};
