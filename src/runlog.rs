@@ -262,8 +262,9 @@ pub enum WarningKind {
     AlmostEmpty,
     /// All weights of an attention head, or of an output of a matrix, are pruned.
     Emptied,
-    /// A metric lost more than half of its value between the evaluations before and after a pruning event.
-    MetricHalved,
+    /// A metric lost more than a fifth of its value between the evaluations before and after a pruning event.
+    #[serde(alias = "metric_halved")]
+    MetricCost,
     /// The Fisher matrix is estimated from fewer gradients than a block has weights, or as many.
     FewGradients,
     /// A kind of a newer version.

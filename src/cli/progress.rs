@@ -1,5 +1,6 @@
 //! Progress of a run: a bar on a terminal, lines elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use crate::diag::{Diagnostic, Sources};
 use crate::engine::events::{Event, Observer, Work};
 use crate::engine::trial_outcome::TrialOutcome;
 use crate::output::numbers::{duration, metric, percent, title};
+use crate::runlog::WarningKind;
 use crate::schedule::Schedule;
 use crate::task::metric::Metrics;
 
@@ -34,6 +36,8 @@ pub struct Watcher {
     stop: Option<Arc<AtomicBool>>,
     /// When the present pruning event began, and the number of its gradients that were done then.
     event: Option<(Instant, u64)>,
+    /// The kinds of warnings whose help was printed.
+    helped: BTreeSet<WarningKind>,
 }
 
 /// Without a terminal, the shortest time between two lines; each percent of the work has one.
@@ -64,6 +68,7 @@ impl Watcher {
             stops: None,
             stop: None,
             event: None,
+            helped: BTreeSet::new(),
         }
     }
 
@@ -292,6 +297,12 @@ impl Observer for Watcher {
             metrics(&outcome.metrics),
             duration(outcome.seconds)
         ));
+        for warning in &outcome.warnings {
+            self.print_line(&format!("warning: {settings} at {sparsity}: {}", warning.message));
+            if self.helped.insert(warning.kind) {
+                self.print_line(&format!("  help: {}", warning.help));
+            }
+        }
     }
 
     fn wants_to_stop(&self) -> bool {

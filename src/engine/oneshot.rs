@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use crate::diag::Diagnostic;
 use crate::method::mask::Mask;
 use crate::method::obs::{FisherEstimate, GradientSource, Place, Saliencies};
+use crate::runlog::Warning;
 use crate::schedule::ir::{Obs, Quantize, Stage};
 use crate::schedule::{PruneEvent, Schedule, Time};
 use crate::task::Task;
@@ -26,6 +27,7 @@ use super::movement::Movements;
 use super::pruner::{self, Context, Pruned, Subject};
 use super::targets::{self, Targets};
 use super::trial_outcome::TrialOutcome;
+use super::warnings::Remaining;
 
 /// The task and the settings of trials.
 pub struct OneShot<'a, T: Task> {
@@ -107,6 +109,7 @@ impl<T: Task> OneShot<'_, T> {
             quantized,
             raised_damp: None,
             step_sizes: Vec::new(),
+            warnings: Vec::new(),
             seconds: clock.elapsed().as_secs_f64(),
         })
     }
@@ -138,6 +141,7 @@ impl<T: Task> OneShot<'_, T> {
         self.prune(model, trials, observer, &mut |index, pruned, observer| {
             let mut outcome = self.evaluate(&pruned.model.valid(), &trials[index], observer)?;
             (outcome.raised_damp, outcome.step_sizes) = (pruned.raised_damp, pruned.step_sizes);
+            outcome.warnings = self.warnings(model, &pruned.model, &trials[index])?;
             done(index, &outcome, observer);
             outcomes[index] = Some(outcome);
             Ok(())
@@ -319,6 +323,25 @@ impl<T: Task> OneShot<'_, T> {
             seed: self.seed,
             movements,
         }
+    }
+
+    /// Warnings about layers and matrices of which a trial left almost nothing.
+    fn warnings(
+        &self,
+        model: &T::Model,
+        pruned: &T::Model,
+        trial: &Trial,
+    ) -> Result<Vec<Warning>, EngineError> {
+        let heads = super::warnings::heads(self.task, model);
+        let targets = Targets::select(model, &trial.prune, self.name)?;
+        let remaining = |model: &T::Model| {
+            let mut masks = Masks::default();
+            for (name, weights) in targets.names().zip(targets.weights(model)) {
+                masks.set(name.to_owned(), Mask::of_nonzeros(&weights));
+            }
+            Remaining::count(&targets, &masks, &heads, trial.prune.pattern)
+        };
+        Ok(remaining(pruned).warnings(&remaining(model), self.name, 0, &trial.prune))
     }
 
     /// The sparsity of a trial's targets: the share of their weights that is zero, `0..=1`.

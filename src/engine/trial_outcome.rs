@@ -1,5 +1,6 @@
 //! The result of a one-shot trial.
 
+use crate::runlog::Warning;
 use crate::task::metric::Metrics;
 
 /// The result of pruning a model one-shot to one sparsity, without training.
@@ -16,6 +17,8 @@ pub struct TrialOutcome {
     pub raised_damp: Option<f64>,
     /// The step size of the exact OBS update of each estimate (`recompute`); 1 is the full update.
     pub step_sizes: Vec<f64>,
+    /// Warnings about layers and matrices of which almost nothing is left.
+    pub warnings: Vec<Warning>,
     /// Wall-clock time of the evaluation in seconds.
     pub seconds: f64,
 }

@@ -1,13 +1,14 @@
 //! Warnings of a run: Fisher matrices estimated from too few gradients; layers, attention heads and output channels
-//! of which pruning left nothing or almost nothing; and metrics that are less than half of those before pruning. Each
-//! warning says what to change in the recipe.
+//! of which pruning left nothing or almost nothing; and metrics of which pruning cost more than a fifth. Each warning
+//! says what to change in the recipe.
 
 use std::collections::BTreeMap;
 
 use crate::method::mask::Mask;
 use crate::params::table::layer_of;
 use crate::runlog::{self, LayerSparsity, Warning, WarningKind};
-use crate::schedule::ir::{Criterion, Pattern, Prune, Rank, Stage};
+use crate::schedule::ir::{Criterion, Obs, Pattern, Prune, Rank, Stage};
+use crate::task::Task;
 use crate::task::metric::Metrics;
 
 use super::best::less_is_better;
@@ -16,6 +17,12 @@ use super::targets::Targets;
 
 /// The sparsity at which a matrix or a layer counts as almost empty.
 const ALMOST_EMPTY: f64 = 0.99;
+
+/// The share of a metric that pruning may cost without a warning.
+const COST: f64 = 0.2;
+
+/// How much sparser than all targets together a layer is, at least, to be listed as one of those that lost most.
+const UNEVEN: f64 = 0.02;
 
 /// The number of names that a message lists.
 const LISTED: usize = 3;
@@ -40,38 +47,82 @@ pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
     stage.prune.iter().filter_map(warning_of).collect()
 }
 
-/// The warning at an evaluation if a metric is less than half of its value at the last evaluation before pruning, or a
-/// loss or perplexity more than twice its value there.
-pub fn metric_halved(
+/// The warning at an evaluation if pruning cost more than [`COST`] of a metric since the last evaluation before it: if
+/// the metric is below 80% of its value there, or a loss or perplexity above its value divided by 80%. It lists the
+/// layers that were pruned most, where sparsity is uneven.
+pub fn metric_cost(
     stage: &str,
     statements: &[Prune],
     step: u64,
-    before: &Metrics,
-    after: &Metrics,
+    (before, after): (&Metrics, &Metrics),
     pruned_at: u64,
+    masks: &Masks,
 ) -> Option<Warning> {
-    let halved = |name: &&String| {
+    let fell = |name: &&String| {
         let (Some(before), Some(after)) = (before.get(*name), after.get(*name)) else { return false };
         match less_is_better(name) {
-            true => *before > 0.0 && *after > 2.0 * before,
-            false => *after < 0.5 * before,
+            true => *before > 0.0 && *after > before / (1.0 - COST),
+            false => *after < (1.0 - COST) * before,
         }
     };
-    let names: Vec<&String> = before.keys().filter(halved).collect();
+    let names: Vec<&String> = before.keys().filter(fell).collect();
     if names.is_empty() {
         return None;
     }
     let change = |name: &&String| format!("{name} from {:.2} to {:.2}", before[*name], after[*name]);
     let changes: Vec<String> = names.iter().map(change).collect();
-    let message = format!("pruning before step {pruned_at} changed {}", changes.join(", "));
-    let gradual = statements.iter().any(|prune| prune.window.start != prune.window.end);
-    let magnitude = statements.iter().any(|prune| prune.by == Criterion::Magnitude);
-    let help = match (gradual, magnitude) {
-        (_, true) => "prune by second order: `by: obs(gradients: 1024)`; or lower `sparsity`",
-        (false, _) => "prune in several steps while it trains: `over 0..4 epochs every 1 epoch`",
-        (true, _) => "start lower, such as `sparsity: 30% -> 80% cubic`, or prune over more epochs",
-    };
-    Some(warning(stage, step, WarningKind::MetricHalved, message, help.to_owned()))
+    let mut message = format!("pruning before step {pruned_at} changed {}", changes.join(", "));
+    let layers: Vec<LayerSparsity> = masks
+        .iter()
+        .map(|(name, mask)| LayerSparsity { name: name.clone(), count: mask.len(), zeros: mask.pruned() })
+        .collect();
+    let sparsest = sparsest(&layers);
+    if !sparsest.is_empty() {
+        message.push_str(&format!("; pruned most are {}", listed(&sparsest)));
+    }
+    Some(warning(stage, step, WarningKind::MetricCost, message, cheaper(statements)))
+}
+
+/// What makes pruning by these statements cost less, in the words of a recipe.
+fn cheaper(statements: &[Prune]) -> String {
+    let mut advice: Vec<&str> = Vec::new();
+    let any = |has: &dyn Fn(&Prune) -> bool| statements.iter().any(has);
+    let obs = |prune: &Prune, has: &dyn Fn(&Obs) -> bool| matches!(&prune.by, Criterion::Obs(o) if has(o));
+    if any(&|prune| prune.by == Criterion::Magnitude) {
+        advice.push("prune by second order: `by: obs(gradients: 1024)`");
+    }
+    if any(&|prune| obs(prune, &|_| true) && prune.rank != Rank::Measured) {
+        advice.push("measure the sparsity of each layer: `rank: measured`");
+    }
+    if any(&|prune| obs(prune, &|obs| obs.recompute == 1)) {
+        advice.push("estimate again between parts of an event: `recompute: 8`");
+    }
+    advice.push(match any(&|prune| prune.window.start != prune.window.end) {
+        true => "start lower, such as `sparsity: 30% -> 80% cubic`, or prune over more epochs",
+        false => "prune in several steps while it trains: `over 0..4 epochs every 1 epoch`",
+    });
+    if any(&|prune| obs(prune, &|_| true)) {
+        advice.push("compare values of `damp` with `obertc sweep`");
+    }
+    advice.join("; ")
+}
+
+/// The encoder layers that are at least [`UNEVEN`] sparser than all targets together, the sparsest first.
+fn sparsest(layers: &[LayerSparsity]) -> Vec<String> {
+    let mean = runlog::sparsity(layers);
+    let mut uneven: Vec<(usize, f64)> = by_layer(layers)
+        .into_iter()
+        .map(|((_, number), own)| (number, runlog::sparsity(own)))
+        .filter(|(_, share)| *share >= mean + UNEVEN)
+        .collect();
+    uneven.sort_by(|a, b| b.1.total_cmp(&a.1));
+    uneven.iter().map(|(number, share)| format!("layer {number} ({:.1}%)", share * 100.0)).collect()
+}
+
+/// The names of the projections of attention, each with its number of heads.
+pub fn heads<T: Task>(task: &T, model: &T::Model) -> Vec<(String, usize)> {
+    let matmuls = task.activation_matmuls(model).into_iter();
+    matmuls.flat_map(|m| m.weights.into_iter().map(move |weight| (weight, m.heads))).collect()
 }
 
 /// The weights that remain in the targets of a statement.
@@ -146,16 +197,28 @@ impl Remaining {
     }
 }
 
-/// Encoder layers that are almost empty, and almost empty matrices outside them: for each a selector, its name in
-/// messages, and its sparsity.
-fn almost_empty<'a>(layers: &'a [LayerSparsity]) -> Vec<(String, String, f64)> {
-    let place = |name: &'a str| layer_of(name).map(|(prefix, number, _)| (prefix, number));
-    let mut by_layer: BTreeMap<(&str, usize), Vec<&LayerSparsity>> = BTreeMap::new();
+/// The number of an encoder layer, with what its parameters' names have before it.
+type Place<'a> = (&'a str, usize);
+
+fn place(name: &str) -> Option<Place<'_>> {
+    layer_of(name).map(|(prefix, number, _)| (prefix, number))
+}
+
+/// The parameters of each encoder layer.
+fn by_layer(layers: &[LayerSparsity]) -> BTreeMap<Place<'_>, Vec<&LayerSparsity>> {
+    let mut by_layer: BTreeMap<Place, Vec<&LayerSparsity>> = BTreeMap::new();
     for layer in layers {
         if let Some(place) = place(&layer.name) {
             by_layer.entry(place).or_default().push(layer);
         }
     }
+    by_layer
+}
+
+/// Encoder layers that are almost empty, and almost empty matrices outside them: for each a selector, its name in
+/// messages, and its sparsity.
+fn almost_empty(layers: &[LayerSparsity]) -> Vec<(String, String, f64)> {
+    let mut by_layer = by_layer(layers);
     by_layer.retain(|_, own| own.len() > 1 && runlog::sparsity(own.iter().copied()) >= ALMOST_EMPTY);
     let whole = by_layer.iter().map(|((prefix, number), own)| {
         let share = runlog::sparsity(own.iter().copied());
@@ -272,14 +335,24 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_fell_below_half_and_a_loss_that_doubled_are_told_with_their_values() {
+    fn a_metric_that_lost_a_fifth_is_told_with_its_values_and_the_sparsest_layers() {
         let metrics = |f1: f64, loss: f64| [("f1".to_owned(), f1), ("loss".to_owned(), loss)].into();
-        let of = |after: (f64, f64)| {
-            metric_halved("s", &[], 9, &metrics(80.0, 1.0), &metrics(after.0, after.1), 4).map(|w| w.message)
+        let mut masks = Masks::default();
+        for (layer, pruned) in [(0, 70), (1, 74), (2, 96)] {
+            let mask = Mask::new((0..100).map(|i| i >= pruned).collect());
+            masks.set(format!("bert.encoder.layer.{layer}.output.dense.weight"), mask);
+        }
+        let of = |after: (f64, f64), masks: &Masks| {
+            let pair = (&metrics(80.0, 1.0), &metrics(after.0, after.1));
+            metric_cost("s", &[], 9, pair, 4, masks).map(|w| w.message)
         };
-        assert_eq!(of((40.0, 2.0)), None);
-        assert_eq!(of((39.0, 2.0)).unwrap(), "pruning before step 4 changed f1 from 80.00 to 39.00");
-        assert!(of((80.0, 2.1)).unwrap().contains("loss from 1.00 to 2.10"));
-        assert_eq!(of((f64::NAN, f64::NAN)), None);
+        let even = Masks::default();
+        assert_eq!(of((64.0, 1.25), &even), None);
+        assert_eq!(of((63.0, 1.25), &even).unwrap(), "pruning before step 4 changed f1 from 80.00 to 63.00");
+        assert_eq!(
+            of((80.0, 1.3), &masks).unwrap(),
+            "pruning before step 4 changed loss from 1.00 to 1.30; pruned most are layer 2 (96.0%)"
+        );
+        assert_eq!(of((f64::NAN, f64::NAN), &even), None);
     }
 }

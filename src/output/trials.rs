@@ -237,6 +237,10 @@ fn level((level, outcome): (&f64, &TrialOutcome)) -> Value {
     if let Some(damp) = outcome.raised_damp {
         document["raised_damp"] = damp.into();
     }
+    if !outcome.warnings.is_empty() {
+        let messages = outcome.warnings.iter().map(|warning| warning.message.clone().into());
+        document["warnings"] = Value::Array(messages.collect());
+    }
     if !outcome.step_sizes.is_empty() {
         document["step_sizes"] = outcome.step_sizes.clone().into();
     }

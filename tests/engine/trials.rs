@@ -155,6 +155,24 @@ fn oneshot_prints_a_table_and_draws_a_line_for_each_criterion() {
 }
 
 #[test]
+fn layers_of_which_almost_nothing_is_left_are_named_with_what_to_try() {
+    let command = ["oneshot", "once.obert", "--at", "50%,99.5%", "--by", "magnitude"];
+    let output = obertc(&command);
+    let progress = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        progress.matches("warning: magnitude at 99.5%: pruned layer 0 to 99.5%").count(),
+        1,
+        "{progress}"
+    );
+    assert!(progress.contains("help: write `at_most: 95%`, or `target params("), "{progress}");
+    let document: Value =
+        serde_json::from_str(&said(&[&command[..], &["--format", "json"]].concat())).unwrap();
+    let levels = document["series"][0]["levels"].as_array().unwrap();
+    assert!(levels[0].get("warnings").is_none(), "{document}");
+    assert_eq!(levels[1]["warnings"][0], "pruned layer 0 to 99.5%");
+}
+
+#[test]
 fn sweep_prints_a_row_for_each_point_and_a_map_for_each_pair_and_level() {
     let grid =
         ["sweep", "once.obert", "--grid", "damp=1e-4,1e-6", "--grid", "gradients=6,12", "--at", "50%,70%"];

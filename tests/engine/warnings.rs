@@ -102,15 +102,13 @@ fn no_more_gradients_than_a_block_has_weights_is_said_at_the_start_of_the_run() 
 }
 
 #[test]
-fn a_metric_that_pruning_halves_is_reported_with_both_values() {
+fn a_metric_of_which_pruning_costs_a_fifth_is_reported_with_both_values() {
     let statements = "  evaluate every 1 epoch
   prune params(\"line.weight\") over 2..3 epochs every 1 epoch { by: magnitude, sparsity: 50% }";
-    let (.., events) = kept("score", &[80.0, 30.0, 20.0, 60.0], statements).unwrap();
-    let [warning] = of_kind(&events, WarningKind::MetricHalved)[..] else {
-        panic!("{:?}", warnings(&events))
-    };
+    let (.., events) = kept("score", &[80.0, 30.0, 25.0, 60.0], statements).unwrap();
+    let [warning] = of_kind(&events, WarningKind::MetricCost)[..] else { panic!("{:?}", warnings(&events)) };
     assert_eq!(warning.message, "pruning before step 8 changed score from 80.00 to 30.00");
     assert!(warning.help.contains("`by: obs(gradients: 1024)`"), "{}", warning.help);
-    let (.., events) = kept("score", &[80.0, 41.0, 25.0, 60.0], statements).unwrap();
-    assert!(of_kind(&events, WarningKind::MetricHalved).is_empty());
+    let (.., events) = kept("score", &[80.0, 65.0, 53.0, 60.0], statements).unwrap();
+    assert!(of_kind(&events, WarningKind::MetricCost).is_empty());
 }

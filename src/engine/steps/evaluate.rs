@@ -10,7 +10,7 @@ use crate::engine::context::StageContext;
 use crate::engine::events::{Event, Observer, Work, logged};
 use crate::engine::results::Baseline;
 use crate::engine::state::StageState;
-use crate::engine::warnings::metric_halved;
+use crate::engine::warnings::metric_cost;
 use crate::runlog::Evaluated;
 use crate::task::Task;
 
@@ -46,7 +46,7 @@ pub fn before<T: Task>(
     }
     if let Some(Baseline { metrics: before, pruned_since: Some(pruned_at) }) = &state.baseline {
         let (stage, prune) = (&context.stage.name, &context.stage.prune);
-        if let Some(warning) = metric_halved(stage, prune, step, before, &metrics, *pruned_at) {
+        if let Some(warning) = metric_cost(stage, prune, step, (before, &metrics), *pruned_at, &state.masks) {
             context.report(observer, Event::Warning(warning))?;
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::pruner::{self, Context};
 use crate::engine::seeds;
 use crate::engine::state::StageState;
 use crate::engine::targets::Targets;
-use crate::engine::warnings::Remaining;
+use crate::engine::warnings::{self, Remaining};
 use crate::runlog::{self, LayerSparsity, Pruned, number};
 use crate::schedule::PruneEvent;
 use crate::task::Task;
@@ -39,7 +39,7 @@ fn prune<T: Task>(
     let clock = Instant::now();
     let statement = &context.stage.prune[event.prune];
     let targets = Targets::select(&state.model, statement, &context.stage.name)?;
-    let heads = heads(context.task, &state.model);
+    let heads = warnings::heads(context.task, &state.model);
     let before = Remaining::count(&targets, &state.masks, &heads, statement.pattern);
     let training = context.device.clone().autodiff();
     let of_event = Context {
@@ -85,10 +85,4 @@ fn prune<T: Task>(
         baseline.pruned_since.get_or_insert(state.step);
     }
     Ok(state)
-}
-
-/// The names of the projections of attention, each with its number of heads.
-fn heads<T: Task>(task: &T, model: &T::Model) -> Vec<(String, usize)> {
-    let matmuls = task.activation_matmuls(model).into_iter();
-    matmuls.flat_map(|m| m.weights.into_iter().map(move |weight| (weight, m.heads))).collect()
 }
