@@ -57,7 +57,7 @@ pub(super) fn evaluate(
     let saved = settings::saved(path, sources).map_err(one)?.or(model.settings().cloned());
     let known = saved.unwrap_or_else(|| eval_settings::of_class(model.config()));
     let (data, settings) =
-        eval_settings::of_eval(&config.settings, known, config.data.is_some(), model.config().longest())?;
+        eval_settings::of_eval(&config.settings, known, config.data.is_some(), model.longest())?;
     let packed = Packed { config, path, model: Arc::new(model), data, settings };
     match &packed.data {
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) if packed.model.labels().is_some() => {

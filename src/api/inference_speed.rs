@@ -100,6 +100,7 @@ longest = max(map(len, asked["ids"]))
 pad = lambda rows: numpy.array([row + [0] * (longest - len(row)) for row in rows], numpy.int64)
 feed = {"input_ids": pad(asked["ids"]), "token_type_ids": pad(asked["types"])}
 feed["attention_mask"] = pad([[1] * len(row) for row in asked["ids"]])
+feed = {given.name: feed[given.name] for given in session.get_inputs()}
 best, end = float("inf"), time.perf_counter() + asked["seconds"]
 while best == float("inf") or time.perf_counter() < end:
     start = time.perf_counter()

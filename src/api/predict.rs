@@ -68,7 +68,7 @@ pub fn predict(config: &PredictConfig) -> Result<Predictor, Error> {
         Err(diagnostic) => return Err(Error::new(vec![diagnostic], sources)),
     };
     let settings = settings::resolve(&config.settings, saved);
-    let positions = model.config().longest();
+    let positions = model.longest();
     let own = if model.labels().is_none() { positions.min(384) } else { positions };
     let length = settings.max_length.map_or(own, |n| n.min(positions));
     let limits = Limits {

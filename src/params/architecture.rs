@@ -3,6 +3,8 @@
 //! Every family computes it from its configuration (`Description::architecture` of [`super::family`]). The training module, the
 //! parameter table, the runtime and the exports are built from it and do not ask for the family, except for names.
 
+use serde::{Deserialize, Serialize};
+
 use super::{BertConfig, BertShape, Family};
 
 /// What an encoder and its heads compute.
@@ -36,8 +38,9 @@ pub struct Positions {
     pub first: usize,
 }
 
-/// A pointwise activation function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A pointwise activation function. Packed files hold its name in snake case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// The exact GELU, `x Φ(x)` with the normal distribution function Φ.
     #[default]

@@ -114,11 +114,16 @@ fn rounded(from: &Path, to: &Path) {
     std::fs::write(to.join("quantization.json"), file.to_string()).unwrap();
 }
 
-/// Four models: with each head, as floats and rounded.
+/// Models of each family with each head, in turn in float32 and quantized.
 fn models(folder: &Path) -> Vec<PathBuf> {
     let rounded_classifier = folder.join("rounded-classifier");
     rounded(&golden("heads/classifier"), &rounded_classifier);
-    vec![golden("bert/tiny"), golden("infer/quantized"), golden("heads/classifier"), rounded_classifier]
+    let mut all =
+        vec![golden("bert/tiny"), golden("infer/quantized"), golden("heads/classifier"), rounded_classifier];
+    for name in ["roberta_answering", "roberta_classifier", "distilbert_answering", "distilbert_classifier"] {
+        all.extend(["families", "infer/families"].map(|folder| golden(folder).join(name)));
+    }
+    all
 }
 
 #[test]
@@ -188,8 +193,8 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_left() {
     for format in ["onnx", "compressed-tensors", "engine"] {
         let complaint = refused(&golden("heads/masked_lm"), format, &out, &["--no-verify"]);
         assert!(complaint.contains("OB09") && complaint.contains("masked"), "{complaint}");
-        let complaint = refused(&golden("families/roberta_answering"), format, &out, &[]);
-        assert!(complaint.contains("OB09"), "{complaint}");
+        let complaint = refused(&golden("families/roberta_masked_lm"), format, &out, &[]);
+        assert!(complaint.contains("OB09") && complaint.contains("masked"), "{complaint}");
         assert!(refused(&folder.path().join("nowhere"), format, &out, &[]).contains("OB0901"));
     }
     let flags =

@@ -73,8 +73,18 @@ fn change() -> impl Strategy<Value = Change> {
         (0u32..64).prop_map(|bit| (1u64 << bit).into()),
         any::<f64>().prop_map(Into::into),
         "[a-z.0-9]{0,12}".prop_map(Into::into),
-        prop_oneof![Just("f32"), Just("i8"), Just("u16"), Just("dense"), Just("blocks"), Just("measured")]
-            .prop_map(Into::into),
+        prop_oneof![
+            Just("f32"),
+            Just("i8"),
+            Just("u16"),
+            Just("dense"),
+            Just("blocks"),
+            Just("measured"),
+            Just("relu"),
+            Just("silu"),
+            Just("gelu_tanh")
+        ]
+        .prop_map(Into::into),
         prop::collection::vec(0u64..9, 0..4).prop_map(Into::into),
         Just(serde_json::json!({})),
     ];
@@ -151,8 +161,15 @@ fn foreign_and_truncated_files_are_refused_by_name() {
     }
     assert!(refused(&[packed(), b"more"].concat()).starts_with("OB0961"));
     let mut newer = packed().to_vec();
-    newer[8] = 2;
-    assert!(refused(&newer).starts_with("OB0960") && refused(&newer).contains("version 2"));
+    for version in [1, 3] {
+        newer[8] = version;
+        let refused = refused(&newer);
+        assert!(refused.starts_with("OB0960"), "{refused}");
+        assert!(
+            refused.contains(&format!("version {version} of the format; this program reads 2")),
+            "{refused}"
+        );
+    }
 }
 
 #[test]
@@ -160,6 +177,7 @@ fn directories_that_lie_are_refused() {
     let section = |name: &'static str, field: &'static str, value: Value| {
         refused(&with_directory(|d| d["sections"][name][field] = value))
     };
+    let encoder = |key: &'static str, value: Value| refused(&with_directory(|d| d["encoder"][key] = value));
     let query = "bert.encoder.layer.0.attention.self.query";
     let lies = [
         section("qa_outputs.bias", "offset", (1u64 << 40).into()),
@@ -167,10 +185,21 @@ fn directories_that_lie_are_refused() {
         section("qa_outputs.bias", "offset", 65.into()),
         section("qa_outputs.bias", "length", u64::MAX.into()),
         section("qa_outputs.bias", "type", "i32".into()),
-        refused(&with_directory(|d| d["config"]["num_attention_heads"] = 0.into())),
-        refused(&with_directory(|d| d["config"]["hidden_size"] = 48.into())),
-        refused(&with_directory(|d| d["config"]["num_hidden_layers"] = 3.into())),
-        refused(&with_directory(|d| d["config"]["vocab_size"] = (1u64 << 40).into())),
+        encoder("heads", 0.into()),
+        encoder("heads", 5.into()),
+        encoder("hidden", 48.into()),
+        encoder("layers", 3.into()),
+        encoder("layers", 1_000_000.into()),
+        encoder("vocabulary", (1u64 << 40).into()),
+        encoder("first_position", 20.into()),
+        encoder("first_position", u64::MAX.into()),
+        encoder("types", 0xffff.into()),
+        encoder("norm_epsilon", (-1.0).into()),
+        encoder("norm_epsilon", 1e300.into()),
+        encoder("activation", "mish".into()),
+        encoder("a_key_of_a_later_version", true.into()),
+        refused(&with_directory(|d| d["transform"] = serde_json::json!({ "activation": "tanh" }))),
+        refused(&with_directory(|d| d["head"] = serde_json::json!({ "labels": ["a", "b"] }))),
         refused(&with_directory(|d| d["linears"][query]["rows"] = 23.into())),
         refused(&with_directory(|d| d["linears"][query]["form"] = "floats".into())),
         refused(&with_directory(|d| d["linears"][query]["input"]["fixed"]["scale"] = 0.into())),
@@ -261,7 +290,7 @@ proptest! {
 
     #[test]
     fn what_follows_the_magic_may_be_anything(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let whole = [b"OBERTENG\x01\0\0\0".as_slice(), &bytes].concat();
+        let whole = [b"OBERTENG\x02\0\0\0".as_slice(), &bytes].concat();
         prop_assert!(Model::from_bytes(&whole, "x").is_err());
     }
 }

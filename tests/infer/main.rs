@@ -3,6 +3,7 @@
 mod attention;
 mod commands;
 mod exports;
+mod families;
 mod files;
 mod golden;
 mod pickles;

@@ -3,10 +3,10 @@
     python exported.py onnx MODEL.onnx SOURCE
     python exported.py compressed-tensors EXPORTED SOURCE
 
-SOURCE is the model folder, with quantization.json if it has one. The reference below is written from the formulas,
-not from obert's code. Its step is the largest change of a logit when one quantized value changes by one quantization
-step: the maximum gradient of a logit with respect to a quantized value, times the value's scale. Prints the differences
-as JSON, and fails if an export differs by more than one step in the mean, or two anywhere.
+SOURCE is the model folder, with quantization.json if it has one. The reference is the model of transformers with
+PyTorch's fake quantization. Its step is the largest change of a logit when one quantized value changes by one
+quantization step: the maximum gradient of a logit with respect to a quantized value, times the value's scale. Prints the
+differences as JSON, and fails if an export differs by more than one step in the mean, or two anywhere.
 """
 
 import json
@@ -15,95 +15,34 @@ import sys
 
 import numpy
 import torch
-from safetensors.torch import load_file
+from fake_quantized import FakeQuantized
 
 mode, exported, folder = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-config = json.loads((folder / "config.json").read_text())
-weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
 scales = {"weights": {}, "activations": {}}
 if (folder / "quantization.json").exists():
     scales = json.loads((folder / "quantization.json").read_text())
-heads, hidden, epsilon = (config[k] for k in ("num_attention_heads", "hidden_size", "layer_norm_eps"))
-is_answers = "qa_outputs.weight" in weights
 # The products of attention and the embeddings' rows have no place in compressed-tensors.
-has_products = mode == "onnx"
-places = []
-
-
-def bounds(entry):
-    if entry["scheme"] == "symmetric":
-        return 0, -(2 ** (entry["bits"] - 1)), 2 ** (entry["bits"] - 1) - 1
-    return entry["zero_point"], 0, 2 ** entry["bits"] - 1
-
-
-def rounded(name, x):
-    entry = scales["activations"].get(name)
-    if entry is None or (name.endswith(("_states", "probabilities")) and not has_products):
-        return x
-    zero, low, high = bounds(entry)
-    x = torch.fake_quantize_per_tensor_affine(x, entry["scale"], zero, low, high)
-    if x.requires_grad:
-        x.retain_grad()
-        places.append((x, entry["scale"]))
-    return x
-
-
-def weight(name):
-    entry = scales["weights"].get(name)
-    if entry is None:
-        return weights[name]
-    low, high = -(2 ** (entry["bits"] - 1)), 2 ** (entry["bits"] - 1) - 1
-    each = torch.tensor(entry["scales"])
-    if len(each) == 1:
-        return torch.fake_quantize_per_tensor_affine(weights[name], float(each), 0, low, high)
-    zero = torch.zeros_like(each, dtype=torch.int32)
-    return torch.fake_quantize_per_channel_affine(weights[name], each, zero, 0, low, high)
-
-
-def linear(name, x):
-    return torch.nn.functional.linear(rounded(name + ".input", x), weight(name + ".weight"), weights[name + ".bias"])
-
-
-def norm(name, x):
-    parts = weights[name + ".weight"], weights[name + ".bias"]
-    return torch.nn.functional.layer_norm(x, (hidden,), *parts, epsilon)
-
-
-def logits(ids, types):
-    at = "bert.embeddings."
-    x = weight(at + "word_embeddings.weight")[ids] + weight(at + "token_type_embeddings.weight")[types]
-    x = x + weight(at + "position_embeddings.weight")[: len(ids)]
-    x = norm(at + "LayerNorm", x.requires_grad_())
-    for i in range(config["num_hidden_layers"]):
-        at = f"bert.encoder.layer.{i}."
-        split = lambda part: linear(at + "attention.self." + part, x).reshape(len(ids), heads, -1).transpose(0, 1)
-        state = lambda part: rounded(f"{at}attention.self.{part}_states", split(part))
-        query, key, value = state("query"), state("key"), state("value")
-        scores = query @ key.transpose(1, 2) / (hidden // heads) ** 0.5
-        shares = rounded(at + "attention.self.probabilities", scores.softmax(-1))
-        context = (shares @ value).transpose(0, 1).reshape(len(ids), hidden)
-        x = norm(at + "attention.output.LayerNorm", x + linear(at + "attention.output.dense", context))
-        wide = torch.nn.functional.gelu(linear(at + "intermediate.dense", x))
-        x = norm(at + "output.LayerNorm", x + linear(at + "output.dense", wide))
-    if is_answers:
-        return linear("qa_outputs", x).T
-    return linear("classifier", linear("bert.pooler.dense", x[:1]).tanh())[0]
+reference = FakeQuantized(folder, scales, products=mode == "onnx")
+config, weights = reference.model.config, dict(reference.model.named_parameters())
+is_answers = "qa_outputs.weight" in weights
 
 
 torch.manual_seed(11)
-longest = min(config["max_position_embeddings"], 96)
+first = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+longest = min(config.max_position_embeddings - first, 96)
 lengths = [n for n in (9, longest, 16, 1) if n <= longest]
-sequences = [torch.randint(0, config["vocab_size"], (n,)) for n in lengths]
-types = [(torch.arange(n) >= n // 2).long() for n in lengths]
+sequences = [torch.randint(5, config.vocab_size, (n,)) for n in lengths]
+has_types = getattr(config, "type_vocab_size", 0) > 1
+types = [(torch.arange(n) >= n // 2).long() * has_types for n in lengths]
 expected, step = [], 0.0
 for ids, kind in zip(sequences, types):
-    places.clear()
-    values = logits(ids, kind)
+    reference.places.clear()
+    values = reference.logits(ids, kind)
     expected.append(values.detach())
     # Of many logits some: the step found is then no larger, and what is allowed no more.
     for value in values.flatten()[:: max(1, values.numel() // 40)]:
         value.backward(retain_graph=True)
-        for x, scale in places:
+        for x, scale in reference.places:
             if x.grad is not None:
                 step = max(step, float(x.grad.abs().max()) * scale)
                 x.grad = None
@@ -137,11 +76,13 @@ if mode == "onnx":
     names = [output.name for output in session.get_outputs()]
     assert names == (["start_logits", "end_logits"] if is_answers else ["logits"]), names
 
+    asked = [given.name for given in session.get_inputs()]
+    assert asked == ["input_ids", "attention_mask"] + ["token_type_ids"] * has_types, asked
+
     def run(rows, kinds):
-        feed = {
-            "input_ids": padded(rows, 0) if len(rows) > 1 else rows[0].numpy()[None],
-            "token_type_ids": padded(kinds, 0) if len(rows) > 1 else kinds[0].numpy()[None],
-        }
+        feed = {"input_ids": padded(rows, 0) if len(rows) > 1 else rows[0].numpy()[None]}
+        if has_types:
+            feed["token_type_ids"] = padded(kinds, 0) if len(rows) > 1 else kinds[0].numpy()[None]
         keep = [torch.ones_like(r) for r in rows]
         feed["attention_mask"] = padded(keep, 0) if len(rows) > 1 else keep[0].numpy()[None]
         out = session.run(names, feed)
@@ -176,18 +117,19 @@ else:
         # A weight once rounded is its own rounding: obert's and the library's must agree bit for bit.
         for name in weights:
             if name in found:
-                same = torch.equal(found[name].detach(), weight(name).detach())
+                same = torch.equal(found[name].detach(), weights[name].detach())
                 assert same, f"{how}: {name} differs"
 
     plain = opened(quantization_config=transformers.CompressedTensorsConfig(dequantize=True))
     equal(plain, "dequantized while it is loaded")
     model = opened()
-    stored = {p.dtype for n, p in model.named_parameters() if n.endswith("query.weight")}
+    stored = {p.dtype for n, p in model.named_parameters() if n.endswith(("query.weight", "q_lin.weight"))}
     assert stored == {torch.int8}, f"weights are {stored}, not compressed"
 
     def run(ids, kind):
+        more = {"token_type_ids": kind[None]} if has_types else {}
         with torch.no_grad():
-            out = model(input_ids=ids[None], token_type_ids=kind[None])
+            out = model(input_ids=ids[None], **more)
         return torch.cat([out.start_logits, out.end_logits]) if is_answers else out.logits[0]
 
     got = [run(ids, kind) for ids, kind in zip(sequences, types)]

@@ -24,7 +24,8 @@ def run(batch):
         "token_type_ids": pad([types for _, types in batch]),
         "attention_mask": pad([[1] * len(ids) for ids, _ in batch]),
     }
-    outputs = session.run(None, feed)
+    asked = [given.name for given in session.get_inputs()]
+    outputs = session.run(None, {name: feed[name] for name in asked})
     # One logit for each token, or one for each label.
     width = lambda i, out: len(batch[i][0]) if len(outputs) == 2 else out.shape[1]
     return [[float(v) for out in outputs for v in out[i][: width(i, out)]] for i in range(len(batch))]

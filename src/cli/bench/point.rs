@@ -25,9 +25,8 @@ pub(super) fn measure(
     let slice = args.seconds / f64::from(TURNS);
     let mut sessions = Vec::new();
     for candidate in models {
-        let config = candidate.model.config();
-        if length as usize > config.max_position_embeddings {
-            let most = config.max_position_embeddings;
+        let most = candidate.model.longest();
+        if length as usize > most {
             let message = format!("`--seq {length}` is longer than the model's {most} positions");
             return Err(Diagnostic::unlocated(Code::FlagValue, message)
                 .help(format!("at most `--seq {most}`"))
@@ -42,7 +41,7 @@ pub(super) fn measure(
         let session = Session::new(Arc::clone(&candidate.model), limits).map_err(|e| e.to_string())?;
         sessions.push((session, Vec::new()));
     }
-    let vocabulary = models.first().map_or(1, |m| m.model.config().vocab_size) as u64;
+    let vocabulary = models.first().map_or(1, |m| m.model.vocabulary()) as u64;
     let ids: Vec<Vec<u32>> = (0..batch)
         .map(|s| (0..length).map(|t| ((s * 104_729 + t * 7919 + 13) % vocabulary) as u32).collect())
         .collect();

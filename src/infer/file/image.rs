@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::encoder::{Encoder, Transform};
 use super::layout::{ALIGNMENT, Attention, Directory, HEADER, Head, Header, Linear, Section, hash};
 use crate::diag::Diagnostic;
 use crate::files;
@@ -39,11 +40,13 @@ numbers! { f32 u32 i32 u16 u8 i8 }
 
 impl Image {
     /// A file without sections.
-    pub fn new(config: BertConfig, head: Head) -> Self {
+    pub fn new(config: BertConfig, encoder: Encoder, head: Head, transform: Option<Transform>) -> Self {
         let directory = Directory {
             config,
+            encoder,
             settings: None,
             head,
+            transform,
             linears: BTreeMap::new(),
             attention: Vec::new(),
             sections: BTreeMap::new(),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::encoder::{Encoder, Transform};
 use crate::params::{BertConfig, Settings};
 
 /// The first bytes of every packed file.
 pub const MAGIC: [u8; 8] = *b"OBERTENG";
 /// The version of the layout; files of other versions are refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The size of the header in bytes.
 pub const HEADER: usize = 64;
 /// The alignment of sections in bytes: that of a cache line and of an AVX-512 register.
@@ -55,13 +56,18 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// The directory, stored as JSON after the sections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Directory {
-    /// The model's `config.json`.
+    /// The model's `config.json`, from which it is trained again; the runtime computes what `encoder` says.
     pub config: BertConfig,
+    /// What the encoder computes.
+    pub encoder: Encoder,
     /// The content of `obert.json`: the task, and its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
     /// The task head.
     pub head: Head,
+    /// The layer before the head's output layer, `bert.pooler.dense`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
     /// Linear layers by their Hugging Face names without `.weight`.
     pub linears: BTreeMap<String, Linear>,
     /// The two products of attention, for each layer.

@@ -70,7 +70,8 @@ impl Opened {
         let version = number(8) as u32;
         if version != VERSION {
             let why = format!("it has version {version} of the format; this program reads {VERSION}");
-            return Err(wrong(Code::PackedForeign, why));
+            return Err(wrong(Code::PackedForeign, why)
+                .help("pack the model's folder again: `obertc pack MODEL --as engine --force`"));
         }
         if number(CHECKED) != hash(&bytes[..CHECKED]) {
             return Err(wrong(Code::PackedDamaged, "its header does not fit its checksum".into()));

@@ -1,4 +1,4 @@
-//! exp and GELU, for sixteen lanes.
+//! exp and activation functions, for sixteen lanes.
 
 // Coefficients are those of the fit, near known constants or not.
 #![allow(clippy::approx_constant, clippy::excessive_precision)]
@@ -63,4 +63,31 @@ pub fn gelu_for_bytes<S: Simd>(simd: S, x: S::F) -> S::F {
         p = simd.fma(p, u, simd.splat(c));
     }
     simd.mul(x, simd.fma(near, p, simd.splat(0.5)))
+}
+
+/// SiLU, `x / (1 + e⁻ˣ)` (`torch.nn.functional.silu`).
+#[inline(always)]
+pub fn silu<S: Simd>(simd: S, x: S::F) -> S::F {
+    x_sigmoid(simd, x, x)
+}
+
+/// The tanh form of GELU, `x/2 (1 + tanh(y)) = x σ(2y)` with `y = √(2/π) (x + 0.044715 x³)`.
+#[inline(always)]
+pub fn gelu_tanh<S: Simd>(simd: S, x: S::F) -> S::F {
+    // 2 √(2/π).
+    let root = simd.splat(1.595_769_1);
+    let cube = simd.fma(simd.mul(x, x), simd.splat(0.044_715), simd.splat(1.0));
+    x_sigmoid(simd, x, simd.mul(simd.mul(x, root), cube))
+}
+
+/// `max(x, 0)`.
+#[inline(always)]
+pub fn relu<S: Simd>(simd: S, x: S::F) -> S::F {
+    simd.max(x, simd.splat(0.0))
+}
+
+/// `x σ(z) = x / (1 + e⁻ᶻ)`.
+#[inline(always)]
+fn x_sigmoid<S: Simd>(simd: S, x: S::F, z: S::F) -> S::F {
+    simd.div(x, simd.add(simd.splat(1.0), exp(simd, simd.sub(simd.splat(0.0), z))))
 }

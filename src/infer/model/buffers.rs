@@ -7,6 +7,7 @@ use super::tiling::{MAX_WIDTH, groups_of};
 use crate::infer::kernel::attention::Workspace;
 use crate::infer::kernel::quantize::{InputQuantization, TokenScale};
 use crate::infer::simd::{Floats, LANES, Quads};
+use crate::params::Activation;
 
 /// The quantized input of a layer's query, key or value projection.
 #[derive(Debug)]
@@ -42,17 +43,17 @@ impl<'a> SharedInput<'a> {
 pub(super) struct Scratch {
     pub(super) space: Workspace,
     pub(super) sums: Sums,
-    /// A tile before layer normalization, `[hidden][width]`.
+    /// A tile before layer normalization, `[hidden or embedding][width]`.
     pub(super) tile: Vec<Floats>,
-    /// A quantized tile, `[hidden / 4][width]`.
+    /// A quantized tile, `[hidden or embedding / 4][width]`.
     pub(super) bytes: Vec<Quads>,
     /// The scales of `bytes` or `wide_bytes`, by group.
     pub(super) scales: [TokenScale; MAX_WIDTH],
-    /// Activations of the feed-forward layer, or attention outputs, `[intermediate or hidden][width]`.
+    /// Activations of the feed-forward layer, or attention outputs or embeddings, `[features][width]`.
     pub(super) wide: Vec<Floats>,
     /// Quantized activations of the feed-forward layer, `[intermediate / 4][width]`.
     pub(super) wide_bytes: Vec<Quads>,
-    /// Embeddings of sixteen tokens, `[tokens][hidden]`.
+    /// Embeddings of sixteen tokens, `[tokens][embedding]`.
     pub(super) rows: Vec<f32>,
     /// Pooled hidden states of sixteen sequences, `[hidden]`.
     pub(super) pooled: Vec<Floats>,
@@ -61,20 +62,23 @@ pub(super) struct Scratch {
 impl Scratch {
     /// The buffers for sequences of at most `length` tokens.
     pub(super) fn new(model: &Model, length: usize) -> Scratch {
-        let shape = model.config.shape();
+        let shape = &model.encoder;
         let is_static = |input| matches!(input, Some(InputQuantization::Static(_)));
-        // Without float activations in any layer, `wide` is not needed.
-        let has_floats = model.layers.iter().any(|l| !is_static(l.down.input) || l.output.input.is_none());
+        // Without float activations in any layer, `wide` is not needed. Only GELU is fused with static quantization.
+        let has_floats = shape.activation != Activation::Gelu
+            || model.layers.iter().any(|l| !is_static(l.down.input) || l.output.input.is_none());
         let wide = if has_floats { shape.intermediate.max(shape.hidden) } else { 0 };
+        let widest = shape.hidden.max(shape.embedding);
+        let wide = if shape.embedding == shape.hidden { wide } else { wide.max(shape.embedding) };
         Scratch {
             space: Workspace::new(shape.hidden / shape.heads, groups_of(length)),
             sums: Sums::default(),
-            tile: vec![Floats::default(); shape.hidden * MAX_WIDTH],
-            bytes: vec![Quads::default(); shape.hidden.div_ceil(4) * MAX_WIDTH],
+            tile: vec![Floats::default(); widest * MAX_WIDTH],
+            bytes: vec![Quads::default(); widest.div_ceil(4) * MAX_WIDTH],
             scales: Default::default(),
             wide: vec![Floats::default(); wide * MAX_WIDTH],
             wide_bytes: vec![Quads::default(); shape.intermediate.div_ceil(4) * MAX_WIDTH],
-            rows: vec![0.0; shape.hidden * LANES],
+            rows: vec![0.0; shape.embedding * LANES],
             pooled: vec![Floats::default(); shape.hidden],
         }
     }

@@ -3,9 +3,10 @@
 // Counted loops over registers: an iterator that is not inlined costs tenfold.
 #![allow(clippy::needless_range_loop)]
 
-use crate::infer::kernel::activation::{gelu, gelu_for_bytes};
+use crate::infer::kernel::activation::{gelu, gelu_for_bytes, gelu_tanh, relu, silu};
 use crate::infer::kernel::quantize::{QParams, Quantizer};
 use crate::infer::simd::{Floats, Quads, Simd};
+use crate::params::Activation;
 
 /// An operation on four consecutive outputs of a group of tokens.
 pub trait Epilogue {
@@ -97,4 +98,43 @@ impl Epilogue for GeluQuantize<'_> {
         }
         simd.store_quads(bytes, &mut self.out[row / 4 * self.width + group]);
     }
+}
+
+/// Applies an activation and stores float32. [`Gelu`], which most models have, is compiled by itself.
+#[derive(Debug)]
+pub struct Activate<'a> {
+    /// The activation.
+    pub activation: Activation,
+    /// The outputs, `[rows][width]`.
+    pub out: &'a mut [Floats],
+    /// The number of groups in a row.
+    pub width: usize,
+}
+
+impl Epilogue for Activate<'_> {
+    #[inline(always)]
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+        for i in 0..count {
+            let to = &mut self.out[(row + i) * self.width + group];
+            simd.store(values[i], to);
+            activate(simd, self.activation, to);
+        }
+    }
+}
+
+/// Applies an activation to sixteen values.
+#[inline(always)]
+pub fn activate<S: Simd>(simd: S, activation: Activation, values: &mut Floats) {
+    let x = simd.load(values);
+    let y = match activation {
+        Activation::Gelu => gelu(simd, x),
+        Activation::GeluTanh => gelu_tanh(simd, x),
+        Activation::Relu => relu(simd, x),
+        Activation::Silu => silu(simd, x),
+        Activation::Tanh => {
+            values.0 = values.0.map(f32::tanh);
+            return;
+        }
+    };
+    simd.store(y, values);
 }

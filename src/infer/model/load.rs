@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::linear::{BlockRows, Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
+use crate::infer::file::encoder::Encoder;
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::attention::Operands;
@@ -13,9 +14,12 @@ use crate::params::{Activation, BertConfig, Settings};
 /// A model, ready to run.
 #[derive(Debug)]
 pub struct Model {
-    pub(super) config: BertConfig,
-    pub(super) tables: [Table; 3],
+    config: BertConfig,
+    pub(super) encoder: Encoder,
+    pub(super) tables: Tables,
     pub(super) embedding_norm: Norm,
+    /// The layer between embeddings and encoder layers, if they differ in width.
+    pub(super) projection: Option<Linear>,
     pub(super) layers: Vec<Layer>,
     pub(super) head: HeadLayers,
     tokenizer: Option<Stored<u8>>,
@@ -23,16 +27,24 @@ pub struct Model {
     size: usize,
 }
 
-/// An embedding matrix `[rows][hidden]`.
+/// The embedding matrices.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) words: Table,
+    pub(super) positions: Table,
+    pub(super) types: Option<Table>,
+}
+
+/// An embedding matrix `[rows][width]`.
 #[derive(Debug)]
 pub(super) enum Table {
     Float32(Stored<f32>),
-    /// Int8 `[rows][hidden]`, and the scale of each row.
+    /// Int8 `[rows][width]`, and the scale of each row.
     Int8(Stored<i8>, Stored<f32>),
 }
 
 impl Table {
-    /// Adds a row to `sum`, `[hidden]`.
+    /// Adds a row to `sum`, `[width]`.
     #[inline(always)]
     pub(super) fn add_row(&self, row: usize, sum: &mut [f32]) {
         let width = sum.len();
@@ -52,7 +64,7 @@ impl Table {
     }
 }
 
-/// Weight and bias of a layer normalization, `[hidden]` each.
+/// Weight and bias of a layer normalization, one for each feature.
 #[derive(Debug)]
 pub(super) struct Norm {
     pub(super) weight: Stored<f32>,
@@ -83,7 +95,12 @@ pub(super) struct Layer {
 #[allow(clippy::large_enum_variant)]
 pub(super) enum HeadLayers {
     Answers(Linear),
-    Labels { pooler: Linear, classifier: Linear, names: Vec<String> },
+    /// `transform` is applied to the hidden state of the first token.
+    Labels {
+        transform: Option<(Linear, Activation)>,
+        classifier: Linear,
+        names: Vec<String>,
+    },
 }
 
 impl Model {
@@ -116,57 +133,76 @@ impl Model {
     }
 
     fn of(file: Opened) -> Result<Model, Diagnostic> {
-        let config = file.directory.config.clone();
-        if let Some(why) = config.unsupported() {
+        let encoder = file.directory.encoder.clone();
+        if let Some(why) = encoder.impossible() {
             return Err(file.contradiction(why));
         }
-        if config.architecture().activation != Activation::Gelu {
-            return Err(file.contradiction(format!("the runtime does not compute `{}`", config.hidden_act)));
-        }
-        let shape = config.shape();
-        if file.directory.attention.len() != shape.layers {
+        if file.directory.attention.len() != encoder.layers {
             return Err(file.contradiction("its directory does not describe every layer".into()));
         }
+        let hidden = encoder.hidden;
         let table = |name: &str, rows: usize| -> Result<Table, Diagnostic> {
             let name = format!("bert.embeddings.{name}_embeddings.weight");
-            let count = Some(rows * shape.hidden);
+            let count = Some(rows * encoder.embedding);
             let floats = file.directory.sections.get(&name).is_none_or(|s| s.kind == "f32");
             if floats {
                 return Ok(Table::Float32(file.array(&name, count)?));
             }
             Ok(Table::Int8(file.array(&name, count)?, file.array(&format!("{name}.scales"), Some(rows))?))
         };
-        let tables = [
-            table("word", shape.vocab)?,
-            table("position", shape.positions)?,
-            table("token_type", shape.types)?,
-        ];
+        let tables = Tables {
+            words: table("word", encoder.vocabulary)?,
+            positions: table("position", encoder.positions)?,
+            types: (encoder.types > 0).then(|| table("token_type", encoder.types)).transpose()?,
+        };
+        let projection = (encoder.embedding != hidden)
+            .then(|| linear(&file, "bert.embeddings_project", hidden, encoder.embedding))
+            .transpose()?;
         let mut layers = Vec::new();
         for (i, attention) in file.directory.attention.iter().enumerate() {
             layers.push(layer(&file, i, *attention)?);
         }
-        let head = match &file.directory.head {
-            Head::Answers => HeadLayers::Answers(linear(&file, "qa_outputs", 2, shape.hidden)?),
-            Head::Labels(names) => HeadLayers::Labels {
-                pooler: linear(&file, "bert.pooler.dense", shape.hidden, shape.hidden)?,
-                classifier: linear(&file, "classifier", names.len(), shape.hidden)?,
+        let head = match (&file.directory.head, file.directory.transform) {
+            (Head::Answers, None) => HeadLayers::Answers(linear(&file, "qa_outputs", 2, hidden)?),
+            (Head::Labels(names), transform) => HeadLayers::Labels {
+                transform: match transform {
+                    None => None,
+                    Some(t) => Some((linear(&file, "bert.pooler.dense", hidden, hidden)?, t.activation)),
+                },
+                classifier: linear(&file, "classifier", names.len(), hidden)?,
                 names: names.clone(),
             },
+            (Head::Answers, Some(_)) => {
+                let why = "its head for question answering has a layer before the output layer";
+                return Err(file.contradiction(why.into()));
+            }
         };
         let tokenizer = match file.directory.sections.contains_key("tokenizer.json") {
             true => Some(file.array("tokenizer.json", None)?),
             false => None,
         };
         Ok(Model {
-            embedding_norm: norm(&file, "bert.embeddings.LayerNorm")?,
+            embedding_norm: norm(&file, "bert.embeddings.LayerNorm", encoder.embedding)?,
+            projection,
             tables,
             layers,
             head,
             tokenizer,
             size: file.size(),
             settings: file.directory.settings.clone(),
-            config,
+            config: file.directory.config.clone(),
+            encoder,
         })
+    }
+
+    /// The greatest sequence length in tokens.
+    pub fn longest(&self) -> usize {
+        self.encoder.longest()
+    }
+
+    /// The number of token ids.
+    pub fn vocabulary(&self) -> usize {
+        self.encoder.vocabulary
     }
 
     /// The model's configuration.
@@ -198,8 +234,8 @@ impl Model {
     }
 }
 
-fn norm(file: &Opened, name: &str) -> Result<Norm, Diagnostic> {
-    let width = Some(file.directory.config.hidden_size);
+fn norm(file: &Opened, name: &str, width: usize) -> Result<Norm, Diagnostic> {
+    let width = Some(width);
     Ok(Norm {
         weight: file.array(&format!("{name}.weight"), width)?,
         bias: file.array(&format!("{name}.bias"), width)?,
@@ -207,9 +243,9 @@ fn norm(file: &Opened, name: &str) -> Result<Norm, Diagnostic> {
 }
 
 fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<Layer, Diagnostic> {
-    let shape = file.directory.config.shape();
+    let &Encoder { hidden, intermediate, .. } = &file.directory.encoder;
     let name = |part: &str| format!("bert.encoder.layer.{layer}.{part}");
-    let square = |part: &str| linear(file, &name(part), shape.hidden, shape.hidden);
+    let square = |part: &str| linear(file, &name(part), hidden, hidden);
     let projections =
         [square("attention.self.query")?, square("attention.self.key")?, square("attention.self.value")?];
     let mut quantizations = Vec::new();
@@ -229,10 +265,10 @@ fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<La
         scores: operands(file, layer, attention.scores)?,
         context: operands(file, layer, attention.context)?,
         output: square("attention.output.dense")?,
-        output_norm: norm(file, &name("attention.output.LayerNorm"))?,
-        up: linear(file, &name("intermediate.dense"), shape.intermediate, shape.hidden)?,
-        down: linear(file, &name("output.dense"), shape.hidden, shape.intermediate)?,
-        down_norm: norm(file, &name("output.LayerNorm"))?,
+        output_norm: norm(file, &name("attention.output.LayerNorm"), hidden)?,
+        up: linear(file, &name("intermediate.dense"), intermediate, hidden)?,
+        down: linear(file, &name("output.dense"), hidden, intermediate)?,
+        down_norm: norm(file, &name("output.LayerNorm"), hidden)?,
     })
 }
 

@@ -101,9 +101,9 @@ impl Session {
     /// # Errors
     /// [`Refusal::Threads`].
     pub fn new(model: Arc<Model>, limits: Limits) -> Result<Session, Refusal> {
-        let shape = model.config.shape();
+        let shape = &model.encoder;
         let threads = limits.threads.max(1);
-        let length = limits.length.clamp(1, shape.positions);
+        let length = limits.length.clamp(1, shape.longest());
         let groups = groups_of(length) * limits.sequences.max(1);
         let limits = Limits { threads, length, ..limits };
         let pool = match threads {
@@ -187,7 +187,7 @@ impl Session {
     }
 
     fn check(&self, sequences: &[Sequence<'_>]) -> Result<(), Refusal> {
-        let shape = self.model.config.shape();
+        let shape = &self.model.encoder;
         let mut groups = 0;
         for sequence in sequences {
             let tokens = sequence.ids.len();
@@ -201,9 +201,9 @@ impl Session {
             if tokens > self.limits.length {
                 return Err(Refusal::TooLong { tokens, most: self.limits.length });
             }
-            let all = [("token", sequence.ids, shape.vocab), ("type", sequence.types, shape.types)];
-            // With one token type, all types count as 0.
-            for (what, values, count) in all.into_iter().take(if shape.types == 1 { 1 } else { 2 }) {
+            let all = [("token", sequence.ids, shape.vocabulary), ("type", sequence.types, shape.types)];
+            // With one token type or none, types are not read.
+            for (what, values, count) in all.into_iter().take(if shape.types > 1 { 2 } else { 1 }) {
                 if let Some(value) = values.iter().find(|v| **v as usize >= count) {
                     return Err(Refusal::Unknown { what, value: *value, count });
                 }
@@ -228,7 +228,7 @@ impl Session {
             isa.run(Embed { model, tiling, sequences, tile, hidden: &hidden, inputs, scratch });
         });
         for index in 0..model.layers.len() {
-            let heads = model.config.num_attention_heads;
+            let heads = model.encoder.heads;
             each(threads, tiling.spans.len() * heads, scratch, |task, scratch| {
                 // All sequences for one head after the other, so that its weights stay in the cache.
                 let (head, span) = (task / tiling.spans.len(), task % tiling.spans.len());
@@ -270,13 +270,13 @@ impl Session {
                     scratch,
                 });
             }),
-            HeadLayers::Labels { pooler, classifier, .. } => {
+            HeadLayers::Labels { transform, classifier, .. } => {
                 let tasks = tiling.spans.len().div_ceil(LANES * MAX_WIDTH);
                 each(threads, tasks, scratch, |part, scratch| {
                     isa.run(LabelLogits {
                         model,
                         tiling,
-                        pooler,
+                        transform: transform.as_ref(),
                         classifier,
                         part,
                         hidden: &hidden,

@@ -2,7 +2,7 @@
 //! thread; the tasks of a stage write to disjoint ranges of the session's buffers.
 
 use super::buffers::{Scratch, SharedInput};
-use super::epilogue::{AddResidual, Gelu, GeluQuantize, Store};
+use super::epilogue::{Activate, AddResidual, Gelu, GeluQuantize, Store, activate};
 use super::linear::{Linear, Tile};
 use super::load::{Layer, Model, Norm};
 use super::shared::Shared;
@@ -11,8 +11,10 @@ use crate::infer::kernel::attention::{Head, attend};
 use crate::infer::kernel::norm::layer_norm;
 use crate::infer::kernel::quantize::{InputQuantization, Layout, TokenScale, pack, static_scale};
 use crate::infer::simd::{Floats, LANES, Quads, Simd, Work};
+use crate::params::Activation;
 
-/// Word, position and token type embeddings of a tile, and their layer normalization.
+/// Word, position and token type embeddings of a tile, their layer normalization, and their projection to the hidden
+/// size.
 pub(super) struct Embed<'a> {
     pub(super) model: &'a Model,
     pub(super) tiling: &'a Tiling,
@@ -29,7 +31,7 @@ impl Work for Embed<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Embed { model, tiling, sequences, tile, hidden, inputs, scratch } = self;
-        let width = model.config.hidden_size;
+        let (width, hidden_size) = (model.encoder.embedding, model.encoder.hidden);
         let groups = tiling.tile(tile);
         let count = groups.len();
         for (g, group) in groups.clone().enumerate() {
@@ -41,10 +43,12 @@ impl Work for Embed<'_> {
                 let place = first + lane;
                 if place < span.tokens {
                     let sequence = &sequences[index];
-                    model.tables[0].add_row(sequence.ids[place] as usize, row);
-                    model.tables[1].add_row(place, row);
-                    let of_type = if model.config.type_vocab_size == 1 { 0 } else { sequence.types[place] };
-                    model.tables[2].add_row(of_type as usize, row);
+                    model.tables.words.add_row(sequence.ids[place] as usize, row);
+                    model.tables.positions.add_row(model.encoder.first_position + place, row);
+                    if let Some(types) = &model.tables.types {
+                        let of_type = if model.encoder.types == 1 { 0 } else { sequence.types[place] };
+                        types.add_row(of_type as usize, row);
+                    }
                 }
             }
             for (feature, to) in scratch.tile.iter_mut().skip(g).step_by(count).take(width).enumerate() {
@@ -54,8 +58,20 @@ impl Work for Embed<'_> {
             }
         }
         // SAFETY: this tile's task alone has its part.
-        let out = unsafe { hidden.part(groups.start * width..groups.end * width) };
-        normalize(simd, model, &model.embedding_norm, &scratch.tile, count, out);
+        let out = unsafe { hidden.part(groups.start * hidden_size..groups.end * hidden_size) };
+        match &model.projection {
+            None => normalize(simd, model, &model.embedding_norm, &scratch.tile, count, out),
+            Some(projection) => {
+                let Scratch { sums, tile, bytes, scales, wide, .. } = scratch;
+                normalize(simd, model, &model.embedding_norm, tile, count, wide);
+                if let Some(quantization) = projection.input {
+                    pack(simd, quantization, width, wide, &Layout::tile(count), bytes, scales);
+                }
+                let input = Tile { floats: wide, bytes, scales, width: count };
+                let mut keep = Store { out: &mut *out, width: count, offset: 0 };
+                projection.apply(simd, 0..hidden_size, input, 0..count, sums, &mut keep);
+            }
+        }
         if let Some(layer) = model.layers.first() {
             quantize_input(simd, layer, groups, out, inputs);
         }
@@ -72,7 +88,7 @@ fn normalize<S: Simd>(
     width: usize,
     out: &mut [Floats],
 ) {
-    layer_norm(simd, tile, width, &norm.weight, &norm.bias, model.config.layer_norm_eps as f32, out);
+    layer_norm(simd, tile, width, &norm.weight, &norm.bias, model.encoder.norm_epsilon, out);
 }
 
 /// Quantizes a tile for the query, key and value projections of a layer.
@@ -114,9 +130,9 @@ impl Work for Attention<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Attention { model, tiling, layer, span, head, hidden, inputs, context, scratch } = self;
-        let width = model.config.hidden_size;
+        let width = model.encoder.hidden;
         let quads = width.div_ceil(4);
-        let features = width / model.config.num_attention_heads;
+        let features = width / model.encoder.heads;
         let rows = head * features..(head + 1) * features;
         let Scratch { space, sums, .. } = scratch;
         for (tile, piece) in tiling.pieces(span) {
@@ -179,7 +195,7 @@ impl Work for FeedForward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let FeedForward { model, tiling, layer, next, tile, hidden, inputs, context, scratch } = self;
-        let width = model.config.hidden_size;
+        let width = model.encoder.hidden;
         let groups = tiling.tile(tile);
         let count = groups.len();
         let mut layout = Layout::tile(count);
@@ -207,23 +223,30 @@ impl Work for FeedForward<'_> {
         }
         let input = Tile { floats: x, bytes, scales, width: count };
         let inner = 0..layer.up.rows;
-        match layer.down.input {
-            Some(InputQuantization::Static(qparams)) => {
+        match (layer.down.input, model.encoder.activation) {
+            (Some(InputQuantization::Static(qparams)), Activation::Gelu) => {
                 let mut gelu = GeluQuantize { qparams, out: wide_bytes, width: count };
                 layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
                 for scale in &mut scales[..count] {
                     *scale = static_scale(simd, qparams);
                 }
             }
-            Some(InputQuantization::Dynamic) => {
+            (Some(InputQuantization::Dynamic), Activation::Gelu) => {
                 let mut gelu = Gelu { out: wide, width: count, for_bytes: true };
                 layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut gelu);
                 let layout = Layout::tile(count);
                 pack(simd, InputQuantization::Dynamic, inner.end, wide, &layout, wide_bytes, scales);
             }
-            None => {
+            (None, Activation::Gelu) => {
                 let mut gelu = Gelu { out: wide, width: count, for_bytes: false };
                 layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
+            }
+            (quantization, activation) => {
+                let mut activate = Activate { activation, out: wide, width: count };
+                layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut activate);
+                if let Some(quantization) = quantization {
+                    pack(simd, quantization, inner.end, wide, &Layout::tile(count), wide_bytes, scales);
+                }
             }
         }
         let input = Tile { floats: wide, bytes: wide_bytes, scales, width: count };
@@ -263,7 +286,7 @@ impl Work for AnswerLogits<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let AnswerLogits { model, tiling, layer, tile, hidden, logits, scratch } = self;
-        let width = model.config.hidden_size;
+        let width = model.encoder.hidden;
         let groups = tiling.tile(tile);
         let count = groups.len();
         // SAFETY: the last stage only reads hidden states.
@@ -285,11 +308,12 @@ impl Work for AnswerLogits<'_> {
     }
 }
 
-/// The classification head, for up to 64 sequences with one in each lane: pooler, tanh and classifier.
+/// The classification head, for up to 64 sequences with one in each lane: a layer with an activation, if there is one,
+/// and the classifier.
 pub(super) struct LabelLogits<'a> {
     pub(super) model: &'a Model,
     pub(super) tiling: &'a Tiling,
-    pub(super) pooler: &'a Linear,
+    pub(super) transform: Option<&'a (Linear, Activation)>,
     pub(super) classifier: &'a Linear,
     pub(super) part: usize,
     pub(super) hidden: &'a Shared<'a, Floats>,
@@ -302,8 +326,8 @@ impl Work for LabelLogits<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let LabelLogits { model, tiling, pooler, classifier, part, hidden, logits, scratch } = self;
-        let width = model.config.hidden_size;
+        let LabelLogits { model, tiling, transform, classifier, part, hidden, logits, scratch } = self;
+        let width = model.encoder.hidden;
         let first = part * LANES * MAX_WIDTH;
         let spans = &tiling.spans[first..(first + LANES * MAX_WIDTH).min(tiling.spans.len())];
         let count = spans.len().div_ceil(LANES);
@@ -318,18 +342,18 @@ impl Work for LabelLogits<'_> {
                 tile[feature * count + i / LANES].0[i % LANES] = state.0[0];
             }
         }
-        if let Some(quantization) = pooler.input {
-            pack(simd, quantization, width, tile, &Layout::tile(count), bytes, scales);
-        }
-        for group in 0..count {
-            let input = Tile { floats: tile, bytes, scales, width: count };
-            let mut keep = Store { out: pooled, width: 1, offset: 0 };
-            pooler.apply(simd, 0..width, input, group..group + 1, sums, &mut keep);
-            for lanes in pooled.iter_mut() {
-                lanes.0 = lanes.0.map(f32::tanh);
+        if let Some((dense, activation)) = transform {
+            if let Some(quantization) = dense.input {
+                pack(simd, quantization, width, tile, &Layout::tile(count), bytes, scales);
             }
-            for (feature, lanes) in pooled.iter().enumerate() {
-                tile[feature * count + group] = *lanes;
+            for group in 0..count {
+                let input = Tile { floats: tile, bytes, scales, width: count };
+                let mut keep = Store { out: pooled, width: 1, offset: 0 };
+                dense.apply(simd, 0..width, input, group..group + 1, sums, &mut keep);
+                for (feature, lanes) in pooled.iter_mut().enumerate() {
+                    activate(simd, *activation, lanes);
+                    tile[feature * count + group] = *lanes;
+                }
             }
         }
         if let Some(quantization) = classifier.input {

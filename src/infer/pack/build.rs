@@ -1,10 +1,11 @@
 //! Quantizes the layers of a model, and stores each in the fastest weight format.
 
+use super::describe;
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::Image;
 use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands, Scale};
-use crate::params::BertConfig;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
+use crate::params::{BertConfig, Family};
 
 /// The quantization of a packed model.
 #[derive(Clone, Debug)]
@@ -21,10 +22,11 @@ pub enum Plan {
 /// faster than the dense one, which multiplies six blocks in the time in which the block-sparse one multiplies 2.6.
 const DENSEST: f64 = 0.42;
 
-/// Packs a model; `tensor` returns its tensors by name.
+/// Packs a model; `tensor` returns its tensors by the names of its family. The packed file has BERT's names for the
+/// tensors of every family.
 ///
 /// # Errors
-/// Those of `tensor`; scales that do not fit the model.
+/// Those of `tensor`; a model that the runtime cannot compute; scales that do not fit the model.
 pub fn build(
     config: &BertConfig,
     head: Head,
@@ -32,10 +34,18 @@ pub fn build(
     plan: &Plan,
     tensor: &dyn Fn(&str) -> Result<Vec<f32>, Diagnostic>,
 ) -> Result<Image, Diagnostic> {
+    let encoder = describe::encoder(config)?;
+    let transform = describe::transform(config, &head);
     let shape = config.shape();
-    let mut packer = Packer { image: Image::new(config.clone(), head.clone()), plan, tensor };
-    for name in ["word", "position", "token_type"] {
-        packer.table(&format!("bert.embeddings.{name}_embeddings.weight"), shape.hidden)?;
+    let (embedding, types) = (encoder.embedding, encoder.types);
+    let image = Image::new(config.clone(), encoder, head.clone(), transform);
+    let mut packer = Packer { image, family: config.family(), plan, tensor };
+    let tables = [("word", shape.vocab), ("position", shape.positions), ("token_type", types)];
+    for (name, rows) in tables.into_iter().filter(|(_, rows)| *rows > 0) {
+        packer.table(&format!("bert.embeddings.{name}_embeddings.weight"), rows, embedding)?;
+    }
+    if embedding != shape.hidden {
+        packer.head("bert.embeddings_project", shape.hidden, embedding)?;
     }
     packer.norm("bert.embeddings.LayerNorm")?;
     for layer in 0..shape.layers {
@@ -55,10 +65,10 @@ pub fn build(
     }
     match head {
         Head::Answers => packer.head("qa_outputs", 2, shape.hidden)?,
-        Head::Labels(names) => {
-            packer.head("bert.pooler.dense", shape.hidden, shape.hidden)?;
-            packer.head("classifier", names.len(), shape.hidden)?;
-        }
+        Head::Labels(names) => packer.head("classifier", names.len(), shape.hidden)?,
+    }
+    if transform.is_some() {
+        packer.head("bert.pooler.dense", shape.hidden, shape.hidden)?;
     }
     if let Some(bytes) = tokenizer {
         packer.image.add("tokenizer.json", bytes);
@@ -66,38 +76,61 @@ pub fn build(
     Ok(packer.image)
 }
 
+/// All methods take BERT's names.
 struct Packer<'a> {
     image: Image,
+    family: Family,
     plan: &'a Plan,
     tensor: &'a dyn Fn(&str) -> Result<Vec<f32>, Diagnostic>,
 }
 
-impl Packer<'_> {
+impl<'a> Packer<'a> {
+    /// The values of a tensor.
+    fn values(&self, name: &str) -> Result<Vec<f32>, Diagnostic> {
+        (self.tensor)(&self.family.name(name))
+    }
+
+    /// The scales of a weight in a model with static quantization.
+    fn weight_scales(&self, known: &'a Quantization, name: &str) -> Option<&'a WeightScales> {
+        known.weights.get(&self.family.name(name))
+    }
+
+    /// The scale of an activation in a model with static quantization.
+    fn activation_scale(&self, known: &'a Quantization, name: &str) -> Option<&'a ActivationScale> {
+        known.activations.get(&self.family.name(name))
+    }
+
     /// Adds weight and bias of a layer normalization.
     fn norm(&mut self, name: &str) -> Result<(), Diagnostic> {
         for part in ["weight", "bias"] {
             let name = format!("{name}.{part}");
-            self.image.add(&name, &(self.tensor)(&name)?);
+            let values = self.values(&name)?;
+            self.image.add(&name, &values);
         }
         Ok(())
     }
 
-    /// Adds an embedding matrix `[rows, width]`.
-    fn table(&mut self, name: &str, width: usize) -> Result<(), Diagnostic> {
-        let values = (self.tensor)(name)?;
-        let rows = values.len() / width;
+    /// Adds the first `rows` rows of an embedding matrix, `[rows, width]`.
+    fn table(&mut self, name: &str, rows: usize, width: usize) -> Result<(), Diagnostic> {
+        let mut values = self.values(name)?;
+        let all = values.len() / width;
+        values.truncate(rows * width);
         let (scales, most) = match self.plan {
             Plan::Float32 => {
                 self.image.add(name, &values);
                 return Ok(());
             }
             Plan::Dynamic => (row_scales(&values, width), 127.0),
-            Plan::Static(known) => match known.weights.get(name) {
+            Plan::Static(known) => match self.weight_scales(known, name) {
                 None => {
                     self.image.add(name, &values);
                     return Ok(());
                 }
-                Some(scales) => (row_by_row(name, scales, rows)?, qmax(scales)),
+                Some(scales) => {
+                    let mut each = row_by_row(name, scales, all)?;
+                    each.truncate(rows);
+                    (each, qmax(scales))
+                }
             },
         };
         self.image.add(name, &quantized(&values, width, &scales, most));
@@ -108,21 +141,22 @@ impl Packer<'_> {
     /// Adds a linear layer of the encoder.
     fn linear(&mut self, name: &str, rows: usize, columns: usize) -> Result<(), Diagnostic> {
         let weight = format!("{name}.weight");
-        let mut values = (self.tensor)(&weight)?;
-        self.image.add(&format!("{name}.bias"), &(self.tensor)(&format!("{name}.bias"))?);
+        let mut values = self.values(&weight)?;
+        let bias = self.values(&format!("{name}.bias"))?;
+        self.image.add(&format!("{name}.bias"), &bias);
         let (scales, most, input) = match self.plan {
             Plan::Float32 => return self.floats(name, rows, columns, &values),
             Plan::Dynamic => (row_scales(&values, columns), 127.0, Input::Dynamic),
             Plan::Static(known) => {
-                let input = known.activations.get(&format!("{name}.input"));
-                match (known.weights.get(&weight), input) {
+                let input = self.activation_scale(known, &format!("{name}.input"));
+                match (self.weight_scales(known, &weight), input) {
                     (None, None) => return self.floats(name, rows, columns, &values),
-                    (None, Some(_)) => return Err(unpaired(name, "input", "weight")),
+                    (None, Some(_)) => return Err(unpaired(&self.family.name(&weight), "input", "weight")),
                     (Some(scales), input) => {
                         let each = row_by_row(&weight, scales, rows)?;
                         let most = qmax(scales);
                         let Some(input) = input else {
-                            // QuantizedInput weights and inputs that are not: the product is one of floats.
+                            // The weights are quantized and the inputs are not: the product is in float32.
                             let bytes = quantized(&values, columns, &each, most);
                             for (i, (value, byte)) in values.iter_mut().zip(bytes).enumerate() {
                                 *value = each[i / columns] * f32::from(byte);
@@ -143,13 +177,14 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// Adds a linear layer of the head, in float32 unless the model has quantization parameters for it.
+    /// Adds a linear layer outside of the encoder layers, in float32 unless the model has quantization parameters for it.
     fn head(&mut self, name: &str, rows: usize, columns: usize) -> Result<(), Diagnostic> {
         if let Plan::Static(_) = self.plan {
             return self.linear(name, rows, columns);
         }
-        let values = (self.tensor)(&format!("{name}.weight"))?;
-        self.image.add(&format!("{name}.bias"), &(self.tensor)(&format!("{name}.bias"))?);
+        let values = self.values(&format!("{name}.weight"))?;
+        let bias = self.values(&format!("{name}.bias"))?;
+        self.image.add(&format!("{name}.bias"), &bias);
         self.floats(name, rows, columns, &values)
     }
 
@@ -194,13 +229,14 @@ impl Packer<'_> {
         let known = match self.plan {
             Plan::Float32 => return Ok(Operands::Float32),
             Plan::Dynamic => return Ok(Operands::Dynamic),
-            Plan::Static(known) => &known.activations,
+            Plan::Static(known) => known,
         };
-        match (known.get(left), known.get(right)) {
+        let [own_left, own_right] = [left, right].map(|name| self.family.name(name));
+        match (self.activation_scale(known, left), self.activation_scale(known, right)) {
             (None, None) => Ok(Operands::Float32),
             (Some(l), Some(r)) => Ok(Operands::Static { left: unsigned(l), right: signed(r) }),
-            (Some(_), None) => Err(unpaired(left, left, right)),
-            (None, Some(_)) => Err(unpaired(right, right, left)),
+            (Some(_), None) => Err(unpaired(&own_left, &own_left, &own_right)),
+            (None, Some(_)) => Err(unpaired(&own_right, &own_right, &own_left)),
         }
     }
 }

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::Precision;
 use super::build::{Plan, build};
+use super::describe;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::params::quantization::{self, Quantization};
-use crate::params::{self, Settings, folder, tensors};
+use crate::params::{Settings, folder, tensors};
 use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model with `quantization.json` is packed in int8 and any other in
@@ -78,17 +79,8 @@ fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
     if let Some(lost) = model.missing_head.first() {
         return refused(format!("it has no head: `{lost}` is missing"), help);
     }
-    if let params::builtin::Head::TokenClassification { .. } = model.head {
-        return refused("it classifies tokens".to_owned(), help);
+    match describe::head(&model.config, model.head) {
+        Some(head) => Ok(head),
+        None => refused(format!("it {}", describe::task(model.head)), help),
     }
-    if model.table.find("qa_outputs.weight").is_some() {
-        return Ok(Head::Answers);
-    }
-    let Some(classifier) = model.table.find("classifier.weight") else {
-        return refused("it predicts masked tokens".to_owned(), help);
-    };
-    let count = classifier.shape[0];
-    let named = model.config.labels().filter(|names| names.len() == count);
-    let names = named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect());
-    Ok(Head::Labels(names))
 }

@@ -1,10 +1,12 @@
 //! Conversion of models to packed models.
 //!
 //! - [`folder`]: from a model folder in the Hugging Face layout;
+//! - [`describe`]: what its encoder and head compute, as data;
 //! - [`build`]: quantizes layers and selects the fastest weight format;
 //! - [`random`]: random models of any shape and sparsity, for benchmarks.
 
 pub mod build;
+pub mod describe;
 pub mod folder;
 pub mod random;
 

@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::compressed::{self, CONFIG, FILE};
-use super::source::{Source, head_of};
+use super::source::Source;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::Model;
 use crate::infer::pack::build::{Plan, build};
+use crate::infer::pack::describe;
 use crate::params::builtin::{self, Head};
 use crate::params::{BertConfig, Settings, header};
 use crate::text::Tokenizer;
@@ -43,12 +44,13 @@ pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnosti
     written.extend(described.map(|scheme| (CONFIG.to_owned(), scheme)));
     let headers = header::read(&folder.join(FILE)).map_err(one)?;
     let rows = |name: &str| headers.iter().find(|t| t.name == name).and_then(|t| t.shape.first().copied());
-    let head = match rows("classifier.weight") {
+    let kind = match rows(&config.family().name("classifier.weight")) {
         Some(labels) => Head::Classification { labels },
         None => Head::QuestionAnswering,
     };
-    let table = builtin::table(&config.architecture(), head);
-    let head = head_of(&config, &table).ok_or_else(|| refused("the runtime has no head for it".into()))?;
+    let table = builtin::table(&config.architecture(), kind);
+    let head =
+        describe::head(&config, kind).ok_or_else(|| refused("the runtime has no head for it".into()))?;
     let source = Source {
         path: folder.to_owned(),
         config,
@@ -57,6 +59,7 @@ pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnosti
         tensors: BTreeMap::new(),
         quantization: None,
         files: Vec::new(),
+        kind,
         head: None,
         unusable_head: None,
     };

@@ -31,9 +31,9 @@ use crate::diag::{Code, Diagnostic, Severity, Sources};
 use crate::files;
 use crate::infer::Model;
 use crate::infer::file::layout::{Directory, Head};
-use crate::infer::pack::{self, Precision};
+use crate::infer::pack::{self, Precision, describe};
 use crate::output::sizes::{self, Packed, Sizes};
-use crate::params::{Activation, Settings};
+use crate::params::Settings;
 
 use format::Format;
 use place::Aside;
@@ -152,7 +152,7 @@ fn measured(request: &Request, source: &Source, aside: &Aside) -> Result<Sizes, 
 fn unsupported(source: &Source, format: Format, why: &str) -> Diagnostic {
     let message = format!("`{}` cannot be written as {}: {why}", source.path.display(), format.name());
     Diagnostic::unlocated(Code::ExportUnsupported, message).help(
-        "BERTs for extractive question answering or sequence classification are written in every format; write other \
+        "models for extractive question answering or sequence classification are written in every format; write other \
          models with `--as dense`",
     )
 }
@@ -172,14 +172,7 @@ impl<'a> Work<'a> {
         if let Some(unusable) = &self.source.unusable_head {
             return Err(unusable.clone());
         }
-        let config = &self.source.config;
-        let why = match config.family() {
-            crate::params::Family::Bert if config.architecture().activation != Activation::Gelu => {
-                format!("its activation is `{}`", config.hidden_act)
-            }
-            crate::params::Family::Bert => "it predicts masked tokens".to_owned(),
-            other => format!("it is of the family `{}`", other.model_type()),
-        };
+        let why = format!("it {}", describe::task(self.source.kind));
         self.source.head.as_ref().ok_or_else(|| unsupported(self.source, self.request.format, &why))
     }
 

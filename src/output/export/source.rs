@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::Head;
+use crate::infer::pack::describe;
 use crate::params::folder::{self, ModelFolder};
 use crate::params::naming::Names;
 use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
 use crate::params::storage::is_encoder_layer;
-use crate::params::{Activation, BertConfig, Family, ParameterTable, tensors};
+use crate::params::{BertConfig, ParameterTable, builtin, tensors};
 
 /// A model folder with its weights.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Source {
     pub quantization: Option<Quantization>,
     /// The files that hold the weights.
     pub files: Vec<PathBuf>,
+    /// What the head does.
+    pub kind: builtin::Head,
     /// The head of the model; `None` for one that the runtime does not run.
     pub head: Option<Head>,
     /// Why the folder's head cannot be used, such as one for regression.
@@ -83,7 +86,7 @@ impl Source {
             // invariant: it was read as a configuration just before.
             serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default()
         };
-        let ModelFolder { config, table, files, missing_head, unusable_head, names, .. } =
+        let ModelFolder { config, head: kind, table, files, missing_head, unusable_head, names, .. } =
             folder::read(path, sources)?;
         let mut tensors = BTreeMap::new();
         for file in &files {
@@ -93,7 +96,7 @@ impl Source {
         let written = written(path);
         let quantization = Quantization::read(path).map_err(one)?;
         let usable = missing_head.is_empty() && unusable_head.is_none();
-        let head = if usable { head_of(&config, &table) } else { None };
+        let head = if usable { describe::head(&config, kind) } else { None };
         let source = Source {
             path: path.to_owned(),
             config,
@@ -102,6 +105,7 @@ impl Source {
             tensors,
             quantization,
             files,
+            kind,
             head,
             unusable_head,
         };
@@ -161,21 +165,6 @@ impl Source {
         }
         self.quantization = Some(Quantization::new(weights, BTreeMap::new()));
     }
-}
-
-/// The head that the runtime runs; `None` for other families and tasks.
-pub(super) fn head_of(config: &BertConfig, table: &ParameterTable) -> Option<Head> {
-    if config.family() != Family::Bert || config.architecture().activation != Activation::Gelu {
-        return None;
-    }
-    if table.find("qa_outputs.weight").is_some() {
-        return Some(Head::Answers);
-    }
-    // A classifier of texts has a pooler, one of tokens has none.
-    table.find("bert.pooler.dense.weight")?;
-    let count = table.find("classifier.weight")?.shape[0];
-    let named = config.labels().filter(|names| names.len() == count);
-    Some(Head::Labels(named.unwrap_or_else(|| (0..count).map(|i| format!("LABEL_{i}")).collect())))
 }
 
 /// Reads all tensors of a weight file as float32, under their canonical names.

@@ -1,14 +1,14 @@
 //! `--as onnx`: one file for ONNX Runtime.
 //!
 //! - [`proto`]: the messages of the file;
-//! - [`graph`]: building graphs, and [`bert`]: the graph of a BERT with its head;
+//! - [`graph`]: building graphs, and [`encoder`]: the graph of an encoder with its head;
 //! - [`constants`]: reading weights and scales back.
 //!
 //! Quantized weights are INT8 initializers with a `DequantizeLinear` behind them; quantized activations go through
 //! `QuantizeLinear` and `DequantizeLinear` (the QDQ format), which a runtime may fuse into INT8 products.
 
-pub mod bert;
 pub mod constants;
+pub mod encoder;
 pub mod graph;
 pub mod proto;
 #[cfg(test)]
@@ -28,7 +28,7 @@ const MOST: usize = i32::MAX as usize;
 /// Encodes a model as an ONNX file.
 ///
 /// # Errors
-/// A model that is too large for one file.
+/// A model that is too large for one file, or that the runtime cannot compute.
 pub fn bytes(source: &Source, head: &Head, out: &Path) -> Result<Vec<u8>, Diagnostic> {
     bytes_within(MOST, source, head, out)
 }
@@ -40,7 +40,7 @@ fn bytes_within(most: usize, source: &Source, head: &Head, out: &Path) -> Result
     if least > most {
         return Err(too_large(out, least));
     }
-    let model = bert::model(source, head);
+    let model = encoder::model(source, head)?;
     match model.encoded_len() {
         size if size > most => Err(too_large(out, size)),
         _ => Ok(model.encode_to_vec()),

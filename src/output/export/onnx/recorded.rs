@@ -1,4 +1,4 @@
-//! Golden tests of the graphs of three models: a snapshot of their operators, and logits of ONNX Runtime recorded in
+//! Golden tests of the graphs of models with each head, of each family, in float32 and quantized: a snapshot of their operators, and logits of ONNX Runtime recorded in
 //! `tests/golden/onnx` with the hash of the graph.
 
 use std::path::{Path, PathBuf};
@@ -9,13 +9,23 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
 use super::proto::{Graph, Model, Tensor, kind};
-use super::{bert, bytes};
+use super::{bytes, encoder};
 use crate::diag::Sources;
 use crate::output::export::source::Source;
 use crate::output::export::verify::{Tokens, answers, apart, model, questions};
 
-/// Question answering in float32 and quantized, and classification.
-const MODELS: [&str; 3] = ["bert/tiny", "infer/quantized", "heads/classifier"];
+/// The folders in `tests/golden`.
+const MODELS: [&str; 9] = [
+    "bert/tiny",
+    "infer/quantized",
+    "heads/classifier",
+    "families/roberta_answering",
+    "families/roberta_classifier",
+    "families/distilbert_answering",
+    "families/distilbert_classifier",
+    "infer/families/roberta_classifier",
+    "infer/families/distilbert_answering",
+];
 
 /// The output of `tests/oracle/onnx_logits.py`, and the hash of the graph.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,7 +52,7 @@ fn source(name: &str) -> Source {
 }
 
 fn graph(source: &Source) -> Graph {
-    bert::model(source, source.head.as_ref().unwrap()).graph.unwrap()
+    encoder::model(source, source.head.as_ref().unwrap()).unwrap().graph.unwrap()
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -94,7 +104,7 @@ fn shown(model: &Model) -> String {
 fn the_operators_of_a_graph_are_those_of_the_snapshot() {
     for name in MODELS {
         let source = source(name);
-        let model = bert::model(&source, source.head.as_ref().unwrap());
+        let model = encoder::model(&source, source.head.as_ref().unwrap()).unwrap();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(golden("onnx"));
         settings.set_prepend_module_to_snapshot(false);

@@ -1,0 +1,119 @@
+//! Models of other families than BERT: in float32 against transformers (`tests/oracle/families.py`), and in INT8 against
+//! PyTorch's fake quantization (`tests/oracle/quantized_families.py`).
+
+use std::sync::Arc;
+
+use obert::internals::infer::file::Opened;
+use obert::internals::infer::file::layout::Form;
+use obert::internals::infer::simd::Isa;
+use obert::internals::infer::{Model, Precision, Sequence, pack};
+use serde_json::Value;
+
+use super::golden::{floats, golden, model, recorded, session};
+
+const FAMILIES: [&str; 2] = ["roberta", "distilbert"];
+
+/// The recorded sequences, with token types that these families do not read.
+fn sequences(recorded: &Value) -> Vec<(Vec<u32>, Vec<u32>)> {
+    let ids = |v: &Value| v.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect();
+    let all = recorded["ids"].as_array().unwrap().iter().map(ids);
+    all.map(|ids: Vec<u32>| (ids.clone(), vec![1; ids.len()])).collect()
+}
+
+/// All logits of each sequence: start, then end logits, or those of the labels.
+fn logits(model: &Arc<Model>, threads: usize, isa: Isa, sequences: &[(Vec<u32>, Vec<u32>)]) -> Vec<Vec<f32>> {
+    let borrowed: Vec<Sequence<'_>> = sequences.iter().map(|(ids, types)| Sequence { ids, types }).collect();
+    let mut session = session(model, threads, isa);
+    let found = session.run(&borrowed).unwrap();
+    (0..sequences.len())
+        .map(|i| match model.labels() {
+            Some(_) => found.labels(i).collect(),
+            None => [found.answer(i).0, found.answer(i).1].concat(),
+        })
+        .collect()
+}
+
+/// The maximum and the mean absolute difference.
+fn apart(got: &[Vec<f32>], expected: &[Vec<f32>]) -> (f32, f32) {
+    let lengths = |all: &[Vec<f32>]| all.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(lengths(got), lengths(expected));
+    let pairs = || got.iter().flatten().zip(expected.iter().flatten());
+    let most = pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    (most, pairs().map(|(a, b)| (a - b).abs()).sum::<f32>() / pairs().count() as f32)
+}
+
+/// The recorded logits of a float32 model, in the order of [`logits`].
+fn expected(recorded: &Value, head: &str) -> Vec<Vec<f32>> {
+    let columns = |rows: &Value| -> Vec<f32> {
+        let rows: Vec<Vec<f32>> = rows.as_array().unwrap().iter().map(floats).collect();
+        (0..2).flat_map(|column| rows.iter().map(move |row| row[column]).collect::<Vec<_>>()).collect()
+    };
+    let each = if head == "answering" { columns } else { floats };
+    recorded[head].as_array().unwrap().iter().map(each).collect()
+}
+
+#[test]
+fn float_logits_equal_those_of_transformers_on_every_instruction_set() {
+    let recorded = recorded("families/outputs.json");
+    for family in FAMILIES {
+        let sequences = sequences(&recorded[family]);
+        for head in ["answering", "classifier"] {
+            let expected = expected(&recorded[family], head);
+            let model = model(&format!("families/{family}_{head}"), None);
+            for isa in Isa::available() {
+                let (most, _) = apart(&logits(&model, 2, isa, &sequences), &expected);
+                assert!(most < 1e-4, "{family} {head}: {most} on {}", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn dynamic_int8_logits_are_near_those_of_transformers() {
+    let recorded = recorded("families/outputs.json");
+    for family in FAMILIES {
+        let sequences = sequences(&recorded[family]);
+        for head in ["answering", "classifier"] {
+            let expected = expected(&recorded[family], head);
+            let model = model(&format!("families/{family}_{head}"), Some(Precision::Int8));
+            let (most, mean) = apart(&logits(&model, 1, Isa::best(), &sequences), &expected);
+            assert!(most < 0.2 && mean < 0.07, "{family} {head}: {most} at most, {mean} in the mean");
+            assert!(mean > 1e-4, "{family} {head}: it was not quantized");
+        }
+    }
+}
+
+#[test]
+fn static_int8_logits_are_those_of_the_fake_quantized_model() {
+    let recorded = recorded("infer/families/outputs.json");
+    for (name, recorded) in recorded.as_object().unwrap() {
+        let sequences = sequences(recorded);
+        let all = |key: &str| recorded[key].as_array().unwrap().iter().map(floats).collect::<Vec<_>>();
+        let (expected, unquantized) = (all("logits"), all("float_logits"));
+        let model = model(&format!("infer/families/{name}"), None);
+        for isa in Isa::available() {
+            let got = logits(&model, 1, isa, &sequences);
+            let (most, mean) = apart(&got, &expected);
+            let (_, far) = apart(&got, &unquantized);
+            // A few values are rounded to the neighbouring step; without quantization all logits would differ.
+            assert!(
+                most < 0.08 && mean < 0.01 && 2.0 * mean < far,
+                "{name}: {most} at most, {mean} in the mean, {far} from float32 on {}",
+                isa.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn sparse_layers_of_every_family_are_stored_as_blocks() {
+    for family in FAMILIES {
+        let folder = golden(&format!("infer/families/{family}_classifier"));
+        let image = pack::pack(&folder, None, &mut Default::default()).unwrap();
+        let opened = Opened::bytes(&image.bytes(), "model").unwrap();
+        let form =
+            |layer: usize| opened.directory.linears[&format!("bert.encoder.layer.{layer}.output.dense")].form;
+        assert_eq!((form(0), form(1)), (Form::Blocks, Form::Dense));
+        assert_eq!(opened.directory.linears["classifier"].form, Form::Dense, "the head was quantized");
+    }
+}
