@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::diag::Sources;
+use crate::diag::{Sources, counted};
 use crate::infer::{Limits, Model, Precision, Sequence, Session, pack};
 use crate::output::export::onnx;
 use crate::output::export::source::Source;
@@ -65,7 +65,7 @@ fn lines(
     other: &Result<OnnxRuntime, &'static str>,
     quality: &str,
 ) -> String {
-    let plural = if threads == 1 { "" } else { "s" };
+    let threads = counted(threads, "thread", "threads");
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let against = match other {
         Ok(other) => {
@@ -75,7 +75,7 @@ fn lines(
     };
     let own = format!("{:.1} x obert's dense float32 ({build} build)", fast / slow);
     format!(
-        "Speed   {name}, int8 ({scales}): {fast:.0} sequences/s on {threads} thread{plural}{quality}\n        \
+        "Speed   {name}, int8 ({scales}): {fast:.0} sequences/s on {threads}{quality}\n        \
          {against}\n        {own}\n"
     )
 }

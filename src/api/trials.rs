@@ -5,7 +5,7 @@ use super::flags::{data_flag, data_missing, data_of_a_program, set_lengths};
 use super::models::with_features;
 use super::resolve::{Request, Resolved, resolve};
 use super::trial_config::TrialConfig;
-use crate::diag::{Code, Diagnostic, FileId, Sources, Span};
+use crate::diag::{Code, Diagnostic, FileId, Sources, Span, counted};
 use crate::engine::events::Observer;
 use crate::engine::gradient_sharing::Trial;
 use crate::engine::oneshot::{OneShot, seed_of};
@@ -252,6 +252,6 @@ impl Trials<'_> {
 
 /// Trials that were stopped before the last one.
 fn stopped(done: usize, all: usize) -> Diagnostic {
-    let message = format!("stopped after {done} of {all} trials");
+    let message = format!("stopped after {done} of {}", counted(all, "trial", "trials"));
     Diagnostic::unlocated(Code::Stopped, message).help("begin again for all of them")
 }

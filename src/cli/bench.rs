@@ -2,7 +2,7 @@
 
 use super::{ERRORS, FINE, eprint};
 use crate::api::{Error, settings};
-use crate::diag::Sources;
+use crate::diag::{Sources, counted};
 use crate::infer::Limits;
 use crate::infer::simd::Isa;
 
@@ -58,7 +58,7 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
             }
         },
     };
-    args.note(&format!("{}, {cores} cores", Isa::best().name()));
+    args.note(&format!("{}, {}", Isa::best().name(), counted(cores, "core", "cores")));
     for threads in &threads {
         for batch in &args.batch {
             for length in &lengths {

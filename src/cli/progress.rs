@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::eta::Eta;
 use super::fetching::Fetching;
 use super::{eprint, print_diagnostics, stop};
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::{Diagnostic, Sources, counted};
 use crate::engine::events::{Event, Observer, Work};
 use crate::engine::trial_outcome::TrialOutcome;
 use crate::output::numbers::{duration, metric, percent, title};
@@ -188,7 +188,7 @@ impl Observer for Watcher {
                 let kind = if started.branch { "branch" } else { "stage" };
                 let length = match started.steps {
                     0 => String::new(),
-                    steps => format!(", {steps} steps"),
+                    steps => format!(", {}", counted(steps, "step", "steps")),
                 };
                 let left = self.eta.as_ref().and_then(Eta::left);
                 let left = left.map_or(String::new(), |left| format!(", {}", left.words()));
@@ -205,30 +205,33 @@ impl Observer for Watcher {
                 let damp =
                     pruned.raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
                 self.print_line(&format!(
-                    "  at {} pruned {} weight matrices to {:.2}% in {}{damp}",
+                    "  at {} pruned {} to {:.2}% in {}{damp}",
                     pruned.at,
-                    pruned.parameters,
+                    counted(pruned.parameters, "weight matrix", "weight matrices"),
                     pruned.sparsity * 100.0,
                     duration(pruned.seconds)
                 ));
             }
             Event::Quantized(quantized) => {
                 let activations = quantized.activation_bits.map_or(String::new(), |bits| {
-                    format!(" and {} activation tensors to {bits}", quantized.activations)
+                    let tensors = counted(quantized.activations, "activation tensor", "activation tensors");
+                    format!(" and {tensors} to {bits}")
                 });
                 let after = match quantized.calibrated {
                     0 => String::new(),
-                    n => format!(", after {n} batches of calibration"),
+                    n => format!(", after {} of calibration", counted(n, "batch", "batches")),
                 };
-                let (at, weights, bits) = (&quantized.at, quantized.weights, quantized.weight_bits);
+                let (at, bits) = (&quantized.at, quantized.weight_bits);
+                let weights = counted(quantized.weights, "weight tensor is", "weight tensors are");
                 self.print_line(&format!(
-                    "  from {at} on {weights} weight tensors are quantized to {bits} bits{activations}{after}"
+                    "  from {at} on {weights} quantized to {bits} bits{activations}{after}"
                 ));
             }
             Event::RangesFixed(fixed) => {
                 self.print_line(&format!(
-                    "  before step {} froze the quantization ranges of {} tensors",
-                    fixed.step, fixed.tensors
+                    "  before step {} froze the quantization ranges of {}",
+                    fixed.step,
+                    counted(fixed.tensors, "tensor", "tensors")
                 ));
             }
             Event::Evaluated(evaluated) => {

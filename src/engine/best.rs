@@ -65,13 +65,13 @@ impl Best {
             });
         };
         let pruned = timeline.prunes().iter().all(|event| event.step <= step);
-        let better = self.found.as_ref().is_none_or(|best| match less_is_better(&self.metric) {
-            true => value <= best.evaluation.kept.value,
-            false => value >= best.evaluation.kept.value,
+        let better = self.found.as_ref().is_none_or(|found| match less_is_better(&self.metric) {
+            true => value <= found.evaluation.best.value,
+            false => value >= found.evaluation.best.value,
         });
         if pruned && quantization.is_complete && better && !value.is_nan() {
-            let kept = BestStep { metric: self.metric.clone(), step, value };
-            let evaluation = BestEvaluation { kept, metrics: metrics.clone() };
+            let best = BestStep { metric: self.metric.clone(), step, value };
+            let evaluation = BestEvaluation { best, metrics: metrics.clone() };
             let values = parameters::read(model, |_| true);
             let quantizers = quantization.quantizers.map(|all| Arc::new(all.copied()));
             self.found = Some(Found { evaluation, values, quantizers });
@@ -82,7 +82,7 @@ impl Best {
     /// The model with the best weights, their quantizers, their step, and their metrics; `None` if no evaluation counted.
     pub fn take<M: Module>(self, model: &M) -> Option<(M, Option<Arc<Quantizers>>, BestStep, Metrics)> {
         let Found { evaluation, values, quantizers } = self.found?;
-        Some((parameters::write(model.clone(), values), quantizers, evaluation.kept, evaluation.metrics))
+        Some((parameters::write(model.clone(), values), quantizers, evaluation.best, evaluation.metrics))
     }
 
     /// The quantizers of the best weights so far, for a checkpoint.

@@ -184,8 +184,8 @@ impl<'a, M: Module> Distillation<'a, M> {
                 let all = computed(task, &self.teacher, &[0], device, &|_| true).states;
                 let known: Vec<&str> = all.iter().map(|s| s.module.as_str()).collect();
                 return Err(self.differ(match known.as_slice() {
-                    [] => "this task's model shows no hidden states".to_owned(),
-                    _ => format!("`{pattern}` names no module that shows its states; {}", shown(&known)),
+                    [] => "this task's model returns no hidden states".to_owned(),
+                    _ => format!("`{pattern}` names no module that returns hidden states; {}", shown(&known)),
                 }));
             }
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use crate::diag::counted;
 use crate::runlog::{self, RunFinished, RunStarted};
 use crate::schedule::ir::{START, Stage, Teacher};
 use crate::schedule::{Schedule, Timeline};
@@ -258,7 +259,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
         let count = parameters::table(&model).layers();
         let missing = |why: String| EngineError::Layers { stage: stage.name.clone(), why };
         let kept = layers.remaining(count).filter(|kept| !kept.is_empty());
-        let kept = kept.ok_or_else(|| missing(format!("the model has {count} layers")))?;
+        let kept =
+            kept.ok_or_else(|| missing(format!("the model has {}", counted(count, "layer", "layers"))))?;
         let chosen = self.task.keep_layers(model, &kept);
         chosen.ok_or_else(|| missing("this task's model has no layers to choose from".into()))
     }

@@ -22,7 +22,8 @@ pub struct StageResult {
     #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,
     /// The step of its final weights, if it ends with its best checkpoint.
-    pub kept: Option<BestStep>,
+    #[serde(rename = "kept")]
+    pub best: Option<BestStep>,
     /// The sparsity of every prunable parameter.
     pub sparsity: Vec<LayerSparsity>,
     /// The number of nonzero parameters, and of all parameters.
@@ -34,7 +35,7 @@ pub struct StageResult {
     pub times: Times,
 }
 
-/// Reads `null`, which JSON has for numbers that are not finite, as NaN.
+/// Reads `null`, which `serde_json` writes for NaN and infinities, as NaN.
 fn metrics<'de, D: Deserializer<'de>>(from: D) -> Result<Metrics, D::Error> {
     let read = std::collections::BTreeMap::<String, Option<f64>>::deserialize(from)?;
     Ok(read.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
@@ -54,7 +55,8 @@ pub struct Baseline {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestEvaluation {
     /// The metric, the step and the value.
-    pub kept: BestStep,
+    #[serde(rename = "kept")]
+    pub best: BestStep,
     /// All metrics.
     #[serde(deserialize_with = "metrics")]
     pub metrics: Metrics,

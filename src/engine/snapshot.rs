@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 
+use crate::diag::counted;
 use crate::method::mask::Mask;
 use crate::params::ParameterTable;
 use crate::task::parameters::{self, Values};
@@ -201,7 +202,11 @@ fn check(kind: &str, values: &Values, table: &ParameterTable) -> Result<(), Engi
             Some(values) if values.len() == parameter.count() => {}
             Some(values) => {
                 let (has, wants) = (values.len(), parameter.count());
-                let why = format!("`{kind}/{}` has {has} numbers, the model {wants}", parameter.name);
+                let why = format!(
+                    "`{kind}/{}` has {}, the model {wants}",
+                    parameter.name,
+                    counted(has, "number", "numbers")
+                );
                 return Err(EngineError::Checkpoint(why));
             }
             None => return Err(EngineError::Checkpoint(format!("it lacks `{kind}/{}`", parameter.name))),

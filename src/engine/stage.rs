@@ -103,13 +103,13 @@ fn finish<T: Task>(
     let StageState { mut model, best, baseline, step, times, clock, .. } = state;
     let (task, name) = (context.task, &context.stage.name);
     let mut metrics = baseline.map(|baseline: Baseline| baseline.metrics).unwrap_or_default();
-    let mut kept: Option<BestStep> = None;
+    let mut best_step: Option<BestStep> = None;
     if let Some((weights, best_quantizers, which, evaluated)) = best.and_then(|best| best.take(&model)) {
         model = quantizers::set(task, weights, best_quantizers, name)?;
-        (kept, metrics) = (Some(which), evaluated);
+        (best_step, metrics) = (Some(which), evaluated);
     }
     quantizers::fix_all(task, &model, name, step)?;
-    if let Some(BestStep { metric, step, value }) = kept.clone() {
+    if let Some(BestStep { metric, step, value }) = best_step.clone() {
         context.report(observer, Event::Kept(runlog::Kept { stage: name.clone(), step, metric, value }))?;
     }
     let sparsity = layer_sparsity(&model);
@@ -127,7 +127,15 @@ fn finish<T: Task>(
     };
     context.report(observer, Event::StageFinished(finished))?;
     let branch = context.stage.branch_from.is_some();
-    let result =
-        StageResult { name: name.clone(), branch, metrics, kept, sparsity, nonzero, encoder_bytes, times };
+    let result = StageResult {
+        name: name.clone(),
+        branch,
+        metrics,
+        best: best_step,
+        sparsity,
+        nonzero,
+        encoder_bytes,
+        times,
+    };
     Ok((model, result))
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 use crate::runlog::Event;
 
 /// The log of a run.
@@ -41,7 +41,11 @@ impl RunLog {
         if length < bytes {
             return Err(Diagnostic::unlocated(
                 Code::CheckpointNotUsable,
-                format!("`{}` has {length} bytes; it had {bytes} at the checkpoint", path.display()),
+                format!(
+                    "`{}` has {}; it had {bytes} at the checkpoint",
+                    path.display(),
+                    counted(length, "byte", "bytes")
+                ),
             )
             .help("restore the whole log, or start again in another folder"));
         }

@@ -16,9 +16,9 @@ pub fn summary(schedule: &Schedule, results: &[StageResult], folder: &Path, seco
     let mut text = String::new();
     text.push_str(&models(results));
     for result in results {
-        if let Some(kept) = &result.kept {
-            let (name, metric) = (&result.name, title(&kept.metric));
-            let (step, value) = (kept.step, kept.value);
+        if let Some(best) = &result.best {
+            let (name, metric) = (&result.name, title(&best.metric));
+            let (step, value) = (best.step, best.value);
             text.push_str(&format!(
                 "Best    {name} ends with its best checkpoint, from before step {step}: {metric} {value:.1}\n"
             ));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 
 pub use super::table::TensorHeader;
 
@@ -39,7 +39,8 @@ pub fn read(path: &Path) -> Result<Vec<TensorHeader>, Diagnostic> {
     })?;
     let total = file.metadata().map_err(|e| unreadable(e.to_string()))?.len();
     let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| unreadable(format!("it has only {total} bytes")))?;
+    file.read_exact(&mut length)
+        .map_err(|_| unreadable(format!("it has only {}", counted(total, "byte", "bytes"))))?;
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER || length + 8 > total {
         return Err(unreadable(format!(

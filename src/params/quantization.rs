@@ -66,6 +66,9 @@ pub enum Scheme {
     Asymmetric,
 }
 
+/// What is wrong with a scale that is zero, negative, subnormal, infinite or NaN.
+const NOT_A_SCALE: &str = "which is not a positive, normal float32 number";
+
 impl Quantization {
     /// The file's content for these scales.
     pub fn new(
@@ -98,25 +101,32 @@ impl Quantization {
             return Err(wrong(format!("it is `{}` version {}", read.format, read.version)));
         }
         let sound = |scale: &f32| scale.is_normal() && *scale > 0.0;
+        let check_bits = |name: &str, bits: u32| match (2..=8).contains(&bits) {
+            true => Ok(()),
+            false => Err(wrong(format!("`{name}` has {bits} bits; they must be in 2..=8"))),
+        };
         for (name, weight) in &read.weights {
-            if !(2..=8).contains(&weight.bits) || !weight.scales.iter().all(sound) {
-                return Err(wrong(format!("the scales of `{name}` make no sense")));
+            check_bits(name, weight.bits)?;
+            if let Some(scale) = weight.scales.iter().find(|scale| !sound(scale)) {
+                return Err(wrong(format!("`{name}` has the scale {scale}, {NOT_A_SCALE}")));
             }
             if weight.scheme != Scheme::Symmetric {
                 return Err(Diagnostic::unlocated(
                     Code::PackedUnsupported,
-                    format!("the weight `{name}` is rounded with a zero point"),
+                    format!("the weight `{name}` is quantized with a zero point"),
                 )
-                .help("a zero point makes pruned weights of a row anything but zero; quantize weights symmetrically"));
+                .help("with a zero point, pruned weights are stored as integers that are not zero; quantize weights symmetrically"));
             }
         }
         for (name, a) in &read.activations {
             let asymmetric = a.scheme == Scheme::Asymmetric;
-            let fits = (2..=8).contains(&a.bits)
-                && sound(&a.scale)
-                && (!asymmetric || (0..1 << a.bits).contains(&a.zero_point));
-            if !fits {
-                return Err(wrong(format!("the scale of `{name}` makes no sense")));
+            check_bits(name, a.bits)?;
+            if !sound(&a.scale) {
+                return Err(wrong(format!("`{name}` has the scale {}, {NOT_A_SCALE}", a.scale)));
+            }
+            if asymmetric && !(0..1 << a.bits).contains(&a.zero_point) {
+                let (point, most) = (a.zero_point, (1 << a.bits) - 1);
+                return Err(wrong(format!("`{name}` has the zero point {point}; it must be in 0..={most}")));
             }
         }
         Ok(Some(read))

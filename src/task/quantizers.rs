@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use burn::tensor::Tensor;
 
+use crate::diag::counted;
 use crate::method::qat::quantizer::Mode;
 use crate::method::qat::{Channels, Grid, Phase, QParams, Quantizer, Range};
 use crate::params::ParameterTable;
@@ -50,7 +51,8 @@ pub struct QuantizerRecord {
     /// Whether each output channel (row) has its own scale.
     pub per_row: bool,
     /// Whether fake quantization has begun.
-    pub rounds: bool,
+    #[serde(rename = "rounds")]
+    pub fake_quantizing: bool,
     /// Whether its scales are fixed.
     pub fixed: bool,
 }
@@ -180,7 +182,7 @@ impl Quantizers {
                 bits: grid.bits,
                 symmetric: grid.symmetric,
                 per_row: quantizer.channels() != Channels::All,
-                rounds: mode != Mode::ObserveOnly,
+                fake_quantizing: mode != Mode::ObserveOnly,
                 fixed: mode == Mode::Frozen,
             };
             let ranges = quantizer.ranges();
@@ -210,7 +212,7 @@ impl Quantizers {
             }
             let ranges = low.iter().zip(high).map(|(low, high)| Range { low: *low, high: *high }).collect();
             let grid = Grid { bits: record.bits, symmetric: record.symmetric };
-            let mode = match (record.rounds, record.fixed) {
+            let mode = match (record.fake_quantizing, record.fixed) {
                 (false, _) => Mode::ObserveOnly,
                 (true, false) => Mode::FakeQuantize,
                 (true, true) => Mode::Frozen,
@@ -251,7 +253,8 @@ impl Quantizers {
             };
             let rows = parameter.parameter.shape[0];
             if ![1, rows].contains(&weight.scales.len()) {
-                return Err(format!("`{name}` has {rows} rows and {} scales", weight.scales.len()));
+                let rows = counted(rows, "row", "rows");
+                return Err(format!("`{name}` has {rows} and {} scales", weight.scales.len()));
             }
             let grid = Grid { bits: weight.bits, symmetric: weight.scheme == Scheme::Symmetric };
             let channels = channels(Some(parameter), weight.scales.len() > 1);

@@ -77,7 +77,7 @@ pub fn kept(
 fn the_best_measurement_decides_and_its_weights_are_the_result() {
     let best = "  evaluate every 1 epoch { keep: best(score) }";
     let (_, results, events) = kept("score", &[3.0, 7.0, 5.0, 6.0], best).unwrap();
-    let of_result = results[0].kept.clone().unwrap();
+    let of_result = results[0].best.clone().unwrap();
     assert_eq!((of_result.step, of_result.value), (8, 7.0));
     assert_eq!(results[0].metrics["score"], 7.0);
     assert!(events.iter().any(|e| matches!(e, Event::Kept(kept) if kept.step == 8 && kept.value == 7.0)));
@@ -95,7 +95,7 @@ fn the_best_measurement_decides_and_its_weights_are_the_result() {
     let (end, results, _) = run(&task, &last, model).unwrap();
     assert_ne!(weights(&end), weights(&stopped));
     assert_eq!(
-        (results[0].metrics["score"], &results[0].kept),
+        (results[0].metrics["score"], &results[0].best),
         (6.0, &None),
         "the last ones are the default"
     );
@@ -106,7 +106,7 @@ fn of_losses_the_least_is_best_of_equals_the_later_and_what_is_no_number_never_i
     let step = |metric: &'static str, figures: &[f64]| {
         let best = format!("  evaluate every 1 epoch {{ keep: best({metric}) }}");
         let (_, results, _) = kept(metric, figures, &best).unwrap();
-        results[0].kept.as_ref().map(|k| k.step)
+        results[0].best.as_ref().map(|k| k.step)
     };
     assert_eq!(step("loss", &[3.0, 1.0, 2.0, 4.0]), Some(8));
     assert_eq!(step("score", &[3.0, 5.0, 5.0, 4.0]), Some(12));
@@ -122,7 +122,7 @@ fn with_pruning_only_what_was_measured_at_the_final_sparsity_counts() {
   }";
     // The dense model is the best by far; the first measurement that counts is before step 12.
     let (model, results, _) = kept("score", &[90.0, 80.0, 40.0, 30.0], statements).unwrap();
-    assert_eq!(results[0].kept.as_ref().unwrap().step, 12);
+    assert_eq!(results[0].best.as_ref().unwrap().step, 12);
     let zeros = parameters::read(&model, |n| n.ends_with("weight"))["line.weight"]
         .iter()
         .filter(|w| **w == 0.0)

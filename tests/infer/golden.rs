@@ -118,7 +118,7 @@ fn calls_that_do_not_fit_are_refused_and_the_session_goes_on() {
     assert_eq!(refused(&mut session, &[1; 21], &[0; 21]), "a sequence has 21 tokens; the most is 20");
     assert_eq!(refused(&mut session, &[1, 40], &[0, 0]), "a sequence has the token 40; the model has 40");
     assert_eq!(refused(&mut session, &[1, 2], &[0, 2]), "a sequence has the type 2; the model has 2");
-    assert_eq!(refused(&mut session, &[1, 2], &[0]), "a sequence has 2 tokens and 1 types");
+    assert_eq!(refused(&mut session, &[1, 2], &[0]), "a sequence has 2 tokens and 1 token type");
     let short = Sequence { ids: &[1], types: &[0] };
     assert!(session.run(&[short; 9]).unwrap_err().to_string().contains("planned for 8"));
     assert_eq!(session.run(&[short]).unwrap().answer(0).0.len(), 1);

@@ -175,12 +175,12 @@ proptest! {
 fn blocks_that_lead_outside_are_refused() {
     let words = [[1; 4]; 2];
     let refused = |pointers: &[u32], indices: &[u16]| Blocks::new(pointers, indices, &words, 3).unwrap_err();
-    assert!(refused(&[0, 2], &[0, 3]).contains("a block lies at 3 of 3"));
-    assert!(refused(&[0, 2, 1], &[0, 1]).contains("rise"));
-    assert!(refused(&[1, 2], &[0, 1]).contains("rise from 0"));
+    assert!(refused(&[0, 2], &[0, 3]).contains("a block at step 3 of 3 steps"));
+    assert!(refused(&[0, 2, 1], &[0, 1]).contains("do not increase"));
+    assert!(refused(&[1, 2], &[0, 1]).contains("increase from 0"));
     assert!(refused(&[0, 1], &[0, 1]).contains("do not end"));
     assert!(refused(&[0, 3], &[0, 1, 2]).contains("3 indices for 2"));
-    assert!(refused(&[], &[0, 1]).contains("rise"));
+    assert!(refused(&[], &[0, 1]).contains("do not increase"));
 }
 
 #[test]

@@ -89,9 +89,18 @@ fn scales_that_make_no_sense_are_refused() {
     let message = refused(&|v| v["weights"][format!("{query}.weight")]["scales"] = vec![1.0, 2.0].into());
     assert!(message.starts_with("OB0965") && message.contains("24 rows and 2 scales"), "{message}");
     let message = refused(&|v| v["activations"][format!("{query}.input")]["scale"] = 0.0.into());
-    assert!(message.starts_with("OB0965") && message.contains("makes no sense"), "{message}");
+    assert!(
+        message.starts_with("OB0965")
+            && message.contains("the scale 0, which is not a positive, normal float32 number"),
+        "{message}"
+    );
     let message = refused(&|v| v["activations"][format!("{query}.input")]["zero_point"] = 256.into());
-    assert!(message.starts_with("OB0965"), "{message}");
+    assert!(
+        message.starts_with("OB0965") && message.contains("zero point 256; it must be in 0..=255"),
+        "{message}"
+    );
+    let message = refused(&|v| v["weights"][format!("{query}.weight")]["bits"] = 9.into());
+    assert!(message.starts_with("OB0965") && message.contains("9 bits; they must be in 2..=8"), "{message}");
     let message = refused(&|v| v["weights"][format!("{query}.weight")]["scheme"] = "asymmetric".into());
     assert!(message.starts_with("OB0964") && message.contains("zero point"), "{message}");
     let message = refused(&|v| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::fetching;
 use super::super::pack::{PrecisionName, check_sparsity, well_known_shape};
 use super::args::{BenchArgs, Failure};
-use crate::diag::Sources;
+use crate::diag::{Sources, counted};
 use crate::infer::Model;
 use crate::infer::file::Image;
 use crate::infer::pack::{self, random::Random};
@@ -62,7 +62,8 @@ fn random(args: &BenchArgs, name: &str, scratch: &Path) -> Result<Candidates, Fa
         shape.layers = *layers;
         for sparsity in &args.sparsity {
             let random = Random { shape, sparsity: *sparsity, seed: 1 };
-            let name = format!("{layers} layers, {:.0}% sparse int8", sparsity * 100.0);
+            let layers = counted(*layers, "layer", "layers");
+            let name = format!("{layers}, {:.0}% sparse int8", sparsity * 100.0);
             models.push(open_image(name, &random.pack(true)?, scratch)?);
         }
     }

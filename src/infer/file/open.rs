@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::layout::{ALIGNMENT, CHECKED, Directory, HEADER, MAGIC, Section, VERSION, hash};
 use super::stored::{Plain, Storage, Stored};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 
 /// A packed file whose checksums are valid.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Opened {
             return Err(wrong(Code::PackedForeign, "it is no packed model".into()));
         }
         if bytes.len() < HEADER {
-            let why = format!("it ends after {} bytes, within its header", bytes.len());
+            let why = format!("it ends after {}, within its header", counted(bytes.len(), "byte", "bytes"));
             return Err(wrong(Code::PackedTruncated, why));
         }
         let number = |at: usize| bytes[at..at + 8].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
@@ -78,7 +78,8 @@ impl Opened {
         }
         let (length, at, size) = (number(16), number(24), number(32));
         if length != bytes.len() as u64 {
-            let why = format!("it has {} bytes, and its header says {length}", bytes.len());
+            let why =
+                format!("it has {}, and its header says {length}", counted(bytes.len(), "byte", "bytes"));
             return Err(wrong(Code::PackedTruncated, why));
         }
         let text = at.checked_add(size).and_then(|end| bytes.get(at as usize..end as usize));
@@ -122,7 +123,10 @@ impl Opened {
             array.ok_or_else(|| self.contradiction(format!("section `{name}` is not aligned")))?;
         match count {
             Some(count) if count != array.len() => {
-                let why = format!("section `{name}` has {} elements, not {count}", array.len());
+                let why = format!(
+                    "section `{name}` has {}, not {count}",
+                    counted(array.len(), "element", "elements")
+                );
                 Err(self.contradiction(why))
             }
             _ => Ok(array),

@@ -13,7 +13,8 @@ use crate::infer::simd::Quads;
 pub enum Storage {
     /// A mapped file. The operating system reads a page when it is first used.
     Mapped(memmap2::Mmap),
-    /// A file that was read, or built in memory: its bytes in aligned units of 64, and its size in bytes.
+    /// A file that was read, or built in memory: its contents in 64-byte units aligned to 64 bytes (the last is
+    /// zero-padded), and its size in bytes.
     Owned(Vec<Quads>, usize),
 }
 

@@ -302,7 +302,7 @@ fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Line
         Input::Float32 => None,
         Input::Dynamic => Some(InputQuantization::Dynamic),
         Input::Static(scale) => Some(InputQuantization::Static(
-            qparams(scale, 0..=255).ok_or_else(|| wrong("has an input scale that makes no sense".into()))?,
+            qparams(scale, 0..=255).map_err(|why| wrong(format!("has an input with {why}")))?,
         )),
     };
     if (entry.form == Form::Float32) != input.is_none() {
@@ -318,21 +318,53 @@ fn operands(file: &Opened, layer: usize, stored: layout::Operands) -> Result<Ope
         layout::Operands::Float32 => Operands::Float32,
         layout::Operands::Dynamic => Operands::Dynamic,
         layout::Operands::Static { left, right } => {
-            match (qparams(left, 0..=255), qparams(right, -128..=127)) {
-                (Some(left), Some(right)) => Operands::Static { left, right },
-                _ => {
-                    let why = format!("the attention of layer {layer} has scales that make no sense");
-                    return Err(file.contradiction(why));
-                }
+            let wrong =
+                |why| file.contradiction(format!("the attention of layer {layer} has an operand with {why}"));
+            Operands::Static {
+                left: qparams(left, 0..=255).map_err(wrong)?,
+                right: qparams(right, -128..=127).map_err(wrong)?,
             }
         }
     })
 }
 
-/// Validates quantization parameters; `bytes` is the range of the integers. `None` if they are invalid.
-fn qparams(stored: Scale, bytes: std::ops::RangeInclusive<i32>) -> Option<QParams> {
+/// Validates quantization parameters; `bytes` is the range of the integers.
+///
+/// # Errors
+/// What is wrong with them, in words.
+fn qparams(stored: Scale, bytes: std::ops::RangeInclusive<i32>) -> Result<QParams, String> {
     let Scale { scale, zero, low, high } = stored;
     let fits = low < high && [low, high, zero].iter().all(|v| bytes.contains(v));
     let sound = scale.is_normal() && scale > 0.0 && (1.0 / scale).is_finite();
-    (fits && sound).then_some(QParams { scale, zero, low, high })
+    if !sound {
+        return Err(format!("the scale {scale}, which is not a positive, normal float32 number"));
+    }
+    if !fits {
+        let (least, most) = (bytes.start(), bytes.end());
+        return Err(format!(
+            "the integers {low}..={high} and the zero point {zero}; they must be within {least}..={most}, and \
+             the first integer below the last"
+        ));
+    }
+    Ok(QParams { scale, zero, low, high })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantization_parameters_are_refused_with_what_is_wrong() {
+        let stored = Scale { scale: 0.5, zero: 3, low: 0, high: 255 };
+        assert!(qparams(stored, 0..=255).is_ok());
+        for scale in [0.0, -1.0, 1e-40, f32::INFINITY, f32::NAN] {
+            let why = qparams(Scale { scale, ..stored }, 0..=255).unwrap_err();
+            assert!(why.contains("not a positive, normal float32 number"), "{why}");
+        }
+        for wrong in [Scale { zero: 256, ..stored }, Scale { low: -1, ..stored }, Scale { high: 0, ..stored }]
+        {
+            let why = qparams(wrong, 0..=255).unwrap_err();
+            assert!(why.contains("must be within 0..=255"), "{why}");
+        }
+    }
 }

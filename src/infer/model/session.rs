@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::stages::{AnswerLogits, Attention, Embed, FeedForward, LabelLogits};
 pub use super::tiling::Sequence;
 use super::tiling::{MAX_WIDTH, Tiling, groups_of};
+use crate::diag::counted;
 use crate::infer::kernel::quantize::TokenScale;
 use crate::infer::simd::{Floats, Isa, LANES, Quads};
 
@@ -41,7 +42,7 @@ pub enum Refusal {
     #[error("a sequence has no tokens")]
     Empty,
     /// A sequence with different numbers of token ids and token types.
-    #[error("a sequence has {tokens} tokens and {types} types")]
+    #[error("a sequence has {} and {}", counted(*tokens, "token", "tokens"), counted(*types, "token type", "token types"))]
     Uneven {
         /// The number of token ids.
         tokens: usize,
@@ -57,7 +58,7 @@ pub enum Refusal {
         most: usize,
     },
     /// More sequences than the session has memory for.
-    #[error("the sequences take {groups} groups of {LANES} tokens; the session was planned for {most}")]
+    #[error("the sequences take {} of {LANES} tokens; the session was planned for {most}", counted(*groups, "group", "groups"))]
     TooMany {
         /// The number of groups of sixteen tokens.
         groups: usize,

@@ -1,7 +1,7 @@
 //! Quantizes the layers of a model, and stores each in the fastest weight format.
 
 use super::describe;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 use crate::infer::file::Image;
 use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands, Scale};
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
@@ -257,7 +257,7 @@ fn row_by_row(name: &str, scales: &WeightScales, rows: usize) -> Result<Vec<f32>
         each if each.len() == rows => Ok(each.to_vec()),
         each => Err(Diagnostic::unlocated(
             Code::QuantizationNotReadable,
-            format!("`{name}` has {rows} rows and {} scales", each.len()),
+            format!("`{name}` has {} and {} scales", counted(rows, "row", "rows"), each.len()),
         )
         .help("quantization.json and model.safetensors must be of one training")),
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use twox_hash::XxHash3_128;
 
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, counted};
 use crate::engine::position::Position;
 use crate::engine::snapshot::{CheckpointTensor, Restored, Snapshot, TensorValues};
 use crate::files;
@@ -70,7 +70,11 @@ pub fn write(path: &Path, header: &Header, snapshot: &Snapshot) -> Result<(), Di
             };
             if count != tensor.count {
                 let name = &tensor.name;
-                return Err(io::Error::other(format!("`{name}` has {count} numbers, not {}", tensor.count)));
+                return Err(io::Error::other(format!(
+                    "`{name}` has {}, not {}",
+                    counted(count, "number", "numbers"),
+                    tensor.count
+                )));
             }
             write_numbers(&mut file, &numbers)?;
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 use crate::params::files::weights;
 use crate::schedule::Schedule;
 use crate::task::data::splits::Split;
@@ -112,7 +112,8 @@ pub fn changed(before: &[FileIdentity], after: &[FileIdentity]) -> Vec<(String, 
             Some(new) => lines.push((
                 role.clone(),
                 format!(
-                    "{role}: `{name}` had {bytes} bytes ({}), and has {} ({})",
+                    "{role}: `{name}` had {} ({}), and has {} ({})",
+                    counted(*bytes, "byte", "bytes"),
                     &xxh3[..8],
                     new.bytes,
                     &new.xxh3[..8]
@@ -149,7 +150,7 @@ mod tests {
         let lines: Vec<&str> = lines.iter().map(|(_, line)| line.as_str()).collect();
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert_eq!(lines[0], "data: `dev.tsv` is missing");
-        assert!(lines[1].starts_with("data: `train.tsv` had 1 bytes ("), "{}", lines[1]);
+        assert!(lines[1].starts_with("data: `train.tsv` had 1 byte ("), "{}", lines[1]);
         assert_eq!(lines[2], "data: `valid.tsv` was not there");
     }
 }

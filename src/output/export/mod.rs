@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::diag::{Code, Diagnostic, Severity, Sources};
+use crate::diag::{Code, Diagnostic, Severity, Sources, counted};
 use crate::files;
 use crate::infer::Model;
 use crate::infer::file::layout::{Directory, Head};
@@ -251,8 +251,10 @@ impl<'a> Work<'a> {
         let whole = verify::model(self.source, head, scales, &|name| self.source.values(name).to_vec())?;
         let kept = verify::model(self.source, head, Some(&written.kept), &|name| self.source.seen(name))?;
         if let Some(name) = written.widened.first() {
-            let count = written.widened.len();
-            let others = if count == 1 { String::new() } else { format!(" and {} others", count - 1) };
+            let others = match written.widened.len() - 1 {
+                0 => String::new(),
+                others => format!(" and {}", counted(others, "other", "others")),
+            };
             let message = format!("`{name}`{others} of fewer than 8 bits: a weight takes 8 there");
             self.warn(Code::BitsWidened, message, "their values are the same; an engine file is smaller");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, counted};
 use crate::infer::file::layout::Head;
 use crate::infer::pack::describe;
 use crate::params::folder::{self, ModelFolder};
@@ -51,7 +51,8 @@ pub struct QuantizedWeight {
 }
 
 impl QuantizedWeight {
-    /// Quantizes a weight by its scales: `q = round(w / scale)`, half to even, clamped to the bits.
+    /// Quantizes a weight by its scales: `q = round(w / scale)`, half to even, clamped to
+    /// `-2^(bits-1) ..= 2^(bits-1) - 1`.
     pub fn of(values: &[f32], columns: usize, scales: &WeightScales) -> QuantizedWeight {
         let most = ((1u32 << (scales.bits - 1)) - 1) as f32;
         let rows = values.chunks(columns.max(1)).enumerate();
@@ -123,7 +124,8 @@ impl Source {
             };
             let (rows, count) = (parameter.shape[0], scales.scales.len());
             if count != 1 && count != rows {
-                return Err(wrong(format!("`{name}` has {rows} rows and {count} scales")));
+                let rows = counted(rows, "row", "rows");
+                return Err(wrong(format!("`{name}` has {rows} and {count} scales")));
             }
         }
         Ok(())

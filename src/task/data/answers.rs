@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, agreeing, counted};
 
 use super::bad_rows;
 use super::questions::{Answer, Question, Version};
@@ -40,7 +40,7 @@ pub(super) struct Collected {
     last: Arc<str>,
     /// Questions without an answer, in v1.1.
     unanswered: Vec<String>,
-    /// Questions with an answer that is not at its `answer_start`.
+    /// Questions with an answer that is found in the context, but not at its `answer_start`.
     moved: Vec<String>,
     /// Questions with an answer that does not occur in the context.
     lost: Vec<String>,
@@ -112,16 +112,22 @@ impl Collected {
     pub(super) fn finish(mut self, skip: bool, notes: &mut Vec<String>) -> Result<Vec<Question>, Diagnostic> {
         let shown = self.path.display().to_string();
         if !self.moved.is_empty() {
-            let (count, which) = (self.moved.len(), listed(&self.moved));
+            let questions = counted(self.moved.len(), "question", "questions");
+            let have = agreeing(&self.moved.len(), "has", "have");
+            let which = listed(&self.moved);
             notes.push(format!(
-                "{count} questions of `{shown}` have an answer that is not at its `answer_start`, found by its text: {which}"
+                "{questions} of `{shown}` {have} an answer that is not at its `answer_start`, found by its text: {which}"
             ));
         }
         if !self.lost.is_empty() && self.split != Split::Train {
-            let (count, which) = (self.lost.len(), listed(&self.lost));
-            notes.push(format!(
-                "{count} questions of `{shown}` have a reference answer that is not in their context: {which}"
-            ));
+            let questions = counted(self.lost.len(), "question", "questions");
+            let (has, have) = (
+                "has a reference answer that is not in its context",
+                "have a reference answer that is not in their context",
+            );
+            let have = agreeing(&self.lost.len(), has, have);
+            let which = listed(&self.lost);
+            notes.push(format!("{questions} of `{shown}` {have}: {which}"));
             self.lost.clear();
         }
         // The caller refuses test sets with hidden answers as a whole.
@@ -130,29 +136,28 @@ impl Collected {
         let wrong = [
             (
                 &unanswered,
-                "have no answer",
+                ("has no answer", "have no answer"),
                 "SQuAD v1.1 answers every question; for v2.0 say `data: squad_v2`, `--task squad-v2` in `eval`",
             ),
             (
                 &self.lost,
-                "have an answer that is not in their context",
+                ("has an answer that is not in its context", "have an answer that is not in their context"),
                 "was the context cut or cleaned? `answer_start` counts characters from 0",
             ),
         ];
-        for (ids, what, help) in wrong.into_iter().filter(|(ids, ..)| !ids.is_empty()) {
+        for (ids, (has, have), help) in wrong.into_iter().filter(|(ids, ..)| !ids.is_empty()) {
             let (count, which) = (ids.len(), listed(ids));
             if !skip {
-                let message = match ids.len() {
-                    1 => format!(
-                        "{which} of `{shown}` {}",
-                        what.replacen("have", "has", 1).replace("their", "its")
-                    ),
-                    _ => format!("{count} questions of `{shown}` {what}: {which}"),
+                let message = match count {
+                    1 => format!("{which} of `{shown}` {has}"),
+                    _ => format!("{count} questions of `{shown}` {have}: {which}"),
                 };
                 return Err(Diagnostic::unlocated(Code::RowUnusable, message)
                     .help(format!("{help}; or leave such questions out: `--skip-bad`")));
             }
-            notes.push(format!("{count} questions of `{shown}` {what} and are left out: {which}"));
+            let (what, are) = (agreeing(&count, has, have), agreeing(&count, "is", "are"));
+            let questions = counted(count, "question", "questions");
+            notes.push(format!("{questions} of `{shown}` {what} and {are} left out: {which}"));
             let out: std::collections::HashSet<&String> = ids.iter().collect();
             self.questions.retain(|q| !out.contains(&q.id));
         }

@@ -1,6 +1,6 @@
 //! Unusable rows: an error that shows the first and counts all, or left out with a note (`--skip-bad`).
 
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, agreeing, counted};
 
 use super::table::Table;
 
@@ -37,12 +37,17 @@ impl<'a> BadRows<'a> {
         if known || self.skip {
             let lines: Vec<usize> = rows.iter().map(|(line, _)| *line).collect();
             let place = self.listed(&lines);
-            notes.push(format!("{count} rows of `{path}` have more or fewer cells than there are columns and are left out: {place}"));
+            let rows = counted(count, "row", "rows");
+            let (have, are) = (agreeing(&count, "has", "have"), agreeing(&count, "is", "are"));
+            notes.push(format!("{rows} of `{path}` {have} more or fewer cells than there are columns and {are} left out: {place}"));
             return Ok(());
         }
         let more = match count - 1 {
             0 => String::new(),
-            more => format!(" ({more} other rows do not have {columns} either)"),
+            more => {
+                let others = counted(more, "other row does", "other rows do");
+                format!(" ({others} not have {columns} either)")
+            }
         };
         let message = format!("line {first} of `{path}` has {cells} cells in place of {columns}{more}");
         let help = match cells > &columns {
@@ -72,12 +77,14 @@ impl<'a> BadRows<'a> {
         let (path, unit) = (self.table.path().display(), self.table.unit());
         if self.skip {
             let (count, place) = (lines.len(), self.listed(lines));
-            notes.push(format!("{count} rows of `{path}` are left out, each {what}: {place}"));
+            let rows = counted(count, "row", "rows");
+            let why = agreeing(&count, "is left out because it", "are left out because each");
+            notes.push(format!("{rows} of `{path}` {why} {what}: {place}"));
             return Ok(());
         }
         let more = match lines.len() - 1 {
             0 => String::new(),
-            more => format!(" (and {more} other rows)"),
+            more => format!(" (and {})", counted(more, "other row", "other rows")),
         };
         let message = format!("{unit} {first} of `{path}` {what}{more}");
         Err(self
@@ -96,6 +103,6 @@ pub(super) fn listed(unit: &str, items: impl ExactSizeIterator<Item = String>) -
     let count = items.len();
     let shown: Vec<String> = items.take(LISTED).collect();
     let more = if count > LISTED { " and more" } else { "" };
-    let several = if count > 1 { "s" } else { "" };
+    let several = agreeing(&count, "", "s");
     format!("{unit}{several} {}{more}", shown.join(", "))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, agreeing};
 use crate::text::Tokenizer;
 
 use super::cache::{Counter, FeatureInputs, Progress};
@@ -69,7 +69,8 @@ fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Res
         }
         if texts.len() < count {
             let (empty, shown) = (count - texts.len(), path.display());
-            notes.push(format!("{empty} of {count} rows of `{shown}` have no text and are left out"));
+            let what = agreeing(&empty, "has no text and is left out", "have no text and are left out");
+            notes.push(format!("{empty} of {count} rows of `{shown}` {what}"));
         }
         return Ok(texts);
     }
@@ -91,7 +92,8 @@ fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Res
     Ok(documents)
 }
 
-/// The inputs of a language model's sequences.
+/// A data set of texts before tokenization: everything that the token sequences of masked language modelling are
+/// computed from. Its hash is part of the key in the cache.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Texts<'a> {
     /// The documents, in order.

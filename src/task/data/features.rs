@@ -24,7 +24,8 @@ pub struct Feature {
     pub answer: (usize, usize),
 }
 
-/// The inputs of the features of a data set.
+/// A question answering data set before tokenization: everything that its [`Feature`]s are computed from. Its hash is
+/// part of the key in the cache.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Questions<'a> {
     /// The questions with their contexts and answers.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::diag::{Code, Diagnostic, Sources, nearest};
+use crate::diag::{Code, Diagnostic, Sources, agreeing, counted, nearest};
 
 use super::bad_rows::BadRows;
 use super::cell::Cell;
@@ -149,14 +149,18 @@ fn read_file(
             .help("test splits of GLUE come without labels; evaluate on the dev split: `--split dev`"));
     }
     if unlabelled > 0 {
-        notes.push(format!("{unlabelled} rows of `{}` have no label and are left out", path.display()));
+        let rows = counted(unlabelled, "row", "rows");
+        let what = agreeing(&unlabelled, "has no label and is left out", "have no label and are left out");
+        notes.push(format!("{rows} of `{}` {what}", path.display()));
     }
     let declare = "if -1 is a class, name all of them: `labels: [\"-1\", \"0\", \"1\"]`";
     bad.unusable(&hides, "has the label -1, which stands for a hidden label", declare, sources, notes)?;
     bad.unusable(&missing, "has no label", "every row needs a label", sources, notes)?;
     if let Some(first) = empty.first() {
-        let (count, unit, shown) = (empty.len(), table.unit(), path.display());
-        notes.push(format!("{count} rows of `{shown}` have an empty text, the first in {unit} {first}"));
+        let (unit, shown) = (table.unit(), path.display());
+        let (rows, have) = (counted(empty.len(), "row", "rows"), agreeing(&empty.len(), "has", "have"));
+        let first = agreeing(&empty.len(), "", "the first ").to_owned() + &format!("in {unit} {first}");
+        notes.push(format!("{rows} of `{shown}` {have} an empty text, {first}"));
     }
     if examples.is_empty() {
         return Err(Diagnostic::unlocated(
@@ -333,7 +337,12 @@ mod tests {
         let files = [("train.tsv", train.as_str()), ("dev.tsv", train.as_str())];
         let (data, notes) = read(&files, Layout::qqp()).unwrap();
         assert_eq!(data.train.len(), 200);
-        assert!(notes[0].contains("1 rows") && notes[0].contains("line 202"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("1 row of")
+                && notes[0].contains("has more or fewer")
+                && notes[0].ends_with("line 202"),
+            "{notes:?}"
+        );
     }
 
     #[test]
@@ -344,13 +353,29 @@ mod tests {
         assert!(error.help.unwrap().contains("--skip-bad"));
         let (data, notes) = skipping(&files, columns("l")).unwrap();
         assert_eq!(data.labels, ["a", "b"]);
-        assert!(notes[0].starts_with("1 rows") && notes[0].ends_with("line 6"), "{notes:?}");
-        assert!(notes[1].starts_with("2 rows") && notes[1].ends_with("lines 3, 4"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("1 row of")
+                && notes[0].contains("has more or fewer cells")
+                && notes[0].ends_with("line 6"),
+            "{notes:?}"
+        );
+        assert!(
+            notes[1].starts_with("2 rows of")
+                && notes[1].contains("are left out because each has")
+                && notes[1].ends_with("lines 3, 4"),
+            "{notes:?}"
+        );
+        let one = [("train.csv", "t,l\nx,a\ny,\nw,b\n"), ("dev.csv", "t,l\nx,a\n")];
+        let (_, notes) = skipping(&one, columns("l")).unwrap();
+        assert!(notes[0].ends_with("is left out because it has no label: line 3"), "{notes:?}");
         let empty = [("train.csv", "t,l\nx,a\n,b\n"), ("dev.csv", "t,l\nx,a\n")];
         let (data, notes) = read(&empty, columns("l")).unwrap();
         assert_eq!(data.train[1].text, "");
         // An empty text is a text.
-        assert!(notes[0].contains("1 rows") && notes[0].contains("line 3"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("1 row of") && notes[0].ends_with("has an empty text, in line 3"),
+            "{notes:?}"
+        );
     }
 
     #[test]

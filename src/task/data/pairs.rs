@@ -23,7 +23,8 @@ pub struct Sequence {
     pub truncated: bool,
 }
 
-/// The inputs of labelled sequences.
+/// A classification data set before tokenization: everything that its [`Sequence`]s are computed from. Its hash is
+/// part of the key in the cache.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Examples<'a> {
     /// The texts with their labels.

@@ -14,7 +14,7 @@ use parquet::record::{Field, reader::RowIter};
 use parquet::schema::types::{Type, TypePtr};
 use serde_json::Value;
 
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, counted};
 
 use super::cell::Cell;
 
@@ -130,7 +130,8 @@ impl Parquet {
         // A truncated page can end early without an error of the reader.
         let promised = self.reader.metadata().file_metadata().num_rows();
         if number as i64 != promised {
-            return Err(unreadable(&self.path, &format!("it promises {promised} rows and holds {number}")));
+            let promised = counted(promised, "row", "rows");
+            return Err(unreadable(&self.path, &format!("it promises {promised} and holds {number}")));
         }
         Ok(())
     }

@@ -175,7 +175,12 @@ mod tests {
     fn an_answer_is_found_by_its_text_where_its_place_is_wrong() {
         let (questions, notes) = train(&one("a def, b def, c", "def", 10), false).unwrap();
         assert_eq!(questions[0].answers[0].start, 9, "the nearest of two");
-        assert!(notes[0].starts_with("1 questions of") && notes[0].contains("question `q`"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("1 question of")
+                && notes[0].contains("has an answer")
+                && notes[0].contains("question `q`"),
+            "{notes:?}"
+        );
         let (questions, _) = train(&one("abc def", " def ", 4), false).unwrap();
         assert_eq!((questions[0].answers[0].text.as_str(), questions[0].answers[0].start), ("def", 4));
     }
@@ -192,7 +197,11 @@ mod tests {
         assert_eq!(error.code, Code::DataEmpty, "nothing is left");
         let (questions, notes) = read_as("dev.json", &one("abc def", "xyz", 3), Version::One).unwrap();
         assert_eq!((questions[0].answers[0].text.as_str(), questions[0].answers[0].start), ("xyz", 7));
-        assert!(notes[0].contains("not in their context"), "{notes:?}");
+        assert!(
+            notes[0].starts_with("1 question of")
+                && notes[0].contains("has a reference answer that is not in its context"),
+            "{notes:?}"
+        );
     }
 
     #[test]
@@ -223,7 +232,7 @@ mod tests {
         );
         let uneven = lists.to_string().replace("[2,4]", "[2]");
         let error = read_as("dev.jsonl", &uneven, Version::One).unwrap_err();
-        assert!(error.primary.unwrap().text.contains("2 texts and 1 places"));
+        assert!(error.primary.unwrap().text.contains("2 texts and 1 place of answers"));
     }
 
     #[test]

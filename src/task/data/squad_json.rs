@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::answers::RawAnswer;
+use crate::diag::counted;
 
 /// `{"data": [entries]}`, or a list of entries.
 pub(super) struct File {
@@ -90,7 +91,9 @@ impl<'de> Deserialize<'de> for Answers {
                 let (texts, starts) = (lists.text, lists.answer_start);
                 if texts.len() != starts.len() {
                     let (texts, starts) = (texts.len(), starts.len());
-                    return Err(de::Error::custom(format!("{texts} texts and {starts} places of answers")));
+                    let texts = counted(texts, "text", "texts");
+                    let places = counted(starts, "place", "places");
+                    return Err(de::Error::custom(format!("{texts} and {places} of answers")));
                 }
                 let pairs = texts.into_iter().zip(starts);
                 Ok(Answers(pairs.map(|(text, answer_start)| RawAnswer { text, answer_start }).collect()))

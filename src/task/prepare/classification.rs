@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::{Diagnostic, Sources, agreeing, counted};
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
@@ -89,10 +89,11 @@ impl Prepare for Classification {
         let all = || train.iter().chain(dev.iter().flat_map(|(_, set)| set));
         let truncated = all().filter(|s| s.truncated).count();
         if truncated > 0 {
+            let texts = counted(all().count(), "text", "texts");
+            let (are, them) = (agreeing(&truncated, "is", "are"), agreeing(&truncated, "it", "them"));
             feature_cache.notes.push(format!(
-                "{truncated} of {} texts are longer than {max_length} tokens and are truncated, as transformers \
-                 does with `truncation=True`; `--max-seq-len N` reads more of them",
-                all().count()
+                "{truncated} of {texts} {are} longer than {max_length} tokens and {are} truncated, as transformers \
+                 does with `truncation=True`; `--max-seq-len N` reads more of {them}",
             ));
         }
         let dropout = |own: f64| options.dropout.unwrap_or(own);

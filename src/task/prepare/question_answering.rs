@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::{Diagnostic, Sources, agreeing, counted};
 use crate::params::builtin::Head;
 use crate::params::{BertConfig, Settings};
 use crate::schedule::ir::Data;
@@ -75,8 +75,12 @@ impl Prepare for QuestionAnswering {
                 let count = before - questions.len();
                 if count > 0 {
                     let length = windows.max_length;
+                    let before = counted(before, "question", "questions");
+                    let (leave, their) =
+                        (agreeing(&count, "leaves", "leave"), agreeing(&count, "its", "their"));
+                    let are = agreeing(&count, "is", "are");
                     feature_cache.notes.push(format!(
-                        "{count} of {before} questions leave too little of {length} tokens for their context and are left out"
+                        "{count} of {before} {leave} too little of {length} tokens for {their} context and {are} left out"
                     ));
                 }
             }
@@ -123,17 +127,21 @@ fn too_long(split: &str, questions: &[Question], features: &[Feature], most: usi
         let known = lengths.entry(feature.question).or_default();
         *known = length.max(*known);
     }
-    let (all, mut notes) = (lengths.len(), Vec::new());
+    let mut notes = Vec::new();
+    let answers = agreeing(&lengths.len(), "answer", "answers");
+    let all = format!("{} {split} {answers}", lengths.len());
     let count = lengths.values().filter(|length| **length > most).count();
     if let Some(needed) = lengths.values().max().filter(|_| count > 0) {
+        let (have, most) = (agreeing(&count, "has", "have"), counted(most, "token", "tokens"));
         notes.push(format!(
-            "{count} of {all} {split} answers have more than {most} tokens and can never be predicted: `max_answer_length: {needed}`, or `eval --max-answer-length {needed}`, allows all"
+            "{count} of {all} {have} more than {most} and can never be predicted: `max_answer_length: {needed}`, or `eval --max-answer-length {needed}`, allows all"
         ));
     }
     let count = lengths.values().filter(|length| **length == 0).count();
     if count > 0 {
+        let (are, them) = (agreeing(&count, "is", "are"), agreeing(&count, "it", "them"));
         notes.push(format!(
-            "{count} of {all} {split} answers are whole in no window: a longer `max_length` or `doc_stride` may hold them"
+            "{count} of {all} {are} not contained whole in any window: a longer `max_length` or `doc_stride` may contain {them}"
         ));
     }
     notes

@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::{Element, Int8, Panel};
+use crate::diag::counted;
 use crate::infer::simd::{Ints, Quads, Simd, Work};
 
 /// A block-sparse matrix in BSR format with blocks of one row and four columns (`scipy.sparse.bsr_array`).
@@ -28,7 +29,7 @@ impl<'a> Blocks<'a> {
     /// A matrix with the given blocks.
     ///
     /// # Errors
-    /// One sentence if a pointer or an index is out of range.
+    /// The end of a sentence, such as `has 3 indices for 2 blocks`, if a pointer or an index is out of range.
     pub fn new(
         pointers: &'a [u32],
         indices: &'a [u16],
@@ -36,17 +37,24 @@ impl<'a> Blocks<'a> {
         steps: usize,
     ) -> Result<Self, String> {
         if indices.len() != words.len() {
-            return Err(format!("{} indices for {} blocks", indices.len(), words.len()));
+            return Err(format!(
+                "has {} for {}",
+                counted(indices.len(), "index", "indices"),
+                counted(words.len(), "block", "blocks")
+            ));
         }
         if pointers.first() != Some(&0) || !pointers.is_sorted() {
-            return Err("row pointers do not rise from 0".into());
+            return Err("has row pointers that do not increase from 0".into());
         }
         if pointers.last().map(|last| *last as usize) != Some(indices.len()) {
-            return Err(format!("row pointers do not end at {} blocks", indices.len()));
+            return Err(format!(
+                "has row pointers that do not end at {}",
+                counted(indices.len(), "block", "blocks")
+            ));
         }
         match indices.iter().max() {
             Some(most) if usize::from(*most) >= steps => {
-                Err(format!("a block lies at {most} of {steps} steps"))
+                Err(format!("has a block at step {most} of {}", counted(steps, "step", "steps")))
             }
             _ => Ok(Blocks { pointers, indices, words, steps }),
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use prost::Message;
 
 use super::proto::{Graph, Model, Tensor, kind};
+use crate::diag::counted;
 
 /// The initializers of a graph by name.
 pub struct Constants {
@@ -51,7 +52,7 @@ impl Constants {
                 .enumerate()
                 .map(|(i, b)| Some(b * scales.get(i / width)?))
                 .collect::<Option<_>>()
-                .ok_or(format!("it has {} scales for its rows", scales.len()));
+                .ok_or(format!("it has {} for its rows", counted(scales.len(), "scale", "scales")));
         }
         let scales = floats(self.find(&format!("{name}_scale"))?);
         let points = raw(self.find(&format!("{name}_zero_point"))?);
@@ -62,7 +63,11 @@ impl Constants {
             [one] => Ok(bytes.map(|b| b * one).collect()),
             // One for each output, which are the columns in the file.
             _ if scales.len() == width => Ok(bytes.enumerate().map(|(i, b)| b * scales[i % width]).collect()),
-            _ => Err(format!("it has {} scales for {width} outputs", scales.len())),
+            _ => Err(format!(
+                "it has {} for {}",
+                counted(scales.len(), "scale", "scales"),
+                counted(width, "output", "outputs")
+            )),
         }
     }
 
