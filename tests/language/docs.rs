@@ -210,12 +210,3 @@ fn the_list_of_errors_is_up_to_date() {
 fn the_reference_is_up_to_date() {
     up_to_date("reference.md", &obert::internals::explain::reference::markdown());
 }
-
-#[test]
-fn the_models_of_the_built_in_table_are_listed() {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/models-and-data.md"))
-        .unwrap();
-    for name in obert::internals::params::builtin::WELL_KNOWN {
-        assert!(page.contains(&format!("`{name}`")), "{name}");
-    }
-}

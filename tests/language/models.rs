@@ -539,16 +539,23 @@ fn a_header_that_claims_more_than_it_has_is_refused_before_anything_is_allocated
 }
 
 #[test]
-fn the_documentation_has_the_table_of_keys() {
+fn the_documentation_has_the_table_of_keys_and_the_built_in_models() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/models-and-data.md");
-    let text = std::fs::read_to_string(&page).unwrap();
-    let (begin, end) = ("<!-- keys of config.json: written by a test -->\n", "<!-- end of the keys -->\n");
-    let (before, rest) = text.split_once(begin).unwrap();
-    let (written, after) = rest.split_once(end).unwrap();
-    let expected = config_keys::markdown();
-    if written != expected && std::env::var_os("INSTA_UPDATE").is_some_and(|v| v == "always") {
-        std::fs::write(&page, format!("{before}{begin}{expected}{end}{after}")).unwrap();
-        return;
+    let names: Vec<String> = builtin::WELL_KNOWN.iter().map(|name| format!("`{name}`")).collect();
+    let parts = [
+        ("keys of config.json", "keys", config_keys::markdown()),
+        ("built-in models", "built-in models", format!("{}\n", names.join(",\n"))),
+    ];
+    for (title, short, expected) in parts {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (begin, end) =
+            (format!("<!-- {title}: written by a test -->\n"), format!("<!-- end of the {short} -->\n"));
+        let (before, rest) = text.split_once(&begin).unwrap();
+        let (written, after) = rest.split_once(&end).unwrap();
+        if written != expected && std::env::var_os("INSTA_UPDATE").is_some_and(|v| v == "always") {
+            std::fs::write(&page, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+            continue;
+        }
+        assert_eq!(written, expected, "write it again: INSTA_UPDATE=always cargo test --no-default-features");
     }
-    assert_eq!(written, expected, "write it again: INSTA_UPDATE=always cargo test --no-default-features");
 }
