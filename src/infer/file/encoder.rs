@@ -64,16 +64,16 @@ impl Encoder {
             ("number of token types", self.types.max(1)),
         ];
         if self.layers == 0 || self.layers > MOST_LAYERS {
-            return Some(format!(
-                "the number of layers is {}; it must lie in 1..={MOST_LAYERS}",
-                self.layers
-            ));
+            return Some(format!("the number of layers is {}; it must be in 1..={MOST_LAYERS}", self.layers));
         }
         if let Some((name, size)) = sizes.iter().find(|(_, size)| *size == 0 || *size > MOST) {
-            return Some(format!("the {name} is {size}; it must lie in 1..={MOST}"));
+            return Some(format!("the {name} is {size}; it must be in 1..={MOST}"));
         }
         if !self.hidden.is_multiple_of(self.heads) {
-            return Some(format!("the hidden size {} does not divide by {} heads", self.hidden, self.heads));
+            return Some(format!(
+                "the hidden size {} is not a multiple of the number of heads, {}",
+                self.hidden, self.heads
+            ));
         }
         if self.longest() == 0 {
             let first = self.first_position;
