@@ -125,5 +125,5 @@ pub mod custom {
     pub use crate::task::autocast;
     pub use crate::task::metric::Metrics;
     pub use crate::task::quantizers::{ActivationMatMul, Quantizers};
-    pub use crate::task::{HiddenState, HiddenStates, Output, Task};
+    pub use crate::task::{Divergence, HiddenState, HiddenStates, Output, Task};
 }

@@ -9,15 +9,20 @@ use super::{eval_packed, eval_settings, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::device;
 use crate::engine::events::{Observer, Work};
+use crate::params::sentence_modules::SentenceModules;
+use crate::params::settings::TaskName;
 use crate::params::{Settings, folder};
 use crate::schedule::ir::{Data, Model};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
+use crate::task::embedding::Embedding;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::model::checkpoint;
 use crate::task::prepare::{self, Prepare, PrepareOptions, Prepared};
 use crate::task::question_answering::QuestionAnswering;
+use crate::task::scoring::Scoring;
+use crate::task::token_classification::TokenClassification;
 
 /// Evaluates a saved model on dev data.
 ///
@@ -39,6 +44,11 @@ pub fn eval(config: &EvalConfig, observer: &mut (impl Observer + Send)) -> Resul
     }
     let evaluated = describe(config, &folder, &mut sources).and_then(|subject| match &subject.data {
         Data::MaskedText { .. } => evaluate::<MaskedLanguage>(config, &subject, &mut sources, observer),
+        Data::Regression(_) | Data::MultiLabel(_) => {
+            evaluate::<Scoring>(config, &subject, &mut sources, observer)
+        }
+        Data::Embeddings(_) => evaluate::<Embedding>(config, &subject, &mut sources, observer),
+        Data::ClassifyTokens(_) => evaluate::<TokenClassification>(config, &subject, &mut sources, observer),
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
             evaluate::<Classification>(config, &subject, &mut sources, observer)
         }
@@ -63,7 +73,10 @@ fn describe<'a>(
     // A folder without a configuration is reported with everything else that is wrong with it.
     let read = folder::read_config(folder, &mut Sources::new()).ok();
     let saved = settings::saved(folder, sources).map_err(one)?;
-    let known = saved.or(read.as_ref().map(eval_settings::of_class)).unwrap_or_default();
+    let mut known = saved.or(read.as_ref().map(eval_settings::of_class)).unwrap_or_default();
+    if known.task == Some(TaskName::Embeddings) && known.max_length.is_none() {
+        known.max_length = SentenceModules::read(folder).map_err(one)?.and_then(|modules| modules.max_length);
+    }
     let positions = read.map_or(512, |c| c.longest());
     let has_data = config.data.is_some();
     let (data, settings) = eval_settings::of_eval(&config.settings, known, has_data, positions)?;
@@ -89,6 +102,7 @@ fn evaluate<T: Prepare>(
         dropout: None,
         may_have_new_head: config.new_head,
         distills: false,
+        needs_labels: false,
         seed: subject.settings.seed.unwrap_or(0),
     };
     let cache = if config.cache { cache::folder() } else { None };

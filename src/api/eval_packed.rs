@@ -118,6 +118,7 @@ impl Packed<'_> {
             dropout: None,
             may_have_new_head: false,
             distills: false,
+            needs_labels: false,
             seed: self.settings.seed.unwrap_or(0),
         };
         let mut notes = Vec::new();

@@ -1,18 +1,21 @@
 //! The data and the settings of an evaluation, from flags and from the settings saved with the model.
 
-use super::settings::{DOC_STRIDE, MAX_ANSWER_LENGTH, resolve, without_effect};
+use super::settings::{DOC_STRIDE, MAX_ANSWER_LENGTH, OVERLAP, resolve, without_effect};
 use crate::diag::{Code, Diagnostic};
 use crate::params::BertConfig;
 use crate::params::settings::{Settings, TaskName};
-use crate::schedule::ir::{Columns, Data};
+use crate::schedule::ir::{Columns, Data, EmbeddingSettings, MultiLabelColumns, ScoreColumns, TaggedColumns};
 
 /// The task by `architectures` of `config.json`, the model class of `transformers`.
 pub(super) fn of_class(config: &BertConfig) -> Settings {
     let class = config.architectures.first().map_or("", String::as_str);
     // `BertForMaskedLM`, `RobertaForMaskedLM` and so on.
     let task = match class.split_once("For").map_or("", |(_, task)| task) {
+        // `BertModel`: an encoder without a head.
+        "" if class.ends_with("Model") => Some(TaskName::Embeddings),
         "MaskedLM" | "PreTraining" => Some(TaskName::MaskedText),
         "SequenceClassification" => None,
+        "TokenClassification" => Some(TaskName::ClassifyTokens),
         _ => Some(TaskName::Squad),
     };
     Settings { task, ..Settings::default() }
@@ -81,6 +84,51 @@ fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data,
         }
         TaskName::Mnli => Data::Mnli { max_length: length(128) },
         TaskName::Qqp => Data::Qqp { max_length: length(128) },
+        TaskName::Regression | TaskName::MultiLabel if settings.text.is_none() => {
+            wrong.push(text_missing());
+            return Err(wrong);
+        }
+        TaskName::Regression => Data::Regression(ScoreColumns {
+            text: settings.text.clone().unwrap_or_default(),
+            pair: settings.pair.clone(),
+            score: settings.label.clone().unwrap_or_else(|| "score".to_owned()),
+            max_length: length(128),
+        }),
+        TaskName::MultiLabel => {
+            let labels = settings.labels.clone().unwrap_or_default();
+            // Labels without a column of lists have a column each.
+            let columns = if settings.label.is_none() { labels } else { Vec::new() };
+            Data::MultiLabel(MultiLabelColumns {
+                text: settings.text.clone().unwrap_or_default(),
+                pair: settings.pair.clone(),
+                label: settings.label.clone().unwrap_or_else(|| "labels".to_owned()),
+                columns,
+                labels: given.labels.clone().filter(|_| settings.label.is_some()).unwrap_or_default(),
+                max_length: length(128),
+            })
+        }
+        TaskName::Embeddings => Data::Embeddings(EmbeddingSettings {
+            loss: None,
+            scale: 20.0,
+            // Those of the model's folder.
+            pooling: None,
+            normalize: None,
+            max_length: length(128),
+        }),
+        TaskName::ClassifyTokens => {
+            let max_length = length(128);
+            let named =
+                |column: &Option<String>, usual: &str| column.clone().unwrap_or_else(|| usual.to_owned());
+            Data::ClassifyTokens(TaggedColumns {
+                tokens: named(&settings.text, "tokens"),
+                tags: named(&settings.label, "ner_tags"),
+                labels: given.labels.clone().unwrap_or_default(),
+                max_length,
+                doc_stride: given
+                    .doc_stride
+                    .unwrap_or_else(|| settings.doc_stride.unwrap_or(OVERLAP).min(max_length / 2)),
+            })
+        }
         TaskName::MaskedText => Data::MaskedText { max_length: length(512) },
         TaskName::Classify => {
             if settings.text.is_none() {
@@ -102,6 +150,6 @@ fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data,
 }
 
 fn text_missing() -> Diagnostic {
-    Diagnostic::unlocated(Code::FlagMissing, "`--task classify` needs the column of the text")
+    Diagnostic::unlocated(Code::FlagMissing, "the column of the text is not given")
         .help("as `--task classify --text review --label sentiment`")
 }

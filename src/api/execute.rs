@@ -174,6 +174,7 @@ pub(super) fn execute<T: Prepare + 'static>(
         let labels = prepared.task.data_labels().map(<[String]>::to_vec);
         settings::of_run(&schedule.data, schedule.seed, &prepared.config, labels).write(&folder)?;
         folder::finish(&folder, &model, &prepared.config, &prepared.tokenizer)?;
+        prepared.task.save_modules(&folder, &prepared.config)?;
         folder::card(&folder)?;
     }
     folder::report(&folder)?;
@@ -234,6 +235,7 @@ fn places<'a>(start: &'a Start) -> PrepareOptions<'a> {
         dropout: schedule.stages.iter().find_map(|s| s.train.dropout),
         may_have_new_head: true,
         distills: schedule.stages.iter().any(|s| s.distill.is_some()),
+        needs_labels: schedule.stages.iter().any(|s| !s.length.is_zero() && s.distill.is_none()),
         seed: schedule.seed,
     }
 }

@@ -51,10 +51,19 @@ pub(crate) fn set_lengths(
             *max_length = length.unwrap_or(*max_length);
             return Ok(());
         }
+        Data::ClassifyTokens(columns) => {
+            let most = length.map_or(usize::MAX, |n| n / 2);
+            columns.doc_stride = stride.unwrap_or(columns.doc_stride.min(most));
+            columns.max_length = length.unwrap_or(columns.max_length);
+            return Ok(());
+        }
         Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length } => {
             *max_length = length.unwrap_or(*max_length);
         }
         Data::Classify(columns) => columns.max_length = length.unwrap_or(columns.max_length),
+        Data::Regression(columns) => columns.max_length = length.unwrap_or(columns.max_length),
+        Data::MultiLabel(columns) => columns.max_length = length.unwrap_or(columns.max_length),
+        Data::Embeddings(settings) => settings.max_length = length.unwrap_or(settings.max_length),
         Data::Own | Data::BuiltinReading { .. } if length.is_some() => {
             return Err(no_effect("--max-length", "the built-in texts have one length"));
         }
@@ -82,6 +91,14 @@ pub(super) fn data_missing(data: &Data) -> Option<Diagnostic> {
         Data::Mnli { .. } => ("mnli", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
         Data::Qqp { .. } => ("qqp", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
         Data::Classify(_) => ("classify(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::Regression(_) => ("regression(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::MultiLabel(_) => ("multi_label(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::Embeddings(_) => {
+            ("embeddings", "train* and dev* tables (tsv, csv, jsonl, parquet) or texts (txt)")
+        }
+        Data::ClassifyTokens(_) => {
+            ("classify_tokens", "train* and dev* CoNLL files (txt, conll) or tables (jsonl, parquet)")
+        }
         Data::MaskedText { .. } => ("masked_text", "train* and dev* texts (txt, jsonl, parquet)"),
         Data::Own | Data::BuiltinReading { .. } => return None,
     };

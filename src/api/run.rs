@@ -14,8 +14,11 @@ use crate::engine::events::Observer;
 use crate::schedule::Schedule;
 use crate::schedule::ir::Data;
 use crate::task::classification::Classification;
+use crate::task::embedding::Embedding;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::question_answering::QuestionAnswering;
+use crate::task::scoring::Scoring;
+use crate::task::token_classification::TokenClassification;
 
 /// Runs a recipe: compiles it, reads model and data, trains, prunes, quantizes and evaluates, and writes the model, the
 /// log and the report into a folder.
@@ -50,6 +53,9 @@ pub fn run(config: &RunConfig, observer: &mut (impl Observer + Send)) -> Result<
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
             execute::<Classification>(&start, &mut sources, observer)
         }
+        Data::Regression(_) | Data::MultiLabel(_) => execute::<Scoring>(&start, &mut sources, observer),
+        Data::Embeddings(_) => execute::<Embedding>(&start, &mut sources, observer),
+        Data::ClassifyTokens(_) => execute::<TokenClassification>(&start, &mut sources, observer),
         Data::MaskedText { .. } => execute::<MaskedLanguage>(&start, &mut sources, observer),
         Data::Own => Err(data_of_a_program().into()),
     };

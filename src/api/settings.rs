@@ -7,12 +7,15 @@ use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::BertConfig;
 use crate::params::settings::{Settings, TaskName};
 use crate::schedule::Schedule;
-use crate::schedule::ir::Data;
+use crate::schedule::ir::{Data, EmbeddingSettings, MultiLabelColumns, ScoreColumns, TaggedColumns};
 
 /// Maximum number of tokens in an answer: `max_answer_length` of the Hugging Face scripts.
 pub(crate) const MAX_ANSWER_LENGTH: usize = crate::text::spans::LONGEST_ANSWER;
 /// The default overlap of windows in tokens: `doc_stride` of the same scripts.
 pub(crate) const DOC_STRIDE: usize = 128;
+/// The default overlap of windows of a long sentence in token classification.
+#[cfg(feature = "engine")]
+pub(crate) const OVERLAP: usize = 32;
 
 /// The settings that are saved with the model of a run. `labels` are the labels of its data in order.
 #[cfg(feature = "engine")]
@@ -63,6 +66,32 @@ fn of_data(data: &Data, seed: u64) -> Settings {
             settings.label = Some(columns.label.clone());
             settings.labels = (!columns.labels.is_empty()).then(|| columns.labels.clone());
             settings.positive = columns.positive.clone();
+        }
+        Data::Regression(ScoreColumns { text, pair, score, max_length }) => {
+            (settings.task, settings.max_length) = (Some(TaskName::Regression), Some(*max_length));
+            settings.text = Some(text.clone());
+            settings.pair = pair.clone();
+            settings.label = Some(score.clone());
+        }
+        Data::MultiLabel(MultiLabelColumns { text, pair, label, columns, labels, max_length }) => {
+            (settings.task, settings.max_length) = (Some(TaskName::MultiLabel), Some(*max_length));
+            settings.text = Some(text.clone());
+            settings.pair = pair.clone();
+            // Without a column of lists, each label has a column.
+            settings.label = columns.is_empty().then(|| label.clone());
+            let labels = if columns.is_empty() { labels } else { columns };
+            settings.labels = (!labels.is_empty()).then(|| labels.clone());
+        }
+        Data::Embeddings(EmbeddingSettings { max_length, .. }) => {
+            (settings.task, settings.max_length) = (Some(TaskName::Embeddings), Some(*max_length));
+        }
+        Data::ClassifyTokens(TaggedColumns { tokens, tags, labels, max_length, doc_stride }) => {
+            settings.task = Some(TaskName::ClassifyTokens);
+            settings.max_length = Some(*max_length);
+            settings.doc_stride = Some(*doc_stride);
+            settings.text = Some(tokens.clone());
+            settings.label = Some(tags.clone());
+            settings.labels = (!labels.is_empty()).then(|| labels.clone());
         }
         Data::MaskedText { max_length } => {
             (settings.task, settings.max_length) = (Some(TaskName::MaskedText), Some(*max_length));
@@ -122,18 +151,21 @@ pub(crate) fn only(given: &Settings, used: &[&str], command: &str) -> Vec<Diagno
 
 /// A diagnostic for each given setting that has no effect on this task.
 pub(crate) fn without_effect(given: &Settings, task: TaskName) -> Vec<Diagnostic> {
-    let columns = task == TaskName::Classify;
+    let texts = matches!(task, TaskName::Classify | TaskName::Regression | TaskName::MultiLabel);
+    let tokens = task == TaskName::ClassifyTokens;
+    let columns = texts || tokens;
+    let names = columns && task != TaskName::Regression;
     let generated = task == TaskName::BuiltinReading;
-    let windows = task.finds_answers() && !generated;
+    let windows = task.finds_answers() && !generated || tokens;
     let flags = [
         ("--max-length", given.max_length.is_some(), !generated, "other length than its own"),
         ("--doc-stride", given.doc_stride.is_some(), windows, "windows of long contexts"),
         ("--max-answer-length", given.max_answer_length.is_some(), task.finds_answers(), "answers"),
         ("--text", given.text.is_some(), columns, "named columns"),
-        ("--pair", given.pair.is_some(), columns, "named columns"),
+        ("--pair", given.pair.is_some(), texts, "second text"),
         ("--label", given.label.is_some(), columns, "named columns"),
-        ("--labels", given.labels.is_some(), columns, "labels of its own"),
-        ("--positive", given.positive.is_some(), columns, "labels of its own"),
+        ("--labels", given.labels.is_some(), names, "labels of its own"),
+        ("--positive", given.positive.is_some(), task == TaskName::Classify, "positive label"),
     ];
     let idle = flags.into_iter().filter(|(_, given, applies, _)| *given && !applies);
     idle.map(|(flag, .., what)| {

@@ -18,9 +18,12 @@ use crate::schedule::ir::{Criterion, Data, Model, Obs, Prune};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
+use crate::task::embedding::Embedding;
 use crate::task::masked_language::MaskedLanguage;
 use crate::task::prepare::{self, Prepare, PrepareOptions};
 use crate::task::question_answering::QuestionAnswering;
+use crate::task::scoring::Scoring;
+use crate::task::token_classification::TokenClassification;
 
 /// A recipe whose `prune` statement is tried.
 pub(super) struct Subject {
@@ -109,6 +112,9 @@ impl Subject {
             Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
                 trials.evaluate::<Classification>(self, observer)
             }
+            Data::Regression(_) | Data::MultiLabel(_) => trials.evaluate::<Scoring>(self, observer),
+            Data::Embeddings(_) => trials.evaluate::<Embedding>(self, observer),
+            Data::ClassifyTokens(_) => trials.evaluate::<TokenClassification>(self, observer),
             Data::MaskedText { .. } => trials.evaluate::<MaskedLanguage>(self, observer),
             Data::Own => Err(vec![data_of_a_program()]),
         }
@@ -199,6 +205,7 @@ impl Trials<'_> {
             dropout: None,
             may_have_new_head: false,
             distills: false,
+            needs_labels: false,
             seed: schedule.seed,
         };
         let prepared = with_features(cache::folder(), observer, |making| {

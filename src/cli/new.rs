@@ -31,6 +31,10 @@ enum Starter {
     Oneshot,
     /// Sparse transfer: fine-tune a pruned model with its mask
     Transfer,
+    /// Gradual pruning of a model for named entities
+    Entities,
+    /// Gradual pruning of a sentence embedder, from itself and without labels
+    Embeddings,
     /// Pruning, then quantization-aware training in INT8
     Quantized,
 }
@@ -42,6 +46,8 @@ impl Starter {
             Starter::Gradual => include_str!("../../stdlib_recipes/starters/gradual.obert"),
             Starter::Oneshot => include_str!("../../stdlib_recipes/starters/oneshot.obert"),
             Starter::Transfer => include_str!("../../stdlib_recipes/starters/transfer.obert"),
+            Starter::Entities => include_str!("../../stdlib_recipes/starters/entities.obert"),
+            Starter::Embeddings => include_str!("../../stdlib_recipes/starters/embeddings.obert"),
             Starter::Quantized => include_str!("../../stdlib_recipes/starters/quantized.obert"),
         }
     }

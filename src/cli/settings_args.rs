@@ -11,16 +11,19 @@ pub struct SettingsArgs {
     /// The task [default: the model's]
     #[arg(long, value_enum, value_name = "TASK")]
     task: Option<TaskName>,
-    /// The column of the text, for `--task classify`
+    /// The column of the text, for `--task classify`, `regression` and `multi-label`; of the words, for
+    /// `classify-tokens`
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
-    /// The column of the second text, for `--task classify`
+    /// The column of the second text, for `--task classify`, `regression` and `multi-label`
     #[arg(long, value_name = "COLUMN")]
     pair: Option<String>,
-    /// The column of the label, for `--task classify` [default: the model's, or label]
+    /// The column of the label, for `--task classify` [default: the model's, or label]; of the tags, for
+    /// `classify-tokens`; of the score, for `regression`; of the list of labels, for `multi-label`
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// The labels in the order of the model's outputs, for `--task classify`
+    /// The labels in the order of the model's outputs, for `--task classify`, `classify-tokens` and
+    /// `multi-label`; without `--label`, the columns of `multi-label`
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     labels: Option<Vec<String>>,
     /// The positive label of F1, for `--task classify` [default: the model's, or the second of two, else macro F1
@@ -53,6 +56,14 @@ enum TaskName {
     Qqp,
     /// Sequence classification from named columns
     Classify,
+    /// Token classification of words with a tag each
+    ClassifyTokens,
+    /// Regression on scores from named columns
+    Regression,
+    /// Multi-label classification from named columns
+    MultiLabel,
+    /// Sentence embeddings
+    Embeddings,
     /// Masked-language modelling
     MaskedText,
 }
@@ -65,6 +76,10 @@ impl From<TaskName> for settings::TaskName {
             TaskName::Mnli => settings::TaskName::Mnli,
             TaskName::Qqp => settings::TaskName::Qqp,
             TaskName::Classify => settings::TaskName::Classify,
+            TaskName::ClassifyTokens => settings::TaskName::ClassifyTokens,
+            TaskName::Regression => settings::TaskName::Regression,
+            TaskName::MultiLabel => settings::TaskName::MultiLabel,
+            TaskName::Embeddings => settings::TaskName::Embeddings,
             TaskName::MaskedText => settings::TaskName::MaskedText,
         }
     }

@@ -223,6 +223,7 @@ codes! {
     ConfigMalformed = 952, "a key of config.json holds what no model can have";
     HeadMissing = 953, "a model was not trained for the task that it is evaluated on";
     VocabularyTooLarge = 954, "a tokenizer has more entries than its model";
+    TagsUnnamed = 955, "tags are numbers without names";
     PackedForeign = 960, "a file is no packed model";
     PackedTruncated = 961, "a packed model is truncated";
     PackedDamaged = 962, "a packed model is damaged";

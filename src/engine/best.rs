@@ -120,7 +120,7 @@ impl Best {
 
 /// Whether lower values of a metric are better: losses and perplexities.
 pub fn less_is_better(metric: &str) -> bool {
-    ["loss", "perplexity"].iter().any(|word| metric.split('_').any(|part| part == *word))
+    ["loss", "perplexity", "mse"].iter().any(|word| metric.split('_').any(|part| part == *word))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn losses_fall_and_the_rest_rises() {
-        assert!(["loss", "perplexity", "loss_mm"].iter().all(|m| less_is_better(m)));
+        assert!(["loss", "perplexity", "loss_mm", "mse"].iter().all(|m| less_is_better(m)));
         assert!(["f1", "em", "accuracy_mm", "glossiness"].iter().all(|m| !less_is_better(m)));
     }
 }

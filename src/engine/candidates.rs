@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::method::distill::kl_divergence;
 use crate::method::obs::Measure;
 use crate::task::parameters::{self, Values};
 use crate::task::{Output, Task};
@@ -37,6 +36,7 @@ impl Candidates {
         batches: impl ExactSizeIterator<Item = (usize, T::Batch)>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> ControlFlow<(), f64> {
+        let measure = if task.has_loss() { measure } else { Measure::Divergence };
         let changed = parameters::write(model.clone(), values);
         let (count, mut sum) = (batches.len(), 0.0);
         for (number, batch) in batches {
@@ -46,7 +46,7 @@ impl Candidates {
                 Measure::Divergence => {
                     let stored = self.outputs.remove(&number);
                     let reference = stored.unwrap_or_else(|| task.outputs(model, &batch, None));
-                    let divergence = divergence(&outputs, &reference);
+                    let divergence = divergence(task, &outputs, &reference);
                     self.store(number, reference);
                     divergence
                 }
@@ -69,11 +69,12 @@ impl Candidates {
     }
 }
 
-/// The mean Kullback-Leibler divergence of outputs from those of a reference.
-fn divergence(outputs: &[Output], reference: &[Output]) -> f64 {
+/// The mean divergence of outputs from those of a reference.
+fn divergence<T: Task>(task: &T, outputs: &[Output], reference: &[Output]) -> f64 {
     let pairs = outputs.iter().zip(reference);
     let one = |(x, y): (&Output, &Output)| {
-        f64::from(kl_divergence(x.logits.clone(), y.logits.clone(), 1.0).into_scalar::<f32>())
+        let divergence = task.divergence(x.name).of(x.logits.clone(), y.logits.clone(), 1.0);
+        f64::from(divergence.into_scalar::<f32>())
     };
     pairs.map(one).sum::<f64>() / outputs.len().max(1) as f64
 }

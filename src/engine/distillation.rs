@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::method::distill::{evenly_spaced, hidden_state_error, kl_divergence};
+use crate::method::distill::{evenly_spaced, hidden_state_error};
 use crate::params::{Matcher, Selector};
 use crate::schedule::ir::{self, Distill, Stage};
 use crate::task::{HiddenState, HiddenStates, Output, Task};
@@ -27,7 +27,7 @@ struct Hidden<'a> {
 
 /// The distillation losses of a batch.
 pub struct DistillationLosses {
-    /// The mean KL divergence over the matched outputs, `[1]`.
+    /// The mean divergence over the matched outputs, `[1]`.
     pub divergence: Tensor<1>,
     /// The gain times the sum of the mean squared errors of all matched hidden states, `[1]`; normalised errors with
     /// `normalize`.
@@ -92,7 +92,7 @@ impl<'a, M: Module> Distillation<'a, M> {
             // invariant: the check before the first step found a hidden state for each.
             errors.reduce(|a, b| a + b).expect("matched states") * hidden.states.gain
         });
-        DistillationLosses { divergence: self.divergence(outputs, targets.outputs), hidden }
+        DistillationLosses { divergence: self.divergence(task, outputs, targets.outputs), hidden }
     }
 
     /// The teacher's forward pass over a batch.
@@ -106,15 +106,16 @@ impl<'a, M: Module> Distillation<'a, M> {
         computed(task, &self.teacher, examples, device, &wanted)
     }
 
-    /// The mean KL divergence over the matched outputs.
-    fn divergence(&self, outputs: &[Output], targets: Vec<Output>) -> Tensor<1> {
+    /// The mean divergence over the matched outputs.
+    fn divergence<T: Task>(&self, task: &T, outputs: &[Output], targets: Vec<Output>) -> Tensor<1> {
         let matched =
             |name: &str| self.distill.outputs.is_empty() || self.distill.outputs.iter().any(|o| o == name);
         let mut list = Vec::new();
         for student in outputs.iter().filter(|o| matched(o.name)) {
             let Some(teacher) = targets.iter().find(|t| t.name == student.name) else { continue };
             let constant = Tensor::from_data(teacher.logits.to_data(), &student.logits.device());
-            list.push(kl_divergence(student.logits.clone(), constant, self.distill.temperature));
+            let divergence = task.divergence(student.name);
+            list.push(divergence.of(student.logits.clone(), constant, self.distill.temperature));
         }
         let count = list.len().max(1) as f64;
         // invariant: the check before the first step found a common output.

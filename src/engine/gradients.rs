@@ -57,7 +57,7 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         for number in numbers {
             let batch = self.task.batch(&sampler.batch(number as u64), self.draw.device);
             let outputs = self.task.outputs(&model, &batch, None);
-            let loss = self.task.loss(&outputs, &batch);
+            let loss = self.task.pruning_loss(&outputs, &batch, self.draw.seed ^ number as u64);
             let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
             let (targets, gradients) = (self.targets, &mut gradients);
             model.visit(&mut HandOver { gradients, indices: &indices, targets, place, take: &mut *take });

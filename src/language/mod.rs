@@ -148,6 +148,12 @@ fn head(data: &Data) -> Head {
         Data::Qqp { .. } => Head::Classification { labels: 2 },
         // Names do not depend on the number of labels.
         Data::Classify(columns) => Head::Classification { labels: columns.labels.len().max(2) },
+        Data::Regression(_) => Head::Regression,
+        Data::MultiLabel(columns) => {
+            Head::MultiLabel { labels: columns.columns.len().max(columns.labels.len()).max(2) }
+        }
+        Data::Embeddings(_) => Head::Embedding,
+        Data::ClassifyTokens(columns) => Head::TokenClassification { labels: columns.labels.len().max(2) },
         Data::MaskedText { .. } => Head::MaskedLanguageModel,
         Data::Own => Head::QuestionAnswering,
     }

@@ -16,6 +16,50 @@ pub fn kl_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -
     sum * (temperature * temperature / rows as f64)
 }
 
+/// How an output of a student is compared with its teacher's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Divergence {
+    /// [`kl_divergence`] of one softmax over each row.
+    #[default]
+    Softmax,
+    /// [`sigmoid_divergence`]: an independent probability for each logit.
+    Sigmoid,
+    /// [`squared_distance`]: values that are no logits. The temperature has no effect.
+    Squared,
+}
+
+impl Divergence {
+    /// The divergence of the student's output from the teacher's, both `[rows, width]`, at a temperature, `[1]`.
+    pub fn of(self, student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
+        match self {
+            Divergence::Softmax => kl_divergence(student, teacher, temperature),
+            Divergence::Sigmoid => sigmoid_divergence(student, teacher, temperature),
+            Divergence::Squared => squared_distance(student, teacher),
+        }
+    }
+}
+
+/// The sum over labels and the mean over rows of the Kullback-Leibler divergence of Bernoulli distributions at temperature
+/// T, `T²/N Σ p log(p/q) + (1−p) log((1−p)/(1−q))` with `p = σ(y/T)` of the teacher's logits y and `q = σ(x/T)` of the
+/// student's logits x, both `[N, labels]`. No gradient flows to the teacher.
+pub fn sigmoid_divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
+    let [rows, _] = student.dims();
+    let (x, y) = (student / temperature, teacher.detach() / temperature);
+    let p = activation::sigmoid(y.clone());
+    let side = |sign: f64, p: Tensor<2>| {
+        p * (activation::log_sigmoid(y.clone() * sign) - activation::log_sigmoid(x.clone() * sign))
+    };
+    let sum = side(1.0, p.clone()) + side(-1.0, -p + 1.0);
+    sum.sum() * (temperature * temperature / rows as f64)
+}
+
+/// The mean over rows of the squared distance of the student's values to the teacher's, both `[N, width]`. No gradient
+/// flows to the teacher. Of unit vectors it is twice the cosine distance.
+pub fn squared_distance(student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
+    let [rows, _] = student.dims();
+    (student - teacher.detach()).square().sum() / rows as f64
+}
+
 /// The error of a student's hidden states x against the teacher's y, both `[tokens, hidden]`:
 /// `mean((x − y)²) / (mean(y²) + ε)` (SquareHead, arXiv 2310.06927; SparseML's `PerLayerDistillationModifier`); without
 /// ε the mean squared error (`torch.nn.functional.mse_loss`). No gradient flows to the teacher. The caller leaves out
@@ -58,6 +102,30 @@ mod tests {
         let tensor = |v: [[f64; 3]; 2]| Tensor::<2>::from_data(v.map(|r| r.map(|x| x as f32)), &device);
         let loss = kl_divergence(tensor(x), tensor(y), temperature).into_scalar::<f32>();
         assert!((loss as f64 - expected).abs() < 1e-6, "{loss} {expected}");
+    }
+
+    #[test]
+    fn independent_labels_and_values_agree_with_their_definitions_in_float64() {
+        let device = Device::flex();
+        let (x, y) = ([[0.3f64, -1.2], [0.0, 0.5]], [[1.0f64, 0.2], [-40.0, 60.0]]);
+        let tensor = |v: [[f64; 2]; 2]| Tensor::<2>::from_data(v.map(|r| r.map(|x| x as f32)), &device);
+        let temperature = 2.0;
+        let sigmoid = |v: f64| 1.0 / (1.0 + (-v / temperature).exp());
+        let mut expected = 0.0;
+        for (x, y) in x.iter().flatten().zip(y.iter().flatten()) {
+            let (q, p) = (sigmoid(*x), sigmoid(*y));
+            let part = |p: f64, q: f64| if p == 0.0 { 0.0 } else { p * (p / q).ln() };
+            expected += part(p, q) + part(1.0 - p, 1.0 - q);
+        }
+        expected *= temperature * temperature / 2.0;
+        let loss = Divergence::Sigmoid.of(tensor(x), tensor(y), temperature).into_scalar::<f32>();
+        assert!((f64::from(loss) - expected).abs() < 1e-5, "{loss} {expected}");
+        let squares: f64 = x.iter().flatten().zip(y.iter().flatten()).map(|(x, y)| (x - y).powi(2)).sum();
+        let loss = Divergence::Squared.of(tensor(x), tensor(y), temperature).into_scalar::<f32>();
+        assert!((f64::from(loss) - squares / 2.0).abs() < 1e-3, "{loss}");
+        for kind in [Divergence::Softmax, Divergence::Sigmoid, Divergence::Squared] {
+            assert!(kind.of(tensor(y), tensor(y), temperature).into_scalar::<f32>().abs() < 1e-6, "{kind:?}");
+        }
     }
 
     #[test]

@@ -14,12 +14,18 @@ pub fn title(metric: &str) -> String {
 
 /// Whether a metric is in percent, from 0 to 100.
 pub fn is_percentage(metric: &str) -> bool {
-    ["em", "f1", "accuracy", "precision", "recall"].iter().any(|known| metric.starts_with(known))
+    ["em", "f1", "accuracy", "precision", "recall", "mrr", "macro_f1", "micro_f1"]
+        .iter()
+        .any(|known| metric.starts_with(known))
 }
 
-/// A metric's value: a loss with three decimals, any other with one.
+/// A metric's value: a correlation with four decimals, a loss with three, a percentage with one.
 pub fn metric(name: &str, value: f64) -> String {
-    let digits = if name == "loss" { 3 } else { 1 };
+    let digits = match name {
+        "pearson" | "spearman" | "mse" => 4,
+        "loss" => 3,
+        _ => 1,
+    };
     format!("{value:.digits$}")
 }
 

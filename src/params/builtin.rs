@@ -64,12 +64,15 @@ fn head_parameters(
         Head::QuestionAnswering => {
             vec![new("qa_outputs.weight", &[2, hidden]), new("qa_outputs.bias", &[2])]
         }
-        Head::Classification { labels } => vec![
-            new("bert.pooler.dense.weight", &[hidden, hidden]),
-            new("bert.pooler.dense.bias", &[hidden]),
-            new("classifier.weight", &[labels, hidden]),
-            new("classifier.bias", &[labels]),
-        ],
+        Head::Classification { .. } | Head::Regression | Head::MultiLabel { .. } => {
+            let outputs = head.text_outputs().unwrap_or(0);
+            vec![
+                new("bert.pooler.dense.weight", &[hidden, hidden]),
+                new("bert.pooler.dense.bias", &[hidden]),
+                new("classifier.weight", &[outputs, hidden]),
+                new("classifier.bias", &[outputs]),
+            ]
+        }
         Head::TokenClassification { labels } => {
             vec![new("token_classifier.weight", &[labels, hidden]), new("token_classifier.bias", &[labels])]
         }

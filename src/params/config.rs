@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::head::PROBLEMS;
+
 /// The largest accepted number of encoder layers.
 pub const MOST_LAYERS: usize = 1000;
 
@@ -139,6 +141,12 @@ impl BertConfig {
         list.filter(|list| list.iter().enumerate().any(|(i, name)| *name != format!("LABEL_{i}")))
     }
 
+    /// Sets the names of the labels of a classifier of tokens, which has no `problem_type`.
+    pub fn set_tags(&mut self, labels: &[String]) {
+        self.set_labels(labels);
+        self.rest.remove("problem_type");
+    }
+
     /// Sets the names of a classifier's labels (`id2label`, `label2id`).
     pub fn set_labels(&mut self, labels: &[String]) {
         let numbered = || labels.iter().enumerate();
@@ -146,7 +154,12 @@ impl BertConfig {
         let by_name = numbered().map(|(i, name)| (name.clone(), i.into())).collect();
         self.rest.insert("id2label".to_owned(), Value::Object(by_number));
         self.rest.insert("label2id".to_owned(), Value::Object(by_name));
-        self.rest.insert("problem_type".to_owned(), "single_label_classification".into());
+        self.rest.insert("problem_type".to_owned(), PROBLEMS[0].into());
+    }
+
+    /// Sets what the outputs of a classifier of texts mean, one of [`PROBLEMS`].
+    pub fn set_problem(&mut self, problem: &str) {
+        self.rest.insert("problem_type".to_owned(), problem.into());
     }
 }
 

@@ -24,7 +24,11 @@ const COMMON: &[Key] = &[
     computed("id2label", Kind::Names, "the names of a classifier's outputs"),
     computed("label2id", Kind::Numbers, "the same the other way round; both must agree"),
     computed("num_labels", Kind::Size, "a classifier's outputs, where `id2label` is missing"),
-    computed("problem_type", Kind::Problem, "a classifier gives one label of several; others are refused"),
+    computed(
+        "problem_type",
+        Kind::Problem,
+        "what a classifier's outputs mean: one label of several, any number of labels, or a score",
+    ),
     refused("is_decoder", DECODER),
     refused("add_cross_attention", DECODER),
     refused("is_encoder_decoder", DECODER),

@@ -6,6 +6,7 @@ use crate::diag::{Code, Diagnostic};
 
 use super::Family;
 use super::config_keys::Kind;
+use super::head::PROBLEMS;
 use super::json_places::Places;
 
 /// The largest accepted size, as in [`super::BertShape::impossible`].
@@ -124,6 +125,3 @@ pub(super) fn fault(
     );
     Some(wrong.help("compare config.json with the original, or with that of a model of the same kind"))
 }
-
-/// The values of `problem_type` in `transformers`; the first is supported.
-pub const PROBLEMS: [&str; 3] = ["single_label_classification", "multi_label_classification", "regression"];

@@ -82,6 +82,14 @@ impl BertConfig {
         }
     }
 
+    /// The dropout probability before a classifier of tokens, during training.
+    pub fn token_classifier_dropout(&self) -> f64 {
+        match self.family() {
+            Family::DistilBert => self.hidden_dropout_prob,
+            _ => self.classifier_dropout(),
+        }
+    }
+
     /// The dropout probability before the question answering head, during training; only DistilBERT has it.
     pub fn answer_dropout(&self) -> f64 {
         match self.family() {

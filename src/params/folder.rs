@@ -7,7 +7,7 @@ use crate::diag::{Code, Diagnostic, Sources, counted};
 use super::builtin::{self, Head};
 use super::config_file::ConfigFile;
 use super::naming::Names;
-use super::{BertConfig, Family, ParameterTable, files, header, weights};
+use super::{BertConfig, Family, ParameterTable, files, header, sentence_modules, weights};
 
 /// A model folder, with its weights unread.
 #[derive(Clone, Debug)]
@@ -32,7 +32,8 @@ pub struct ModelFolder {
     pub notes: Vec<String>,
 }
 
-/// Reads a folder with the head that its files hold; for question answering if they hold none.
+/// Reads a folder with the head that its files hold. If they hold none, a folder of sentence-transformers is read without
+/// a head, any other for question answering.
 ///
 /// # Errors
 /// One diagnostic for each thing that is wrong with the folder.
@@ -81,20 +82,22 @@ pub fn read_with_head(
     let mut wrong = weights::sizes(&file, &found);
     let unusable = match (head, held.head) {
         (Some(Head::MaskedLanguageModel), _) => weights::untied(&file),
-        (Some(Head::Classification { .. }), Some(Head::Classification { .. }) | None) => {
+        (Some(wanted), None) if wanted.text_outputs().is_some() => held.unusable.clone(),
+        (Some(wanted), Some(other)) if std::mem::discriminant(&wanted) == std::mem::discriminant(&other) => {
             held.unusable.clone()
         }
-        (Some(Head::TokenClassification { .. }), Some(Head::TokenClassification { .. })) => {
-            held.unusable.clone()
+        (Some(wanted), Some(other)) if wanted.text_outputs().and(other.text_outputs()).is_some() => {
+            held.unusable.clone().or_else(|| weights::other_problem(wanted, other, &file))
         }
-        (Some(wanted), Some(held)) => weights::same_names(wanted, held, &file),
+        (Some(wanted), Some(other)) => weights::same_names(wanted, other, &file),
         _ => None,
     };
     wrong.extend(unusable);
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let head = head.or(held.head).unwrap_or(Head::QuestionAnswering);
+    let embeds = || path.join(sentence_modules::FILE).exists().then_some(Head::Embedding);
+    let head = head.or(held.head).or_else(embeds).unwrap_or(Head::QuestionAnswering);
     let table = builtin::table(&file.config.architecture(), head);
     let module = match head {
         Head::TokenClassification { .. } => "token_classifier",
@@ -103,14 +106,11 @@ pub fn read_with_head(
     let classifier = ["weight", "bias"].map(|last| family.name(&format!("{module}.{last}")));
     let rows = found.get(&classifier[0]).and_then(|(_, tensor)| tensor.shape.first().copied());
     // The number of labels in the file and the wanted one, if they differ.
-    let differs = match (head, rows) {
-        (Head::Classification { labels } | Head::TokenClassification { labels }, Some(rows))
-            if rows != labels =>
-        {
-            Some((rows, labels))
-        }
-        _ => None,
+    let labels = match head {
+        Head::TokenClassification { labels } => Some(labels),
+        other => other.text_outputs(),
     };
+    let differs = rows.zip(labels).filter(|(rows, labels)| rows != labels);
     let (mut lost, mut missing_head) = (Vec::new(), Vec::new());
     for parameter in table.iter() {
         let encoder = family.is_encoder(&parameter.name);

@@ -40,6 +40,7 @@ pub mod naming;
 pub mod pickle;
 pub mod quantization;
 pub mod selector;
+pub mod sentence_modules;
 pub mod settings;
 pub mod storage;
 pub mod table;
@@ -50,6 +51,7 @@ mod weights;
 pub use architecture::{Activation, Architecture};
 pub use config::{BertConfig, BertShape};
 pub use family::Family;
+pub use head::PROBLEMS;
 pub use selector::{Matcher, Selector, SelectorError};
 pub use settings::Settings;
 #[cfg(feature = "engine")]

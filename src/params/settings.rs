@@ -33,13 +33,13 @@ pub struct Settings {
     /// The greatest number of tokens in an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_answer_length: Option<usize>,
-    /// The name of the column with the text.
+    /// The name of the column with the text, or with the words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// The name of the column with the second text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pair: Option<String>,
-    /// The name of the column with the label.
+    /// The name of the column with the label, with the tags, or with the score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The labels in the order of the model's outputs.
@@ -71,6 +71,14 @@ pub enum TaskName {
     Qqp,
     /// Sequence classification of texts or pairs, from the columns of a table.
     Classify,
+    /// Token classification of words, from CoNLL files or tables.
+    ClassifyTokens,
+    /// Regression on scores, from the columns of a table.
+    Regression,
+    /// Multi-label classification, from the columns of a table.
+    MultiLabel,
+    /// Sentence embeddings.
+    Embeddings,
     /// Masked language modelling.
     MaskedText,
     /// Extractive question answering on generated texts, without files.
@@ -140,6 +148,10 @@ impl TaskName {
             TaskName::Mnli => "mnli",
             TaskName::Qqp => "qqp",
             TaskName::Classify => "classify",
+            TaskName::ClassifyTokens => "classify_tokens",
+            TaskName::Regression => "regression",
+            TaskName::MultiLabel => "multi_label",
+            TaskName::Embeddings => "embeddings",
             TaskName::MaskedText => "masked_text",
             TaskName::BuiltinReading => "builtin_reading",
         }

@@ -8,7 +8,7 @@ use crate::diag::{Code, Diagnostic, counted};
 use super::builtin::Head;
 use super::config_file::{ConfigFile, few};
 use super::config_keys;
-use super::config_values::PROBLEMS;
+use super::head::PROBLEMS;
 use super::header::TensorHeader;
 use super::table::layer_of;
 use super::{Family, Parameter};
@@ -80,8 +80,19 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
             .help(HEADS);
             return HeadFound { head: None, unusable: Some(unusable) };
         }
-        let unusable = labels_fault(file, labels);
-        return HeadFound { head: Some(Head::Classification { labels }), unusable };
+        let problem = file.config.rest.get("problem_type").and_then(|v| v.as_str());
+        // As in `transformers`, one output is regression whatever is said.
+        let head = match problem {
+            _ if labels == 1 => Head::Regression,
+            Some(problem) if problem == PROBLEMS[2] => Head::Regression,
+            Some(problem) if problem == PROBLEMS[1] => Head::MultiLabel { labels },
+            _ => Head::Classification { labels },
+        };
+        let unusable = outputs_fault(file, head, labels);
+        // The encoder of a model whose head is unusable is as good as any other; its table has these outputs.
+        let head =
+            if head == Head::Regression && labels != 1 { Head::Classification { labels } } else { head };
+        return HeadFound { head: Some(head), unusable };
     }
     match tensor("cls.predictions.bias") {
         Some(_) => HeadFound { head: Some(Head::MaskedLanguageModel), unusable: untied(file) },
@@ -92,9 +103,10 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
 /// The error for a classifier of texts where one of tokens is needed, or the other way round, if both have the same
 /// names; `None` if the held head does not hinder a new one.
 pub(super) fn same_names(wanted: Head, held: Head, file: &ConfigFile) -> Option<Diagnostic> {
+    let is_of_tokens = |head: Head| matches!(head, Head::TokenClassification { .. });
     let (own, other) = match (wanted, held) {
-        (Head::TokenClassification { .. }, Head::Classification { .. }) => ("tokens", "texts"),
-        (Head::Classification { .. }, Head::TokenClassification { .. }) => ("texts", "tokens"),
+        (wanted, held) if is_of_tokens(wanted) && held.text_outputs().is_some() => ("tokens", "texts"),
+        (wanted, held) if wanted.text_outputs().is_some() && is_of_tokens(held) => ("texts", "tokens"),
         _ => return None,
     };
     let family = file.config.family();
@@ -107,6 +119,28 @@ pub(super) fn same_names(wanted: Head, held: Head, file: &ConfigFile) -> Option<
         )
         .help("give a model for this task, or one without a classifier, which gets a new one")
     })
+}
+
+/// The error for a classifier of texts whose outputs mean something else than the task needs.
+pub(super) fn other_problem(wanted: Head, held: Head, file: &ConfigFile) -> Option<Diagnostic> {
+    if std::mem::discriminant(&wanted) == std::mem::discriminant(&held) {
+        return None;
+    }
+    let meaning = |head: Head| match head {
+        Head::Regression => "a score (regression)",
+        Head::MultiLabel { .. } => "any number of labels (multi-label classification)",
+        _ => "one label of several",
+    };
+    let named = ["problem_type", "num_labels", "id2label", "architectures"].into_iter().find(|k| file.has(k));
+    Some(
+        Diagnostic::error(
+            Code::ConfigUnsupported,
+            format!("the model's classifier gives {}; the task needs {}", meaning(held), meaning(wanted)),
+            file.at(named.unwrap_or("architectures")),
+            "its outputs would be taken for something else",
+        )
+        .help("give a model for this task, or one without a classifier, which gets a new one"),
+    )
 }
 
 /// The error for a language model whose output matrix is not tied to its word embeddings.
@@ -123,36 +157,20 @@ pub(super) fn untied(file: &ConfigFile) -> Option<Diagnostic> {
     })
 }
 
-/// The error for a configuration that does not fit a classifier with `outputs` outputs; `None` if it fits.
-fn labels_fault(file: &ConfigFile, outputs: usize) -> Option<Diagnostic> {
-    let rest = &file.config.rest;
-    let problem = rest.get("problem_type").and_then(|v| v.as_str());
-    if let Some(problem) = problem.filter(|problem| *problem != PROBLEMS[0]) {
-        let what = if problem == PROBLEMS[1] { "each label for itself" } else { "a number on a scale" };
-        return Some(
+/// The error for a configuration that does not fit a classifier of texts with `outputs` outputs; `None` if it fits.
+fn outputs_fault(file: &ConfigFile, head: Head, outputs: usize) -> Option<Diagnostic> {
+    if head == Head::Regression {
+        return (outputs != 1).then(|| {
             Diagnostic::error(
                 Code::ConfigUnsupported,
-                format!("`problem_type` is `{problem}`, which obert does not compute"),
+                format!("`problem_type` is `{}` with {outputs} outputs", PROBLEMS[2]),
                 file.at("problem_type"),
-                what,
+                "several numbers for a text",
             )
             .help(
-                "a classifier gives one label of several; for another task, give a model without this head",
-            ),
-        );
-    }
-    let named = ["num_labels", "id2label", "problem_type", "architectures"].into_iter().find(|k| file.has(k));
-    let at = file.at(named.unwrap_or("architectures"));
-    if outputs == 1 {
-        return Some(
-            Diagnostic::error(
-                Code::ConfigUnsupported,
-                "the classifier has one output, which is regression",
-                at,
-                "a number on a scale, to `transformers` as well",
+                "obert computes regression with one output; for another task, give a model without this head",
             )
-            .help("a classifier gives one label of several: two labels take two outputs"),
-        );
+        });
     }
     names_fault(file, outputs)
 }

@@ -4,7 +4,10 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::diag::counted;
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Columns, Criterion, Data, Model, Prune, Rank, Stage, Train};
+use crate::schedule::ir::{
+    Columns, Criterion, Data, EmbeddingSettings, Model, MultiLabelColumns, Prune, Rank, ScoreColumns, Stage,
+    TaggedColumns, Train,
+};
 use crate::schedule::{Schedule, Timeline};
 
 use super::cost::{self, Cost};
@@ -211,6 +214,23 @@ fn data(data: &Data) -> String {
             let Columns { text, label, max_length, .. } = columns;
             format!("classification of `{text}`{pair} by `{label}`, at most {max_length} tokens")
         }
+        Data::Regression(ScoreColumns { text, pair, score, max_length }) => {
+            let pair = pair.as_ref().map_or(String::new(), |p| format!(" and `{p}`"));
+            format!("regression of `{score}` on `{text}`{pair}, at most {max_length} tokens")
+        }
+        Data::MultiLabel(columns) => {
+            let MultiLabelColumns { text, pair, label, columns, max_length, .. } = columns;
+            let pair = pair.as_ref().map_or(String::new(), |p| format!(" and `{p}`"));
+            let by =
+                if columns.is_empty() { format!("`{label}`") } else { format!("{} columns", columns.len()) };
+            format!("multi-label classification of `{text}`{pair} by {by}, at most {max_length} tokens")
+        }
+        Data::Embeddings(EmbeddingSettings { max_length, .. }) => {
+            format!("sentence embeddings of at most {max_length} tokens")
+        }
+        Data::ClassifyTokens(TaggedColumns { tokens, tags, max_length, doc_stride, .. }) => format!(
+            "token classification of `{tokens}` by `{tags}`, {max_length} tokens with an overlap of {doc_stride}"
+        ),
         Data::MaskedText { max_length } => format!("masked text in sequences of {max_length} tokens"),
         Data::Own => "custom, from the program that runs it".into(),
         Data::BuiltinReading { train, dev } => {

@@ -1,8 +1,9 @@
 //! Tasks: a model, its data and its metrics.
 //!
-//! The engine trains any [`Task`], which provides batches, named outputs, a loss and metrics. Three tasks of BERT
-//! models are built in: extractive question answering ([`question_answering`]), sequence classification
-//! ([`classification`]) and masked language modelling ([`masked_language`]). [`prepare`] loads the model and the data
+//! The engine trains any [`Task`], which provides batches, named outputs, a loss and metrics. Tasks of BERT models
+//! are built in: extractive question answering ([`question_answering`]), sequence classification ([`classification`]),
+//! token classification ([`token_classification`]), scores and several labels ([`scoring`]), sentence embeddings
+//! ([`embedding`], with [`pooling`] and their losses) and masked language modelling ([`masked_language`]). [`prepare`] loads the model and the data
 //! that a schedule names. [`data`] reads data sets, [`metric`] computes metrics, [`loss`] is cross-entropy,
 //! [`hidden_states`] collects hidden states for distillation, [`quantizers`] are those of a model, and
 //! [`parameters`] reads and writes parameters by their Hugging Face names.
@@ -41,32 +42,38 @@ macro_rules! bert_methods {
 
 pub mod classification;
 pub mod data;
+pub mod embedding;
 pub mod hidden_states;
 pub mod loss;
 pub mod masked_language;
 pub mod metric;
 pub mod model;
 pub mod parameters;
+pub mod pooling;
 pub mod prepare;
 pub mod quantizers;
 pub mod question_answering;
+pub mod scoring;
+pub mod token_classification;
 
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+pub use crate::method::distill::Divergence;
 pub use hidden_states::{HiddenState, HiddenStates};
 use metric::Metrics;
 pub use model::kernels::autocast;
 use quantizers::{ActivationMatMul, Quantizers};
 
-/// A named output of a model: logits, with one softmax over the classes of each row.
+/// A named output of a model: logits, with one softmax over the classes of each row unless the task's
+/// [`divergence`](Task::divergence) says otherwise.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The name, such as `start_logits`, by which distillation matches it with the teacher's output.
     pub name: &'static str,
-    /// Logits, `[rows, classes]`; classes that do not exist in a row, such as padding, have a large negative logit.
+    /// Logits or other values, `[rows, classes]`; classes that do not exist in a row, such as padding, have a large negative logit.
     pub logits: Tensor<2>,
 }
 
@@ -109,6 +116,23 @@ pub trait Task {
 
     /// The mean loss over the batch, `[1]`.
     fn loss(&self, outputs: &[Output], batch: &Self::Batch) -> Tensor<1>;
+
+    /// The loss whose gradients OBS takes, `[1]`. By default the task's loss; a task whose data has no labels needs another
+    /// one. `seed` differs from batch to batch.
+    fn pruning_loss(&self, outputs: &[Output], batch: &Self::Batch, _seed: u64) -> Tensor<1> {
+        self.loss(outputs, batch)
+    }
+
+    /// Whether the task's data has a loss. Without one, candidate weights of pruning are evaluated by their divergence from
+    /// the unpruned model.
+    fn has_loss(&self) -> bool {
+        true
+    }
+
+    /// How distillation compares an output with the teacher's.
+    fn divergence(&self, _output: &str) -> Divergence {
+        Divergence::Softmax
+    }
 
     /// The mean training loss with label smoothing, `[1]`. `None` if the task has none: a recipe with
     /// `label_smoothing` is then refused before the first step.

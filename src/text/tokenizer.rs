@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 
-use tokenizers::Tokenizer as HuggingFace;
+use tokenizers::{PreTokenizerWrapper, Tokenizer as HuggingFace};
 
 use crate::diag::Diagnostic;
 
@@ -68,6 +68,25 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Encoded, String> {
         let encoding = self.inner.encode(text, false).map_err(|e| e.to_string())?;
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
+    }
+
+    /// Tokenizes the words of a sentence one by one, without special tokens, as `transformers` does with
+    /// `is_split_into_words=True`. A byte-level tokenizer reads a space before each word (`add_prefix_space=True`).
+    ///
+    /// # Errors
+    /// One sentence if the tokenizer fails.
+    pub fn encode_words(&self, words: &[String]) -> Result<Vec<Vec<u32>>, String> {
+        let lacks_space = |kind: &PreTokenizerWrapper| matches!(kind, PreTokenizerWrapper::ByteLevel(bytes) if !bytes.add_prefix_space);
+        let spaced = match self.inner.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::Sequence(list)) => list.as_ref().iter().any(lacks_space),
+            Some(kind) => lacks_space(kind),
+            None => false,
+        };
+        let one = |word: &String| match spaced {
+            true => self.encode(&format!(" {word}")).map(|encoded| encoded.ids),
+            false => self.encode(word).map(|encoded| encoded.ids),
+        };
+        words.iter().map(one).collect()
     }
 
     /// The tokenizer as tokenizer.json, without truncation and padding.
@@ -167,6 +186,15 @@ mod tests {
         assert_eq!((tokenizer.cls(), tokenizer.sep(), tokenizer.mask()), (0, 2, Some(4)));
         assert_eq!((tokenizer.between(), tokenizer.second_type()), (2, 0));
         assert_eq!(tokenizer.special(), [1, 0, 2, 4]);
+    }
+
+    #[test]
+    fn words_of_a_sentence_begin_with_a_space() {
+        let words = ["a", "ab"].map(str::to_owned);
+        assert_eq!(roberta().encode_words(&words).unwrap(), [vec![8], vec![8, 6]]);
+        let bert = "[PAD] [UNK] [CLS] [SEP] [MASK] a ##b".split(' ').map(str::to_owned);
+        let bert = Tokenizer::from_vocabulary(bert, true).unwrap();
+        assert_eq!(bert.encode_words(&words).unwrap(), [vec![5], vec![5, 6]]);
     }
 
     #[test]

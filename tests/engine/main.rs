@@ -3,6 +3,7 @@
 mod best;
 mod data_files;
 mod device;
+mod embeddings;
 mod examples;
 mod families;
 mod golden;
@@ -21,10 +22,12 @@ mod parquet;
 mod quantizing;
 mod resume;
 mod runs;
+mod scores;
 mod sharing;
 mod surgery;
 mod tasks;
 mod tensorboard;
+mod token_classification;
 mod transformers;
 mod trials;
 #[cfg(unix)]

@@ -37,6 +37,7 @@ fn the_runtime_is_as_near_to_a_rounded_model_as_the_model_is_to_itself_a_million
         dropout: None,
         may_have_new_head: true,
         distills: false,
+        needs_labels: false,
         seed: 1,
     };
     let device = Device::flex();

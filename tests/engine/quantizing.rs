@@ -104,6 +104,7 @@ fn prepared(schedule: &Schedule, model: Option<&Path>) -> Prepared<QuestionAnswe
         dropout: None,
         may_have_new_head: true,
         distills: false,
+        needs_labels: false,
         seed: schedule.seed,
     };
     let mut feature_cache = FeatureCache::disabled();

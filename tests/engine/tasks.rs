@@ -46,7 +46,7 @@ impl Workshop {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -76,7 +76,7 @@ impl Workshop {
         stdout(&output)
     }
 
-    fn fails(&self, statements: &str, more: &[&str], code: &str, expected: &str) {
+    pub fn fails(&self, statements: &str, more: &[&str], code: &str, expected: &str) {
         let output = self.run("never", 1, statements, more);
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{statements}: {said}");
@@ -132,7 +132,7 @@ impl Workshop {
 }
 
 /// The last figures of a run.
-fn measured(folder: &Path) -> BTreeMap<String, f64> {
+pub fn measured(folder: &Path) -> BTreeMap<String, f64> {
     let text = std::fs::read_to_string(folder.join("run.jsonl")).unwrap();
     let mut events = text.lines().rev().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let last = events.find(|e| e["event"] == "evaluated").unwrap();
@@ -140,7 +140,7 @@ fn measured(folder: &Path) -> BTreeMap<String, f64> {
 }
 
 /// Which weights of the encoder's linear layers are zero.
-fn zeros(folder: &Path) -> BTreeMap<String, Vec<bool>> {
+pub fn zeros(folder: &Path) -> BTreeMap<String, Vec<bool>> {
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let pruned = file.iter().filter(|(name, view)| name.contains("encoder.layer") && view.shape().len() == 2);

@@ -435,15 +435,13 @@ fn heads_that_are_something_else_are_refused_by_name_where_they_would_be_used() 
     let labels = |n| Some(Head::Classification { labels: n });
     let two = json!({ "0": "no", "1": "yes" });
     let cases: Vec<(usize, &str, Value, Code, &str)> = vec![
-        (2, "problem_type", json!("regression"), Code::ConfigUnsupported, "`problem_type` is `regression`"),
         (
             2,
             "problem_type",
-            json!("multi_label_classification"),
+            json!("regression"),
             Code::ConfigUnsupported,
-            "`problem_type` is `multi_label_classification`",
+            "`problem_type` is `regression` with 2 outputs",
         ),
-        (1, "num_labels", json!(1), Code::ConfigUnsupported, "one output, which is regression"),
         (3, "num_labels", json!(2), Code::ConfigMalformed, "`num_labels` is 2; the classifier has 3 outputs"),
         (3, "id2label", two.clone(), Code::ConfigMalformed, "`id2label` names 2 labels"),
         (2, "id2label", json!({ "1": "no", "2": "yes" }), Code::ConfigMalformed, "no name to output 0"),
@@ -459,7 +457,8 @@ fn heads_that_are_something_else_are_refused_by_name_where_they_would_be_used() 
     for (outputs, key, value, code, message) in cases {
         let mut config = with(Family::Bert, "architectures", json!(["BertForSequenceClassification"]));
         config.insert(key.into(), value.clone());
-        let (wrong, sources) = read(&config, &classifier(outputs), labels(outputs)).unwrap_err();
+        let wanted = if key == "problem_type" { Some(Head::Regression) } else { labels(outputs) };
+        let (wrong, sources) = read(&config, &classifier(outputs), wanted).unwrap_err();
         let (found, said, place) = only(&wrong, &sources);
         assert_eq!(found, code, "{said}");
         assert!(said.contains(message), "{said}");
@@ -479,6 +478,39 @@ fn heads_that_are_something_else_are_refused_by_name_where_they_would_be_used() 
     assert!(place.contains("\"yes\": 0"), "{place}");
     config.insert("label2id".into(), json!({ "no": "0", "yes": "1" }));
     assert!(read(&config, &classifier(2), labels(2)).is_ok(), "numbers as texts, as some files have them");
+}
+
+#[test]
+fn a_classifier_whose_outputs_mean_something_else_is_refused_for_the_task() {
+    let problem = |name: &str| with(Family::Bert, "problem_type", json!(name));
+    let (one, many) = (Head::Classification { labels: 2 }, Head::MultiLabel { labels: 2 });
+    let refused = |config: &serde_json::Map<String, Value>, outputs: usize, wanted: Head, message: &str| {
+        let (wrong, sources) = read(config, &classifier(outputs), Some(wanted)).unwrap_err();
+        let (code, said, _) = only(&wrong, &sources);
+        assert_eq!(code, Code::ConfigUnsupported, "{said}");
+        assert!(said.contains(message), "{said}");
+    };
+    let multi = problem("multi_label_classification");
+    assert_eq!(read(&multi, &classifier(2), None).unwrap().head, many);
+    assert!(read(&multi, &classifier(2), Some(many)).unwrap().missing_head.is_empty());
+    refused(
+        &multi,
+        2,
+        one,
+        "gives any number of labels (multi-label classification); the task needs one label",
+    );
+    refused(
+        &problem("single_label_classification"),
+        2,
+        many,
+        "gives one label of several; the task needs any",
+    );
+    // One output is a score, whatever the class says.
+    let plain = with(Family::Bert, "num_labels", json!(1));
+    assert_eq!(read(&plain, &classifier(1), None).unwrap().head, Head::Regression);
+    assert!(read(&problem("regression"), &classifier(1), Some(Head::Regression)).is_ok());
+    refused(&plain, 1, Head::Classification { labels: 1 }, "gives a score (regression)");
+    refused(&problem("single_label_classification"), 2, Head::Regression, "the task needs a score");
 }
 
 #[test]

@@ -56,8 +56,10 @@ pub fn task(kind: builtin::Head) -> &'static str {
     match kind {
         builtin::Head::QuestionAnswering => "answers questions",
         builtin::Head::Classification { .. } => "classifies texts",
+        builtin::Head::Regression => "computes scores",
+        builtin::Head::MultiLabel { .. } => "gives any number of labels",
         builtin::Head::TokenClassification { .. } => "classifies tokens",
-        builtin::Head::Embedding => "has no head",
+        builtin::Head::Embedding => "computes embeddings",
         builtin::Head::MaskedLanguageModel => "predicts masked tokens",
     }
 }

@@ -2,6 +2,7 @@
 //! [`crate::schedule::ir`].
 
 use crate::language::syntax::ast::Spanned;
+use crate::schedule::ir::{EmbeddingLoss, Pooling};
 use crate::settings::{Type, choices, settings};
 
 choices! {
@@ -190,6 +191,74 @@ settings! {
 }
 
 settings! {
+    /// The columns of a table of words with a tag each; CoNLL files need none.
+    #[derive(Clone, Debug)]
+    pub struct TaggedWords {
+        /// The column with the list of words.
+        tokens: String = Type::Text, default "\"tokens\"";
+        /// The column with the list of tags: names, or class indices.
+        tags: String = Type::Text, default "\"ner_tags\"";
+        /// The tags in the order of the model's outputs; those of the training data if left out.
+        labels: Option<Vec<String>> = Type::Names, optional formerly ["label_list"];
+        /// The longest sequence, in tokens.
+        max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
+        /// Overlap of neighbouring windows of a long sentence, in tokens.
+        doc_stride: usize = Type::Count, default "32";
+    }
+}
+
+settings! {
+    /// The columns of a table of texts with scores.
+    #[derive(Clone, Debug)]
+    pub struct ScoredTexts {
+        /// The column of the text.
+        text: String = Type::Text, required;
+        /// The column of the second text of a pair.
+        pair: Option<String> = Type::Text, optional;
+        /// The column of the score.
+        score: String = Type::Text, default "\"score\"";
+        /// The longest sequence, in tokens.
+        max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
+    }
+}
+
+settings! {
+    /// The columns of a table of texts with any number of labels.
+    #[derive(Clone, Debug)]
+    pub struct TextsWithLabels {
+        /// The column of the text.
+        text: String = Type::Text, required;
+        /// The column of the second text of a pair.
+        pair: Option<String> = Type::Text, optional;
+        /// The column with the list of labels.
+        label: String = Type::Text, default "\"labels\"";
+        /// The columns of single labels, with 1 or `true` where a text has the label; in place of a list.
+        columns: Option<Vec<String>> = Type::Names, optional;
+        /// The labels in the order of the model's outputs; those of the training data if left out.
+        labels: Option<Vec<String>> = Type::Names, optional;
+        /// The longest sequence, in tokens.
+        max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
+    }
+}
+
+settings! {
+    /// The settings of sentence embeddings.
+    #[derive(Clone, Debug)]
+    pub struct SentenceEmbeddings {
+        /// The loss; if left out, `cosent` of scored pairs and `in_batch` of pairs and triplets.
+        loss: Option<EmbeddingLoss> = Type::Choice(EmbeddingLoss::CHOICES), optional;
+        /// The factor of cosines in the loss, 1 / temperature.
+        scale: f64 = Type::Number, default "20";
+        /// The pooling; if left out, that of the model's folder, else the mean.
+        pooling: Option<Pooling> = Type::Choice(Pooling::CHOICES), optional formerly ["pooling_mode"];
+        /// Whether embeddings are divided by their norm; if left out, as in the model's folder, else they are.
+        normalize: Option<bool> = Type::Bool, optional formerly ["normalize_embeddings"];
+        /// The longest sequence, in tokens.
+        max_length: usize = Type::Count, default "128" formerly ["max_seq_length"];
+    }
+}
+
+settings! {
     /// The sequence length of masked-language modelling.
     #[derive(Clone, Copy, Debug)]
     pub struct MaskedTexts {
@@ -223,6 +292,14 @@ choices! {
         Qqp(SentencePairs) = "qqp",
         /// Classification of texts or pairs of texts: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
         Classify(TableColumns) = "classify",
+        /// Token classification, such as named entities: `train*` and `dev*` CoNLL files (txt, conll, bio, iob) or tables with lists (jsonl, json, parquet) in `--data`.
+        ClassifyTokens(TaggedWords) = "classify_tokens",
+        /// Regression on scores of texts or pairs, such as STS-B: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
+        Regression(ScoredTexts) = "regression",
+        /// Multi-label classification: `train*` and `dev*` tables (jsonl, json and parquet with lists; all kinds with a column of each label) in `--data`.
+        MultiLabel(TextsWithLabels) = "multi_label",
+        /// Sentence embeddings from scored pairs, pairs, triplets or plain texts: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) or texts (txt) in `--data`.
+        Embeddings(SentenceEmbeddings) = "embeddings",
         /// Masked-language modelling: `train*` and `dev*` texts (txt, jsonl, json, parquet) in `--data`.
         MaskedText(MaskedTexts) = "masked_text",
         /// Custom data of the program that runs the recipe; not for `obertc run`.

@@ -68,9 +68,19 @@ fn task(data: &Data) -> Option<Task> {
         Data::Mnli { .. } => labels(Some("mnli")),
         Data::Qqp { .. } => labels(Some("qqp")),
         Data::Classify(_) => labels(None),
+        Data::Regression(_) | Data::MultiLabel(_) => labels(None),
+        Data::Embeddings(_) => Task { pipeline: "sentence-similarity", class: "AutoModel", glue: None },
+        Data::ClassifyTokens(_) => {
+            Task { pipeline: "token-classification", class: "AutoModelForTokenClassification", glue: None }
+        }
         Data::MaskedText { .. } => Task { pipeline: "fill-mask", class: "AutoModelForMaskedLM", glue: None },
         Data::Own => return None,
     })
+}
+
+/// Whether a model gives sentence embeddings.
+fn is_sentence(task: Option<&Task>) -> bool {
+    task.is_some_and(|task| task.pipeline == "sentence-similarity")
 }
 
 /// The text of README.md for a finished run.
@@ -111,13 +121,16 @@ fn front_matter<'a>(record: &'a Record, task: Option<&Task>) -> FrontMatter<'a> 
     if stages().any(|s| !s.quantize.is_empty()) {
         tags.push("quantization");
     }
+    if is_sentence(task) {
+        tags.extend(["sentence-transformers", "feature-extraction"]);
+    }
     let measured = record.compressed();
     let mut metrics: Vec<&'static str> =
         measured.iter().flat_map(|e| e.metrics.keys()).filter_map(|name| hub_metric(name)).collect();
     metrics.dedup();
     let dataset = source::dataset(record);
     FrontMatter {
-        library_name: "transformers",
+        library_name: if is_sentence(task) { "sentence-transformers" } else { "transformers" },
         pipeline_tag: task.map(|t| t.pipeline),
         base_model: source::base_model(record),
         datasets: dataset.clone().into_iter().collect(),
@@ -159,7 +172,13 @@ fn hub_metric(name: &str) -> Option<&'static str> {
     match name {
         "em" => Some("exact_match"),
         "f1" => Some("f1"),
+        "precision" => Some("precision"),
+        "recall" => Some("recall"),
         "perplexity" => Some("perplexity"),
+        "pearson" => Some("pearsonr"),
+        "spearman" => Some("spearmanr"),
+        "mse" => Some("mse"),
+        "macro_f1" | "micro_f1" => Some("f1"),
         name if name.starts_with("accuracy") => Some("accuracy"),
         _ => None,
     }
@@ -201,12 +220,20 @@ fn origin_of(record: &Record) -> String {
 
 fn usage(record: &Record, task: Option<&Task>) -> String {
     let Some(Task { class, .. }) = task else { return String::new() };
-    let mut text = format!(
-        "```python\nfrom transformers import AutoTokenizer, {class}\n\n\
+    let mut text = if is_sentence(task) {
+        "```python\nfrom sentence_transformers import SentenceTransformer\n\n\
+         model = SentenceTransformer(\"path/to/this/folder\")\n\
+         embeddings = model.encode([\"A text.\", \"Another one.\"])\n```\n\n\
+         Weights are stored as dense float32, zeros included.\n\n"
+            .to_owned()
+    } else {
+        format!(
+            "```python\nfrom transformers import AutoTokenizer, {class}\n\n\
          model = {class}.from_pretrained(\"path/to/this/folder\")\n\
          tokenizer = AutoTokenizer.from_pretrained(\"path/to/this/folder\")\n```\n\n\
          Weights are stored as dense float32, zeros included.\n\n"
-    );
+        )
+    };
     if record.carried().any(|s| !s.quantizations.is_empty()) {
         text.push_str(
             "The metrics below are those of the quantized model, with the scales in `quantization.json`, which \

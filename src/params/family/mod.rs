@@ -59,7 +59,9 @@ impl Family {
     pub fn architecture(self, head: Head) -> String {
         let task = match head {
             Head::QuestionAnswering => "QuestionAnswering",
-            Head::Classification { .. } => "SequenceClassification",
+            Head::Classification { .. } | Head::Regression | Head::MultiLabel { .. } => {
+                "SequenceClassification"
+            }
             Head::TokenClassification { .. } => "TokenClassification",
             Head::MaskedLanguageModel => "MaskedLM",
             Head::Embedding => return format!("{}Model", self.class()),

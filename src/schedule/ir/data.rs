@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::params::BertShape;
+use crate::settings::choices;
 
 /// The model that a run starts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +53,14 @@ pub enum Data {
     },
     /// Classification of texts or pairs of texts from named columns of a table.
     Classify(Columns),
+    /// Token classification, such as named entities, of words with a tag each.
+    ClassifyTokens(TaggedColumns),
+    /// Regression: a score for each text or pair of texts.
+    Regression(ScoreColumns),
+    /// Multi-label classification: any number of labels for each text or pair of texts.
+    MultiLabel(MultiLabelColumns),
+    /// Sentence embeddings, from scored pairs, pairs, triplets or plain texts.
+    Embeddings(EmbeddingSettings),
     /// Texts for masked-language modelling.
     MaskedText {
         /// The length of a sequence, in tokens.
@@ -95,4 +104,102 @@ pub struct Columns {
     pub positive: Option<String>,
     /// The longest sequence, in tokens.
     pub max_length: usize,
+}
+
+/// The columns of a table of words with tags. CoNLL files have none: their first column is the word, the last the tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaggedColumns {
+    /// The column with the list of words.
+    pub tokens: String,
+    /// The column with the list of tags.
+    pub tags: String,
+    /// The tags in the order of the model's outputs; if empty, those of the training data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
+    /// Overlap of neighbouring windows of a long sentence, in tokens.
+    pub doc_stride: usize,
+}
+
+/// The columns of a table of texts with scores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreColumns {
+    /// The column of the text.
+    pub text: String,
+    /// The column of the second text of a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<String>,
+    /// The column of the score.
+    pub score: String,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
+}
+
+/// The columns of a table of texts with any number of labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultiLabelColumns {
+    /// The column of the text.
+    pub text: String,
+    /// The column of the second text of a pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair: Option<String>,
+    /// The column with the list of labels.
+    pub label: String,
+    /// The columns of single labels, in place of a list; empty if there is a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// The labels in the order of the model's outputs; if empty, those of the training data, or the columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
+}
+
+/// The settings of sentence embeddings. The columns of the files say what their rows are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EmbeddingSettings {
+    /// The loss; if `None`, CoSENT of scored pairs, in-batch negatives of pairs and triplets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<EmbeddingLoss>,
+    /// The factor of cosines in the loss.
+    pub scale: f64,
+    /// The pooling; if `None`, that of the model's folder, else the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Whether embeddings are normalized; if `None`, as in the model's folder, else they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<bool>,
+    /// The longest sequence, in tokens.
+    pub max_length: usize,
+}
+
+choices! {
+    /// Losses of sentence embeddings.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum EmbeddingLoss {
+        /// Pairs and triplets: cross-entropy over the texts of the batch, of which the own one is right (`MultipleNegativesRankingLoss`).
+        InBatch = "in_batch",
+        /// Scored pairs: cosines in the order of the scores (`CoSENTLoss`).
+        Cosent = "cosent",
+        /// Scored pairs: cosines equal to the scores, which are in -1..1 (`CosineSimilarityLoss`).
+        Cosine = "cosine",
+    }
+}
+
+choices! {
+    /// How an embedding is pooled from the last hidden states of a text's tokens.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Pooling {
+        /// The mean over all tokens.
+        Mean = "mean",
+        /// The first token.
+        Cls = "cls",
+        /// The maximum over all tokens.
+        Max = "max",
+        /// The last token.
+        Last = "last",
+    }
 }

@@ -20,7 +20,10 @@ mod train;
 
 use serde::{Deserialize, Serialize};
 
-pub use data::{Columns, Data, Model};
+pub use data::{
+    Columns, Data, EmbeddingLoss, EmbeddingSettings, Model, MultiLabelColumns, Pooling, ScoreColumns,
+    TaggedColumns,
+};
 pub use distill::{Distill, HiddenStates, Teacher};
 pub use obs::{Obs, ObsEach, Update};
 pub use prune::{Criterion, Pattern, Prune, Rank, SparsityException};

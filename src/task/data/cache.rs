@@ -20,12 +20,15 @@ const MAGIC: &[u8; 8] = b"obfeat02";
 
 /// The hash of the source code that computes and encodes features.
 const CODE: u64 = {
-    let files: [&[u8]; 8] = [
+    let files: [&[u8]; 11] = [
         include_bytes!("cache.rs"),
         include_bytes!("documents.rs"),
         include_bytes!("encoding.rs"),
         include_bytes!("features.rs"),
         include_bytes!("pairs.rs"),
+        include_bytes!("sentence_rows.rs"),
+        include_bytes!("tagged_windows.rs"),
+        include_bytes!("target_sequences.rs"),
         include_bytes!("../../text/template.rs"),
         include_bytes!("../../text/tokenizer.rs"),
         include_bytes!("../../text/windows.rs"),

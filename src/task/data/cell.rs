@@ -9,16 +9,30 @@ pub enum Cell {
     Text(String),
     /// No value: `null`.
     Nothing,
-    /// A list of texts or numbers.
-    List,
+    /// A list of texts or numbers, each as the file has it.
+    List(Vec<String>),
+}
+
+/// An item of a list; `null` is empty, a list within the list its JSON.
+fn item(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
 }
 
 impl Cell {
+    /// Whether it is a list.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Cell::List(_))
+    }
+
     /// The text; empty for other content.
     pub fn into_text(self) -> String {
         match self {
             Cell::Text(text) => text,
-            Cell::Nothing | Cell::List => String::new(),
+            Cell::Nothing | Cell::List(_) => String::new(),
         }
     }
 
@@ -28,7 +42,7 @@ impl Cell {
             Value::String(text) => Cell::Text(text.trim().to_owned()),
             Value::Number(_) | Value::Bool(_) => Cell::Text(value.to_string()),
             Value::Null => Cell::Nothing,
-            Value::Array(_) => Cell::List,
+            Value::Array(items) => Cell::List(items.iter().map(item).collect()),
             Value::Object(_) => return None,
         })
     }

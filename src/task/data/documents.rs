@@ -48,7 +48,7 @@ fn read_file(path: &Path, sources: &mut Sources, notes: &mut Vec<String>) -> Res
         let table = Table::read(path, sources)?;
         let column = table.first_of(&["text"], "text", sources)?;
         let rows = table.rows(&[column], sources)?.rows;
-        if let Some(row) = rows.iter().find(|row| row.cells.contains(&Cell::List)) {
+        if let Some(row) = rows.iter().find(|row| row.cells.iter().any(Cell::is_list)) {
             let message =
                 format!("{} {} of `{}` has a list for `text`", table.unit(), row.line, path.display());
             let is_parquet = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"));

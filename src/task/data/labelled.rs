@@ -115,7 +115,7 @@ fn read_file(
     let (mut unlabelled, mut missing, mut hides) = (0, Vec::new(), Vec::new());
     for row in rows.rows {
         let line = row.line;
-        if row.cells.contains(&Cell::List) {
+        if row.cells.iter().any(Cell::is_list) {
             return Err(row_of_another_task(&table, &row, &names, sources));
         }
         let mut cells = row.cells.into_iter();
@@ -414,7 +414,7 @@ mod tests {
         assert!(words.code == Code::OtherTask && words.help.unwrap().contains("join"));
         let scores = [("train.csv", "t,l\nx,0.5\n"), ("dev.csv", "t,l\nx,1.0\n")];
         let scores = read(&scores, columns("l")).unwrap_err();
-        assert!(scores.message.contains("regression") && scores.help.unwrap().contains("not supported"));
+        assert!(scores.message.contains("regression") && scores.help.unwrap().contains("`regression("));
         let whole = [("train.csv", "t,l\nx,0.0\ny,1.0\n"), ("dev.csv", "t,l\nx,1.0\n")];
         let error = read(&whole, columns("l")).unwrap_err();
         assert!(error.help.unwrap().contains("labels: [\"0.0\", \"1.0\"]"));

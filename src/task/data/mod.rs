@@ -7,6 +7,9 @@
 //!   their contexts; [`features`]: windows of the contexts; [`builtin`]: generated data of the same kind;
 //! - [`labelled`]: labelled texts; [`layout`]: their columns and labels; `other_tasks`: data of tasks that are not
 //!   supported; [`pairs`]: the tokenized texts;
+//! - [`tagged`]: sentences whose words have [`tags`], also from CoNLL files ([`conll`]); [`tagged_windows`]: their tokens;
+//! - [`targets`]: texts with scores or several labels, and [`target_sequences`], their tokens;
+//! - [`sentences`]: pairs, triplets and texts for sentence embeddings, and [`sentence_rows`], their tokens;
 //! - [`documents`]: texts packed into sequences; [`masking`]: masked tokens;
 //! - [`cache`]: features on disk, in the [`encoding`] of this crate;
 //! - [`sampler`]: the examples of each batch.
@@ -17,6 +20,7 @@ pub mod builtin;
 pub mod cache;
 pub mod cell;
 mod columns;
+pub mod conll;
 pub mod delimited;
 pub mod documents;
 pub mod encoding;
@@ -31,8 +35,15 @@ pub mod pairs;
 pub mod parquet;
 pub mod questions;
 pub mod sampler;
+pub mod sentence_rows;
+pub mod sentences;
 pub mod splits;
 pub mod squad;
 mod squad_json;
 mod squad_rows;
 pub mod table;
+pub mod tagged;
+pub mod tagged_windows;
+pub mod tags;
+pub mod target_sequences;
+pub mod targets;

@@ -1,4 +1,4 @@
-//! Recognises data of tasks that are not supported: token and multi-label classification, and regression.
+//! Recognises data of other tasks than `classify`: token and multi-label classification, and regression.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) fn row_of_another_task(
     columns: &[&str],
     sources: &mut Sources,
 ) -> Diagnostic {
-    let is_list = |i: usize| row.cells.get(i) == Some(&Cell::List);
+    let is_list = |i: usize| row.cells.get(i).is_some_and(Cell::is_list);
     let place = format!("{} {} of `{}`", table.unit(), row.line, table.path().display());
     let (label, text) = (columns[0], columns[1]);
     let (what, help) = match (is_list(0), is_list(1)) {
@@ -22,11 +22,11 @@ pub(super) fn row_of_another_task(
             format!(
                 "{place} has a list of words in `{text}` and a label for each in `{label}`: this is token classification"
             ),
-            "token classification (NER) is not supported; `classify` needs one text and one label in a row",
+            "write `classify_tokens(tokens: …, tags: …)` with these columns, or `eval --task classify-tokens`",
         ),
         (true, false) => (
             format!("{place} has several labels in `{label}`: this is multi-label classification"),
-            "multi-label classification is not supported; `classify` needs one label in a row",
+            "write `multi_label(text: …, label: …)` with these columns, or `eval --task multi-label`",
         ),
         _ => (
             format!("{place} has a list in place of a text"),
@@ -59,10 +59,8 @@ pub(super) fn check_labels(
                 "if they are classes, write them without a decimal point or name them: `classify(…, labels: [{}])`",
                 names.join(", ")
             ),
-            false => {
-                "regression is not supported; give a column of classes, or round the scores to a few classes"
-                    .to_owned()
-            }
+            false => "write `regression(text: …, score: …)` with these columns, or `eval --task regression`"
+                .to_owned(),
         };
         return Err(Diagnostic::unlocated(Code::Regression, message).help(help));
     }

@@ -158,7 +158,15 @@ impl Parquet {
         let whole = |number: i64| class(number).unwrap_or_else(|| number.to_string());
         Ok(Cell::Text(match field {
             Field::Null => return Ok(Cell::Nothing),
-            Field::ListInternal(_) => return Ok(Cell::List),
+            Field::ListInternal(list) => {
+                let text = |item: &Field| match item {
+                    // Words are not trimmed, unlike texts.
+                    Field::Str(text) => Ok(text.clone()),
+                    Field::ListInternal(_) => Ok("[…]".to_owned()),
+                    other => self.cell(row, column, other).map(Cell::into_text),
+                };
+                return Ok(Cell::List(list.elements().iter().map(text).collect::<Result<_, _>>()?));
+            }
             Field::Str(text) => text.trim().to_owned(),
             Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
                 Ok(text) => text.trim().to_owned(),
@@ -241,7 +249,8 @@ fn classes(description: &str) -> HashMap<String, Vec<String>> {
     let value: Value = serde_json::from_str(description).unwrap_or_default();
     let features = value.pointer("/info/features").and_then(Value::as_object);
     let class = |(column, feature): (&String, &Value)| {
-        let names = feature.get("names")?.as_array()?;
+        // A list of class labels has them as its `feature`.
+        let names = feature.get("names").or_else(|| feature.pointer("/feature/names"))?.as_array()?;
         let names: Option<Vec<String>> = names.iter().map(|n| n.as_str().map(str::to_owned)).collect();
         Some((column.clone(), names?))
     };

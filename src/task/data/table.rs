@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(cells("t.json", list, &["a", "b"]), [["x", "3"], ["y", "4"]]);
         let (table, mut sources) = table("t.jsonl", "{\"a\": [\"x\"]}\n{\"a\": null}").unwrap();
         let rows = table.rows(&["a"], &mut sources).unwrap().rows;
-        assert_eq!([&rows[0].cells[0], &rows[1].cells[0]], [&Cell::List, &Cell::Nothing]);
+        assert_eq!([&rows[0].cells[0], &rows[1].cells[0]], [&Cell::List(vec!["x".into()]), &Cell::Nothing]);
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Metrics, as the data sets' official scripts define them.
 
 pub mod classification;
+pub mod correlation;
+pub mod entities;
 pub mod language_model;
+pub mod multi_label;
+pub mod similarity;
 pub mod squad;
 
 use std::collections::BTreeMap;

@@ -176,10 +176,7 @@ impl BertModel for BertForSequenceClassification {
 
     fn with_head(config: &BertConfig, head: Head, seed: u64, device: &Device) -> Self {
         let mut init = Init::new(seed, config.initializer_range);
-        let labels = match head {
-            Head::Classification { labels } => labels,
-            _ => 2,
-        };
+        let labels = head.text_outputs().unwrap_or(2);
         BertForSequenceClassification {
             bert: Bert::new(config, true, &mut init, device),
             classifier: init.linear(config.hidden_size, labels, device),

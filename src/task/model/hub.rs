@@ -12,7 +12,7 @@ use hf_hub::{Cache, Repo};
 
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::params::builtin::WELL_KNOWN;
-use crate::params::{cache, files};
+use crate::params::{cache, files, sentence_modules};
 use crate::text::FILES;
 
 /// Receives the progress of a download: the file, its bytes downloaded, and its size in bytes.
@@ -116,7 +116,7 @@ fn needed<'a>(name: &str, there: &BTreeSet<&'a str>) -> Result<Vec<&'a str>, Dia
         .or_else(pair)
         .ok_or_else(|| lacking(name, "tokenizer.json"))?;
     // All tokenizer files, as the saved model gets copies of them.
-    files.extend(FILES.iter().filter_map(|file| one(file)));
+    files.extend(FILES.iter().chain(sentence_modules::FILES).filter_map(|file| one(file)));
     // Weights last, so that other errors are found before the large download.
     files.sort_by_key(|file| weights == Some(file));
     Ok(files)

@@ -1,8 +1,6 @@
 //! Prepares sequence classification from tables.
 
-use std::collections::BTreeSet;
-
-use crate::diag::{Diagnostic, Sources, agreeing, counted};
+use crate::diag::{Diagnostic, Sources};
 use crate::params::BertConfig;
 use crate::params::builtin::Head;
 use crate::schedule::ir::Data;
@@ -12,11 +10,10 @@ use crate::task::data::labelled::{self, Example, Labelled};
 use crate::task::data::layout::Layout;
 use crate::task::data::pairs::Examples;
 use crate::task::model::BertForSequenceClassification;
-use crate::task::parameters;
 use crate::text::Tokenizer;
 
 use super::label_names::Outputs;
-use super::{FittedTeacher, Prepare, PrepareOptions, check_length, data_set};
+use super::{FittedTeacher, Prepare, PrepareOptions, check_length, data_set, teacher_labels, truncated_note};
 
 impl Prepare for Classification {
     type Raw = Labelled;
@@ -89,12 +86,7 @@ impl Prepare for Classification {
         let all = || train.iter().chain(dev.iter().flat_map(|(_, set)| set));
         let truncated = all().filter(|s| s.truncated).count();
         if truncated > 0 {
-            let texts = counted(all().count(), "text", "texts");
-            let (are, them) = (agreeing(&truncated, "is", "are"), agreeing(&truncated, "it", "them"));
-            feature_cache.notes.push(format!(
-                "{truncated} of {texts} {are} longer than {max_length} tokens and {are} truncated, as transformers \
-                 does with `truncation=True`; `--max-seq-len N` reads more of {them}",
-            ));
+            feature_cache.notes.push(truncated_note(truncated, all().count(), max_length));
         }
         let dropout = |own: f64| options.dropout.unwrap_or(own);
         Ok(Classification {
@@ -115,37 +107,7 @@ impl Prepare for Classification {
         teacher: BertForSequenceClassification,
         config: &BertConfig,
     ) -> Result<FittedTeacher<BertForSequenceClassification>, String> {
-        let own = self.labels.join(", ");
-        let labels = match config.labels() {
-            Some(labels) if same(&labels, &self.labels) || !are_numbers(&self.labels) => labels,
-            named => {
-                let why = match named {
-                    None => "the teacher's labels are placeholders".to_owned(),
-                    Some(names) => {
-                        format!("the student's labels are numbers, the teacher's {}", names.join(", "))
-                    }
-                };
-                let note = format!("{why}: its outputs are taken to be in the student's order, {own}");
-                return Ok(FittedTeacher { model: teacher, notes: vec![note] });
-            }
-        };
-        if !same(&labels, &self.labels) {
-            return Err(format!("has the labels {}, the student {own}", labels.join(", "),));
-        }
-        let place = |label: &String| labels.iter().position(|l| l.eq_ignore_ascii_case(label));
-        let order: Vec<usize> = self.labels.iter().filter_map(place).collect();
-        // Only the last layer has a row for each label, not RoBERTa's `classifier.dense`.
-        let last = ["weight", "bias"].map(|part| config.family().name(&format!("classifier.{part}")));
-        let mut values = parameters::read(&teacher, |name| last.iter().any(|l| l == name));
-        for rows in values.values_mut() {
-            let width = rows.len() / order.len().max(1);
-            *rows = order.iter().flat_map(|i| rows[i * width..(i + 1) * width].to_vec()).collect();
-        }
-        let reordered = order.iter().enumerate().any(|(i, place)| i != *place);
-        let note = reordered.then(|| {
-            format!("the teacher's outputs are matched by name: {} become {own}", labels.join(", "))
-        });
-        Ok(FittedTeacher { model: parameters::write(teacher, values), notes: note.into_iter().collect() })
+        teacher_labels::fit(teacher, config, &self.labels, "classifier")
     }
 
     fn data_labels(&self) -> Option<&[String]> {
@@ -155,16 +117,4 @@ impl Prepare for Classification {
     fn dev_examples(&self) -> usize {
         Classification::dev_examples(self)
     }
-}
-
-/// Whether labels are `0`, `1` … or the placeholders `LABEL_0`, `LABEL_1` ….
-fn are_numbers(labels: &[String]) -> bool {
-    let number = |label: &str, i: usize| label.strip_prefix("LABEL_").unwrap_or(label).parse() == Ok(i);
-    labels.iter().enumerate().all(|(i, label)| number(label, i))
-}
-
-/// Whether two lists have the same names in any order, ignoring case.
-fn same(a: &[String], b: &[String]) -> bool {
-    let set = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect::<BTreeSet<_>>();
-    a.len() == b.len() && set(a) == set(b)
 }

@@ -1,18 +1,23 @@
 //! Loads the model, the data and the teacher that a schedule names, and checks them before the first step.
 //!
-//! [`Prepare`] has the steps that differ between tasks: [`question_answering`], [`classification`] and
-//! [`masked_language`] implement it. [`label_names`] matches the labels of data and model.
+//! [`Prepare`] has the steps that differ between tasks; a module of each task implements it. [`label_names`] matches the
+//! labels of data and model, [`teacher_labels`] those of teacher and student.
 
 mod classification;
+mod embedding;
 mod label_names;
 mod masked_language;
+mod names;
 mod question_answering;
+mod scoring;
+mod teacher_labels;
+mod token_classification;
 
 use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, agreeing, counted};
 use crate::params::builtin::Head;
 use crate::params::config_file::few;
 use crate::params::{BertConfig, BertShape, Settings, cache, folder};
@@ -75,6 +80,8 @@ pub struct PrepareOptions<'a> {
     pub may_have_new_head: bool,
     /// Whether the run distills.
     pub distills: bool,
+    /// Whether a stage trains without distillation, and so from the labels alone.
+    pub needs_labels: bool,
     /// The seed of new weights and generated data.
     pub seed: u64,
 }
@@ -137,8 +144,24 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         Ok(FittedTeacher { model: teacher, notes: Vec::new() })
     }
 
+    /// Checks what a teacher's folder says beside the model.
+    ///
+    /// # Errors
+    /// One sentence if the teacher's outputs mean something else than the student's.
+    fn check_teacher(&self, _folder: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Applies settings of evaluation that do not affect features.
     fn apply(&mut self, _: &Settings) {}
+
+    /// Writes files beside the saved model that say how its outputs are used.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    fn save_modules(&self, _folder: &Path, _: &BertConfig) -> Result<(), Diagnostic> {
+        Ok(())
+    }
 
     /// The labels in the order of the data set, if it has labels.
     fn data_labels(&self) -> Option<&[String]> {
@@ -236,6 +259,10 @@ pub fn teacher<T: Prepare>(
         let why = format!("reads at most {} tokens", loaded.config.longest());
         return Err(differs(why, "shorten the sequences: `data: squad(max_length: …)`"));
     }
+    prepared
+        .task
+        .check_teacher(folder)
+        .map_err(|why| differs(why, "the student's `pooling` and `normalize` must be the teacher's"))?;
     // A teacher from quantization-aware training computes quantized, as it was evaluated.
     let model = checkpoint::with_scales(loaded.model, folder).map_err(|d| vec![d])?;
     let fits = prepared.task.fit_teacher(model, &loaded.config);
@@ -315,6 +342,16 @@ fn data_set<'a>(options: &PrepareOptions<'a>, data: &str, files: &str) -> Result
             .help(format!("give the folder of {files}: `--data DIR`"))
     })?;
     Ok(DataSet { path, need: options.need, options: options.reading })
+}
+
+/// The note on texts that were truncated, of `all`.
+fn truncated_note(truncated: usize, all: usize, max_length: usize) -> String {
+    let texts = counted(all, "text", "texts");
+    let (are, them) = (agreeing(&truncated, "is", "are"), agreeing(&truncated, "it", "them"));
+    format!(
+        "{truncated} of {texts} {are} longer than {max_length} tokens and {are} truncated, as transformers \
+         does with `truncation=True`; `--max-seq-len N` reads more of {them}",
+    )
 }
 
 /// Checks that sequences are no longer than the model's position embeddings allow.

@@ -13,7 +13,10 @@ use serde_yaml::Value;
 
 use crate::diag::{Code, Diagnostic};
 use crate::params::ParameterTable;
-use crate::schedule::ir::{Batches, Columns, Data, Model, Precision, Stage, Train};
+use crate::schedule::ir::{
+    Batches, Columns, Data, EmbeddingSettings, Model, MultiLabelColumns, Precision, ScoreColumns, Stage,
+    TaggedColumns, Train,
+};
 use crate::schedule::{Rational, Schedule, Time};
 
 use text::{fields, number};
@@ -128,6 +131,14 @@ fn data(data: &Data) -> String {
         Data::Qqp { max_length: 128 } => "qqp".into(),
         Data::Qqp { max_length } => format!("qqp(max_length: {max_length})"),
         Data::Classify(columns) => classify(columns),
+        Data::ClassifyTokens(columns) => classify_tokens(columns),
+        Data::Regression(columns) => {
+            let ScoreColumns { text, pair, score, max_length } = columns;
+            let pair = pair.as_ref().map_or(String::new(), |p| format!(", pair: \"{p}\""));
+            format!("regression(text: \"{text}\"{pair}, score: \"{score}\", max_length: {max_length})")
+        }
+        Data::MultiLabel(columns) => multi_label(columns),
+        Data::Embeddings(settings) => embeddings(settings),
         Data::MaskedText { max_length: 512 } => "masked_text".into(),
         Data::MaskedText { max_length } => format!("masked_text(max_length: {max_length})"),
         Data::Own => "own".into(),
@@ -158,6 +169,38 @@ fn classify(columns: &Columns) -> String {
     format!(
         "classify(text: \"{text}\"{pair}, label: \"{label}\"{labels}{positive}, max_length: {max_length})"
     )
+}
+
+fn classify_tokens(columns: &TaggedColumns) -> String {
+    let TaggedColumns { tokens, tags, labels, max_length, doc_stride } = columns;
+    let labels = match labels.as_slice() {
+        [] => String::new(),
+        some => format!(", labels: [{}]", some.iter().map(|l| named(l)).collect::<Vec<_>>().join(", ")),
+    };
+    format!(
+        "classify_tokens(tokens: \"{tokens}\", tags: \"{tags}\"{labels}, max_length: {max_length}, doc_stride: {doc_stride})"
+    )
+}
+
+fn multi_label(columns: &MultiLabelColumns) -> String {
+    let MultiLabelColumns { text, pair, label, columns, labels, max_length } = columns;
+    let pair = pair.as_ref().map_or(String::new(), |p| format!(", pair: \"{p}\""));
+    let list = |name: &str, items: &[String]| match items {
+        [] => String::new(),
+        some => format!(", {name}: [{}]", some.iter().map(|l| named(l)).collect::<Vec<_>>().join(", ")),
+    };
+    let (columns, labels) = (list("columns", columns), list("labels", labels));
+    format!(
+        "multi_label(text: \"{text}\"{pair}, label: \"{label}\"{columns}{labels}, max_length: {max_length})"
+    )
+}
+
+fn embeddings(settings: &EmbeddingSettings) -> String {
+    let EmbeddingSettings { loss, scale, pooling, normalize, max_length } = settings;
+    let loss = loss.map_or(String::new(), |loss| format!("loss: {}, ", loss.word()));
+    let pooling = pooling.map_or(String::new(), |pooling| format!("pooling: {}, ", pooling.word()));
+    let normalize = normalize.map_or(String::new(), |normalize| format!("normalize: {normalize}, "));
+    format!("embeddings({loss}scale: {scale}, {pooling}{normalize}max_length: {max_length})")
 }
 
 /// A name as it is written in a list: a word, or a text.

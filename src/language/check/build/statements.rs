@@ -7,11 +7,15 @@ use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::Placed;
 use crate::language::vocab::choices::{
     BlockShape, DataSets, GeneratedQuestions, Granularity, MaskedTexts, MatmulPrecision, Models, NewBert,
-    NofMShape, Patterns, QuestionAnswering, SchemeArguments, Schemes, SentencePairs, TableColumns, ZeroPoint,
+    NofMShape, Patterns, QuestionAnswering, SchemeArguments, Schemes, ScoredTexts, SentenceEmbeddings,
+    SentencePairs, TableColumns, TaggedWords, TextsWithLabels, ZeroPoint,
 };
 use crate::language::vocab::verbs::{self, ModelValue};
 use crate::params::BertShape;
-use crate::schedule::ir::{Columns, Data, Model, ObsEach, Pattern, Precision, Scheme};
+use crate::schedule::ir::{
+    Columns, Data, EmbeddingSettings, Model, MultiLabelColumns, ObsEach, Pattern, Precision, Scheme,
+    ScoreColumns, TaggedColumns,
+};
 
 pub(super) fn prune(
     read: verbs::Prune,
@@ -92,6 +96,20 @@ pub(super) fn data(data: DataSets) -> Data {
         DataSets::Classify(TableColumns { text, pair, label, labels, positive, max_length }) => {
             let labels = labels.unwrap_or_default();
             Data::Classify(Columns { text, pair, label, labels, positive, max_length })
+        }
+        DataSets::ClassifyTokens(TaggedWords { tokens, tags, labels, max_length, doc_stride }) => {
+            let labels = labels.unwrap_or_default();
+            Data::ClassifyTokens(TaggedColumns { tokens, tags, labels, max_length, doc_stride })
+        }
+        DataSets::Regression(ScoredTexts { text, pair, score, max_length }) => {
+            Data::Regression(ScoreColumns { text, pair, score, max_length })
+        }
+        DataSets::MultiLabel(TextsWithLabels { text, pair, label, columns, labels, max_length }) => {
+            let (columns, labels) = (columns.unwrap_or_default(), labels.unwrap_or_default());
+            Data::MultiLabel(MultiLabelColumns { text, pair, label, columns, labels, max_length })
+        }
+        DataSets::Embeddings(SentenceEmbeddings { loss, scale, pooling, normalize, max_length }) => {
+            Data::Embeddings(EmbeddingSettings { loss, scale, pooling, normalize, max_length })
         }
         DataSets::MaskedText(MaskedTexts { max_length }) => Data::MaskedText { max_length },
         DataSets::Own => Data::Own,

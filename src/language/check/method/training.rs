@@ -6,7 +6,7 @@ use crate::diag::{Code, Diagnostic, Findings, Sources, Span, nearest};
 use crate::language::check::fixes::suggest;
 use crate::language::check::recipe::{Distill, Recipe, Stage};
 use crate::language::check::time::training;
-use crate::schedule::ir::Data;
+use crate::schedule::ir::{Data, TaggedColumns};
 use crate::schedule::{Rational, Time};
 
 /// Checks a stage.
@@ -30,6 +30,7 @@ fn outputs(data: &Data) -> &'static [&'static str] {
             &["start_logits", "end_logits"]
         }
         Data::Own => &[],
+        Data::Embeddings(_) => &["embeddings", "similarities"],
         _ => &["logits"],
     }
 }
@@ -50,6 +51,10 @@ fn metrics(data: &Data) -> &'static [&'static str] {
         ],
         Data::Mnli { .. } => &["accuracy", "accuracy_mm"],
         Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1", "macro_f1"],
+        Data::Regression(_) => &["pearson", "spearman", "mse"],
+        Data::MultiLabel(_) => &["micro_f1", "macro_f1", "accuracy"],
+        Data::Embeddings(_) => &["spearman", "pearson", "accuracy", "mrr_10", "recall_1", "recall_10"],
+        Data::ClassifyTokens(_) => &["f1", "precision", "recall", "accuracy"],
         Data::MaskedText { .. } => &["loss", "perplexity"],
         Data::Own => &[],
     }
@@ -57,10 +62,34 @@ fn metrics(data: &Data) -> &'static [&'static str] {
 
 /// Checks the settings of the data.
 pub fn data(recipe: &Recipe, findings: &mut Findings) {
-    if let Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. } =
-        recipe.data.value
-        && doc_stride >= max_length
-    {
+    let at = recipe.data.span;
+    match &recipe.data.value {
+        Data::MultiLabel(columns) if !columns.columns.is_empty() && !columns.labels.is_empty() => {
+            let message = "`labels` has no effect beside `columns`";
+            findings.push(
+                Diagnostic::error(Code::SettingHasNoEffect, message, at, "the columns are the labels")
+                    .help("remove `labels`: the outputs have the order of `columns`"),
+            );
+        }
+        Data::Embeddings(settings) if settings.scale <= 0.0 => {
+            let label = format!("this is {}", settings.scale);
+            findings.push(
+                Diagnostic::error(Code::OutOfRange, "a scale is above zero", at, label)
+                    .help("sentence-transformers uses 20: write `scale: 20`"),
+            );
+        }
+        _ => {}
+    }
+    let (windows, example) = match &recipe.data.value {
+        Data::Squad { max_length, doc_stride, .. } | Data::SquadV2 { max_length, doc_stride, .. } => {
+            (Some((*max_length, *doc_stride)), "squad(max_length: 384, doc_stride: 128)")
+        }
+        Data::ClassifyTokens(TaggedColumns { max_length, doc_stride, .. }) => {
+            (Some((*max_length, *doc_stride)), "classify_tokens(max_length: 128, doc_stride: 32)")
+        }
+        _ => (None, ""),
+    };
+    if let Some((max_length, doc_stride)) = windows.filter(|(length, stride)| stride >= length) {
         findings.push(
             Diagnostic::error(
                 Code::OutOfRange,
@@ -68,7 +97,7 @@ pub fn data(recipe: &Recipe, findings: &mut Findings) {
                 recipe.data.span,
                 format!("{max_length} tokens with an overlap of {doc_stride}"),
             )
-            .help("as `squad(max_length: 384, doc_stride: 128)`"),
+            .help(format!("as `{example}`")),
         );
     }
 }

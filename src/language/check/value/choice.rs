@@ -14,8 +14,8 @@ fn translated_data(expr: &Expr) -> Option<Diagnostic> {
     if let ExprKind::Text(path) = &expr.kind {
         let message = "`data` is the kind of data set, not its path";
         let help = format!(
-            "write `squad`, `mnli`, `qqp`, `classify(…)` or `masked_text`, and give the folder by the flag \
-             `--data {path}`"
+            "write `squad`, `mnli`, `qqp`, `classify(…)`, `classify_tokens`, `regression(…)`, `multi_label(…)`, \
+             `embeddings` or `masked_text`, and give the folder by the flag `--data {path}`"
         );
         return Some(Diagnostic::error(Code::WrongType, message, expr.span, "this is text").help(help));
     }
@@ -29,6 +29,10 @@ fn translated_data(expr: &Expr) -> Option<Diagnostic> {
         "qnli" => "classify(text: \"question\", pair: \"sentence\")",
         "squad2" | "squadv2" | "squad_v2_0" => "squad_v2",
         "squad1" | "squadv1" | "squad_v1" => "squad",
+        "stsb" | "sts_b" | "sts" => "regression(text: \"sentence1\", pair: \"sentence2\")",
+        "go_emotions" | "jigsaw" => "multi_label(text: \"text\")",
+        "all_nli" | "gooaq" | "natural_questions" | "sentence_transformers" => "embeddings",
+        "ner" | "conll2003" | "conll" | "wnut_17" | "wikiann" | "token_classification" => "classify_tokens",
         "mlm" | "wikitext" | "bookcorpus" | "wikipedia" => "masked_text",
         _ => return None,
     };
