@@ -127,6 +127,7 @@ codes! {
     FixedUnseen = 616, "ranges are fixed before anything is observed";
     RankNeedsGradients = 617, "a measured ranking needs second-order pruning";
     LimitTooLow = 618, "a limit of sparsity lies below the sparsity itself";
+    FirstLayerDiffers = 619, "a layer becomes the first that cannot be";
 
     // 07: lints
     FirstJump = 701, "a large first sparsity is reached with one Fisher estimate";

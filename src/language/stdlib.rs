@@ -10,9 +10,15 @@ use super::syntax::parse_file;
 /// Every module with its text.
 pub const MODULES: &[(&str, &str)] = &[
     ("std.bert", include_str!("../../stdlib_recipes/std/bert.obert")),
+    ("std.camembert", include_str!("../../stdlib_recipes/std/camembert.obert")),
+    ("std.deberta_v2", include_str!("../../stdlib_recipes/std/deberta_v2.obert")),
     ("std.distilbert", include_str!("../../stdlib_recipes/std/distilbert.obert")),
+    ("std.electra", include_str!("../../stdlib_recipes/std/electra.obert")),
+    ("std.modernbert", include_str!("../../stdlib_recipes/std/modernbert.obert")),
+    ("std.mpnet", include_str!("../../stdlib_recipes/std/mpnet.obert")),
     ("std.obert", include_str!("../../stdlib_recipes/std/obert.obert")),
     ("std.roberta", include_str!("../../stdlib_recipes/std/roberta.obert")),
+    ("std.xlm_roberta", include_str!("../../stdlib_recipes/std/xlm_roberta.obert")),
 ];
 
 /// The parsed modules, shared by all compilations of a process.

@@ -9,7 +9,7 @@ use super::head::PROBLEMS;
 pub const MOST_LAYERS: usize = 1000;
 
 /// The sizes that determine a model's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BertShape {
     /// Entries of the vocabulary.
     pub vocab: usize,
@@ -112,6 +112,11 @@ impl BertConfig {
             pad_token_id: 0,
             rest: Map::new(),
         }
+    }
+
+    /// A number that only some families have, by its key.
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
+        self.rest.get(key).and_then(Value::as_f64)
     }
 
     /// A size that only some families have, by its key.

@@ -126,7 +126,12 @@ fn check(
         );
     }
     map.retain(|name, value| {
-        !value.is_null() || name == "classifier_dropout" || !NULLABLE.contains(&&**name)
+        let without_effect = || {
+            let key = config_keys::find(name, family);
+            key.is_some_and(|key| matches!(key.treatment, Treatment::WithoutEffect(_)))
+        };
+        let is_kept = name == "classifier_dropout" || !NULLABLE.contains(&&**name) || without_effect();
+        !value.is_null() || is_kept
     });
     // Only RoBERTa depends on it. Some files hold -1.
     if map.get("pad_token_id").is_some_and(|token| token.as_u64().is_none()) {
@@ -221,13 +226,9 @@ fn differs(model_type: &str) -> &'static str {
         (&["longformer", "big_bird", "led"], "attention with global tokens and windows"),
         (&["xlnet", "transfo-xl"], "attention over segments with a recurrence"),
         (&["funnel", "mobilebert", "squeezebert", "convbert", "fnet"], "layers of another structure"),
-        (&["deberta", "deberta-v2"], "attention with separate terms of content and position"),
+        (&["deberta"], "the first version of DeBERTa, with one matrix for queries, keys and values"),
         (&["albert"], "layers that share their parameters"),
-        (
-            &["modernbert", "nomic_bert", "new", "eurobert", "neobert"],
-            "rotary positions and gated feed-forward layers",
-        ),
-        (&["mpnet"], "attention with a bias of relative positions"),
+        (&["nomic_bert", "new", "eurobert", "neobert"], "rotary positions and gated feed-forward layers"),
     ];
     let found = OTHERS.iter().find(|(names, _)| names.contains(&model_type));
     found.map_or("another architecture", |(_, what)| what)
@@ -262,6 +263,52 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
             )
             .and_at(read.at("hidden_size"), "so wide together")
             .help("each head has the same width: compare config.json with the original"),
+        );
+    }
+    let architecture = config.architecture();
+    if !architecture.positions.thetas.is_empty()
+        && !(config.hidden_size / config.num_attention_heads).is_multiple_of(2)
+    {
+        let message = format!(
+            "a head of {} of {} is {} wide, which rotary positions cannot turn in pairs",
+            config.hidden_size,
+            counted(config.num_attention_heads, "head", "heads"),
+            config.hidden_size / config.num_attention_heads
+        );
+        return Some(
+            Diagnostic::error(
+                Code::ConfigMalformed,
+                message,
+                read.at("num_attention_heads"),
+                "so many heads",
+            )
+            .and_at(read.at("hidden_size"), "so wide together")
+            .help("each head has an even width: compare config.json with the original"),
+        );
+    }
+    for key in ["embedding_size", "pooler_hidden_size"] {
+        let width = config.size(key).filter(|width| *width != config.hidden_size);
+        if let Some(width) = width.filter(|_| architecture.positions.disentangled.is_some()) {
+            let message = format!("`{key}` is {width} and `hidden_size` {}", config.hidden_size);
+            return Some(
+                Diagnostic::error(Code::ConfigUnsupported, message, read.at(key), "so wide")
+                    .and_at(read.at("hidden_size"), "another width")
+                    .help("obert computes this family with one width: give another model"),
+            );
+        }
+    }
+    let types = config.rest.get("layer_types").and_then(Value::as_array).map(Vec::len);
+    if let Some(types) = types.filter(|types| *types != config.num_hidden_layers) {
+        let message = format!("`layer_types` has {types} of {} layers", config.num_hidden_layers);
+        return Some(
+            Diagnostic::error(
+                Code::ConfigMalformed,
+                message,
+                read.at("layer_types"),
+                "one type for each layer",
+            )
+            .and_at(read.at("num_hidden_layers"), "so many layers")
+            .help("compare config.json with the original"),
         );
     }
     if config.longest() == 0 {

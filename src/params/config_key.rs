@@ -28,6 +28,8 @@ pub enum Treatment {
 pub enum Kind {
     /// A positive integer.
     Size,
+    /// This integer alone.
+    Exactly(usize),
     /// A positive integer up to a maximum.
     Count(usize),
     /// A token of the vocabulary, or `null`.
@@ -44,6 +46,18 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Truth,
+    /// `true` alone.
+    Always,
+    /// For each layer whether it attends to all tokens or to near ones, or `null`.
+    LayerTypes,
+    /// The bases of rotary positions for both kinds of layers, or `null`.
+    Rotary,
+    /// A positive number.
+    Positive,
+    /// An integer, which may be negative.
+    Signed,
+    /// `c2p` and `p2c`, in a list or between bars, or `null`.
+    DistanceTerms,
     /// A list of class names of `transformers`.
     Classes,
     /// Label names by output index.
@@ -93,9 +107,12 @@ pub(super) const BODY: &[Key] = &[
     computed("hidden_act", ACTIVATION, ACTIVATION_OF),
     computed("hidden_dropout_prob", Kind::Dropout, HIDDEN_DROPOUT),
     computed("attention_probs_dropout_prob", Kind::Dropout, ATTENTION_DROPOUT),
-    computed("classifier_dropout", Kind::MaybeDropout, CLASSIFIER_DROPOUT),
     computed("layer_norm_eps", Kind::Number, "the epsilon of every layer normalization"),
 ];
+
+/// The key of classifiers with a dropout of their own.
+pub(super) const CLASSIFIER: &[Key] =
+    &[computed("classifier_dropout", Kind::MaybeDropout, CLASSIFIER_DROPOUT)];
 
 /// The key of families with token types.
 pub(super) const TYPES: &[Key] =

@@ -145,6 +145,8 @@ pub fn markdown() -> String {
 fn values(kind: Kind) -> Option<String> {
     let names = |names: Vec<&str>| names.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or ");
     match kind {
+        Kind::Always => Some("`true` alone".to_owned()),
+        Kind::Exactly(only) => Some(format!("{only} alone")),
         Kind::Count(most) => Some(format!("at most {most}")),
         Kind::OneOf(values) => Some(names(values.to_vec())),
         Kind::Family => Some(names(Family::ALL.map(Family::model_type).to_vec())),

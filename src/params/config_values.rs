@@ -16,12 +16,16 @@ const LARGEST: u64 = 1 << 24;
 pub(super) const NULLABLE: &[&str] = &[
     "architectures",
     "classifier_dropout",
+    "cls_dropout",
     "id2label",
     "label2id",
+    "layer_types",
     "num_labels",
     "pad_token_id",
+    "pos_att_type",
     "position_embedding_type",
     "problem_type",
+    "rope_parameters",
     "tie_word_embeddings",
 ];
 
@@ -72,6 +76,18 @@ pub(super) fn fault(
     let expected = match kind {
         Kind::Size if !whole(LARGEST) => format!("a whole number in 1..={LARGEST} is expected"),
         Kind::Count(most) if !whole(most as u64) => format!("a whole number in 1..={most} is expected"),
+        Kind::Exactly(only) if value.as_u64().is_none() => format!("{only} is expected"),
+        Kind::Exactly(only) if value.as_u64() != Some(only as u64) => {
+            return Some(
+                Diagnostic::error(
+                    Code::ConfigUnsupported,
+                    format!("`{name}` is {value}, which obert does not compute"),
+                    places.value(name),
+                    format!("only {only} is computed, here as in `transformers`"),
+                )
+                .help("give another model: the weights of this one were trained with it"),
+            );
+        }
         Kind::Token
             if value.as_u64().is_none_or(|n| n >= LARGEST)
                 && (family.description().pads_positions || value.as_i64().is_none()) =>
@@ -83,6 +99,24 @@ pub(super) fn fault(
         }
         Kind::Number if number.is_none_or(|n| !n.is_finite() || n < 0.0) => {
             "a number that is not negative is expected".to_owned()
+        }
+        Kind::Always if value != true => "only `true` is computed".to_owned(),
+        Kind::Positive if number.is_none_or(|n| !n.is_finite() || n <= 0.0) => {
+            "a positive number is expected".to_owned()
+        }
+        Kind::Signed if value.as_i64().is_none_or(|n| n >= LARGEST as i64) => {
+            "a whole number is expected".to_owned()
+        }
+        Kind::DistanceTerms if !is_distance_terms(value) => {
+            "a list of `c2p` and `p2c` is expected, or both between bars".to_owned()
+        }
+        Kind::LayerTypes if !is_layer_types(value) => {
+            "a list of `full_attention` and `sliding_attention` is expected, one for each layer".to_owned()
+        }
+        Kind::Rotary if !is_rotary(value) => {
+            "`rope_theta`, a positive number, is expected for `full_attention` and `sliding_attention`, and no \
+             `rope_type` but `default`"
+                .to_owned()
         }
         Kind::Truth if !value.is_boolean() => "`true` or `false` is expected".to_owned(),
         Kind::Classes if value.as_array().is_none_or(|list| !list.iter().all(Value::is_string)) => {
@@ -124,4 +158,30 @@ pub(super) fn fault(
         expected,
     );
     Some(wrong.help("compare config.json with the original, or with that of a model of the same kind"))
+}
+
+/// Whether a value names terms of distances in attention.
+fn is_distance_terms(value: &Value) -> bool {
+    let known = |term: &str| ["c2p", "p2c"].contains(&term.trim());
+    match value {
+        Value::String(list) => list.to_lowercase().split('|').all(known),
+        Value::Array(list) => list.iter().all(|term| term.as_str().is_some_and(known)),
+        _ => false,
+    }
+}
+
+/// Whether a value lists known types of layers.
+fn is_layer_types(value: &Value) -> bool {
+    let known = |kind: &Value| kind == "full_attention" || kind == "sliding_attention";
+    value.as_array().is_some_and(|list| list.iter().all(known))
+}
+
+/// Whether a value has the bases of rotary positions of both types of layers, without scaling.
+fn is_rotary(value: &Value) -> bool {
+    let is_default = |of: &Value| of.get("rope_type").is_none_or(|kind| kind == "default");
+    let theta =
+        |of: &Value| of.get("rope_theta").and_then(Value::as_f64).is_some_and(|t| t.is_finite() && t > 0.0);
+    ["full_attention", "sliding_attention"]
+        .iter()
+        .all(|kind| value.get(kind).is_some_and(|of| is_default(of) && theta(of)))
 }

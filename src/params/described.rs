@@ -15,6 +15,8 @@ impl<'de> Deserialize<'de> for BertConfig {
         let family = map.get("model_type").and_then(Value::as_str).and_then(Family::named);
         if let Some(family) = family.map(Family::description) {
             for (of_bert, own) in family.settings {
+                // A key that only other families read.
+                map.shift_remove(*of_bert);
                 if let Some(value) = map.shift_remove(*own) {
                     map.insert((*of_bert).to_owned(), value);
                 }
@@ -62,10 +64,7 @@ impl BertConfig {
 
     /// The row of the position embeddings for the first token of a sequence: 0, or `pad_token_id + 1` for RoBERTa.
     pub fn first_position(&self) -> usize {
-        match self.family().description().pads_positions {
-            true => self.pad_token_id as usize + 1,
-            false => 0,
-        }
+        self.architecture().positions.first
     }
 
     /// The greatest sequence length in tokens.
@@ -75,26 +74,24 @@ impl BertConfig {
 
     /// The dropout probability before a classifier, during training.
     pub fn classifier_dropout(&self) -> f64 {
-        let said = |key: &str| self.rest.get(key).and_then(Value::as_f64);
-        match self.family() {
-            Family::DistilBert => said("seq_classif_dropout").unwrap_or(0.2),
-            _ => said("classifier_dropout").unwrap_or(self.hidden_dropout_prob),
-        }
+        self.architecture().heads.classifier_dropout
     }
 
     /// The dropout probability before a classifier of tokens, during training.
     pub fn token_classifier_dropout(&self) -> f64 {
-        match self.family() {
-            Family::DistilBert => self.hidden_dropout_prob,
-            _ => self.classifier_dropout(),
-        }
+        self.architecture().heads.token_dropout
     }
 
-    /// The dropout probability before the question answering head, during training; only DistilBERT has it.
+    /// The dropout probability before the question answering head, during training.
     pub fn answer_dropout(&self) -> f64 {
-        match self.family() {
-            Family::DistilBert => self.rest.get("qa_dropout").and_then(Value::as_f64).unwrap_or(0.1),
-            _ => 0.0,
+        self.architecture().heads.answer_dropout
+    }
+
+    /// Writes what a model with these layers computes into the configuration.
+    pub fn set_layers(&mut self, architecture: &Architecture) {
+        self.num_hidden_layers = architecture.shape.layers;
+        if let Some(kinds) = self.family().description().layer_kinds {
+            kinds(self, &architecture.windows);
         }
     }
 
@@ -103,7 +100,8 @@ impl BertConfig {
         let Some(family) = Family::named(&self.model_type) else {
             return Some(format!("`model_type` is `{}`", self.model_type));
         };
-        let typeless = family.description().constants.iter().any(|(key, _)| *key == "type_vocab_size");
+        let own = family.description();
+        let typeless = own.constants.iter().chain(own.absent).any(|(key, _)| *key == "type_vocab_size");
         if !typeless && self.type_vocab_size == 0 {
             return Some("the number of token types is 0".to_owned());
         }

@@ -13,7 +13,7 @@ fn canonical(family: Family, name: &str) -> Option<String> {
     if buffer || name.starts_with(family.tied()) {
         return None;
     }
-    let bare = family.is_bare_encoder(name) || name.starts_with("pooler.");
+    let bare = family.is_bare_encoder(name) || name.starts_with("pooler.") && family.has_pooler();
     let name = if bare { format!("{}.{name}", family.prefix()) } else { name.to_owned() };
     let name = match name.strip_suffix(".LayerNorm.gamma") {
         Some(stem) => format!("{stem}.LayerNorm.weight"),

@@ -22,9 +22,10 @@ impl Parameter {
         self.shape.iter().skip(1).product()
     }
 
-    /// Whether it can be pruned: the weight of a linear or convolution layer, and no embedding.
+    /// Whether it can be pruned: the weight of a linear or convolution layer, and no table of embeddings or biases.
     pub fn is_prunable(&self) -> bool {
-        self.shape.len() >= 2 && self.name.ends_with(".weight") && !self.name.contains("embeddings")
+        let is_table = ["embeddings.", "relative_attention_bias"].iter().any(|part| self.name.contains(part));
+        self.shape.len() >= 2 && self.name.ends_with(".weight") && !is_table
     }
 }
 

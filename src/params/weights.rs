@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::diag::{Code, Diagnostic, counted};
 
+use super::architecture::LayerKind;
 use super::builtin::Head;
 use super::config_file::{ConfigFile, few};
 use super::config_keys;
@@ -43,10 +44,12 @@ const LISTED: usize = 3;
 pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
     let family = file.config.family();
     let tensor = |bert: &str| found.get(&family.name(bert)).map(|(_, tensor)| tensor);
-    if tensor("qa_outputs.weight").is_some() {
+    let class = file.config.architectures.first().map_or("", String::as_str);
+    // Some families call the last layer of every head the same.
+    let shared = family.name("qa_outputs.weight") == family.name("classifier.weight");
+    if tensor("qa_outputs.weight").is_some() && (!shared || class.ends_with("ForQuestionAnswering")) {
         return HeadFound { head: Some(Head::QuestionAnswering), unusable: None };
     }
-    let class = file.config.architectures.first().map_or("", String::as_str);
     let other = OTHER_TASKS.iter().find(|(end, _)| class.ends_with(end));
     if let Some((_, what)) = other {
         let unusable = Diagnostic::error(
@@ -100,17 +103,18 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
     }
 }
 
-/// The error for a classifier of texts where one of tokens is needed, or the other way round, if both have the same
-/// names; `None` if the held head does not hinder a new one.
+/// The error for a head of another task than the wanted one, such as a classifier of texts where one of tokens is needed,
+/// if both have the same names; `None` if the held head does not hinder a new one.
 pub(super) fn same_names(wanted: Head, held: Head, file: &ConfigFile) -> Option<Diagnostic> {
-    let is_of_tokens = |head: Head| matches!(head, Head::TokenClassification { .. });
-    let (own, other) = match (wanted, held) {
-        (wanted, held) if is_of_tokens(wanted) && held.text_outputs().is_some() => ("tokens", "texts"),
-        (wanted, held) if wanted.text_outputs().is_some() && is_of_tokens(held) => ("texts", "tokens"),
-        _ => return None,
+    let of = |head: Head| match head {
+        Head::QuestionAnswering => Some(("qa_outputs.weight", "answers")),
+        Head::TokenClassification { .. } => Some(("token_classifier.weight", "tokens")),
+        Head::Embedding | Head::MaskedLanguageModel => None,
+        _ => head.text_outputs().map(|_| ("classifier.weight", "texts")),
     };
+    let ((name, own), (held_name, other)) = (of(wanted)?, of(held)?);
     let family = file.config.family();
-    (family.name("classifier.weight") == family.name("token_classifier.weight")).then(|| {
+    (name != held_name && family.name(name) == family.name(held_name)).then(|| {
         Diagnostic::error(
             Code::ConfigUnsupported,
             format!("the model has a classifier of {other}; the task needs one of {own}"),
@@ -225,7 +229,8 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     let family = config.family();
     let table = |name: &str| format!("bert.embeddings.{name}_embeddings.weight");
     let up = || "bert.encoder.layer.0.intermediate.dense.weight".to_owned();
-    let width = config.architecture().embedding;
+    let architecture = config.architecture();
+    let (width, gated) = (architecture.embedding, architecture.layers == LayerKind::PreNormGated);
     // Two keys for one width: a family whose embeddings have a width of their own has a key for it.
     let embedding =
         if config_keys::find("embedding_size", family).is_some() { "embedding_size" } else { "hidden_size" };
@@ -240,7 +245,10 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     ] {
         let name = family.name(&name);
         let Some((_, tensor)) = found.get(&name) else { continue };
-        let (own, real) = (file.name(key), tensor.shape.get(axis).copied().unwrap_or(0));
+        let real = tensor.shape.get(axis).copied().unwrap_or(0);
+        // A gated network's first matrix has the rows of two.
+        let parts = if key == "intermediate_size" && gated { 2 } else { 1 };
+        let (own, real) = (file.name(key), real / parts);
         if tensor.shape.len() != 2 || real == said {
             continue;
         }

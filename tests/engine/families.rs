@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::golden::cases;
 
-const LABELS: Head = Head::Classification { labels: 3 };
+pub const LABELS: Head = Head::Classification { labels: 3 };
 
 /// What a recording calls the families.
 const FAMILIES: [&str; 2] = ["roberta", "distilbert"];
@@ -35,7 +35,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/families").join(name)
 }
 
-fn load<M: BertModel>(folder: &Path, head: Head) -> Loaded<M> {
+pub fn load<M: BertModel>(folder: &Path, head: Head) -> Loaded<M> {
     let loaded = checkpoint::load_with_head(folder, head, 1, &Device::flex(), &mut Sources::new());
     loaded.unwrap_or_else(|d| panic!("{d:?}"))
 }
@@ -44,25 +44,25 @@ fn recorded() -> Value {
     cases("families").into_iter().next().unwrap().1
 }
 
-fn ids(value: &Value) -> Vec<u32> {
+pub fn ids(value: &Value) -> Vec<u32> {
     value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
 }
 
-fn floats(rows: &Value) -> Vec<f32> {
+pub fn floats(rows: &Value) -> Vec<f32> {
     let rows = rows.as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
     rows.map(|v| v.as_f64().unwrap() as f32).collect()
 }
 
-fn values(tensor: Tensor<2>) -> Vec<f32> {
+pub fn values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().try_to_vec().unwrap()
 }
 
-fn worst(got: &[f32], expected: &[f32]) -> f32 {
+pub fn worst(got: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(got.len(), expected.len());
     got.iter().zip(expected).map(|(g, e)| (g - e).abs()).fold(0.0, f32::max)
 }
 
-fn at(list: &[usize]) -> Tensor<1, Int> {
+pub fn at(list: &[usize]) -> Tensor<1, Int> {
     let list: Vec<i32> = list.iter().map(|i| *i as i32).collect();
     Tensor::from_data(TensorData::new(list.clone(), [list.len()]), &Device::flex())
 }
@@ -109,13 +109,13 @@ fn logits_of_each_head_of_each_family_equal_those_of_transformers() {
 }
 
 /// The tensors of a folder: names and shapes.
-fn tensors(folder: &Path) -> BTreeSet<(String, Vec<usize>)> {
+pub fn tensors(folder: &Path) -> BTreeSet<(String, Vec<usize>)> {
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     file.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect()
 }
 
-fn config(folder: &Path) -> Value {
+pub fn config(folder: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap()
 }
 
@@ -237,7 +237,7 @@ fn windows_of_a_roberta_hold_two_separators_and_find_their_answers() {
     assert_eq!(&context[text(last.answer.0).0..text(last.answer.1).1], "the log");
 }
 
-fn obertc(arguments: &[&str]) -> (Option<i32>, String) {
+pub fn obertc(arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_obertc"))
         .args(arguments)
         .env("NO_COLOR", "1")
@@ -248,7 +248,7 @@ fn obertc(arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
-const TRAIN: &str = "text,label\nthe cat sat,up\nthe dog ran,down\na rat sat,up\na log on a mat,down\n";
+pub const TRAIN: &str = "text,label\nthe cat sat,up\nthe dog ran,down\na rat sat,up\na log on a mat,down\n";
 
 /// A recipe that prunes a classifier of a family, and the folder of its data.
 fn workshop(family: Family) -> tempfile::TempDir {

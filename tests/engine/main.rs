@@ -4,6 +4,7 @@ mod best;
 mod data_files;
 mod device;
 mod embeddings;
+mod encoders;
 mod examples;
 mod families;
 mod golden;

@@ -220,10 +220,19 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
             heads: 2,
             intermediate: 12,
             positions: 16,
-            types: [2, 1, 0][family as usize],
+            types: match family {
+                Family::Bert | Family::Electra => 2,
+                Family::Roberta | Family::XlmRoberta | Family::Camembert => 1,
+                _ => 0,
+            },
         };
         let mut config = BertConfig::new(shape);
         config.model_type = family.model_type().to_owned();
+        if family == Family::Electra {
+            config.rest.insert("embedding_size".into(), 6.into());
+        }
+        config.rest.insert("pos_att_type".into(), "p2c|c2p".into());
+        config.rest.insert("share_att_key".into(), (head == Head::QuestionAnswering).into());
         let device = Device::flex();
         let plain = M::with_head(&config, head, 3, &device);
         let values = parameters::read(&plain, |_| true);

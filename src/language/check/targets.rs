@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span, counted, nearest};
 use crate::language::syntax::ast::Spanned;
+use crate::params::table::layer_of;
 use crate::params::{Parameter, ParameterTable, Selector};
 use crate::schedule::Time;
 use crate::schedule::ir::{Criterion, Layers, Obs, Rank};
@@ -65,7 +66,28 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
         );
         return None;
     }
+    if let Some(parameter) = lacking_in_first(table, kept[0]) {
+        let message = format!("layer {} cannot be the first: layer 0 has no `{parameter}`", kept[0]);
+        findings.push(
+            Diagnostic::error(Code::FirstLayerDiffers, message, layers.span, "layer 0 is dropped")
+                .help("keep layer 0: `transformers` computes the first layer without this parameter"),
+        );
+        return None;
+    }
     Some(table.keep_layers(&kept))
+}
+
+/// A parameter of a layer that layer 0 does not have, without the layer's name.
+fn lacking_in_first(table: &ParameterTable, layer: usize) -> Option<&str> {
+    let of = |wanted: usize| {
+        table
+            .iter()
+            .filter_map(|p| layer_of(&p.name))
+            .filter(move |(_, i, _)| *i == wanted)
+            .map(|(.., rest)| rest)
+    };
+    let lacking = of(layer).find(|rest| of(0).all(|other| other != *rest))?;
+    Some(lacking.trim_start_matches('.'))
 }
 
 fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {

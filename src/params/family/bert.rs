@@ -2,7 +2,7 @@
 
 use super::description::{Description, Setting};
 use crate::params::architecture::Architecture;
-use crate::params::config_key::{ABSOLUTE, BODY, TYPES};
+use crate::params::config_key::{ABSOLUTE, BODY, CLASSIFIER, TYPES};
 
 pub(super) const DESCRIPTION: Description = Description {
     model_type: "bert",
@@ -19,7 +19,8 @@ pub(super) const DESCRIPTION: Description = Description {
     absent: &[],
     sizes: &[],
     pads_positions: false,
-    keys: &[BODY, TYPES, ABSOLUTE],
+    keys: &[BODY, CLASSIFIER, TYPES, ABSOLUTE],
+    layer_kinds: None,
     architecture: Architecture::of_bert,
 };
 

@@ -35,10 +35,12 @@ pub(in crate::params) struct Description {
     pub(in crate::params) absent: &'static [(&'static str, Setting)],
     /// Sizes that `transformers` assumes, if they are not BERT's.
     pub(in crate::params) sizes: &'static [(&'static str, Setting)],
-    /// Whether positions begin behind the padding token.
+    /// Whether positions begin behind the padding token, which must then be one.
     pub(in crate::params) pads_positions: bool,
     /// The keys of `config.json` besides those of all families.
     pub(in crate::params) keys: &'static [&'static [Key]],
+    /// Writes into a configuration which layers attend locally, for families with such layers.
+    pub(in crate::params) layer_kinds: Option<fn(&mut BertConfig, &[Option<usize>])>,
     /// Computes what a model of this configuration computes.
     pub(in crate::params) architecture: fn(&BertConfig) -> Architecture,
 }
@@ -50,6 +52,8 @@ pub(in crate::params) enum Setting {
     Size(u64),
     /// Another number.
     Number(f64),
+    /// A name.
+    Name(&'static str),
 }
 
 impl Setting {
@@ -57,6 +61,7 @@ impl Setting {
         match self {
             Setting::Size(size) => size.into(),
             Setting::Number(number) => number.into(),
+            Setting::Name(name) => name.into(),
         }
     }
 }

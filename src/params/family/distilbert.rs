@@ -67,6 +67,13 @@ const KEYS: &[Key] = &[
 
 fn architecture(config: &BertConfig) -> Architecture {
     let bert = Architecture::of_bert(config);
-    let heads = Heads { pooler: Activation::Relu, dropout_before_answers: true, ..bert.heads.clone() };
+    let heads = Heads {
+        pooler: Activation::Relu,
+        dropout_before_answers: true,
+        classifier_dropout: config.number("seq_classif_dropout").unwrap_or(0.2),
+        token_dropout: config.hidden_dropout_prob,
+        answer_dropout: config.number("qa_dropout").unwrap_or(0.1),
+        ..bert.heads.clone()
+    };
     Architecture { typed: false, attention_output_dropout: false, heads, ..bert }
 }

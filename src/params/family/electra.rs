@@ -3,7 +3,7 @@
 use super::description::{Description, Setting};
 use crate::params::architecture::{Activation, Architecture, Heads};
 use crate::params::config::BertConfig;
-use crate::params::config_key::{ABSOLUTE, BODY, Key, Kind, TYPES, computed, without_effect};
+use crate::params::config_key::{ABSOLUTE, BODY, CLASSIFIER, Key, Kind, TYPES, computed, without_effect};
 
 pub(super) const DESCRIPTION: Description = Description {
     model_type: "electra",
@@ -23,7 +23,7 @@ pub(super) const DESCRIPTION: Description = Description {
         ("intermediate_size", Setting::Size(1024)),
         (EMBEDDING, Setting::Size(128)),
     ],
-    keys: &[BODY, TYPES, ABSOLUTE, KEYS],
+    keys: &[BODY, CLASSIFIER, TYPES, ABSOLUTE, KEYS],
     architecture,
     ..super::bert::DESCRIPTION
 };

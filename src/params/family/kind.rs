@@ -16,16 +16,25 @@ pub enum Family {
     DistilBert,
     /// `electra`: embeddings may be narrower than hidden states.
     Electra,
+    /// `mpnet`: a bias of bucketed distances in attention, and no token types.
+    Mpnet,
+    /// `modernbert`: pre-normalized layers, rotary positions, local attention and gated feed-forward networks.
+    ModernBert,
+    /// `deberta-v2`: DeBERTa-v2 and v3, disentangled attention.
+    DebertaV2,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Family; 6] = [
+    pub const ALL: [Family; 9] = [
         Family::Bert,
         Family::Roberta,
         Family::XlmRoberta,
         Family::Camembert,
         Family::DistilBert,
         Family::Electra,
+        Family::Mpnet,
+        Family::ModernBert,
+        Family::DebertaV2,
     ];
 }

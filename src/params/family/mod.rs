@@ -5,10 +5,13 @@
 
 mod bert;
 mod camembert;
+mod deberta_v2;
 mod description;
 mod distilbert;
 mod electra;
 mod kind;
+mod modernbert;
+mod mpnet;
 mod roberta;
 mod xlm_roberta;
 
@@ -32,6 +35,9 @@ impl Family {
             Family::Camembert => &camembert::DESCRIPTION,
             Family::DistilBert => &distilbert::DESCRIPTION,
             Family::Electra => &electra::DESCRIPTION,
+            Family::Mpnet => &mpnet::DESCRIPTION,
+            Family::DebertaV2 => &deberta_v2::DESCRIPTION,
+            Family::ModernBert => &modernbert::DESCRIPTION,
         }
     }
 
@@ -124,6 +130,11 @@ impl Family {
             }
             None => format!("{prefix}.{}", renamed(own.modules, rest).unwrap_or_else(|| rest.to_owned())),
         }
+    }
+
+    /// Whether the encoder has a pooler, which is the head's in other families.
+    pub(super) fn has_pooler(self) -> bool {
+        !self.description().heads.iter().any(|(_, own)| own.starts_with("pooler."))
     }
 
     /// Whether a parameter belongs to embeddings or encoder, by its name in this family. The others are the head's.

@@ -2,7 +2,7 @@
 
 use super::description::{Description, Setting};
 use crate::params::architecture::Architecture;
-use crate::params::config_key::{ABSOLUTE, BODY, TYPES};
+use crate::params::config_key::{ABSOLUTE, BODY, CLASSIFIER, TYPES};
 
 pub(super) const DESCRIPTION: Description = Description {
     model_type: "roberta",
@@ -13,7 +13,7 @@ pub(super) const DESCRIPTION: Description = Description {
     absent: &[("pad_token_id", Setting::Size(1))],
     sizes: &[("vocab_size", Setting::Size(50265))],
     pads_positions: true,
-    keys: &[BODY, TYPES, ABSOLUTE],
+    keys: &[BODY, CLASSIFIER, TYPES, ABSOLUTE],
     architecture: Architecture::of_roberta,
     ..super::bert::DESCRIPTION
 };

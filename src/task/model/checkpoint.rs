@@ -125,7 +125,7 @@ pub fn save<M: BertModel>(model: &M, config: &BertConfig, folder: &Path) -> Resu
     files::write_whole(&folder.join("model.safetensors"), &whole)?;
     let mut config = config.clone();
     config.architectures = vec![M::architecture(&config)];
-    config.num_hidden_layers = model.layers();
+    config.set_layers(model.encoder().architecture());
     config.rest.insert("dtype".to_owned(), "float32".into());
     config.rest.remove("torch_dtype");
     let text = serde_json::to_string_pretty(&config).map_err(|e| write_failed(e.to_string()))?;

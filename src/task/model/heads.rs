@@ -17,7 +17,7 @@ use crate::task::quantizers::{ActivationMatMul, Quantizers};
 use super::bert::Bert;
 use super::dropouts::{Dropouts, HEAD};
 use super::init::Init;
-use super::kernels::{Dropout, activate, add_norm, linear, norm};
+use super::kernels::{Dropout, activate, linear, norm};
 use super::layers::LayerNorm;
 use super::tokens::Tokens;
 
@@ -130,7 +130,7 @@ impl BertModel for BertForQuestionAnswering {
     fn with_head(config: &BertConfig, _: Head, seed: u64, device: &Device) -> Self {
         let mut init = Init::new(seed, config.initializer_range);
         BertForQuestionAnswering {
-            bert: Bert::new(config, false, &mut init, device),
+            bert: Bert::new(config, config.architecture().heads.transforms_tokens, &mut init, device),
             qa_outputs: init.linear(config.hidden_size, 2, device),
         }
     }
@@ -157,7 +157,7 @@ impl BertForQuestionAnswering {
 
     /// The logits, with hidden states of the encoder added to `states`.
     pub fn forward_with(&self, tokens: &Tokens, dropouts: Dropouts, states: &mut HiddenStates) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, dropouts, states);
+        let hidden = self.bert.pooled(self.bert.forward(tokens, dropouts, states));
         let hidden = match self.bert.architecture().heads.dropout_before_answers {
             true => norm::dropout(hidden, dropouts.head),
             false => hidden,
@@ -215,7 +215,10 @@ impl BertForSequenceClassification {
         states: &mut HiddenStates,
     ) -> Tensor<2> {
         let hidden = self.bert.forward(tokens, dropouts, states);
-        let first = hidden.select(0, first);
+        let first = match self.bert.architecture().heads.mean {
+            true => tokens.mean(hidden),
+            false => hidden.select(0, first),
+        };
         let first = match self.bert.architecture().heads.dropout_before_pooler {
             true => norm::dropout(first, dropout.place(HEAD)),
             false => first,
@@ -235,7 +238,7 @@ impl BertModel for BertForTokenClassification {
             _ => 2,
         };
         BertForTokenClassification {
-            bert: Bert::new(config, false, &mut init, device),
+            bert: Bert::new(config, config.architecture().heads.transforms_tokens, &mut init, device),
             token_classifier: init.linear(config.hidden_size, labels, device),
         }
     }
@@ -260,7 +263,7 @@ impl BertForTokenClassification {
         dropout: Dropout,
         states: &mut HiddenStates,
     ) -> Tensor<2> {
-        let hidden = self.bert.forward(tokens, dropouts, states);
+        let hidden = self.bert.pooled(self.bert.forward(tokens, dropouts, states));
         let hidden = norm::dropout(hidden, dropout).select(0, rows);
         self.bert.apply("token_classifier", &self.token_classifier, hidden)
     }
@@ -296,13 +299,14 @@ impl BertModel for BertForMaskedLM {
 
     fn with_head(config: &BertConfig, _: Head, seed: u64, device: &Device) -> Self {
         let mut init = Init::new(seed, config.initializer_range);
-        let width = config.architecture().embedding;
+        let architecture = config.architecture();
+        let width = architecture.embedding;
         let bert = Bert::new(config, false, &mut init, device);
         let predictions = Predictions {
             bias: Param::from_tensor(Tensor::zeros([config.vocab_size], device)),
             transform: Transform {
-                dense: init.linear(config.hidden_size, width, device),
-                LayerNorm: LayerNorm::new(width, config.layer_norm_eps, device),
+                dense: init.linear_with(config.hidden_size, width, architecture.biases.pooler, device),
+                LayerNorm: LayerNorm::new(width, &architecture, device),
             },
         };
         BertForMaskedLM { bert, cls: LanguageModelHead { predictions } }
@@ -335,8 +339,7 @@ impl BertForMaskedLM {
         let Predictions { bias, transform } = &self.cls.predictions;
         let wide = self.bert.apply("cls.predictions.transform.dense", &transform.dense, hidden);
         let wide = activate(wide, self.bert.architecture().heads.language);
-        let no_residual = Tensor::zeros(wide.dims(), &wide.device());
-        let normal = add_norm(wide, no_residual, transform.LayerNorm.params(), Dropout::NONE);
+        let normal = transform.LayerNorm.forward(wide);
         linear(normal, self.bert.word_embeddings().transpose(), bias.val())
     }
 }

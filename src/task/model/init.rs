@@ -31,9 +31,12 @@ impl Init {
 
     /// A linear layer with random weights, `[in, out]`, and a zero bias.
     pub fn linear(&mut self, inputs: usize, outputs: usize, device: &Device) -> Linear {
-        Linear {
-            weight: self.matrix(inputs, outputs, device),
-            bias: Some(Param::from_tensor(Tensor::zeros([outputs], device))),
-        }
+        self.linear_with(inputs, outputs, true, device)
+    }
+
+    /// A linear layer with random weights, `[in, out]`, and a zero bias if it has one.
+    pub fn linear_with(&mut self, inputs: usize, outputs: usize, bias: bool, device: &Device) -> Linear {
+        let zeros = || Param::from_tensor(Tensor::zeros([outputs], device));
+        Linear { weight: self.matrix(inputs, outputs, device), bias: bias.then(zeros) }
     }
 }

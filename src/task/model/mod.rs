@@ -1,6 +1,6 @@
 //! The encoders of all families as Burn modules.
 //!
-//! - [`bert`]: the encoder of [`layers`], which all families share ([`family`]); [`heads`]: one model class per task;
+//! - [`bert`]: the encoder of [`layers`] or of [`pre_norm`] layers, which all families share ([`family`]); [`heads`]: one model class per task;
 //! - [`tokens`], [`dropouts`]: the inputs of a forward pass; [`named_quantizers`]: fake quantization in it;
 //! - [`init`]: random initialisation; [`checkpoint`]: model folders; [`hub`]: models by name;
 //! - [`kernels`]: the fused operations of the CPU.
@@ -15,6 +15,7 @@ mod init;
 pub mod kernels;
 mod layers;
 mod named_quantizers;
+mod pre_norm;
 mod tokens;
 
 pub use dropouts::Dropouts;
@@ -56,10 +57,20 @@ mod tests {
         }
         let device = Device::flex();
         for family in Family::ALL {
-            let types = if family == Family::DistilBert { 0 } else { 2 };
+            let types = if matches!(
+                family,
+                Family::DistilBert | Family::Mpnet | Family::ModernBert | Family::DebertaV2
+            ) {
+                0
+            } else {
+                2
+            };
             let mut config = BertConfig::new(BertShape { types, ..shape });
             config.model_type = family.model_type().to_owned();
-            config.rest.insert("embedding_size".to_owned(), 6.into());
+            let width = if family == Family::DebertaV2 { 8 } else { 6 };
+            config.rest.insert("embedding_size".to_owned(), width.into());
+            config.rest.insert("pos_att_type".to_owned(), "c2p|p2c".into());
+            config.rest.insert("norm_rel_ebd".to_owned(), "layer_norm".into());
             equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);
             equal::<BertForSequenceClassification>(&config, Head::Classification { labels: 3 }, &device);
             equal::<BertForTokenClassification>(&config, Head::TokenClassification { labels: 3 }, &device);

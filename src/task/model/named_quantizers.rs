@@ -3,15 +3,16 @@
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use crate::params::{Architecture, Family};
+use crate::params::architecture::LayerKind;
+use crate::params::{Architecture, BertShape, Family};
 use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
 use super::dropouts::Dropouts;
-use super::kernels::{Dropout, Sequences, activate, add_norm, linear, quantized_attention};
-use super::layers::{Layer, Output, SelfProjections, bias};
+use super::kernels::{Dropout, PositionTerms, Sequences, activate, add_norm, attention_products, linear};
+use super::layers::{Distances, Layer, Output, SelfProjections, bias};
 
 /// The names of the four operands of attention's two matrix products, behind the name of the attention module.
-const OPERANDS: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
+pub(super) const OPERANDS: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
 
 /// The quantizers of a model, looked up by BERT's names, which are mapped to those of the family.
 #[derive(Clone, Copy)]
@@ -45,13 +46,15 @@ impl Layer {
         architecture: &Architecture,
         sequences: &Sequences,
         dropouts: impl Fn(u32) -> Dropouts,
+        terms: &PositionTerms,
+        distances: Option<&Distances>,
         (named, at): (NamedQuantizers, &str),
     ) -> Tensor<2> {
         let own = |part: &str| named.family.name(&format!("{at}.attention.self.{part}"));
         let parts = ["query", "key", "value"];
         let inputs = parts.map(|part| own(&format!("{part}.input")));
         let inputs = named.quantizers.fake_quantize_for(inputs.each_ref().map(String::as_str), &x);
-        let SelfProjections { query, key, value } = &self.attention.self_;
+        let SelfProjections { query, key, value, .. } = &self.attention.self_;
         let project = |i: usize, layer: &Linear, operand: usize| {
             let weight = named.weight(&format!("{at}.attention.self.{}", parts[i]), layer.weight.val());
             named
@@ -61,13 +64,35 @@ impl Layer {
         let operands = [project(0, query, 0), project(1, key, 1), project(2, value, 3)];
         let quantizer = named.quantizers.get(&own(OPERANDS[2])).cloned();
         let probabilities = quantizer.map(|quantizer| (quantizer, named.quantizers.phase()));
-        let context = quantized_attention(
-            operands,
-            architecture.shape.heads,
-            sequences,
-            dropouts(0).attention,
-            probabilities,
-        );
+        let heads = architecture.shape.heads;
+        let context = match distances {
+            Some(distances) => {
+                let linear = |name: &str, layer: &Linear, x: Tensor<2>| {
+                    let module = format!("{at}.attention.self.{name}");
+                    if name.starts_with("pos_") {
+                        return named.linear(&module, layer, x);
+                    }
+                    // A weight that is observed where it projects hidden states.
+                    let weight = named.family.name(&format!("{module}.weight"));
+                    let weight = named.quantizers.fake_quantize_again(&weight, layer.weight.val());
+                    linear(x, weight, bias(layer))
+                };
+                let dropouts = [dropouts(0).attention, dropouts(3).hidden];
+                let projections = &self.attention.self_;
+                projections.disentangled(
+                    operands,
+                    heads,
+                    sequences,
+                    dropouts,
+                    distances,
+                    linear,
+                    probabilities,
+                )
+            }
+            None => {
+                attention_products(operands, heads, sequences, dropouts(0).attention, terms, probabilities)
+            }
+        };
         let output = |module: &str, output: &Output, y: Tensor<2>, x: Tensor<2>, dropout: Dropout| {
             let y = named.linear(&format!("{at}.{module}.dense"), &output.dense, y);
             add_norm(y, x, output.LayerNorm.params(), dropout)
@@ -81,14 +106,20 @@ impl Layer {
 }
 
 /// The two matrix products of attention in every layer: `Q Kᵀ`, and attention weights times `V`.
-pub(super) fn activation_matmuls(family: Family, layers: usize, heads: usize) -> Vec<ActivationMatMul> {
+pub(super) fn activation_matmuls(architecture: &Architecture) -> Vec<ActivationMatMul> {
+    let (family, BertShape { layers, heads, .. }) = (architecture.family, architecture.shape);
     let of_layer = |layer: usize| {
-        let name = |part: &str| family.name(&format!("bert.encoder.layer.{layer}.attention.self.{part}"));
+        let (at, of_scores, of_values): (_, &[&str], &[&str]) = match architecture.layers {
+            LayerKind::PostNorm => ("layer.{}.attention.self", &["query", "key"], &["value"]),
+            LayerKind::PreNormGated => ("layers.{}.attn", &["Wqkv"], &["Wqkv"]),
+        };
+        let at = at.replace("{}", &layer.to_string());
+        let name = |part: &str| family.name(&format!("bert.encoder.{at}.{part}"));
         let [query, key, probabilities, value] = OPERANDS.map(name);
         let weights = |parts: &[&str]| parts.iter().map(|p| name(&format!("{p}.weight"))).collect();
         [
-            ActivationMatMul { weights: weights(&["query", "key"]), left: query, right: key, heads },
-            ActivationMatMul { weights: weights(&["value"]), left: probabilities, right: value, heads },
+            ActivationMatMul { weights: weights(of_scores), left: query, right: key, heads },
+            ActivationMatMul { weights: weights(of_values), left: probabilities, right: value, heads },
         ]
     };
     (0..layers).flat_map(of_layer).collect()

@@ -74,6 +74,23 @@ impl Tokens {
         states.add(module, values);
     }
 
+    /// The mean of the rows of each sequence, without padding, `[sequences, width]`.
+    pub(super) fn mean(&self, values: Tensor<2>) -> Tensor<2> {
+        let means = self.row_ranges().into_iter().map(|rows| {
+            let count = rows.len().max(1);
+            values.clone().narrow(0, rows.start, count).mean_dim(0)
+        });
+        Tensor::cat(means.collect(), 0)
+    }
+
+    /// The number of rows of the longest sequence, with its padding.
+    pub(super) fn longest(&self) -> usize {
+        match &self.sequences {
+            Sequences::Packed(starts) => starts.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0),
+            Sequences::Padded { length, .. } => *length,
+        }
+    }
+
     /// The rows of each sequence's tokens, without padding.
     pub fn row_ranges(&self) -> Vec<std::ops::Range<usize>> {
         match &self.sequences {

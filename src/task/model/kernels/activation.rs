@@ -51,13 +51,7 @@ impl CpuOp<1> for Activate {
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
         let mut y = vec![0.0; x.len()];
-        let forward = match self.function {
-            Activation::Gelu => gelu,
-            Activation::GeluTanh => gelu_tanh,
-            Activation::Relu => relu,
-            Activation::Silu => silu,
-            Activation::Tanh => tanh,
-        };
+        let forward = forward_of(self.function);
         y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| forward(y, x));
         (y, ())
     }
@@ -68,18 +62,94 @@ impl CpuOp<1> for Activate {
 
     fn backward(&self, [x]: [&[f32]; 1], _: &(), gradient: &[f32], _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
         let mut dx = vec![0.0; x.len()];
-        let backward = match self.function {
-            Activation::Gelu => gelu_backward,
-            Activation::GeluTanh => gelu_tanh_backward,
-            Activation::Relu => relu_backward,
-            Activation::Silu => silu_backward,
-            Activation::Tanh => tanh_backward,
-        };
+        let backward = backward_of(self.function);
         dx.par_chunks_mut(CHUNK)
             .zip(x.par_chunks(CHUNK))
             .zip(gradient.par_chunks(CHUNK))
             .for_each(|((dx, x), g)| backward(dx, x, g));
         [Some(dx)]
+    }
+}
+
+/// A gated activation `f(a) ∘ b` of the halves a and b of every row of `[rows, 2 width]`, `[rows, width]` (GeGLU with
+/// f = GELU).
+pub fn gated(x: Tensor<2>, function: Activation) -> Tensor<2> {
+    let [rows, both] = x.dims();
+    let width = both / 2;
+    if !is_on_cpu(&x) {
+        return plain_gated(x, function);
+    }
+    run(Gated { rows, width, function }, [x.into()])
+}
+
+/// [`gated`] in Burn's operations.
+pub(super) fn plain_gated(x: Tensor<2>, function: Activation) -> Tensor<2> {
+    let width = x.dims()[1] / 2;
+    plain_activate(x.clone().narrow(1, 0, width), function) * x.narrow(1, width, width)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gated {
+    rows: usize,
+    width: usize,
+    function: Activation,
+}
+
+impl CpuOp<1> for Gated {
+    type Saved = ();
+
+    fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
+        let (width, forward) = (self.width, forward_of(self.function));
+        let mut y = vec![0.0; self.rows * width];
+        y.par_chunks_mut(width).zip(x.par_chunks(2 * width)).for_each(|(y, x)| {
+            let (a, b) = x.split_at(width);
+            forward(y, a);
+            y.iter_mut().zip(b).for_each(|(y, b)| *y *= b);
+        });
+        (y, ())
+    }
+
+    fn shape(&self) -> [usize; 2] {
+        [self.rows, self.width]
+    }
+
+    /// `da = g ∘ b ∘ f'(a)`, `db = g ∘ f(a)`.
+    fn backward(&self, [x]: [&[f32]; 1], _: &(), gradient: &[f32], _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
+        let (width, forward, backward) = (self.width, forward_of(self.function), backward_of(self.function));
+        let mut dx = vec![0.0; x.len()];
+        let rows = dx.par_chunks_mut(2 * width).zip(x.par_chunks(2 * width));
+        rows.zip(gradient.par_chunks(width)).for_each(|((dx, x), g)| {
+            let (a, b) = x.split_at(width);
+            let (da, db) = dx.split_at_mut(width);
+            // `db` holds g ∘ b until `da` is computed.
+            db.iter_mut().zip(g.iter().zip(b)).for_each(|(d, (g, b))| *d = g * b);
+            backward(da, a, db);
+            forward(db, a);
+            db.iter_mut().zip(g).for_each(|(d, g)| *d *= g);
+        });
+        [Some(dx)]
+    }
+}
+
+/// The loop over a function.
+fn forward_of(function: Activation) -> fn(&mut [f32], &[f32]) {
+    match function {
+        Activation::Gelu => |y, x| gelu(y, x),
+        Activation::GeluTanh => |y, x| gelu_tanh(y, x),
+        Activation::Relu => |y, x| relu(y, x),
+        Activation::Silu => |y, x| silu(y, x),
+        Activation::Tanh => |y, x| tanh(y, x),
+    }
+}
+
+/// The loop over the derivative of a function, times a gradient.
+fn backward_of(function: Activation) -> fn(&mut [f32], &[f32], &[f32]) {
+    match function {
+        Activation::Gelu => |dx, x, g| gelu_backward(dx, x, g),
+        Activation::GeluTanh => |dx, x, g| gelu_tanh_backward(dx, x, g),
+        Activation::Relu => |dx, x, g| relu_backward(dx, x, g),
+        Activation::Silu => |dx, x, g| silu_backward(dx, x, g),
+        Activation::Tanh => |dx, x, g| tanh_backward(dx, x, g),
     }
 }
 

@@ -10,14 +10,17 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use super::activation::{activate, plain_activate};
+use super::activation::{activate, gated, plain_activate, plain_gated};
 use super::attention::{Projections, Sequences, self_attention};
+use super::attention_products::attention_products;
 use super::autocast;
+use super::disentangled::disentangled_terms;
 use super::dropout::Dropout;
 use super::fake_quant::{fake_quantize, ranges};
 use super::linear::linear;
 use super::norm::{NormParams, add_norm, plain_add_norm};
-use super::quantized_attention::quantized_attention;
+use super::position_terms::{BucketedBias, Buckets, PositionTerms};
+use super::rotary::{Rotation, rotate};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -99,6 +102,38 @@ fn activations_agree_with_burns() {
         let leaf = std::slice::from_ref(&x);
         agree(leaf, &[], || activate(x.clone(), function), || plain_activate(x.clone(), function), 2e-6);
     }
+}
+
+#[test]
+fn gated_activations_agree_with_burns() {
+    let x = random(11, 38);
+    for function in [Activation::Gelu, Activation::Silu] {
+        let leaf = std::slice::from_ref(&x);
+        agree(leaf, &[], || gated(x.clone(), function), || plain_gated(x.clone(), function), 2e-6);
+    }
+}
+
+#[test]
+fn rotary_positions_agree_with_their_plain_form() {
+    let (length, heads, size) = (9, 3, 8);
+    let x = random(2 * length, heads * size);
+    let rotation = Rotation::new(length, size, 100.0);
+    let packed = Sequences::Packed(Arc::from([0, length, 2 * length]));
+    let padded = Sequences::Padded { lengths: [length, length].into(), length };
+    let leaf = std::slice::from_ref(&x);
+    agree(
+        leaf,
+        &[],
+        || rotate(x.clone(), &packed, &rotation),
+        || rotate(x.clone(), &padded, &rotation),
+        2e-6,
+    );
+    // The second pair of position 3 turns by 3 / 100^(2/8).
+    let y = rotate(x.clone(), &packed, &rotation).into_data().try_to_vec::<f32>().unwrap();
+    let x = x.into_data().try_to_vec::<f32>().unwrap();
+    let (at, angle) = (3 * heads * size + 1, 3.0 / 100f32.powf(0.25));
+    let expected = x[at] * angle.cos() - x[at + size / 2] * angle.sin();
+    assert!((y[at] - expected).abs() < 1e-6, "{} is not {expected}", y[at]);
 }
 
 #[test]
@@ -231,7 +266,7 @@ fn ranges_are_those_of_rows_columns_and_all_and_tell_of_what_is_not_finite() {
 
 #[test]
 fn packed_quantized_attention_agrees_with_padded_and_without_quantizers_with_the_fused_one() {
-    let (hidden, heads) = (24, 3);
+    let (hidden, heads, none) = (24, 3, PositionTerms::default());
     let quantizer = || {
         let quantizer = Quantizer::new(Grid { bits: 5, symmetric: false }, Channels::All);
         quantizer.set_mode(crate::method::qat::quantizer::Mode::FakeQuantize);
@@ -250,8 +285,8 @@ fn packed_quantized_attention_agrees_with_padded_and_without_quantizers_with_the
             agree(
                 &states,
                 &[],
-                || quantized_attention(all(), heads, &packed, dropout, Some((a.clone(), phase))),
-                || quantized_attention(all(), heads, &padded, dropout, Some((b.clone(), phase))),
+                || attention_products(all(), heads, &packed, dropout, &none, Some((a.clone(), phase))),
+                || attention_products(all(), heads, &padded, dropout, &none, Some((b.clone(), phase))),
                 2e-5,
             );
             let ends = |q: &Quantizer| (q.ranges()[0].low, q.ranges()[0].high);
@@ -266,10 +301,55 @@ fn packed_quantized_attention_agrees_with_padded_and_without_quantizers_with_the
         agree(
             std::slice::from_ref(&x),
             &[],
-            || quantized_attention([x.clone(), x.clone(), x.clone()], heads, &packed, dropout, None),
+            || attention_products([x.clone(), x.clone(), x.clone()], heads, &packed, dropout, &none, None),
             || self_attention(x.clone(), same(), heads, &packed, dropout),
             2e-5,
         );
+    }
+}
+
+#[test]
+fn attention_with_a_bias_and_windows_agrees_with_its_plain_form() {
+    let (hidden, heads, length) = (24, 3, 90);
+    let states: Vec<_> = (0..4).map(|i| random(if i < 3 { 2 * length } else { 7 }, hidden)).collect();
+    let [q, k, v, wide] = [0, 1, 2, 3].map(|i: usize| states[i].clone());
+    let packed = Sequences::Packed(Arc::from([0, length, 2 * length]));
+    let padded = Sequences::Padded { lengths: [length, length].into(), length };
+    let buckets = Buckets::new(length, |distance| distance.clamp(-3, 3).wrapping_add(3) as u32);
+    for (biased, window) in [(true, None), (false, Some(5)), (true, Some(40)), (false, Some(200))] {
+        // Dropout has other masks where windows leave weights out.
+        let dropouts = [Dropout::NONE, Dropout { probability: 0.4, seed: 9 }];
+        for dropout in dropouts.into_iter().take(if window.is_none() { 2 } else { 1 }) {
+            let attend = |sequences: &Sequences| {
+                let table = wide.clone().narrow(1, 0, heads);
+                let bias = biased.then(|| BucketedBias { table, buckets: buckets.clone() });
+                let terms = PositionTerms { bias, pairs: None, window };
+                let projected = [q.clone(), k.clone(), v.clone()];
+                attention_products(projected, heads, sequences, dropout, &terms, None)
+            };
+            let leaves = if biased { &states[..] } else { &states[..3] };
+            agree(leaves, &[], || attend(&packed), || attend(&padded), 2e-5);
+        }
+    }
+}
+
+#[test]
+fn disentangled_attention_agrees_with_its_plain_form() {
+    let (hidden, heads, length, count) = (24, 3, 12, 10);
+    let states: Vec<_> = (0..5).map(|i| random(if i < 3 { 2 * length } else { count }, hidden)).collect();
+    let [q, k, v, position_key, position_query] = [0, 1, 2, 3, 4].map(|i: usize| states[i].clone());
+    let packed = Sequences::Packed(Arc::from([0, length, 2 * length]));
+    let padded = Sequences::Padded { lengths: [length, length].into(), length };
+    let buckets = Buckets::new(length, |distance| (distance.clamp(-5, 4) + 5) as u32);
+    for dropout in [Dropout::NONE, Dropout { probability: 0.4, seed: 9 }] {
+        let attend = |sequences: &Sequences| {
+            let positions = [position_key.clone(), position_query.clone()];
+            let contents = [q.clone(), k.clone()];
+            let pairs = disentangled_terms(contents, positions, heads, sequences, &buckets);
+            let terms = PositionTerms { pairs: Some(pairs), ..PositionTerms::default() };
+            attention_products([q.clone(), k.clone(), v.clone()], heads, sequences, dropout, &terms, None)
+        };
+        agree(&states, &[], || attend(&packed), || attend(&padded), 2e-5);
     }
 }
 

@@ -3,6 +3,7 @@
 //! On the CPU the sequences of a batch are packed without padding. Tokens attend within their sequence, and every
 //! pair of a head and a sequence is one unit of parallel work.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Bool, Tensor, TensorData, activation};
@@ -15,6 +16,7 @@ use super::gemm::{Threads, View, ViewMut, multiply, product};
 use super::linear::{affine, column_sums, linear, weight_gradient};
 use super::math::{dot, exp, max, sum};
 use super::op::{CpuOp, run};
+use super::position_terms::{PositionTerms, outside, plain_bias};
 
 /// Which rows of `[tokens, hidden]` belong to which sequence of a batch.
 #[derive(Clone, Debug)]
@@ -82,10 +84,11 @@ fn plain_self_attention(
 ) -> Tensor<2> {
     let project = |(w, b)| linear(x.clone(), w, b);
     let Projections { query, key, value } = projections;
-    plain_products([query, key, value].map(project), heads, lengths, length, dropout, |weights| weights)
+    let projected = [query, key, value].map(project);
+    plain_products(projected, heads, lengths, length, dropout, &PositionTerms::default(), |weights| weights)
 }
 
-/// `f(softmax(Q Kᵀ / √d)) V` of queries, keys and values `[batch * length, hidden]`, in Burn's operations. `f` gets
+/// `f(softmax(Q Kᵀ / √d + B)) V` of queries, keys and values `[batch * length, hidden]`, in Burn's operations. `f` gets
 /// the attention weights, `[batch * heads * length, length]`, after dropout. For sequences of full length the
 /// dropout mask equals that of the packed form.
 pub(super) fn plain_products(
@@ -94,6 +97,7 @@ pub(super) fn plain_products(
     lengths: &[usize],
     length: usize,
     dropout: Dropout,
+    terms: &PositionTerms,
     f: impl FnOnce(Tensor<2>) -> Tensor<2>,
 ) -> Tensor<2> {
     let [_, hidden] = projected[0].dims();
@@ -103,9 +107,22 @@ pub(super) fn plain_products(
     let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
     let [query, key, value] = projected.map(split);
     let scores = autocast::matmul(query, key.swap_dims(2, 3)) / (size as f64).sqrt();
+    let scores = match &terms.bias {
+        Some(bias) => scores + plain_bias(bias, length),
+        None => scores,
+    };
+    let square = [batch, heads, length, length];
+    let scores = match &terms.pairs {
+        Some(pairs) => scores + pairs.clone().reshape(square),
+        None => scores,
+    };
+    let scores = match terms.window {
+        Some(window) => scores.mask_fill(outside(window, length, &device).expand(square), -1e9),
+        None => scores,
+    };
     let padding: Vec<bool> = lengths.iter().flat_map(|n| (0..length).map(move |i| i >= *n)).collect();
     let padding = Tensor::<4, Bool>::from_data(TensorData::new(padding, [batch, 1, 1, length]), &device);
-    let scores = scores.mask_fill(padding.expand([batch, heads, length, length]), -1e9);
+    let scores = scores.mask_fill(padding.expand(square), -1e9);
     let mut weights = activation::softmax(scores, 3);
     if dropout.is_active() {
         let square = length * length;
@@ -147,8 +164,8 @@ pub(super) struct Saved {
 /// One head of one sequence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadSequence {
-    head: usize,
-    start: usize,
+    pub(super) head: usize,
+    pub(super) start: usize,
     pub(super) length: usize,
     /// The index of the first of its attention weights.
     pub(super) weights: usize,
@@ -180,14 +197,15 @@ impl Attention {
     }
 
     /// The part of `[tokens, hidden]` that belongs to a head and a sequence, `[length, d]`.
-    pub(super) fn rows<'a>(&self, data: &'a [f32], unit: HeadSequence) -> View<'a> {
+    fn rows<'a>(&self, data: &'a [f32], unit: HeadSequence) -> View<'a> {
+        self.part(data, unit, 0..unit.length)
+    }
+
+    /// The same for a range of the sequence's tokens.
+    pub(super) fn part<'a>(&self, data: &'a [f32], unit: HeadSequence, rows: Range<usize>) -> View<'a> {
         let size = self.size();
-        View::strided(
-            data,
-            unit.start * self.hidden + unit.head * size,
-            [unit.length, size],
-            [self.hidden, 1],
-        )
+        let first = (unit.start + rows.start) * self.hidden + unit.head * size;
+        View::strided(data, first, [rows.len(), size], [self.hidden, 1])
     }
 
     /// Transposes `[heads, tokens, d]` to `[tokens, heads, d]`.

@@ -7,7 +7,9 @@
 //! compare both forms.
 //!
 //! - [`mod@linear`], [`activation`], [`norm`] (layer normalisation with residual and dropout), [`attention`];
-//! - [`fake_quant`] and [`quantized_attention()`]: fake quantization with the straight-through estimator;
+//! - [`attention_products()`]: attention with terms of positions and fake quantization; [`position_terms`]: those terms;
+//! - [`rotate`]: rotary positions; [`disentangled_terms`]: terms of contents and distances;
+//! - [`fake_quant`]: fake quantization with the straight-through estimator;
 //! - [`autocast`]: matrix products in bfloat16, on devices that support it;
 //! - [`dropout`]: masks computed from a hash;
 //! - [`op`]: custom operations in Burn's autodiff graph; [`gemm`], [`math`]: matrix products and scalar functions.
@@ -17,7 +19,9 @@
 
 mod activation;
 pub mod attention;
+pub mod attention_products;
 pub mod autocast;
+mod disentangled;
 pub mod dropout;
 pub mod fake_quant;
 mod gemm;
@@ -25,16 +29,20 @@ mod linear;
 mod math;
 pub mod norm;
 mod op;
-pub mod quantized_attention;
+pub mod position_terms;
+mod rotary;
 
 #[cfg(test)]
 mod agreement_tests;
 
-pub use activation::activate;
+pub use activation::{activate, gated};
 pub use attention::{Projections, Sequences, self_attention};
+pub use attention_products::attention_products;
+pub use disentangled::disentangled_terms;
 pub use dropout::Dropout;
 pub use fake_quant::{fake_quantize, ranges};
 pub use linear::linear;
 pub use norm::{NormParams, add_norm};
 pub use op::{is_cpu, is_on_cpu};
-pub use quantized_attention::quantized_attention;
+pub use position_terms::{BucketedBias, Buckets, PositionTerms};
+pub use rotary::{Rotation, rotate};
