@@ -15,7 +15,7 @@ pub(super) fn check(
     table: Option<&ParameterTable>,
     model: Option<&Path>,
 ) -> Option<Diagnostic> {
-    let stages = memory::of(schedule, table?, memory::heads(&schedule.model, model))?;
+    let stages = memory::of(schedule, table?, memory::architecture(&schedule.model, model).as_ref())?;
     let (index, largest) = stages.iter().enumerate().max_by_key(|(_, memory)| memory.peak)?;
     judge(&schedule.stages[index].name, largest, machine::memory()?)
 }

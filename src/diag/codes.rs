@@ -175,7 +175,7 @@ codes! {
     // 09: models, data and runs
     ModelNotFound = 901, "a model folder lacks a file";
     ModelNotReadable = 902, "a model file cannot be read";
-    NotABert = 903, "a model is not a BERT this engine knows";
+    NotABert = 903, "a model is of no family that the engine knows";
     TensorMissing = 904, "a tensor is missing from the model file";
     TensorShape = 905, "a tensor has the wrong shape";
     TensorType = 906, "a tensor has an unsupported type";

@@ -9,6 +9,7 @@ use super::syntax::parse_file;
 
 /// Every module with its text.
 pub const MODULES: &[(&str, &str)] = &[
+    ("std.albert", include_str!("../../stdlib_recipes/std/albert.obert")),
     ("std.bert", include_str!("../../stdlib_recipes/std/bert.obert")),
     ("std.camembert", include_str!("../../stdlib_recipes/std/camembert.obert")),
     ("std.deberta_v2", include_str!("../../stdlib_recipes/std/deberta_v2.obert")),

@@ -14,8 +14,12 @@ pub struct Architecture {
     pub family: Family,
     /// The sizes.
     pub shape: BertShape,
-    /// Width of the embeddings. If it is not the hidden size, a linear layer `embeddings_project` projects them.
+    /// Width of the embeddings.
     pub embedding: usize,
+    /// Whether a linear layer `embeddings_project` projects the embeddings to the hidden size.
+    pub projects: bool,
+    /// The number of layers with parameters of their own, if layers share them: consecutive layers share one.
+    pub groups: Option<usize>,
     /// How positions enter.
     pub positions: Positions,
     /// Where layer normalizations are, and the structure of the layers.
@@ -34,6 +38,8 @@ pub struct Architecture {
     pub embedding_dropout: bool,
     /// Whether the output of attention passes a dropout before it is added to the residual.
     pub attention_output_dropout: bool,
+    /// Whether the output of the feed-forward network passes a dropout before it is added to the residual.
+    pub feed_forward_dropout: bool,
     /// What the heads compute.
     pub heads: Heads,
 }
@@ -218,6 +224,8 @@ impl Architecture {
             family: config.family(),
             shape: config.shape(),
             embedding: config.hidden_size,
+            projects: false,
+            groups: None,
             positions: Positions {
                 table: true,
                 first: 0,
@@ -233,6 +241,7 @@ impl Architecture {
             epsilon: config.layer_norm_eps,
             embedding_dropout: true,
             attention_output_dropout: true,
+            feed_forward_dropout: true,
             heads: Heads {
                 pooler: Activation::Tanh,
                 pooler_norm: false,
@@ -256,20 +265,50 @@ impl Architecture {
         Architecture { typed: false, heads, positions, ..bert }
     }
 
-    /// The architecture of the model with only these layers, in this order.
+    /// The number of layers with parameters of their own.
+    pub fn distinct_layers(&self) -> usize {
+        self.groups.unwrap_or(self.shape.layers)
+    }
+
+    /// The layer, of those with parameters of their own, that is computed at a depth.
+    pub fn layer_at(&self, depth: usize) -> usize {
+        match self.groups {
+            Some(groups) => depth * groups / self.shape.layers.max(1),
+            None => depth,
+        }
+    }
+
+    /// The architecture of the model with only these of the layers with parameters of their own, in this order.
     #[must_use]
     pub fn keep_layers(&self, kept: &[usize]) -> Self {
         let mut left = self.clone();
-        left.shape.layers = kept.len();
+        left.shape.layers = match self.groups {
+            Some(groups) => self.shape.layers * kept.len() / groups.max(1),
+            None => kept.len(),
+        };
+        left.groups = self.groups.map(|_| kept.len());
         left.windows = kept.iter().filter_map(|layer| self.windows.get(*layer).copied()).collect();
         left.positions.thetas =
             kept.iter().filter_map(|layer| self.positions.thetas.get(*layer).copied()).collect();
         left
     }
 
-    /// Whether a linear layer projects the embeddings to the hidden size.
-    pub fn projects_embeddings(&self) -> bool {
-        self.embedding != self.shape.hidden
+    /// What distinguishes the encoder from BERT's structure with learned absolute positions, in a few words; `None` if
+    /// nothing does.
+    pub fn beyond_bert(&self) -> Option<&'static str> {
+        if self.layers != LayerKind::PostNorm {
+            return Some("its layers begin with a normalization");
+        }
+        if !self.positions.thetas.is_empty() {
+            return Some("its positions are rotary");
+        }
+        if self.positions.buckets.is_some() {
+            return Some("its attention has a bias of distances");
+        }
+        if self.positions.disentangled.is_some() {
+            return Some("its attention is disentangled");
+        }
+        (!self.positions.table).then_some("it has no table of positions")
     }
 }
 

@@ -21,10 +21,10 @@ pub fn table(architecture: &Architecture, head: Head) -> ParameterTable {
         }
     }
     list.norm("bert.embeddings.LayerNorm", width);
-    if architecture.projects_embeddings() {
+    if architecture.projects {
         list.linear("bert.embeddings_project", [hidden, width], true);
     }
-    for layer in 0..architecture.shape.layers {
+    for layer in 0..architecture.distinct_layers() {
         match architecture.layers {
             LayerKind::PostNorm => list.post_norm(&format!("bert.encoder.layer.{layer}")),
             LayerKind::PreNormGated => list.pre_norm(&format!("bert.encoder.layers.{layer}"), layer > 0),
@@ -176,6 +176,11 @@ pub fn well_known_table(name: &str, head: Head) -> Option<ParameterTable> {
     described(name).map(|config| table(&config.architecture(), head))
 }
 
+/// The architecture of a well-known model; `None` for an unknown name.
+pub fn well_known_architecture(name: &str) -> Option<Architecture> {
+    described(name).map(|config| config.architecture())
+}
+
 /// The shape of a well-known model, so that recipes can be checked without its folder; `None` for an unknown name.
 pub fn well_known(name: &str) -> Option<BertShape> {
     described(name).map(|config| config.shape())
@@ -187,7 +192,7 @@ fn described(name: &str) -> Option<BertConfig> {
     let of = |family: Family, vocab, hidden, layers, heads| {
         let (positions, types) = match family {
             Family::ModernBert => (8192, 0),
-            Family::Bert | Family::Electra => (512, 2),
+            Family::Bert | Family::Electra | Family::Albert => (512, 2),
             Family::DebertaV2 => (512, 0),
             Family::DistilBert => (512, 0),
             Family::Mpnet => (514, 0),
@@ -209,6 +214,11 @@ fn described(name: &str) -> Option<BertConfig> {
         config.rest.insert("norm_rel_ebd".to_owned(), "layer_norm".into());
         config.rest.insert("share_att_key".to_owned(), true.into());
         config.rest.insert("position_biased_input".to_owned(), false.into());
+        config
+    };
+    let albert = |hidden, layers, heads| {
+        let mut config = of(Family::Albert, 30_000, hidden, layers, heads);
+        config.rest.insert("embedding_size".to_owned(), 128.into());
         config
     };
     let modern = |vocab, hidden, layers, heads, intermediate| {
@@ -241,6 +251,8 @@ fn described(name: &str) -> Option<BertConfig> {
         "deberta-v3-base" => deberta(128_100, 768, 12, 12),
         "deberta-v3-large" => deberta(128_100, 1024, 24, 16),
         "mdeberta-v3-base" => deberta(251_000, 768, 12, 12),
+        "albert-base-v2" => albert(768, 12, 12),
+        "albert-large-v2" => albert(1024, 24, 16),
         "camembert-base" => of(Family::Camembert, 32005, 768, 12, 12),
         "electra-small-discriminator" => electra(128, 256, 4),
         "electra-base-discriminator" => electra(768, 768, 12),
@@ -274,6 +286,8 @@ pub const WELL_KNOWN: &[&str] = &[
     "deberta-v3-base",
     "deberta-v3-large",
     "mdeberta-v3-base",
+    "albert-base-v2",
+    "albert-large-v2",
     "ModernBERT-base",
     "ModernBERT-large",
     "mmBERT-base",
@@ -320,6 +334,8 @@ mod tests {
         assert_eq!(encoder("all-mpnet-base-v2"), 108_895_872);
         let modern = well_known_table("ModernBERT-base", Head::Embedding).unwrap();
         assert_eq!(modern.count(), 149_014_272);
+        let albert = well_known_table("albert-base-v2", Head::Embedding).unwrap();
+        assert_eq!(albert.count(), 11_092_992);
         let deberta = well_known_table("deberta-v3-small", Head::Embedding).unwrap();
         assert_eq!(deberta.count(), 141_304_320);
     }

@@ -227,7 +227,6 @@ fn differs(model_type: &str) -> &'static str {
         (&["xlnet", "transfo-xl"], "attention over segments with a recurrence"),
         (&["funnel", "mobilebert", "squeezebert", "convbert", "fnet"], "layers of another structure"),
         (&["deberta"], "the first version of DeBERTa, with one matrix for queries, keys and values"),
-        (&["albert"], "layers that share their parameters"),
         (&["nomic_bert", "new", "eurobert", "neobert"], "rotary positions and gated feed-forward layers"),
     ];
     let found = OTHERS.iter().find(|(names, _)| names.contains(&model_type));
@@ -296,6 +295,18 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
                     .help("obert computes this family with one width: give another model"),
             );
         }
+    }
+    if architecture.distinct_layers() > config.num_hidden_layers {
+        let message = format!(
+            "{} share the parameters of {}",
+            counted(config.num_hidden_layers, "layer", "layers"),
+            counted(architecture.distinct_layers(), "group", "groups")
+        );
+        return Some(
+            Diagnostic::error(Code::ConfigMalformed, message, read.at("num_hidden_groups"), "so many groups")
+                .and_at(read.at("num_hidden_layers"), "fewer layers")
+                .help("compare config.json with the original"),
+        );
     }
     let types = config.rest.get("layer_types").and_then(Value::as_array).map(Vec::len);
     if let Some(types) = types.filter(|types| *types != config.num_hidden_layers) {

@@ -90,8 +90,8 @@ impl BertConfig {
     /// Writes what a model with these layers computes into the configuration.
     pub fn set_layers(&mut self, architecture: &Architecture) {
         self.num_hidden_layers = architecture.shape.layers;
-        if let Some(kinds) = self.family().description().layer_kinds {
-            kinds(self, &architecture.windows);
+        if let Some(set) = self.family().description().set_layers {
+            set(self, architecture);
         }
     }
 

@@ -123,7 +123,9 @@ impl ParameterTable {
 /// Splits a name around its layer number: `bert.encoder.layer.3.output.dense.weight` into `bert.encoder.layer.`, 3 and
 /// `.output.dense.weight`.
 pub(crate) fn layer_of(name: &str) -> Option<(&str, usize, &str)> {
-    let at = [".layer.", ".layers."].iter().find_map(|word| Some(name.find(word)? + word.len()))?;
+    let at = [".layer.", ".layers.", ".albert_layer_groups."]
+        .iter()
+        .find_map(|word| Some(name.find(word)? + word.len()))?;
     let digits = name[at..].find('.')?;
     let layer = name[at..at + digits].parse().ok()?;
     Some((&name[..at], layer, &name[at + digits..]))

@@ -8,7 +8,6 @@ use crate::diag::{Code, Diagnostic, counted};
 use super::architecture::LayerKind;
 use super::builtin::Head;
 use super::config_file::{ConfigFile, few};
-use super::config_keys;
 use super::head::PROBLEMS;
 use super::header::TensorHeader;
 use super::table::layer_of;
@@ -232,8 +231,11 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     let architecture = config.architecture();
     let (width, gated) = (architecture.embedding, architecture.layers == LayerKind::PreNormGated);
     // Two keys for one width: a family whose embeddings have a width of their own has a key for it.
-    let embedding =
-        if config_keys::find("embedding_size", family).is_some() { "embedding_size" } else { "hidden_size" };
+    let embedding = if family.assumed_sizes().any(|(key, _)| key == "embedding_size") {
+        "embedding_size"
+    } else {
+        "hidden_size"
+    };
     let mut wrong = Vec::new();
     for (key, said, name, axis) in [
         ("vocab_size", config.vocab_size, table("word"), 0),
@@ -261,7 +263,7 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     }
     let layers = found.keys().filter(|name| family.is_encoder(name)).filter_map(|name| layer_of(name));
     let layers = layers.map(|(_, layer, _)| layer.saturating_add(1)).max().unwrap_or(0);
-    if layers > 0 && layers < config.num_hidden_layers {
+    if layers > 0 && layers < architecture.distinct_layers() {
         let own = file.name("num_hidden_layers");
         let held = counted(layers, "layer", "layers");
         let message = format!("`{own}` is {}; the weights hold {held}", config.num_hidden_layers);

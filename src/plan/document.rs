@@ -48,7 +48,8 @@ pub fn document<'a>(
     table: Option<&ParameterTable>,
 ) -> Document<'a> {
     let tables = table.map(|table| cost::tables(schedule, table));
-    let memory = table.and_then(|table| memory::of(schedule, table, memory::heads(&schedule.model, None)));
+    let architecture = memory::architecture(&schedule.model, None);
+    let memory = table.and_then(|table| memory::of(schedule, table, architecture.as_ref()));
     let stages = schedule
         .stages
         .iter()

@@ -2,7 +2,8 @@
 //! stored for the backward pass, and pruning events.
 //!
 //! Activations are those of the CPU engine. For each token, an encoder layer stores ten vectors of the hidden
-//! size, two of the intermediate size, and for each head a row of attention probabilities. Every sequence is
+//! size, two of the intermediate size, and for each head a row of attention probabilities, which is short in layers that
+//! attend locally. Every sequence is
 //! taken to have the maximum length. Data and program are not included.
 
 use std::path::Path;
@@ -11,7 +12,8 @@ use serde::Serialize;
 
 use super::cost;
 use crate::diag::Sources;
-use crate::params::{ParameterTable, builtin, cache, folder};
+use crate::params::architecture::LayerKind;
+use crate::params::{Architecture, BertConfig, Family, ParameterTable, builtin, cache, folder};
 use crate::schedule::ir::{Criterion, Data, Model, START, Stage, Teacher};
 use crate::schedule::{Schedule, Timeline};
 
@@ -65,68 +67,96 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
-/// The sizes of a BERT, from its parameters' shapes.
-struct BertSizes {
+/// The sizes of an encoder, from its parameters' shapes and its architecture.
+struct Sizes {
     hidden: u64,
-    intermediate: u64,
+    /// The widths of the stored outputs of a feed-forward network, together.
+    feed_forward: u64,
     layers: u64,
     heads: u64,
     vocabulary: u64,
+    /// The windows of all layers before any was dropped; empty if they are not known.
+    windows: Vec<Option<usize>>,
 }
 
-impl BertSizes {
-    /// `None` for a model that is no BERT. `heads` is not visible in the shapes.
-    fn of(table: &ParameterTable, heads: Option<usize>) -> Option<Self> {
-        let words = table.find("bert.embeddings.word_embeddings.weight")?;
-        let wide = table.find("bert.encoder.layer.0.intermediate.dense.weight")?;
-        let (hidden, vocabulary) = (*words.shape.get(1)? as u64, *words.shape.first()? as u64);
-        Some(BertSizes {
+impl Sizes {
+    /// `None` for a model of no known family. Without an architecture, heads are not known.
+    fn of(table: &ParameterTable, architecture: Option<&Architecture>) -> Option<Self> {
+        let found = |family: Family| {
+            let words = table.find(&family.name("bert.embeddings.word_embeddings.weight"))?;
+            let wide = table.find(&family.name("bert.encoder.layer.0.intermediate.dense.weight"))?;
+            Some((words, wide))
+        };
+        let (words, wide) = Family::ALL.into_iter().find_map(found)?;
+        let (rows, hidden) = (*wide.shape.first()? as u64, *wide.shape.get(1)? as u64);
+        let gated = architecture.is_some_and(|of| of.layers == LayerKind::PreNormGated);
+        Some(Sizes {
             hidden,
-            vocabulary,
-            intermediate: *wide.shape.first()? as u64,
-            layers: table.layers() as u64,
-            // Heads are 64 wide in nearly every BERT.
-            heads: heads.map_or_else(|| (hidden / 64).max(1), |heads| heads as u64),
+            vocabulary: *words.shape.first()? as u64,
+            // A gated network stores both halves and their product.
+            feed_forward: if gated { rows + rows / 2 } else { 2 * rows },
+            // Layers that share parameters store activations of their own.
+            layers: match architecture {
+                Some(of) if of.groups.is_some() => of.shape.layers as u64,
+                _ => table.layers() as u64,
+            },
+            // Heads are 64 wide in nearly every encoder.
+            heads: architecture.map_or_else(|| (hidden / 64).max(1), |of| of.shape.heads as u64),
+            windows: architecture.map(|of| of.windows.clone()).unwrap_or_default(),
         })
     }
 
     /// Bytes of the stored activations of a batch `[sequences, tokens]`; `logits` percent of the tokens have
     /// logits over the vocabulary.
     fn activations(&self, sequences: u64, tokens: u64, logits: u64) -> u64 {
-        let layer = 10 * self.hidden + 2 * self.intermediate + self.heads * tokens;
+        let layer = 10 * self.hidden + self.feed_forward + self.heads * self.attended(tokens);
         let embeddings = 6 * self.hidden;
         // Logits, their logarithms and their gradient.
         let head = 3 * self.vocabulary * logits / 100;
         FLOAT * sequences * tokens * (self.layers * layer + embeddings + head)
     }
+
+    /// The number of attention weights that are stored for a token and a head, in the mean over the layers.
+    fn attended(&self, tokens: u64) -> u64 {
+        // Local layers store the windows of a block of queries on both sides of the block.
+        let of = |window: &Option<usize>| match window {
+            Some(window) => tokens.min(2 * *window as u64 + (*window as u64).clamp(32, 128)),
+            None => tokens,
+        };
+        match self.windows.len() as u64 {
+            0 => tokens,
+            layers => self.windows.iter().map(of).sum::<u64>() / layers,
+        }
+    }
 }
 
-/// The number of attention heads of the model in a folder, of the schedule's new model, or of a well-known
-/// or cached model.
-pub fn heads(model: &Model, given: Option<&Path>) -> Option<usize> {
-    let of_folder = |path: &Path| {
-        let config = folder::read_config(path, &mut Sources::new()).ok()?;
-        Some(config.num_attention_heads)
-    };
+/// The architecture of the model in a folder, of the schedule's new model, or of a well-known or cached model.
+pub fn architecture(model: &Model, given: Option<&Path>) -> Option<Architecture> {
+    let of_folder =
+        |path: &Path| folder::read_config(path, &mut Sources::new()).ok().map(|config| config.architecture());
     match (given, model) {
         (Some(path), _) => of_folder(path),
-        (None, Model::NewBert(shape)) => Some(shape.heads),
+        (None, Model::NewBert(shape)) => Some(BertConfig::new(*shape).architecture()),
         (None, Model::Named(name)) => {
             let local = || of_folder(&cache::local(Path::new(name))?);
-            builtin::well_known(name).map(|shape| shape.heads).or_else(local)
+            builtin::well_known_architecture(name).or_else(local)
         }
     }
 }
 
 /// The memory of every stage, given the model's parameters; `None` if the model or the data is unknown.
-pub fn of(schedule: &Schedule, table: &ParameterTable, heads: Option<usize>) -> Option<Vec<Memory>> {
+pub fn of(
+    schedule: &Schedule,
+    table: &ParameterTable,
+    architecture: Option<&Architecture>,
+) -> Option<Vec<Memory>> {
     let length = longest(&schedule.data)? as u64;
     let tables = cost::tables(schedule, table);
     let stages = schedule.stages.iter().enumerate();
     stages
         .map(|(index, stage)| {
             let own = tables.get(index)?;
-            let sizes = BertSizes::of(own, heads)?;
+            let sizes = Sizes::of(own, architecture)?;
             let logits = match (&schedule.data, &stage.distill) {
                 (Data::MaskedText { .. }, Some(_)) => 100,
                 // Only masked tokens have a loss.
@@ -238,9 +268,20 @@ mod tests {
     fn a_base_models_step_is_the_sum_of_its_parts() {
         let shape = builtin::well_known("bert-base-uncased").unwrap();
         let table = builtin::bert(&shape, builtin::Head::QuestionAnswering);
-        let sizes = BertSizes::of(&table, Some(12)).unwrap();
+        let sizes =
+            Sizes::of(&table, builtin::well_known_architecture("bert-base-uncased").as_ref()).unwrap();
         // 12 × (10 × 768 + 2 × 3072 + 12 × 384) + 6 × 768 floats for each of 16 × 384 tokens.
         assert_eq!(sizes.activations(16, 384, 0), 4 * 16 * 384 * (12 * 18_432 + 4_608));
-        assert_eq!(BertSizes::of(&ParameterTable::default(), None).map(|f| f.heads), None);
+        assert_eq!(Sizes::of(&ParameterTable::default(), None).map(|f| f.heads), None);
+    }
+
+    #[test]
+    fn local_layers_store_their_windows_alone() {
+        let of = builtin::well_known_architecture("ModernBERT-base").unwrap();
+        let table = builtin::table(&of, builtin::Head::QuestionAnswering);
+        let sizes = Sizes::of(&table, Some(&of)).unwrap();
+        // Eight of 22 layers attend to all tokens, the others to 64 on each side of blocks of 64.
+        assert_eq!(sizes.attended(8192), (8 * 8192 + 14 * 192) / 22);
+        assert_eq!((sizes.attended(100), sizes.feed_forward), (100, 3 * 1152));
     }
 }

@@ -35,7 +35,8 @@ pub fn render(
         text.push_str(&format!("  {} = {}{set}\n", parameter.name, parameter.value));
     }
     let tables = table.map(|table| cost::tables(schedule, table));
-    let memory = table.and_then(|table| memory::of(schedule, table, memory::heads(&schedule.model, None)));
+    let architecture = memory::architecture(&schedule.model, None);
+    let memory = table.and_then(|table| memory::of(schedule, table, architecture.as_ref()));
     for (index, stage) in schedule.stages.iter().enumerate() {
         text.push('\n');
         let table = tables.as_ref().and_then(|tables| tables.get(index));

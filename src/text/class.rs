@@ -18,7 +18,8 @@ const ROBERTA: &[&str] = &["BartTokenizer", "LongformerTokenizer", "RobertaToken
 const XLM_ROBERTA: &[&str] = &["CamembertTokenizer", "XLMRobertaTokenizer"];
 
 /// Classes that follow tokenizer.json alone.
-const GENERIC: &[&str] = &["PreTrainedTokenizer", "TokenizersBackend"];
+const GENERIC: &[&str] =
+    &["AlbertTokenizer", "DebertaV2Tokenizer", "MPNetTokenizer", "PreTrainedTokenizer", "TokenizersBackend"];
 
 /// Classes with Python code that tokenizer.json cannot express.
 const PYTHON: &[&str] = &[
@@ -98,6 +99,7 @@ impl Class {
         match model_type {
             Some("roberta" | "bart" | "longformer") => Class::Roberta,
             Some("xlm-roberta" | "camembert") => Class::XlmRoberta,
+            Some("albert" | "mpnet" | "modernbert" | "deberta-v2") => Class::Generic,
             _ => Class::Bert,
         }
     }

@@ -221,15 +221,16 @@ fn every_matrix_and_activation_of_every_family_and_head_passes_through_the_round
             intermediate: 12,
             positions: 16,
             types: match family {
-                Family::Bert | Family::Electra => 2,
+                Family::Bert | Family::Electra | Family::Albert => 2,
                 Family::Roberta | Family::XlmRoberta | Family::Camembert => 1,
                 _ => 0,
             },
         };
         let mut config = BertConfig::new(shape);
         config.model_type = family.model_type().to_owned();
-        if family == Family::Electra {
+        if matches!(family, Family::Electra | Family::Albert) {
             config.rest.insert("embedding_size".into(), 6.into());
+            config.rest.insert("num_hidden_groups".into(), 2.into());
         }
         config.rest.insert("pos_att_type".into(), "p2c|c2p".into());
         config.rest.insert("share_att_key".into(), (head == Head::QuestionAnswering).into());

@@ -22,7 +22,7 @@ fn config(family: Family) -> Map<String, Value> {
     };
     let value = match family {
         Family::XlmRoberta | Family::Camembert => body(1),
-        Family::Electra => {
+        Family::Electra | Family::Albert => {
             let mut electra = body(2);
             electra["embedding_size"] = json!(6);
             electra
@@ -123,6 +123,7 @@ fn read(
 fn another(family: Family, key: &Key) -> Value {
     let Treatment::Computed(kind, _) = key.treatment else { panic!("{key:?}") };
     match (key.name, kind) {
+        ("num_hidden_groups", _) => json!(2),
         ("embedding_size" | "pooler_hidden_size", _) if family == Family::DebertaV2 => json!(4),
         ("hidden_size" | "dim", _) => json!(8),
         ("num_attention_heads" | "n_heads", _) => json!(1),
@@ -192,7 +193,9 @@ fn every_row_of_the_table_is_followed() {
                     assert_eq!(refusal(&with(family, name, json!(3))).0, Code::NotABert);
                 }
                 Treatment::Computed(kind, _) => {
-                    assert!(differs(with(family, name, another(family, &key))), "{name} changes nothing");
+                    // Zero is the default.
+                    let changes = kind != Kind::Exactly(0);
+                    assert_eq!(differs(with(family, name, another(family, &key))), changes, "{name}");
                     let (code, message, place) = refusal(&with(family, name, json!([[3]])));
                     assert_eq!(code, Code::ConfigMalformed, "{name}");
                     assert!(message.contains(&format!("`{name}`")), "{message}");
@@ -245,7 +248,11 @@ fn no_key_that_transformers_reads_is_forgotten() {
         max_relative_positions position_biased_input pos_att_type pooler_dropout pooler_hidden_act legacy \
         pooler_hidden_size position_buckets norm_rel_ebd share_att_key cls_dropout conv_kernel_size conv_groups \
         conv_act embedding_size attention_head_size";
+    const ALBERT: &str = "embedding_size hidden_size num_hidden_layers num_hidden_groups num_attention_heads \
+        intermediate_size inner_group_num hidden_act hidden_dropout_prob attention_probs_dropout_prob \
+        type_vocab_size layer_norm_eps classifier_dropout_prob";
     for (family, own) in [
+        (Family::Albert, ALBERT),
         (Family::DebertaV2, DEBERTA),
         (Family::ModernBert, MODERN),
         (Family::Mpnet, MPNET),
@@ -350,6 +357,12 @@ fn files_that_are_wrong_are_told_at_their_place() {
             Code::ConfigMalformed,
             "`decoder_bias` is false",
             "false",
+        ),
+        (
+            "{\"model_type\": \"albert\", \"num_hidden_groups\": 13}".into(),
+            Code::ConfigMalformed,
+            "12 layers share the parameters of 13 groups",
+            "13",
         ),
         (
             "{\"model_type\": \"mpnet\", \"relative_attention_num_buckets\": 64}".into(),
@@ -493,8 +506,14 @@ fn sizes_that_the_tensors_do_not_have_are_told_at_their_keys() {
             (width, 16, Code::TensorShape),
             (layers, 12, Code::TensorMissing),
         ] {
-            if key == "max_position_embeddings" && family == Family::ModernBert {
-                continue; // It has no table of positions.
+            // ModernBERT has no table of positions, and the layers of an ALBERT share their parameters.
+            let unseen = match family {
+                Family::ModernBert => key == "max_position_embeddings",
+                Family::Albert => key == "num_hidden_layers",
+                _ => false,
+            };
+            if unseen {
+                continue;
             }
             let (wrong, sources) = read(&with(family, key, json!(value)), &tensors, None).unwrap_err();
             let (found, message, place) = only(&wrong, &sources);

@@ -68,6 +68,17 @@ FAMILIES = {
         ["embeddings.tok_embeddings.weight", "embeddings.norm.weight", "head.norm.weight", "final_norm.weight"]
         + [f"layers.1.{name}.weight" for name in ("attn_norm", "attn.Wqkv", "attn.Wo", "mlp_norm", "mlp.Wi", "mlp.Wo")],
     ),
+    # Four layers in two groups.
+    "albert": (
+        "Albert",
+        "albert",
+        dict(bert, num_hidden_layers=4, num_hidden_groups=2, embedding_size=16, attention_probs_dropout_prob=0.0),
+        ["embeddings.word_embeddings.weight", "encoder.embedding_hidden_mapping_in.weight", "pooler.weight"]
+        + [
+            f"encoder.albert_layer_groups.1.albert_layers.0.{name}"
+            for name in ("attention.query.weight", "attention.dense.weight", "ffn.weight", "full_layer_layer_norm.bias")
+        ],
+    ),
     # DeBERTa-v3's settings, with fewer buckets than distances.
     "deberta-v2": (
         "DebertaV2",
@@ -153,7 +164,7 @@ def record(family):
     mask = torch.tensor([[int(i < n) for i in range(max(LENGTHS))] for n in LENGTHS])
     ids = torch.where(mask == 1, ids, pad)
     call = dict(input_ids=ids, attention_mask=mask)
-    if prefix in ("Bert", "Electra"):
+    if prefix in ("Bert", "Electra", "Albert"):
         call["token_type_ids"] = torch.tensor([[int(2 * i > n) for i in range(max(LENGTHS))] for n in LENGTHS]) * mask
     make = lambda head, **more: getattr(transformers, f"{prefix}For{head}")(kind(**config, **more))
     names = dict(id2label=dict(enumerate(NAMES)), label2id={n: i for i, n in enumerate(NAMES)})

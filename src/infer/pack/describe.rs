@@ -18,6 +18,11 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
         return Err(refused(why));
     }
     let of = config.architecture();
+    if let Some(what) = of.beyond_bert() {
+        let message = format!("the runtime cannot run a `{}`: {what}", of.family.model_type());
+        return Err(Diagnostic::unlocated(Code::PackedUnsupported, message)
+            .help("write it as a dense folder, which `transformers` opens: `obertc pack MODEL --as dense`"));
+    }
     let shape = of.shape;
     let encoder = Encoder {
         vocabulary: shape.vocab,
@@ -70,5 +75,33 @@ pub fn transform(config: &BertConfig, head: &Head) -> Option<Transform> {
     match head {
         Head::Answers => None,
         Head::Labels(_) => Some(Transform { activation: config.architecture().heads.pooler }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_runtime_does_not_compute_is_refused_by_name() {
+        let shape = crate::params::BertShape {
+            vocab: 9,
+            hidden: 8,
+            layers: 2,
+            heads: 2,
+            intermediate: 8,
+            positions: 9,
+            types: 0,
+        };
+        for (family, what) in [
+            ("mpnet", "its attention has a bias of distances"),
+            ("modernbert", "its layers begin with a normalization"),
+            ("deberta-v2", "its attention is disentangled"),
+        ] {
+            let config = BertConfig { model_type: family.to_owned(), ..BertConfig::new(shape) };
+            let refused = encoder(&config).unwrap_err();
+            assert_eq!(refused.message, format!("the runtime cannot run a `{family}`: {what}"));
+            assert_eq!(refused.code, Code::PackedUnsupported);
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const DESCRIPTION: Description = Description {
     sizes: &[],
     pads_positions: false,
     keys: &[BODY, CLASSIFIER, TYPES, ABSOLUTE],
-    layer_kinds: None,
+    set_layers: None,
     architecture: Architecture::of_bert,
 };
 

@@ -39,8 +39,8 @@ pub(in crate::params) struct Description {
     pub(in crate::params) pads_positions: bool,
     /// The keys of `config.json` besides those of all families.
     pub(in crate::params) keys: &'static [&'static [Key]],
-    /// Writes into a configuration which layers attend locally, for families with such layers.
-    pub(in crate::params) layer_kinds: Option<fn(&mut BertConfig, &[Option<usize>])>,
+    /// Writes into a configuration what differs from layer to layer, besides their number.
+    pub(in crate::params) set_layers: Option<fn(&mut BertConfig, &Architecture)>,
     /// Computes what a model of this configuration computes.
     pub(in crate::params) architecture: fn(&BertConfig) -> Architecture,
 }

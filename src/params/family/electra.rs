@@ -52,5 +52,6 @@ fn architecture(config: &BertConfig) -> Architecture {
         language: Activation::Gelu,
         ..bert.heads.clone()
     };
-    Architecture { embedding: config.size(EMBEDDING).unwrap_or(config.hidden_size), heads, ..bert }
+    let embedding = config.size(EMBEDDING).unwrap_or(config.hidden_size);
+    Architecture { embedding, projects: embedding != config.hidden_size, heads, ..bert }
 }

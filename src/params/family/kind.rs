@@ -16,6 +16,8 @@ pub enum Family {
     DistilBert,
     /// `electra`: embeddings may be narrower than hidden states.
     Electra,
+    /// `albert`: layers share their parameters.
+    Albert,
     /// `mpnet`: a bias of bucketed distances in attention, and no token types.
     Mpnet,
     /// `modernbert`: pre-normalized layers, rotary positions, local attention and gated feed-forward networks.
@@ -26,13 +28,14 @@ pub enum Family {
 
 impl Family {
     /// All families.
-    pub const ALL: [Family; 9] = [
+    pub const ALL: [Family; 10] = [
         Family::Bert,
         Family::Roberta,
         Family::XlmRoberta,
         Family::Camembert,
         Family::DistilBert,
         Family::Electra,
+        Family::Albert,
         Family::Mpnet,
         Family::ModernBert,
         Family::DebertaV2,

@@ -3,6 +3,7 @@
 //! A description has the names of parameters and settings, the treatment of every key of `config.json`, and a function
 //! that computes the [`Architecture`]. The rest of the program uses BERT's names; [`Family::name`] translates them.
 
+mod albert;
 mod bert;
 mod camembert;
 mod deberta_v2;
@@ -35,6 +36,7 @@ impl Family {
             Family::Camembert => &camembert::DESCRIPTION,
             Family::DistilBert => &distilbert::DESCRIPTION,
             Family::Electra => &electra::DESCRIPTION,
+            Family::Albert => &albert::DESCRIPTION,
             Family::Mpnet => &mpnet::DESCRIPTION,
             Family::DebertaV2 => &deberta_v2::DESCRIPTION,
             Family::ModernBert => &modernbert::DESCRIPTION,

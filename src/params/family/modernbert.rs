@@ -53,7 +53,7 @@ pub(super) const DESCRIPTION: Description = Description {
         ("max_position_embeddings", Setting::Size(8192)),
     ],
     keys: &[KEYS],
-    layer_kinds: Some(set_layer_types),
+    set_layers: Some(set_layer_types),
     architecture,
     ..super::bert::DESCRIPTION
 };
@@ -171,8 +171,8 @@ fn theta(config: &BertConfig, kind: &str, key: &str, default: f64) -> f64 {
 }
 
 /// Writes `layer_types`.
-fn set_layer_types(config: &mut BertConfig, windows: &[Option<usize>]) {
+fn set_layer_types(config: &mut BertConfig, architecture: &Architecture) {
     let kind = |window: &Option<usize>| if window.is_some() { LOCAL } else { GLOBAL };
-    let types: Vec<Value> = windows.iter().map(|window| kind(window).into()).collect();
+    let types: Vec<Value> = architecture.windows.iter().map(|window| kind(window).into()).collect();
     config.rest.insert("layer_types".to_owned(), types.into());
 }

@@ -98,10 +98,9 @@ impl Bert {
                 .then(|| Table { weight: init.matrix(config.type_vocab_size, width, device) }),
             LayerNorm: norm(width),
         };
-        let embeddings_project =
-            architecture.projects_embeddings().then(|| init.linear(width, hidden, device));
+        let embeddings_project = architecture.projects.then(|| init.linear(width, hidden, device));
         let (post, pre) = match architecture.layers {
-            LayerKind::PostNorm => (config.num_hidden_layers, 0),
+            LayerKind::PostNorm => (architecture.distinct_layers(), 0),
             LayerKind::PreNormGated => (0, config.num_hidden_layers),
         };
         let distances = architecture.positions.disentangled;
@@ -266,9 +265,13 @@ impl Bert {
         tokens.report(&self.family.embeddings(), &hidden, states);
         let terms = self.position_terms(tokens.longest());
         let distances = self.distances(tokens.longest());
-        for (i, layer) in self.encoder.layer.iter().enumerate() {
+        let depth = if self.encoder.layer.is_empty() { 0 } else { architecture.shape.layers };
+        for i in 0..depth {
+            let own = architecture.layer_at(i);
+            let layer = &self.encoder.layer[own];
             let dropouts = |k| match k {
                 1 if !architecture.attention_output_dropout => Dropouts::NONE,
+                2 if !architecture.feed_forward_dropout => Dropouts::NONE,
                 _ => dropouts.in_layer(i, k),
             };
             hidden = match quantizers {
@@ -281,7 +284,7 @@ impl Bert {
                     distances.as_ref(),
                 ),
                 Some(named) => {
-                    let named = (named, &*format!("bert.encoder.layer.{i}"));
+                    let named = (named, &*format!("bert.encoder.layer.{own}"));
                     layer.quantized_forward(
                         hidden,
                         architecture,

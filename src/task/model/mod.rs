@@ -69,6 +69,7 @@ mod tests {
             config.model_type = family.model_type().to_owned();
             let width = if family == Family::DebertaV2 { 8 } else { 6 };
             config.rest.insert("embedding_size".to_owned(), width.into());
+            config.rest.insert("num_hidden_groups".to_owned(), 2.into());
             config.rest.insert("pos_att_type".to_owned(), "c2p|p2c".into());
             config.rest.insert("norm_rel_ebd".to_owned(), "layer_norm".into());
             equal::<BertForQuestionAnswering>(&config, Head::QuestionAnswering, &device);

@@ -107,7 +107,7 @@ impl Layer {
 
 /// The two matrix products of attention in every layer: `Q Kᵀ`, and attention weights times `V`.
 pub(super) fn activation_matmuls(architecture: &Architecture) -> Vec<ActivationMatMul> {
-    let (family, BertShape { layers, heads, .. }) = (architecture.family, architecture.shape);
+    let (family, BertShape { heads, .. }) = (architecture.family, architecture.shape);
     let of_layer = |layer: usize| {
         let (at, of_scores, of_values): (_, &[&str], &[&str]) = match architecture.layers {
             LayerKind::PostNorm => ("layer.{}.attention.self", &["query", "key"], &["value"]),
@@ -122,5 +122,5 @@ pub(super) fn activation_matmuls(architecture: &Architecture) -> Vec<ActivationM
             ActivationMatMul { weights: weights(of_values), left: probabilities, right: value, heads },
         ]
     };
-    (0..layers).flat_map(of_layer).collect()
+    (0..architecture.distinct_layers()).flat_map(of_layer).collect()
 }
