@@ -70,7 +70,7 @@ fn layers(stage: &Stage, table: &ParameterTable, findings: &mut Findings) -> Opt
         let message = format!("layer {} cannot be the first: layer 0 has no `{parameter}`", kept[0]);
         findings.push(
             Diagnostic::error(Code::FirstLayerDiffers, message, layers.span, "layer 0 is dropped")
-                .help("keep layer 0: `transformers` computes the first layer without this parameter"),
+                .help("keep layer 0 too, as `keep layers [0, …]`: `transformers` computes the first layer without this parameter"),
         );
         return None;
     }
