@@ -63,10 +63,8 @@ const KEYS: &[Key] = &[
 
 fn architecture(config: &BertConfig) -> Architecture {
     let bert = Architecture::of_bert(config);
-    let heads = Heads {
-        classifier_dropout: config.number("classifier_dropout_prob").unwrap_or(0.1),
-        ..bert.heads.clone()
-    };
+    let dropout = config.number("classifier_dropout_prob").unwrap_or(0.1);
+    let heads = Heads { classifier_dropout: dropout, token_dropout: dropout, ..bert.heads.clone() };
     Architecture {
         embedding: config.size(EMBEDDING).unwrap_or(128),
         projects: true,
