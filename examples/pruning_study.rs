@@ -192,30 +192,39 @@ impl Study<'_> {
                     more.extend(self.sweep(&short, &format!("recompute={most}"), name)?.series);
                 }
                 report.series.extend(more);
-                (format!("By each criterion: {m} gradients of 8 windows, λ = 1e-7."), report)
+                (
+                    format!("F1 by criterion: m = {m} gradients (each the mean over 8 windows), λ = 1e-7."),
+                    report,
+                )
             }
             Part::Blocks => (
-                format!("Over sizes of the Fisher block: exact, {m} gradients of 8 windows, λ = 1e-7."),
+                format!(
+                    "F1 by size B of the Fisher block: exact update, m = {m} gradients (each the mean over 8 windows), λ = 1e-7."
+                ),
                 self.sweep(&base, "block=1,4,16,50,128", |b| format!("B = {b}"))?,
             ),
             Part::Gradients => {
                 let counts = [16, 8, 4, 2, 1].map(|share| (m / share).max(1).to_string());
                 let axis = format!("gradients={}", counts.join(","));
-                let caption = "Over numbers of gradients of 8 windows: exact, B = 50, λ = 1e-7.";
+                let caption = "F1 by number m of gradients (each the mean over 8 windows): exact update, B = 50, λ = 1e-7.";
                 (caption.to_owned(), self.sweep(&base, &axis, |n| format!("m = {n}"))?)
             }
             Part::Damp => (
-                format!("Over damps: exact, B = 50, {m} gradients of 8 windows."),
+                format!(
+                    "F1 by dampening λ: exact update, B = 50, m = {m} gradients (each the mean over 8 windows)."
+                ),
                 self.sweep(&base, damps, |d| format!("λ = {d}"))?,
             ),
             Part::DampIndependent => (
-                format!("Over damps: independent, B = 50, {m} gradients of 8 windows."),
+                format!(
+                    "F1 by dampening λ: independent update, B = 50, m = {m} gradients (each the mean over 8 windows)."
+                ),
                 self.sweep(&independent, damps, |d| format!("λ = {d}"))?,
             ),
             Part::Recompute => {
                 let counts: Vec<String> = self.arguments.recompute.iter().map(usize::to_string).collect();
                 let caption = format!(
-                    "Over numbers of estimates, each from {few} gradients of 8 windows: exact, B = 50, λ = 1e-7."
+                    "F1 by number of estimates, each from {few} gradients (each the mean over 8 windows): exact update, B = 50, λ = 1e-7."
                 );
                 let axis = format!("recompute={}", counts.join(","));
                 (caption, self.sweep(&short, &axis, number_of_estimates)?)

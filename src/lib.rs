@@ -66,6 +66,9 @@ mod schedule;
 mod settings;
 mod yaml;
 
+#[cfg(feature = "serve")]
+mod serve;
+
 #[cfg(feature = "infer")]
 mod infer;
 #[cfg(feature = "infer")]

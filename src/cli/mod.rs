@@ -44,6 +44,8 @@ mod recipe;
 mod report;
 #[cfg(feature = "engine")]
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 #[cfg(feature = "infer")]
 mod settings_args;
 #[cfg(feature = "engine")]
@@ -90,6 +92,9 @@ enum Command {
     /// Answer questions or classify texts from standard input
     #[cfg(feature = "infer")]
     Predict(predict::PredictArgs),
+    /// Answer HTTP requests from models
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     /// Benchmark inference on the CPU
     #[cfg(feature = "infer")]
     Bench(bench::BenchArgs),
@@ -145,6 +150,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Pack(args) => pack::run(&args),
         #[cfg(feature = "infer")]
         Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "infer")]
         Command::Bench(args) => bench::run(&args),
         Command::Fmt(args) => fmt::run(&args),

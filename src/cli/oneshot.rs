@@ -12,7 +12,8 @@ use crate::files;
 #[derive(Args, Debug)]
 #[command(
     after_help = "No stage is run and nothing is trained: the model and the data are the recipe's, and the \
-    pruned parameters, pattern and settings of `obs` those of its first `prune` statement with `by: obs`. \
+    pruned parameters, pattern and settings of `obs` those of its first `prune` statement with `by: obs`, or if it has none, of its first `prune` \
+    statement (`obs` cannot be tried then). \
     If the recipe has `quantize`, every model is evaluated a second time after post-training quantization \
     with a few calibration batches."
 )]

@@ -263,15 +263,15 @@ pub(crate) fn places(verb: &Verb) -> String {
         .places
         .iter()
         .map(|place| match place {
-            Place::File => "at the top of a file",
-            Place::Recipe => "in a recipe, outside its stages",
-            Place::Stage => "in a stage, a branch, a template, or a recipe without stages",
+            Place::File => "each file, at its top",
+            Place::Recipe => "each recipe (outside its stages, if it has any)",
+            Place::Stage => "each stage, branch, template, or recipe without stages",
         })
         .collect();
     // A file holds one recipe; the resolver says so itself.
     let many = verb.repeats && verb.name != "recipe";
     let times = if many { "any number of times" } else { "once" };
-    format!("Allowed {}, {times}.", places.join(", or "))
+    format!("Allowed {times} in {}.", places.join(", and in "))
 }
 
 /// The documentation of a setting, then its type and default.

@@ -1,4 +1,4 @@
-//! The names of the standard library with their doc comments, read from its files.
+//! The declarations of the recipe language's standard library with their doc comments, read from its files.
 
 use crate::diag::{Findings, Sources};
 use crate::language::STANDARD_LIBRARY;

@@ -77,7 +77,7 @@ pub struct Answering {
 #[derive(Debug)]
 pub struct Predictor {
     session: Session,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     answering: Answering,
 }
 
@@ -94,9 +94,24 @@ impl Predictor {
     /// One sentence if the model was packed without a tokenizer, or threads cannot be started.
     pub fn new(model: Arc<Model>, limits: Limits, answering: Answering) -> Result<Self, String> {
         let json = model.tokenizer().ok_or("the model was packed without a tokenizer")?;
-        let tokenizer = Tokenizer::from_json(json)?;
+        let tokenizer = Arc::new(Tokenizer::from_json(json)?);
         let session = Session::new(model, limits).map_err(|e| e.to_string())?;
         Ok(Predictor { session, tokenizer, answering })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<Model> {
+        self.session.model()
+    }
+
+    /// The limits of its session.
+    pub fn limits(&self) -> Limits {
+        self.session.limits()
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.tokenizer
     }
 
     /// Computes the predictions of several requests, in their order; one sentence for a request that is refused.

@@ -210,8 +210,8 @@ pub struct Heads {
     pub dropout_before_pooler: bool,
     /// Whether a dropout precedes the linear layer of question answering.
     pub dropout_before_answers: bool,
-    /// The activation of the masked language model's transform. Its linear layer gives vectors of the width of the
-    /// embeddings.
+    /// The activation of the masked language model's transform. Its linear layer projects the hidden size to the width
+    /// of the embeddings.
     pub language: Activation,
 }
 

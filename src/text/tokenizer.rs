@@ -137,6 +137,11 @@ impl Tokenizer {
         first.or_else(|| others.into_keys().find(|token| !own.contains_key(token)))
     }
 
+    /// The token of an id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// The size of the vocabulary with added tokens.
     pub fn vocabulary_size(&self) -> usize {
         self.inner.get_vocab_size(true)

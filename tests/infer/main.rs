@@ -9,4 +9,6 @@ mod golden;
 mod pickles;
 mod products;
 mod quantized;
+#[cfg(feature = "serve")]
+mod serve;
 mod tokenizers;

@@ -34,11 +34,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "params", "text", "diag",
         ],
     ),
+    ("serve", &["api", "infer", "text", "params", "diag"]),
     (
         "cli",
         &[
-            "api", "output", "infer", "engine", "task", "explain", "files", "plan", "yaml", "language",
-            "runlog", "schedule", "params", "diag",
+            "serve", "api", "output", "infer", "engine", "task", "explain", "files", "plan", "yaml",
+            "language", "runlog", "schedule", "params", "diag",
         ],
     ),
 ];

@@ -22,7 +22,7 @@ pub struct Store<'a> {
     pub out: &'a mut [Floats],
     /// The number of groups in a row of `out`.
     pub width: usize,
-    /// The index of the first group in a row.
+    /// Where the product's first group of tokens is stored: its index in a row of `out`.
     pub offset: usize,
 }
 

@@ -26,7 +26,8 @@ pub enum ObsError {
     /// A gradient has an infinite or NaN entry.
     #[error("a gradient is not finite")]
     GradientNotFinite,
-    /// `Σ g gᵀ` is zero: the loss does not depend on the parameter.
+    /// The gradients are all zero, or their squares underflow float32; for instance because the loss does not depend on
+    /// the parameter.
     #[error("its gradients are zero, or too small to be squared")]
     NoGradient,
     /// The Cholesky factorization of a block met a pivot that is not positive, or the block is too

@@ -155,7 +155,7 @@ pub fn changes(record: &Record) -> String {
     };
     let first = shown.first().map_or("", |s| s.when.as_str());
     format!(
-        "<h3>After each pruning event</h3>\n{svg}<p class=\"note\">From left to right: {} to {}{left}. The \
+        "<h3>After each pruning event</h3>\n{svg}<p class=\"note\">Columns from left to right: {} to {}{left}. The \
          palest shade is a sparsity of 0%, the deepest of 100%.</p>\n",
         escaped(first),
         escaped(&last.when)

@@ -118,7 +118,7 @@ choices! {
     #[serde(rename_all = "snake_case")]
     #[non_exhaustive]
     pub enum Rank {
-        /// All selected parameters together: those whose weights matter less become sparser.
+        /// All selected parameters together: those with more low scores become sparser.
         Global = "global",
         /// Each parameter by itself: all reach the same sparsity.
         Layer = "layer",

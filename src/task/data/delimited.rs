@@ -1,13 +1,13 @@
 //! Reads CSV and TSV files with the `csv` crate; detects quoting in TSV files, and malformed rows.
 //!
 //! In a CSV file a cell that begins with a quote is quoted (RFC 4180): it ends with a quote, quotes within it are
-//! doubled, and it may contain commas and line ends. A quote inside a cell that is not quoted is a character.
+//! doubled, and it may contain commas and line ends. A quote inside an unquoted cell is a literal character.
 //!
 //! TSV files come in two dialects. GLUE's have no quoting: every quote is a character. Those of pandas and of Python's
 //! `csv` module are quoted as CSV files are. A TSV file is read as quoted if every cell that begins with a quote is
 //! well-formed, all rows then have as many cells as the header, and quoting was intended: the header is quoted, or a
-//! cell contains a quote, a tab or a line end. Line ends count only if without quoting the rows have unequal numbers
-//! of cells.
+//! cell contains a quote, a tab or a line end. A file with a line end inside a quoted cell is nevertheless read without
+//! quoting if all its rows then have the same number of cells.
 
 use std::ops::Range;
 

@@ -27,7 +27,7 @@ pub(super) fn groups(
     if let Some(factor) = stage.lr_factors.first() {
         refusals.add(
             format!("`lr` has a factor for `{}`", factor.targets.selector),
-            "SparseML has one rate for all parameters; remove the factor",
+            "a SparseML recipe cannot select parameters by name for a learning rate; remove the factor",
         );
     }
     if let Some(every) = stage.evaluate_every {

@@ -27,7 +27,7 @@ pub(super) fn without_consequences(mut list: Vec<Diagnostic>) -> Vec<Diagnostic>
 }
 
 /// Keeps the first of equal diagnostics and adds the number of the others. Warnings are joined only if there are many.
-/// Numbers that SparseML converts count as equal whatever their value.
+/// Advice about numbers that PyYAML reads as text and SparseML converts counts as equal, whatever the number.
 pub(super) fn grouped(list: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut counts: HashMap<(Code, String), usize> = HashMap::new();
     for diagnostic in &list {

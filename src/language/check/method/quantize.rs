@@ -56,7 +56,11 @@ fn schemes(quantize: &Quantize, findings: &mut Findings) {
         }
         Some(scheme) if scheme.per_channel => {
             let written = Scheme { per_channel: false, ..scheme };
-            wrong("inputs share one scale: a product cannot undo one for each input", at, written);
+            wrong(
+                "activations are quantized per tensor: scales per input channel cannot be factored out of the matrix product",
+                at,
+                written,
+            );
         }
         _ => {}
     }

@@ -111,7 +111,7 @@ impl DeviceEstimate {
         }
     }
 
-    /// Sums the buffered gradients.
+    /// Adds `Σ g gᵀ` of the buffered gradients to the Fisher blocks.
     fn flush(&mut self) {
         if self.buffered == 0 {
             return;
@@ -128,7 +128,8 @@ impl DeviceEstimate {
         self.buffered = 0;
     }
 
-    /// Sums the buffered gradients and frees the buffer, after the last gradient.
+    /// Adds `Σ g gᵀ` of the buffered gradients to the Fisher blocks and frees the buffer; to be called after the last
+    /// gradient.
     pub fn finish(&mut self) {
         self.flush();
         self.slices.iter_mut().for_each(|slice| slice.chunk = None);
@@ -205,7 +206,8 @@ impl Slice {
         self.first * block..((self.first + self.blocks) * block).min(count)
     }
 
-    /// The batch size of its matrices, padded to a multiple of [`ALIGNED`] unless they are few.
+    /// The number of Fisher blocks of the slice that are factored together: padded to a multiple of [`ALIGNED`] if there
+    /// are at least that many.
     pub(super) fn lanes(&self) -> usize {
         if self.blocks < ALIGNED { self.blocks } else { self.blocks.next_multiple_of(ALIGNED) }
     }

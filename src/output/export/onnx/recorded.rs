@@ -35,7 +35,7 @@ struct Recording {
     graph: String,
     /// The logits of each sequence alone, in the order of the outputs.
     alone: Vec<Vec<f32>>,
-    /// The same from one padded batch.
+    /// The logits of the sequences computed as one padded batch, in the same order.
     padded: Vec<Vec<f32>>,
 }
 

@@ -1,0 +1,85 @@
+//! Errors as JSON: `{"error": "…", "error_type": "…"}`, as text-embeddings-inference writes them.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::queue::Refused;
+
+/// Why a request is not answered.
+#[derive(Debug)]
+pub struct Failure {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl Failure {
+    /// A request that is understood and cannot be answered, with status 422.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Failure { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "Validation", message: message.into() }
+    }
+
+    /// A request that is too large, with status 413.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Failure { status: StatusCode::PAYLOAD_TOO_LARGE, kind: "Validation", message: message.into() }
+    }
+
+    /// A path or a model that does not exist, with status 404.
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Failure { status: StatusCode::NOT_FOUND, kind: "NotFound", message: message.into() }
+    }
+
+    /// A request without the right key, with status 401.
+    pub fn unauthorized() -> Self {
+        let message = "send the key as `Authorization: Bearer KEY`".to_owned();
+        Failure { status: StatusCode::UNAUTHORIZED, kind: "Unauthorized", message }
+    }
+
+    /// A request that took too long, with status 504.
+    pub fn late() -> Self {
+        let message = "the request took too long".to_owned();
+        Failure { status: StatusCode::GATEWAY_TIMEOUT, kind: "Timeout", message }
+    }
+
+    /// A method that a path does not have, with status 405.
+    pub fn wrong_method() -> Self {
+        let message = "the path has another method".to_owned();
+        Failure { status: StatusCode::METHOD_NOT_ALLOWED, kind: "Validation", message }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(why: Refused) -> Self {
+        match why {
+            Refused::Overloaded => Failure {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                kind: "Overloaded",
+                message: "too many texts are waiting; try again".to_owned(),
+            },
+            Refused::Ended => Failure {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                kind: "Backend",
+                message: "the model does not answer".to_owned(),
+            },
+        }
+    }
+}
+
+impl From<JsonRejection> for Failure {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large("the body is too large"),
+            status => Failure { status, kind: "Validation", message: rejection.body_text() },
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": self.message, "error_type": self.kind });
+        (self.status, Json(body)).into_response()
+    }
+}
