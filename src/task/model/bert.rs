@@ -20,7 +20,9 @@ use crate::task::quantizers::{ActivationMatMul, Quantizers};
 use super::dropouts::Dropouts;
 use super::init::Init;
 use super::kernels::{BucketedBias, Buckets, Dropout, PositionTerms, Rotation, activate, add_norm, norm};
-use super::layers::{Attention, Distances, Intermediate, Layer, LayerNorm, Output, SelfProjections, apply};
+use super::layers::{
+    Attention, Distances, Intermediate, Layer, LayerNorm, Output, Positioning, SelfProjections, apply,
+};
 use super::named_quantizers::{self, NamedQuantizers};
 use super::pre_norm::{PreNormLayer, Surroundings};
 use super::tokens::Tokens;
@@ -239,10 +241,11 @@ impl Bert {
     /// The embeddings of distances in sequences of up to `longest` tokens.
     fn distances(&self, longest: usize) -> Option<Distances> {
         let of = self.architecture.positions.disentangled?;
+        let heads = self.architecture.shape.heads;
         let weight = self.encoder.rel_embeddings.as_ref()?.weight.val();
         let weight = self.named_quantizers().map_or(weight.clone(), |q| q.weight(DISTANCES, weight));
         let embeddings = self.encoder.LayerNorm.as_ref().map_or(weight.clone(), |norm| norm.forward(weight));
-        Some(Distances { embeddings, rows: Buckets::new(longest, |distance| of.row(distance)), of })
+        Some(Distances { embeddings, rows: Buckets::new(longest, |distance| of.row(distance)), of, heads })
     }
 
     /// The last hidden states, `[tokens, hidden]`. The outputs of the embeddings and of every layer are added to
@@ -263,8 +266,9 @@ impl Bert {
             hidden = self.apply(PROJECTION, projection, hidden);
         }
         tokens.report(&self.family.embeddings(), &hidden, states);
-        let terms = self.position_terms(tokens.longest());
-        let distances = self.distances(tokens.longest());
+        let longest = tokens.longest();
+        let positioning =
+            Positioning { terms: self.position_terms(longest), distances: self.distances(longest) };
         let depth = if self.encoder.layer.is_empty() { 0 } else { architecture.shape.layers };
         for i in 0..depth {
             let own = architecture.layer_at(i);
@@ -275,14 +279,7 @@ impl Bert {
                 _ => dropouts.in_layer(i, k),
             };
             hidden = match quantizers {
-                None => layer.forward(
-                    hidden,
-                    architecture,
-                    &tokens.sequences,
-                    dropouts,
-                    &terms,
-                    distances.as_ref(),
-                ),
+                None => layer.forward(hidden, architecture, &tokens.sequences, dropouts, &positioning),
                 Some(named) => {
                     let named = (named, &*format!("bert.encoder.layer.{own}"));
                     layer.quantized_forward(
@@ -290,8 +287,7 @@ impl Bert {
                         architecture,
                         &tokens.sequences,
                         dropouts,
-                        &terms,
-                        distances.as_ref(),
+                        &positioning,
                         named,
                     )
                 }

@@ -72,6 +72,13 @@ pub(super) struct Distances {
     /// The row of each distance.
     pub(super) rows: Buckets,
     pub(super) of: Disentangled,
+    pub(super) heads: usize,
+}
+
+/// What positions add to attention, the same in every layer.
+pub(super) struct Positioning {
+    pub(super) terms: PositionTerms,
+    pub(super) distances: Option<Distances>,
 }
 
 /// A linear layer, a residual connection and a layer normalisation (`BertSelfOutput`, `BertOutput`).
@@ -110,21 +117,18 @@ impl Layer {
         architecture: &Architecture,
         sequences: &Sequences,
         dropouts: impl Fn(u32) -> Dropouts,
-        terms: &PositionTerms,
-        distances: Option<&Distances>,
+        positioning: &Positioning,
     ) -> Tensor<2> {
         let heads = architecture.shape.heads;
-        let context = match distances {
+        let context = match &positioning.distances {
             Some(distances) => {
                 let SelfProjections { query, key, value, .. } = &self.attention.self_;
                 let projected = [query, key, value].map(|layer| apply(layer, x.clone()));
                 let linear = |_: &str, layer: &Linear, x| apply(layer, x);
                 let dropouts = [dropouts(0).attention, dropouts(3).hidden];
-                self.attention
-                    .self_
-                    .disentangled(projected, heads, sequences, dropouts, distances, linear, None)
+                self.attention.self_.disentangled(projected, sequences, dropouts, distances, linear, None)
             }
-            None => self.attention.self_.forward(&x, heads, sequences, dropouts(0), terms),
+            None => self.attention.self_.forward(&x, heads, sequences, dropouts(0), &positioning.terms),
         };
         let x = self.attention.output.forward(context, x, dropouts(1).hidden);
         let wide = activate(apply(&self.intermediate.dense, x.clone()), architecture.activation);
@@ -139,14 +143,14 @@ impl SelfProjections {
     pub(super) fn disentangled(
         &self,
         [query, key, value]: [Tensor<2>; 3],
-        heads: usize,
         sequences: &Sequences,
         [weights, positions]: [Dropout; 2],
         distances: &Distances,
         linear: impl Fn(&str, &Linear, Tensor<2>) -> Tensor<2>,
         quantizer: Option<(Arc<Quantizer>, Phase)>,
     ) -> Tensor<2> {
-        let Distances { embeddings, rows, of } = distances;
+        let Distances { embeddings, rows, of, heads } = distances;
+        let heads = *heads;
         let embeddings = norm::dropout(embeddings.clone(), positions);
         let project = |wanted: bool, (name, layer): (&str, &Linear)| match wanted {
             true => linear(name, layer, embeddings.clone()),

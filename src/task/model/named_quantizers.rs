@@ -8,8 +8,8 @@ use crate::params::{Architecture, BertShape, Family};
 use crate::task::quantizers::{ActivationMatMul, Quantizers};
 
 use super::dropouts::Dropouts;
-use super::kernels::{Dropout, PositionTerms, Sequences, activate, add_norm, attention_products, linear};
-use super::layers::{Distances, Layer, Output, SelfProjections, bias};
+use super::kernels::{Dropout, Sequences, activate, add_norm, attention_products, linear};
+use super::layers::{Layer, Output, Positioning, SelfProjections, bias};
 
 /// The names of the four operands of attention's two matrix products, behind the name of the attention module.
 pub(super) const OPERANDS: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
@@ -46,8 +46,7 @@ impl Layer {
         architecture: &Architecture,
         sequences: &Sequences,
         dropouts: impl Fn(u32) -> Dropouts,
-        terms: &PositionTerms,
-        distances: Option<&Distances>,
+        positioning: &Positioning,
         (named, at): (NamedQuantizers, &str),
     ) -> Tensor<2> {
         let own = |part: &str| named.family.name(&format!("{at}.attention.self.{part}"));
@@ -65,7 +64,7 @@ impl Layer {
         let quantizer = named.quantizers.get(&own(OPERANDS[2])).cloned();
         let probabilities = quantizer.map(|quantizer| (quantizer, named.quantizers.phase()));
         let heads = architecture.shape.heads;
-        let context = match distances {
+        let context = match &positioning.distances {
             Some(distances) => {
                 let linear = |name: &str, layer: &Linear, x: Tensor<2>| {
                     let module = format!("{at}.attention.self.{name}");
@@ -79,19 +78,16 @@ impl Layer {
                 };
                 let dropouts = [dropouts(0).attention, dropouts(3).hidden];
                 let projections = &self.attention.self_;
-                projections.disentangled(
-                    operands,
-                    heads,
-                    sequences,
-                    dropouts,
-                    distances,
-                    linear,
-                    probabilities,
-                )
+                projections.disentangled(operands, sequences, dropouts, distances, linear, probabilities)
             }
-            None => {
-                attention_products(operands, heads, sequences, dropouts(0).attention, terms, probabilities)
-            }
+            None => attention_products(
+                operands,
+                heads,
+                sequences,
+                dropouts(0).attention,
+                &positioning.terms,
+                probabilities,
+            ),
         };
         let output = |module: &str, output: &Output, y: Tensor<2>, x: Tensor<2>, dropout: Dropout| {
             let y = named.linear(&format!("{at}.{module}.dense"), &output.dense, y);
