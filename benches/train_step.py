@@ -1,24 +1,19 @@
 """The PyTorch process of benches/train_step.rs: reads a number of steps, prints milliseconds per step."""
 
+import json
 import sys
 import time
 
 import torch
 import transformers
-from transformers import BertConfig, BertForQuestionAnswering
 
-batch, length, hidden, layers = map(int, sys.argv[1:5])
+batch, length = map(int, sys.argv[1:3])
 torch.manual_seed(1)
-config = BertConfig(
-    vocab_size=30522,
-    hidden_size=hidden,
-    num_hidden_layers=layers,
-    num_attention_heads=12,
-    intermediate_size=4 * hidden,
-)
-model = BertForQuestionAnswering(config)
+config = json.loads(sys.argv[3])
+config = transformers.AutoConfig.for_model(config.pop("model_type"), **config)
+model = transformers.AutoModelForQuestionAnswering.from_config(config)
 model.train()
-decay = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "LayerNorm" in n)]
+decay = [p for n, p in model.named_parameters() if not (n.endswith("bias") or "norm" in n.lower())]
 rest = [p for n, p in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
 optimizer = torch.optim.AdamW(
     [{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}], lr=1e-5, eps=1e-8
@@ -27,10 +22,11 @@ ids = torch.tensor([[(i * 977 + t * 131) % 30000 + 100 for t in range(length)] f
 inputs = {
     "input_ids": ids,
     "attention_mask": torch.ones_like(ids),
-    "token_type_ids": (torch.arange(length) > 20).long().expand(batch, length),
     "start_positions": torch.arange(batch) + 30,
     "end_positions": torch.arange(batch) + 32,
 }
+if config.model_type == "bert":
+    inputs["token_type_ids"] = (torch.arange(length) > 20).long().expand(batch, length)
 
 
 def step():

@@ -1,8 +1,8 @@
-//! A training step on 8 windows of 128 tokens, of a MiniLM-sized BERT (6 layers, 384 wide) and of BERT-base (12
-//! layers, 768 wide), 12 heads each: obert against PyTorch on the same machine, in turn. Run it as
-//! `cargo bench --profile dev --bench train_step`; `OBERT_PYTHON` names a Python with torch and
-//! transformers (default `python3`). A ratio is printed for each size; the last line is
-//! `step time ratio ours/torch: N`, the larger of both.
+//! A training step on 8 windows of 128 tokens, of a MiniLM-sized BERT (6 layers, 384 wide), of BERT-base (12 layers, 768
+//! wide) and of DeBERTa-v3-small, and on 4 windows of 512 tokens of ModernBERT-base: obert against PyTorch on the same
+//! machine, in turn. Run it as `cargo bench --profile dev --bench train_step`, with names of models to measure only
+//! these; `OBERT_PYTHON` names a Python with torch and transformers (default `python3`). A ratio is printed for each
+//! model; the last line is `step time ratio ours/torch: N`, the largest.
 
 #![allow(clippy::print_stdout)]
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use obert::internals::engine::optimizer::AdamW;
-use obert::internals::params::{BertConfig, BertShape};
+use obert::internals::params::BertConfig;
 use obert::internals::schedule::ir::Train;
 use obert::internals::task::Task;
 use obert::internals::task::data::features::Feature;
@@ -25,26 +25,64 @@ use obert::internals::text::windows::Window;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BATCH: usize = 8;
-const LENGTH: usize = 128;
-
-/// A model size, and the number of measurements.
+/// A model, the batch `[batch, length]`, and the number of measurements.
 struct Size {
     name: &'static str,
-    hidden: usize,
-    layers: usize,
+    /// Its `config.json`, which both programs read.
+    config: &'static str,
+    batch: usize,
+    length: usize,
     rounds: usize,
     steps: usize,
 }
 
-const SIZES: [Size; 2] = [
-    Size { name: "MiniLM", hidden: 384, layers: 6, rounds: 5, steps: 8 },
-    Size { name: "BERT-base", hidden: 768, layers: 12, rounds: 5, steps: 2 },
+const SIZES: [Size; 4] = [
+    Size {
+        name: "MiniLM",
+        config: r#"{"model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6,
+            "num_attention_heads": 12, "intermediate_size": 1536, "max_position_embeddings": 512}"#,
+        batch: 8,
+        length: 128,
+        rounds: 5,
+        steps: 8,
+    },
+    Size {
+        name: "BERT-base",
+        config: r#"{"model_type": "bert", "vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12,
+            "num_attention_heads": 12, "intermediate_size": 3072, "max_position_embeddings": 512}"#,
+        batch: 8,
+        length: 128,
+        rounds: 5,
+        steps: 2,
+    },
+    Size {
+        name: "DeBERTa-v3-small",
+        config: r#"{"model_type": "deberta-v2", "vocab_size": 128100, "hidden_size": 768, "num_hidden_layers": 6,
+            "num_attention_heads": 12, "intermediate_size": 3072, "max_position_embeddings": 512,
+            "relative_attention": true, "position_buckets": 256, "norm_rel_ebd": "layer_norm",
+            "share_att_key": true, "pos_att_type": ["p2c", "c2p"], "position_biased_input": false,
+            "max_relative_positions": -1, "type_vocab_size": 0}"#,
+        batch: 8,
+        length: 128,
+        rounds: 5,
+        steps: 2,
+    },
+    Size {
+        name: "ModernBERT-base",
+        config: r#"{"model_type": "modernbert", "vocab_size": 50368, "hidden_size": 768, "num_hidden_layers": 22,
+            "num_attention_heads": 12, "intermediate_size": 1152, "max_position_embeddings": 8192}"#,
+        batch: 4,
+        length: 512,
+        rounds: 5,
+        steps: 1,
+    },
 ];
 
 fn main() {
     obert::internals::engine::machine::keep_freed_memory();
-    let ratios: Vec<f64> = SIZES.iter().filter_map(measure).collect();
+    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let wanted = |size: &&Size| named.is_empty() || named.iter().any(|name| name == size.name);
+    let ratios: Vec<f64> = SIZES.iter().filter(wanted).filter_map(measure).collect();
     match ratios.iter().copied().reduce(f64::max) {
         Some(ratio) => println!("step time ratio ours/torch: {ratio:.2}"),
         None => println!("step time ratio ours/torch: not measured (no Python with torch and transformers)"),
@@ -53,17 +91,10 @@ fn main() {
 
 /// The median ratio of a size; `None` without PyTorch.
 fn measure(size: &Size) -> Option<f64> {
-    let shape = BertShape {
-        vocab: 30522,
-        hidden: size.hidden,
-        layers: size.layers,
-        heads: 12,
-        intermediate: 4 * size.hidden,
-        positions: 512,
-        types: 2,
-    };
-    println!("{}: {} layers, {} wide", size.name, size.layers, size.hidden);
-    let mut ours = Ours::new(&shape);
+    let config: BertConfig = serde_json::from_str(size.config).expect("a configuration");
+    let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
+    println!("{}: {layers} layers, {hidden} wide, {} × {} tokens", size.name, size.batch, size.length);
+    let mut ours = Ours::new(&config, size);
     let mut torch = Torch::start(size);
     ours.steps(size.steps.min(3));
     let mut ratios = Vec::new();
@@ -95,22 +126,23 @@ struct Ours {
     model: Option<BertForQuestionAnswering>,
     optimizer: AdamW,
     device: Device,
+    batch: usize,
     step: u64,
 }
 
 impl Ours {
-    fn new(shape: &BertShape) -> Self {
+    fn new(config: &BertConfig, size: &Size) -> Self {
+        let (batch, length) = (size.batch, size.length);
         let device = Device::flex().autodiff();
-        let config = BertConfig::new(*shape);
-        let model = BertForQuestionAnswering::new(&config, 1, &device);
-        let train = (0..BATCH)
+        let model = BertForQuestionAnswering::new(config, 1, &device);
+        let train = (0..batch)
             .map(|i| Feature {
                 question: 0,
                 window: Window {
-                    ids: (0..LENGTH).map(|t| ((i * 977 + t * 131) % 30000) as u32 + 100).collect(),
-                    types: (0..LENGTH).map(|t| u32::from(t > 20)).collect(),
+                    ids: (0..length).map(|t| ((i * 977 + t * 131) % 30000) as u32 + 100).collect(),
+                    types: (0..length).map(|t| u32::from(t > 20)).collect(),
                     context_start: 21,
-                    offsets: vec![(0, 0); LENGTH - 22],
+                    offsets: vec![(0, 0); length - 22],
                 },
                 answer: (30 + i, 32 + i),
             })
@@ -120,13 +152,13 @@ impl Ours {
             dev_questions: vec![],
             dev: vec![],
             max_answer_length: 30,
-            hidden_dropout: 0.1,
-            attention_dropout: 0.1,
-            head_dropout: 0.1,
+            hidden_dropout: config.hidden_dropout_prob,
+            attention_dropout: config.attention_probs_dropout_prob,
+            head_dropout: config.answer_dropout(),
         };
         let settings = Train {
             accumulate: 1,
-            batch: BATCH,
+            batch,
             weight_decay: 0.01,
             beta1: 0.9,
             beta2: 0.999,
@@ -138,13 +170,13 @@ impl Ours {
             precision: Default::default(),
         };
         let optimizer = AdamW::new(&settings, &model);
-        Ours { task, model: Some(model), optimizer, device, step: 0 }
+        Ours { task, model: Some(model), optimizer, device, batch, step: 0 }
     }
 
     /// The mean times of forward pass, backward pass and optimizer step.
     fn steps(&mut self, count: usize) -> [Duration; 3] {
         let mut times = [Duration::ZERO; 3];
-        let examples: Vec<usize> = (0..BATCH).collect();
+        let examples: Vec<usize> = (0..self.batch).collect();
         for _ in 0..count {
             self.step += 1;
             let model = self.model.take().expect("the model of the step before");
@@ -179,7 +211,7 @@ impl Torch {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/train_step.py");
         let mut child = Command::new(python)
             .arg(script)
-            .args([BATCH, LENGTH, size.hidden, size.layers].map(|n| n.to_string()))
+            .args([size.batch.to_string(), size.length.to_string(), size.config.to_owned()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
