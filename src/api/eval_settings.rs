@@ -110,7 +110,7 @@ fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data,
         TaskName::Embeddings => Data::Embeddings(EmbeddingSettings {
             loss: None,
             scale: 20.0,
-            // Those of the model's folder.
+            // `None`: pooling and normalization of the model's folder.
             pooling: None,
             normalize: None,
             max_length: length(128),

@@ -29,7 +29,8 @@ pub enum Divergence {
 }
 
 impl Divergence {
-    /// The divergence of the student's output from the teacher's, both `[rows, width]`, at a temperature, `[1]`.
+    /// The divergence, `[1]`, of the student's outputs from the teacher's, both `[rows, width]`; `Squared` ignores the
+    /// temperature.
     pub fn of(self, student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
         match self {
             Divergence::Softmax => kl_divergence(student, teacher, temperature),

@@ -76,7 +76,7 @@ pub struct Positions {
     pub table: bool,
     /// The row of the table for the first token of a sequence; later tokens get the rows behind it.
     pub first: usize,
-    /// For each layer the base θ of rotary positions, which turn queries and keys at position p by the angles
+    /// For each layer the base θ of rotary positions, which rotate queries and keys at position p by the angles
     /// `p θ^(-2i/d)`, i = 0..d/2; empty without rotary positions.
     pub thetas: Vec<f64>,
     /// A bias for each bucket of distances and head, shared by all layers, is added to the scores of attention.
@@ -270,7 +270,8 @@ impl Architecture {
         self.groups.unwrap_or(self.shape.layers)
     }
 
-    /// The layer, of those with parameters of their own, that is computed at a depth.
+    /// The index of the parameters that layer `depth` uses: `depth * groups / layers` where layers share them
+    /// (ALBERT's `num_hidden_groups`), else `depth`.
     pub fn layer_at(&self, depth: usize) -> usize {
         match self.groups {
             Some(groups) => depth * groups / self.shape.layers.max(1),

@@ -101,7 +101,7 @@ fn check(
                 Some(own) => wrong.push(
                     Diagnostic::error(
                         Code::ConfigMalformed,
-                        format!("`{name}` is no key of a `{}`", family.model_type()),
+                        format!("obert does not read `{name}` of a `{}`", family.model_type()),
                         places.key(name),
                         format!("this family calls it `{own}`"),
                     )

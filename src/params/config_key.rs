@@ -56,7 +56,7 @@ pub enum Kind {
     Positive,
     /// An integer, which may be negative.
     Signed,
-    /// `c2p` and `p2c`, in a list or between bars, or `null`.
+    /// `c2p`, `p2c` or both (`pos_att_type`): a list, or a string separated by `|`; or `null`.
     DistanceTerms,
     /// A list of class names of `transformers`.
     Classes,

@@ -122,7 +122,7 @@ pub fn markdown() -> String {
         match key.treatment {
             Treatment::Computed(kind, what) => {
                 let values = values(kind).map_or(String::new(), |values| format!("; {values}"));
-                out.push_str(&format!("| `{name}` | {families} | computed: {what}{values} |\n"));
+                out.push_str(&format!("| `{name}` | {families} | supported: {what}{values} |\n"));
             }
             Treatment::Refused(why) => {
                 out.push_str(&format!("| `{name}` | {families} | refused unless it is off: {why} |\n"));

@@ -108,7 +108,7 @@ pub(super) fn fault(
             "a whole number is expected".to_owned()
         }
         Kind::DistanceTerms if !is_distance_terms(value) => {
-            "a list of `c2p` and `p2c` is expected, or both between bars".to_owned()
+            "a list of `c2p` and `p2c`, or a string such as `c2p|p2c`, is expected".to_owned()
         }
         Kind::LayerTypes if !is_layer_types(value) => {
             "a list of `full_attention` and `sliding_attention` is expected, one for each layer".to_owned()

@@ -15,7 +15,7 @@ impl<'de> Deserialize<'de> for BertConfig {
         let family = map.get("model_type").and_then(Value::as_str).and_then(Family::named);
         if let Some(family) = family.map(Family::description) {
             for (of_bert, own) in family.settings {
-                // A key that only other families read.
+                // BERT's name of the key: obert reads only the family's own.
                 map.shift_remove(*of_bert);
                 if let Some(value) = map.shift_remove(*own) {
                     map.insert((*of_bert).to_owned(), value);

@@ -67,8 +67,9 @@ impl SentenceModules {
         }
         let refused = |file: &str, why: String| {
             let message = format!("`{}` {why}", folder.join(file).display());
-            Diagnostic::unlocated(Code::ConfigUnsupported, message)
-                .help("computed are an encoder, one pooling (mean, cls, max, lasttoken) and normalization")
+            Diagnostic::unlocated(Code::ConfigUnsupported, message).help(
+                "obert supports an encoder, one pooling (mean, cls, max or lasttoken) and normalization",
+            )
         };
         let mut found = SentenceModules { pooling: PoolingMode::Mean, normalize: false, max_length: None };
         let mut pools = false;

@@ -119,7 +119,7 @@ impl Type {
             Type::Bool => "`true` or `false`".into(),
             Type::Params => "parameters, such as `params(\"bert.encoder.**.weight\")`".into(),
             Type::Choice(choices) => one_of(choices),
-            Type::Names => "a list of names such as `[start_logits, end_logits]`".into(),
+            Type::Names => "a list of names such as `[first, second]`".into(),
             Type::Indices => "a list of whole numbers such as `[0, 2, 4]`".into(),
             Type::Damp => "a dampening such as `1e-7` or `1e-7 or raise`".into(),
             Type::After => "a time such as `after 3 epochs`".into(),
@@ -153,7 +153,7 @@ impl Type {
                 "name a set such as `encoder_linears`, or write `params(\"bert.encoder.**.weight\")`".into()
             }
             Type::Choice(choices) => format!("write {}", one_of(choices)),
-            Type::Names => "write it as `[start_logits, end_logits]`".into(),
+            Type::Names => "write it as `[first, second]`".into(),
             Type::Indices => "write it as `[0, 2, 4]`".into(),
             Type::Damp => "write it as `1e-7` or `1e-7 or raise`".into(),
             Type::After => "write it as `after 3 epochs`".into(),

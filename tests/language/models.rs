@@ -312,7 +312,7 @@ fn files_that_are_wrong_are_told_at_their_place() {
         (
             "{\"model_type\": \"distilbert\", \"hidden_size\": 8}".into(),
             Code::ConfigMalformed,
-            "`hidden_size` is no key of a `distilbert`",
+            "obert does not read `hidden_size` of a `distilbert`",
             "\"hidden_size\"",
         ),
         ("{\"model_type\": \"longformer\"}".into(), Code::NotABert, "`longformer`", "\"longformer\""),

@@ -100,7 +100,7 @@ impl Epilogue for GeluQuantize<'_> {
     }
 }
 
-/// Applies an activation and stores float32. [`Gelu`], which most models have, is compiled by itself.
+/// Applies an activation and stores float32. GELU, which most models use, has an epilogue of its own, [`Gelu`], without the `match`.
 #[derive(Debug)]
 pub struct Activate<'a> {
     /// The activation.

@@ -31,9 +31,9 @@ pub(in crate::params) struct Description {
     pub(in crate::params) settings: &'static [(&'static str, &'static str)],
     /// Settings that are constants in the family's code, by BERT's keys.
     pub(in crate::params) constants: &'static [(&'static str, Setting)],
-    /// Settings that `transformers` assumes where they are missing, if they are not BERT's.
+    /// Defaults of `transformers` for keys missing from `config.json`, where they differ from BERT's; by BERT's keys.
     pub(in crate::params) absent: &'static [(&'static str, Setting)],
-    /// Sizes that `transformers` assumes, if they are not BERT's.
+    /// Default sizes of `transformers`, where they differ from BERT's.
     pub(in crate::params) sizes: &'static [(&'static str, Setting)],
     /// Whether positions begin behind the padding token, which must then be one.
     pub(in crate::params) pads_positions: bool,

@@ -11,7 +11,7 @@ pub struct Distill {
     pub from: Teacher,
     /// The start.
     pub start: Time,
-    /// The end, exclusive: the teacher counts in the steps of `start..end`.
+    /// The end, exclusive: the distillation loss applies in the steps of `start..end`.
     pub end: Time,
     /// The weight h of the distillation loss, `0..=1`: `(1 − h) · task loss + h · distillation loss`.
     pub hardness: f64,

@@ -28,7 +28,7 @@ pub fn triplets(anchors: &[Vec<f32>], positives: &[Vec<f32>], negatives: &[Vec<f
 
 /// Retrieval of each second text among all distinct second texts by the first, with cosines: `mrr_10`, the mean of the
 /// reciprocal rank if that is at most 10, and `recall_1` and `recall_10`, the percentages of ranks at most 1 and 10. Of
-/// equal cosines the right text has the worse rank. `texts` tells equal second texts apart from different ones.
+/// equal cosines the right text has the worse rank. `texts` are the token ids of the second texts; equal ones count once.
 pub fn pairs(a: &[Vec<f32>], b: &[Vec<f32>], texts: &[&[u32]]) -> Metrics {
     let mut seen = std::collections::HashSet::new();
     let distinct: Vec<usize> = (0..b.len()).filter(|i| seen.insert(texts[*i])).collect();

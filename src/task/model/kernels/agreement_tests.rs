@@ -128,7 +128,7 @@ fn rotary_positions_agree_with_their_plain_form() {
         || rotate(x.clone(), &padded, &rotation),
         2e-6,
     );
-    // The second pair of position 3 turns by 3 / 100^(2/8).
+    // The second pair of position 3 is rotated by 3 / 100^(2/8).
     let y = rotate(x.clone(), &packed, &rotation).into_data().try_to_vec::<f32>().unwrap();
     let x = x.into_data().try_to_vec::<f32>().unwrap();
     let (at, angle) = (3 * heads * size + 1, 3.0 / 100f32.powf(0.25));

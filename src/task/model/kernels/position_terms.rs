@@ -17,7 +17,7 @@ pub struct PositionTerms {
 }
 
 impl PositionTerms {
-    /// Whether attention depends on contents alone.
+    /// Whether there is no bias, no pair terms and no window: the scores are `QKᵀ/√d` alone.
     pub fn is_none(&self) -> bool {
         self.bias.is_none() && self.pairs.is_none() && self.window.is_none()
     }

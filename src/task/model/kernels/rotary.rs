@@ -74,7 +74,7 @@ struct Rotate {
 }
 
 impl Rotate {
-    /// Turns every row by the angles of its position, or back by them.
+    /// Rotates every row by the angles of its position, or by their negatives if `back`.
     fn turn(&self, x: &[f32], back: bool) -> Vec<f32> {
         let [_, width] = self.shape;
         let half = self.rotation.half;
