@@ -225,6 +225,8 @@ codes! {
     HeadMissing = 953, "a model was not trained for the task that it is evaluated on";
     VocabularyTooLarge = 954, "a tokenizer has more entries than its model";
     TagsUnnamed = 955, "tags are numbers without names";
+    IdTwice = 956, "an id occurs twice";
+    JudgementUnknown = 957, "a judgement of an unknown text";
     PackedForeign = 960, "a file is no packed model";
     PackedTruncated = 961, "a packed model is truncated";
     PackedDamaged = 962, "a packed model is damaged";

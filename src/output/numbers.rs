@@ -14,7 +14,7 @@ pub fn title(metric: &str) -> String {
 
 /// Whether a metric is in percent, from 0 to 100.
 pub fn is_percentage(metric: &str) -> bool {
-    ["em", "f1", "accuracy", "precision", "recall", "mrr", "macro_f1", "micro_f1"]
+    ["em", "f1", "accuracy", "precision", "recall", "mrr", "ndcg", "macro_f1", "micro_f1"]
         .iter()
         .any(|known| metric.starts_with(known))
 }

@@ -46,7 +46,7 @@ impl TrialReport {
     /// The metric by which series are compared (F1, else Spearman, MRR, accuracy, exact match, loss, or the task's first), and whether
     /// a lower value is better.
     pub fn metric(&self) -> (&str, bool) {
-        let known = ["f1", "micro_f1", "spearman", "mrr_10", "accuracy", "em", "loss"];
+        let known = ["f1", "micro_f1", "spearman", "ndcg_10", "mrr_10", "accuracy", "em", "loss"];
         let name = known.into_iter().find(|name| self.dense.metrics.contains_key(*name));
         let name = name.or_else(|| self.dense.metrics.keys().next().map(String::as_str)).unwrap_or("");
         (name, matches!(name, "loss" | "perplexity" | "mse"))

@@ -7,6 +7,7 @@ use crate::schedule::ir::EmbeddingLoss;
 
 use super::data::sentence_rows::SentenceRow;
 use super::data::sentences::Shape;
+use super::metric::retrieval::Nearest;
 use super::metric::{Metrics, similarity};
 use super::model::{Dropouts, SentenceEncoder, Tokens};
 use super::pooling::{
@@ -25,13 +26,33 @@ pub struct Split {
     pub scores: Vec<f64>,
 }
 
+/// Queries and documents with relevance judgements.
+#[derive(Debug)]
+pub struct RetrievalSet {
+    /// The queries, a text in each row.
+    pub queries: Vec<SentenceRow>,
+    /// The documents, a text in each row.
+    pub documents: Vec<SentenceRow>,
+    /// The sorted indices of the relevant documents of each query.
+    pub relevant: Vec<Vec<usize>>,
+}
+
+/// What embeddings are evaluated on.
+#[derive(Debug)]
+pub enum DevSet {
+    /// Scored pairs, pairs or triplets.
+    Rows(Split),
+    /// Retrieval of documents.
+    Retrieval(RetrievalSet),
+}
+
 /// Training and evaluation of sentence embeddings.
 #[derive(Debug)]
 pub struct Embedding {
     /// The training set.
     pub train: Split,
     /// The dev set.
-    pub dev: Split,
+    pub dev: DevSet,
     /// The loss of rows that are no plain texts.
     pub loss: EmbeddingLoss,
     /// The factor of cosines in the loss.
@@ -54,6 +75,9 @@ pub struct Batch {
 
 /// The number of texts in an evaluation batch.
 const EVALUATION_BATCH: usize = 32;
+
+/// The number of documents whose embeddings are in memory at a time.
+const DOCUMENTS: usize = 4096;
 
 impl Task for Embedding {
     type Model = SentenceEncoder;
@@ -140,9 +164,76 @@ impl Task for Embedding {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
         let texts = self.dev_texts();
+        let total = texts.len();
+        let mut embed = |part: &[&[u32]], before: usize| {
+            self.embed_all(model, part, device, &mut |done| progress(before + done, total))
+        };
+        match &self.dev {
+            DevSet::Rows(split) => metrics_of_rows(split, &texts, &embed(&texts, 0)),
+            DevSet::Retrieval(set) => {
+                let (queries, documents) = texts.split_at(set.queries.len());
+                let mut nearest = Nearest::new(embed(queries, 0));
+                // The embeddings of a part of the documents are in memory at a time.
+                for (part, texts) in documents.chunks(DOCUMENTS).enumerate() {
+                    let first = part * DOCUMENTS;
+                    for (i, embedding) in embed(texts, queries.len() + first).iter().enumerate() {
+                        nearest.add(first + i, embedding);
+                    }
+                }
+                nearest.metrics(&set.relevant)
+            }
+        }
+    }
+}
+
+impl Embedding {
+    /// The token ids of the texts of the dev set: first the first texts of all rows, then the second ones, and so on; of
+    /// retrieval the queries, then the documents.
+    pub fn dev_texts(&self) -> Vec<&[u32]> {
+        fn column(rows: &[SentenceRow], column: usize) -> impl Iterator<Item = &[u32]> {
+            rows.iter().map(move |row| row.texts[column].as_slice())
+        }
+        match &self.dev {
+            DevSet::Rows(Split { shape, rows, .. }) => {
+                (0..shape.texts()).flat_map(|i| column(rows, i)).collect()
+            }
+            DevSet::Retrieval(set) => column(&set.queries, 0).chain(column(&set.documents, 0)).collect(),
+        }
+    }
+
+    /// The number of rows of the dev set, or of queries.
+    pub fn dev_rows(&self) -> usize {
+        match &self.dev {
+            DevSet::Rows(split) => split.rows.len(),
+            DevSet::Retrieval(set) => set.queries.len(),
+        }
+    }
+
+    /// The metrics of the embeddings of [`Self::dev_texts`]: of scored pairs `spearman` and `pearson`, of triplets
+    /// `accuracy`, of pairs `mrr_10`, `recall_1` and `recall_10`, of retrieval those of [`Nearest::metrics`].
+    pub fn metrics_of(&self, embeddings: &[Vec<f32>]) -> Metrics {
+        match &self.dev {
+            DevSet::Rows(split) => metrics_of_rows(split, &self.dev_texts(), embeddings),
+            DevSet::Retrieval(set) => {
+                let (queries, documents) = embeddings.split_at(set.queries.len());
+                let mut nearest = Nearest::new(queries.to_vec());
+                documents.iter().enumerate().for_each(|(i, embedding)| nearest.add(i, embedding));
+                nearest.metrics(&set.relevant)
+            }
+        }
+    }
+
+    /// The embedding of each text, computed in batches of texts of similar length, to minimise padding. `progress`
+    /// receives the number of finished texts.
+    fn embed_all(
+        &self,
+        model: &SentenceEncoder,
+        texts: &[&[u32]],
+        device: &Device,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<Vec<f32>> {
         let mut embeddings = vec![Vec::new(); texts.len()];
         let mut done = 0;
-        // Texts of similar length in one batch, to minimise padding.
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|i| texts[*i].len());
         for part in order.chunks(EVALUATION_BATCH) {
@@ -155,32 +246,9 @@ impl Task for Embedding {
                 embeddings[*place] = row.to_vec();
             }
             done += part.len();
-            progress(done, texts.len());
+            progress(done);
         }
-        self.metrics_of(&embeddings)
-    }
-}
-
-impl Embedding {
-    /// The token ids of the texts of the dev set: first the first texts of all rows, then the second ones, and so on.
-    pub fn dev_texts(&self) -> Vec<&[u32]> {
-        let rows = &self.dev.rows;
-        let columns = 0..self.dev.shape.texts();
-        columns.flat_map(|column| rows.iter().map(move |row| row.texts[column].as_slice())).collect()
-    }
-
-    /// The metrics of the embeddings of [`Self::dev_texts`]: of scored pairs `spearman` and `pearson`, of triplets
-    /// `accuracy`, of pairs `mrr_10`, `recall_1` and `recall_10`.
-    pub fn metrics_of(&self, embeddings: &[Vec<f32>]) -> Metrics {
-        let rows = self.dev.rows.len();
-        let column = |i: usize| &embeddings[i * rows..(i + 1) * rows];
-        match self.dev.shape {
-            Shape::Scored => similarity::scored(column(0), column(1), &self.dev.scores),
-            Shape::Triplets => similarity::triplets(column(0), column(1), column(2)),
-            Shape::Pairs | Shape::Texts => {
-                similarity::pairs(column(0), column(1), &self.dev_texts()[rows..2 * rows])
-            }
-        }
+        embeddings
     }
 
     fn embed(
@@ -192,6 +260,17 @@ impl Embedding {
     ) -> Tensor<2> {
         let hidden = model.forward_with(tokens, dropouts, states);
         pool(hidden, tokens, self.modules.pooling, self.modules.normalize)
+    }
+}
+
+/// The metrics of the embeddings of these texts, the first ones of all rows, then the second ones, and so on.
+fn metrics_of_rows(split: &Split, texts: &[&[u32]], embeddings: &[Vec<f32>]) -> Metrics {
+    let rows = split.rows.len();
+    let column = |i: usize| &embeddings[i * rows..(i + 1) * rows];
+    match split.shape {
+        Shape::Scored => similarity::scored(column(0), column(1), &split.scores),
+        Shape::Triplets => similarity::triplets(column(0), column(1), column(2)),
+        Shape::Pairs | Shape::Texts => similarity::pairs(column(0), column(1), &texts[rows..2 * rows]),
     }
 }
 

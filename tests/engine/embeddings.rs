@@ -8,6 +8,7 @@ use obert::internals::diag::Sources;
 use obert::internals::params::builtin::Head;
 use obert::internals::params::sentence_modules::{PoolingMode, SentenceModules};
 use obert::internals::task::HiddenStates;
+use obert::internals::task::metric::retrieval::Nearest;
 use obert::internals::task::metric::similarity;
 use obert::internals::task::model::{Dropouts, SentenceEncoder, Tokens, checkpoint};
 use obert::internals::task::pooling::{
@@ -116,6 +117,13 @@ fn losses_and_metrics_equal_those_of_sentence_transformers() {
         let (got, expected) =
             (f64::from(loss.into_scalar::<f32>()), recorded["losses"][name].as_f64().unwrap());
         assert!((got - expected).abs() < 2e-5 * expected.max(1.0), "{name}: {got} is not {expected}");
+    }
+    let mut nearest = Nearest::new(a.to_vec());
+    all[8..].iter().enumerate().for_each(|(i, document)| nearest.add(i, document));
+    let relevant: Vec<Vec<usize>> = serde_json::from_value(recorded["relevant"].clone()).unwrap();
+    for (name, value) in nearest.metrics(&relevant) {
+        let expected = recorded["retrieval"][&name].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-6, "{name}: {value} is not {expected}");
     }
     assert_eq!(cosent(of_pairs(), &[1.0; 8], 20.0).into_scalar::<f32>(), 0.0, "equal scores have no order");
     let mut metrics = similarity::scored(a, b, &scores);
@@ -250,6 +258,23 @@ fn embeddings_are_trained_pruned_from_themselves_and_evaluated_again() {
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("Spearman"), "{}", stdout(&output));
+
+    // Retrieval, on a folder of its own.
+    let line = |id: String, text: &str| format!("{}\n", serde_json::json!({"_id": id, "text": text}));
+    let texts = ["anna lives in paris", "boris lives in rome", "emma lives in madrid"];
+    let corpus: String = texts.iter().enumerate().map(|(i, text)| line(format!("d{i}"), text)).collect();
+    let queries: String = texts.iter().enumerate().map(|(i, text)| line(format!("q{i}"), text)).collect();
+    shop.write("beir/corpus.jsonl", &corpus);
+    shop.write("beir/queries.jsonl", &queries);
+    shop.write("beir/qrels/dev.tsv", "query-id\tcorpus-id\tscore\nq0\td0\t1\nq1\td1\t1\nq2\td2\t1\n");
+    let output = obertc(&["eval", &path("small"), "--data", &path("beir"), "--format", "json", "-q"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    // Each query is the text of its document.
+    assert_eq!((found["ndcg_10"].as_f64(), found["mrr_10"].as_f64()), (Some(100.0), Some(100.0)), "{found}");
+    shop.write("beir/qrels/dev.tsv", "query-id\tcorpus-id\tscore\nq0\td9\t1\n");
+    let output = obertc(&["eval", &path("small"), "--data", &path("beir"), "-q"]);
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("OB0957"), "{}", stderr(&output));
 
     // What has nothing to learn from is refused.
     let start = path("start");

@@ -7,7 +7,11 @@ import shutil
 import torch
 from sentence_transformers import SentenceTransformer, models
 from sentence_transformers.losses import CoSENTLoss, CosineSimilarityLoss, MultipleNegativesRankingLoss
-from sentence_transformers.evaluation import EmbeddingSimilarityEvaluator, TripletEvaluator
+from sentence_transformers.evaluation import (
+    EmbeddingSimilarityEvaluator,
+    InformationRetrievalEvaluator,
+    TripletEvaluator,
+)
 from transformers import BertConfig, BertModel, BertTokenizer
 
 OUT = pathlib.Path(__file__).parent.parent / "golden" / "embeddings"
@@ -63,6 +67,19 @@ recorded["metrics"] = {
     "spearman": float(similarity["spearman_cosine"]),
     "pearson": float(similarity["pearson_cosine"]),
     "accuracy": 100 * float(triplets["cosine_accuracy"]),
+}
+# The first texts are queries, all others documents; two or three of them are relevant.
+documents = {f"d{i}": text for i, text in enumerate(b + c)}
+relevant = {f"q{i}": {f"d{(5 * i + k * k) % 16}" for k in range(1, 3 + i % 2)} for i in range(8)}
+retrieval = InformationRetrievalEvaluator(
+    {f"q{i}": text for i, text in enumerate(a)}, documents, relevant, precision_recall_at_k=[10, 100], write_csv=False
+)(own)
+recorded["relevant"] = [sorted(int(d[1:]) for d in relevant[f"q{i}"]) for i in range(8)]
+recorded["retrieval"] = {
+    "ndcg_10": 100 * float(retrieval["cosine_ndcg@10"]),
+    "mrr_10": 100 * float(retrieval["cosine_mrr@10"]),
+    "recall_10": 100 * float(retrieval["cosine_recall@10"]),
+    "recall_100": 100 * float(retrieval["cosine_recall@100"]),
 }
 # Last, as the weights are mapped from the folder's file.
 own.save(str(OUT / "saved"))

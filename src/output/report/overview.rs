@@ -81,7 +81,7 @@ fn figures(measured: &Evaluated) -> impl Iterator<Item = (&str, f64)> {
         measured.metrics.iter().filter_map(|(name, v)| Some((name.as_str(), (*v)?))).collect();
     // The metric that papers report comes first.
     list.sort_by_key(|(name, _)| match *name {
-        "f1" | "micro_f1" | "spearman" | "mrr_10" | "accuracy" | "perplexity" => 0,
+        "f1" | "micro_f1" | "spearman" | "ndcg_10" | "mrr_10" | "accuracy" | "perplexity" => 0,
         "loss" => 2,
         _ => 1,
     });

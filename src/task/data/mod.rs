@@ -10,6 +10,7 @@
 //! - [`tagged`]: sentences whose words have [`tags`], also from CoNLL files ([`conll`]); [`tagged_windows`]: their tokens;
 //! - [`targets`]: texts with scores or several labels, and [`target_sequences`], their tokens;
 //! - [`sentences`]: pairs, triplets and texts for sentence embeddings, and [`sentence_rows`], their tokens;
+//!   [`retrieval`]: queries and documents;
 //! - [`documents`]: texts packed into sequences; [`masking`]: masked tokens;
 //! - [`cache`]: features on disk, in the [`encoding`] of this crate;
 //! - [`sampler`]: the examples of each batch.
@@ -34,6 +35,7 @@ mod other_tasks;
 pub mod pairs;
 pub mod parquet;
 pub mod questions;
+pub mod retrieval;
 pub mod sampler;
 pub mod sentence_rows;
 pub mod sentences;

@@ -75,49 +75,52 @@ pub struct Rows {
     pub rows: Vec<Row>,
 }
 
-/// A data set for sentence embeddings.
-#[derive(Clone, Debug)]
-pub struct SentenceData {
-    /// The training set; `None` if it is not needed.
-    pub train: Option<Rows>,
-    /// The dev set.
-    pub dev: Rows,
-}
-
-/// Reads the files of a data set. The columns of a table say what its rows are.
+/// Reads the training set; `None` if it is not needed. The columns of a table say what its rows are.
 ///
 /// # Errors
-/// Missing or empty files, tables without known columns, rows without a finite score or without a text, and dev files of
-/// plain texts, which have no metric.
-pub fn read(
+/// Missing or empty files, tables without known columns, rows without a finite score or without a text.
+pub fn read_train(
     set: &DataSet,
     sources: &mut Sources,
     notes: &mut Vec<String>,
-) -> Result<SentenceData, Diagnostic> {
-    let mut read = |files: Vec<PathBuf>| -> Result<Option<Rows>, Diagnostic> {
-        let mut all: Option<Rows> = None;
-        for file in files {
-            let own = read_file(&file, set.options.skip_bad, sources, notes)?;
-            match &mut all {
-                None => all = Some(own),
-                Some(rows) if rows.shape == own.shape => rows.rows.extend(own.rows),
-                Some(_) => {
-                    let message = format!("`{}` has other columns than the files before it", file.display());
-                    return Err(Diagnostic::unlocated(Code::ColumnMissing, message)
-                        .help("the files of a split need the same columns"));
-                }
-            }
-        }
-        Ok(all)
-    };
-    let train = read(set.train(EXTENSIONS)?)?;
+) -> Result<Option<Rows>, Diagnostic> {
+    read_files(set.train(EXTENSIONS)?, set.options.skip_bad, sources, notes)
+}
+
+/// Reads the dev set.
+///
+/// # Errors
+/// Those of [`read_train`]; also plain texts, which have no metric.
+pub fn read_dev(set: &DataSet, sources: &mut Sources, notes: &mut Vec<String>) -> Result<Rows, Diagnostic> {
     let files = set.dev(EXTENSIONS, |_| true)?;
     let shown = files.first().map(|file| file.display().to_string()).unwrap_or_default();
-    let dev = read(files)?.filter(|rows| rows.shape != Shape::Texts).ok_or_else(|| {
+    let dev = read_files(files, set.options.skip_bad, sources, notes)?;
+    dev.filter(|rows| rows.shape != Shape::Texts).ok_or_else(|| {
         Diagnostic::unlocated(Code::DataEmpty, format!("`{shown}` has single texts, which nothing measures"))
             .help("evaluate on pairs with scores (`sentence1`, `sentence2`, `score`), pairs or triplets: `--dev FILE`")
-    })?;
-    Ok(SentenceData { train, dev })
+    })
+}
+
+fn read_files(
+    files: Vec<PathBuf>,
+    skip_bad: bool,
+    sources: &mut Sources,
+    notes: &mut Vec<String>,
+) -> Result<Option<Rows>, Diagnostic> {
+    let mut all: Option<Rows> = None;
+    for file in files {
+        let own = read_file(&file, skip_bad, sources, notes)?;
+        match &mut all {
+            None => all = Some(own),
+            Some(rows) if rows.shape == own.shape => rows.rows.extend(own.rows),
+            Some(_) => {
+                let message = format!("`{}` has other columns than the files before it", file.display());
+                return Err(Diagnostic::unlocated(Code::ColumnMissing, message)
+                    .help("the files of a split need the same columns"));
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn read_file(
@@ -176,12 +179,14 @@ mod tests {
     use super::super::splits::Need;
     use super::*;
 
-    fn read(files: &[(&str, &str)]) -> Result<SentenceData, Diagnostic> {
+    fn read(files: &[(&str, &str)]) -> Result<(Rows, Rows), Diagnostic> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        super::read(&DataSet::new(dir.path(), Need::Both), &mut Sources::new(), &mut Vec::new())
+        let (set, mut sources) = (DataSet::new(dir.path(), Need::Both), Sources::new());
+        let train = read_train(&set, &mut sources, &mut Vec::new())?.unwrap();
+        Ok((train, read_dev(&set, &mut sources, &mut Vec::new())?))
     }
 
     const DEV: (&str, &str) = ("dev.tsv", "score\tsentence1\tsentence2\n3.6\ta\tb\n");
@@ -189,9 +194,9 @@ mod tests {
     #[test]
     fn columns_say_what_the_rows_are() {
         let shape = |file: &str, text: &str| {
-            let data = read(&[(file, text), DEV]).unwrap();
-            assert_eq!(data.dev.rows, [Row { texts: vec!["a".into(), "b".into()], score: 3.6 }]);
-            data.train.unwrap().shape
+            let (train, dev) = read(&[(file, text), DEV]).unwrap();
+            assert_eq!(dev.rows, [Row { texts: vec!["a".into(), "b".into()], score: 3.6 }]);
+            train.shape
         };
         assert_eq!(shape("train.csv", "sentence1,sentence2,score\na,b,0.5\n"), Shape::Scored);
         assert_eq!(shape("train.jsonl", "{\"anchor\": \"a\", \"positive\": \"b\"}\n"), Shape::Pairs);

@@ -8,17 +8,25 @@ use crate::params::sentence_modules::{PoolingMode, SentenceModules};
 use crate::params::{BertConfig, cache};
 use crate::schedule::ir::{Data, EmbeddingLoss, Model, Pooling};
 use crate::task::data::cache::FeatureCache;
+use crate::task::data::retrieval::{self, Retrieval};
 use crate::task::data::sentence_rows::SentenceTexts;
-use crate::task::data::sentences::{self, Rows, SentenceData, Shape};
-use crate::task::embedding::{Embedding, Split};
+use crate::task::data::sentences::{self, Row, Rows, Shape};
+use crate::task::embedding::{DevSet, Embedding, RetrievalSet, Split};
 use crate::text::Tokenizer;
 
 use super::{Prepare, PrepareOptions, check_length, data_set, truncated_note};
 
 /// The data, and the modules of a sentence-transformers folder.
 pub struct Raw {
-    data: SentenceData,
+    train: Option<Rows>,
+    dev: Dev,
     modules: Option<SentenceModules>,
+}
+
+/// What embeddings are evaluated on.
+enum Dev {
+    Rows(Rows),
+    Retrieval(Retrieval),
 }
 
 impl Prepare for Embedding {
@@ -34,10 +42,22 @@ impl Prepare for Embedding {
         notes: &mut Vec<String>,
     ) -> Result<Raw, Diagnostic> {
         let files = "train* and dev* tables (tsv, csv, jsonl, json, parquet) or texts (txt)";
-        let mut data = sentences::read(&data_set(options, "embeddings", files)?, sources, notes)?;
+        let set = data_set(options, "embeddings", files)?;
+        let mut train = sentences::read_train(&set, sources, notes)?;
+        let mut dev = match retrieval::folder(&set) {
+            Some(folder) => Dev::Retrieval(retrieval::read(&folder, options.reading.split, sources)?),
+            None => Dev::Rows(sentences::read_dev(&set, sources, notes)?),
+        };
         if let Some(limit) = options.limit_examples {
-            data.train.iter_mut().for_each(|rows| rows.rows.truncate(limit));
-            data.dev.rows.truncate(limit);
+            train.iter_mut().for_each(|rows| rows.rows.truncate(limit));
+            match &mut dev {
+                Dev::Rows(rows) => rows.rows.truncate(limit),
+                // All documents are candidates of every query.
+                Dev::Retrieval(data) => {
+                    data.queries.truncate(limit);
+                    data.relevant.truncate(limit);
+                }
+            }
         }
         let folder = match (options.model_folder, options.model) {
             (Some(folder), _) => Some(folder.to_owned()),
@@ -45,7 +65,7 @@ impl Prepare for Embedding {
             (None, Model::NewBert(_)) => None,
         };
         let modules = folder.map(|folder| SentenceModules::read(&folder)).transpose()?.flatten();
-        Ok(Raw { data, modules })
+        Ok(Raw { train, dev, modules })
     }
 
     fn head(_: &Raw, _: Option<&BertConfig>) -> Head {
@@ -75,7 +95,7 @@ impl Prepare for Embedding {
             None => saved.map_or(PoolingMode::Mean, |modules| modules.pooling),
         };
         let normalize = settings.normalize.or(saved.map(|modules| modules.normalize)).unwrap_or(true);
-        let train = raw.data.train.unwrap_or(Rows { shape: raw.data.dev.shape, rows: Vec::new() });
+        let train = raw.train.unwrap_or(Rows { shape: Shape::Texts, rows: Vec::new() });
         if options.needs_labels && train.shape == Shape::Texts {
             let message = "a stage trains on single texts, which have no loss";
             return Err(Diagnostic::unlocated(Code::NotOfThisTask, message)
@@ -94,9 +114,24 @@ impl Prepare for Embedding {
             let scores = rows.rows.iter().map(|row| row.score).collect();
             Ok::<_, Diagnostic>(Split { shape: rows.shape, rows: features, scores })
         };
+        let train = split(train)?;
+        let dev = match raw.dev {
+            Dev::Rows(rows) => DevSet::Rows(split(rows)?),
+            Dev::Retrieval(Retrieval { documents, queries, relevant }) => {
+                let mut texts = |list: Vec<String>| {
+                    let rows = list.into_iter().map(|text| Row { texts: vec![text], score: 0.0 }).collect();
+                    split(Rows { shape: Shape::Texts, rows }).map(|split| split.rows)
+                };
+                DevSet::Retrieval(RetrievalSet {
+                    queries: texts(queries)?,
+                    documents: texts(documents)?,
+                    relevant,
+                })
+            }
+        };
         Ok(Embedding {
-            train: split(train)?,
-            dev: split(raw.data.dev)?,
+            train,
+            dev,
             loss,
             scale: settings.scale,
             modules: SentenceModules { pooling, normalize, max_length: Some(max_length) },
@@ -124,7 +159,7 @@ impl Prepare for Embedding {
     }
 
     fn dev_examples(&self) -> usize {
-        self.dev.rows.len()
+        self.dev_rows()
     }
 }
 

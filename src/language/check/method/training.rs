@@ -53,7 +53,9 @@ fn metrics(data: &Data) -> &'static [&'static str] {
         Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1", "macro_f1"],
         Data::Regression(_) => &["pearson", "spearman", "mse"],
         Data::MultiLabel(_) => &["micro_f1", "macro_f1", "accuracy"],
-        Data::Embeddings(_) => &["spearman", "pearson", "accuracy", "mrr_10", "recall_1", "recall_10"],
+        Data::Embeddings(_) => {
+            &["spearman", "pearson", "accuracy", "ndcg_10", "mrr_10", "recall_1", "recall_10", "recall_100"]
+        }
         Data::ClassifyTokens(_) => &["f1", "precision", "recall", "accuracy"],
         Data::MaskedText { .. } => &["loss", "perplexity"],
         Data::Own => &[],
