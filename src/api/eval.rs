@@ -44,7 +44,7 @@ pub fn eval(config: &EvalConfig, observer: &mut (impl Observer + Send)) -> Resul
     }
     let evaluated = describe(config, &folder, &mut sources).and_then(|subject| match &subject.data {
         Data::MaskedText { .. } => evaluate::<MaskedLanguage>(config, &subject, &mut sources, observer),
-        Data::Regression(_) | Data::MultiLabel(_) => {
+        Data::Regression(_) | Data::Rerank(_) | Data::MultiLabel(_) => {
             evaluate::<Scoring>(config, &subject, &mut sources, observer)
         }
         Data::Embeddings(_) => evaluate::<Embedding>(config, &subject, &mut sources, observer),

@@ -94,6 +94,16 @@ fn data(given: &Settings, settings: &Settings, positions: usize) -> Result<Data,
             score: settings.label.clone().unwrap_or_else(|| "score".to_owned()),
             max_length: length(128),
         }),
+        TaskName::Rerank => {
+            let named =
+                |column: &Option<String>, usual: &str| column.clone().unwrap_or_else(|| usual.to_owned());
+            Data::Rerank(ScoreColumns {
+                text: named(&settings.text, "query"),
+                pair: Some(named(&settings.pair, "passage")),
+                score: named(&settings.label, "label"),
+                max_length: length(256),
+            })
+        }
         TaskName::MultiLabel => {
             let labels = settings.labels.clone().unwrap_or_default();
             // Labels without a column of lists have a column each.

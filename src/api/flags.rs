@@ -61,7 +61,9 @@ pub(crate) fn set_lengths(
             *max_length = length.unwrap_or(*max_length);
         }
         Data::Classify(columns) => columns.max_length = length.unwrap_or(columns.max_length),
-        Data::Regression(columns) => columns.max_length = length.unwrap_or(columns.max_length),
+        Data::Regression(columns) | Data::Rerank(columns) => {
+            columns.max_length = length.unwrap_or(columns.max_length)
+        }
         Data::MultiLabel(columns) => columns.max_length = length.unwrap_or(columns.max_length),
         Data::Embeddings(settings) => settings.max_length = length.unwrap_or(settings.max_length),
         Data::Own | Data::BuiltinReading { .. } if length.is_some() => {
@@ -92,6 +94,7 @@ pub(super) fn data_missing(data: &Data) -> Option<Diagnostic> {
         Data::Qqp { .. } => ("qqp", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
         Data::Classify(_) => ("classify(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
         Data::Regression(_) => ("regression(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
+        Data::Rerank(_) => ("rerank", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
         Data::MultiLabel(_) => ("multi_label(…)", "train* and dev* tables (tsv, csv, jsonl, parquet)"),
         Data::Embeddings(_) => {
             ("embeddings", "train* and dev* tables (tsv, csv, jsonl, parquet) or texts (txt)")

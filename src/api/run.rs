@@ -53,7 +53,9 @@ pub fn run(config: &RunConfig, observer: &mut (impl Observer + Send)) -> Result<
         Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
             execute::<Classification>(&start, &mut sources, observer)
         }
-        Data::Regression(_) | Data::MultiLabel(_) => execute::<Scoring>(&start, &mut sources, observer),
+        Data::Regression(_) | Data::Rerank(_) | Data::MultiLabel(_) => {
+            execute::<Scoring>(&start, &mut sources, observer)
+        }
         Data::Embeddings(_) => execute::<Embedding>(&start, &mut sources, observer),
         Data::ClassifyTokens(_) => execute::<TokenClassification>(&start, &mut sources, observer),
         Data::MaskedText { .. } => execute::<MaskedLanguage>(&start, &mut sources, observer),

@@ -73,6 +73,12 @@ fn of_data(data: &Data, seed: u64) -> Settings {
             settings.pair = pair.clone();
             settings.label = Some(score.clone());
         }
+        Data::Rerank(ScoreColumns { text, pair, score, max_length }) => {
+            (settings.task, settings.max_length) = (Some(TaskName::Rerank), Some(*max_length));
+            settings.text = Some(text.clone());
+            settings.pair = pair.clone();
+            settings.label = Some(score.clone());
+        }
         Data::MultiLabel(MultiLabelColumns { text, pair, label, columns, labels, max_length }) => {
             (settings.task, settings.max_length) = (Some(TaskName::MultiLabel), Some(*max_length));
             settings.text = Some(text.clone());
@@ -151,10 +157,11 @@ pub(crate) fn only(given: &Settings, used: &[&str], command: &str) -> Vec<Diagno
 
 /// A diagnostic for each given setting that has no effect on this task.
 pub(crate) fn without_effect(given: &Settings, task: TaskName) -> Vec<Diagnostic> {
-    let texts = matches!(task, TaskName::Classify | TaskName::Regression | TaskName::MultiLabel);
+    let texts =
+        matches!(task, TaskName::Classify | TaskName::Regression | TaskName::Rerank | TaskName::MultiLabel);
     let tokens = task == TaskName::ClassifyTokens;
     let columns = texts || tokens;
-    let names = columns && task != TaskName::Regression;
+    let names = columns && !matches!(task, TaskName::Regression | TaskName::Rerank);
     let generated = task == TaskName::BuiltinReading;
     let windows = task.finds_answers() && !generated || tokens;
     let flags = [

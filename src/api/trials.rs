@@ -112,7 +112,9 @@ impl Subject {
             Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) => {
                 trials.evaluate::<Classification>(self, observer)
             }
-            Data::Regression(_) | Data::MultiLabel(_) => trials.evaluate::<Scoring>(self, observer),
+            Data::Regression(_) | Data::Rerank(_) | Data::MultiLabel(_) => {
+                trials.evaluate::<Scoring>(self, observer)
+            }
             Data::Embeddings(_) => trials.evaluate::<Embedding>(self, observer),
             Data::ClassifyTokens(_) => trials.evaluate::<TokenClassification>(self, observer),
             Data::MaskedText { .. } => trials.evaluate::<MaskedLanguage>(self, observer),

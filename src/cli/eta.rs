@@ -227,7 +227,7 @@ fn tokens(data: &Data) -> usize {
         Data::Mnli { max_length } | Data::Qqp { max_length } | Data::MaskedText { max_length } => *max_length,
         Data::Classify(columns) => columns.max_length,
         Data::ClassifyTokens(columns) => columns.max_length,
-        Data::Regression(columns) => columns.max_length,
+        Data::Regression(columns) | Data::Rerank(columns) => columns.max_length,
         Data::MultiLabel(columns) => columns.max_length,
         Data::Embeddings(settings) => settings.max_length,
         Data::BuiltinReading { .. } | Data::Own => 64,

@@ -60,6 +60,8 @@ enum TaskName {
     ClassifyTokens,
     /// Regression on scores from named columns
     Regression,
+    /// Reranking of passages from named columns
+    Rerank,
     /// Multi-label classification from named columns
     MultiLabel,
     /// Sentence embeddings
@@ -78,6 +80,7 @@ impl From<TaskName> for settings::TaskName {
             TaskName::Classify => settings::TaskName::Classify,
             TaskName::ClassifyTokens => settings::TaskName::ClassifyTokens,
             TaskName::Regression => settings::TaskName::Regression,
+            TaskName::Rerank => settings::TaskName::Rerank,
             TaskName::MultiLabel => settings::TaskName::MultiLabel,
             TaskName::Embeddings => settings::TaskName::Embeddings,
             TaskName::MaskedText => settings::TaskName::MaskedText,

@@ -148,7 +148,7 @@ fn head(data: &Data) -> Head {
         Data::Qqp { .. } => Head::Classification { labels: 2 },
         // Names do not depend on the number of labels.
         Data::Classify(columns) => Head::Classification { labels: columns.labels.len().max(2) },
-        Data::Regression(_) => Head::Regression,
+        Data::Regression(_) | Data::Rerank(_) => Head::Regression,
         Data::MultiLabel(columns) => {
             Head::MultiLabel { labels: columns.columns.len().max(columns.labels.len()).max(2) }
         }

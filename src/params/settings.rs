@@ -75,6 +75,8 @@ pub enum TaskName {
     ClassifyTokens,
     /// Regression on scores, from the columns of a table.
     Regression,
+    /// Reranking of passages, from the columns of a table.
+    Rerank,
     /// Multi-label classification, from the columns of a table.
     MultiLabel,
     /// Sentence embeddings.
@@ -150,6 +152,7 @@ impl TaskName {
             TaskName::Classify => "classify",
             TaskName::ClassifyTokens => "classify_tokens",
             TaskName::Regression => "regression",
+            TaskName::Rerank => "rerank",
             TaskName::MultiLabel => "multi_label",
             TaskName::Embeddings => "embeddings",
             TaskName::MaskedText => "masked_text",

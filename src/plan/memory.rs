@@ -192,7 +192,7 @@ fn longest(data: &Data) -> Option<usize> {
         | Data::MaskedText { max_length } => Some(*max_length),
         Data::Classify(columns) => Some(columns.max_length),
         Data::ClassifyTokens(columns) => Some(columns.max_length),
-        Data::Regression(columns) => Some(columns.max_length),
+        Data::Regression(columns) | Data::Rerank(columns) => Some(columns.max_length),
         Data::MultiLabel(columns) => Some(columns.max_length),
         Data::Embeddings(settings) => Some(settings.max_length),
         Data::BuiltinReading { .. } => Some(BUILTIN_LENGTH),

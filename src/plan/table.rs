@@ -219,6 +219,10 @@ fn data(data: &Data) -> String {
             let pair = pair.as_ref().map_or(String::new(), |p| format!(" and `{p}`"));
             format!("regression of `{score}` on `{text}`{pair}, at most {max_length} tokens")
         }
+        Data::Rerank(ScoreColumns { text, pair, max_length, .. }) => {
+            let passage = pair.as_deref().unwrap_or_default();
+            format!("reranking of `{passage}` for `{text}`, at most {max_length} tokens")
+        }
         Data::MultiLabel(columns) => {
             let MultiLabelColumns { text, pair, label, columns, max_length, .. } = columns;
             let pair = pair.as_ref().map_or(String::new(), |p| format!(" and `{p}`"));

@@ -1,9 +1,9 @@
-//! Classifiers of texts whose targets are numbers: regression, and multi-label classification.
+//! Classifiers of texts whose targets are numbers: regression, reranking, and multi-label classification.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::data::target_sequences::TargetSequence;
-use super::metric::{Metrics, correlation, multi_label};
+use super::metric::{Metrics, correlation, multi_label, ranking};
 use super::model::kernels::Dropout;
 use super::model::{BertForSequenceClassification, Dropouts, Tokens, int_tensor};
 use super::{Divergence, HiddenStates, Output, Task};
@@ -13,6 +13,11 @@ use super::{Divergence, HiddenStates, Output, Task};
 pub enum Problem {
     /// One output is a score.
     Regression,
+    /// The sigmoid of the one output is the probability that a passage is relevant for a query.
+    Rerank {
+        /// The number of the query of each sequence of the dev set.
+        queries: Vec<usize>,
+    },
     /// The sigmoid of an output is the probability of its label.
     MultiLabel {
         /// The labels in the order of the model's logits.
@@ -22,7 +27,7 @@ pub enum Problem {
     },
 }
 
-/// Regression or multi-label classification of texts or pairs of texts.
+/// Regression, reranking or multi-label classification of texts or pairs of texts.
 #[derive(Debug)]
 pub struct Scoring {
     /// What the outputs mean.
@@ -96,7 +101,7 @@ impl Task for Scoring {
         match self.problem {
             Problem::Regression => (x - y).square().mean(),
             // -y ln σ(x) - (1 - y) ln σ(-x), where ln σ(-x) = ln σ(x) - x.
-            Problem::MultiLabel { .. } => {
+            Problem::MultiLabel { .. } | Problem::Rerank { .. } => {
                 let log = activation::log_sigmoid(x.clone());
                 ((-y + 1.0) * x - log).mean()
             }
@@ -106,7 +111,7 @@ impl Task for Scoring {
     fn divergence(&self, _: &str) -> Divergence {
         match self.problem {
             Problem::Regression => Divergence::Squared,
-            Problem::MultiLabel { .. } => Divergence::Sigmoid,
+            Problem::MultiLabel { .. } | Problem::Rerank { .. } => Divergence::Sigmoid,
         }
     }
 
@@ -142,7 +147,7 @@ impl Task for Scoring {
 
 impl Scoring {
     /// The metrics of the outputs for each sequence of the dev set: `pearson` and `spearman` in -1..=1 and `mse` of scores;
-    /// of labels those of [`multi_label::metrics`], where a label is given if its probability is above 0.5.
+    /// of reranking those of [`ranking::metrics`]; of labels those of [`multi_label::metrics`], where a label is given if its probability is above 0.5.
     pub fn metrics_of(&self, outputs: &[Vec<f32>]) -> Metrics {
         match &self.problem {
             Problem::Regression => {
@@ -155,6 +160,12 @@ impl Scoring {
                     ("spearman".to_owned(), correlation::spearman(&x, &y)),
                     ("mse".to_owned(), squares / y.len().max(1) as f64),
                 ])
+            }
+            Problem::Rerank { queries } => {
+                let first = |row: &[f32]| row.first().copied().unwrap_or(0.0);
+                let scores: Vec<f32> = outputs.iter().map(|row| first(row)).collect();
+                let relevant: Vec<bool> = self.dev.iter().map(|s| first(&s.targets) > 0.5).collect();
+                ranking::metrics(&scores, &relevant, queries)
             }
             Problem::MultiLabel { labels, .. } => {
                 let above = |row: &[f32], threshold: f32| row.iter().map(|v| *v > threshold).collect();

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use obert::internals::task::data::target_sequences::TargetSequence;
-use obert::internals::task::metric::{correlation, multi_label};
+use obert::internals::task::metric::{correlation, multi_label, ranking};
 use obert::internals::task::scoring::{Problem, Scoring};
 use obert::internals::task::{Output, Task};
 use serde_json::Value;
@@ -48,6 +48,20 @@ fn metrics_of_labels_equal_those_of_scikit_learn() {
         }
         each.iter().enumerate().for_each(|(i, f1)| assert!((metrics[&format!("f1_{i}")] - f1).abs() < 1e-9));
     }
+}
+
+#[test]
+fn rankings_of_candidates_equal_those_of_scikit_learn() {
+    for case in recorded()["rankings"].as_array().unwrap() {
+        let scores: Vec<f32> = floats(&case["scores"]).iter().map(|s| *s as f32).collect();
+        let relevant: Vec<bool> = floats(&case["relevant"]).iter().map(|r| *r > 0.5).collect();
+        let queries: Vec<usize> = floats(&case["queries"]).iter().map(|q| *q as usize).collect();
+        let metrics = ranking::metrics(&scores, &relevant, &queries);
+        close(metrics["ndcg_10"], &case["ndcg_10"]);
+        close(metrics["mrr_10"], &case["mrr_10"]);
+    }
+    let tied = ranking::metrics(&[1.0, 1.0], &[true, false], &[0, 0]);
+    assert_eq!(tied["mrr_10"], 50.0, "of equal scores the relevant one is behind");
 }
 
 #[test]
@@ -176,6 +190,39 @@ fn scores_and_labels_are_learned_distilled_and_evaluated_again() {
     assert_eq!(config(&shop, "columns")["id2label"], serde_json::json!({"0": "late", "1": "even"}));
     assert_eq!(config(&shop, "scored")["id2label"], serde_json::json!({"0": "LABEL_0"}));
 
+    // Reranking: every query has one relevant passage of three.
+    let passages = ["paris is large", "rome is old", "madrid is warm"];
+    let ranked = |range: std::ops::Range<usize>| -> String {
+        let row = |i: usize| {
+            let words: Vec<&str> = passages[i / 3 % 3].split(' ').collect();
+            format!(
+                "who knows {} number {},{},{}\n",
+                words[0],
+                i / 9,
+                passages[i % 3],
+                u8::from(i / 3 % 3 == i % 3)
+            )
+        };
+        format!("query,passage,label\n{}", range.map(row).collect::<String>())
+    };
+    shop.write("ranked/train.csv", &ranked(0..54));
+    shop.write("ranked/dev.csv", &ranked(9..36));
+    let rerank = "  model: \"elsewhere\"\n  data: rerank(max_length: 24)\n  batch: 8\n  lr { 0..1 epochs: 1e-3 }\n  distill from self { hardness: 0.2 }";
+    shop.succeeds("ranker", 1, rerank, &["--model", &path("start"), "--data", &path("ranked")]);
+    let metrics = measured(&shop.path("ranker"));
+    assert_eq!(metrics.keys().collect::<Vec<_>>(), ["mrr_10", "ndcg_10"]);
+    assert!(metrics["mrr_10"] >= 100.0 / 3.0, "{metrics:?}");
+    assert_eq!(eval("ranker", "ranked")["ndcg_10"].as_f64().unwrap(), metrics["ndcg_10"]);
+    assert_eq!(config(&shop, "ranker")["problem_type"], Value::Null);
+    let card = std::fs::read_to_string(shop.path("ranker/README.md")).unwrap();
+    assert!(card.contains("pipeline_tag: text-ranking"), "{card}");
+    shop.write("stars/train.csv", "query,passage,label\na,b,4\n");
+    shop.write("stars/dev.csv", "query,passage,label\na,b,1\na,c,0\n");
+    shop.fails(rerank, &["--model", &path("start"), "--data", &path("stars")], "OB0923", "no probability");
+    shop.write("stars/train.csv", "query,passage,label\na,b,1\n");
+    shop.write("stars/dev.csv", "query,passage,label\na,b,1\nb,c,0\n");
+    shop.fails(rerank, &["--model", &path("start"), "--data", &path("stars")], "OB0909", "both a relevant");
+
     // What does not fit is refused.
     let one = |data: &str| format!("  model: \"elsewhere\"\n  data: {data}\n  lr {{ 0..1 epochs: 1e-3 }}");
     let regression = one("regression(text: \"sentence1\", max_length: 24)");
@@ -183,7 +230,7 @@ fn scores_and_labels_are_learned_distilled_and_evaluated_again() {
         &regression,
         &["--model", &path("listed"), "--data", &path("scores")],
         "OB0951",
-        "the task needs a score",
+        "gives any number of labels",
     );
     shop.write("wrong/train.csv", "sentence1,score\na,1\nb,nan\n");
     shop.write("wrong/dev.csv", "sentence1,score\na,1\n");
@@ -197,7 +244,7 @@ fn scores_and_labels_are_learned_distilled_and_evaluated_again() {
     shop.write("other/dev.jsonl", "{\"sentence1\": \"a\", \"labels\": [\"odd\"]}\n");
     let labels = one("multi_label(text: \"sentence1\", max_length: 24)");
     shop.fails(&labels, &["--model", &path("start"), "--data", &path("other")], "OB0925", "`odd`");
-    shop.fails(&labels, &["--model", &path("listed"), "--data", &path("other")], "OB0926", "`odd`");
+    shop.fails(&labels, &["--model", &path("listed"), "--data", &path("other")], "OB0926", "has 2 outputs");
     let both = one("multi_label(text: \"sentence1\", columns: [even], labels: [even], max_length: 24)");
     shop.fails(
         &both,

@@ -6,7 +6,7 @@ import random
 
 import torch
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, ndcg_score
 
 OUT = pathlib.Path(__file__).parent.parent / "golden" / "scores"
 generator = random.Random(7)
@@ -48,7 +48,23 @@ losses = {
     "bce": float(torch.nn.BCEWithLogitsLoss()(logits, targets)),
     "mse": float(torch.nn.MSELoss()(logits[:, 1], targets[:, 1])),
 }
+rankings = []
+for queries, candidates in [(1, 4), (6, 15), (5, 3)]:
+    number = [q for q in range(queries) for _ in range(candidates)]
+    relevant = [int(generator.random() < 0.3) for _ in number]
+    scores = generator.sample(range(1000), len(number))
+    ndcg, mrr = [], []
+    for q in range(queries):
+        own = [i for i, n in enumerate(number) if n == q]
+        if not 0 < sum(relevant[i] for i in own) < len(own):
+            continue
+        ndcg.append(ndcg_score([[relevant[i] for i in own]], [[scores[i] for i in own]], k=10))
+        order = sorted(own, key=lambda i: -scores[i])[:10]
+        mrr.append(next((1 / (r + 1) for r, i in enumerate(order) if relevant[i]), 0))
+    mean = lambda values: 100 * sum(values) / max(len(values), 1)
+    case = {"queries": number, "relevant": relevant, "scores": scores}
+    rankings.append({**case, "ndcg_10": float(mean(ndcg)), "mrr_10": float(mean(mrr))})
 OUT.mkdir(parents=True, exist_ok=True)
 (OUT / "cases.json").write_text(
-    json.dumps({"correlations": correlations, "labels": labels, "losses": losses}) + "\n"
+    json.dumps({"correlations": correlations, "labels": labels, "losses": losses, "rankings": rankings}) + "\n"
 )

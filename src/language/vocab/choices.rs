@@ -223,6 +223,21 @@ settings! {
 }
 
 settings! {
+    /// The columns of a table of queries with candidate passages.
+    #[derive(Clone, Debug)]
+    pub struct QueriesWithPassages {
+        /// The column of the query.
+        query: String = Type::Text, default "\"query\"";
+        /// The column of the passage.
+        passage: String = Type::Text, default "\"passage\"";
+        /// The column of the label: 1 for a relevant passage, 0 for another, or a probability.
+        label: String = Type::Text, default "\"label\"";
+        /// The longest sequence, in tokens.
+        max_length: usize = Type::Count, default "256" formerly ["max_seq_length"];
+    }
+}
+
+settings! {
     /// The columns of a table of texts with any number of labels.
     #[derive(Clone, Debug)]
     pub struct TextsWithLabels {
@@ -296,6 +311,8 @@ choices! {
         ClassifyTokens(TaggedWords) = "classify_tokens",
         /// Regression on scores of texts or pairs, such as STS-B: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
         Regression(ScoredTexts) = "regression",
+        /// Reranking of passages by a cross-encoder: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) in `--data`.
+        Rerank(QueriesWithPassages) = "rerank",
         /// Multi-label classification: `train*` and `dev*` tables (jsonl, json and parquet with lists; all kinds with a column of each label) in `--data`.
         MultiLabel(TextsWithLabels) = "multi_label",
         /// Sentence embeddings from scored pairs, pairs, triplets or plain texts: `train*` and `dev*` tables (tsv, csv, jsonl, json, parquet) or texts (txt) in `--data`.

@@ -69,6 +69,7 @@ fn task(data: &Data) -> Option<Task> {
         Data::Qqp { .. } => labels(Some("qqp")),
         Data::Classify(_) => labels(None),
         Data::Regression(_) | Data::MultiLabel(_) => labels(None),
+        Data::Rerank(_) => Task { pipeline: "text-ranking", ..labels(None) },
         Data::Embeddings(_) => Task { pipeline: "sentence-similarity", class: "AutoModel", glue: None },
         Data::ClassifyTokens(_) => {
             Task { pipeline: "token-classification", class: "AutoModelForTokenClassification", glue: None }

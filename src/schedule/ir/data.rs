@@ -57,6 +57,8 @@ pub enum Data {
     ClassifyTokens(TaggedColumns),
     /// Regression: a score for each text or pair of texts.
     Regression(ScoreColumns),
+    /// Reranking: whether a passage (`pair`) answers a query (`text`), by one output with a sigmoid.
+    Rerank(ScoreColumns),
     /// Multi-label classification: any number of labels for each text or pair of texts.
     MultiLabel(MultiLabelColumns),
     /// Sentence embeddings, from scored pairs, pairs, triplets or plain texts.

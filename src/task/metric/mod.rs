@@ -5,6 +5,7 @@ pub mod correlation;
 pub mod entities;
 pub mod language_model;
 pub mod multi_label;
+pub mod ranking;
 pub mod retrieval;
 pub mod similarity;
 pub mod squad;

@@ -1,4 +1,6 @@
-//! Prepares regression and multi-label classification from tables.
+//! Prepares regression, reranking and multi-label classification from tables.
+
+use std::collections::HashMap;
 
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::params::builtin::Head;
@@ -45,6 +47,10 @@ impl Prepare for Scoring {
                 let target = Target::Score(score.clone());
                 ("regression(…)", TargetColumns { text: text.clone(), pair: pair.clone(), target }, None)
             }
+            Data::Rerank(ScoreColumns { text, pair, score, .. }) => {
+                let target = Target::Score(score.clone());
+                ("rerank", TargetColumns { text: text.clone(), pair: pair.clone(), target }, None)
+            }
             Data::MultiLabel(MultiLabelColumns { text, pair, label, columns, labels, .. }) => {
                 let (target, declared) = match columns.is_empty() {
                     true => (Target::List(label.clone()), labels),
@@ -84,7 +90,7 @@ impl Prepare for Scoring {
         feature_cache: &mut FeatureCache,
     ) -> Result<Self, Diagnostic> {
         let max_length = match options.data {
-            Data::Regression(columns) => columns.max_length,
+            Data::Regression(columns) | Data::Rerank(columns) => columns.max_length,
             Data::MultiLabel(columns) => columns.max_length,
             _ => config.longest(),
         };
@@ -112,6 +118,11 @@ impl Prepare for Scoring {
             None => {
                 config.set_labels(&["LABEL_0".to_owned()]);
                 config.set_problem(PROBLEMS[2]);
+                if let Data::Rerank(_) = options.data {
+                    check_ranking(&raw.data)?;
+                    // A cross-encoder applies a sigmoid to its one output, which `transformers` takes for a score.
+                    config.rest.remove("problem_type");
+                }
             }
             Some(_) => {
                 config.set_labels(&names);
@@ -150,6 +161,9 @@ impl Prepare for Scoring {
         };
         let (train, dev) = (sequences_of(&raw.data.train)?, sequences_of(&raw.data.dev)?);
         let problem = match &raw.labels {
+            None if matches!(options.data, Data::Rerank(_)) => {
+                Problem::Rerank { queries: queries(&raw.data.dev) }
+            }
             None => Problem::Regression,
             Some((known, _)) => Problem::MultiLabel { labels: names, data_labels: known.clone() },
         };
@@ -170,19 +184,61 @@ impl Prepare for Scoring {
         config: &BertConfig,
     ) -> Result<FittedTeacher<BertForSequenceClassification>, String> {
         match &self.problem {
-            Problem::Regression => Ok(FittedTeacher { model: teacher, notes: Vec::new() }),
+            Problem::Regression | Problem::Rerank { .. } => {
+                Ok(FittedTeacher { model: teacher, notes: Vec::new() })
+            }
             Problem::MultiLabel { labels, .. } => teacher_labels::fit(teacher, config, labels, "classifier"),
         }
     }
 
     fn data_labels(&self) -> Option<&[String]> {
         match &self.problem {
-            Problem::Regression => None,
+            Problem::Regression | Problem::Rerank { .. } => None,
             Problem::MultiLabel { data_labels, .. } => Some(data_labels),
         }
     }
 
     fn dev_examples(&self) -> usize {
         self.dev.len()
+    }
+}
+
+/// The number of the query of each example: equal texts are one query.
+fn queries(examples: &[Example]) -> Vec<usize> {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut list = Vec::with_capacity(examples.len());
+    for example in examples {
+        let next = numbers.len();
+        list.push(*numbers.entry(example.text.as_str()).or_insert(next));
+    }
+    list
+}
+
+/// Checks that labels are probabilities, and that there is something to rank in the dev set.
+///
+/// # Errors
+/// A label outside 0..=1, or no query with relevant and other passages.
+fn check_ranking(data: &Targeted) -> Result<(), Diagnostic> {
+    let score = |example: &Example| match &example.value {
+        TargetValue::Score(score) => *score,
+        TargetValue::Labels(_) => 0.0,
+    };
+    if let Some(wrong) = data.train.iter().chain(&data.dev).map(score).find(|s| !(0.0..=1.0).contains(s)) {
+        let message = format!("a passage has the label {wrong}, which is no probability");
+        return Err(Diagnostic::unlocated(Code::NotOfThisTask, message).help(
+            "`rerank` needs 1 for relevant passages and 0 for others; for scores use `regression(…)`",
+        ));
+    }
+    let mut kinds: HashMap<&str, [bool; 2]> = HashMap::new();
+    for example in &data.dev {
+        kinds.entry(&example.text).or_default()[usize::from(score(example) > 0.5)] = true;
+    }
+    match kinds.values().any(|kinds| kinds == &[true; 2]) {
+        true => Ok(()),
+        false => Err(Diagnostic::unlocated(
+            Code::DataEmpty,
+            "no query of the dev set has both a relevant and another passage",
+        )
+        .help("a query has a row for each of its passages, with the same text of the query")),
     }
 }

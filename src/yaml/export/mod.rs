@@ -137,6 +137,12 @@ fn data(data: &Data) -> String {
             let pair = pair.as_ref().map_or(String::new(), |p| format!(", pair: \"{p}\""));
             format!("regression(text: \"{text}\"{pair}, score: \"{score}\", max_length: {max_length})")
         }
+        Data::Rerank(ScoreColumns { text, pair, score, max_length }) => {
+            let passage = pair.as_deref().unwrap_or_default();
+            format!(
+                "rerank(query: \"{text}\", passage: \"{passage}\", label: \"{score}\", max_length: {max_length})"
+            )
+        }
         Data::MultiLabel(columns) => multi_label(columns),
         Data::Embeddings(settings) => embeddings(settings),
         Data::MaskedText { max_length: 512 } => "masked_text".into(),

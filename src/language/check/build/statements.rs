@@ -7,8 +7,8 @@ use crate::language::syntax::ast::Spanned;
 use crate::language::vocab::Placed;
 use crate::language::vocab::choices::{
     BlockShape, DataSets, GeneratedQuestions, Granularity, MaskedTexts, MatmulPrecision, Models, NewBert,
-    NofMShape, Patterns, QuestionAnswering, SchemeArguments, Schemes, ScoredTexts, SentenceEmbeddings,
-    SentencePairs, TableColumns, TaggedWords, TextsWithLabels, ZeroPoint,
+    NofMShape, Patterns, QueriesWithPassages, QuestionAnswering, SchemeArguments, Schemes, ScoredTexts,
+    SentenceEmbeddings, SentencePairs, TableColumns, TaggedWords, TextsWithLabels, ZeroPoint,
 };
 use crate::language::vocab::verbs::{self, ModelValue};
 use crate::params::BertShape;
@@ -103,6 +103,9 @@ pub(super) fn data(data: DataSets) -> Data {
         }
         DataSets::Regression(ScoredTexts { text, pair, score, max_length }) => {
             Data::Regression(ScoreColumns { text, pair, score, max_length })
+        }
+        DataSets::Rerank(QueriesWithPassages { query, passage, label, max_length }) => {
+            Data::Rerank(ScoreColumns { text: query, pair: Some(passage), score: label, max_length })
         }
         DataSets::MultiLabel(TextsWithLabels { text, pair, label, columns, labels, max_length }) => {
             let (columns, labels) = (columns.unwrap_or_default(), labels.unwrap_or_default());

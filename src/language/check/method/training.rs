@@ -52,6 +52,7 @@ fn metrics(data: &Data) -> &'static [&'static str] {
         Data::Mnli { .. } => &["accuracy", "accuracy_mm"],
         Data::Qqp { .. } | Data::Classify(_) => &["accuracy", "f1", "macro_f1"],
         Data::Regression(_) => &["pearson", "spearman", "mse"],
+        Data::Rerank(_) => &["ndcg_10", "mrr_10"],
         Data::MultiLabel(_) => &["micro_f1", "macro_f1", "accuracy"],
         Data::Embeddings(_) => {
             &["spearman", "pearson", "accuracy", "ndcg_10", "mrr_10", "recall_1", "recall_10", "recall_100"]

@@ -31,6 +31,7 @@ fn translated_data(expr: &Expr) -> Option<Diagnostic> {
         "squad1" | "squadv1" | "squad_v1" => "squad",
         "stsb" | "sts_b" | "sts" => "regression(text: \"sentence1\", pair: \"sentence2\")",
         "go_emotions" | "jigsaw" => "multi_label(text: \"text\")",
+        "ms_marco" | "msmarco" | "cross_encoder" | "reranking" => "rerank",
         "all_nli" | "gooaq" | "natural_questions" | "sentence_transformers" => "embeddings",
         "ner" | "conll2003" | "conll" | "wnut_17" | "wikiann" | "token_classification" => "classify_tokens",
         "mlm" | "wikitext" | "bookcorpus" | "wikipedia" => "masked_text",
