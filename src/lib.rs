@@ -112,9 +112,10 @@ pub mod diagnostics {
 /// The CPU runtime: packed models, sessions, and predictions from texts.
 #[cfg(feature = "infer")]
 pub mod runtime {
+    pub use crate::infer::file::layout::Head;
     pub use crate::infer::model::Model;
     pub use crate::infer::model::session::{Limits, Logits, Refusal, Sequence, Session};
-    pub use crate::infer::predictor::{Answer, Answering, Predictor, Request, Response};
+    pub use crate::infer::predictor::{Answer, Answering, Entity, Predictor, Request, Response};
     pub use crate::infer::{Precision, open};
 }
 

@@ -8,6 +8,7 @@ use super::models::with_features;
 use super::{eval_settings, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::engine::events::{Observer, Work};
+use crate::infer::file::layout::Head;
 use crate::infer::{Limits, Model, Sequence, Session};
 use crate::output::export::compressed_model;
 use crate::params::Settings;
@@ -60,16 +61,24 @@ pub(super) fn evaluate(
         eval_settings::of_eval(&config.settings, known, config.data.is_some(), model.longest())?;
     let packed = Packed { config, path, model: Arc::new(model), data, settings };
     match &packed.data {
-        Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_) if packed.model.labels().is_some() => {
+        Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_)
+            if matches!(packed.model.head(), Head::Labels(_)) =>
+        {
             packed.evaluate::<Classification>(sources, observer)
         }
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. }
-            if packed.model.labels().is_none() =>
+            if *packed.model.head() == Head::Answers =>
         {
             packed.evaluate::<QuestionAnswering>(sources, observer)
         }
         _ => {
-            let does = if packed.model.labels().is_some() { "classifies texts" } else { "answers questions" };
+            let does = packed.model.head().task();
+            if !matches!(packed.model.head(), Head::Answers | Head::Labels(_)) {
+                let message =
+                    format!("`{}` {does}, which is evaluated with the model folder alone", path.display());
+                return Err(one(Diagnostic::unlocated(Code::PackedUnsupported, message)
+                    .help("evaluate the folder that it was packed from")));
+            }
             let message = format!("`{}` {does}, and the task is another", path.display());
             Err(one(
                 Diagnostic::unlocated(Code::FlagValue, message).help("give the task of the model: `--task`")

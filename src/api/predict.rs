@@ -1,4 +1,4 @@
-//! Answering questions and classifying texts with a saved model.
+//! Predictions for texts with a saved model.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::{models, settings};
 use crate::diag::{Code, Diagnostic, Sources};
+use crate::infer::file::layout::Head;
 use crate::infer::{Answering, Limits, Precision, Predictor, pack};
 use crate::params::Settings;
 
@@ -69,7 +70,8 @@ pub fn predict(config: &PredictConfig) -> Result<Predictor, Error> {
     };
     let settings = settings::resolve(&config.settings, saved);
     let positions = model.longest();
-    let own = if model.labels().is_none() { positions.min(384) } else { positions };
+    // More memory than for 512 tokens is only allocated when asked for.
+    let own = if *model.head() == Head::Answers { positions.min(384) } else { positions.min(512) };
     let length = settings.max_length.map_or(own, |n| n.min(positions));
     let limits = Limits {
         sequences: config.batch,

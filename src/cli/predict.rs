@@ -12,10 +12,11 @@ use super::pack::PrecisionName;
 use super::settings_args::SettingsArgs;
 use super::{FINE, fetching};
 use crate::api::{self, Error, PredictConfig};
+use crate::infer::predictor::Entity;
 use crate::infer::{Predictor, Request, Response};
 
-/// Answer questions or classify texts: requests as JSON on standard input, one in a line, and answers on standard
-/// output.
+/// Answer questions, classify texts, find entities, or compute scores or embeddings: requests as JSON on standard input,
+/// one in a line, and answers on standard output.
 #[derive(Args, Debug)]
 #[command(after_help = "Requests:\n  \
     {\"question\": \"Who wrote it?\", \"context\": \"Ada wrote it.\", \"id\": 1}\n  \
@@ -254,18 +255,45 @@ fn show(response: Response, object: &mut Map<String, Value>) {
                 object.insert("others".into(), others.collect());
             }
         }
-        Response::Labels { labels, truncated } => {
-            if let Some((label, probability)) = labels.first() {
+        Response::Labels { labels, single, truncated } => {
+            if let (true, Some((label, probability))) = (single, labels.first()) {
                 object.insert("label".into(), label.clone().into());
                 object.insert("score".into(), rounded(*probability));
             }
             let all = labels.into_iter().map(|(name, p)| (name, rounded(p)));
             object.insert("labels".into(), Value::Object(all.collect()));
-            if truncated {
-                object.insert("truncated".into(), true.into());
-            }
+            note_truncation(truncated, object);
+        }
+        Response::Score { score, truncated } => {
+            object.insert("score".into(), rounded(score));
+            note_truncation(truncated, object);
+        }
+        Response::Entities { entities, truncated } => {
+            let fields = |entity: Entity| {
+                json!({
+                    "label": entity.label, "text": entity.text, "score": rounded(entity.score),
+                    "start": entity.start, "end": entity.end,
+                })
+            };
+            object.insert("entities".into(), entities.into_iter().map(fields).collect());
+            note_truncation(truncated, object);
+        }
+        Response::Embedding { embedding, truncated } => {
+            object.insert("embedding".into(), embedding.into_iter().map(rounded_embedding).collect());
+            note_truncation(truncated, object);
         }
     }
+}
+
+fn note_truncation(truncated: bool, object: &mut Map<String, Value>) {
+    if truncated {
+        object.insert("truncated".into(), true.into());
+    }
+}
+
+/// Rounds to seven decimals, about the precision of float32 for values below 1.
+fn rounded_embedding(value: f32) -> Value {
+    json!((f64::from(value) * 1e7).round() / 1e7)
 }
 
 /// Rounds to five decimals.

@@ -54,8 +54,9 @@
 //! - [`model`]: the forward pass;
 //! - [`kernel`]: its kernels, generic over the instruction set;
 //! - [`simd`]: sixteen lanes on AVX-512 VNNI, AVX-VNNI, AVX2, NEON and in plain Rust;
-//! - [`predictor`]: from questions to answers and from texts to labels, with the tokenizers of [`crate::text`].
+//! - [`predictor`]: from questions to answers and from texts to labels, entities, scores or embeddings, with the tokenizers of [`crate::text`].
 
+mod entities;
 pub mod file;
 pub mod kernel;
 pub mod model;

@@ -1,8 +1,13 @@
-//! Predictions from texts: answers to questions, or labels.
+//! Predictions from texts: answers to questions, labels, entities, scores or embeddings.
 
 use std::sync::Arc;
 
+pub use super::entities::Entity;
+use super::entities::entities;
+use super::file::layout::Head;
+use super::model::session::Logits;
 use super::model::{Limits, Model, Sequence, Session};
+use crate::text::Encoded;
 use crate::text::Tokenizer;
 use crate::text::spans::{Span, spans};
 use crate::text::windows::{Joined, Window, Windows, join};
@@ -18,7 +23,7 @@ pub enum Request {
         /// The text that contains the answer.
         context: String,
     },
-    /// For sequence classification.
+    /// For all other tasks.
     Text {
         /// The text.
         text: String,
@@ -40,8 +45,32 @@ pub enum Response {
     },
     /// Labels of a text.
     Labels {
-        /// All labels with their probabilities, the most probable first.
+        /// All labels with their probabilities, the most probable first; of multi-label classification each with its
+        /// own.
         labels: Vec<(String, f32)>,
+        /// Whether one label holds, and not any number of them.
+        single: bool,
+        /// Whether the text was truncated.
+        truncated: bool,
+    },
+    /// The score of a text, of regression.
+    Score {
+        /// The score.
+        score: f32,
+        /// Whether the text was truncated.
+        truncated: bool,
+    },
+    /// Entities of a text, in its order.
+    Entities {
+        /// The entities.
+        entities: Vec<Entity>,
+        /// Whether the text was truncated.
+        truncated: bool,
+    },
+    /// The embedding of a text.
+    Embedding {
+        /// Its values.
+        embedding: Vec<f32>,
         /// Whether the text was truncated.
         truncated: bool,
     },
@@ -84,7 +113,8 @@ pub struct Predictor {
 /// A tokenized request.
 enum Prepared {
     Windows(Vec<Window>),
-    Joined(Joined),
+    /// The sequence, and the first text without special tokens.
+    Joined(Joined, Encoded),
 }
 
 impl Predictor {
@@ -121,7 +151,7 @@ impl Predictor {
         for (i, prepared) in prepared.iter().enumerate() {
             match prepared {
                 Err(_) => {}
-                Ok(Prepared::Joined(Joined { ids, types, .. })) => {
+                Ok(Prepared::Joined(Joined { ids, types, .. }, _)) => {
                     sequences.push((i, Sequence { ids, types }))
                 }
                 Ok(Prepared::Windows(windows)) => {
@@ -129,6 +159,8 @@ impl Predictor {
                 }
             }
         }
+        let model = Arc::clone(self.session.model());
+        let head = model.head();
         let mut found: Vec<Found> = requests.iter().map(|_| Found::default()).collect();
         let mut windows_seen = vec![0; requests.len()];
         let mut rest = sequences.as_slice();
@@ -154,23 +186,27 @@ impl Predictor {
                                 ));
                                 found[*i].nothing = found[*i].nothing.min(start[0] + end[0]);
                             }
-                            _ => found[*i].logits = logits.labels(place).collect(),
+                            Ok(Prepared::Joined(_, text)) => {
+                                let request = &requests[*i];
+                                found[*i].response = Some(of_text(&logits, place, head, request, text));
+                            }
+                            Err(_) => {}
                         }
                     }
                 }
             }
             rest = &rest[count..];
         }
-        let labels = self.session.model().labels().map(<[String]>::to_vec);
         let said = requests.iter().zip(prepared).zip(found);
         said.map(|((request, prepared), found)| {
-            let truncated = matches!(prepared?, Prepared::Joined(joined) if joined.is_truncated());
-            match (found.refused.clone(), request, &labels) {
+            let is_truncated = matches!(prepared?, Prepared::Joined(joined, _) if joined.is_truncated());
+            match (found.refused.clone(), request, found.response.clone()) {
                 (Some(why), ..) => Err(why),
                 (None, Request::Question { context, .. }, _) => {
                     Ok(found.answers(context, self.answering.top))
                 }
-                (None, _, labels) => Ok(found.labels(labels.as_deref().unwrap_or(&[]), truncated)),
+                (None, _, Some(response)) => Ok(response.truncated(is_truncated)),
+                (None, _, None) => Err("there is no answer".into()),
             }
         })
         .collect()
@@ -178,7 +214,8 @@ impl Predictor {
 
     /// Tokenizes a request.
     fn prepare(&self, request: &Request) -> Result<Prepared, String> {
-        let finds_answers = self.session.model().labels().is_none();
+        let head = self.session.model().head();
+        let finds_answers = *head == Head::Answers;
         let most = self.session.limits().length;
         match request {
             Request::Question { question, context } if finds_answers => {
@@ -201,18 +238,21 @@ impl Predictor {
                 Ok(Prepared::Windows(cut))
             }
             Request::Text { text, pair } if !finds_answers => {
-                let encode = |text: &String| self.tokenizer.encode(text).map(|encoded| encoded.ids);
-                let joined =
-                    join(encode(text)?, pair.as_ref().map(encode).transpose()?, &self.tokenizer, most);
+                if pair.is_some() && matches!(head, Head::Tokens(_)) {
+                    return Err("the model classifies the tokens of one text; leave `pair` out".into());
+                }
+                let first = self.tokenizer.encode(text)?;
+                let second = pair.as_ref().map(|pair| self.tokenizer.encode(pair)).transpose()?;
+                let joined = join(first.ids.clone(), second.map(|second| second.ids), &self.tokenizer, most);
                 if joined.is_truncated() && !self.answering.truncate {
                     return Err(format!(
                         "the text has {} tokens, and at most {most} are read; `--truncate` leaves the rest out",
                         joined.length
                     ));
                 }
-                Ok(Prepared::Joined(joined))
+                Ok(Prepared::Joined(joined, first))
             }
-            Request::Question { .. } => Err("the model gives labels; ask with `text` and `pair`".into()),
+            Request::Question { .. } => Err(format!("the model {}; ask with `text`", head.task())),
             Request::Text { .. } => {
                 Err("the model answers questions; ask with `question` and `context`".into())
             }
@@ -220,17 +260,70 @@ impl Predictor {
     }
 }
 
+/// The response to a text, of the sequence at `place` of a batch.
+fn of_text(logits: &Logits, place: usize, head: &Head, request: &Request, encoded: &Encoded) -> Response {
+    let truncated = false;
+    let probable = |probabilities: Vec<f32>, names: &[String]| {
+        let mut list: Vec<(String, f32)> = names.iter().cloned().zip(probabilities).collect();
+        list.sort_by(|a, b| b.1.total_cmp(&a.1));
+        list
+    };
+    let all: Vec<f32> = logits.labels(place).collect();
+    match (head, request) {
+        (Head::Tokens(names), Request::Text { text, .. }) => {
+            // Without the tokens around the text.
+            let inside = |row: &'_ [f32]| row[1..row.len() - 1].to_vec();
+            let rows: Vec<Vec<f32>> = logits.tokens(place).map(inside).collect();
+            let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+            Response::Entities { entities: entities(text, encoded, &rows, names), truncated }
+        }
+        (Head::Embedding { .. }, _) => {
+            Response::Embedding { embedding: logits.embedding(place).collect(), truncated }
+        }
+        (Head::Score, _) => Response::Score { score: all.first().copied().unwrap_or(0.0), truncated },
+        (Head::Multilabel(names), _) => {
+            let each = all.iter().map(|l| 1.0 / (1.0 + (-l).exp())).collect();
+            Response::Labels { labels: probable(each, names), single: false, truncated }
+        }
+        _ => {
+            let most = all.iter().copied().fold(f32::MIN, f32::max);
+            let parts: Vec<f32> = all.iter().map(|l| (l - most).exp()).collect();
+            let total: f32 = parts.iter().sum();
+            let each = parts.iter().map(|p| p / total).collect();
+            let names = match head {
+                Head::Labels(names) => names.as_slice(),
+                _ => &[],
+            };
+            Response::Labels { labels: probable(each, names), single: true, truncated }
+        }
+    }
+}
+
+impl Response {
+    /// The response, with the note whether its text was truncated.
+    fn truncated(mut self, is_truncated: bool) -> Response {
+        match &mut self {
+            Response::Answers { .. } => {}
+            Response::Labels { truncated, .. }
+            | Response::Score { truncated, .. }
+            | Response::Entities { truncated, .. }
+            | Response::Embedding { truncated, .. } => *truncated = is_truncated,
+        }
+        self
+    }
+}
+
 /// The model's outputs for one request.
 struct Found {
     spans: Vec<Span>,
     nothing: f32,
-    logits: Vec<f32>,
+    response: Option<Response>,
     refused: Option<String>,
 }
 
 impl Default for Found {
     fn default() -> Self {
-        Found { spans: Vec::new(), nothing: f32::INFINITY, logits: Vec::new(), refused: None }
+        Found { spans: Vec::new(), nothing: f32::INFINITY, response: None, refused: None }
     }
 }
 
@@ -253,15 +346,5 @@ impl Found {
             }
         }
         Response::Answers { answers, no_answer: self.nothing }
-    }
-
-    fn labels(self, names: &[String], truncated: bool) -> Response {
-        let most = self.logits.iter().copied().fold(f32::MIN, f32::max);
-        let parts: Vec<f32> = self.logits.iter().map(|l| (l - most).exp()).collect();
-        let total: f32 = parts.iter().sum();
-        let mut list: Vec<(String, f32)> =
-            names.iter().cloned().zip(parts.iter().map(|p| p / total)).collect();
-        list.sort_by(|a, b| b.1.total_cmp(&a.1));
-        Response::Labels { labels: list, truncated }
     }
 }

@@ -293,24 +293,6 @@ impl Architecture {
             kept.iter().filter_map(|layer| self.positions.thetas.get(*layer).copied()).collect();
         left
     }
-
-    /// What distinguishes the encoder from BERT's structure with learned absolute positions, in a few words; `None` if
-    /// nothing does.
-    pub fn beyond_bert(&self) -> Option<&'static str> {
-        if self.layers != LayerKind::PostNorm {
-            return Some("its layers begin with a normalization");
-        }
-        if !self.positions.thetas.is_empty() {
-            return Some("its positions are rotary");
-        }
-        if self.positions.buckets.is_some() {
-            return Some("its attention has a bias of distances");
-        }
-        if self.positions.disentangled.is_some() {
-            return Some("its attention is disentangled");
-        }
-        (!self.positions.table).then_some("it has no table of positions")
-    }
 }
 
 #[cfg(test)]

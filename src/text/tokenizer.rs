@@ -30,6 +30,8 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// The bytes of the text that each token covers.
     pub offsets: Vec<(usize, usize)>,
+    /// The number of the word that each token is a part of (`word_ids`).
+    pub words: Vec<Option<u32>>,
 }
 
 impl Tokenizer {
@@ -67,7 +69,11 @@ impl Tokenizer {
     /// One sentence if the tokenizer fails.
     pub fn encode(&self, text: &str) -> Result<Encoded, String> {
         let encoding = self.inner.encode(text, false).map_err(|e| e.to_string())?;
-        Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
+        Ok(Encoded {
+            ids: encoding.get_ids().to_vec(),
+            offsets: encoding.get_offsets().to_vec(),
+            words: encoding.get_word_ids().to_vec(),
+        })
     }
 
     /// Tokenizes the words of a sentence one by one, without special tokens, as `transformers` does with

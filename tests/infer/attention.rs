@@ -14,7 +14,7 @@ impl Work for Attend<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        attend(simd, self.0, self.1, self.2);
+        attend(simd, self.0, None, self.1, self.2);
     }
 }
 

@@ -178,7 +178,7 @@ fn classifiers_give_labels_with_probabilities() {
     assert!((total - 1.0).abs() < 1e-3 && labels.len() == 3);
     assert_eq!(labels[said[0]["label"].as_str().unwrap()], said[0]["score"]);
     assert_ne!(said[0]["labels"], said[1]["labels"], "the second text counts");
-    assert!(said[2]["error"].as_str().unwrap().contains("gives labels"));
+    assert!(said[2]["error"].as_str().unwrap().contains("classifies texts"));
 }
 
 #[test]

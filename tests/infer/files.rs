@@ -35,7 +35,7 @@ fn with_directory(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 }
 
 /// Header and sections with another text of the directory.
-fn with_text(sections: &[u8], text: Vec<u8>) -> Vec<u8> {
+pub fn with_text(sections: &[u8], text: Vec<u8>) -> Vec<u8> {
     let header = Header {
         length: (sections.len() + text.len()) as u64,
         directory: sections.len() as u64,
@@ -179,6 +179,11 @@ fn directories_that_lie_are_refused() {
     };
     let encoder = |key: &'static str, value: Value| refused(&with_directory(|d| d["encoder"][key] = value));
     let query = "bert.encoder.layer.0.attention.self.query";
+    let rotary = |bases: Value| {
+        refused(&with_directory(|d| {
+            d["encoder"]["rotary"] = bases;
+        }))
+    };
     let lies = [
         section("qa_outputs.bias", "offset", (1u64 << 40).into()),
         section("qa_outputs.bias", "offset", u64::MAX.into()),
@@ -197,6 +202,16 @@ fn directories_that_lie_are_refused() {
         encoder("norm_epsilon", (-1.0).into()),
         encoder("norm_epsilon", 1e300.into()),
         encoder("activation", "mish".into()),
+        encoder("longest", 21.into()),
+        encoder("longest", 0.into()),
+        encoder("windows", serde_json::json!([null])),
+        encoder("structure", "pre_norm_gated".into()),
+        encoder("position_bias", true.into()),
+        encoder("embedding", 12.into()),
+        rotary(serde_json::json!([10.0])),
+        rotary(serde_json::json!([10.0, 0.0])),
+        refused(&with_directory(|d| d["head"] = serde_json::json!({ "tokens": ["a", "b"] }))),
+        refused(&with_directory(|d| d["pooling"] = "least".into())),
         encoder("a_key_of_a_later_version", true.into()),
         refused(&with_directory(|d| d["transform"] = serde_json::json!({ "activation": "tanh" }))),
         refused(&with_directory(|d| d["head"] = serde_json::json!({ "labels": ["a", "b"] }))),

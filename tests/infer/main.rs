@@ -6,6 +6,7 @@ mod exports;
 mod families;
 mod files;
 mod golden;
+mod outputs;
 mod pickles;
 mod products;
 mod quantized;

@@ -4,6 +4,7 @@ Weights are replaced by their fake-quantized values, inputs of linear layers are
 of attention's products in an attention function that is registered with transformers.
 """
 
+import functools
 import json
 import pathlib
 import re
@@ -21,14 +22,20 @@ class FakeQuantized:
         folder = pathlib.Path(folder)
         kind = json.loads((folder / "config.json").read_text())["architectures"][0]
         transformers.AttentionInterface.register("fake_quantized", self.attention)
+        transformers.AttentionMaskInterface.register("fake_quantized", transformers.masking_utils.eager_mask)
         model_class = getattr(transformers, kind)
-        self.model = model_class.from_pretrained(folder, dtype=torch.float32, attn_implementation="fake_quantized")
+        # MPNet's attention is no function that can be replaced.
+        how = "eager" if kind.startswith("MPNet") else "fake_quantized"
+        self.model = model_class.from_pretrained(folder, dtype=torch.float32, attn_implementation=how)
         self.model.eval().requires_grad_(False)
         self.operands = {}
         for name, module in self.model.named_modules():
             layer = re.search(r"^.*\.layers?\.\d+", name)
             if layer:
-                self.operands[module] = layer.group()
+                parts = ".attn." if ".layers." in name else ".attention.self."
+                self.operands[module] = layer.group() + parts
+            if type(module).__name__ == "MPNetSelfAttention":
+                module.forward = functools.partial(self.mpnet, module)
             if isinstance(module, torch.nn.Linear):
                 module.register_forward_pre_hook(lambda _, x, name=name: (self.activation(name + ".input", x[0]),))
         self.quantize_weights()
@@ -61,7 +68,7 @@ class FakeQuantized:
         return x
 
     def attention(self, module, query, key, value, attention_mask, scaling=None, dropout=0.0, **_):
-        at = self.operands[module] + ".attention.self."
+        at = self.operands[module]
         query = self.activation(at + "query_states", query)
         key = self.activation(at + "key_states", key)
         value = self.activation(at + "value_states", value)
@@ -70,6 +77,12 @@ class FakeQuantized:
             scores = scores + attention_mask
         shares = self.activation(at + "probabilities", scores.softmax(-1))
         return (shares @ value).transpose(1, 2).contiguous(), shares
+
+    def mpnet(self, module, x, attention_mask=None, position_bias=None, **_):
+        apart = lambda y: y.view(*x.shape[:-1], -1, module.attention_head_size).transpose(1, 2)
+        added = [term for term in (attention_mask, position_bias) if term is not None]
+        context, _ = self.attention(module, apart(module.q(x)), apart(module.k(x)), apart(module.v(x)), sum(added))
+        return (module.o(context.flatten(2)),)
 
     def logits(self, ids, types):
         """The logits of one sequence, `[2, tokens]` or `[labels]`; gradients flow from the word embeddings on."""

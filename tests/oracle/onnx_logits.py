@@ -26,9 +26,13 @@ def run(batch):
     }
     asked = [given.name for given in session.get_inputs()]
     outputs = session.run(None, {name: feed[name] for name in asked})
-    # One logit for each token, or one for each label.
-    width = lambda i, out: len(batch[i][0]) if len(outputs) == 2 else out.shape[1]
-    return [[float(v) for out in outputs for v in out[i][: width(i, out)]] for i in range(len(batch))]
+    # Outputs for each token `[batch, length]` or `[batch, length, labels]`, label by label; or for each sequence.
+    def of(i, out):
+        if out.ndim == 3:
+            return out[i, : len(batch[i][0])].T.ravel()
+        return out[i, : len(batch[i][0])] if len(outputs) == 2 else out[i]
+
+    return [[float(v) for out in outputs for v in of(i, out)] for i in range(len(batch))]
 
 
 alone = [run([sequence])[0] for sequence in sequences]

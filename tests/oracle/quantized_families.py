@@ -11,12 +11,16 @@ from safetensors.torch import load_file, save_file
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
 OUT = GOLDEN / "infer" / "families"
-MODELS = ["roberta_answering", "roberta_classifier", "distilbert_answering", "distilbert_classifier"]
+MODELS = {
+    "families": ["roberta_answering", "roberta_classifier", "distilbert_answering", "distilbert_classifier"],
+    "encoders": ["electra_answering", "bert-silu_answering", "mpnet_answering", "modernbert_answering",
+                 "modernbert_classifier"],
+}
 LENGTHS = [9, 20, 16, 1]
 
 
-def record(name):
-    source, out = GOLDEN / "families" / name, OUT / name
+def record(folder, name):
+    source, out = GOLDEN / folder / name, OUT / name
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(7)
     for path in source.iterdir():
@@ -32,9 +36,11 @@ def record(name):
             if ".0." in key:
                 blocks *= (torch.rand(blocks.shape[:2]) > 0.7).float()[..., None] * 1.6
             each = weights[key].abs().amax(1)
-        elif "word_embeddings" in key:
+        elif "relative_attention_bias" in key:
+            continue
+        elif "word_embeddings" in key or "tok_embeddings" in key:
             each = weights[key].abs().max().reshape(1)
-        elif "embeddings" in key:
+        elif "embeddings." in key:
             continue
         scales = [float(v) for v in (each / 127).clamp_min(1e-6)]
         found["weights"][key] = {"bits": 8, "scheme": "symmetric", "scales": scales}
@@ -58,5 +64,5 @@ def record(name):
     return {"ids": [s.tolist() for s in sequences], "logits": numbers(logits), "float_logits": numbers(floats)}
 
 
-recorded = {name: record(name) for name in MODELS}
+recorded = {name: record(folder, name) for folder, names in MODELS.items() for name in names}
 (OUT / "outputs.json").write_text(json.dumps(recorded) + "\n")

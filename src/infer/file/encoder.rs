@@ -18,15 +18,19 @@ pub struct Encoder {
     pub vocabulary: usize,
     /// Width of the hidden states.
     pub hidden: usize,
-    /// Width of the embeddings. If it is not the hidden size, a linear layer projects them, `bert.embeddings_project`.
+    /// Width of the embeddings.
     pub embedding: usize,
+    /// Whether a linear layer projects the embeddings to the hidden size, `bert.embeddings_project`.
+    pub projection: bool,
     /// Encoder layers.
     pub layers: usize,
     /// Attention heads in a layer.
     pub heads: usize,
     /// Width of the feed-forward layer.
     pub intermediate: usize,
-    /// Rows of the position embeddings.
+    /// The greatest sequence length in tokens.
+    pub longest: usize,
+    /// Rows of the position embeddings; 0 without them.
     pub positions: usize,
     /// The row of the position embeddings for the first token of a sequence.
     pub first_position: usize,
@@ -36,6 +40,41 @@ pub struct Encoder {
     pub norm_epsilon: f32,
     /// The activation of the feed-forward layer.
     pub activation: Activation,
+    /// The structure of the layers.
+    pub structure: Structure,
+    /// For each layer the base θ of rotary positions; empty without them.
+    pub rotary: Vec<f64>,
+    /// For each layer the greatest distance of a key that a query attends to, or `null` if it attends to all.
+    pub windows: Vec<Option<usize>>,
+    /// Whether the section `position_bias` holds a bias of the scores for each head and distance, `[heads, 2 longest −
+    /// 1]`: that of the distance `query − key` at `distance + longest − 1`.
+    pub position_bias: bool,
+}
+
+/// The structure of an encoder layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structure {
+    /// Layer normalization behind the residual connections of attention and of the feed-forward layer.
+    PostNorm,
+    /// Layer normalization before attention (but not in the first layer) and before the feed-forward layer, whose output
+    /// is gated, `(f(x W₁ᵀ) ∘ x W₂ᵀ) W₃ᵀ`, and a last one behind all layers.
+    PreNormGated,
+}
+
+/// What the output layer of a head takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The hidden state of the first token.
+    #[default]
+    First,
+    /// The hidden state of the last token.
+    Last,
+    /// The mean of the hidden states of all tokens.
+    Mean,
+    /// The maximum over all tokens, of each feature.
+    Max,
 }
 
 /// A linear layer with an activation between the encoder and the output layer of the head.
@@ -44,14 +83,11 @@ pub struct Encoder {
 pub struct Transform {
     /// The activation.
     pub activation: Activation,
+    /// Whether a layer normalization follows, `bert.pooler.LayerNorm`.
+    pub norm: bool,
 }
 
 impl Encoder {
-    /// The greatest sequence length in tokens.
-    pub fn longest(&self) -> usize {
-        self.positions.saturating_sub(self.first_position)
-    }
-
     /// Why no model can have these sizes, in one sentence; `None` if one can.
     pub fn impossible(&self) -> Option<String> {
         let sizes = [
@@ -60,7 +96,7 @@ impl Encoder {
             ("width of the embeddings", self.embedding),
             ("number of heads", self.heads),
             ("intermediate size", self.intermediate),
-            ("number of positions", self.positions),
+            ("greatest sequence length", self.longest),
             ("number of token types", self.types.max(1)),
         ];
         if self.layers == 0 || self.layers > MOST_LAYERS {
@@ -75,12 +111,29 @@ impl Encoder {
                 self.hidden, self.heads
             ));
         }
-        if self.longest() == 0 {
-            let first = self.first_position;
+        if !self.projection && self.embedding != self.hidden {
             return Some(format!(
-                "the first position is {first}, and there are {} positions",
-                self.positions
+                "embeddings of {} features are not projected to {}",
+                self.embedding, self.hidden
             ));
+        }
+        let (first, rows, longest) = (self.first_position, self.positions, self.longest);
+        if rows > MOST || rows > 0 && first.checked_add(longest).is_none_or(|end| end > rows) {
+            return Some(format!("{longest} tokens from position {first} on do not fit {rows} positions"));
+        }
+        if ![0, self.layers].contains(&self.rotary.len()) || self.windows.len() != self.layers {
+            return Some(format!(
+                "{} layers have {} rotary bases and {} windows",
+                self.layers,
+                self.rotary.len(),
+                self.windows.len()
+            ));
+        }
+        if !self.rotary.is_empty() && !(self.hidden / self.heads).is_multiple_of(2) {
+            return Some("rotary positions need an even number of features in a head".into());
+        }
+        if let Some(theta) = self.rotary.iter().find(|theta| !theta.is_finite() || **theta <= 0.0) {
+            return Some(format!("the base of rotary positions is {theta}"));
         }
         let epsilon = self.norm_epsilon;
         (!epsilon.is_finite() || epsilon < 0.0)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::encoder::{Encoder, Transform};
-use super::layout::{ALIGNMENT, Attention, Directory, HEADER, Head, Header, Linear, Section, hash};
+use super::encoder::Encoder;
+use super::layout::{ALIGNMENT, Attention, Directory, HEADER, HeadShape, Header, Linear, Section, hash};
 use crate::diag::Diagnostic;
 use crate::files;
 use crate::params::{BertConfig, Settings};
@@ -40,13 +40,15 @@ numbers! { f32 u32 i32 u16 u8 i8 }
 
 impl Image {
     /// A file without sections.
-    pub fn new(config: BertConfig, encoder: Encoder, head: Head, transform: Option<Transform>) -> Self {
+    pub fn new(config: BertConfig, encoder: Encoder, head: HeadShape) -> Self {
+        let HeadShape { head, transform, pooling } = head;
         let directory = Directory {
             config,
             encoder,
             settings: None,
             head,
             transform,
+            pooling,
             linears: BTreeMap::new(),
             attention: Vec::new(),
             sections: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::encoder::{Encoder, Transform};
+use super::encoder::{Encoder, Pooling, Transform};
 use crate::params::{BertConfig, Settings};
 
 /// The first bytes of every packed file.
@@ -68,6 +68,9 @@ pub struct Directory {
     /// The layer before the head's output layer, `bert.pooler.dense`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transform>,
+    /// What the output layer of a classifier of texts takes.
+    #[serde(default)]
+    pub pooling: Pooling,
     /// Linear layers by their Hugging Face names without `.weight`.
     pub linears: BTreeMap<String, Linear>,
     /// The two products of attention, for each layer.
@@ -82,8 +85,62 @@ pub struct Directory {
 pub enum Head {
     /// Extractive question answering: a start and an end logit for each token.
     Answers,
-    /// Sequence classification with these labels: a logit for each, from the first token.
+    /// Sequence classification with these labels, of which one holds: a logit for each.
     Labels(Vec<String>),
+    /// Multi-label classification: an independent logit for each label.
+    Multilabel(Vec<String>),
+    /// Regression: a score.
+    Score,
+    /// Token classification with these labels: a logit for each token and label.
+    Tokens(Vec<String>),
+    /// No output layer: the pooled hidden state, divided by its Euclidean norm if `normalize`.
+    Embedding {
+        /// How it is pooled.
+        pooling: Pooling,
+        /// Whether the embedding is normalized.
+        normalize: bool,
+    },
+}
+
+/// A head, and what its output layer takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadShape {
+    /// The task.
+    pub head: Head,
+    /// The layer before the output layer.
+    pub transform: Option<Transform>,
+    /// What a head for whole texts takes; the pooling of embeddings.
+    pub pooling: Pooling,
+}
+
+impl Head {
+    /// The output layer by its name in the file, and the number of its outputs; `None` for embeddings.
+    pub fn output(&self) -> Option<(&'static str, usize)> {
+        match self {
+            Head::Answers => Some(("qa_outputs", 2)),
+            Head::Labels(names) | Head::Multilabel(names) => Some(("classifier", names.len())),
+            Head::Score => Some(("classifier", 1)),
+            Head::Tokens(names) => Some(("token_classifier", names.len())),
+            Head::Embedding { .. } => None,
+        }
+    }
+
+    /// Whether there are outputs for each token, and not for the sequence.
+    pub fn is_per_token(&self) -> bool {
+        matches!(self, Head::Answers | Head::Tokens(_))
+    }
+
+    /// What a model with this head does, as the end of a sentence.
+    pub fn task(&self) -> &'static str {
+        match self {
+            Head::Answers => "answers questions",
+            Head::Labels(_) => "classifies texts",
+            Head::Multilabel(_) => "gives texts any number of labels",
+            Head::Score => "gives texts a score",
+            Head::Tokens(_) => "classifies tokens",
+            Head::Embedding { .. } => "gives embeddings",
+        }
+    }
 }
 
 /// A linear layer.

@@ -4,6 +4,7 @@ use super::linear::Sums;
 use super::load::Model;
 use super::shared::Shared;
 use super::tiling::{MAX_WIDTH, groups_of};
+use crate::infer::file::encoder::Structure;
 use crate::infer::kernel::attention::Workspace;
 use crate::infer::kernel::quantize::{InputQuantization, TokenScale};
 use crate::infer::simd::{Floats, LANES, Quads};
@@ -53,9 +54,13 @@ pub(super) struct Scratch {
     pub(super) wide: Vec<Floats>,
     /// Quantized activations of the feed-forward layer, `[intermediate / 4][width]`.
     pub(super) wide_bytes: Vec<Quads>,
+    /// The outputs of the gate of the feed-forward layer, `[intermediate][width]`; empty without one.
+    pub(super) gate: Vec<Floats>,
+    /// A normalized tile before a feed-forward layer, `[hidden][width]`; empty unless normalization is there.
+    pub(super) normal: Vec<Floats>,
     /// Embeddings of sixteen tokens, `[tokens][embedding]`.
     pub(super) rows: Vec<f32>,
-    /// Pooled hidden states of sixteen sequences, `[hidden]`.
+    /// Outputs of the layer before the output layer for sixteen columns, before and after its normalization, `[2][hidden]`.
     pub(super) pooled: Vec<Floats>,
 }
 
@@ -65,11 +70,13 @@ impl Scratch {
         let shape = &model.encoder;
         let is_static = |input| matches!(input, Some(InputQuantization::Static(_)));
         // Without float activations in any layer, `wide` is not needed. Only GELU is fused with static quantization.
+        let pre_norm = shape.structure == Structure::PreNormGated;
         let has_floats = shape.activation != Activation::Gelu
+            || pre_norm
             || model.layers.iter().any(|l| !is_static(l.down.input) || l.output.input.is_none());
         let wide = if has_floats { shape.intermediate.max(shape.hidden) } else { 0 };
         let widest = shape.hidden.max(shape.embedding);
-        let wide = if shape.embedding == shape.hidden { wide } else { wide.max(shape.embedding) };
+        let wide = if shape.projection { wide.max(shape.embedding) } else { wide };
         Scratch {
             space: Workspace::new(shape.hidden / shape.heads, groups_of(length)),
             sums: Sums::default(),
@@ -78,8 +85,10 @@ impl Scratch {
             scales: Default::default(),
             wide: vec![Floats::default(); wide * MAX_WIDTH],
             wide_bytes: vec![Quads::default(); shape.intermediate.div_ceil(4) * MAX_WIDTH],
+            gate: vec![Floats::default(); if pre_norm { shape.intermediate * MAX_WIDTH } else { 0 }],
+            normal: vec![Floats::default(); if pre_norm { shape.hidden * MAX_WIDTH } else { 0 }],
             rows: vec![0.0; shape.embedding * LANES],
-            pooled: vec![Floats::default(); shape.hidden],
+            pooled: vec![Floats::default(); 2 * shape.hidden],
         }
     }
 
@@ -89,6 +98,8 @@ impl Scratch {
             + size_of_val(&*self.bytes)
             + size_of_val(&*self.wide)
             + size_of_val(&*self.wide_bytes)
+            + size_of_val(&*self.gate)
+            + size_of_val(&*self.normal)
             + size_of_val(&*self.rows)
             + size_of_val(&*self.pooled)
             + self.space.memory()

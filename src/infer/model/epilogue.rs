@@ -122,6 +122,32 @@ impl Epilogue for Activate<'_> {
     }
 }
 
+/// Applies an activation, multiplies the result with a gate, and stores float32.
+#[derive(Debug)]
+pub struct ActivateGated<'a> {
+    /// The activation.
+    pub activation: Activation,
+    /// The gate, `[rows][width]`.
+    pub gate: &'a [Floats],
+    /// The outputs, `[rows][width]`.
+    pub out: &'a mut [Floats],
+    /// The number of groups in a row.
+    pub width: usize,
+}
+
+impl Epilogue for ActivateGated<'_> {
+    #[inline(always)]
+    fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
+        for i in 0..count {
+            let at = (row + i) * self.width + group;
+            let to = &mut self.out[at];
+            simd.store(values[i], to);
+            activate(simd, self.activation, to);
+            simd.store(simd.mul(simd.load(to), simd.load(&self.gate[at])), to);
+        }
+    }
+}
+
 /// Applies an activation to sixteen values.
 #[inline(always)]
 pub fn activate<S: Simd>(simd: S, activation: Activation, values: &mut Floats) {

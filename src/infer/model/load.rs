@@ -4,11 +4,12 @@ use std::path::Path;
 
 use super::linear::{BlockRows, Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
-use crate::infer::file::encoder::Encoder;
+use crate::infer::file::encoder::{Encoder, Pooling, Structure};
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
 use crate::infer::file::{Opened, Stored};
-use crate::infer::kernel::attention::Operands;
+use crate::infer::kernel::attention::{Bias, Operands};
 use crate::infer::kernel::quantize::{InputQuantization, QParams};
+use crate::infer::simd::LANES;
 use crate::params::{Activation, BertConfig, Settings};
 
 /// A model, ready to run.
@@ -21,6 +22,9 @@ pub struct Model {
     /// The layer between embeddings and encoder layers, if they differ in width.
     pub(super) projection: Option<Linear>,
     pub(super) layers: Vec<Layer>,
+    pub(super) position_bias: Option<PositionBias>,
+    /// The layer normalization behind all layers, with [`Structure::PreNormGated`].
+    pub(super) final_norm: Option<Norm>,
     pub(super) head: HeadLayers,
     tokenizer: Option<Stored<u8>>,
     settings: Option<Settings>,
@@ -31,7 +35,7 @@ pub struct Model {
 #[derive(Debug)]
 pub(super) struct Tables {
     pub(super) words: Table,
-    pub(super) positions: Table,
+    pub(super) positions: Option<Table>,
     pub(super) types: Option<Table>,
 }
 
@@ -74,6 +78,8 @@ pub(super) struct Norm {
 /// An encoder layer.
 #[derive(Debug)]
 pub(super) struct Layer {
+    /// The layer normalization before the projections; `None` with [`Structure::PostNorm`] and in the first layer.
+    pub(super) input_norm: Option<Norm>,
     /// The query, key and value projections.
     pub(super) projections: [Linear; 3],
     /// The index in `quantizations` for the input of each projection; `None` for float32.
@@ -82,25 +88,59 @@ pub(super) struct Layer {
     pub(super) quantizations: Vec<InputQuantization>,
     pub(super) scores: Operands,
     pub(super) context: Operands,
+    pub(super) window: Option<usize>,
     pub(super) output: Linear,
+    /// Behind attention's residual connection: the layer normalization of the hidden states, or that before the
+    /// feed-forward layer.
     pub(super) output_norm: Norm,
     pub(super) up: Linear,
+    /// The linear layer whose outputs are multiplied with the activations.
+    pub(super) gate: Option<Linear>,
     pub(super) down: Linear,
-    pub(super) down_norm: Norm,
+    /// Behind the residual connection of the feed-forward layer; `None` with [`Structure::PreNormGated`].
+    pub(super) down_norm: Option<Norm>,
 }
 
 /// The task head.
 #[derive(Debug)]
-// There is one of it in a model.
-#[allow(clippy::large_enum_variant)]
-pub(super) enum HeadLayers {
-    Answers(Linear),
-    /// `transform` is applied to the hidden state of the first token.
-    Labels {
-        transform: Option<(Linear, Activation)>,
-        classifier: Linear,
-        names: Vec<String>,
-    },
+pub(super) struct HeadLayers {
+    pub(super) head: Head,
+    pub(super) pooling: Pooling,
+    /// The layer before the output layer.
+    pub(super) transform: Option<HeadTransform>,
+    /// The output layer; `None` for embeddings.
+    pub(super) output: Option<Linear>,
+}
+
+impl HeadLayers {
+    /// The number of outputs for a sequence or a token.
+    pub(super) fn outputs(&self, hidden: usize) -> usize {
+        self.output.as_ref().map_or(hidden, |output| output.rows)
+    }
+}
+
+/// A linear layer with an activation, and a layer normalization if there is one.
+#[derive(Debug)]
+pub(super) struct HeadTransform {
+    pub(super) dense: Linear,
+    pub(super) activation: Activation,
+    pub(super) norm: Option<Norm>,
+}
+
+/// The bias of each distance between query and key, for all heads and layers.
+#[derive(Debug)]
+pub(super) struct PositionBias {
+    /// `[heads][2 longest − 1 + LANES]`: padded for the lanes of the last group.
+    values: Vec<f32>,
+    longest: usize,
+}
+
+impl PositionBias {
+    /// The biases of a head.
+    pub(super) fn of_head(&self, head: usize) -> Bias<'_> {
+        let width = 2 * self.longest - 1 + LANES;
+        Bias { values: &self.values[head * width..(head + 1) * width], zero: self.longest - 1 }
+    }
 }
 
 impl Model {
@@ -152,31 +192,23 @@ impl Model {
         };
         let tables = Tables {
             words: table("word", encoder.vocabulary)?,
-            positions: table("position", encoder.positions)?,
+            positions: (encoder.positions > 0).then(|| table("position", encoder.positions)).transpose()?,
             types: (encoder.types > 0).then(|| table("token_type", encoder.types)).transpose()?,
         };
-        let projection = (encoder.embedding != hidden)
+        let projection = encoder
+            .projection
             .then(|| linear(&file, "bert.embeddings_project", hidden, encoder.embedding))
             .transpose()?;
         let mut layers = Vec::new();
         for (i, attention) in file.directory.attention.iter().enumerate() {
             layers.push(layer(&file, i, *attention)?);
         }
-        let head = match (&file.directory.head, file.directory.transform) {
-            (Head::Answers, None) => HeadLayers::Answers(linear(&file, "qa_outputs", 2, hidden)?),
-            (Head::Labels(names), transform) => HeadLayers::Labels {
-                transform: match transform {
-                    None => None,
-                    Some(t) => Some((linear(&file, "bert.pooler.dense", hidden, hidden)?, t.activation)),
-                },
-                classifier: linear(&file, "classifier", names.len(), hidden)?,
-                names: names.clone(),
-            },
-            (Head::Answers, Some(_)) => {
-                let why = "its head for question answering has a layer before the output layer";
-                return Err(file.contradiction(why.into()));
-            }
+        let position_bias = encoder.position_bias.then(|| position_bias(&file)).transpose()?;
+        let final_norm = match encoder.structure {
+            Structure::PostNorm => None,
+            Structure::PreNormGated => Some(norm(&file, "bert.encoder.final_norm", hidden)?),
         };
+        let head = head(&file)?;
         let tokenizer = match file.directory.sections.contains_key("tokenizer.json") {
             true => Some(file.array("tokenizer.json", None)?),
             false => None,
@@ -186,6 +218,8 @@ impl Model {
             projection,
             tables,
             layers,
+            position_bias,
+            final_norm,
             head,
             tokenizer,
             size: file.size(),
@@ -197,7 +231,7 @@ impl Model {
 
     /// The greatest sequence length in tokens.
     pub fn longest(&self) -> usize {
-        self.encoder.longest()
+        self.encoder.longest
     }
 
     /// The number of token ids.
@@ -215,11 +249,21 @@ impl Model {
         self.settings.as_ref()
     }
 
-    /// The labels in the order of their logits; `None` for question answering.
+    /// The task head.
+    pub fn head(&self) -> &Head {
+        &self.head.head
+    }
+
+    /// The number of values of an embedding.
+    pub fn width(&self) -> usize {
+        self.encoder.hidden
+    }
+
+    /// The labels of texts in the order of their logits; `None` for a model that does not classify texts.
     pub fn labels(&self) -> Option<&[String]> {
-        match &self.head {
-            HeadLayers::Answers(_) => None,
-            HeadLayers::Labels { names, .. } => Some(names),
+        match &self.head.head {
+            Head::Labels(names) | Head::Multilabel(names) => Some(names),
+            _ => None,
         }
     }
 
@@ -243,7 +287,8 @@ fn norm(file: &Opened, name: &str, width: usize) -> Result<Norm, Diagnostic> {
 }
 
 fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<Layer, Diagnostic> {
-    let &Encoder { hidden, intermediate, .. } = &file.directory.encoder;
+    let &Encoder { hidden, intermediate, structure, .. } = &file.directory.encoder;
+    let pre_norm = structure == Structure::PreNormGated;
     let name = |part: &str| format!("bert.encoder.layer.{layer}.{part}");
     let square = |part: &str| linear(file, &name(part), hidden, hidden);
     let projections =
@@ -258,18 +303,57 @@ fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<La
             quantizations.push(wanted);
         }
     }
+    let norm_of = |part: &str| norm(file, &name(part), hidden);
+    let wide = |part: &str| linear(file, &name(part), intermediate, hidden);
+    let up = wide("intermediate.dense")?;
+    let gate = pre_norm.then(|| wide("intermediate.gate")).transpose()?;
+    if gate.as_ref().is_some_and(|gate| gate.input != up.input) {
+        let why =
+            format!("the feed-forward layer and its gate in layer {layer} quantize one input in two ways");
+        return Err(file.contradiction(why));
+    }
     Ok(Layer {
+        input_norm: (pre_norm && layer > 0).then(|| norm_of("attention.input.LayerNorm")).transpose()?,
         projections,
         quantized_input,
         quantizations,
         scores: operands(file, layer, attention.scores)?,
         context: operands(file, layer, attention.context)?,
+        window: file.directory.encoder.windows[layer],
         output: square("attention.output.dense")?,
-        output_norm: norm(file, &name("attention.output.LayerNorm"), hidden)?,
-        up: linear(file, &name("intermediate.dense"), intermediate, hidden)?,
+        output_norm: norm_of("attention.output.LayerNorm")?,
+        up,
+        gate,
         down: linear(file, &name("output.dense"), hidden, intermediate)?,
-        down_norm: norm(file, &name("output.LayerNorm"), hidden)?,
+        down_norm: (!pre_norm).then(|| norm_of("output.LayerNorm")).transpose()?,
     })
+}
+
+fn head(file: &Opened) -> Result<HeadLayers, Diagnostic> {
+    let layout::Directory { encoder, head, transform, pooling, .. } = &file.directory;
+    let hidden = encoder.hidden;
+    let transform = match transform {
+        None => None,
+        Some(t) => Some(HeadTransform {
+            dense: linear(file, "bert.pooler.dense", hidden, hidden)?,
+            activation: t.activation,
+            norm: t.norm.then(|| norm(file, "bert.pooler.LayerNorm", hidden)).transpose()?,
+        }),
+    };
+    let output = head.output().map(|(name, rows)| linear(file, name, rows, hidden)).transpose()?;
+    let pooling = match head {
+        Head::Embedding { pooling, .. } => *pooling,
+        _ => *pooling,
+    };
+    Ok(HeadLayers { head: head.clone(), pooling, transform, output })
+}
+
+fn position_bias(file: &Opened) -> Result<PositionBias, Diagnostic> {
+    let Encoder { heads, longest, .. } = file.directory.encoder;
+    let width = 2 * longest - 1;
+    let stored: Stored<f32> = file.array("position_bias", Some(heads * width))?;
+    let padded = |row: &[f32]| row.iter().copied().chain([0.0; LANES]).collect::<Vec<f32>>();
+    Ok(PositionBias { values: stored.chunks(width).flat_map(padded).collect(), longest })
 }
 
 /// Loads a linear layer, with its weights in the format that the directory states.

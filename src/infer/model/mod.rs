@@ -8,6 +8,7 @@
 
 mod buffers;
 mod epilogue;
+mod heads;
 pub mod linear;
 pub mod load;
 pub mod session;

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 
 use super::buffers::{QuantizedInput, Scratch, SharedInput};
-use super::load::{HeadLayers, Model};
+use super::heads::{SequenceOutputs, TokenOutputs};
+use super::load::Model;
 use super::shared::Shared;
-use super::stages::{AnswerLogits, Attention, Embed, FeedForward, LabelLogits};
+use super::stages::{Attention, Embed, FeedForward, Inputs};
 pub use super::tiling::Sequence;
 use super::tiling::{MAX_WIDTH, Tiling, groups_of};
 use crate::diag::counted;
+use crate::infer::file::encoder::Structure;
+use crate::infer::file::layout::Head;
+use crate::infer::kernel::attention::Rotary;
 use crate::infer::kernel::quantize::TokenScale;
 use crate::infer::simd::{Floats, Isa, LANES, Quads};
 
@@ -90,7 +94,11 @@ pub struct Session {
     /// The number of groups that the buffers have memory for.
     groups: usize,
     hidden: Vec<Floats>,
+    /// Normalized hidden states, `[hidden]` for each group; empty unless layers begin with a normalization.
+    normal: Vec<Floats>,
     inputs: Vec<QuantizedInput>,
+    /// The angles of each base of rotary positions, and the index of each layer's.
+    rotary: (Vec<Rotary>, Vec<usize>),
     context: Vec<Floats>,
     logits: Vec<Floats>,
     scratch: Vec<Mutex<Scratch>>,
@@ -104,7 +112,7 @@ impl Session {
     pub fn new(model: Arc<Model>, limits: Limits) -> Result<Session, Refusal> {
         let shape = &model.encoder;
         let threads = limits.threads.max(1);
-        let length = limits.length.clamp(1, shape.longest());
+        let length = limits.length.clamp(1, shape.longest);
         let groups = groups_of(length) * limits.sequences.max(1);
         let limits = Limits { threads, length, ..limits };
         let pool = match threads {
@@ -116,14 +124,21 @@ impl Session {
         };
         let inputs = model.layers.iter().map(|l| l.quantizations.len()).max().unwrap_or(0);
         let quads = shape.hidden.div_ceil(4);
-        let logits = match &model.head {
-            HeadLayers::Answers(_) => 2 * groups,
-            HeadLayers::Labels { names, .. } => names.len() * groups.div_ceil(LANES),
+        let outputs = model.head.outputs(shape.hidden);
+        let logits = match model.head().is_per_token() {
+            true => outputs * groups,
+            false => outputs * groups.div_ceil(LANES),
+        };
+        let normal = match shape.structure {
+            Structure::PostNorm => 0,
+            Structure::PreNormGated => shape.hidden * groups,
         };
         Ok(Session {
             tiling: Tiling { spans: Vec::with_capacity(groups), ..Tiling::default() },
             groups,
             hidden: vec![Floats::default(); shape.hidden * groups],
+            normal: vec![Floats::default(); normal],
+            rotary: rotary(&model, groups_of(length)),
             inputs: (0..inputs)
                 .map(|_| QuantizedInput {
                     bytes: vec![Quads::default(); quads * groups],
@@ -154,8 +169,10 @@ impl Session {
         let inputs: usize =
             self.inputs.iter().map(|r| size_of_val(&*r.bytes) + size_of_val(&*r.scales)).sum();
         let of_thread = |s: &Mutex<Scratch>| s.lock().unwrap_or_else(|e| e.into_inner()).memory();
-        let buffers = size_of_val(&*self.hidden) + size_of_val(&*self.context) + size_of_val(&*self.logits);
-        buffers + inputs + self.scratch.iter().map(of_thread).sum::<usize>()
+        let of_session = [&self.hidden, &self.normal, &self.context, &self.logits];
+        let buffers: usize = of_session.iter().map(|b| size_of_val(&***b)).sum();
+        let angles: usize = self.rotary.0.iter().map(Rotary::memory).sum();
+        buffers + angles + inputs + self.scratch.iter().map(of_thread).sum::<usize>()
     }
 
     /// The number of sequences that fit into one call, taken in order from the first of these lengths; at least one.
@@ -217,14 +234,17 @@ impl Session {
     }
 
     fn forward(&mut self, sequences: &[Sequence<'_>]) {
-        let Session { model, limits, tiling, hidden, inputs, context, logits, scratch, .. } = self;
+        let Session {
+            model, limits, tiling, hidden, normal, inputs, rotary, context, logits, scratch, ..
+        } = self;
         let (model, tiling, scratch, isa) = (&**model, &*tiling, &*scratch, limits.isa);
         let threads = limits.threads;
         let hidden = Shared::new(hidden);
         let context = Shared::new(context);
         let logits = Shared::new(logits);
-        let (inputs, count) = SharedInput::all(inputs);
-        let inputs = &inputs[..count];
+        let (quantized, count) = SharedInput::all(inputs);
+        let normal = (!normal.is_empty()).then(|| Shared::new(normal));
+        let inputs = &Inputs { normal, quantized: &quantized[..count] };
         each(threads, tiling.tiles(), scratch, |tile, scratch| {
             isa.run(Embed { model, tiling, sequences, tile, hidden: &hidden, inputs, scratch });
         });
@@ -241,6 +261,7 @@ impl Session {
                     head,
                     hidden: &hidden,
                     inputs,
+                    rotary: rotary.1.get(index).map(|which| &rotary.0[*which]),
                     context: &context,
                     scratch,
                 });
@@ -259,35 +280,32 @@ impl Session {
                 });
             });
         }
-        match &model.head {
-            HeadLayers::Answers(layer) => each(threads, tiling.tiles(), scratch, |tile, scratch| {
-                isa.run(AnswerLogits {
-                    model,
-                    tiling,
-                    layer,
-                    tile,
-                    hidden: &hidden,
-                    logits: &logits,
-                    scratch,
-                });
-            }),
-            HeadLayers::Labels { transform, classifier, .. } => {
-                let tasks = tiling.spans.len().div_ceil(LANES * MAX_WIDTH);
-                each(threads, tasks, scratch, |part, scratch| {
-                    isa.run(LabelLogits {
-                        model,
-                        tiling,
-                        transform: transform.as_ref(),
-                        classifier,
-                        part,
-                        hidden: &hidden,
-                        logits: &logits,
-                        scratch,
-                    });
-                });
-            }
+        if model.head().is_per_token() {
+            each(threads, tiling.tiles(), scratch, |tile, scratch| {
+                isa.run(TokenOutputs { model, tiling, tile, hidden: &hidden, logits: &logits, scratch });
+            });
+        } else {
+            let parts = tiling.spans.len().div_ceil(LANES * MAX_WIDTH);
+            each(threads, parts, scratch, |part, scratch| {
+                isa.run(SequenceOutputs { model, tiling, part, hidden: &hidden, logits: &logits, scratch });
+            });
         }
     }
+}
+
+/// The angles of each base of rotary positions, and the index of each layer's.
+fn rotary(model: &Model, groups: usize) -> (Vec<Rotary>, Vec<usize>) {
+    let features = model.encoder.hidden / model.encoder.heads;
+    let (mut bases, mut all) = (Vec::new(), Vec::new());
+    let of_layer = |theta: &f64| {
+        bases.iter().position(|known| known == theta).unwrap_or_else(|| {
+            bases.push(*theta);
+            all.push(Rotary::new(*theta, features, groups));
+            bases.len() - 1
+        })
+    };
+    let indices = model.encoder.rotary.iter().map(of_layer).collect();
+    (all, indices)
 }
 
 /// Runs all tasks in parallel, each with the buffers of its thread.
@@ -307,7 +325,7 @@ fn each(threads: usize, tasks: usize, scratch: &[Mutex<Scratch>], work: impl Fn(
     }
 }
 
-/// The logits of a call.
+/// The outputs of a call.
 #[derive(Debug)]
 pub struct Logits<'a> {
     session: &'a Session,
@@ -319,24 +337,62 @@ impl<'a> Logits<'a> {
     /// # Panics
     /// If the sequence does not exist.
     pub fn answer(&self, sequence: usize) -> (&'a [f32], &'a [f32]) {
-        let HeadLayers::Answers(_) = &self.session.model.head else { return (&[], &[]) };
-        let span = self.session.tiling.spans[sequence];
-        let row = |row: usize| {
-            let first = row * self.session.tiling.groups + span.first;
-            &Floats::lanes(&self.session.logits[first..first + span.groups])[..span.tokens]
-        };
-        (row(0), row(1))
+        let Head::Answers = self.session.model.head() else { return (&[], &[]) };
+        (self.row(0, sequence), self.row(1, sequence))
     }
 
-    /// The logits of a sequence, `[labels]`, for sequence classification. Empty for other models.
+    /// The logits of the tokens of a sequence for each label, `[labels][tokens]`, for token classification. Empty for
+    /// other models.
+    ///
+    /// # Panics
+    /// If the sequence does not exist.
+    pub fn tokens(&self, sequence: usize) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        let count = match self.session.model.head() {
+            Head::Tokens(names) => names.len(),
+            _ => 0,
+        };
+        let logits = Logits { session: self.session };
+        (0..count).map(move |label| logits.row(label, sequence))
+    }
+
+    /// The logits of a sequence, `[labels]`, for sequence classification; one score for regression. Empty for other
+    /// models.
     ///
     /// # Panics
     /// If the sequence does not exist.
     pub fn labels(&self, sequence: usize) -> impl Iterator<Item = f32> + use<'a> {
+        let count = match self.session.model.head() {
+            Head::Labels(names) | Head::Multilabel(names) => names.len(),
+            Head::Score => 1,
+            _ => 0,
+        };
+        self.column(count, sequence)
+    }
+
+    /// The embedding of a sequence, `[hidden]`. Empty for models with an output layer.
+    ///
+    /// # Panics
+    /// If the sequence does not exist.
+    pub fn embedding(&self, sequence: usize) -> impl Iterator<Item = f32> + use<'a> {
+        let count = match self.session.model.head() {
+            Head::Embedding { .. } => self.session.model.encoder.hidden,
+            _ => 0,
+        };
+        self.column(count, sequence)
+    }
+
+    /// An output for each token of a sequence.
+    fn row(&self, row: usize, sequence: usize) -> &'a [f32] {
+        let span = self.session.tiling.spans[sequence];
+        let first = row * self.session.tiling.groups + span.first;
+        &Floats::lanes(&self.session.logits[first..first + span.groups])[..span.tokens]
+    }
+
+    /// The outputs of a sequence.
+    fn column(&self, count: usize, sequence: usize) -> impl Iterator<Item = f32> + use<'a> {
         let session = self.session;
         let width = session.tiling.spans.len().div_ceil(LANES);
         assert!(sequence < session.tiling.spans.len(), "no such sequence");
-        let count = session.model.labels().map_or(0, <[String]>::len);
-        (0..count).map(move |label| session.logits[label * width + sequence / LANES].0[sequence % LANES])
+        (0..count).map(move |row| session.logits[row * width + sequence / LANES].0[sequence % LANES])
     }
 }

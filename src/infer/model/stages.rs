@@ -2,12 +2,12 @@
 //! thread; the tasks of a stage write to disjoint ranges of the session's buffers.
 
 use super::buffers::{Scratch, SharedInput};
-use super::epilogue::{Activate, AddResidual, Gelu, GeluQuantize, Store, activate};
-use super::linear::{Linear, Tile};
+use super::epilogue::{Activate, ActivateGated, AddResidual, Gelu, GeluQuantize, Store};
+use super::linear::Tile;
 use super::load::{Layer, Model, Norm};
 use super::shared::Shared;
-use super::tiling::{MAX_WIDTH, Sequence, Span, Tiling};
-use crate::infer::kernel::attention::{Head, attend};
+use super::tiling::{Sequence, Span, Tiling};
+use crate::infer::kernel::attention::{Head, Rotary, Terms, attend};
 use crate::infer::kernel::norm::layer_norm;
 use crate::infer::kernel::quantize::{InputQuantization, Layout, TokenScale, pack, static_scale};
 use crate::infer::simd::{Floats, LANES, Quads, Simd, Work};
@@ -21,7 +21,7 @@ pub(super) struct Embed<'a> {
     pub(super) sequences: &'a [Sequence<'a>],
     pub(super) tile: usize,
     pub(super) hidden: &'a Shared<'a, Floats>,
-    pub(super) inputs: &'a [SharedInput<'a>],
+    pub(super) inputs: &'a Inputs<'a>,
     pub(super) scratch: &'a mut Scratch,
 }
 
@@ -44,7 +44,9 @@ impl Work for Embed<'_> {
                 if place < span.tokens {
                     let sequence = &sequences[index];
                     model.tables.words.add_row(sequence.ids[place] as usize, row);
-                    model.tables.positions.add_row(model.encoder.first_position + place, row);
+                    if let Some(positions) = &model.tables.positions {
+                        positions.add_row(model.encoder.first_position + place, row);
+                    }
                     if let Some(types) = &model.tables.types {
                         let of_type = if model.encoder.types == 1 { 0 } else { sequence.types[place] };
                         types.add_row(of_type as usize, row);
@@ -73,14 +75,14 @@ impl Work for Embed<'_> {
             }
         }
         if let Some(layer) = model.layers.first() {
-            quantize_input(simd, layer, groups, out, inputs);
+            prepare_input(simd, model, layer, groups, out, inputs);
         }
     }
 }
 
 /// Layer normalization of a tile `[hidden][width]`.
 #[inline(always)]
-fn normalize<S: Simd>(
+pub(super) fn normalize<S: Simd>(
     simd: S,
     model: &Model,
     norm: &Norm,
@@ -91,6 +93,36 @@ fn normalize<S: Simd>(
     layer_norm(simd, tile, width, &norm.weight, &norm.bias, model.encoder.norm_epsilon, out);
 }
 
+/// The inputs of a layer's query, key and value projections.
+pub(super) struct Inputs<'a> {
+    /// The normalized hidden states, for each tile `[hidden][width]`; `None` if the projections take the hidden states.
+    pub(super) normal: Option<Shared<'a, Floats>>,
+    /// The quantized inputs.
+    pub(super) quantized: &'a [SharedInput<'a>],
+}
+
+/// Prepares the inputs of a layer's projections from a tile of hidden states: layer normalization, if the layer begins
+/// with it, and quantization.
+#[inline(always)]
+fn prepare_input<S: Simd>(
+    simd: S,
+    model: &Model,
+    layer: &Layer,
+    groups: std::ops::Range<usize>,
+    tile: &[Floats],
+    inputs: &Inputs<'_>,
+) {
+    let columns = layer.output.columns;
+    let Some(normal) = &inputs.normal else { return quantize_input(simd, layer, groups, tile, inputs) };
+    // SAFETY: this tile's task alone has its part.
+    let out = unsafe { normal.part(groups.start * columns..groups.end * columns) };
+    match &layer.input_norm {
+        None => out.copy_from_slice(tile),
+        Some(norm) => normalize(simd, model, norm, tile, groups.len(), out),
+    }
+    quantize_input(simd, layer, groups, out, inputs);
+}
+
 /// Quantizes a tile for the query, key and value projections of a layer.
 #[inline(always)]
 fn quantize_input<S: Simd>(
@@ -98,11 +130,11 @@ fn quantize_input<S: Simd>(
     layer: &Layer,
     groups: std::ops::Range<usize>,
     tile: &[Floats],
-    inputs: &[SharedInput<'_>],
+    inputs: &Inputs<'_>,
 ) {
     let columns = layer.output.columns;
     let quads = columns.div_ceil(4);
-    for (quantization, to) in layer.quantizations.iter().zip(inputs) {
+    for (quantization, to) in layer.quantizations.iter().zip(inputs.quantized) {
         // SAFETY: this tile's task alone has its parts.
         let (bytes, scales) = unsafe {
             (to.bytes.part(groups.start * quads..groups.end * quads), to.scales.part(groups.clone()))
@@ -119,7 +151,8 @@ pub(super) struct Attention<'a> {
     pub(super) span: Span,
     pub(super) head: usize,
     pub(super) hidden: &'a Shared<'a, Floats>,
-    pub(super) inputs: &'a [SharedInput<'a>],
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) rotary: Option<&'a Rotary>,
     pub(super) context: &'a Shared<'a, Floats>,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -129,7 +162,8 @@ impl Work for Attention<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Attention { model, tiling, layer, span, head, hidden, inputs, context, scratch } = self;
+        let Attention { model, tiling, layer, span, head, hidden, inputs, rotary, context, scratch } = self;
+        let states = inputs.normal.as_ref().unwrap_or(hidden);
         let width = model.encoder.hidden;
         let quads = width.div_ceil(4);
         let features = width / model.encoder.heads;
@@ -138,15 +172,15 @@ impl Work for Attention<'_> {
         for (tile, piece) in tiling.pieces(span) {
             let whole = tiling.tile(tile);
             // SAFETY: in this stage, these buffers are only read.
-            let floats = unsafe { hidden.read(whole.start * width..whole.end * width) };
+            let floats = unsafe { states.read(whole.start * width..whole.end * width) };
             for (i, projection) in layer.projections.iter().enumerate() {
                 let (bytes, scales): (&[Quads], &[TokenScale]) = match layer.quantized_input[i] {
                     None => (&[], &[]),
                     // SAFETY: as above.
                     Some(which) => unsafe {
                         (
-                            inputs[which].bytes.read(whole.start * quads..whole.end * quads),
-                            inputs[which].scales.read(whole.clone()),
+                            inputs.quantized[which].bytes.read(whole.start * quads..whole.end * quads),
+                            inputs.quantized[which].scales.read(whole.clone()),
                         )
                     },
                 };
@@ -161,6 +195,13 @@ impl Work for Attention<'_> {
                 projection.apply(simd, rows.clone(), input, first..first + piece.len(), sums, &mut keep);
             }
         }
+        if let Some(rotary) = rotary {
+            rotary.turn(simd, &mut space.queries, features, span.groups);
+            rotary.turn(simd, &mut space.keys, features, span.groups);
+        }
+        let bias = model.position_bias.as_ref().map(|bias| bias.of_head(head));
+        let terms =
+            (bias.is_some() || layer.window.is_some()).then_some(Terms { bias, window: layer.window });
         let head = Head {
             features,
             tokens: span.tokens,
@@ -171,12 +212,12 @@ impl Work for Attention<'_> {
         let first = span.first * width + rows.start * span.groups;
         // SAFETY: this head of this sequence is this task's.
         let out = unsafe { context.part(first..first + features * span.groups) };
-        attend(simd, head, space, out);
+        attend(simd, head, terms, space, out);
     }
 }
 
 /// The rest of an encoder layer for one tile: attention output projection, feed-forward layer, and both residual
-/// connections with layer normalization.
+/// connections with layer normalization; behind the last layer also the final normalization.
 pub(super) struct FeedForward<'a> {
     pub(super) model: &'a Model,
     pub(super) tiling: &'a Tiling,
@@ -184,7 +225,7 @@ pub(super) struct FeedForward<'a> {
     pub(super) next: Option<&'a Layer>,
     pub(super) tile: usize,
     pub(super) hidden: &'a Shared<'a, Floats>,
-    pub(super) inputs: &'a [SharedInput<'a>],
+    pub(super) inputs: &'a Inputs<'a>,
     pub(super) context: &'a Shared<'a, Floats>,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -208,7 +249,7 @@ impl Work for FeedForward<'_> {
         let (x, context) = unsafe {
             (hidden.part(groups.start * width..groups.end * width), context.read(0..tiling.groups * width))
         };
-        let Scratch { sums, tile: apart, bytes, scales, wide, wide_bytes, .. } = scratch;
+        let Scratch { sums, tile: apart, bytes, scales, wide, wide_bytes, gate: gated, normal, .. } = scratch;
         match layer.output.input {
             Some(quantization) => pack(simd, quantization, width, context, &layout, bytes, scales),
             None => gather(context, &layout, width, wide),
@@ -216,158 +257,82 @@ impl Work for FeedForward<'_> {
         let input = Tile { floats: wide, bytes, scales, width: count };
         let mut add = AddResidual { residual: x, out: apart, width: count };
         layer.output.apply(simd, 0..width, input, 0..count, sums, &mut add);
-        normalize(simd, model, &layer.output_norm, apart, count, x);
+        // With a normalization behind the layer, hidden states are the normalized ones.
+        let up_input: &[Floats] = match &layer.down_norm {
+            Some(_) => {
+                normalize(simd, model, &layer.output_norm, apart, count, x);
+                x
+            }
+            None => {
+                x.copy_from_slice(&apart[..width * count]);
+                normalize(simd, model, &layer.output_norm, apart, count, normal);
+                normal
+            }
+        };
 
         if let Some(quantization) = layer.up.input {
-            pack(simd, quantization, width, x, &Layout::tile(count), bytes, scales);
+            pack(simd, quantization, width, up_input, &Layout::tile(count), bytes, scales);
         }
-        let input = Tile { floats: x, bytes, scales, width: count };
+        let input = Tile { floats: up_input, bytes, scales, width: count };
         let inner = 0..layer.up.rows;
-        match (layer.down.input, model.encoder.activation) {
-            (Some(InputQuantization::Static(qparams)), Activation::Gelu) => {
-                let mut gelu = GeluQuantize { qparams, out: wide_bytes, width: count };
-                layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
-                for scale in &mut scales[..count] {
-                    *scale = static_scale(simd, qparams);
+        if let Some(gate) = &layer.gate {
+            // Both layers are rows of one matrix, with one quantization of their input.
+            let mut keep = Store { out: &mut *gated, width: count, offset: 0 };
+            gate.apply(simd, inner.clone(), input, 0..count, sums, &mut keep);
+            let activation = model.encoder.activation;
+            let mut activate = ActivateGated { activation, gate: gated, out: wide, width: count };
+            layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut activate);
+            if let Some(quantization) = layer.down.input {
+                pack(simd, quantization, inner.end, wide, &Layout::tile(count), wide_bytes, scales);
+            }
+        } else {
+            match (layer.down.input, model.encoder.activation) {
+                (Some(InputQuantization::Static(qparams)), Activation::Gelu) => {
+                    let mut gelu = GeluQuantize { qparams, out: wide_bytes, width: count };
+                    layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
+                    for scale in &mut scales[..count] {
+                        *scale = static_scale(simd, qparams);
+                    }
                 }
-            }
-            (Some(InputQuantization::Dynamic), Activation::Gelu) => {
-                let mut gelu = Gelu { out: wide, width: count, for_bytes: true };
-                layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut gelu);
-                let layout = Layout::tile(count);
-                pack(simd, InputQuantization::Dynamic, inner.end, wide, &layout, wide_bytes, scales);
-            }
-            (None, Activation::Gelu) => {
-                let mut gelu = Gelu { out: wide, width: count, for_bytes: false };
-                layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
-            }
-            (quantization, activation) => {
-                let mut activate = Activate { activation, out: wide, width: count };
-                layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut activate);
-                if let Some(quantization) = quantization {
-                    pack(simd, quantization, inner.end, wide, &Layout::tile(count), wide_bytes, scales);
+                (Some(InputQuantization::Dynamic), Activation::Gelu) => {
+                    let mut gelu = Gelu { out: wide, width: count, for_bytes: true };
+                    layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut gelu);
+                    let layout = Layout::tile(count);
+                    pack(simd, InputQuantization::Dynamic, inner.end, wide, &layout, wide_bytes, scales);
+                }
+                (None, Activation::Gelu) => {
+                    let mut gelu = Gelu { out: wide, width: count, for_bytes: false };
+                    layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
+                }
+                (quantization, activation) => {
+                    let mut activate = Activate { activation, out: wide, width: count };
+                    layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut activate);
+                    if let Some(quantization) = quantization {
+                        pack(simd, quantization, inner.end, wide, &Layout::tile(count), wide_bytes, scales);
+                    }
                 }
             }
         }
         let input = Tile { floats: wide, bytes: wide_bytes, scales, width: count };
         let mut add = AddResidual { residual: x, out: apart, width: count };
         layer.down.apply(simd, 0..width, input, 0..count, sums, &mut add);
-        normalize(simd, model, &layer.down_norm, apart, count, x);
+        match &layer.down_norm {
+            Some(norm) => normalize(simd, model, norm, apart, count, x),
+            None => x.copy_from_slice(&apart[..width * count]),
+        }
         if let Some(next) = next {
-            quantize_input(simd, next, groups, x, inputs);
+            prepare_input(simd, model, next, groups, x, inputs);
+        } else if let Some(norm) = &model.final_norm {
+            normalize(simd, model, norm, apart, count, x);
         }
     }
 }
-
 /// Copies a tile with strides to a contiguous one, `[rows][groups]`.
 #[inline(always)]
 fn gather(from: &[Floats], layout: &Layout, rows: usize, to: &mut [Floats]) {
     for row in 0..rows {
         for g in 0..layout.groups {
             to[row * layout.groups + g] = from[layout.base[g] + row * layout.stride[g]];
-        }
-    }
-}
-
-/// The question answering head: start and end logits of a tile.
-pub(super) struct AnswerLogits<'a> {
-    pub(super) model: &'a Model,
-    pub(super) tiling: &'a Tiling,
-    pub(super) layer: &'a Linear,
-    pub(super) tile: usize,
-    pub(super) hidden: &'a Shared<'a, Floats>,
-    pub(super) logits: &'a Shared<'a, Floats>,
-    pub(super) scratch: &'a mut Scratch,
-}
-
-impl Work for AnswerLogits<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let AnswerLogits { model, tiling, layer, tile, hidden, logits, scratch } = self;
-        let width = model.encoder.hidden;
-        let groups = tiling.tile(tile);
-        let count = groups.len();
-        // SAFETY: the last stage only reads hidden states.
-        let x = unsafe { hidden.read(groups.start * width..groups.end * width) };
-        let Scratch { sums, bytes, scales, .. } = scratch;
-        if let Some(quantization) = layer.input {
-            pack(simd, quantization, width, x, &Layout::tile(count), bytes, scales);
-        }
-        let input = Tile { floats: x, bytes, scales, width: count };
-        let mut two = [Floats::default(); 2 * MAX_WIDTH];
-        let mut keep = Store { out: &mut two, width: count, offset: 0 };
-        layer.apply(simd, 0..2, input, 0..count, sums, &mut keep);
-        for row in 0..2 {
-            let first = row * tiling.groups + groups.start;
-            // SAFETY: this tile's task alone has its parts.
-            let to = unsafe { logits.part(first..first + count) };
-            to.copy_from_slice(&two[row * count..(row + 1) * count]);
-        }
-    }
-}
-
-/// The classification head, for up to 64 sequences with one in each lane: a layer with an activation, if there is one,
-/// and the classifier.
-pub(super) struct LabelLogits<'a> {
-    pub(super) model: &'a Model,
-    pub(super) tiling: &'a Tiling,
-    pub(super) transform: Option<&'a (Linear, Activation)>,
-    pub(super) classifier: &'a Linear,
-    pub(super) part: usize,
-    pub(super) hidden: &'a Shared<'a, Floats>,
-    pub(super) logits: &'a Shared<'a, Floats>,
-    pub(super) scratch: &'a mut Scratch,
-}
-
-impl Work for LabelLogits<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let LabelLogits { model, tiling, transform, classifier, part, hidden, logits, scratch } = self;
-        let width = model.encoder.hidden;
-        let first = part * LANES * MAX_WIDTH;
-        let spans = &tiling.spans[first..(first + LANES * MAX_WIDTH).min(tiling.spans.len())];
-        let count = spans.len().div_ceil(LANES);
-        let Scratch { sums, tile, bytes, scales, pooled, .. } = scratch;
-        tile.fill(Floats::default());
-        for (i, span) in spans.iter().enumerate() {
-            let groups = tiling.tile(span.first / tiling.width);
-            // SAFETY: the last stage only reads hidden states.
-            let x = unsafe { hidden.read(groups.start * width..groups.end * width) };
-            let states = x.iter().skip(span.first - groups.start).step_by(groups.len());
-            for (feature, state) in states.enumerate() {
-                tile[feature * count + i / LANES].0[i % LANES] = state.0[0];
-            }
-        }
-        if let Some((dense, activation)) = transform {
-            if let Some(quantization) = dense.input {
-                pack(simd, quantization, width, tile, &Layout::tile(count), bytes, scales);
-            }
-            for group in 0..count {
-                let input = Tile { floats: tile, bytes, scales, width: count };
-                let mut keep = Store { out: pooled, width: 1, offset: 0 };
-                dense.apply(simd, 0..width, input, group..group + 1, sums, &mut keep);
-                for (feature, lanes) in pooled.iter_mut().enumerate() {
-                    activate(simd, *activation, lanes);
-                    tile[feature * count + group] = *lanes;
-                }
-            }
-        }
-        if let Some(quantization) = classifier.input {
-            pack(simd, quantization, width, tile, &Layout::tile(count), bytes, scales);
-        }
-        let total = tiling.spans.len().div_ceil(LANES);
-        for label in 0..classifier.rows {
-            let mut one = [Floats::default(); MAX_WIDTH];
-            let input = Tile { floats: tile, bytes, scales, width: count };
-            let mut keep = Store { out: &mut one, width: count, offset: 0 };
-            classifier.apply(simd, label..label + 1, input, 0..count, sums, &mut keep);
-            let at = label * total + part * MAX_WIDTH;
-            // SAFETY: these sequences are this task's.
-            unsafe { logits.part(at..at + count) }.copy_from_slice(&one[..count]);
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::describe;
 use crate::diag::{Code, Diagnostic, counted};
 use crate::infer::file::Image;
+use crate::infer::file::encoder::{Encoder, Structure};
 use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands, Scale};
+use crate::params::architecture::Biases;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 use crate::params::{BertConfig, Family};
 
@@ -35,40 +37,42 @@ pub fn build(
     tensor: &dyn Fn(&str) -> Result<Vec<f32>, Diagnostic>,
 ) -> Result<Image, Diagnostic> {
     let encoder = describe::encoder(config)?;
-    let transform = describe::transform(config, &head);
-    let shape = config.shape();
-    let (embedding, types) = (encoder.embedding, encoder.types);
-    let image = Image::new(config.clone(), encoder, head.clone(), transform);
-    let mut packer = Packer { image, family: config.family(), plan, tensor };
-    let tables = [("word", shape.vocab), ("position", shape.positions), ("token_type", types)];
+    let of = config.architecture();
+    let shape = describe::shape(config, head);
+    let output = shape.head.output();
+    let (embedding, hidden) = (encoder.embedding, encoder.hidden);
+    let image = Image::new(config.clone(), encoder.clone(), shape.clone());
+    let mut packer = Packer { image, biases: of.biases, family: config.family(), plan, tensor };
+    let tables =
+        [("word", encoder.vocabulary), ("position", encoder.positions), ("token_type", encoder.types)];
     for (name, rows) in tables.into_iter().filter(|(_, rows)| *rows > 0) {
         packer.table(&format!("bert.embeddings.{name}_embeddings.weight"), rows, embedding)?;
     }
-    if embedding != shape.hidden {
-        packer.head("bert.embeddings_project", shape.hidden, embedding)?;
+    packer.norm("bert.embeddings.LayerNorm", "bert.embeddings.LayerNorm", embedding)?;
+    if encoder.projection {
+        packer.head("bert.embeddings_project", hidden, embedding)?;
     }
-    packer.norm("bert.embeddings.LayerNorm")?;
-    for layer in 0..shape.layers {
-        let at = format!("bert.encoder.layer.{layer}");
-        for name in ["self.query", "self.key", "self.value", "output.dense"] {
-            packer.linear(&format!("{at}.attention.{name}"), shape.hidden, shape.hidden)?;
+    for layer in 0..encoder.layers {
+        match encoder.structure {
+            Structure::PostNorm => packer.post_norm(layer, of.layer_at(layer), &encoder)?,
+            Structure::PreNormGated => packer.pre_norm(layer, &encoder)?,
         }
-        packer.norm(&format!("{at}.attention.output.LayerNorm"))?;
-        packer.linear(&format!("{at}.intermediate.dense"), shape.intermediate, shape.hidden)?;
-        packer.linear(&format!("{at}.output.dense"), shape.hidden, shape.intermediate)?;
-        packer.norm(&format!("{at}.output.LayerNorm"))?;
-        let states = format!("{at}.attention.self");
-        let scores = packer.product(&format!("{states}.query_states"), &format!("{states}.key_states"))?;
-        let context =
-            packer.product(&format!("{states}.probabilities"), &format!("{states}.value_states"))?;
-        packer.image.attention(Attention { scores, context });
     }
-    match head {
-        Head::Answers => packer.head("qa_outputs", 2, shape.hidden)?,
-        Head::Labels(names) => packer.head("classifier", names.len(), shape.hidden)?,
+    if encoder.structure == Structure::PreNormGated {
+        packer.norm(FINAL_NORM, FINAL_NORM, hidden)?;
     }
-    if transform.is_some() {
-        packer.head("bert.pooler.dense", shape.hidden, shape.hidden)?;
+    if encoder.position_bias {
+        let bias = describe::position_bias(config, &packer.values(describe::BUCKETS)?);
+        packer.image.add("position_bias", &bias);
+    }
+    if let Some((name, outputs)) = output {
+        packer.head(name, outputs, hidden)?;
+    }
+    if let Some(transform) = shape.transform {
+        packer.pooler(hidden)?;
+        if transform.norm {
+            packer.norm("bert.pooler.LayerNorm", "bert.pooler.LayerNorm", hidden)?;
+        }
     }
     if let Some(bytes) = tokenizer {
         packer.image.add("tokenizer.json", bytes);
@@ -76,9 +80,19 @@ pub fn build(
     Ok(packer.image)
 }
 
-/// All methods take BERT's names.
+/// Rows of a matrix, by the name of its module.
+struct Rows {
+    module: String,
+    first: usize,
+}
+
+/// The layer normalization behind all layers.
+const FINAL_NORM: &str = "bert.encoder.final_norm";
+
+/// All methods take the names in the file, which are BERT's, and the names by which [`Family::name`] knows the tensors.
 struct Packer<'a> {
     image: Image,
+    biases: Biases,
     family: Family,
     plan: &'a Plan,
     tensor: &'a dyn Fn(&str) -> Result<Vec<f32>, Diagnostic>,
@@ -100,13 +114,70 @@ impl<'a> Packer<'a> {
         known.activations.get(&self.family.name(name))
     }
 
-    /// Adds weight and bias of a layer normalization.
-    fn norm(&mut self, name: &str) -> Result<(), Diagnostic> {
-        for part in ["weight", "bias"] {
-            let name = format!("{name}.{part}");
-            let values = self.values(&name)?;
-            self.image.add(&name, &values);
+    /// Adds an encoder layer with normalizations behind its parts, and the quantization of its attention. Its parameters
+    /// are those of the layer `from`; several layers may share them.
+    fn post_norm(&mut self, layer: usize, from: usize, encoder: &Encoder) -> Result<(), Diagnostic> {
+        let &Encoder { hidden, intermediate, .. } = encoder;
+        let [at, from] = [layer, from].map(|layer| format!("bert.encoder.layer.{layer}"));
+        let linear = |packer: &mut Self, name: &str, rows, columns| {
+            let source = Rows { module: format!("{from}.{name}"), first: 0 };
+            packer.part(&format!("{at}.{name}"), &source, [rows, columns], true)
+        };
+        for name in ["self.query", "self.key", "self.value", "output.dense"] {
+            linear(self, &format!("attention.{name}"), hidden, hidden)?;
         }
+        linear(self, "intermediate.dense", intermediate, hidden)?;
+        linear(self, "output.dense", hidden, intermediate)?;
+        for name in ["attention.output.LayerNorm", "output.LayerNorm"] {
+            self.norm(&format!("{at}.{name}"), &format!("{from}.{name}"), hidden)?;
+        }
+        self.products(&format!("{from}.attention.self"))
+    }
+
+    /// Adds an encoder layer with normalizations before its parts. Query, key and value projection are rows of one
+    /// matrix, and so are the feed-forward layer and its gate.
+    fn pre_norm(&mut self, layer: usize, encoder: &Encoder) -> Result<(), Diagnostic> {
+        let &Encoder { hidden, intermediate, .. } = encoder;
+        let Biases { attention, feed_forward, .. } = self.biases;
+        let (at, from) = (format!("bert.encoder.layer.{layer}"), format!("bert.encoder.layers.{layer}"));
+        let fused = |name: &str, first| Rows { module: format!("{from}.{name}"), first };
+        for (i, name) in ["query", "key", "value"].into_iter().enumerate() {
+            let name = format!("{at}.attention.self.{name}");
+            self.part(&name, &fused("attn.Wqkv", i * hidden), [hidden, hidden], attention)?;
+        }
+        let name = format!("{at}.attention.output.dense");
+        self.part(&name, &fused("attn.Wo", 0), [hidden, hidden], attention)?;
+        for (i, name) in ["dense", "gate"].into_iter().enumerate() {
+            let name = format!("{at}.intermediate.{name}");
+            let rows = fused("mlp.Wi", i * intermediate);
+            self.part(&name, &rows, [intermediate, hidden], feed_forward)?;
+        }
+        let name = format!("{at}.output.dense");
+        self.part(&name, &fused("mlp.Wo", 0), [hidden, intermediate], feed_forward)?;
+        if layer > 0 {
+            self.norm(&format!("{at}.attention.input.LayerNorm"), &format!("{from}.attn_norm"), hidden)?;
+        }
+        self.norm(&format!("{at}.attention.output.LayerNorm"), &format!("{from}.mlp_norm"), hidden)?;
+        self.products(&format!("{from}.attn"))
+    }
+
+    /// Adds the quantization of a layer's attention.
+    fn products(&mut self, at: &str) -> Result<(), Diagnostic> {
+        let scores = self.product(&format!("{at}.query_states"), &format!("{at}.key_states"))?;
+        let context = self.product(&format!("{at}.probabilities"), &format!("{at}.value_states"))?;
+        self.image.attention(Attention { scores, context });
+        Ok(())
+    }
+
+    /// Adds weight and bias of a layer normalization; zeros for a bias that the model does not have.
+    fn norm(&mut self, name: &str, from: &str, width: usize) -> Result<(), Diagnostic> {
+        let weight = self.values(&format!("{from}.weight"))?;
+        self.image.add(&format!("{name}.weight"), &weight);
+        let bias = match self.biases.norm {
+            true => self.values(&format!("{from}.bias"))?,
+            false => vec![0.0; width],
+        };
+        self.image.add(&format!("{name}.bias"), &bias);
         Ok(())
     }
 
@@ -138,22 +209,34 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Adds a linear layer of the encoder.
-    fn linear(&mut self, name: &str, rows: usize, columns: usize) -> Result<(), Diagnostic> {
-        let weight = format!("{name}.weight");
-        let mut values = self.values(&weight)?;
-        let bias = self.values(&format!("{name}.bias"))?;
+    /// Adds a linear layer that is some rows of a matrix; zeros for a bias that the model does not have.
+    fn part(
+        &mut self,
+        name: &str,
+        from: &Rows,
+        [rows, columns]: [usize; 2],
+        has_bias: bool,
+    ) -> Result<(), Diagnostic> {
+        let weight = format!("{}.weight", from.module);
+        let all = self.values(&weight)?;
+        let count = all.len() / columns;
+        let mut values = all[from.first * columns..(from.first + rows) * columns].to_vec();
+        let bias = match has_bias {
+            true => self.values(&format!("{}.bias", from.module))?[from.first..from.first + rows].to_vec(),
+            false => vec![0.0; rows],
+        };
         self.image.add(&format!("{name}.bias"), &bias);
         let (scales, most, input) = match self.plan {
             Plan::Float32 => return self.floats(name, rows, columns, &values),
             Plan::Dynamic => (row_scales(&values, columns), 127.0, Input::Dynamic),
             Plan::Static(known) => {
-                let input = self.activation_scale(known, &format!("{name}.input"));
+                let input = self.activation_scale(known, &format!("{}.input", from.module));
                 match (self.weight_scales(known, &weight), input) {
                     (None, None) => return self.floats(name, rows, columns, &values),
                     (None, Some(_)) => return Err(unpaired(&self.family.name(&weight), "input", "weight")),
                     (Some(scales), input) => {
-                        let each = row_by_row(&weight, scales, rows)?;
+                        let each =
+                            row_by_row(&weight, scales, count)?[from.first..from.first + rows].to_vec();
                         let most = qmax(scales);
                         let Some(input) = input else {
                             // The weights are quantized and the inputs are not: the product is in float32.
@@ -177,15 +260,26 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Adds a linear layer outside of the encoder layers, in float32 unless the model has quantization parameters for it.
+    /// Adds the layer before the output layer of a head.
+    fn pooler(&mut self, hidden: usize) -> Result<(), Diagnostic> {
+        self.outside("bert.pooler.dense", hidden, hidden, self.biases.pooler)
+    }
+
+    /// Adds a linear layer outside of the encoder layers.
     fn head(&mut self, name: &str, rows: usize, columns: usize) -> Result<(), Diagnostic> {
-        if let Plan::Static(_) = self.plan {
-            return self.linear(name, rows, columns);
-        }
-        let values = self.values(&format!("{name}.weight"))?;
-        let bias = self.values(&format!("{name}.bias"))?;
-        self.image.add(&format!("{name}.bias"), &bias);
-        self.floats(name, rows, columns, &values)
+        self.outside(name, rows, columns, true)
+    }
+
+    /// Adds a linear layer in float32 unless the model has quantization parameters for it.
+    fn outside(&mut self, name: &str, rows: usize, columns: usize, has_bias: bool) -> Result<(), Diagnostic> {
+        let plan = match self.plan {
+            Plan::Static(_) => self.plan,
+            _ => &Plan::Float32,
+        };
+        let plan = std::mem::replace(&mut self.plan, plan);
+        let result = self.part(name, &Rows { module: name.to_owned(), first: 0 }, [rows, columns], has_bias);
+        self.plan = plan;
+        result
     }
 
     /// Adds a linear layer with float32 weights.

@@ -1,8 +1,11 @@
-//! Describes the encoder and the head of a model as data, from its configuration and its parameters.
+//! Describes the encoder and the head of a model as data, from its configuration.
 
 use crate::diag::{Code, Diagnostic};
-use crate::infer::file::encoder::{Encoder, Transform};
-use crate::infer::file::layout::Head;
+use crate::infer::file::encoder::{Encoder, Pooling, Structure, Transform};
+use crate::infer::file::layout::{Head, HeadShape};
+use crate::params::architecture::LayerKind;
+use crate::params::folder::ModelFolder;
+use crate::params::sentence_modules::{PoolingMode, SentenceModules};
 use crate::params::{BertConfig, builtin};
 
 /// The encoder of a configuration.
@@ -18,8 +21,9 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
         return Err(refused(why));
     }
     let of = config.architecture();
-    if let Some(what) = of.beyond_bert() {
-        let message = format!("the runtime cannot run a `{}`: {what}", of.family.model_type());
+    if of.positions.disentangled.is_some() {
+        let message =
+            format!("the runtime cannot run a `{}`: its attention is disentangled", of.family.model_type());
         return Err(Diagnostic::unlocated(Code::PackedUnsupported, message)
             .help("write it as a dense folder, which `transformers` opens: `obertc pack MODEL --as dense`"));
     }
@@ -28,14 +32,23 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
         vocabulary: shape.vocab,
         hidden: shape.hidden,
         embedding: of.embedding,
+        projection: of.projects,
         layers: shape.layers,
         heads: shape.heads,
         intermediate: shape.intermediate,
-        positions: shape.positions,
+        longest: config.longest(),
+        positions: if of.positions.table { shape.positions } else { 0 },
         first_position: of.positions.first,
         types: if of.typed { shape.types } else { shape.types.min(1) },
         norm_epsilon: of.epsilon as f32,
         activation: of.activation,
+        structure: match of.layers {
+            LayerKind::PostNorm => Structure::PostNorm,
+            LayerKind::PreNormGated => Structure::PreNormGated,
+        },
+        rotary: of.positions.thetas,
+        windows: of.windows,
+        position_bias: of.positions.buckets.is_some(),
     };
     match encoder.impossible() {
         Some(why) => Err(refused(why)),
@@ -43,39 +56,80 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
     }
 }
 
+/// The head of a folder; `None` if the runtime does not run it. An encoder's embedding is pooled as its
+/// sentence-transformers modules say, or else the mean over all tokens.
+///
+/// # Errors
+/// Modules that cannot be read or are not computed.
+pub fn head_of(model: &ModelFolder) -> Result<Option<Head>, Diagnostic> {
+    if model.head != builtin::Head::Embedding {
+        return Ok(head(&model.config, model.head));
+    }
+    let Some(modules) = SentenceModules::read(&model.path)? else {
+        return Ok(head(&model.config, model.head));
+    };
+    let pooling = match modules.pooling {
+        PoolingMode::Cls => Pooling::First,
+        PoolingMode::Last => Pooling::Last,
+        PoolingMode::Mean => Pooling::Mean,
+        PoolingMode::Max => Pooling::Max,
+    };
+    Ok(Some(Head::Embedding { pooling, normalize: modules.normalize }))
+}
+
 /// The head of a packed model; `None` if the runtime does not run it.
 pub fn head(config: &BertConfig, kind: builtin::Head) -> Option<Head> {
+    let names = |labels: usize| {
+        let named = config.labels().filter(|names| names.len() == labels);
+        named.unwrap_or_else(|| (0..labels).map(|i| format!("LABEL_{i}")).collect())
+    };
     match kind {
         builtin::Head::QuestionAnswering => Some(Head::Answers),
-        builtin::Head::Classification { labels } => {
-            let named = config.labels().filter(|names| names.len() == labels);
-            let placeholders = || (0..labels).map(|i| format!("LABEL_{i}")).collect();
-            Some(Head::Labels(named.unwrap_or_else(placeholders)))
-        }
-        _ => None,
+        builtin::Head::Classification { labels } => Some(Head::Labels(names(labels))),
+        builtin::Head::MultiLabel { labels } => Some(Head::Multilabel(names(labels))),
+        builtin::Head::Regression => Some(Head::Score),
+        builtin::Head::TokenClassification { labels } => Some(Head::Tokens(names(labels))),
+        builtin::Head::Embedding => Some(Head::Embedding { pooling: Pooling::Mean, normalize: false }),
+        builtin::Head::MaskedLanguageModel => None,
     }
 }
 
-/// What a model with this head does, as the end of a sentence.
-pub fn task(kind: builtin::Head) -> &'static str {
-    match kind {
-        builtin::Head::QuestionAnswering => "answers questions",
-        builtin::Head::Classification { .. } => "classifies texts",
-        builtin::Head::Regression => "computes scores",
-        builtin::Head::MultiLabel { .. } => "gives any number of labels",
-        builtin::Head::TokenClassification { .. } => "classifies tokens",
-        builtin::Head::Embedding => "computes embeddings",
-        builtin::Head::MaskedLanguageModel => "predicts masked tokens",
-    }
-}
+/// Why the runtime does not run a model whose head is none of its own.
+pub const NO_HEAD: &str = "it predicts masked tokens";
 
-/// The layer before the output layer of a head: the pooler of BERT, `classifier.dense` of RoBERTa, and
+/// What the output layer of a head takes. The layer before it is the pooler of BERT, `classifier.dense` of RoBERTa, and
 /// `pre_classifier` of DistilBERT.
-pub fn transform(config: &BertConfig, head: &Head) -> Option<Transform> {
-    match head {
-        Head::Answers => None,
-        Head::Labels(_) => Some(Transform { activation: config.architecture().heads.pooler }),
+pub fn shape(config: &BertConfig, head: Head) -> HeadShape {
+    let heads = config.architecture().heads;
+    let transforms = match head {
+        Head::Labels(_) | Head::Multilabel(_) | Head::Score => true,
+        Head::Answers | Head::Tokens(_) => heads.transforms_tokens,
+        Head::Embedding { .. } => false,
+    };
+    HeadShape {
+        transform: transforms.then_some(Transform { activation: heads.pooler, norm: heads.pooler_norm }),
+        pooling: match head {
+            Head::Embedding { pooling, .. } => pooling,
+            _ if heads.mean => Pooling::Mean,
+            _ => Pooling::First,
+        },
+        head,
     }
+}
+
+/// The table of the biases of distances, `[buckets, heads]`.
+pub const BUCKETS: &str = "bert.encoder.relative_attention_bias.weight";
+
+/// The bias of each head and distance, `[heads, 2 longest − 1]`, from the table of buckets.
+pub fn position_bias(config: &BertConfig, table: &[f32]) -> Vec<f32> {
+    let of = config.architecture();
+    let Some(buckets) = of.positions.buckets else { return Vec::new() };
+    let (heads, farthest) = (of.shape.heads, config.longest() as i64 - 1);
+    let of_head = |head: usize| {
+        // From `query − key` to the distance of the key from the query.
+        (-farthest..=farthest).map(move |back| table[buckets.bucket(-back) as usize * heads + head])
+    };
+    (0..heads).flat_map(of_head).collect()
 }
 
 #[cfg(test)]
@@ -93,15 +147,34 @@ mod tests {
             positions: 9,
             types: 0,
         };
-        for (family, what) in [
-            ("mpnet", "its attention has a bias of distances"),
-            ("modernbert", "its layers begin with a normalization"),
-            ("deberta-v2", "its attention is disentangled"),
-        ] {
-            let config = BertConfig { model_type: family.to_owned(), ..BertConfig::new(shape) };
-            let refused = encoder(&config).unwrap_err();
-            assert_eq!(refused.message, format!("the runtime cannot run a `{family}`: {what}"));
-            assert_eq!(refused.code, Code::PackedUnsupported);
-        }
+        let config = BertConfig { model_type: "deberta-v2".to_owned(), ..BertConfig::new(shape) };
+        let refused = encoder(&config).unwrap_err();
+        assert_eq!(refused.message, "the runtime cannot run a `deberta-v2`: its attention is disentangled");
+        assert_eq!(refused.code, Code::PackedUnsupported);
+    }
+
+    #[test]
+    fn a_bias_of_distances_is_that_of_the_bucket_of_each_distance() {
+        let shape = crate::params::BertShape {
+            vocab: 9,
+            hidden: 8,
+            layers: 1,
+            heads: 2,
+            intermediate: 8,
+            positions: 12,
+            types: 0,
+        };
+        let config = BertConfig { model_type: "mpnet".to_owned(), ..BertConfig::new(shape) };
+        // The bias of bucket b and head h is 10 b + h. Buckets of keys behind the query begin at 16.
+        let table: Vec<f32> =
+            (0..32).flat_map(|bucket| [10.0 * bucket as f32, 10.0 * bucket as f32 + 1.0]).collect();
+        let bias = position_bias(&config, &table);
+        let longest = config.longest();
+        assert_eq!((longest, bias.len()), (10, 2 * 19));
+        let of = |head: usize, query: usize, key: usize| bias[head * 19 + query + longest - 1 - key];
+        assert_eq!(
+            [of(0, 3, 3), of(1, 3, 3), of(0, 5, 3), of(0, 3, 5), of(1, 0, 7)],
+            [0.0, 1.0, 20.0, 180.0, 231.0]
+        );
     }
 }

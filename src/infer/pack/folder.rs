@@ -9,8 +9,9 @@ use super::describe;
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
+use crate::params::folder::{self, ModelFolder};
 use crate::params::quantization::{self, Quantization};
-use crate::params::{Settings, folder, tensors};
+use crate::params::{Settings, builtin, sentence_modules, tensors};
 use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model with `quantization.json` is packed in int8 and any other in
@@ -23,7 +24,7 @@ pub fn pack(
     precision: Option<Precision>,
     sources: &mut Sources,
 ) -> Result<Image, Vec<Diagnostic>> {
-    let model = folder::read(path, sources)?;
+    let model = read(path, sources)?;
     let one = |d: Diagnostic| vec![d];
     let trained = Quantization::read(path).map_err(one)?;
     let plan = match (precision, trained) {
@@ -66,8 +67,24 @@ pub fn pack(
     Ok(image)
 }
 
+/// Reads the configuration and the parameter table of a folder with the head in its files; a bare encoder gives
+/// embeddings.
+///
+/// # Errors
+/// Those of [`folder::read`].
+pub fn read(path: &Path, sources: &mut Sources) -> Result<ModelFolder, Vec<Diagnostic>> {
+    let model = folder::read(path, sources)?;
+    let class = model.config.architectures.first().map_or("", String::as_str);
+    let is_bare = class.ends_with("Model") || path.join(sentence_modules::FILE).is_file();
+    let has_head = model.missing_head.is_empty() || model.unusable_head.is_some();
+    if has_head || !is_bare {
+        return Ok(model);
+    }
+    folder::read_with_head(path, Some(builtin::Head::Embedding), sources)
+}
+
 /// The head of a model folder, if the runtime supports it.
-fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
+fn head_of(model: &ModelFolder) -> Result<Head, Diagnostic> {
     let refused = |why: String, help: &str| {
         let message = format!("the runtime cannot run `{}`: {why}", model.path.display());
         Err(Diagnostic::unlocated(Code::PackedUnsupported, message).help(help))
@@ -75,12 +92,12 @@ fn head_of(model: &folder::ModelFolder) -> Result<Head, Diagnostic> {
     if let Some(unusable) = &model.unusable_head {
         return Err(unusable.clone());
     }
-    let help = "it runs models that answer questions and models that classify texts";
+    let help = "it runs models for question answering, classification of texts or tokens, regression, and embeddings";
     if let Some(lost) = model.missing_head.first() {
         return refused(format!("it has no head: `{lost}` is missing"), help);
     }
-    match describe::head(&model.config, model.head) {
+    match describe::head_of(model)? {
         Some(head) => Ok(head),
-        None => refused(format!("it {}", describe::task(model.head)), help),
+        None => refused(describe::NO_HEAD.to_owned(), help),
     }
 }

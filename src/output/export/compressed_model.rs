@@ -59,7 +59,6 @@ pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnosti
         tensors: BTreeMap::new(),
         quantization: None,
         files: Vec::new(),
-        kind,
         head: None,
         unusable_head: None,
     };

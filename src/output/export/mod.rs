@@ -152,8 +152,7 @@ fn measured(request: &Request, source: &Source, aside: &Aside) -> Result<Sizes, 
 fn unsupported(source: &Source, format: Format, why: &str) -> Diagnostic {
     let message = format!("`{}` cannot be written as {}: {why}", source.path.display(), format.name());
     Diagnostic::unlocated(Code::ExportUnsupported, message).help(
-        "models for extractive question answering or sequence classification are written in every format; write other \
-         models with `--as dense`",
+        "models that predict masked tokens are written with `--as dense` alone; others have every format",
     )
 }
 
@@ -172,8 +171,10 @@ impl<'a> Work<'a> {
         if let Some(unusable) = &self.source.unusable_head {
             return Err(unusable.clone());
         }
-        let why = format!("it {}", describe::task(self.source.kind));
-        self.source.head.as_ref().ok_or_else(|| unsupported(self.source, self.request.format, &why))
+        self.source
+            .head
+            .as_ref()
+            .ok_or_else(|| unsupported(self.source, self.request.format, describe::NO_HEAD))
     }
 
     fn config(&self, key: Option<(&str, Value)>) -> Result<(), Diagnostic> {

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::diag::{Code, Diagnostic, Sources, counted};
 use crate::infer::file::layout::Head;
-use crate::infer::pack::describe;
-use crate::params::folder::{self, ModelFolder};
+use crate::infer::pack::{self, describe};
+use crate::params::folder::ModelFolder;
 use crate::params::naming::Names;
 use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
 use crate::params::storage::is_encoder_layer;
-use crate::params::{BertConfig, ParameterTable, builtin, tensors};
+use crate::params::{BertConfig, ParameterTable, tensors};
 
 /// A model folder with its weights.
 #[derive(Clone, Debug)]
@@ -31,8 +31,6 @@ pub struct Source {
     pub quantization: Option<Quantization>,
     /// The files that hold the weights.
     pub files: Vec<PathBuf>,
-    /// What the head does.
-    pub kind: builtin::Head,
     /// The head of the model; `None` for one that the runtime does not run.
     pub head: Option<Head>,
     /// Why the folder's head cannot be used, such as one for regression.
@@ -87,8 +85,10 @@ impl Source {
             // invariant: it was read as a configuration just before.
             serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default()
         };
-        let ModelFolder { config, head: kind, table, files, missing_head, unusable_head, names, .. } =
-            folder::read(path, sources)?;
+        let folder = pack::folder::read(path, sources)?;
+        let usable = folder.missing_head.is_empty() && folder.unusable_head.is_none();
+        let head = if usable { describe::head_of(&folder).map_err(one)? } else { None };
+        let ModelFolder { config, table, files, unusable_head, names, .. } = folder;
         let mut tensors = BTreeMap::new();
         for file in &files {
             read_floats(file, &names, &mut tensors).map_err(one)?;
@@ -96,8 +96,6 @@ impl Source {
         tensors.retain(|name, _| table.find(name).is_some());
         let written = written(path);
         let quantization = Quantization::read(path).map_err(one)?;
-        let usable = missing_head.is_empty() && unusable_head.is_none();
-        let head = if usable { describe::head(&config, kind) } else { None };
         let source = Source {
             path: path.to_owned(),
             config,
@@ -106,7 +104,6 @@ impl Source {
             tensors,
             quantization,
             files,
-            kind,
             head,
             unusable_head,
         };

@@ -12,6 +12,7 @@ use super::source::Source;
 use crate::diag::{Code, Diagnostic};
 use crate::infer::file::layout::Head;
 use crate::infer::pack::build::{Plan, build};
+use crate::infer::pack::describe;
 use crate::infer::{Limits, Model, Sequence, Session};
 use crate::params::BertConfig;
 use crate::params::quantization::{Quantization, Scheme};
@@ -37,12 +38,11 @@ pub fn questions(config: &BertConfig) -> Vec<Tokens> {
         .to_vec()
 }
 
-/// The logits of a model for each sequence.
+/// The outputs of a model for each sequence: those of the one head that it has.
 ///
 /// # Errors
 /// A session that cannot be created.
 pub fn answers(model: Model, questions: &[Tokens]) -> Result<Vec<f32>, Diagnostic> {
-    let labels = model.labels().is_some();
     let length = questions.iter().map(|(ids, _)| ids.len()).max().unwrap_or(1);
     let limits = Limits { sequences: questions.len(), length, threads: 1, ..Limits::default() };
     let failed = |why: String| differs(format!("the runtime cannot run the model: {why}"));
@@ -51,13 +51,12 @@ pub fn answers(model: Model, questions: &[Tokens]) -> Result<Vec<f32>, Diagnosti
     let logits = session.run(&sequences).map_err(|e| failed(e.to_string()))?;
     let mut all = Vec::new();
     for i in 0..questions.len() {
-        if labels {
-            all.extend(logits.labels(i));
-        } else {
-            let (start, end) = logits.answer(i);
-            all.extend_from_slice(start);
-            all.extend_from_slice(end);
-        }
+        let (start, end) = logits.answer(i);
+        all.extend_from_slice(start);
+        all.extend_from_slice(end);
+        all.extend(logits.tokens(i).flatten());
+        all.extend(logits.labels(i));
+        all.extend(logits.embedding(i));
     }
     Ok(all)
 }
@@ -99,11 +98,15 @@ pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
     let file = Constants::read(&bytes).map_err(|why| differs(format!("`{shown}` cannot be read: {why}")))?;
     for parameter in source.table.iter() {
         let name = &parameter.name;
+        // The table of distances is written out for each distance.
+        let is_buckets = *name == source.config.family().name(describe::BUCKETS);
         let found = file
-            .weight(name)
+            .weight(if is_buckets { "position_bias" } else { name })
             .map_err(|why| differs(format!("the weight `{name}` in the ONNX file: {why}")))?;
         let mut expected = source.seen(name);
-        if let ([rows, columns], false) = (&parameter.shape[..], name.contains("embeddings")) {
+        if is_buckets {
+            expected = describe::position_bias(&source.config, &expected);
+        } else if let ([rows, columns], false) = (&parameter.shape[..], name.contains("embeddings.")) {
             expected = (0..*columns)
                 .flat_map(|c| (0..*rows).map(move |r| (r, c)))
                 .map(|(r, c)| expected[r * columns + c])

@@ -64,6 +64,9 @@ pub async fn answer(
                 all.push(Answers { answers: answers.into_iter().map(span).collect(), no_answer });
             }
             Response::Labels { .. } => return Err(Failure::invalid("the model gives labels: `/predict`")),
+            Response::Score { .. } | Response::Entities { .. } | Response::Embedding { .. } => {
+                return Err(Failure::invalid("the model answers no questions"));
+            }
         }
     }
     let value = if is_list { serde_json::to_value(all) } else { serde_json::to_value(all.pop()) };

@@ -90,6 +90,11 @@ pub async fn predict(State(shared): State<Arc<Shared>>, Body(body): Body<Predict
             Response::Answers { .. } => {
                 return Err(Failure::invalid("the model answers questions: `/answer`"));
             }
+            Response::Score { .. } | Response::Entities { .. } | Response::Embedding { .. } => {
+                return Err(Failure::invalid(
+                    "the model gives texts no labels; `obertc predict` computes its outputs",
+                ));
+            }
         }
     }
     Ok(Json(match is_list {

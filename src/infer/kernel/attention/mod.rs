@@ -2,15 +2,23 @@
 //!
 //! Scores are `[keys][queries]` with the queries in the lanes, so that the softmax needs no sums across lanes. Both
 //! products use the dense kernel: `QKᵀ` with K in place of a layer's weights, and the product of probabilities and V
-//! with V.
+//! with V. Positions may add a bias to the scores, hide distant keys ([`terms`]), and turn Q and K before
+//! ([`rotary`]).
 
 mod operands;
+pub mod rotary;
+pub mod terms;
 mod workspace;
 
+pub use rotary::Rotary;
+pub use terms::{Bias, Terms};
 pub use workspace::{Head, Operands, Workspace};
 
 use operands::{blank_padding, quantize_keys, quantize_queries, quantize_values};
+use terms::Positional;
 use workspace::{CHUNK, TOGETHER};
+
+use std::ops::Range;
 
 use super::activation::exp;
 use super::product::{Dense, Float32, Int8, Panel, dense};
@@ -19,7 +27,13 @@ use crate::infer::simd::{Floats, LANES, Quads, Simd};
 
 /// Computes the attention output `out[features][groups]` from Q, K and V of the workspace.
 #[inline(always)]
-pub fn attend<S: Simd>(simd: S, head: Head, space: &mut Workspace, out: &mut [Floats]) {
+pub fn attend<S: Simd>(
+    simd: S,
+    head: Head,
+    terms: Option<Terms<'_>>,
+    space: &mut Workspace,
+    out: &mut [Floats],
+) {
     blank_padding(&head, &mut space.values);
     if head.scores != Operands::Float32 {
         quantize_queries(simd, &head, space);
@@ -28,14 +42,41 @@ pub fn attend<S: Simd>(simd: S, head: Head, space: &mut Workspace, out: &mut [Fl
     if head.context != Operands::Float32 {
         quantize_values(simd, &head, space);
     }
+    // Compiled twice, so that the loops of other models do not test for terms.
+    match terms {
+        None => all_queries(simd, &head, (), space, out),
+        Some(terms) => all_queries(simd, &head, terms, space, out),
+    }
+}
+
+#[inline(always)]
+fn all_queries<S: Simd>(
+    simd: S,
+    head: &Head,
+    terms: impl Positional,
+    space: &mut Workspace,
+    out: &mut [Floats],
+) {
     let mut first = 0;
     while first < head.groups {
         let count = TOGETHER.min(head.groups - first);
-        let most = scores(simd, &head, space, first, count);
-        let probabilities = softmax(simd, &head, space, count, most);
-        context(simd, &head, space, first, count, probabilities, out);
+        let block = Block { first, count, keys: terms.keys(first, count, head.tokens) };
+        let most = scores(simd, head, terms, space, &block);
+        let probabilities = softmax(simd, head, space, &block, most);
+        context(simd, head, space, &block, probabilities, out);
         first += count;
     }
+}
+
+/// Some groups of queries, and the keys that they attend to.
+#[derive(Clone, Debug)]
+struct Block {
+    /// The index of the first group of queries.
+    first: usize,
+    /// The number of groups.
+    count: usize,
+    /// The keys; the first is a multiple of four.
+    keys: Range<usize>,
 }
 
 /// Reinterprets quantized features as int8 weights of the dense kernel, four consecutive features of a token in each.
@@ -45,15 +86,18 @@ fn words(quads: &[Quads]) -> &[[i8; 4]] {
     unsafe { std::slice::from_raw_parts(quads.as_ptr().cast(), quads.len() * LANES) }
 }
 
-/// Computes the scores `QKᵀ/√d` for `count` groups of queries, `[keys][count]`, and returns the maximum of each query.
+/// Computes the scores `QKᵀ/√d` with the terms of positions for a block, `[keys][count]`, and returns the maximum of each
+/// query.
 #[inline(always)]
 fn scores<S: Simd>(
     simd: S,
     head: &Head,
+    terms: impl Positional,
     space: &mut Workspace,
-    first: usize,
-    count: usize,
+    block: &Block,
 ) -> [S::F; TOGETHER] {
+    let Block { first, count, ref keys } = *block;
+    let (from, end) = (keys.start, keys.end);
     let groups = head.groups;
     let shrink = 1.0 / (head.features as f32).sqrt();
     let mut most = [simd.splat(f32::MIN); TOGETHER];
@@ -74,8 +118,8 @@ fn scores<S: Simd>(
         let whole = simd.fma(shift[g], features, simd.mul(scale[g], sum));
         offset[g] = simd.mul(whole, simd.splat(zero_point));
     }
-    for start in (0..head.tokens).step_by(CHUNK) {
-        let rows = start..(start + CHUNK).min(head.tokens);
+    for start in (from..end).step_by(CHUNK) {
+        let rows = start..(start + CHUNK).min(end);
         if head.scores == Operands::Float32 {
             let keys = Dense {
                 weights: Floats::lanes(&space.keys),
@@ -106,8 +150,9 @@ fn scores<S: Simd>(
                     let whole = simd.fma(shift[g], minus, simd.mul(scale[g], sum));
                     simd.mul(simd.sub(whole, offset[g]), simd.splat(key_scale.0[key % LANES]))
                 };
+                let score = terms.add(simd, score, key, first + g);
                 most[g] = simd.max(most[g], score);
-                simd.store(score, &mut space.scores[key * count + g]);
+                simd.store(score, &mut space.scores[(key - from) * count + g]);
             }
         }
     }
@@ -131,12 +176,13 @@ fn softmax<S: Simd>(
     simd: S,
     head: &Head,
     space: &mut Workspace,
-    count: usize,
+    block: &Block,
     most: [S::F; TOGETHER],
 ) -> ProbabilityScales<S> {
+    let (count, keys) = (block.count, block.keys.len());
     let nothing = [simd.splat(0.0); TOGETHER];
     let mut probabilities = ProbabilityScales::<S> { scale: nothing, shift: nothing, offset: nothing };
-    let quads = head.tokens.div_ceil(4);
+    let quads = keys.div_ceil(4);
     // Several arrays run along.
     #[allow(clippy::needless_range_loop)]
     for g in 0..count {
@@ -147,7 +193,7 @@ fn softmax<S: Simd>(
                 let mut bytes = [simd.splat_int(0); 4];
                 for (i, bytes) in bytes.iter_mut().enumerate() {
                     let key = 4 * quad + i;
-                    if key < head.tokens {
+                    if key < keys {
                         let score = simd.load(&space.scores[key * count + g]);
                         let e = exp(simd, simd.sub(score, most[g]));
                         total = simd.add(total, e);
@@ -159,7 +205,7 @@ fn softmax<S: Simd>(
             probabilities.scale[g] = simd.div(simd.splat(1.0 / 255.0), total);
             continue;
         }
-        for key in 0..head.tokens {
+        for key in 0..keys {
             let score = &mut space.scores[key * count + g];
             let e = exp(simd, simd.sub(simd.load(score), most[g]));
             total = simd.add(total, e);
@@ -186,7 +232,7 @@ fn softmax<S: Simd>(
         }
         probabilities.scale[g] = simd.splat(left.scale);
         probabilities.shift[g] = simd.splat(left.scale * left.zero as f32);
-        let tokens = simd.splat(-(head.tokens as f32));
+        let tokens = simd.splat(-(keys as f32));
         let whole =
             simd.fma(probabilities.shift[g], tokens, simd.mul(probabilities.scale[g], simd.to_float(sum)));
         probabilities.offset[g] = simd.mul(whole, simd.splat(right.zero as f32));
@@ -194,49 +240,57 @@ fn softmax<S: Simd>(
     probabilities
 }
 
-/// Computes the product of probabilities and V for `count` groups of queries from `first` on, into `out`.
+/// Computes the product of probabilities and V for a block, into `out`.
 #[inline(always)]
 fn context<S: Simd>(
     simd: S,
     head: &Head,
     space: &mut Workspace,
-    first: usize,
-    count: usize,
+    block: &Block,
     probabilities: ProbabilityScales<S>,
     out: &mut [Floats],
 ) {
     let groups = head.groups;
+    let Block { first, count, ref keys } = *block;
+    // The sums Σv of the workspace are those over all tokens.
+    let partial =
+        keys.len() < head.tokens && matches!(head.context, Operands::Static { left, .. } if left.zero != 0);
     for start in (0..head.features).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(head.features);
         if head.context == Operands::Float32 {
             let values = Dense {
-                weights: Floats::lanes(&space.values),
+                weights: &Floats::lanes(&space.values)[keys.start..],
                 row: groups * LANES,
                 step: 1,
-                steps: head.tokens,
+                steps: keys.len(),
             };
             let panel = Panel { steps: &space.scores, width: count, groups: 0..count };
             dense::<S, Float32>(simd, values, rows.clone(), &panel, &mut space.float_sums);
         } else {
             let values = Dense {
-                weights: &space.value_bytes,
+                weights: &space.value_bytes[keys.start / 4..],
                 row: groups * 4,
                 step: 1,
-                steps: head.tokens.div_ceil(4),
+                steps: keys.len().div_ceil(4),
             };
             let panel = Panel { steps: &space.probability_bytes, width: count, groups: 0..count };
             dense::<S, Int8>(simd, values, rows.clone(), &panel, &mut space.sums);
         }
         for (i, feature) in rows.enumerate() {
+            let (value_scale, mut total) = space.value_scales[feature];
+            if partial {
+                let row = &space.value_bytes[feature * groups * 4..(feature + 1) * groups * 4];
+                let words = &row[keys.start / 4..keys.end.div_ceil(4)];
+                total = words.iter().flatten().take(keys.len()).map(|v| i32::from(*v)).sum();
+            }
             for g in 0..count {
                 let value = if head.context == Operands::Float32 {
                     simd.mul(simd.load(&space.float_sums[i * count + g]), probabilities.scale[g])
                 } else {
-                    let (scale, total) = space.value_scales[feature];
                     let sum = simd.to_float(simd.load_int(&space.sums[i * count + g]));
                     let whole = simd.mul(probabilities.scale[g], sum);
                     let whole = simd.fma(probabilities.shift[g], simd.splat(-(total as f32)), whole);
-                    simd.mul(simd.sub(whole, probabilities.offset[g]), simd.splat(scale))
+                    simd.mul(simd.sub(whole, probabilities.offset[g]), simd.splat(value_scale))
                 };
                 simd.store(value, &mut out[feature * groups + first + g]);
             }

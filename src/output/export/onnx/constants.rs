@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(weight(&[1.0, 2.0, 3.0], &[3], "w_scale").unwrap(), [1.0, 4.0, -3.0, 4.0, 10.0, -18.0]);
         assert_eq!(weight(&[1.0, 2.0], &[2, 1], "w_scales").unwrap(), [1.0, 2.0, -1.0, 8.0, 10.0, -12.0]);
         assert!(weight(&[1.0, 2.0], &[2], "w_scale").unwrap_err().contains("2 scales for 3 outputs"));
-        assert!(weight(&[1.0], &[1], "w_scales").unwrap_err().contains("1 scales"));
+        assert!(weight(&[1.0], &[1], "w_scales").unwrap_err().contains("1 scale "));
     }
 
     #[test]

@@ -63,6 +63,16 @@ impl Builder {
         name
     }
 
+    /// Splits a value into `N` equal parts along an axis.
+    pub fn split<const N: usize>(&mut self, value: &str, axis: i64) -> [String; N] {
+        let name = self.op("Split", &[value], &[Set::Int("axis", axis)]);
+        let parts = std::array::from_fn(|i| format!("{name}_{i}"));
+        if let Some(node) = self.graph.node.last_mut() {
+            node.output = parts.to_vec();
+        }
+        parts
+    }
+
     fn constant(&mut self, name: &str, kind: i32, dims: &[usize], raw_data: Vec<u8>) -> String {
         if !self.graph.initializer.iter().any(|t| t.name.as_deref() == Some(name)) {
             self.graph.initializer.push(Tensor {

@@ -1,7 +1,8 @@
 //! `--as onnx`: one file for ONNX Runtime.
 //!
 //! - [`proto`]: the messages of the file;
-//! - [`graph`]: building graphs, and [`encoder`]: the graph of an encoder with its head;
+//! - [`graph`]: building graphs, and [`encoder`]: the graph of an encoder, with `heads` and the
+//!   `terms` of positions;
 //! - [`constants`]: reading weights and scales back.
 //!
 //! Quantized weights are INT8 initializers with a `DequantizeLinear` behind them; quantized activations go through
@@ -10,9 +11,12 @@
 pub mod constants;
 pub mod encoder;
 pub mod graph;
+mod heads;
 pub mod proto;
 #[cfg(test)]
 mod recorded;
+mod terms;
+mod writer;
 
 use std::path::Path;
 

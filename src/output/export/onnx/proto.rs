@@ -12,6 +12,8 @@ pub mod kind {
     pub const INT8: i32 = 3;
     /// 64-bit integers.
     pub const INT64: i32 = 7;
+    /// Booleans.
+    pub const BOOL: i32 = 9;
 }
 
 /// `ModelProto`.

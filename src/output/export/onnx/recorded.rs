@@ -15,7 +15,7 @@ use crate::output::export::source::Source;
 use crate::output::export::verify::{Tokens, answers, apart, model, questions};
 
 /// The folders in `tests/golden`.
-const MODELS: [&str; 9] = [
+const MODELS: [&str; 17] = [
     "bert/tiny",
     "infer/quantized",
     "heads/classifier",
@@ -25,6 +25,14 @@ const MODELS: [&str; 9] = [
     "families/distilbert_classifier",
     "infer/families/roberta_classifier",
     "infer/families/distilbert_answering",
+    "encoders/electra_classifier",
+    "encoders/bert-gelu_new_answering",
+    "encoders/mpnet_answering",
+    "encoders/modernbert_classifier",
+    "encoders/modernbert-biased_answering",
+    "infer/families/modernbert_classifier",
+    "infer/heads/tokens",
+    "infer/heads/embedding",
 ];
 
 /// The output of `tests/oracle/onnx_logits.py`, and the hash of the graph.

@@ -1,0 +1,74 @@
+//! What positions do to the scores of attention: a bias for each distance, and a window of keys.
+
+use std::ops::Range;
+
+use crate::infer::simd::{Floats, LANES, Simd};
+
+/// Added to the scores of keys outside the window; their exponentials become zero.
+const HIDDEN: f32 = 1e30;
+
+/// The terms of one head in one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The bias of each distance.
+    pub bias: Option<Bias<'a>>,
+    /// The greatest distance of a key that a query attends to; `None` if it attends to all.
+    pub window: Option<usize>,
+}
+
+/// A bias for each distance `query − key`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bias<'a> {
+    /// The bias of the distance d at index `d + zero`; padded by sixteen values for the lanes of the last group.
+    pub values: &'a [f32],
+    /// The index of distance 0.
+    pub zero: usize,
+}
+
+/// Terms that the scores of a block are computed with. `()` is no term.
+pub(super) trait Positional: Copy {
+    /// The keys of the queries in `count` groups from `first` on; the first key is a multiple of four.
+    fn keys(self, first: usize, count: usize, tokens: usize) -> Range<usize>;
+    /// Adds the terms to the scores of a key for a group of queries.
+    fn add<S: Simd>(self, simd: S, score: S::F, key: usize, group: usize) -> S::F;
+}
+
+impl Positional for () {
+    #[inline(always)]
+    fn keys(self, _: usize, _: usize, tokens: usize) -> Range<usize> {
+        0..tokens
+    }
+    #[inline(always)]
+    fn add<S: Simd>(self, _: S, score: S::F, _: usize, _: usize) -> S::F {
+        score
+    }
+}
+
+impl Positional for Terms<'_> {
+    #[inline(always)]
+    fn keys(self, first: usize, count: usize, tokens: usize) -> Range<usize> {
+        let Some(window) = self.window else { return 0..tokens };
+        let start = (first * LANES).saturating_sub(window);
+        start / LANES * LANES..((first + count) * LANES).saturating_add(window).min(tokens)
+    }
+
+    #[inline(always)]
+    fn add<S: Simd>(self, simd: S, mut score: S::F, key: usize, group: usize) -> S::F {
+        if let Some(Bias { values, zero }) = self.bias {
+            let at = zero + group * LANES - key;
+            let mut lanes = Floats::default();
+            lanes.0.copy_from_slice(&values[at..at + LANES]);
+            score = simd.add(score, simd.load(&lanes));
+        }
+        if let Some(window) = self.window {
+            let distance = simd.sub(simd.load(&COUNTING), simd.splat(key as f32 - (group * LANES) as f32));
+            let distance = simd.max(distance, simd.sub(simd.splat(0.0), distance));
+            let beyond = simd.min(simd.sub(simd.splat(window as f32), distance), simd.splat(0.0));
+            score = simd.fma(beyond, simd.splat(HIDDEN), score);
+        }
+        score
+    }
+}
+
+/// The number of each lane.
+const COUNTING: Floats = Floats([0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.]);

@@ -1,0 +1,134 @@
+//! What masks and positions add to the scores of attention, and rotary positions.
+
+use std::collections::HashMap;
+
+use super::graph::Set;
+use super::proto::kind;
+use super::writer::Writer;
+use crate::infer::pack::describe;
+
+/// The nodes that several layers share.
+pub(super) struct Terms {
+    /// The mask of the padding, `[batch, 1, 1, length]`.
+    padding: String,
+    /// The sum of padding, position bias and window, by window.
+    added: HashMap<Option<usize>, String>,
+    /// Cosines and sines, `[length, 1, features]`, by the bits of the base.
+    angles: HashMap<u64, [String; 2]>,
+    /// The positions, `[length]`, int64.
+    positions: Option<String>,
+}
+
+impl Terms {
+    /// Writes the mask of the padding: 0, or the least float32 for padding.
+    pub(super) fn new(writer: &mut Writer) -> Terms {
+        let builder = &mut writer.builder;
+        let one = builder.floats("kept", &[], &[1.0]);
+        let far = builder.floats("hidden", &[], &[f32::MIN]);
+        let axes = builder.longs("heads_and_queries", &[2], &[1, 2]);
+        let kept = builder.op("Cast", &["attention_mask"], &[Set::Int("to", kind::FLOAT.into())]);
+        let padding = builder.op("Sub", &[&one, &kept], &[]);
+        let added = builder.op("Mul", &[&padding, &far], &[]);
+        let padding = builder.op("Unsqueeze", &[&added, &axes], &[]);
+        Terms { padding, added: HashMap::new(), angles: HashMap::new(), positions: None }
+    }
+
+    /// The sum of all that is added to the scores of a layer.
+    pub(super) fn added(&mut self, writer: &mut Writer, layer: usize) -> String {
+        let window = writer.encoder.windows[layer];
+        if window.is_none() && !writer.encoder.position_bias {
+            return self.padding.clone();
+        }
+        if let Some(known) = self.added.get(&window) {
+            return known.clone();
+        }
+        let distances = self.distances(writer);
+        let mut sum = self.padding.clone();
+        if writer.encoder.position_bias {
+            let bias = self.bias(writer, &distances);
+            sum = writer.builder.op("Add", &[&sum, &bias], &[]);
+        }
+        if let Some(window) = window {
+            let builder = &mut writer.builder;
+            let most = builder.longs(&format!("window_{window}"), &[], &[window as i64]);
+            let (far, zero) =
+                (builder.floats("hidden", &[], &[f32::MIN]), builder.floats("none", &[], &[0.0]));
+            let size = builder.op("Abs", &[&distances], &[]);
+            let beyond = builder.op("Greater", &[&size, &most], &[]);
+            let hidden = builder.op("Where", &[&beyond, &far, &zero], &[]);
+            let both = builder.op("Add", &[&sum, &hidden], &[]);
+            // A row of which every key is hidden must not become NaN.
+            sum = builder.op("Max", &[&both, &far], &[]);
+        }
+        self.added.insert(window, sum.clone());
+        sum
+    }
+
+    fn positions(&mut self, writer: &mut Writer) -> String {
+        let positions = self.positions.get_or_insert_with(|| {
+            let builder = &mut writer.builder;
+            let (zero, one) = (builder.longs("first", &[], &[0]), builder.longs("step", &[], &[1]));
+            let shape = builder.op("Shape", &["input_ids"], &[]);
+            let length = builder.op("Gather", &[&shape, &one], &[Set::Int("axis", 0)]);
+            builder.op("Range", &[&zero, &length, &one], &[])
+        });
+        positions.clone()
+    }
+
+    /// The distances `query − key`, `[length, length]`.
+    fn distances(&mut self, writer: &mut Writer) -> String {
+        let positions = self.positions(writer);
+        let builder = &mut writer.builder;
+        let (rows, columns) = (builder.longs("columns", &[1], &[1]), builder.longs("rows", &[1], &[0]));
+        let queries = builder.op("Unsqueeze", &[&positions, &rows], &[]);
+        let keys = builder.op("Unsqueeze", &[&positions, &columns], &[]);
+        builder.op("Sub", &[&queries, &keys], &[])
+    }
+
+    /// The bias of each head and distance, `[1, heads, length, length]`.
+    fn bias(&mut self, writer: &mut Writer, distances: &str) -> String {
+        let (heads, longest) = (writer.encoder.heads, writer.encoder.longest);
+        let table = writer.source.seen(&writer.name(describe::BUCKETS));
+        let values = describe::position_bias(&writer.source.config, &table);
+        let builder = &mut writer.builder;
+        let values = builder.floats("position_bias", &[heads, 2 * longest - 1], &values);
+        let (zero, batch) =
+            (builder.longs("distance_0", &[], &[longest as i64 - 1]), builder.longs("rows", &[1], &[0]));
+        let at = builder.op("Add", &[distances, &zero], &[]);
+        let bias = builder.op("Gather", &[&values, &at], &[Set::Int("axis", 1)]);
+        builder.op("Unsqueeze", &[&bias, &batch], &[])
+    }
+
+    /// Turns queries or keys `[batch, length, heads, features]` by the angles of their positions.
+    pub(super) fn turn(&mut self, writer: &mut Writer, theta: f64, x: &str) -> String {
+        let [cosines, sines] = self.angles(writer, theta);
+        let builder = &mut writer.builder;
+        let [low, high] = builder.split(x, -1);
+        let minus = builder.op("Neg", &[&high], &[]);
+        let half = builder.op("Concat", &[&minus, &low], &[Set::Int("axis", -1)]);
+        let straight = builder.op("Mul", &[x, &cosines], &[]);
+        let across = builder.op("Mul", &[&half, &sines], &[]);
+        builder.op("Add", &[&straight, &across], &[])
+    }
+
+    fn angles(&mut self, writer: &mut Writer, theta: f64) -> [String; 2] {
+        if let Some(known) = self.angles.get(&theta.to_bits()) {
+            return known.clone();
+        }
+        let features = writer.encoder.hidden / writer.encoder.heads;
+        let frequency = |i: usize| theta.powf(-(2.0 * i as f64) / features as f64) as f32;
+        let frequencies: Vec<f32> = (0..features / 2).map(frequency).collect();
+        let positions = self.positions(writer);
+        let builder = &mut writer.builder;
+        let frequencies =
+            builder.floats(&format!("frequencies_{theta}"), &[1, 1, features / 2], &frequencies);
+        let axes = builder.longs("heads_and_features", &[2], &[1, 2]);
+        let positions = builder.op("Cast", &[&positions], &[Set::Int("to", kind::FLOAT.into())]);
+        let positions = builder.op("Unsqueeze", &[&positions, &axes], &[]);
+        let half = builder.op("Mul", &[&positions, &frequencies], &[]);
+        let angles = builder.op("Concat", &[&half, &half], &[Set::Int("axis", -1)]);
+        let both = [builder.op("Cos", &[&angles], &[]), builder.op("Sin", &[&angles], &[])];
+        self.angles.insert(theta.to_bits(), both.clone());
+        both
+    }
+}
