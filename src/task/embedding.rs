@@ -125,7 +125,9 @@ impl Task for Embedding {
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
         let all = &outputs[0].logits;
         let [texts, _] = all.dims();
-        let column = |first: usize, last: usize| all.clone().slice([first * batch.rows..last * batch.rows]);
+        let column = |first: usize, last: usize| {
+            all.clone().narrow(0, first * batch.rows, (last - first) * batch.rows)
+        };
         let columns = texts / batch.rows.max(1);
         if columns == 1 {
             return all.clone().sum().reshape([1]) * 0.0;

@@ -323,9 +323,16 @@ fn what_a_model_was_made_with_goes_along_into_every_format_and_eval_reads_what_p
 #[test]
 fn the_format_that_the_help_proposes_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    let models = ["distilbert_answering", "distilbert_masked_lm", "roberta_answering", "roberta_classifier"];
-    for name in models {
-        let model = format!("{}/tests/golden/families/{name}", env!("CARGO_MANIFEST_DIR"));
+    let models = [
+        ("families/distilbert_masked_lm", "OB0990"),
+        ("encoders/electra_masked_lm", "OB0990"),
+        ("encoders/deberta-v2_answering", "OB0964"),
+        ("encoders/deberta-v2_classifier", "OB0964"),
+        ("encoders/deberta-v2_masked_lm", "OB0964"),
+    ];
+    for (path, code) in models {
+        let model = format!("{}/tests/golden/{path}", env!("CARGO_MANIFEST_DIR"));
+        let name = path.rsplit('/').next().unwrap();
         for format in ["onnx", "engine", "compressed-tensors"] {
             let to = folder.path().join(format!("{name}-{format}"));
             let flags = ["pack", &model, "--as", format, "--out", to.to_str().unwrap()];
@@ -334,7 +341,7 @@ fn the_format_that_the_help_proposes_is_accepted() {
             assert!(!to.exists(), "{name} as {format}");
             if format == "onnx" {
                 let said = stderr(&output);
-                assert!(said.contains("OB0990") && said.contains("`--as dense`"), "{said}");
+                assert!(said.contains(code) && said.contains("--as dense`"), "{said}");
             }
         }
         let to = folder.path().join(name);

@@ -226,7 +226,7 @@ fn what_cannot_be_written_is_refused_before_anything_is_measured() {
         .map(|before| before.to_owned() + "      by: tuned\n      sparsity: 60%\n    }\n  }\n}\n")
         .unwrap();
     for (name, text, expected) in [
-        ("parameter.obert", from_parameter, "`gradients` has its value from a name"),
+        ("parameter.obert", from_parameter, "`gradients` refers to a name"),
         ("named.obert", named, "it has a name: write"),
     ] {
         let own = recipe(name, &text);

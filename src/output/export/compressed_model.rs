@@ -61,6 +61,7 @@ pub fn open(folder: &Path, sources: &mut Sources) -> Result<Model, Vec<Diagnosti
         files: Vec::new(),
         head: None,
         unusable_head: None,
+        not_computed: None,
     };
     let (values, scales) = compressed::read(folder, &source).map_err(one)?;
     let tokenizer = Tokenizer::from_folder(folder, sources).map_err(one)?.json();

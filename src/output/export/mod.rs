@@ -168,8 +168,8 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     /// The head, for formats that depend on it.
     fn head(&self) -> Result<&'a Head, Diagnostic> {
-        if let Some(unusable) = &self.source.unusable_head {
-            return Err(unusable.clone());
+        if let Some(why) = self.source.unusable_head.as_ref().or(self.source.not_computed.as_ref()) {
+            return Err(why.clone());
         }
         self.source
             .head

@@ -35,6 +35,8 @@ pub struct Source {
     pub head: Option<Head>,
     /// Why the folder's head cannot be used, such as one for regression.
     pub unusable_head: Option<Diagnostic>,
+    /// Why the runtime cannot compute the encoder; such a model is written as a dense folder all the same.
+    pub not_computed: Option<Diagnostic>,
 }
 
 /// A quantized weight: `scale · q`.
@@ -86,7 +88,9 @@ impl Source {
             serde_json::from_str::<Map<String, Value>>(&text).unwrap_or_default()
         };
         let folder = pack::folder::read(path, sources)?;
-        let usable = folder.missing_head.is_empty() && folder.unusable_head.is_none();
+        let not_computed = describe::encoder(&folder.config).err();
+        let usable =
+            folder.missing_head.is_empty() && folder.unusable_head.is_none() && not_computed.is_none();
         let head = if usable { describe::head_of(&folder).map_err(one)? } else { None };
         let ModelFolder { config, table, files, unusable_head, names, .. } = folder;
         let mut tensors = BTreeMap::new();
@@ -106,6 +110,7 @@ impl Source {
             files,
             head,
             unusable_head,
+            not_computed,
         };
         source.check_scales().map_err(one)?;
         Ok(source)
