@@ -52,7 +52,7 @@ pub struct BertConfig {
     /// Token types.
     #[serde(default = "two")]
     pub type_vocab_size: usize,
-    /// The activation of the feed-forward layers ([`Activation::named`]).
+    /// The activation of the feed-forward layers (a name that `Activation::named` knows).
     #[serde(default = "gelu")]
     pub hidden_act: String,
     /// The dropout probability of hidden states, during training.

@@ -1,7 +1,8 @@
 //! The families of encoders, each described in a file of its own by a [`Description`].
 //!
 //! A description has the names of parameters and settings, the treatment of every key of `config.json`, and a function
-//! that computes the [`Architecture`]. The rest of the program uses BERT's names; [`Family::name`] translates them.
+//! that computes the [`Architecture`](super::architecture::Architecture). The rest of the program uses BERT's names;
+//! [`Family::name`] translates them.
 
 mod albert;
 mod bert;
