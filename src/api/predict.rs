@@ -7,7 +7,7 @@ use super::error::Error;
 use super::{models, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::Head;
-use crate::infer::{Answering, Limits, Precision, Predictor, pack};
+use crate::infer::{Answering, Limits, NotReady, Precision, Predictor, pack};
 use crate::params::Settings;
 
 /// The inputs of [`predict`]. Every field is a flag of `obertc predict`.
@@ -87,9 +87,15 @@ pub fn predict(config: &PredictConfig) -> Result<Predictor, Error> {
     };
     Predictor::new(model, limits, answering).map_err(|why| {
         let message = format!("cannot predict with `{}`: {why}", config.model.display());
-        Error::unlocated(
-            Diagnostic::unlocated(Code::PackedUnsupported, message)
-                .help("pack the model again from a folder that holds its tokenizer"),
-        )
+        let (code, help) = match why {
+            NotReady::Threads(_) => (
+                Code::ResourcesRefused,
+                "ask for fewer threads with `--threads`, or raise the system's limits",
+            ),
+            NotReady::Tokenizer(_) => {
+                (Code::PackedUnsupported, "pack the model again from a folder that holds its tokenizer")
+            }
+        };
+        Error::unlocated(Diagnostic::unlocated(code, message).help(help))
     })
 }

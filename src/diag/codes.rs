@@ -234,6 +234,7 @@ codes! {
     PackedUnsupported = 964, "a model that the runtime cannot run";
     QuantizationNotReadable = 965, "scales of a quantized model cannot be used";
     CannotListen = 966, "a server cannot listen on an address";
+    ResourcesRefused = 967, "the system gives no more threads or open files";
     ModelUnknown = 970, "the hub has no such model";
     ModelRefused = 971, "the hub does not give a model without permission";
     ModelOffline = 972, "a model is not on this machine, and the network is not used";

@@ -66,4 +66,4 @@ pub mod simd;
 
 pub use model::{Limits, Model, Refusal, Sequence, Session};
 pub use pack::{Precision, open};
-pub use predictor::{Answering, Predictor, Request, Response};
+pub use predictor::{Answering, NotReady, Predictor, Request, Response};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 pub use super::entities::Entity;
 use super::entities::entities;
 use super::file::layout::Head;
@@ -102,6 +104,18 @@ pub struct Answering {
     pub truncate: bool,
 }
 
+/// Why there is no predictor for a model.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// It was packed without a tokenizer, or with one that cannot be read.
+    #[error("{0}")]
+    Tokenizer(String),
+    /// Threads cannot be started.
+    #[error("{0}")]
+    Threads(String),
+}
+
 /// A session with a tokenizer.
 #[derive(Debug)]
 pub struct Predictor {
@@ -121,11 +135,12 @@ impl Predictor {
     /// Creates a session and a tokenizer for a model.
     ///
     /// # Errors
-    /// One sentence if the model was packed without a tokenizer, or threads cannot be started.
-    pub fn new(model: Arc<Model>, limits: Limits, answering: Answering) -> Result<Self, String> {
-        let json = model.tokenizer().ok_or("the model was packed without a tokenizer")?;
-        let tokenizer = Arc::new(Tokenizer::from_json(json)?);
-        let session = Session::new(model, limits).map_err(|e| e.to_string())?;
+    /// [`NotReady`].
+    pub fn new(model: Arc<Model>, limits: Limits, answering: Answering) -> Result<Self, NotReady> {
+        let without = || NotReady::Tokenizer("the model was packed without a tokenizer".into());
+        let json = model.tokenizer().ok_or_else(without)?;
+        let tokenizer = Arc::new(Tokenizer::from_json(json).map_err(NotReady::Tokenizer)?);
+        let session = Session::new(model, limits).map_err(|e| NotReady::Threads(e.to_string()))?;
         Ok(Predictor { session, tokenizer, answering })
     }
 

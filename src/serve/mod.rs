@@ -1,7 +1,8 @@
 //! Answers HTTP requests from packed models (`obertc serve`).
 //!
-//! The interface is that of Hugging Face's text-embeddings-inference (`/predict`, `/tokenize`, `/info`, `/health`,
-//! `/metrics`), with `/answer` for question answering. [`http`] accepts connections, [`routes`] parses requests and
+//! The interface is that of Hugging Face's text-embeddings-inference (`/embed`, `/similarity`, `/rerank`, `/predict`,
+//! `/tokenize`, `/info`, `/health`, `/metrics`) and OpenAI's `/v1/embeddings`, with `/entities` for token classification
+//! and `/answer` for question answering. [`http`] accepts connections, [`routes`] parses requests and
 //! writes responses, [`queue`] computes the requests that wait together in one batch, one thread for each model, and
 //! [`model`] replaces a model whose file was replaced.
 
@@ -29,7 +30,7 @@ pub use config::{RequestLimits, ServeConfig};
 /// `ready` receives the address when connections are accepted.
 ///
 /// # Errors
-/// A model that cannot be opened, or an address that cannot be listened on.
+/// A model that cannot be opened, an address that cannot be listened on, or threads that cannot be started.
 pub fn serve(config: &ServeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let open = |(name, predict): &(String, PredictConfig)| {
@@ -43,12 +44,19 @@ pub fn serve(config: &ServeConfig, ready: impl FnOnce(SocketAddr)) -> Result<(),
                 .help("give another address with `--host` and `--port`; port 0 is any free one"),
         )
     };
+    let refused = |e: std::io::Error| {
+        let message = format!("cannot start the server's event loop: {e}");
+        Error::unlocated(
+            Diagnostic::unlocated(Code::ResourcesRefused, message)
+                .help("raise the limit of open files (`ulimit -n`)"),
+        )
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(failed)?;
+    let runtime = runtime.map_err(refused)?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(config.address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let stop = http::stop_request().map_err(failed)?;
+        let stop = http::stop_request().map_err(refused)?;
         for model in &models {
             tokio::spawn(Arc::clone(model).reload_when_replaced());
         }
