@@ -14,7 +14,8 @@ use crate::serve::{RequestLimits, ServeConfig, serve};
 /// Answer HTTP requests from models, with the interface of text-embeddings-inference.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Paths: POST /predict, /answer, /tokenize; GET /info, /v1/models, /metrics, /health.\n\
+    after_help = "Paths: POST /embed, /similarity, /rerank, /predict, /entities, /answer, /tokenize, /v1/embeddings, \
+    /v1/rerank, /; GET /info, /v1/models, /metrics, /health.\n\
     With several models, a request chooses one by `\"model\": \"NAME\"`; otherwise the first answers.\n\n\
     $ obertc serve model.obert-engine\n\
     $ curl localhost:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"A text.\"}'"

@@ -70,7 +70,7 @@ impl Metrics {
         self.reloads.get_or_create(&Reloads { outcome }).inc();
     }
 
-    /// All metrics as text, with the numbers of texts that wait for each model.
+    /// All metrics in Prometheus' text format; `waiting` has each model's number of texts that wait or are computed.
     pub fn text<'a>(&self, waiting: impl Iterator<Item = (&'a str, usize)>) -> String {
         for (model, count) in waiting {
             let gauge = self.waiting.get_or_create(&OfModel { model: model.to_owned() });

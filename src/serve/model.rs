@@ -10,10 +10,14 @@ use super::queue::Queue;
 use crate::api::{Error, PredictConfig, predict};
 use crate::diag::{Code, Diagnostic};
 use crate::infer::Predictor;
+use crate::infer::file::layout::Head;
 use crate::text::Tokenizer;
 
 /// How often the file of a model is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The number of answers to a question of which requests get the best: as many as BERT's `run_squad.py` compares.
+pub const BEST_ANSWERS: usize = 20;
 
 /// A model that answers requests.
 pub struct ServedModel {
@@ -28,8 +32,10 @@ pub struct ServedModel {
 
 /// What responses need to know of a model.
 pub struct About {
-    /// The labels of a classifier; `None` for question answering.
-    pub labels: Option<Vec<String>>,
+    /// What it does.
+    pub head: Head,
+    /// The number of values of an embedding.
+    pub width: usize,
     /// The maximum sequence length in tokens.
     pub max_length: usize,
     /// The largest number of sequences of that length in a batch.
@@ -44,12 +50,30 @@ impl About {
     fn of(predictor: &Predictor) -> About {
         let (model, limits) = (predictor.model(), predictor.limits());
         About {
-            labels: model.labels().map(<[String]>::to_vec),
+            head: model.head().clone(),
+            width: model.width(),
             max_length: limits.length,
             batch: limits.sequences,
             model_type: model.config().model_type.clone(),
             tokenizer: Arc::clone(predictor.tokenizer()),
         }
+    }
+
+    /// The paths that answer from a model with this head, besides `/` and `/tokenize`.
+    pub fn paths(&self) -> &'static [&'static str] {
+        match self.head {
+            Head::Answers => &["/answer"],
+            Head::Labels(_) | Head::Multilabel(_) => &["/predict"],
+            Head::Score => &["/rerank", "/v1/rerank", "/predict"],
+            Head::Tokens(_) => &["/entities"],
+            Head::Embedding { .. } => &["/embed", "/similarity", "/v1/embeddings"],
+        }
+    }
+
+    /// The number of tokens of texts, with `[CLS]` and `[SEP]`, as far as the model reads them.
+    pub fn count_tokens(&self, texts: &[String]) -> usize {
+        let tokens = |text: &String| self.tokenizer.encode(text).map_or(0, |e| e.ids.len() + 2);
+        texts.iter().map(|text| tokens(text).min(self.max_length)).sum()
     }
 }
 
@@ -67,14 +91,17 @@ impl ServedModel {
         limits: RequestLimits,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
-        let predictor = predict(config)?;
+        let config = PredictConfig { top: BEST_ANSWERS, ..config.clone() };
+        let predictor = predict(&config)?;
         let about = RwLock::new(Arc::new(About::of(&predictor)));
         let queue = Queue::start(name, predictor, (limits.waiting, limits.delay), Arc::clone(&metrics));
         let queue = queue.map_err(|e| {
             let message = format!("cannot start a thread for `{name}`: {e}");
-            Error::unlocated(Diagnostic::unlocated(Code::CannotListen, message).help("serve fewer models"))
+            Error::unlocated(
+                Diagnostic::unlocated(Code::ResourcesRefused, message).help("serve fewer models"),
+            )
         })?;
-        Ok(ServedModel { name: name.to_owned(), queue, config: config.clone(), about, metrics })
+        Ok(ServedModel { name: name.to_owned(), queue, config, about, metrics })
     }
 
     /// What is known of the model that answers now.

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::model::About;
 use super::queue::Refused;
 
 /// Why a request is not answered.
@@ -27,6 +28,17 @@ impl Failure {
         Failure { status: StatusCode::PAYLOAD_TOO_LARGE, kind: "Validation", message: message.into() }
     }
 
+    /// A text of more tokens than the model reads, with status 413.
+    pub fn too_long(most: usize) -> Self {
+        Self::too_large(format!("a text is longer than {most} tokens; `\"truncate\": true` truncates it"))
+    }
+
+    /// A path that does not answer from a model with this head, with status 422.
+    pub fn other_head(about: &About) -> Self {
+        let paths: Vec<String> = about.paths().iter().map(|path| format!("`{path}`")).collect();
+        Self::invalid(format!("the model {}: ask {}", about.head.task(), paths.join(" or ")))
+    }
+
     /// A path or a model that does not exist, with status 404.
     pub fn unknown(message: impl Into<String>) -> Self {
         Failure { status: StatusCode::NOT_FOUND, kind: "NotFound", message: message.into() }
@@ -42,6 +54,13 @@ impl Failure {
     pub fn late() -> Self {
         let message = "the request took too long".to_owned();
         Failure { status: StatusCode::GATEWAY_TIMEOUT, kind: "Timeout", message }
+    }
+
+    /// The response in the form that OpenAI's clients read.
+    pub fn in_openai_form(self) -> Response {
+        let body =
+            json!({ "error": { "message": self.message, "type": self.kind, "param": null, "code": null } });
+        (self.status, Json(body)).into_response()
     }
 
     /// A method that a path does not have, with status 405.

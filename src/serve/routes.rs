@@ -2,7 +2,12 @@
 
 mod about;
 mod answer;
+mod embed;
+mod entities;
+mod openai;
+mod pipeline;
 mod predict;
+mod rerank;
 mod tokenize;
 
 use std::sync::Arc;
@@ -14,8 +19,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
@@ -47,6 +53,13 @@ pub fn router(models: Vec<Arc<ServedModel>>, config: &ServeConfig, metrics: Arc<
     Router::new()
         .route("/predict", post(predict::predict))
         .route("/answer", post(answer::answer))
+        .route("/embed", post(embed::embed))
+        .route("/similarity", post(embed::similarity))
+        .route("/rerank", post(rerank::rerank))
+        .route("/entities", post(entities::entities))
+        .route("/v1/embeddings", post(openai::create))
+        .route("/v1/rerank", post(rerank::rank_documents))
+        .route("/", post(pipeline::answer))
         .route("/tokenize", post(tokenize::tokenize))
         .route("/info", get(about::info))
         .route("/v1/models", get(about::models))
@@ -94,11 +107,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// One value or a list of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
+}
+
+/// Read by hand, since the message of an untagged enum would not say what is wrong.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Array(list) => {
+                list.into_iter().map(T::deserialize).collect::<Result<_, _>>().map(Self::Many)
+            }
+            one => T::deserialize(one).map(Self::One),
+        }
+        .map_err(serde::de::Error::custom)
+    }
 }
 
 impl<T> OneOrMany<T> {
@@ -107,6 +133,17 @@ impl<T> OneOrMany<T> {
         match self {
             OneOrMany::One(value) => (vec![value], false),
             OneOrMany::Many(values) => (values, true),
+        }
+    }
+
+    /// A list as a list, and the only value of another.
+    fn of(mut values: Vec<T>, is_list: bool) -> Self {
+        match values.pop() {
+            Some(one) if !is_list && values.is_empty() => OneOrMany::One(one),
+            last => {
+                values.extend(last);
+                OneOrMany::Many(values)
+            }
         }
     }
 }
@@ -124,25 +161,41 @@ impl Shared {
         })
     }
 
-    /// Refuses a request without texts or with too many.
-    fn check_count(&self, count: usize) -> Result<(), Failure> {
+    /// The model of this name, or the only one: clients of OpenAI's interface must name a model.
+    fn named_or_only(&self, name: Option<&str>) -> Result<&Arc<ServedModel>, Failure> {
+        self.model(name.filter(|_| self.models.len() > 1))
+    }
+
+    /// Counts tokens on another thread, since that takes as long as the texts are.
+    fn count_tokens(&self, model: &ServedModel, texts: Vec<String>) -> impl Future<Output = usize> + use<> {
+        let about = model.about();
+        let count = tokio::task::spawn_blocking(move || about.count_tokens(&texts));
+        async { count.await.unwrap_or_default() }
+    }
+
+    /// Refuses a field without texts or with too many.
+    fn check_count(&self, field: &str, count: usize) -> Result<(), Failure> {
         let most = self.limits.texts;
         match count {
-            0 => Err(Failure::invalid("`inputs` is empty")),
+            0 => Err(Failure::invalid(format!("`{field}` is empty"))),
             n if n > most => {
-                Err(Failure::too_large(format!("`inputs` has {n} texts; at most {most} are allowed")))
+                Err(Failure::too_large(format!("`{field}` has {n} texts; at most {most} are allowed")))
             }
             _ => Ok(()),
         }
     }
 
-    /// The predictions of a model for some texts.
+    /// The predictions of a model for some texts. A model with a head that `path` does not answer from is refused.
     async fn predictions(
         &self,
         model: &ServedModel,
+        path: &str,
         texts: Vec<infer::Request>,
     ) -> Result<Predictions, Failure> {
-        self.check_count(texts.len())?;
+        let about = model.about();
+        if !about.paths().contains(&path) {
+            return Err(Failure::other_head(&about));
+        }
         Ok(model.queue.predict(texts).await?)
     }
 }

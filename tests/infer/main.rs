@@ -12,4 +12,8 @@ mod products;
 mod quantized;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod serve_heads;
+#[cfg(feature = "serve")]
+mod server;
 mod tokenizers;

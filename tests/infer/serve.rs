@@ -1,99 +1,16 @@
 //! `obertc serve`, by requests over loopback.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::golden::golden;
-
-/// A server that is stopped when it is dropped.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A response: its status, its header, and its body.
-struct Reply {
-    status: u16,
-    header: String,
-    body: String,
-}
-
-impl Reply {
-    fn of(bytes: &[u8]) -> Reply {
-        let text = String::from_utf8_lossy(bytes);
-        let (header, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = header.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-        Reply { status, header: header.to_lowercase(), body: body.to_owned() }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {} {}", self.header, self.body))
-    }
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_obertc"))
-            .args(["serve", "--port", "0", "--threads", "1"])
-            .args(arguments)
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let address =
-            first.strip_prefix("listening on http://").unwrap_or_else(|| panic!("{first}")).to_owned();
-        // The log must be read, or the server would wait for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address }
-    }
-
-    fn send(&self, bytes: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        // A server that refuses early may close before everything is written.
-        let _ = stream.write_all(bytes);
-        let mut reply = Vec::new();
-        let _ = stream.read_to_end(&mut reply);
-        Reply::of(&reply)
-    }
-
-    fn get(&self, path: &str) -> Reply {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Reply {
-        self.send(&post(path, "", body.to_string().as_bytes()))
-    }
-
-    fn stop(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-}
-
-fn post(path: &str, header: &str, body: &[u8]) -> Vec<u8> {
-    let length = body.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{header}Content-Length: {length}\r\n\r\n"
-    );
-    [head.as_bytes(), body].concat()
-}
+use super::server::{Reply, Server, post};
 
 fn classifier() -> String {
     golden("heads/classifier").display().to_string()
@@ -226,6 +143,20 @@ fn another_address_than_the_machines_own_needs_a_key_or_no_auth() {
     let (code, said) = run(&[&classifier()]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("NAME=MODEL"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_that_the_system_refuses_are_no_fault_of_the_address_or_the_model() {
+    // The stacks of 1024 threads take more address space than is allowed.
+    let command = r#"ulimit -v 2000000; exec "$0" serve "$1" --port 0 --threads 1024"#;
+    let output = Command::new("sh")
+        .args(["-c", command, env!("CARGO_BIN_EXE_obertc"), &classifier()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("OB0967") && said.contains("--threads"), "{said}");
 }
 
 #[test]

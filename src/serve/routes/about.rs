@@ -7,6 +7,8 @@ use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::Shared;
+use crate::infer::file::encoder::Pooling;
+use crate::infer::file::layout::Head;
 use crate::serve::model::ServedModel;
 
 /// The models and limits of the server; paths of the machine are not in it.
@@ -23,23 +25,43 @@ pub async fn info(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 fn describe(model: &ServedModel) -> Value {
     let about = model.about();
-    let kind = match &about.labels {
-        None => json!({ "question_answering": {} }),
-        Some(labels) => {
-            let id2label: Map<String, Value> =
-                labels.iter().enumerate().map(|(i, name)| (i.to_string(), name.clone().into())).collect();
-            let label2id: Map<String, Value> =
-                labels.iter().enumerate().map(|(i, name)| (name.clone(), i.into())).collect();
-            json!({ "classifier": { "id2label": id2label, "label2id": label2id } })
-        }
+    let labels = |names: &[String]| {
+        let by_id = names.iter().enumerate().map(|(i, name)| (i.to_string(), name.clone().into()));
+        let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), i.into()));
+        json!({ "id2label": by_id.collect::<Map<_, _>>(), "label2id": by_name.collect::<Map<_, _>>() })
     };
-    json!({
+    // The first three are text-embeddings-inference's.
+    let kind = match &about.head {
+        Head::Embedding { pooling, .. } => json!({ "embedding": { "pooling": pooling_name(*pooling) } }),
+        Head::Labels(names) => json!({ "classifier": labels(names) }),
+        Head::Score => json!({ "reranker": labels(&["LABEL_0".to_owned()]) }),
+        Head::Multilabel(names) => json!({ "multi_label_classifier": labels(names) }),
+        Head::Tokens(names) => json!({ "token_classifier": labels(names) }),
+        Head::Answers => json!({ "question_answering": {} }),
+    };
+    let mut document = json!({
         "model_id": model.name,
         "architecture": about.model_type,
         "model_type": kind,
+        "task": about.head.task(),
+        "paths": about.paths(),
         "max_input_length": about.max_length,
         "max_batch_tokens": about.max_length * about.batch,
-    })
+    });
+    if let Head::Embedding { .. } = about.head {
+        document["dimensions"] = about.width.into();
+    }
+    document
+}
+
+/// The name of a pooling in text-embeddings-inference; that has none for the maximum.
+fn pooling_name(pooling: Pooling) -> &'static str {
+    match pooling {
+        Pooling::First => "cls",
+        Pooling::Last => "last_token",
+        Pooling::Mean => "mean",
+        Pooling::Max => "max",
+    }
 }
 
 /// The models as OpenAI's interface lists them.

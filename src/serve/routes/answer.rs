@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Body, OneOrMany, Reply, Shared};
 use crate::infer::predictor::Answer;
 use crate::infer::{Request, Response};
+use crate::serve::model::BEST_ANSWERS;
 use crate::serve::reply::Failure;
 
 /// A request. `inputs` is a question with its context, or a list of them.
@@ -16,13 +17,21 @@ use crate::serve::reply::Failure;
 #[serde(deny_unknown_fields)]
 pub struct AnswerRequest {
     inputs: OneOrMany<Question>,
+    /// The number of answers to each question, at most 20; there are fewer if the context has fewer.
+    #[serde(default = "one")]
+    top: usize,
     /// The name of the model; if absent, the first.
     model: Option<String>,
 }
 
+fn one() -> usize {
+    1
+}
+
+/// A question and the text that contains its answer.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
+pub struct Question {
     question: String,
     context: String,
 }
@@ -31,44 +40,54 @@ struct Question {
 #[derive(Debug, Serialize)]
 pub struct Answers {
     /// Distinct spans of the context, the best first.
-    answers: Vec<Span>,
+    pub answers: Vec<Span>,
     /// The null score: the sum of the start and end logit of `[CLS]`.
-    no_answer: f32,
+    pub no_answer: f32,
 }
 
+/// A part of the context.
 #[derive(Debug, Serialize)]
-struct Span {
-    text: String,
+pub struct Span {
+    /// The text.
+    pub text: String,
     /// The start logit of the first token plus the end logit of the last.
-    score: f32,
+    pub score: f32,
     /// The offset of the first character in the context.
-    start: usize,
+    pub start: usize,
     /// The offset after the last character.
-    end: usize,
+    pub end: usize,
 }
 
 /// Handles a request: an object for one question, a list for a list.
 pub async fn answer(
     State(shared): State<Arc<Shared>>,
     Body(body): Body<AnswerRequest>,
-) -> Reply<serde_json::Value> {
-    let model = shared.model(body.model.as_deref())?;
+) -> Reply<OneOrMany<Answers>> {
+    if !(1..=BEST_ANSWERS).contains(&body.top) {
+        return Err(Failure::invalid(format!("`top` is {}; it must be in 1..={BEST_ANSWERS}", body.top)));
+    }
     let (questions, is_list) = body.inputs.into_list();
+    let mut all = answers(&shared, body.model.as_deref(), questions).await?;
+    all.iter_mut().for_each(|found| found.answers.truncate(body.top));
+    Ok(Json(OneOrMany::of(all, is_list)))
+}
+
+/// The best answers to each question.
+pub async fn answers(
+    shared: &Shared,
+    model: Option<&str>,
+    questions: Vec<Question>,
+) -> Result<Vec<Answers>, Failure> {
+    let model = shared.model(model)?;
+    shared.check_count("inputs", questions.len())?;
     let request = |Question { question, context }| Request::Question { question, context };
     let requests = questions.into_iter().map(request).collect();
-    let mut all = Vec::new();
-    for prediction in shared.predictions(model, requests).await? {
-        match prediction.map_err(Failure::invalid)? {
-            Response::Answers { answers, no_answer } => {
-                let span = |a: Answer| Span { text: a.text, score: a.score, start: a.start, end: a.end };
-                all.push(Answers { answers: answers.into_iter().map(span).collect(), no_answer });
-            }
-            Response::Labels { .. } => return Err(Failure::invalid("the model gives labels: `/predict`")),
-            Response::Score { .. } | Response::Entities { .. } | Response::Embedding { .. } => {
-                return Err(Failure::invalid("the model answers no questions"));
-            }
+    let span = |a: Answer| Span { text: a.text, score: a.score, start: a.start, end: a.end };
+    let one = |prediction: Result<Response, String>| match prediction.map_err(Failure::invalid)? {
+        Response::Answers { answers, no_answer } => {
+            Ok(Answers { answers: answers.into_iter().map(span).collect(), no_answer })
         }
-    }
-    let value = if is_list { serde_json::to_value(all) } else { serde_json::to_value(all.pop()) };
-    Ok(Json(value.unwrap_or_default()))
+        _ => Err(Failure::other_head(&model.about())),
+    };
+    shared.predictions(model, "/answer", requests).await?.into_iter().map(one).collect()
 }

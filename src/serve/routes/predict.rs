@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Reply, Shared};
+use super::{Body, OneOrMany, Reply, Shared};
 use crate::infer::{Request, Response};
 use crate::serve::reply::Failure;
 
@@ -22,18 +22,23 @@ pub struct PredictRequest {
     model: Option<String>,
 }
 
+/// One input or a list of them.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "`inputs` must be a text, a pair [text, text], or a list of texts and pairs")]
-enum Inputs {
+pub enum Inputs {
+    /// A text or a pair.
     One(Texts),
+    /// Several.
     Many(Vec<Texts>),
 }
 
 /// A text, or the texts of a pair.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Texts {
+pub enum Texts {
+    /// A text.
     Text(String),
+    /// The texts of a pair, or one text.
     Pair(Vec<String>),
 }
 
@@ -44,12 +49,14 @@ pub struct Label {
     score: f32,
 }
 
-/// The labels of one input, or a list of them for a list of inputs.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Labels {
-    One(Vec<Label>),
-    Many(Vec<Vec<Label>>),
+impl Inputs {
+    /// The inputs, and whether they were a list.
+    pub fn into_list(self) -> (Vec<Texts>, bool) {
+        match self {
+            Inputs::One(one) => (vec![one], false),
+            Inputs::Many(many) => (many, true),
+        }
+    }
 }
 
 impl Texts {
@@ -66,39 +73,36 @@ impl Texts {
     }
 }
 
-/// Handles a request.
-pub async fn predict(State(shared): State<Arc<Shared>>, Body(body): Body<PredictRequest>) -> Reply<Labels> {
-    let model = shared.model(body.model.as_deref())?;
-    let (inputs, is_list) = match body.inputs {
-        Inputs::One(one) => (vec![one], false),
-        Inputs::Many(many) => (many, true),
-    };
-    shared.check_count(inputs.len())?;
+/// Handles a request: the labels of one input, or a list of them for a list of inputs.
+pub async fn predict(
+    State(shared): State<Arc<Shared>>,
+    Body(body): Body<PredictRequest>,
+) -> Reply<OneOrMany<Vec<Label>>> {
+    let (inputs, is_list) = body.inputs.into_list();
+    let all = labels(&shared, body.model.as_deref(), inputs, body.truncate).await?;
+    Ok(Json(OneOrMany::of(all, is_list)))
+}
+
+/// The labels of each input, the most probable first.
+pub async fn labels(
+    shared: &Shared,
+    model: Option<&str>,
+    inputs: Vec<Texts>,
+    truncate: bool,
+) -> Result<Vec<Vec<Label>>, Failure> {
+    let model = shared.model(model)?;
+    shared.check_count("inputs", inputs.len())?;
     let requests = inputs.into_iter().map(Texts::request).collect::<Result<Vec<_>, _>>()?;
-    let most = model.about().max_length;
-    let mut all = Vec::new();
-    for prediction in shared.predictions(model, requests).await? {
-        match prediction.map_err(Failure::invalid)? {
-            Response::Labels { truncated: true, .. } if !body.truncate => {
-                let message =
-                    format!("a text is longer than {most} tokens; `\"truncate\": true` truncates it");
-                return Err(Failure::too_large(message));
-            }
-            Response::Labels { labels, .. } => {
-                all.push(labels.into_iter().map(|(label, score)| Label { label, score }).collect());
-            }
-            Response::Answers { .. } => {
-                return Err(Failure::invalid("the model answers questions: `/answer`"));
-            }
-            Response::Score { .. } | Response::Entities { .. } | Response::Embedding { .. } => {
-                return Err(Failure::invalid(
-                    "the model gives texts no labels; `obertc predict` computes its outputs",
-                ));
-            }
+    let one = |prediction: Result<Response, String>| match prediction.map_err(Failure::invalid)? {
+        Response::Labels { truncated: true, .. } | Response::Score { truncated: true, .. } if !truncate => {
+            Err(Failure::too_long(model.about().max_length))
         }
-    }
-    Ok(Json(match is_list {
-        false => Labels::One(all.pop().unwrap_or_default()),
-        true => Labels::Many(all),
-    }))
+        Response::Labels { labels, .. } => {
+            Ok(labels.into_iter().map(|(label, score)| Label { label, score }).collect())
+        }
+        // As `transformers` names a single output.
+        Response::Score { score, .. } => Ok(vec![Label { label: "LABEL_0".to_owned(), score }]),
+        _ => Err(Failure::other_head(&model.about())),
+    };
+    shared.predictions(model, "/predict", requests).await?.into_iter().map(one).collect()
 }

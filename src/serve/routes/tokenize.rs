@@ -45,7 +45,7 @@ pub async fn tokenize(
 ) -> Reply<Vec<Vec<Token>>> {
     let about = shared.model(body.model.as_deref())?.about();
     let (texts, _) = body.inputs.into_list();
-    shared.check_count(texts.len())?;
+    shared.check_count("inputs", texts.len())?;
     // Tokenization takes as long as the texts are, so it must not hold up other requests.
     let special = body.add_special_tokens;
     let work = move || texts.iter().map(|text| tokens(&about.tokenizer, text, special)).collect();
