@@ -20,6 +20,7 @@ open! {
     files,
     #[cfg(feature = "infer")] infer,
     language,
+    lsp,
     #[cfg(feature = "engine")] method,
     output,
     params,

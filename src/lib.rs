@@ -58,6 +58,7 @@ mod diag;
 mod explain;
 mod files;
 mod language;
+mod lsp;
 mod output;
 mod params;
 mod plan;

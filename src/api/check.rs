@@ -4,8 +4,8 @@ use super::error::Error;
 use super::files::Disk;
 use super::recipe::{Compiler, Recipe, RecipeOptions};
 use crate::diag::{Diagnostic, Sources};
-use crate::language::Compilation;
 use crate::language::library::{self, Parts};
+use crate::language::{Compilation, Loader};
 use crate::schedule::Schedule;
 use crate::yaml;
 
@@ -52,14 +52,25 @@ pub fn check(recipe: &Recipe, options: &RecipeOptions) -> Result<CheckReport, Er
 
 /// Checks a text. The compiler can be used for several.
 pub(crate) fn check_text(compiler: &Compiler, name: &str, text: &str) -> CheckReport {
-    let mut compiled = compiler.text(name, text);
+    let (compiled, parts) = compile_whole(compiler, name, text, &Disk);
+    let Compilation { diagnostics, sources, schedule, .. } = compiled;
+    CheckReport { diagnostics, sources, schedule, parts }
+}
+
+/// Compiles a recipe, or a file of definitions with trial recipes. `loader` reads the files of `use`.
+pub(crate) fn compile_whole(
+    compiler: &Compiler,
+    name: &str,
+    text: &str,
+    loader: &dyn Loader,
+) -> (Compilation, Option<Parts>) {
+    let mut compiled = compiler.text_with(name, text, loader);
     let text = compiled.sources.get(compiled.main).text.clone();
     // A text that compiled to a recipe is no file of definitions.
     let is_recipe = compiled.places.is_some() || yaml::is_yaml(name.as_ref());
     let parts = if is_recipe { None } else { library::parts(&text) };
     if let Some(parts) = &parts {
-        compiled = library::check(name, &text, parts, &Disk);
+        compiled = library::check(name, &text, parts, loader);
     }
-    let Compilation { diagnostics, sources, schedule, .. } = compiled;
-    CheckReport { diagnostics, sources, schedule, parts }
+    (compiled, parts)
 }

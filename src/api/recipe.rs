@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::{files, models};
 use crate::diag::{Code, Diagnostic, Severity, Sources, Span};
-use crate::language::{Compilation, Override, compile};
+use crate::language::{Compilation, Loader, Override, compile};
 use crate::params::ParameterTable;
 use crate::{language, yaml};
 
@@ -93,6 +93,11 @@ impl Compiler {
         Ok(Compiler { overrides, model, parameters: None })
     }
 
+    /// A compiler without options.
+    pub(crate) fn plain() -> Self {
+        Compiler { overrides: Vec::new(), model: None, parameters: None }
+    }
+
     /// Sets the model's name for a recipe without `model`.
     #[cfg(feature = "engine")]
     pub(crate) fn called(mut self, model: Option<&Path>) -> Self {
@@ -116,6 +121,11 @@ impl Compiler {
 
     /// Compiles a text: a SparseML recipe if its name says so.
     pub(crate) fn text(&self, name: &str, text: &str) -> Compilation {
+        self.text_with(name, text, &files::Disk)
+    }
+
+    /// The same with another source of the files of `use`.
+    pub(crate) fn text_with(&self, name: &str, text: &str, loader: &dyn Loader) -> Compilation {
         if yaml::is_yaml(Path::new(name)) {
             let options = yaml::Options {
                 overrides: &self.overrides,
@@ -131,7 +141,7 @@ impl Compiler {
             parameters: self.parameters.clone(),
             find_model: Some(&models::local_table),
         };
-        compile(name, text, &files::Disk, options)
+        compile(name, text, loader, options)
     }
 }
 

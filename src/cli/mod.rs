@@ -29,6 +29,8 @@ mod export;
 mod fetching;
 mod fmt;
 mod import;
+#[cfg(not(target_family = "wasm"))]
+mod lsp;
 mod new;
 #[cfg(feature = "engine")]
 mod oneshot;
@@ -108,6 +110,9 @@ enum Command {
     Params(params::ParamsArgs),
     /// Explain a diagnostic code, a verb or a setting
     Explain(explain::ExplainArgs),
+    /// Answer an editor by the Language Server Protocol
+    #[cfg(not(target_family = "wasm"))]
+    Lsp(lsp::LspArgs),
     /// Write a commented recipe to start from
     New(new::NewArgs),
     /// Print a completion script for a shell
@@ -159,6 +164,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Export(args) => export::run(&args),
         Command::Params(args) => params::run(&args),
         Command::Explain(args) => explain::run(&args),
+        #[cfg(not(target_family = "wasm"))]
+        Command::Lsp(args) => lsp::run(&args),
         Command::New(args) => new::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

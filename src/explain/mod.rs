@@ -23,5 +23,6 @@ mod text;
 mod topic;
 pub mod view;
 
+pub(crate) use entries::{block_of, values_of};
 pub use pages::{Page, page};
 pub use topic::{Unknown, explain, topics};

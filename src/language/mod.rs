@@ -42,6 +42,9 @@ pub struct Compilation {
     /// The spans of parts of the recipe, for commands that point at them; `None` if it could not be read, or
     /// was translated from SparseML.
     pub places: Option<Places>,
+    /// The typed recipe, whose parts have spans, for editors; `None` if it could not be read, or was translated from
+    /// SparseML.
+    pub recipe: Option<check::Recipe>,
 }
 
 /// The spans of parts of a recipe.
@@ -91,7 +94,8 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         let start = Span::new(main, 0..0);
         let diagnostic = Diagnostic::error(Code::RecipeTooLarge, message, start, "the file");
         let diagnostics = vec![diagnostic.help("is it the right file?")];
-        return Compilation { main, sources, diagnostics, schedule: None, parameters: None, places: None };
+        let (schedule, parameters, places, recipe) = (None, None, None, None);
+        return Compilation { main, sources, diagnostics, schedule, parameters, places, recipe };
     }
     let (mut names, bound) = resolve::resolve(main, options.overrides, loader, &mut sources, &mut findings);
     let typed =
@@ -119,8 +123,10 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         model: recipe.model.span,
         criteria: recipe.stages.iter().map(|s| s.prune.iter().map(|p| p.by.span).collect()).collect(),
     });
-    let schedule = typed.filter(|r| r.complete && !findings.has_errors()).map(|recipe| lower::lower(&recipe));
-    Compilation { main, sources, diagnostics: findings.into_sorted(), schedule, parameters, places }
+    let sound = typed.as_ref().filter(|r| r.complete && !findings.has_errors());
+    let schedule = sound.map(lower::lower);
+    let diagnostics = findings.into_sorted();
+    Compilation { main, sources, diagnostics, schedule, parameters, places, recipe: typed }
 }
 
 /// The parameters of a recipe's model, if it is known.

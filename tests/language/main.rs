@@ -11,6 +11,7 @@ mod help;
 mod hostile;
 mod import_cycles;
 mod library;
+mod lsp;
 mod models;
 mod module_graph;
 mod past;

@@ -35,10 +35,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("serve", &["api", "infer", "text", "params", "diag"]),
+    ("lsp", &["api", "explain", "files", "plan", "yaml", "language", "schedule", "params", "diag"]),
     (
         "cli",
         &[
-            "serve", "api", "output", "infer", "engine", "task", "explain", "files", "plan", "yaml",
+            "lsp", "serve", "api", "output", "infer", "engine", "task", "explain", "files", "plan", "yaml",
             "language", "runlog", "schedule", "params", "diag",
         ],
     ),

@@ -103,6 +103,7 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
             schedule: None,
             parameters: None,
             places: None,
+            recipe: None,
         };
         return Imported { text: None, compilation, nodes };
     };
@@ -118,8 +119,9 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
         },
     );
     into_yaml(&mut compilation, findings, &places, &sources);
-    // These are places in the generated text.
+    // These have places in the generated text.
     compilation.places = None;
+    compilation.recipe = None;
     let text = compilation.schedule.is_some().then_some(recipe);
     Imported { text, compilation, nodes }
 }

@@ -63,6 +63,7 @@ pub fn recipe(
     }
     builder.relocate(bound.extends.as_ref(), None, known);
     let (complete, layers_known) = (builder.sound, builder.layers_known);
+    let computed = std::mem::take(&mut builder.evaluator.computed);
     let RecipeSettings { model: given, data: set, batch: _, seed } = settings?;
     Some(Recipe {
         name: bound.name.clone(),
@@ -74,6 +75,7 @@ pub fn recipe(
         expect,
         allow,
         parameters: shown,
+        computed,
         complete,
         layers_known,
     })

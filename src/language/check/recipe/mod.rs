@@ -32,6 +32,8 @@ pub struct Recipe {
     pub allow: Vec<Code>,
     /// The parameters: name, value as text, and whether `--set` gave it.
     pub parameters: Vec<(String, String, bool)>,
+    /// The values of names and of arithmetic, by the expression, as a recipe writes them.
+    pub computed: Vec<(Span, String)>,
     /// Whether every part could be read; others were reported.
     pub complete: bool,
     /// Whether every `keep` and `drop` could be read.

@@ -7,7 +7,7 @@
 //! - [`ramp`]: sparsities and learning rates; [`params`]: selectors; [`choice`]: words with arguments;
 //! - [`mismatch`]: diagnostics of values of another type, with [`suggestions`];
 //! - [`other_tools`]: settings as SparseML and other tools write them;
-//! - [`typed`]: conversion of values to the Rust types of settings.
+//! - [`typed`]: conversion of values to the Rust types of settings; `shown`: values as text.
 
 mod choice;
 mod mismatch;
@@ -15,6 +15,7 @@ mod other_tools;
 mod params;
 mod quantity;
 mod ramp;
+mod shown;
 mod suggestions;
 mod time;
 mod typed;
@@ -84,6 +85,8 @@ pub struct Evaluator<'a> {
     pub taken: Vec<String>,
     /// Uses of names that are being evaluated, for the detection of recursion.
     open: Vec<Span>,
+    /// The values of names and of arithmetic so far, by the expression, as a recipe writes them.
+    pub computed: Vec<(Span, String)>,
     /// The number of regular expressions so far; one with counted repetition counts as ten.
     regexes: usize,
 }
@@ -91,6 +94,9 @@ pub struct Evaluator<'a> {
 /// How often names inside values of other names are evaluated in a recipe at most: a chain of names that use each
 /// other can expand exponentially.
 const MOST_NESTED_USES: usize = 1_000;
+
+/// The most values of names and of arithmetic that are recorded for editors.
+const MOST_COMPUTED: usize = 10_000;
 
 impl<'a> Evaluator<'a> {
     /// An evaluator outside any stage.
@@ -103,6 +109,7 @@ impl<'a> Evaluator<'a> {
             attempted: Vec::new(),
             taken: Vec::new(),
             open: Vec::new(),
+            computed: Vec::new(),
             regexes: 0,
         }
     }
@@ -114,6 +121,14 @@ impl<'a> Evaluator<'a> {
 
     /// Evaluates `expr` to a value of type `ty`.
     pub fn value(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Value> {
+        let value = self.value_of(expr, ty, scope)?;
+        if self.open.is_empty() && is_computed(expr) && self.computed.len() < MOST_COMPUTED {
+            self.computed.push((expr.span, value.to_string()));
+        }
+        Some(value)
+    }
+
+    fn value_of(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Value> {
         if let Some((symbol_expr, inner, ty)) = self.follow(expr, ty, scope)? {
             self.open.push(expr.span);
             let value = self.value(&symbol_expr, ty, inner);
@@ -246,6 +261,17 @@ impl<'a> Evaluator<'a> {
             Some("false") => Some(Value::Bool(false)),
             _ => self.wrong_type(expr, Type::Bool),
         }
+    }
+}
+
+/// Whether an expression is a name or arithmetic, whose value is not what is written.
+fn is_computed(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Name(_) | ExprKind::Binary(..) => true,
+        ExprKind::Paren(inner) | ExprKind::Negate(inner) => is_computed(inner),
+        ExprKind::Range(a, b) | ExprKind::Ramp(a, b) => is_computed(a) || is_computed(b),
+        ExprKind::Phrase(items) => items.first().is_some_and(is_computed),
+        _ => false,
     }
 }
 
