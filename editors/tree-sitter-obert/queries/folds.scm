@@ -1,0 +1,6 @@
+[
+  (block)
+  (imported)
+  (call)
+  (list)
+] @fold

@@ -1,0 +1,13 @@
+[
+  (block)
+  (imported)
+  (call)
+  (list)
+  (parenthesized)
+] @indent.begin
+
+[
+  "}"
+  ")"
+  "]"
+] @indent.branch @indent.end
