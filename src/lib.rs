@@ -113,6 +113,7 @@ pub mod diagnostics {
 /// The CPU runtime: packed models, sessions, and predictions from texts.
 #[cfg(feature = "infer")]
 pub mod runtime {
+    pub use crate::api::{Answers, Pipeline, Prediction};
     pub use crate::infer::file::layout::Head;
     pub use crate::infer::model::Model;
     pub use crate::infer::model::session::{Limits, Logits, Refusal, Sequence, Session};

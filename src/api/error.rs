@@ -14,6 +14,7 @@ pub struct Error {
     diagnostics: Vec<Diagnostic>,
     sources: Sources,
     details: String,
+    input: Option<usize>,
 }
 
 /// The error of [`run`](crate::run).
@@ -21,12 +22,24 @@ pub type RunError = Error;
 
 impl Error {
     pub(crate) fn new(diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
-        Error { diagnostics, sources, details: String::new() }
+        Error { diagnostics, sources, details: String::new(), input: None }
     }
 
     /// One diagnostic without a place in a text.
     pub(crate) fn unlocated(diagnostic: Diagnostic) -> Self {
         Error::new(vec![diagnostic], Sources::new())
+    }
+
+    /// The error of one of several inputs.
+    #[cfg(feature = "infer")]
+    pub(crate) fn of_input(mut self, index: usize) -> Self {
+        self.input = Some(index);
+        self
+    }
+
+    /// The index of the input that was refused, from 0, if the call had several.
+    pub fn input(&self) -> Option<usize> {
+        self.input
     }
 
     /// Adds lines that are printed before the diagnostics.
@@ -62,6 +75,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut errors = self.diagnostics.iter().filter(|d| d.is_error());
         let Some(first) = errors.next().or(self.diagnostics.first()) else { return write!(f, "failed") };
+        if let Some(index) = self.input {
+            write!(f, "input {index}: ")?;
+        }
         if let Some(label) = &first.primary {
             let at = self.sources.line_column(label.span);
             write!(f, "{}:{}:{}: ", self.sources.get(label.span.file).name, at.line, at.column)?;

@@ -56,7 +56,7 @@ pub(super) fn evaluate(
 ) -> Result<EvalReport, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let saved = settings::saved(path, sources).map_err(one)?.or(model.settings().cloned());
-    let known = saved.unwrap_or_else(|| eval_settings::of_class(model.config()));
+    let known = saved.filter(|s| s.task.is_some()).unwrap_or_else(|| eval_settings::of_class(model.config()));
     let (data, settings) =
         eval_settings::of_eval(&config.settings, known, config.data.is_some(), model.longest())?;
     let packed = Packed { config, path, model: Arc::new(model), data, settings };

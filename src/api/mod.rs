@@ -6,7 +6,7 @@
 //! - [`check`] and [`plan`]: a recipe without running it;
 //! - [`run`]: a recipe, from its text to the folder of its model;
 //! - [`oneshot`] and [`sweep`]: a model pruned without training, by several criteria or settings;
-//! - [`eval`]: a saved model on data; [`predict`]: its answers.
+//! - [`eval`]: a saved model on data; [`predict`]: its answers; [`Pipeline`]: the same for several threads.
 
 pub(crate) mod check;
 #[cfg(feature = "engine")]
@@ -32,6 +32,8 @@ mod memory_check;
 pub(crate) mod models;
 #[cfg(feature = "engine")]
 mod oneshot;
+#[cfg(feature = "infer")]
+mod pipeline;
 mod plan;
 #[cfg(feature = "infer")]
 mod predict;
@@ -65,6 +67,8 @@ pub use eval::eval;
 pub use eval_config::{EvalConfig, EvalReport};
 #[cfg(feature = "engine")]
 pub use oneshot::oneshot;
+#[cfg(feature = "infer")]
+pub use pipeline::{Answers, Pipeline, Prediction};
 pub(crate) use plan::plan_with;
 pub use plan::{Plan, plan};
 #[cfg(feature = "infer")]

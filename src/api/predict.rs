@@ -65,7 +65,7 @@ pub fn predict(config: &PredictConfig) -> Result<Predictor, Error> {
         return Err(Error::new(idle, sources));
     }
     let saved = match settings::saved(&found, &mut sources) {
-        Ok(saved) => saved.or(model.settings().cloned()).unwrap_or_default(),
+        Ok(saved) => saved.unwrap_or_default().or(model.settings().cloned().unwrap_or_default()),
         Err(diagnostic) => return Err(Error::new(vec![diagnostic], sources)),
     };
     let settings = settings::resolve(&config.settings, saved);

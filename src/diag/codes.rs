@@ -235,6 +235,8 @@ codes! {
     QuantizationNotReadable = 965, "scales of a quantized model cannot be used";
     CannotListen = 966, "a server cannot listen on an address";
     ResourcesRefused = 967, "the system gives no more threads or open files";
+    InputRefused = 968, "a text that a model cannot take";
+    OtherHead = 969, "a model has another head than a call needs";
     ModelUnknown = 970, "the hub has no such model";
     ModelRefused = 971, "the hub does not give a model without permission";
     ModelOffline = 972, "a model is not on this machine, and the network is not used";

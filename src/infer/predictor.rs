@@ -159,6 +159,11 @@ impl Predictor {
         &self.tokenizer
     }
 
+    /// The settings of pre- and postprocessing.
+    pub fn answering(&mut self) -> &mut Answering {
+        &mut self.answering
+    }
+
     /// Computes the predictions of several requests, in their order; one sentence for a request that is refused.
     pub fn answer(&mut self, requests: &[Request]) -> Vec<Result<Response, String>> {
         let prepared: Vec<Result<Prepared, String>> = requests.iter().map(|r| self.prepare(r)).collect();
@@ -246,7 +251,7 @@ impl Predictor {
                 let cut = windows.cut(&asked, &context, &self.tokenizer).map_err(|no| {
                     format!(
                         "the question has {} tokens and leaves {} of {most} for its context; windows overlap by \
-                         {}: raise `--max-seq-len`, or lower `--doc-stride`",
+                         {}: raise the maximum length (`--max-length`), or lower the overlap (`--doc-stride`)",
                         no.question, no.room, no.windows.doc_stride
                     )
                 })?;
@@ -315,6 +320,17 @@ fn of_text(logits: &Logits, place: usize, head: &Head, request: &Request, encode
 }
 
 impl Response {
+    /// Whether its text was truncated.
+    pub fn is_truncated(&self) -> bool {
+        match self {
+            Response::Answers { .. } => false,
+            Response::Labels { truncated, .. }
+            | Response::Score { truncated, .. }
+            | Response::Entities { truncated, .. }
+            | Response::Embedding { truncated, .. } => *truncated,
+        }
+    }
+
     /// The response, with the note whether its text was truncated.
     fn truncated(mut self, is_truncated: bool) -> Response {
         match &mut self {

@@ -1,8 +1,9 @@
 //! The modules of a sentence-transformers folder: how an embedding is pooled from an encoder's last hidden states.
 //!
 //! `modules.json` lists them: the encoder in the folder itself, `1_Pooling`, and `2_Normalize`.
-//! `sentence_bert_config.json` has the maximum length.
+//! `sentence_bert_config.json` has the maximum length, or else `tokenizer_config.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -14,8 +15,10 @@ use crate::files;
 pub const FILE: &str = "modules.json";
 
 /// The files that [`SentenceModules::read`] reads, with the usual folder of the pooling.
-pub const FILES: &[&str] =
-    &[FILE, "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json"];
+pub const FILES: &[&str] = &[FILE, "1_Pooling/config.json", "sentence_bert_config.json", PROMPTS];
+
+/// The file with the prompts.
+const PROMPTS: &str = "config_sentence_transformers.json";
 
 /// How the embedding of a text is computed from the hidden states of its tokens, special tokens included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,7 +111,13 @@ impl SentenceModules {
             }
             found.max_length = config.get("max_seq_length").and_then(Value::as_u64).map(|n| n as usize);
         }
-        const PROMPTS: &str = "config_sentence_transformers.json";
+        // Version 6 of the library writes it nowhere else.
+        const TOKENIZER: &str = "tokenizer_config.json";
+        if found.max_length.is_none() && folder.join(TOKENIZER).exists() {
+            let config = parse(folder, TOKENIZER)?;
+            // A tokenizer without a limit has 1e30, which is no integer in JSON.
+            found.max_length = config.get("model_max_length").and_then(Value::as_u64).map(|n| n as usize);
+        }
         if folder.join(PROMPTS).exists() {
             let config = parse(folder, PROMPTS)?;
             if let Some(name) = config.get("default_prompt_name").and_then(Value::as_str) {
@@ -116,6 +125,19 @@ impl SentenceModules {
             }
         }
         Ok(Some(found))
+    }
+
+    /// The prompts of a folder by their names; none if it is no sentence-transformers folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn prompts(folder: &Path) -> Result<BTreeMap<String, String>, Diagnostic> {
+        if !folder.join(PROMPTS).exists() {
+            return Ok(BTreeMap::new());
+        }
+        let config = parse(folder, PROMPTS)?;
+        let all = config.get("prompts").and_then(Value::as_object).into_iter().flatten();
+        Ok(all.filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned()))).collect())
     }
 
     /// Writes the modules into the folder of an encoder of this hidden size.
@@ -187,6 +209,25 @@ fn pooling(config: &Value) -> Result<PoolingMode, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_maximum_length_is_the_tokenizers_where_no_other_is_given_and_prompts_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let modules = SentenceModules { pooling: PoolingMode::Mean, normalize: false, max_length: Some(128) };
+        modules.write(folder.path(), 8).unwrap();
+        let put = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+        let read = || SentenceModules::read(folder.path()).unwrap().unwrap().max_length;
+        put("tokenizer_config.json", "{\"model_max_length\": 64}");
+        assert_eq!(read(), Some(128));
+        put("sentence_bert_config.json", "{}");
+        assert_eq!(read(), Some(64));
+        assert_eq!(SentenceModules::prompts(folder.path()).unwrap(), BTreeMap::new());
+        put(PROMPTS, "{\"prompts\": {\"query\": \"query: \"}, \"default_prompt_name\": null}");
+        let prompts = SentenceModules::prompts(folder.path()).unwrap();
+        assert_eq!(prompts, BTreeMap::from([("query".to_owned(), "query: ".to_owned())]));
+        put("tokenizer_config.json", "{\"model_max_length\": 1000000000000000019884624838656}");
+        assert_eq!(read(), None);
+    }
 
     #[test]
     fn what_is_written_is_read_again_and_version_6_is_read_too() {

@@ -3,6 +3,7 @@
 //! `config.json` describes the model; this file has the lengths of sequences and answers, and the columns of the data. A
 //! run writes it beside the weights, an export copies it, and a packed file contains it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,9 @@ pub struct Settings {
     /// The seed of generated data, or of the masked tokens of the dev set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// The prompts of a sentence-transformers folder by their names: texts that are put before a query or a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<BTreeMap<String, String>>,
 }
 
 /// A task, with the format of its data.
@@ -137,6 +141,7 @@ impl Settings {
             positive: self.positive.or(other.positive),
             generated: self.generated.or(other.generated),
             seed: self.seed.or(other.seed),
+            prompts: self.prompts.or(other.prompts),
         }
     }
 }

@@ -8,6 +8,7 @@ mod files;
 mod golden;
 mod outputs;
 mod pickles;
+mod pipeline;
 mod products;
 mod quantized;
 #[cfg(feature = "serve")]

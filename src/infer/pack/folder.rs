@@ -11,7 +11,8 @@ use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
 use crate::params::folder::{self, ModelFolder};
 use crate::params::quantization::{self, Quantization};
-use crate::params::{Settings, builtin, sentence_modules, tensors};
+use crate::params::sentence_modules::{self, SentenceModules};
+use crate::params::{Settings, builtin, tensors};
 use crate::text::{self, Tokenizer};
 
 /// Packs a model folder. Without a precision, a model with `quantization.json` is packed in int8 and any other in
@@ -61,7 +62,15 @@ pub fn pack(
     };
     let mut image =
         build(&model.config, head, tokenizer.as_deref().map(str::as_bytes), &plan, &tensor).map_err(one)?;
-    if let Some(settings) = Settings::read(path, sources).map_err(one)? {
+    let modules = SentenceModules::read(path).map_err(one)?;
+    let prompts = SentenceModules::prompts(path).map_err(one)?;
+    let of_modules = Settings {
+        max_length: modules.and_then(|m| m.max_length),
+        prompts: (!prompts.is_empty()).then_some(prompts),
+        ..Settings::default()
+    };
+    let settings = Settings::read(path, sources).map_err(one)?.unwrap_or_default().or(of_modules);
+    if settings != Settings::default() {
         image.set_settings(settings);
     }
     Ok(image)
