@@ -1,0 +1,5 @@
+"""``python -m obert``: the command ``obertc``."""
+
+from ._command import main
+
+main()

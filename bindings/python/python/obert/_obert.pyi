@@ -1,0 +1,46 @@
+"""The native module. Its arguments are prepared by the modules beside it."""
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+
+def command(arguments: list[str]) -> int: ...
+def check(
+    text: str, name: str, model: str | os.PathLike[str] | None, set: list[str]
+) -> list[dict[str, Any]]: ...
+def plan(
+    path: str | os.PathLike[str], steps_per_epoch: int | None, model: str | os.PathLike[str] | None, set: list[str]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]: ...
+
+class Pipeline:
+    def __new__(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        precision: str | None,
+        threads: int | None,
+        batch: int,
+        max_length: int | None,
+        doc_stride: int | None,
+        max_answer_length: int | None,
+        offline: bool,
+    ) -> Pipeline: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def max_length(self) -> int: ...
+    @property
+    def labels(self) -> list[str]: ...
+    @property
+    def prompts(self) -> dict[str, str]: ...
+    def embed(self, texts: list[str], truncate: bool) -> npt.NDArray[np.float32]: ...
+    def predict(self, inputs: list[tuple[str, str | None]], truncate: bool) -> list[dict[str, Any]]: ...
+    def rerank(self, query: str, documents: list[str], raw: bool, truncate: bool) -> list[float]: ...
+    def entities(self, texts: list[str], truncate: bool) -> list[list[dict[str, Any]]]: ...
+    def answer(self, questions: list[tuple[str, str]], top: int) -> list[dict[str, Any]]: ...
