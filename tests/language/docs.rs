@@ -189,6 +189,18 @@ fn the_readmes_commands_are_those_of_ci() {
     }
 }
 
+#[test]
+fn every_workflow_is_valid_yaml_with_jobs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let read: Result<serde_yaml::Value, _> = serde_yaml::from_str(&text);
+        let workflow = read.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(workflow["jobs"].as_mapping().is_some_and(|jobs| !jobs.is_empty()), "{}", path.display());
+    }
+}
+
 /// Compares a page with what the tables say; `INSTA_UPDATE=always` writes it.
 fn up_to_date(page: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);

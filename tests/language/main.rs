@@ -4,6 +4,7 @@ mod command_line;
 mod console;
 mod diagnostics;
 mod docs;
+mod editors;
 mod explain;
 mod findings;
 mod format;
