@@ -215,6 +215,53 @@ proptest! {
     }
 }
 
+/// The row and the column in bytes of an offset.
+fn point(text: &str, at: usize) -> tree_sitter::Point {
+    let before = &text[..at];
+    let line = before.rfind('\n').map_or(0, |i| i + 1);
+    tree_sitter::Point { row: before.matches('\n').count(), column: at - line }
+}
+
+#[test]
+fn a_change_of_a_text_gives_the_tree_of_the_new_text() {
+    let text = include_str!("../../../tests/corpus/good/squad90.obert");
+    let mut parser = parser();
+    let old = parser.parse(text, None).expect("no time limit");
+    let mut compared = 0;
+    for start in (0..text.len()).filter(|i| text.is_char_boundary(*i)).step_by(3) {
+        for inserted in [":", "{", "\n", "\"", "param x: "] {
+            let new = format!("{}{inserted}{}", &text[..start], &text[start..]);
+            let end = start + inserted.len();
+            let mut edited = old.clone();
+            edited.edit(&tree_sitter::InputEdit {
+                start_byte: start,
+                old_end_byte: start,
+                new_end_byte: end,
+                start_position: point(text, start),
+                old_end_position: point(text, start),
+                new_end_position: point(&new, end),
+            });
+            let again = parser.parse(&new, Some(&edited)).expect("no time limit");
+            let whole = parser.parse(&new, None).expect("no time limit");
+            // Recovery from errors may differ, the verdict may not.
+            assert_eq!(
+                again.root_node().has_error(),
+                whole.root_node().has_error(),
+                "{inserted:?} at {start}"
+            );
+            if !whole.root_node().has_error() {
+                assert_eq!(
+                    again.root_node().to_sexp(),
+                    whole.root_node().to_sexp(),
+                    "{inserted:?} at {start}"
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 100, "{compared}");
+}
+
 #[test]
 fn the_queries_are_valid_and_every_verb_is_highlighted() {
     use tree_sitter::{Query, QueryCursor, StreamingIterator};
