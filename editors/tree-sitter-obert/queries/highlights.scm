@@ -14,7 +14,7 @@
 (statement
   (name . (identifier) @keyword .)
   (#any-of? @keyword
-    "for" "over" "every" "from" "extends" "start" "self" "teacher" "except" "expect" "of" "after" "repeating"))
+    "for" "over" "every" "from" "extends" "layers" "except" "expect" "of" "after" "repeating"))
 (value
   (name . (identifier) @keyword .)
   (#any-of? @keyword "of" "after" "repeating" "or" "except" "expect"))
