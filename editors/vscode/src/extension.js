@@ -14,7 +14,7 @@ let client;
 
 async function activate(context) {
   context.subscriptions.push(
-    vscode.commands.registerCommand("obert.plan", () => showPlan()),
+    vscode.commands.registerCommand("obert.showPlan", () => showPlan(vscode.window.activeTextEditor?.document)),
     vscode.commands.registerCommand("obert.restart", async () => {
       await stop();
       await start();
@@ -57,8 +57,16 @@ async function start() {
     "obert",
     { command, args: ["lsp"] },
     {
-      documentSelector: [{ language: "obert" }],
+      // The server says nothing of YAML that is no SparseML recipe.
+      documentSelector: [{ language: "obert" }, { language: "yaml" }],
       synchronize: { fileEvents: watcher },
+      middleware: {
+        // The server's command behind the line above a recipe; here it shows the chart.
+        executeCommand: async (name, parameters, next) => {
+          if (name !== "obert.plan") return next(name, parameters);
+          showPlan(await vscode.workspace.openTextDocument(vscode.Uri.parse(parameters[0])));
+        },
+      },
     },
   );
   try {
@@ -75,9 +83,8 @@ async function stop() {
   if (running) await running.stop();
 }
 
-/** Shows the plan of the recipe in the active editor beside it, and draws it again when the recipe is saved. */
-function showPlan() {
-  const document = vscode.window.activeTextEditor?.document;
+/** Shows the plan of a recipe beside it, and draws it again when the recipe is saved. */
+function showPlan(document) {
   if (document?.languageId !== "obert") return;
   const command = program();
   if (command === undefined) return;

@@ -25,6 +25,31 @@ assert.equal(findProgram("/no/obertc", environment, "/home/x", present(inPath)),
 assert.match(planPage('<?xml version="1.0"?><svg></svg>', ""), /<body><svg><\/svg><\/body>/);
 assert.match(planPage(undefined, "a < b"), /<pre>a &lt; b<\/pre>/);
 
+// The bundled extension with an editor that records what it is asked: without `obertc` the user is told so.
+const asked = [];
+const editor = new Proxy({}, {
+  get: (_, name) => {
+    if (name === "commands") return { registerCommand: (command) => asked.push(command) };
+    if (name === "workspace") {
+      return { getConfiguration: () => ({ get: () => "/no/obertc" }), onDidChangeConfiguration: () => ({}) };
+    }
+    if (name === "window") {
+      return { showErrorMessage: async (message) => { asked.push(message); } };
+    }
+    return class {};
+  },
+});
+const Module = require("node:module");
+const load = Module._load;
+Module._load = (name, ...rest) => (name === "vscode" ? editor : load(name, ...rest));
+await require("../dist/extension.js").activate({ subscriptions: [] });
+Module._load = load;
+assert.deepEqual(asked, [
+  "obert.showPlan",
+  "obert.restart",
+  "obert: the program `/no/obertc` of the setting obert.path does not exist",
+]);
+
 const vsix = path.resolve(here, "../../../target/obert.vsix");
 const files = execFileSync("unzip", ["-Z1", vsix], { encoding: "utf8" }).trim().split("\n").sort();
 assert.deepEqual(files, [
@@ -42,6 +67,9 @@ assert.deepEqual(files, [
   "extension/syntaxes/obert.tmLanguage.json",
 ].sort());
 const manifest = JSON.parse(readFileSync(path.join(here, "../package.json"), "utf8"));
+// Commands of the menus are registered above; the server's `obert.plan` is registered by the client's library.
+const declared = manifest.contributes.commands.map((command) => command.command);
+assert.deepEqual(declared.sort(), asked.slice(0, 2).sort());
 for (const file of [manifest.main, manifest.icon, ...manifest.contributes.grammars.map((g) => g.path)]) {
   statSync(path.join(here, "..", file));
 }
