@@ -69,8 +69,8 @@ pub use eval_config::{EvalConfig, EvalReport};
 pub use oneshot::oneshot;
 #[cfg(feature = "infer")]
 pub use pipeline::{Answers, Pipeline, Prediction};
-pub(crate) use plan::plan_with;
 pub use plan::{Plan, plan};
+pub(crate) use plan::{known_steps, plan_with};
 #[cfg(feature = "infer")]
 pub use predict::{PredictConfig, predict};
 pub use recipe::{Recipe, RecipeOptions};

@@ -76,8 +76,8 @@ impl Plan {
     }
 }
 
-/// Steps per epoch of a recipe that generates its data.
-fn known_steps(schedule: &Schedule) -> Option<u64> {
+/// Steps per epoch of a recipe that generates its data; `None` for another.
+pub(crate) fn known_steps(schedule: &Schedule) -> Option<u64> {
     let Data::BuiltinReading { train, .. } = schedule.data else { return None };
     let batch = schedule.stages.iter().map(|s| s.train.batch * s.train.accumulate).max()?;
     Some(train.div_ceil(batch) as u64)

@@ -56,6 +56,7 @@ mod stop;
 mod sweep;
 #[cfg(feature = "engine")]
 mod trial_args;
+mod watch;
 
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]
@@ -113,6 +114,8 @@ enum Command {
     /// Answer an editor by the Language Server Protocol
     #[cfg(not(target_family = "wasm"))]
     Lsp(lsp::LspArgs),
+    /// Check and plan a recipe again whenever it is saved
+    Watch(watch::WatchArgs),
     /// Write a commented recipe to start from
     New(new::NewArgs),
     /// Print a completion script for a shell
@@ -166,6 +169,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Explain(args) => explain::run(&args),
         #[cfg(not(target_family = "wasm"))]
         Command::Lsp(args) => lsp::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::New(args) => new::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

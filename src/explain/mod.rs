@@ -23,6 +23,7 @@ mod text;
 mod topic;
 pub mod view;
 
+pub(crate) use describe::{signature, special_lines};
 pub(crate) use entries::{block_of, values_of};
 pub use pages::{Page, page};
 pub use topic::{Unknown, explain, topics};

@@ -68,7 +68,7 @@ pub fn markdown(code: Code) -> Option<String> {
 }
 
 /// Writes a file unless it is there with this text; `None` if it cannot be written.
-fn written(path: PathBuf, text: &str) -> Option<Uri> {
+pub(super) fn written(path: PathBuf, text: &str) -> Option<Uri> {
     if std::fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
         std::fs::create_dir_all(path.parent()?).ok()?;
         write_whole(&path, text.as_bytes()).ok()?;

@@ -81,6 +81,15 @@ pub struct Module {
     pub declarations: Vec<Arc<Declaration>>,
     /// Its `use` statements with the modules they name.
     pub imports: Vec<(Import, Option<usize>)>,
+    /// The indices of the declarations by their names.
+    named: HashMap<String, Vec<usize>>,
+}
+
+impl Module {
+    /// The declarations of a name, in order.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Arc<Declaration>> {
+        self.named.get(name).into_iter().flatten().map(|index| &self.declarations[*index])
+    }
 }
 
 /// A file and the files it uses.
@@ -135,7 +144,11 @@ impl Modules {
             .iter()
             .filter_map(|item| if let Item::Import(import) = item { Some(import.clone()) } else { None })
             .collect();
-        self.list.push(Module { place: place.clone(), text, tree, declarations, imports: Vec::new() });
+        let mut named: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, declared) in declarations.iter().enumerate() {
+            named.entry(declared.name.clone()).or_default().push(index);
+        }
+        self.list.push(Module { place: place.clone(), text, tree, declarations, imports: Vec::new(), named });
         let imports: Vec<_> = used
             .into_iter()
             .map(|import| {
@@ -183,14 +196,14 @@ impl Modules {
             false => matches!(kind, Kind::Parameter | Kind::Value),
         };
         let module = &self.list[module];
-        let own = module.declarations.iter().find(|d| d.name == name && wanted(d.kind));
+        let own = module.named(name).find(|declared| wanted(declared.kind));
         if own.is_some() || depth > self.list.len() {
             return own.cloned();
         }
         module.imports.iter().find_map(|(import, target)| {
             let target = (*target)?;
             let is_listed = match imported(import, &self.list[target]) {
-                Imported::All => self.list[target].declarations.iter().any(|d| d.name == name),
+                Imported::All => self.list[target].named(name).next().is_some(),
                 Imported::Names(names) => names.iter().any(|n| n.value == name),
             };
             is_listed.then(|| self.search(target, name, template, depth + 1)).flatten()
@@ -351,4 +364,14 @@ fn declaration(place: &Place, name: &Word, kind: Kind, whole: Span, head: Span, 
 
 fn slice(text: &str, span: Span) -> String {
     text.get(span.range()).unwrap_or("").to_owned()
+}
+
+/// The names that a module of the standard library exports.
+pub fn standard_exports(name: &'static str) -> Vec<Arc<Declaration>> {
+    let text = STANDARD_LIBRARY.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
+    let Some(tree) = LIBRARY.get(name) else { return Vec::new() };
+    declarations(&Place::Standard(name), text, tree)
+        .into_iter()
+        .filter(|d| matches!(d.kind, Kind::Value | Kind::Template))
+        .collect()
 }

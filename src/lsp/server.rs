@@ -133,12 +133,13 @@ impl Server<'_> {
                 // A fault of one answer must not end the server, which has the texts of the client.
                 let answer =
                     catch_unwind(AssertUnwindSafe(|| requests::answer(workspace, method, request.params)));
-                match answer
-                    .unwrap_or_else(|_| Err((ErrorCode::InternalError, "the request failed".to_owned())))
-                {
+                let asks = std::mem::take(&mut workspace.asks);
+                let failed = || Err((ErrorCode::InternalError, "the request failed".to_owned()));
+                match answer.unwrap_or_else(|_| failed()) {
                     Ok(result) => self.send(Response::new_ok(request.id, result)),
                     Err((code, why)) => self.refuse(request.id, code, &why),
                 }
+                asks.into_iter().for_each(|(method, params)| self.ask(&method, params));
             }
             (State::Stopped, _) => {
                 self.refuse(request.id, ErrorCode::InvalidRequest, "the server was shut down");

@@ -43,7 +43,8 @@ pub struct Snapshot {
     pub kind: Kind,
     /// What positions of the protocol count.
     pub encoding: Encoding,
-    /// The diagnostics and what the compiler knows of it.
+    /// The diagnostics, and what the compiler knows of it: of a text whose brackets do not match, the typed recipe and
+    /// the model's parameters are those of the text with repaired brackets.
     pub compiled: Compilation,
     /// The definitions of a file without a recipe.
     pub parts: Option<Parts>,
@@ -77,12 +78,18 @@ impl Snapshot {
         };
         // Nothing is said of a file that is no recipe.
         let compiled_text = if kind == Kind::Other { "" } else { text };
-        let (compiled, parts) = compile_whole(compiler, name, compiled_text, loader);
+        let (mut compiled, parts) = compile_whole(compiler, name, compiled_text, loader);
         let tokens = if kind == Kind::Recipe { tokens(text) } else { Vec::new() };
+        let repaired = recovery::repaired(text, &tokens);
         let parsed = match kind {
-            Kind::Recipe => recovery::parse(compiled.main, text, &tokens),
+            Kind::Recipe => recovery::tree(compiled.main, repaired.as_deref().unwrap_or(text)),
             _ => Parsed::default(),
         };
+        if let Some(repaired) = &repaired {
+            // Of a text whose brackets do not match the compiler knows nothing but that.
+            let known = compiler.text_with(name, repaired, loader);
+            (compiled.recipe, compiled.parameters) = (known.recipe, known.parameters);
+        }
         let path = PathBuf::from(name);
         let place = Place::File(path.canonicalize().unwrap_or(path));
         let shared: Arc<str> = text.into();

@@ -3,6 +3,7 @@
 //!
 //! A value is read by the type that its setting requires, as in the compiler.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -72,7 +73,9 @@ pub enum Pattern {
 /// The words of the recipe's own file, in order.
 pub fn words(modules: &Modules) -> Vec<Word> {
     let own = modules.own();
-    let mut reader = Reader { modules, own, template: None, list: Vec::new() };
+    let all = own.declarations.iter().flat_map(|d| std::iter::once(d).chain(&d.parameters));
+    let declared = all.map(|declared| (declared.range.start, declared.clone())).collect();
+    let mut reader = Reader { modules, own, declared, template: None, list: Vec::new() };
     for item in &own.tree.items {
         reader.item(item);
     }
@@ -83,6 +86,8 @@ pub fn words(modules: &Modules) -> Vec<Word> {
 struct Reader<'a> {
     modules: &'a Modules,
     own: &'a Module,
+    /// The declarations of the file by the offset of their names.
+    declared: HashMap<usize, Arc<Declaration>>,
     /// The template in which names are looked up first.
     template: Option<Arc<Declaration>>,
     list: Vec<Word>,
@@ -94,9 +99,7 @@ impl Reader<'_> {
     }
 
     fn declares(&mut self, name: &Written) {
-        let all = self.own.declarations.iter();
-        let mut all = all.flat_map(|d| std::iter::once(d).chain(&d.parameters));
-        let found = all.find(|d| d.range == name.span.range()).cloned();
+        let found = self.declared.get(&name.span.range().start).cloned();
         self.add(name.span, found.map_or(Role::Unknown, Role::Declares));
     }
 
@@ -158,9 +161,7 @@ impl Reader<'_> {
         let outer = self.template.clone();
         if known.name == "template" {
             let name = entry.operands.first().and_then(Expr::as_word);
-            let own =
-                name.and_then(|name| self.own.declarations.iter().find(|d| d.range == name.span.range()));
-            self.template = own.cloned();
+            self.template = name.and_then(|name| self.declared.get(&name.span.range().start).cloned());
         }
         for member in entry.body.as_ref().map_or(&[][..], |body| &body.members) {
             match member {
@@ -263,7 +264,7 @@ impl Reader<'_> {
         }
         match ty {
             Some(Type::Stage | Type::Teacher) => {
-                let stage = self.own.declarations.iter().find(|d| d.kind == Kind::Stage && d.name == name);
+                let stage = self.own.named(name).find(|declared| declared.kind == Kind::Stage);
                 let role = stage.cloned().map(Role::Refers);
                 let start = name == START && ty == Some(Type::Stage);
                 return self

@@ -1,13 +1,14 @@
 //! The state of the server: open documents, their snapshots, and what the client can do.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use lsp_types::{
     DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams, InitializeParams, InitializeResult, PublishDiagnosticsParams, ServerInfo, Uri,
+    DidOpenTextDocumentParams, InitializeParams, InitializeResult, PublishDiagnosticsParams,
+    ResourceOperationKind, ServerInfo, Uri,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +32,12 @@ pub struct Workspace {
     pub refreshes: bool,
     /// Whether the client inserts snippets.
     pub snippets: bool,
+    /// Whether the client shows a file when it is asked to.
+    pub shows_documents: bool,
+    /// Whether the client can create files in an edit.
+    pub creates_files: bool,
+    /// Requests to send to the client: their methods and parameters.
+    pub asks: Vec<(String, Value)>,
     /// The folders that the client has opened.
     pub folders: Vec<PathBuf>,
     /// The open documents.
@@ -60,6 +67,10 @@ impl Workspace {
         let snippets = text.and_then(|t| t.completion.as_ref()?.completion_item.as_ref()?.snippet_support);
         let refreshes = workspace.and_then(|w| w.diagnostic.as_ref()?.refresh_support);
         let watches = workspace.and_then(|w| w.did_change_watched_files?.dynamic_registration);
+        let shows = capabilities.window.as_ref().and_then(|w| Some(w.show_document.as_ref()?.support));
+        let edits = workspace.and_then(|w| w.workspace_edit.as_ref());
+        let creates = edits.and_then(|edits| edits.resource_operations.as_ref());
+        let creates = creates.is_some_and(|kinds| kinds.contains(&ResourceOperationKind::Create));
         #[allow(deprecated)]
         let root = params.root_uri.iter().filter_map(uri::path);
         let folders = match &params.workspace_folders {
@@ -71,6 +82,9 @@ impl Workspace {
             pulls: text.is_some_and(|text| text.diagnostic.is_some()),
             refreshes: refreshes == Some(true),
             snippets: snippets == Some(true),
+            shows_documents: shows == Some(true),
+            creates_files: creates && edits.is_some_and(|edits| edits.document_changes == Some(true)),
+            asks: Vec::new(),
             folders,
             documents: Documents::default(),
             watches: watches == Some(true),
@@ -172,6 +186,11 @@ impl Workspace {
     /// The snapshot of a text.
     pub fn compiled(&self, name: &str, text: &str) -> Snapshot {
         Snapshot::new(name, text, self.encoding, &self.compiler, &self.documents)
+    }
+
+    /// The cache folder of the server, for files that the client is asked to show.
+    pub fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
     }
 
     /// Links to the client's documents, and to files.

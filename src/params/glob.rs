@@ -70,9 +70,13 @@ pub(super) fn alternatives(glob: &str) -> Result<Option<Vec<String>>, SelectorEr
 /// is at most proportional to the product of both lengths.
 pub(super) fn matches(glob: &str, name: &str) -> bool {
     let (glob, name) = (glob.as_bytes(), name.as_bytes());
-    let tail = glob.rsplit(|c| *c == b'*' || *c == b'?').next().unwrap_or(glob);
-    if !name.ends_with(tail) {
-        return false;
+    // Most names differ in their last characters, after the last star.
+    for (a, b) in glob.iter().rev().zip(name.iter().rev()) {
+        match a {
+            b'*' | b'?' => break,
+            a if a != b => return false,
+            _ => {}
+        }
     }
     let (mut g, mut n) = (0, 0);
     // The positions in the glob and in the name to backtrack to.

@@ -184,8 +184,20 @@ fn help_reads_as_recorded() {
     } else {
         &[]
     };
-    let all =
-        ["", "check", "plan", "params", "explain", "new", "completions", "import", "export", "report", "lsp"];
+    let all = [
+        "",
+        "check",
+        "plan",
+        "params",
+        "explain",
+        "new",
+        "completions",
+        "import",
+        "export",
+        "report",
+        "lsp",
+        "watch",
+    ];
     for command in all.iter().chain(engine) {
         let arguments: Vec<&str> = command.split(' ').filter(|c| !c.is_empty()).chain(["--help"]).collect();
         let output = obertc(&arguments);

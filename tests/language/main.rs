@@ -23,5 +23,6 @@ mod report;
 mod run_log;
 mod schedules;
 mod tuning;
+mod watch;
 mod words;
 mod yaml;

@@ -5,20 +5,34 @@ use std::path::Path;
 use obert::internals::lsp::place::NoLinks;
 use obert::internals::lsp::position::Encoding;
 use obert::internals::lsp::snapshot::Snapshot;
-use obert::internals::lsp::{diagnostics, folding, formatting, highlighting, symbols};
+use obert::internals::lsp::{
+    actions, completion, diagnostics, folding, formatting, highlighting, hints, hover, lens, navigation,
+    symbols,
+};
 use serde_json::json;
 
 use super::client::{Client, plain};
 use crate::recipes::shipped_recipes;
 
 /// Every feature, asked of a text with the cursor at an offset.
-fn ask_everything(name: &str, text: &str, _offset: usize) {
+fn ask_everything(name: &str, text: &str, offset: usize) {
     let snapshot = Snapshot::of_text(name, text, Encoding::Utf16);
     diagnostics::all(&snapshot, &NoLinks);
     symbols::outline(&snapshot);
     folding::ranges(&snapshot);
     highlighting::tokens(&snapshot, None);
     formatting::edits(&snapshot);
+    actions::quick_fixes(&snapshot, 0..text.len());
+    hints::hints(&snapshot, 0..text.len());
+    lens::lens(&snapshot);
+    for at in [offset, offset / 2] {
+        let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        hover::hover(&snapshot, at);
+        navigation::definition(&snapshot, at);
+        for item in completion::complete(&snapshot, at) {
+            assert!(text.get(item.range.clone()).is_some(), "{item:?} at {at} in\n{text}");
+        }
+    }
 }
 
 #[test]
