@@ -20,11 +20,14 @@ pub use resolve::{Loader, NoFiles, Override};
 pub use stdlib::MODULES as STANDARD_LIBRARY;
 pub use syntax::format::format;
 
+use std::sync::Arc;
+
 use crate::diag::{Code, Diagnostic, FileId, Findings, Sources, Span};
 use crate::params::ParameterTable;
 use crate::params::builtin::{Head, bert, well_known_table, with_head};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Data, Model};
+use syntax::ast::File;
 
 /// The result of compiling a recipe.
 #[derive(Debug)]
@@ -45,6 +48,9 @@ pub struct Compilation {
     /// The typed recipe, whose parts have spans, for editors; `None` if it could not be read, or was translated from
     /// SparseML.
     pub recipe: Option<check::Recipe>,
+    /// The syntax tree of the recipe's own file, without malformed statements; empty for a recipe that was translated from
+    /// SparseML.
+    pub tree: Arc<File>,
 }
 
 /// The spans of parts of a recipe.
@@ -95,11 +101,13 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
         let diagnostic = Diagnostic::error(Code::RecipeTooLarge, message, start, "the file");
         let diagnostics = vec![diagnostic.help("is it the right file?")];
         let (schedule, parameters, places, recipe) = (None, None, None, None);
-        return Compilation { main, sources, diagnostics, schedule, parameters, places, recipe };
+        let tree = Arc::default();
+        return Compilation { main, sources, diagnostics, schedule, parameters, places, recipe, tree };
     }
     let (mut names, bound) = resolve::resolve(main, options.overrides, loader, &mut sources, &mut findings);
     let typed =
         bound.and_then(|bound| check::check(&mut names, &bound, options.model, &mut sources, &mut findings));
+    let tree = names.main_module().file.clone();
     let mut parameters = None;
     if let Some(recipe) = &typed {
         let find = |name: &str| options.find_model.and_then(|find| find(name));
@@ -126,7 +134,7 @@ pub fn compile(name: &str, text: &str, loader: &dyn Loader, options: Options) ->
     let sound = typed.as_ref().filter(|r| r.complete && !findings.has_errors());
     let schedule = sound.map(lower::lower);
     let diagnostics = findings.into_sorted();
-    Compilation { main, sources, diagnostics, schedule, parameters, places, recipe: typed }
+    Compilation { main, sources, diagnostics, schedule, parameters, places, recipe: typed, tree }
 }
 
 /// The parameters of a recipe's model, if it is known.

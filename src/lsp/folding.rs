@@ -35,7 +35,7 @@ pub fn ranges(snapshot: &Snapshot) -> Vec<FoldingRange> {
         }
     }
     list.extend(comments.filter(|(a, b)| b > a).map(|(a, b)| (a, b, Some(FoldingRangeKind::Comment))));
-    let uses = snapshot.parsed.file.items.iter().filter_map(|item| match item {
+    let uses = snapshot.compiled.tree.items.iter().filter_map(|item| match item {
         Item::Import(import) => Some(import.span.range()),
         _ => None,
     });

@@ -21,7 +21,7 @@ pub struct Lens {
 /// The lens of the document's recipe; `None` if it has errors.
 pub fn lens(snapshot: &Snapshot) -> Option<Lens> {
     let schedule = snapshot.compiled.schedule.as_ref()?;
-    let head = snapshot.parsed.file.items.iter().find_map(|item| match item {
+    let head = snapshot.compiled.tree.items.iter().find_map(|item| match item {
         Item::Entry(entry) if entry.verb.value == "recipe" => Some(entry.head.range()),
         _ => None,
     })?;

@@ -10,12 +10,8 @@ use super::lexer::{Kind, Token};
 
 /// Parses a text, with its brackets repaired if they do not match.
 pub fn parse(file: FileId, text: &str, tokens: &[Token]) -> Parsed {
-    tree(file, repaired(text, tokens).as_deref().unwrap_or(text))
-}
-
-/// Parses a text whose brackets match.
-pub fn tree(file: FileId, text: &str) -> Parsed {
-    parse_file(file, text, &mut Findings::new())
+    let repaired = repaired(text, tokens);
+    parse_file(file, repaired.as_deref().unwrap_or(text), &mut Findings::new())
 }
 
 /// The text with the same offsets and matching brackets; `None` if they match already.

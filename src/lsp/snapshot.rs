@@ -18,7 +18,6 @@ use crate::api::files::Disk;
 use crate::api::recipe::Compiler;
 use crate::diag::FileId;
 use crate::language::library::Parts;
-use crate::language::syntax::Parsed;
 use crate::language::{Compilation, Loader, STANDARD_LIBRARY};
 use crate::yaml;
 
@@ -43,15 +42,13 @@ pub struct Snapshot {
     pub kind: Kind,
     /// What positions of the protocol count.
     pub encoding: Encoding,
-    /// The diagnostics, and what the compiler knows of it: of a text whose brackets do not match, the typed recipe and
-    /// the model's parameters are those of the text with repaired brackets.
+    /// The diagnostics, and what the compiler knows of it: of a text whose brackets do not match, the tree, the
+    /// typed recipe and the model's parameters are those of the text with repaired brackets.
     pub compiled: Compilation,
     /// The definitions of a file without a recipe.
     pub parts: Option<Parts>,
     /// The tokens of its text.
     pub tokens: Vec<Token>,
-    /// Its tree, made from a text with repaired brackets.
-    pub parsed: Parsed,
     /// The declarations of the file and of those that it uses.
     pub modules: Modules,
     text: Arc<str>,
@@ -80,20 +77,16 @@ impl Snapshot {
         let compiled_text = if kind == Kind::Other { "" } else { text };
         let (mut compiled, parts) = compile_whole(compiler, name, compiled_text, loader);
         let tokens = if kind == Kind::Recipe { tokens(text) } else { Vec::new() };
-        let repaired = recovery::repaired(text, &tokens);
-        let parsed = match kind {
-            Kind::Recipe => recovery::tree(compiled.main, repaired.as_deref().unwrap_or(text)),
-            _ => Parsed::default(),
-        };
-        if let Some(repaired) = &repaired {
+        if let Some(repaired) = recovery::repaired(text, &tokens) {
             // Of a text whose brackets do not match the compiler knows nothing but that.
-            let known = compiler.text_with(name, repaired, loader);
+            let known = compiler.text_with(name, &repaired, loader);
             (compiled.recipe, compiled.parameters) = (known.recipe, known.parameters);
+            compiled.tree = known.tree;
         }
         let path = PathBuf::from(name);
         let place = Place::File(path.canonicalize().unwrap_or(path));
         let shared: Arc<str> = text.into();
-        let tree = Arc::new(parsed.file.clone());
+        let tree = compiled.tree.clone();
         Snapshot {
             name: name.to_owned(),
             modules: Modules::load(place.clone(), shared.clone(), tree, loader),
@@ -103,7 +96,6 @@ impl Snapshot {
             compiled,
             parts,
             tokens,
-            parsed,
             text: shared,
             mark: document.len() - text.len(),
             lines: Lines::new(document),

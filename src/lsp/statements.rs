@@ -10,7 +10,7 @@ impl Snapshot {
     pub fn around(&self, offset: usize) -> Vec<&Entry> {
         let holds = |entry: &Entry| entry.span.range().start <= offset && offset <= entry.span.range().end;
         let mut list: Vec<&Entry> = Vec::new();
-        let items = self.parsed.file.items.iter();
+        let items = self.compiled.tree.items.iter();
         let mut next =
             items.filter_map(|i| if let Item::Entry(e) = i { Some(e) } else { None }).find(|e| holds(e));
         while let Some(entry) = next {

@@ -10,7 +10,7 @@ use crate::language::syntax::ast::{Entry, Expr, Item, Member, Parameter};
 /// The symbols of a document, those of a stage inside it.
 pub fn outline(snapshot: &Snapshot) -> Vec<DocumentSymbol> {
     let text = snapshot.text();
-    let symbols = snapshot.parsed.file.items.iter().filter_map(|item| match item {
+    let symbols = snapshot.compiled.tree.items.iter().filter_map(|item| match item {
         Item::Parameter(parameter) => Some(of_parameter(snapshot, parameter)),
         Item::Binding(binding) => {
             let detail = one_line(&text[binding.value.span.range()]);

@@ -18,12 +18,14 @@ use super::selector_suggestions::{Fit, fitting, grouped, nearest_selection};
 /// Checks that every selector matches, that the matches are suitable, and that statements do not conflict.
 pub fn check(recipe: &Recipe, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
     let mut table = table.clone();
+    let mut known = Selections::default();
     for stage in &recipe.stages {
         let mut found = Findings::new();
         if let Some(remaining) = layers(stage, &table, &mut found) {
             table = remaining;
+            known = Selections::default();
         }
-        check_stage(stage, &table, sources, &mut found);
+        check_stage(stage, &table, sources, &mut known, &mut found);
         stage.relocate(&mut found, 0, sources);
         found.allow(&stage.allow);
         findings.extend(found);
@@ -90,17 +92,46 @@ fn lacking_in_first(table: &ParameterTable, layer: usize) -> Option<&str> {
     Some(lacking.trim_start_matches('.'))
 }
 
-fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, findings: &mut Findings) {
+/// The selections of the last selectors, so that equal ones, as those of a template's stages, are matched once.
+#[derive(Default)]
+struct Selections {
+    list: Vec<(Selector, Vec<usize>)>,
+}
+
+/// The most selections that are remembered.
+const MOST_SELECTIONS: usize = 32;
+
+impl Selections {
+    /// The parameters that a selector selects; `None` for a pattern that cannot be read.
+    fn of(&mut self, selector: &Selector, table: &ParameterTable) -> Option<Vec<usize>> {
+        if let Some((_, selected)) = self.list.iter().find(|(known, _)| known == selector) {
+            return Some(selected.clone());
+        }
+        let selected = selector.select(table).ok()?;
+        if self.list.len() < MOST_SELECTIONS {
+            self.list.push((selector.clone(), selected.clone()));
+        }
+        Some(selected)
+    }
+}
+
+fn check_stage(
+    stage: &Stage,
+    table: &ParameterTable,
+    sources: &Sources,
+    known: &mut Selections,
+    findings: &mut Findings,
+) {
     let pruned: Vec<(&Prune, Vec<usize>)> = stage
         .prune
         .iter()
-        .map(|p| (p, select(&p.targets, table, Parameter::is_prunable, findings)))
+        .map(|p| (p, select(&p.targets, table, Parameter::is_prunable, known, findings)))
         .collect();
     for (prune, selected) in &pruned {
         prunable(prune, selected, table, findings);
         memory(prune, selected, table, sources, findings);
         for exception in &prune.exceptions {
-            let chosen = select(&exception.targets, table, Parameter::is_prunable, findings);
+            let chosen = select(&exception.targets, table, Parameter::is_prunable, known, findings);
             outside(prune, selected, &exception.targets, &chosen, table, findings);
         }
     }
@@ -161,12 +192,12 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
     };
     let mut late = Findings::new();
     for hold in &stage.hold {
-        let chosen = select(&hold.targets, table, any, &mut late);
+        let chosen = select(&hold.targets, table, any, known, &mut late);
         let help = "pruned weights stay pruned without `hold`";
         conflicts(Code::PruneAndHold, "hold", "`hold` fixes their mask", help, hold, &chosen);
     }
     for freeze in &stage.freeze {
-        let chosen = select(&freeze.targets, table, any, &mut late);
+        let chosen = select(&freeze.targets, table, any, known, &mut late);
         let help = "prune them in a stage of their own, or train them";
         conflicts(
             Code::PruneAndFreeze,
@@ -178,9 +209,9 @@ fn check_stage(stage: &Stage, table: &ParameterTable, sources: &Sources, finding
         );
     }
     for (factor, _) in &stage.lr_factors {
-        select(factor, table, any, &mut late);
+        select(factor, table, any, known, &mut late);
     }
-    quantized(stage, table, &mut late);
+    quantized(stage, table, known, &mut late);
     hidden_states(stage, table, sources, &mut late);
     findings.extend(late);
 }
@@ -227,10 +258,10 @@ fn hidden_states(stage: &Stage, table: &ParameterTable, sources: &Sources, findi
     findings.push(suggest(diagnostic.help(help), at.zip(near.map(str::to_owned))));
 }
 
-fn quantized(stage: &Stage, table: &ParameterTable, findings: &mut Findings) {
+fn quantized(stage: &Stage, table: &ParameterTable, known: &mut Selections, findings: &mut Findings) {
     let mut seen: Vec<(&Spanned<Selector>, Vec<usize>)> = Vec::new();
     for quantize in &stage.quantize {
-        let chosen = select(&quantize.targets, table, is_matrix, findings);
+        let chosen = select(&quantize.targets, table, is_matrix, known, findings);
         let span = quantize.targets.selector.span;
         if let Some(other) = chosen.iter().find(|i| !is_matrix(table.get(**i))) {
             let diagnostic = Diagnostic::error(
@@ -314,10 +345,16 @@ fn without(diagnostic: Diagnostic, this: Selection, other: Selection, either: bo
     diagnostic.help(format!("{why}: write `{written}`")).unsafe_fix(from.0.span, written)
 }
 
-fn select(targets: &Targets, table: &ParameterTable, fit: Fit, findings: &mut Findings) -> Vec<usize> {
+fn select(
+    targets: &Targets,
+    table: &ParameterTable,
+    fit: Fit,
+    known: &mut Selections,
+    findings: &mut Findings,
+) -> Vec<usize> {
     let selector = &targets.selector;
     // A pattern that cannot be read was reported where it was evaluated.
-    let Ok(selected) = selector.value.select(table) else { return Vec::new() };
+    let Some(selected) = known.of(&selector.value, table) else { return Vec::new() };
     if selected.is_empty() {
         let (help, meant) = nearest_selection(&selector.value, table, fit);
         let diagnostic = Diagnostic::error(

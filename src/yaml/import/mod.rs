@@ -104,6 +104,7 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
             parameters: None,
             places: None,
             recipe: None,
+            tree: Default::default(),
         };
         return Imported { text: None, compilation, nodes };
     };
@@ -122,6 +123,7 @@ pub fn import(name: &str, text: &str, options: Options) -> Imported {
     // These have places in the generated text.
     compilation.places = None;
     compilation.recipe = None;
+    compilation.tree = Default::default();
     let text = compilation.schedule.is_some().then_some(recipe);
     Imported { text, compilation, nodes }
 }
