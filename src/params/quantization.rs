@@ -42,6 +42,14 @@ pub struct WeightScales {
     pub scales: Vec<f32>,
 }
 
+/// Quantizes values of one scale: `q = clamp(round(w · (1 / s)), −qmax − 1, qmax)`, ties to even. The values are multiplied
+/// with the reciprocal, as by `torch.fake_quantize_per_channel_affine` and in training: division would quantize a few
+/// values at ties to another `q`.
+pub fn quantize(values: &[f32], scale: f32, qmax: f32) -> impl Iterator<Item = i8> {
+    let inverse = 1.0 / scale;
+    values.iter().map(move |w| (w * inverse).round_ties_even().clamp(-qmax - 1.0, qmax) as i8)
+}
+
 /// Quantization parameters of an activation.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct ActivationScale {
@@ -137,4 +145,23 @@ impl Quantization {
 pub fn unreadable(path: &Path, why: &str) -> Diagnostic {
     Diagnostic::unlocated(Code::QuantizationNotReadable, format!("cannot use `{}`: {why}", path.display()))
         .help("it is written by `obertc run` for a recipe with `quantize`; take it from there, or remove it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantize;
+
+    #[test]
+    fn values_at_ties_are_quantized_as_by_pytorch() {
+        // As `torch.fake_quantize_per_channel_affine` quantizes them; division would give −12, −13, 4 and −14.
+        for (w, scale, expected) in [
+            (-0.121_027_72, 0.009_682_218, -13),
+            (-0.041_503_813, 0.003_320_305, -12),
+            (0.022_946_98, 0.006_556_28, 3),
+            (-0.112_361_35, 0.008_323_063, -13),
+        ] {
+            assert_eq!(quantize(&[w], scale, 127.0).collect::<Vec<_>>(), [expected]);
+        }
+        assert_eq!(quantize(&[9.0, -9.0], 1.0, 7.0).collect::<Vec<_>>(), [7, -8]);
+    }
 }

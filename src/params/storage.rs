@@ -10,6 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::quantization::quantize;
 use super::table::layer_of;
 
 /// A size in bytes, of the whole model and of its encoder layers.
@@ -78,13 +79,13 @@ pub fn is_encoder_layer(name: &str) -> bool {
 }
 
 /// The number of zeros in a matrix `[rows, columns]`. With scales, one or one for each row, values with
-/// `round(w / s) = 0`, ties to even, are zero.
+/// `q = 0` are zero.
 pub fn zeros(values: &[f32], columns: usize, scales: Option<&[f32]>) -> usize {
     let Some(scales) = scales else { return values.iter().filter(|v| **v == 0.0).count() };
     let rows = values.chunks(columns.max(1)).enumerate();
     let of_row = |(row, values): (usize, &[f32])| {
         let scale = scales.get(if scales.len() == 1 { 0 } else { row }).copied().unwrap_or(1.0);
-        values.iter().filter(|v| (**v / scale).round_ties_even() == 0.0).count()
+        quantize(values, scale, 127.0).filter(|q| *q == 0).count()
     };
     rows.map(of_row).sum()
 }

@@ -10,7 +10,7 @@ use crate::infer::file::layout::Head;
 use crate::infer::pack::{self, describe};
 use crate::params::folder::ModelFolder;
 use crate::params::naming::Names;
-use crate::params::quantization::{self, Quantization, Scheme, WeightScales};
+use crate::params::quantization::{self, Quantization, Scheme, WeightScales, quantize};
 use crate::params::storage::is_encoder_layer;
 use crate::params::{BertConfig, ParameterTable, tensors};
 
@@ -51,14 +51,13 @@ pub struct QuantizedWeight {
 }
 
 impl QuantizedWeight {
-    /// Quantizes a weight by its scales: `q = round(w / scale)`, half to even, clamped to
-    /// `-2^(bits-1) ..= 2^(bits-1) - 1`.
+    /// Quantizes a weight by its scales, to `-2^(bits-1) ..= 2^(bits-1) - 1`.
     pub fn of(values: &[f32], columns: usize, scales: &WeightScales) -> QuantizedWeight {
         let most = ((1u32 << (scales.bits - 1)) - 1) as f32;
         let rows = values.chunks(columns.max(1)).enumerate();
         let bytes = rows.flat_map(|(row, values)| {
             let scale = scales.scales[if scales.scales.len() == 1 { 0 } else { row }];
-            values.iter().map(move |v| (v / scale).round_ties_even().clamp(-most - 1.0, most) as i8)
+            quantize(values, scale, most)
         });
         QuantizedWeight { bytes: bytes.collect(), scales: scales.scales.clone(), columns }
     }
