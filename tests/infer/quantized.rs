@@ -1,8 +1,11 @@
 //! Models of bytes against PyTorch's fake quantization (`tests/oracle/quantized.py` records it).
 
-use obert::internals::infer::Precision;
+use std::sync::Arc;
+
 use obert::internals::infer::file::Opened;
 use obert::internals::infer::file::layout::Form;
+use obert::internals::infer::{Model, Precision};
+
 use obert::internals::infer::pack;
 use obert::internals::infer::simd::Isa;
 
@@ -66,6 +69,37 @@ fn each_layer_has_the_form_that_fits_its_zeros() {
         pack::pack(&golden("infer/quantized"), Some(Precision::Float32), &mut Default::default()).unwrap();
     let opened = Opened::bytes(&image.bytes(), "model").unwrap();
     assert!(opened.directory.linears.values().all(|l| l.form == Form::Float32));
+}
+
+/// The golden model with the word embeddings quantized to `bits`, with the scale `max|w| / 7` for all rows.
+fn with_embeddings_of(bits: u32) -> (Vec<Vec<[f32; 2]>>, usize) {
+    let words = "bert.embeddings.word_embeddings.weight";
+    let image =
+        pack::pack(&golden("infer/quantized"), Some(Precision::Float32), &mut Default::default()).unwrap();
+    let opened = Opened::bytes(&image.bytes(), "model").unwrap();
+    let largest = opened.array::<f32>(words, None).unwrap().iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        std::fs::copy(golden("infer/quantized").join(name), folder.path().join(name)).unwrap();
+    }
+    let mut quantization = recorded("infer/quantized/quantization.json");
+    quantization["weights"][words]["bits"] = bits.into();
+    quantization["weights"][words]["scales"] = vec![largest / 7.0].into();
+    std::fs::write(folder.path().join("quantization.json"), quantization.to_string()).unwrap();
+    let image = pack::pack(folder.path(), None, &mut Default::default()).unwrap();
+    let model = Arc::new(Model::from_bytes(&image.bytes(), "model").unwrap());
+    let sequences = sequences(&recorded("infer/quantized_outputs.json"));
+    let got = answers(&mut session(&model, 1, Isa::available()[0]), &sequences);
+    let opened = Opened::bytes(&image.bytes(), "model").unwrap();
+    (got, opened.directory.sections[words].length as usize)
+}
+
+#[test]
+fn embeddings_of_four_bits_are_stored_in_four_and_give_the_logits_of_eight() {
+    let (in_eight, bytes_of_eight) = with_embeddings_of(8);
+    let (in_four, bytes_of_four) = with_embeddings_of(4);
+    assert_eq!(in_four, in_eight);
+    assert_eq!(2 * bytes_of_four, bytes_of_eight);
 }
 
 #[test]

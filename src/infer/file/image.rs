@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::encoder::Encoder;
 use super::layout::{ALIGNMENT, Attention, Directory, HEADER, HeadShape, Header, Linear, Section, hash};
+use super::stored::{Int4Pair, Plain};
 use crate::diag::Diagnostic;
 use crate::files;
 use crate::params::{BertConfig, Settings};
@@ -37,6 +38,13 @@ macro_rules! numbers {
     };
 }
 numbers! { f32 u32 i32 u16 u8 i8 }
+
+impl Number for Int4Pair {
+    const NAME: &'static str = <Int4Pair as Plain>::NAME;
+    fn write(self, to: &mut Vec<u8>) {
+        to.push(self.0);
+    }
+}
 
 impl Image {
     /// A file without sections.

@@ -230,7 +230,7 @@ pub enum Operands {
 /// An array in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// The type of its elements: `f32`, `u32`, `i32`, `u16`, `i8` or `u8`.
+    /// The type of its elements: `f32`, `u32`, `i32`, `u16`, `i8`, `u8`, or `i4x2` for two INT4 values in a byte.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its offset in the file.

@@ -15,4 +15,4 @@ pub mod stored;
 pub use image::Image;
 pub use layout::Directory;
 pub use open::Opened;
-pub use stored::Stored;
+pub use stored::{Int4Pair, Plain, Stored};

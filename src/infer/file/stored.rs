@@ -80,7 +80,25 @@ macro_rules! plain {
         })*
     };
 }
-plain! { f32: "f32" u32: "u32" i32: "i32" u16: "u16" u8: "u8" i8: "i8" [i8; 4]: "i8" }
+plain! { f32: "f32" u32: "u32" i32: "i32" u16: "u16" u8: "u8" i8: "i8" [i8; 4]: "i8" Int4Pair: "i4x2" }
+
+/// Two INT4 values in a byte, the first in its low half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Int4Pair(pub u8);
+
+impl Int4Pair {
+    /// Packs two values in −8..=7.
+    pub fn new(first: i8, second: i8) -> Self {
+        Int4Pair(first as u8 & 15 | (second as u8) << 4)
+    }
+
+    /// The two values.
+    #[inline(always)]
+    pub fn values(self) -> [i8; 2] {
+        [(self.0 as i8) << 4 >> 4, self.0 as i8 >> 4]
+    }
+}
 
 /// An array in a packed file; it shares ownership of the file's memory.
 #[derive(Debug)]
@@ -122,6 +140,20 @@ impl<T: Plain> Deref for Stored<T> {
         unsafe {
             let first = self.storage.bytes().as_ptr().add(self.from);
             std::slice::from_raw_parts(first.cast(), self.count)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_four_bit_values_survives_packing() {
+        for first in -8..8 {
+            for second in -8..8 {
+                assert_eq!(Int4Pair::new(first, second).values(), [first, second]);
+            }
         }
     }
 }

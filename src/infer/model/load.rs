@@ -6,7 +6,7 @@ use super::linear::{BlockRows, Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
 use crate::infer::file::encoder::{Encoder, Pooling, Structure};
 use crate::infer::file::layout::{self, Form, Head, Input, Scale};
-use crate::infer::file::{Opened, Stored};
+use crate::infer::file::{Int4Pair, Opened, Plain, Stored};
 use crate::infer::kernel::attention::{Bias, Operands};
 use crate::infer::kernel::quantize::{InputQuantization, QParams};
 use crate::infer::simd::LANES;
@@ -45,6 +45,8 @@ pub(super) enum Table {
     Float32(Stored<f32>),
     /// Int8 `[rows][width]`, and the scale of each row.
     Int8(Stored<i8>, Stored<f32>),
+    /// Int4 `[rows][width / 2]`, rounded up, and the scale of each row.
+    Int4(Stored<Int4Pair>, Stored<f32>),
 }
 
 impl Table {
@@ -62,6 +64,14 @@ impl Table {
                 let scale = scales[row];
                 for (s, v) in sum.iter_mut().zip(&table[row * width..(row + 1) * width]) {
                     *s += scale * f32::from(*v);
+                }
+            }
+            Table::Int4(table, scales) => {
+                let (scale, bytes) = (scales[row], width.div_ceil(2));
+                for (s, pair) in sum.chunks_mut(2).zip(&table[row * bytes..(row + 1) * bytes]) {
+                    for (s, v) in s.iter_mut().zip(pair.values()) {
+                        *s += scale * f32::from(v);
+                    }
                 }
             }
         }
@@ -183,12 +193,16 @@ impl Model {
         let hidden = encoder.hidden;
         let table = |name: &str, rows: usize| -> Result<Table, Diagnostic> {
             let name = format!("bert.embeddings.{name}_embeddings.weight");
-            let count = Some(rows * encoder.embedding);
-            let floats = file.directory.sections.get(&name).is_none_or(|s| s.kind == "f32");
-            if floats {
-                return Ok(Table::Float32(file.array(&name, count)?));
-            }
-            Ok(Table::Int8(file.array(&name, count)?, file.array(&format!("{name}.scales"), Some(rows))?))
+            let (count, scales) = (Some(rows * encoder.embedding), format!("{name}.scales"));
+            let kind = file.directory.sections.get(&name).map(|section| section.kind.as_str());
+            Ok(match kind {
+                None | Some(<f32 as Plain>::NAME) => Table::Float32(file.array(&name, count)?),
+                Some(<Int4Pair as Plain>::NAME) => {
+                    let bytes = Some(rows * encoder.embedding.div_ceil(2));
+                    Table::Int4(file.array(&name, bytes)?, file.array(&scales, Some(rows))?)
+                }
+                Some(_) => Table::Int8(file.array(&name, count)?, file.array(&scales, Some(rows))?),
+            })
         };
         let tables = Tables {
             words: table("word", encoder.vocabulary)?,

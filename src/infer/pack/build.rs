@@ -2,11 +2,11 @@
 
 use super::describe;
 use crate::diag::{Code, Diagnostic, counted};
-use crate::infer::file::Image;
 use crate::infer::file::encoder::{Encoder, Structure};
 use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands, Scale};
+use crate::infer::file::{Image, Int4Pair};
 use crate::params::architecture::Biases;
-use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
+use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales, quantize};
 use crate::params::{BertConfig, Family};
 
 /// The quantization of a packed model.
@@ -191,7 +191,7 @@ impl<'a> Packer<'a> {
                 self.image.add(name, &values);
                 return Ok(());
             }
-            Plan::Dynamic => (row_scales(&values, width), 127.0),
+            Plan::Dynamic => (row_scales(&values, width), INT8_MAX),
             Plan::Static(known) => match self.weight_scales(known, name) {
                 None => {
                     self.image.add(name, &values);
@@ -204,7 +204,11 @@ impl<'a> Packer<'a> {
                 }
             },
         };
-        self.image.add(name, &quantized(&values, width, &scales, most));
+        let values = quantized(&values, width, &scales, most);
+        match most <= INT4_MAX {
+            true => self.image.add(name, &int4_pairs(&values, width)),
+            false => self.image.add(name, &values),
+        }
         self.image.add(&format!("{name}.scales"), &scales);
         Ok(())
     }
@@ -228,7 +232,7 @@ impl<'a> Packer<'a> {
         self.image.add(&format!("{name}.bias"), &bias);
         let (scales, most, input) = match self.plan {
             Plan::Float32 => return self.floats(name, rows, columns, &values),
-            Plan::Dynamic => (row_scales(&values, columns), 127.0, Input::Dynamic),
+            Plan::Dynamic => (row_scales(&values, columns), INT8_MAX, Input::Dynamic),
             Plan::Static(known) => {
                 let input = self.activation_scale(known, &format!("{}.input", from.module));
                 match (self.weight_scales(known, &weight), input) {
@@ -375,6 +379,16 @@ fn signed(activation: &ActivationScale) -> Scale {
     Scale { scale, zero: zero - 128, low: low - 128, high: high - 128 }
 }
 
+/// `qmax` of INT4 and INT8.
+const INT4_MAX: f32 = 7.0;
+const INT8_MAX: f32 = 127.0;
+
+/// The rows of an INT4 matrix, two values in a byte; a row of odd width ends with a zero.
+fn int4_pairs(values: &[i8], width: usize) -> Vec<Int4Pair> {
+    let pair = |pair: &[i8]| Int4Pair::new(pair[0], pair.get(1).copied().unwrap_or(0));
+    values.chunks(width).flat_map(|row| row.chunks(2).map(pair)).collect()
+}
+
 /// `qmax` of a weight.
 fn qmax(scales: &WeightScales) -> f32 {
     ((1 << (scales.bits - 1)) - 1) as f32
@@ -390,11 +404,7 @@ fn row_scales(values: &[f32], width: usize) -> Vec<f32> {
     values.chunks(width).map(scale).collect()
 }
 
-/// Quantizes a matrix: `q = clamp(round(w / s), −qmax − 1, qmax)`, ties to even.
+/// Quantizes a matrix with a scale for each row.
 fn quantized(values: &[f32], width: usize, scales: &[f32], most: f32) -> Vec<i8> {
-    let rows = values.chunks(width).zip(scales);
-    rows.flat_map(|(row, scale)| {
-        row.iter().map(move |v| (v / scale).round_ties_even().clamp(-most - 1.0, most) as i8)
-    })
-    .collect()
+    values.chunks(width).zip(scales).flat_map(|(row, scale)| quantize(row, *scale, most)).collect()
 }
