@@ -3,9 +3,11 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::data::pairs::Sequence;
+use super::evaluation::by_length;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
+use super::metric::Metrics;
 pub use super::metric::classification::F1;
-use super::metric::{Metrics, classification};
+use super::metric::classification::{self, argmax};
 use super::model::kernels::Dropout;
 use super::model::{BertForSequenceClassification, Dropouts, Tokens, int_tensor};
 use super::{HiddenStates, Output, Task};
@@ -40,9 +42,6 @@ pub struct Batch {
     labels: Tensor<1, Int>,
 }
 
-/// The number of sequences in an evaluation batch.
-const EVALUATION_BATCH: usize = 32;
-
 impl Task for Classification {
     type Model = BertForSequenceClassification;
     type Batch = Batch;
@@ -56,15 +55,6 @@ impl Task for Classification {
     fn batch(&self, examples: &[usize], device: &Device) -> Batch {
         let sequences: Vec<&Sequence> = examples.iter().map(|i| &self.train[*i]).collect();
         Batch::arrange(&sequences, device)
-    }
-
-    fn outputs(
-        &self,
-        model: &BertForSequenceClassification,
-        batch: &Batch,
-        dropout: Option<u64>,
-    ) -> Vec<Output> {
-        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
     fn outputs_with_hidden_states(
@@ -126,24 +116,12 @@ impl Classification {
         device: &Device,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<usize> {
-        let mut predicted = vec![0; sequences.len()];
-        let mut done = 0;
-        // Sequences of similar length in one batch, to minimise padding.
-        let mut order: Vec<usize> = (0..sequences.len()).collect();
-        order.sort_by_key(|i| sequences[*i].ids.len());
-        for part in order.chunks(EVALUATION_BATCH) {
+        let compute = |part: &[usize]| {
             let own: Vec<&Sequence> = part.iter().map(|i| &sequences[*i]).collect();
-            let batch = Batch::arrange(&own, device);
-            let output = self.outputs(model, &batch, None).remove(0);
-            let width = output.logits.dims()[1].max(1);
-            let values = output.into_values();
-            for (place, row) in part.iter().zip(values.chunks(width)) {
-                predicted[*place] = argmax(row);
-            }
-            done += part.len();
-            progress(done);
-        }
-        predicted
+            let output = self.outputs(model, &Batch::arrange(&own, device), None).remove(0);
+            output.into_rows().iter().map(|row| argmax(row)).collect()
+        };
+        by_length(sequences.iter().map(|s| s.ids.len()), compute, progress)
     }
 
     /// The metrics of logits that another runtime computed for the sequences of each dev set.
@@ -168,11 +146,6 @@ impl Classification {
     pub fn dev_examples(&self) -> usize {
         self.dev.iter().map(|(_, sequences)| sequences.len()).sum()
     }
-}
-
-/// The index of the largest value; of equal ones the first.
-fn argmax(values: &[f32]) -> usize {
-    (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(0)
 }
 
 impl Batch {

@@ -7,6 +7,7 @@ use crate::schedule::ir::EmbeddingLoss;
 
 use super::data::sentence_rows::SentenceRow;
 use super::data::sentences::Shape;
+use super::evaluation::by_length;
 use super::metric::retrieval::Nearest;
 use super::metric::{Metrics, similarity};
 use super::model::{Dropouts, SentenceEncoder, Tokens};
@@ -73,9 +74,6 @@ pub struct Batch {
     scores: Vec<f32>,
 }
 
-/// The number of texts in an evaluation batch.
-const EVALUATION_BATCH: usize = 32;
-
 /// The number of documents whose embeddings are in memory at a time.
 const DOCUMENTS: usize = 4096;
 
@@ -97,10 +95,6 @@ impl Task for Embedding {
             rows: examples.len(),
             scores: examples.iter().map(|i| self.train.scores[*i] as f32).collect(),
         }
-    }
-
-    fn outputs(&self, model: &SentenceEncoder, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
     /// `embeddings`, `[texts, hidden]`, and their cosines with each other, `similarities`, `[texts, texts]`.
@@ -225,8 +219,7 @@ impl Embedding {
         }
     }
 
-    /// The embedding of each text, computed in batches of texts of similar length, to minimise padding. `progress`
-    /// receives the number of finished texts.
+    /// The embedding of each text. `progress` receives the number of finished texts.
     fn embed_all(
         &self,
         model: &SentenceEncoder,
@@ -234,23 +227,13 @@ impl Embedding {
         device: &Device,
         progress: &mut dyn FnMut(usize),
     ) -> Vec<Vec<f32>> {
-        let mut embeddings = vec![Vec::new(); texts.len()];
-        let mut done = 0;
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|i| texts[*i].len());
-        for part in order.chunks(EVALUATION_BATCH) {
+        let compute = |part: &[usize]| {
             let own: Vec<&[u32]> = part.iter().map(|i| texts[*i]).collect();
             let tokens = arrange(&own, device);
-            let found = self.embed(model, &tokens, Dropouts::NONE, &mut HiddenStates::none());
-            let width = found.dims()[1].max(1);
-            let values = Output { name: "embeddings", logits: found }.into_values();
-            for (place, row) in part.iter().zip(values.chunks(width)) {
-                embeddings[*place] = row.to_vec();
-            }
-            done += part.len();
-            progress(done);
-        }
-        embeddings
+            let logits = self.embed(model, &tokens, Dropouts::NONE, &mut HiddenStates::none());
+            Output { name: "embeddings", logits }.into_rows()
+        };
+        by_length(texts.iter().map(|ids| ids.len()), compute, progress)
     }
 
     fn embed(

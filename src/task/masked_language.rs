@@ -61,10 +61,6 @@ impl Task for MaskedLanguage {
         Batch::arrange(&self.masking.apply(&sequences, seed), self.every_token, device)
     }
 
-    fn outputs(&self, model: &BertForMaskedLM, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
-    }
-
     fn outputs_with_hidden_states(
         &self,
         model: &BertForMaskedLM,

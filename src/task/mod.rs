@@ -5,12 +5,21 @@
 //! token classification ([`token_classification`]), scores and several labels ([`scoring`]), sentence embeddings
 //! ([`embedding`], with [`pooling`] and their losses) and masked language modelling ([`masked_language`]). [`prepare`] loads the model and the data
 //! that a schedule names. [`data`] reads data sets, [`metric`] computes metrics, [`loss`] is cross-entropy,
-//! [`hidden_states`] collects hidden states for distillation, [`quantizers`] are those of a model, and
+//! [`evaluation`] makes batches of a dev set, [`hidden_states`] collects hidden states for distillation, [`quantizers`] are those of a model, and
 //! [`parameters`] reads and writes parameters by their Hugging Face names.
 
 /// The methods of [`Task`] that depend on the model alone, for a [`BertModel`](model::BertModel).
 macro_rules! bert_methods {
     ($model:ty) => {
+        fn outputs(
+            &self,
+            model: &$model,
+            batch: &Self::Batch,
+            dropout: Option<u64>,
+        ) -> Vec<crate::task::Output> {
+            self.outputs_with_hidden_states(model, batch, dropout, &mut crate::task::HiddenStates::none())
+        }
+
         fn autocasts(&self) -> bool {
             true
         }
@@ -43,6 +52,7 @@ macro_rules! bert_methods {
 pub mod classification;
 pub mod data;
 pub mod embedding;
+pub mod evaluation;
 pub mod hidden_states;
 pub mod loss;
 pub mod masked_language;
@@ -82,6 +92,12 @@ impl Output {
     pub fn into_values(self) -> Vec<f32> {
         // invariant: logits are floats and can be converted to f32.
         self.logits.into_data().convert::<f32>().try_to_vec().expect("f32 logits")
+    }
+
+    /// The rows of the logits on the host.
+    pub fn into_rows(self) -> Vec<Vec<f32>> {
+        let width = self.logits.dims()[1].max(1);
+        self.into_values().chunks(width).map(<[f32]>::to_vec).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::data::features::Feature;
 use super::data::squad::Question;
+use super::evaluation::by_length;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
 use super::metric::{Metrics, squad, squad::Prediction};
 use super::model::{BertForQuestionAnswering, Dropouts, Tokens, int_tensor};
@@ -46,9 +47,6 @@ pub struct Batch {
 /// The logit of padding.
 const PADDING_LOGIT: f64 = -1e9;
 
-/// The number of windows in an evaluation batch.
-const EVALUATION_BATCH: usize = 32;
-
 impl Task for QuestionAnswering {
     type Model = BertForQuestionAnswering;
     type Batch = Batch;
@@ -62,10 +60,6 @@ impl Task for QuestionAnswering {
     fn batch(&self, examples: &[usize], device: &Device) -> Batch {
         let windows: Vec<&Feature> = examples.iter().map(|i| &self.train[*i]).collect();
         Batch::arrange(&windows, device)
-    }
-
-    fn outputs(&self, model: &BertForQuestionAnswering, batch: &Batch, dropout: Option<u64>) -> Vec<Output> {
-        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
     fn outputs_with_hidden_states(
@@ -137,27 +131,20 @@ impl QuestionAnswering {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Vec<Prediction> {
         // The score of "no answer" and the best answer of every window.
-        let mut found = vec![(f32::INFINITY, None); self.dev.len()];
-        let mut done = 0;
-        // Windows of similar length in one batch, to minimise padding.
-        let mut order: Vec<usize> = (0..self.dev.len()).collect();
-        order.sort_by_key(|i| self.dev[*i].window.ids.len());
-        for part in order.chunks(EVALUATION_BATCH) {
+        let compute = |part: &[usize]| {
             let windows: Vec<&Feature> = part.iter().map(|i| &self.dev[*i]).collect();
             let batch = Batch::arrange(&windows, device);
-            let mut logits = self.outputs(model, &batch, None).into_iter().map(Output::into_values);
+            let mut logits = self.outputs(model, &batch, None).into_iter().map(Output::into_rows);
             let (start, end) = (logits.next().unwrap_or_default(), logits.next().unwrap_or_default());
-            for (i, (window, place)) in windows.iter().zip(part).enumerate() {
-                let row = i * batch.length..(i + 1) * batch.length;
-                let no_answer = start[row.start] + end[row.start];
-                found[*place] = (
-                    no_answer,
-                    spans::best(&window.window, &start[row.clone()], &end[row], self.max_answer_length),
-                );
-            }
-            done += windows.len();
-            progress(done, self.dev.len());
-        }
+            let best = |((window, start), end): ((&&Feature, Vec<f32>), Vec<f32>)| {
+                let answer = spans::best(&window.window, &start, &end, self.max_answer_length);
+                (start[0] + end[0], answer)
+            };
+            windows.iter().zip(start).zip(end).map(best).collect()
+        };
+        let total = self.dev.len();
+        let lengths = self.dev.iter().map(|window| window.window.ids.len());
+        let found = by_length(lengths, compute, &mut |done| progress(done, total));
         self.answers(found)
     }
 

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::data::target_sequences::TargetSequence;
+use super::evaluation::by_length;
 use super::metric::{Metrics, correlation, multi_label, ranking};
 use super::model::kernels::Dropout;
 use super::model::{BertForSequenceClassification, Dropouts, Tokens, int_tensor};
@@ -54,9 +55,6 @@ pub struct Batch {
     targets: Tensor<2>,
 }
 
-/// The number of sequences in an evaluation batch.
-const EVALUATION_BATCH: usize = 32;
-
 impl Task for Scoring {
     type Model = BertForSequenceClassification;
     type Batch = Batch;
@@ -70,15 +68,6 @@ impl Task for Scoring {
     fn batch(&self, examples: &[usize], device: &Device) -> Batch {
         let sequences: Vec<&TargetSequence> = examples.iter().map(|i| &self.train[*i]).collect();
         Batch::arrange(&sequences, device)
-    }
-
-    fn outputs(
-        &self,
-        model: &BertForSequenceClassification,
-        batch: &Batch,
-        dropout: Option<u64>,
-    ) -> Vec<Output> {
-        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
     fn outputs_with_hidden_states(
@@ -125,22 +114,13 @@ impl Task for Scoring {
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
-        let mut found = vec![Vec::new(); self.dev.len()];
-        let mut done = 0;
-        // Sequences of similar length in one batch, to minimise padding.
-        let mut order: Vec<usize> = (0..self.dev.len()).collect();
-        order.sort_by_key(|i| self.dev[*i].ids.len());
-        for part in order.chunks(EVALUATION_BATCH) {
+        let compute = |part: &[usize]| {
             let own: Vec<&TargetSequence> = part.iter().map(|i| &self.dev[*i]).collect();
-            let output = self.outputs(model, &Batch::arrange(&own, device), None).remove(0);
-            let width = output.logits.dims()[1].max(1);
-            let values = output.into_values();
-            for (place, row) in part.iter().zip(values.chunks(width)) {
-                found[*place] = row.to_vec();
-            }
-            done += part.len();
-            progress(done, self.dev.len());
-        }
+            self.outputs(model, &Batch::arrange(&own, device), None).remove(0).into_rows()
+        };
+        let total = self.dev.len();
+        let lengths = self.dev.iter().map(|sequence| sequence.ids.len());
+        let found = by_length(lengths, compute, &mut |done| progress(done, total));
         self.metrics_of(&found)
     }
 }

@@ -3,8 +3,10 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::data::tagged_windows::TaggedWindow;
+use super::evaluation::by_length;
 use super::loss::{cross_entropy, smoothed_cross_entropy};
-use super::metric::{Metrics, classification, entities::Tags};
+use super::metric::classification::{self, argmax};
+use super::metric::{Metrics, entities::Tags};
 use super::model::kernels::Dropout;
 use super::model::{BertForTokenClassification, Dropouts, Tokens, int_tensor};
 use super::{HiddenStates, Output, Task};
@@ -40,9 +42,6 @@ pub struct Batch {
     labels: Tensor<1, Int>,
 }
 
-/// The number of windows in an evaluation batch.
-const EVALUATION_BATCH: usize = 32;
-
 impl Task for TokenClassification {
     type Model = BertForTokenClassification;
     type Batch = Batch;
@@ -56,15 +55,6 @@ impl Task for TokenClassification {
     fn batch(&self, examples: &[usize], device: &Device) -> Batch {
         let windows: Vec<&TaggedWindow> = examples.iter().map(|i| &self.train[*i]).collect();
         Batch::arrange(&windows, device)
-    }
-
-    fn outputs(
-        &self,
-        model: &BertForTokenClassification,
-        batch: &Batch,
-        dropout: Option<u64>,
-    ) -> Vec<Output> {
-        self.outputs_with_hidden_states(model, batch, dropout, &mut HiddenStates::none())
     }
 
     /// The logits of the labelled tokens alone, `[labelled, labels]`: distillation compares the same tokens as the loss.
@@ -101,21 +91,21 @@ impl Task for TokenClassification {
         device: &Device,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Metrics {
+        // The label of each word of a window.
+        let compute = |part: &[usize]| {
+            let windows: Vec<&TaggedWindow> = part.iter().map(|i| &self.dev[*i]).collect();
+            let output = self.outputs(model, &Batch::arrange(&windows, device), None).remove(0);
+            let mut labels = output.into_rows().into_iter().map(|row| argmax(&row));
+            windows.iter().map(|w| labels.by_ref().take(w.words.len()).collect::<Vec<_>>()).collect()
+        };
+        let total = self.dev.len();
+        let lengths = self.dev.iter().map(|window| window.ids.len());
+        let found = by_length(lengths, compute, &mut |done| progress(done, total));
         let mut predicted = self.no_prediction();
-        let mut done = 0;
-        // Windows of similar length in one batch, to minimise padding.
-        let mut order: Vec<&TaggedWindow> = self.dev.iter().collect();
-        order.sort_by_key(|window| window.ids.len());
-        for part in order.chunks(EVALUATION_BATCH) {
-            let output = self.outputs(model, &Batch::arrange(part, device), None).remove(0);
-            let width = output.logits.dims()[1].max(1);
-            let values = output.into_values();
-            let words = part.iter().flat_map(|w| w.words.iter().map(|word| (w.sentence, word.word)));
-            for ((sentence, word), row) in words.zip(values.chunks(width)) {
-                predicted[sentence][word] = argmax(row);
+        for (window, labels) in self.dev.iter().zip(found) {
+            for (word, label) in window.words.iter().zip(labels) {
+                predicted[window.sentence][word.word] = label;
             }
-            done += part.len();
-            progress(done, self.dev.len());
         }
         self.score(&predicted)
     }
@@ -161,11 +151,6 @@ impl TokenClassification {
         metrics.insert("accuracy".to_owned(), accuracy);
         metrics
     }
-}
-
-/// The index of the largest value; of equal ones the first.
-fn argmax(values: &[f32]) -> usize {
-    (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(0)
 }
 
 impl Batch {

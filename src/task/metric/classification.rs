@@ -56,3 +56,8 @@ pub fn macro_f1(predicted: &[usize], labels: &[usize]) -> f64 {
     present.dedup();
     present.iter().map(|label| f1(predicted, labels, *label)).sum::<f64>() / present.len().max(1) as f64
 }
+
+/// The predicted label: the index of the largest logit, of equal ones the first.
+pub fn argmax(values: &[f32]) -> usize {
+    (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(0)
+}
