@@ -16,9 +16,12 @@ use crate::schedule::ir::{self, Data};
 use crate::task::classification::Classification;
 use crate::task::data::cache;
 use crate::task::data::splits::{Need, ReadOptions};
+use crate::task::embedding::Embedding;
 use crate::task::metric::Metrics;
 use crate::task::prepare::{Prepare, PrepareOptions};
 use crate::task::question_answering::QuestionAnswering;
+use crate::task::scoring::Scoring;
+use crate::task::token_classification::TokenClassification;
 use crate::text::Tokenizer;
 
 /// Batch size.
@@ -60,26 +63,22 @@ pub(super) fn evaluate(
     let (data, settings) =
         eval_settings::of_eval(&config.settings, known, config.data.is_some(), model.longest())?;
     let packed = Packed { config, path, model: Arc::new(model), data, settings };
-    match &packed.data {
-        Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_)
-            if matches!(packed.model.head(), Head::Labels(_)) =>
-        {
+    match (&packed.data, packed.model.head()) {
+        (Data::Mnli { .. } | Data::Qqp { .. } | Data::Classify(_), Head::Labels(_)) => {
             packed.evaluate::<Classification>(sources, observer)
         }
-        Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. }
-            if *packed.model.head() == Head::Answers =>
-        {
+        (Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. }, Head::Answers) => {
             packed.evaluate::<QuestionAnswering>(sources, observer)
         }
-        _ => {
-            let does = packed.model.head().task();
-            if !matches!(packed.model.head(), Head::Answers | Head::Labels(_)) {
-                let message =
-                    format!("`{}` {does}, which is evaluated with the model folder alone", path.display());
-                return Err(one(Diagnostic::unlocated(Code::PackedUnsupported, message)
-                    .help("evaluate the folder that it was packed from")));
-            }
-            let message = format!("`{}` {does}, and the task is another", path.display());
+        (Data::ClassifyTokens(_), Head::Tokens(_)) => {
+            packed.evaluate::<TokenClassification>(sources, observer)
+        }
+        (Data::Embeddings(_), Head::Embedding { .. }) => packed.evaluate::<Embedding>(sources, observer),
+        (Data::Regression(_) | Data::Rerank(_), Head::Score) | (Data::MultiLabel(_), Head::Multilabel(_)) => {
+            packed.evaluate::<Scoring>(sources, observer)
+        }
+        (_, head) => {
+            let message = format!("`{}` {}, and the task is another", path.display(), head.task());
             Err(one(
                 Diagnostic::unlocated(Code::FlagValue, message).help("give the task of the model: `--task`")
             ))
@@ -133,8 +132,8 @@ impl Packed<'_> {
         let mut notes = Vec::new();
         let raw = T::read(&places, sources, &mut notes).map_err(one)?;
         let mut config = self.model.config().clone();
-        if let Some(labels) = self.model.labels() {
-            config.set_labels(labels);
+        if let Head::Labels(names) | Head::Multilabel(names) | Head::Tokens(names) = self.model.head() {
+            config.set_labels(names);
         }
         let cache = if self.config.cache { cache::folder() } else { None };
         let mut task = with_features(cache, observer, |feature_cache| {
@@ -180,6 +179,52 @@ impl Scored for Classification {
         }
         Ok(self.metrics_of(&predicted))
     }
+}
+
+impl Scored for Scoring {
+    fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String> {
+        let sequences: Vec<_> = self.dev.iter().map(|s| (s.ids.as_slice(), s.types.as_slice())).collect();
+        let mut outputs = Vec::new();
+        compute(model, &sequences, observer, |logits, place| outputs.push(logits.labels(place).collect()))?;
+        Ok(self.metrics_of(&outputs))
+    }
+}
+
+impl Scored for TokenClassification {
+    fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String> {
+        let types = no_types(self.dev.iter().map(|window| window.ids.len()));
+        let windows: Vec<_> = self
+            .dev
+            .iter()
+            .zip(&types)
+            .map(|(window, types)| (window.ids.as_slice(), types.as_slice()))
+            .collect();
+        let mut found = Vec::new();
+        compute(model, &windows, observer, |logits, place| {
+            let by_label: Vec<&[f32]> = logits.tokens(place).collect();
+            let tokens = by_label.first().map_or(0, |row| row.len());
+            let of_token = |token: usize| by_label.iter().map(move |row| row[token]);
+            found.push((0..tokens).flat_map(of_token).collect());
+        })?;
+        Ok(self.metrics_of(found.into_iter()))
+    }
+}
+
+impl Scored for Embedding {
+    fn score(&self, model: &Arc<Model>, observer: &mut dyn Observer) -> Result<Metrics, String> {
+        let texts = self.dev_texts();
+        let types = no_types(texts.iter().map(|ids| ids.len()));
+        let sequences: Vec<_> =
+            texts.iter().zip(&types).map(|(ids, types)| (*ids, types.as_slice())).collect();
+        let mut found = Vec::new();
+        compute(model, &sequences, observer, |logits, place| found.push(logits.embedding(place).collect()))?;
+        Ok(self.metrics_of(&found))
+    }
+}
+
+/// Token types of single texts: zeros.
+fn no_types(lengths: impl Iterator<Item = usize>) -> Vec<Vec<u32>> {
+    lengths.map(|length| vec![0; length]).collect()
 }
 
 /// Runs the sequences in batches, in their order; `each` receives the logits of a batch and an index in it.

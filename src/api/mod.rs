@@ -37,6 +37,8 @@ mod pipeline;
 mod plan;
 #[cfg(feature = "infer")]
 mod predict;
+#[cfg(feature = "engine")]
+pub(crate) mod quality_gate;
 pub(crate) mod recipe;
 #[cfg(feature = "engine")]
 mod recorder;

@@ -8,7 +8,7 @@ use super::progress::Watcher;
 use super::settings_args::SettingsArgs;
 use super::{FINE, Format, print};
 use crate::api::{self, Error, EvalConfig, EvalReport};
-use crate::output::numbers::title;
+use crate::output::numbers::{decimals, title};
 use crate::task::data::splits::Split;
 
 #[derive(Args, Clone, Debug)]
@@ -105,10 +105,12 @@ fn shown(report: &EvalReport, format: Format) -> String {
         }
         return format!("{object:#}\n");
     }
-    let titles: Vec<String> = metrics.keys().map(|name| title(name)).collect();
-    let width = titles.iter().map(String::len).max().unwrap_or(0) + 2;
-    let lines = titles.iter().zip(metrics.values());
-    let lines: String = lines.map(|(title, value)| format!("{title:<width$}{value:.2}\n")).collect();
+    let width = metrics.keys().map(|name| title(name).len()).max().unwrap_or(0) + 2;
+    let line = |(name, value): (&String, &f64)| {
+        let decimals = decimals(name).max(2);
+        format!("{:<width$}{value:.decimals$}\n", title(name))
+    };
+    let lines: String = metrics.iter().map(line).collect();
     let head = if *new_head { "with a new head of random weights\n" } else { "" };
     format!("{lines}over {examples} {unit}\n{head}")
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
+use super::progress::Watcher;
 use super::settings_args::SettingsArgs;
 use super::{FINE, USAGE, fetching, print, print_diagnostics};
+use crate::api::quality_gate::QualityGate;
 use crate::api::{Error, settings};
 use crate::diag::{Code, Diagnostic, Sources};
 use crate::infer::file::layout::{Directory, Form};
@@ -43,6 +45,12 @@ pub struct PackArgs {
     /// Do not compare the output with the model
     #[arg(long)]
     no_verify: bool,
+    /// Evaluate the model and the export on the dev set of this folder, and do not write an export that is worse
+    #[arg(long, value_name = "PATH", conflicts_with = "shape")]
+    data: Option<PathBuf>,
+    /// How much worse the main metric of the export may be, relative to the model's [default: 1%]
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "shape")]
+    max_drop: Option<f64>,
     /// Replace an existing export
     #[arg(long)]
     force: bool,
@@ -129,7 +137,19 @@ pub fn run(args: &PackArgs) -> Result<i32, Error> {
         verify: !args.no_verify,
         force: args.force,
     };
-    match export::export(&request, &mut sources) {
+    let mut watcher = Watcher::new(false);
+    let gate = match args.data.is_some() || args.max_drop.is_some() {
+        false => None,
+        true => {
+            let most = args.max_drop.unwrap_or(MAX_DROP);
+            Some(QualityGate::new(&model, args.data.clone(), given, most, &mut watcher)?)
+        }
+    };
+    let mut check = |path: &Path| match &gate {
+        Some(gate) => gate.check(path, &out, &mut watcher),
+        None => Ok(String::new()),
+    };
+    match export::export(&request, &mut sources, gate.is_some().then_some(&mut check)) {
         Ok(exported) => {
             print_diagnostics(&exported.warnings, &sources);
             print(&summary(&out, &exported));
@@ -188,8 +208,28 @@ fn resolve_settings(
     if idle.is_empty() { Ok(Some(settings)) } else { Err(idle) }
 }
 
+/// The default of `--max-drop`.
+const MAX_DROP: f64 = 0.01;
+
+/// A share such as `1%` or `0.01`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 0.01));
+    match number.trim().parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&(value * unit)) => Ok(value * unit),
+        _ => Err("it is no share between 0% and 100%, such as `1%`".to_owned()),
+    }
+}
+
 /// A diagnostic for a flag that is for another format.
 fn without_effect(args: &PackArgs, format: Format) -> Option<Diagnostic> {
+    if format == Format::Onnx && (args.data.is_some() || args.max_drop.is_some()) {
+        let flag = if args.data.is_some() { "--data" } else { "--max-drop" };
+        let message = format!("`{flag}` has no effect on `--as onnx`: obert does not compute ONNX files");
+        return Some(
+            Diagnostic::unlocated(Code::FlagHasNoEffect, message)
+                .help("leave it out, and evaluate the file with the Python package `onnxruntime`"),
+        );
+    }
     let flag = if args.precision.is_some() && format != Format::Engine {
         "--precision"
     } else if args.quantize_weights && format != Format::CompressedTensors {
@@ -212,6 +252,9 @@ fn summary(out: &Path, exported: &Exported) -> String {
     match &exported.verified {
         Some(verified) => text.push_str(&format!("  verified: {verified}\n")),
         None => text.push_str("  not verified\n"),
+    }
+    if let Some(accepted) = &exported.accepted {
+        text.push_str(&format!("  evaluated: {accepted}\n"));
     }
     text.push_str(&format!("  {:<23}{:>10}{:>10}{:>12}{:>10}\n", "", "bytes", "zstd", "encoder", "zstd"));
     let mut row = |name: &str, size: &Size| {

@@ -265,6 +265,7 @@ codes! {
     ExportTooLarge = 994, "a model is too large for a format";
     BitsWidened = 995, "weights are widened to the bits of a format";
     PartsLeftOut = 996, "a format cannot hold some scales";
+    QualityDropped = 997, "an export is worse than its model by more than the limit";
 }
 
 impl Code {

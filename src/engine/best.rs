@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::schedule::Timeline;
-use crate::task::metric::Metrics;
+use crate::task::metric::{Metrics, less_is_better};
 use crate::task::parameters::{self, Values};
 use crate::task::quantizers::Quantizers;
 use burn::module::Module;
@@ -115,21 +115,5 @@ impl Best {
             self.found = Some(Found { evaluation, values, quantizers });
         }
         Ok(())
-    }
-}
-
-/// Whether lower values of a metric are better: losses and perplexities.
-pub fn less_is_better(metric: &str) -> bool {
-    ["loss", "perplexity", "mse"].iter().any(|word| metric.split('_').any(|part| part == *word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::less_is_better;
-
-    #[test]
-    fn losses_fall_and_the_rest_rises() {
-        assert!(["loss", "perplexity", "loss_mm", "mse"].iter().all(|m| less_is_better(m)));
-        assert!(["f1", "em", "accuracy_mm", "glossiness"].iter().all(|m| !less_is_better(m)));
     }
 }

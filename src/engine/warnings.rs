@@ -9,9 +9,8 @@ use crate::params::table::layer_of;
 use crate::runlog::{self, LayerSparsity, Warning, WarningKind};
 use crate::schedule::ir::{Criterion, Obs, Pattern, Prune, Rank, Stage};
 use crate::task::Task;
-use crate::task::metric::Metrics;
+use crate::task::metric::{Metrics, less_is_better};
 
-use super::best::less_is_better;
 use super::masks::Masks;
 use super::targets::Targets;
 

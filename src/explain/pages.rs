@@ -68,7 +68,7 @@ const PAGES: &[(&str, &str)] = pages! {
     OB0960 OB0961 OB0962 OB0963 OB0964 OB0965 OB0966 OB0967 OB0968 OB0969
     OB0970 OB0971 OB0972 OB0973 OB0974 OB0975 OB0976
     OB0980 OB0981 OB0982 OB0983 OB0984 OB0985 OB0986 OB0987 OB0988 OB0989
-    OB0990 OB0991 OB0992 OB0993 OB0994 OB0995 OB0996
+    OB0990 OB0991 OB0992 OB0993 OB0994 OB0995 OB0996 OB0997
 };
 
 #[cfg(test)]
@@ -98,7 +98,7 @@ mod tests {
             // What YAML cannot say is answered by a command.
             let answered = page.wrong.kind == "yaml" && page.right.kind == "console";
             assert!(answered || page.wrong.kind == page.right.kind, "{code}");
-            let kinds = ["obert", "obert,in-recipe", "console", "yaml", "markdown"];
+            let kinds = ["obert", "obert,in-recipe", "console", "yaml", "markdown", "python"];
             assert!(kinds.contains(&page.wrong.kind), "{code}");
             assert_ne!(page.wrong.code, page.right.code, "{code}");
             let widest = page.why.lines().map(|line| line.chars().count()).max();

@@ -2,10 +2,16 @@
 
 use time::OffsetDateTime;
 
-/// A metric's name in a title: `EM`, `F1`, `Accuracy`, `Accuracy mm`.
+/// A metric's name in a title: `EM`, `F1`, `Accuracy`, `Accuracy mm`, `NDCG@10`.
 pub fn title(metric: &str) -> String {
     if metric.len() <= 2 {
         return metric.to_uppercase();
+    }
+    if let Some((name @ ("ndcg" | "mrr" | "recall"), cutoff)) = metric.rsplit_once('_')
+        && cutoff.parse::<usize>().is_ok()
+    {
+        let name = if name == "recall" { "Recall".to_owned() } else { name.to_uppercase() };
+        return format!("{name}@{cutoff}");
     }
     let words = metric.replace('_', " ");
     let mut letters = words.chars();
@@ -21,12 +27,16 @@ pub fn is_percentage(metric: &str) -> bool {
 
 /// A metric's value: a correlation with four decimals, a loss with three, a percentage with one.
 pub fn metric(name: &str, value: f64) -> String {
-    let digits = match name {
+    format!("{value:.*}", decimals(name))
+}
+
+/// The decimals that [`metric`] shows.
+pub fn decimals(metric: &str) -> usize {
+    match metric {
         "pearson" | "spearman" | "mse" => 4,
         "loss" => 3,
         _ => 1,
-    };
-    format!("{value:.digits$}")
+    }
 }
 
 /// The row and column of a parameter in tables: `bert.encoder.layer.0.attention.self.query.weight` is `query` of `layer
@@ -115,6 +125,10 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!([bytes(12_300), bytes(2_014_944), bytes(1_340_000_000)], ["12 kB", "2.0 MB", "1.34 GB"]);
         assert_eq!([duration(3.42), duration(125.0), duration(18_720.0)], ["3.4s", "2m 05s", "5h 12m"]);
+        assert_eq!(
+            ["f1", "ndcg_10", "recall_100", "accuracy_mm"].map(title),
+            ["F1", "NDCG@10", "Recall@100", "Accuracy mm"]
+        );
         assert_eq!(place("bert.encoder.layer.3.output.dense.weight").1, "feed-forward out");
     }
 }

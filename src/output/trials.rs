@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::engine::trial_outcome::TrialOutcome;
+use crate::task::metric::{less_is_better, main_metric};
 
 use super::numbers::{metric, percent, title};
 use super::summary::{plain_table, right_align};
@@ -43,13 +44,10 @@ pub struct TrialReport {
 }
 
 impl TrialReport {
-    /// The metric by which series are compared (F1, else Spearman, MRR, accuracy, exact match, loss, or the task's first), and whether
-    /// a lower value is better.
+    /// The metric by which series are compared, the task's main one, and whether a lower value is better.
     pub fn metric(&self) -> (&str, bool) {
-        let known = ["f1", "micro_f1", "spearman", "ndcg_10", "mrr_10", "accuracy", "em", "loss"];
-        let name = known.into_iter().find(|name| self.dense.metrics.contains_key(*name));
-        let name = name.or_else(|| self.dense.metrics.keys().next().map(String::as_str)).unwrap_or("");
-        (name, matches!(name, "loss" | "perplexity" | "mse"))
+        let name = main_metric(&self.dense.metrics);
+        (name, less_is_better(name))
     }
 
     /// The mean of the metric over the sparsities.

@@ -19,7 +19,7 @@ use obert::internals::text::windows::join;
 use serde_json::Value;
 
 use super::golden::cases;
-use super::tasks::{Workshop, measured, obertc, stderr, stdout};
+use super::tasks::{Workshop, measured, obertc, packed_is_as_good, stderr, stdout};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/embeddings/model")
@@ -238,6 +238,8 @@ fn embeddings_are_trained_pruned_from_themselves_and_evaluated_again() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let again: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert!((again["spearman"].as_f64().unwrap() - metrics["spearman"]).abs() < 1e-9);
+    packed_is_as_good(&shop, "small", "scored", 1e-4);
+    packed_is_as_good(&shop, "pairs", "pairs", 1e-4);
     // The events were computed from gradients that are not zero.
     let log = std::fs::read_to_string(shop.path("small/run.jsonl")).unwrap();
     assert!(log.lines().any(|line| line.contains("\"event\":\"pruned\"")), "{log}");

@@ -139,6 +139,24 @@ pub fn measured(folder: &Path) -> BTreeMap<String, f64> {
     serde_json::from_value(last["metrics"].clone()).unwrap()
 }
 
+/// Packs the model of a run as an engine file, evaluated on the way, and evaluates the file: its metrics equal those of
+/// the run up to `tolerance` (in their own units).
+pub fn packed_is_as_good(shop: &Workshop, run: &str, data: &str, tolerance: f64) {
+    let path = |name: &str| shop.path(name).to_str().unwrap().to_owned();
+    let (file, data) = (path(&format!("{run}.obert-engine")), path(data));
+    let flags = ["pack", &path(run), "--as", "engine", "--out", &file, "--data", &data, "--max-drop", "20%"];
+    let output = obertc(&flags);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("  evaluated: "), "{}", stdout(&output));
+    let output = obertc(&["eval", &file, "--data", &data, "--format", "json", "-q"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    for (name, value) in measured(&shop.path(run)) {
+        let packed = found[&name].as_f64().unwrap_or_else(|| panic!("{run}: no {name} in {found}"));
+        assert!((packed - value).abs() <= tolerance, "{run}: {name} is {packed}, and was {value}");
+    }
+}
+
 /// Which weights of the encoder's linear layers are zero.
 pub fn zeros(folder: &Path) -> BTreeMap<String, Vec<bool>> {
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();

@@ -14,7 +14,7 @@ use obert::internals::task::token_classification::TokenClassification;
 use serde_json::Value;
 
 use super::golden::cases;
-use super::tasks::{Workshop, measured, obertc, stderr, stdout, zeros};
+use super::tasks::{Workshop, measured, obertc, packed_is_as_good, stderr, stdout, zeros};
 
 fn numbers(value: &Value) -> Vec<usize> {
     value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
@@ -187,6 +187,7 @@ fn entities_are_learned_pruned_distilled_quantized_and_evaluated_again() {
     for (name, value) in &metrics {
         assert!((again[name].as_f64().unwrap() - value).abs() < 1e-9, "{name}");
     }
+    packed_is_as_good(&shop, "tagger", "ner", 15.0);
     // Class indices are named by the recipe; `labels` of a model in another order would give other numbers.
     let rows = eval("rows", &["--labels", "O,B-PER,B-LOC,I-LOC"]);
     assert_eq!(rows["f1"], again["f1"]);

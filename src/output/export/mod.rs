@@ -70,16 +70,25 @@ pub struct Exported {
     pub verified: Option<String>,
     /// Warnings about parts of the model that the format leaves out.
     pub warnings: Vec<Diagnostic>,
+    /// The result of the quality gate in a sentence, if there is one.
+    pub accepted: Option<String>,
     /// The directory of an engine file.
     pub directory: Option<Directory>,
 }
 
-/// Writes a model in a format to a temporary place, reads and compares it, and renames it.
+/// Decides whether an export at a temporary path is put in place, and says why in a sentence.
+pub type Gate<'a> = &'a mut dyn FnMut(&Path) -> Result<String, Diagnostic>;
+
+/// Writes a model in a format to a temporary place, reads and compares it, and renames it if the `gate` accepts it.
 ///
 /// # Errors
-/// A folder that is no model, a model that the format cannot represent, an output that cannot be written, or an export
-/// that differs from the model.
-pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<Diagnostic>> {
+/// A folder that is no model, a model that the format cannot represent, an output that cannot be written, an export
+/// that differs from the model, or that the gate refuses.
+pub fn export(
+    request: &Request,
+    sources: &mut Sources,
+    gate: Option<Gate<'_>>,
+) -> Result<Exported, Vec<Diagnostic>> {
     let one = |d: Diagnostic| vec![d];
     let mut source = Source::read(request.model, sources)?;
     if request.quantize_weights && source.quantization.is_none() {
@@ -108,10 +117,13 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
     };
     let (warnings, directory) = (work.warnings, work.directory);
     let sizes = measured(request, &source, &aside).map_err(one)?;
-    if request.format.is_folder() {
-        if let Some(settings) = request.settings {
-            settings.write(aside.folder()).map_err(one)?;
-        }
+    let is_folder = request.format.is_folder();
+    if let Some(settings) = request.settings.filter(|_| is_folder) {
+        settings.write(aside.folder()).map_err(one)?;
+    }
+    let written = if is_folder { aside.folder().to_owned() } else { aside.file() };
+    let accepted = gate.map(|gate| gate(&written)).transpose().map_err(one)?;
+    if is_folder {
         sizes.write(&aside.folder().join(sizes::FILE)).map_err(one)?;
         aside.place_folder().map_err(one)?;
     } else {
@@ -121,7 +133,7 @@ pub fn export(request: &Request, sources: &mut Sources) -> Result<Exported, Vec<
         }
         sizes.write(&beside(request.out)).map_err(one)?;
     }
-    Ok(Exported { sizes, verified, warnings, directory })
+    Ok(Exported { sizes, verified, accepted, warnings, directory })
 }
 
 /// The path of `sizes.json` for an export.
