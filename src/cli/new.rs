@@ -33,8 +33,14 @@ enum Starter {
     Transfer,
     /// Gradual pruning of a model for named entities
     Entities,
-    /// Gradual pruning of a sentence embedder, from itself and without labels
+    /// Pruning and quantization of a sentence embedder, from itself and without labels
     Embeddings,
+    /// Gradual pruning of a reranker
+    Rerank,
+    /// Fine-tuning and pruning of a model that gives texts a score
+    Scores,
+    /// Fine-tuning and pruning of a model that gives a text any number of labels
+    Labels,
     /// Pruning, then quantization-aware training in INT8
     Quantized,
 }
@@ -48,6 +54,9 @@ impl Starter {
             Starter::Transfer => include_str!("../../stdlib_recipes/starters/transfer.obert"),
             Starter::Entities => include_str!("../../stdlib_recipes/starters/entities.obert"),
             Starter::Embeddings => include_str!("../../stdlib_recipes/starters/embeddings.obert"),
+            Starter::Rerank => include_str!("../../stdlib_recipes/starters/rerank.obert"),
+            Starter::Scores => include_str!("../../stdlib_recipes/starters/scores.obert"),
+            Starter::Labels => include_str!("../../stdlib_recipes/starters/labels.obert"),
             Starter::Quantized => include_str!("../../stdlib_recipes/starters/quantized.obert"),
         }
     }

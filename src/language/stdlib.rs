@@ -15,6 +15,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("std.deberta_v2", include_str!("../../stdlib_recipes/std/deberta_v2.obert")),
     ("std.distilbert", include_str!("../../stdlib_recipes/std/distilbert.obert")),
     ("std.electra", include_str!("../../stdlib_recipes/std/electra.obert")),
+    ("std.embeddings", include_str!("../../stdlib_recipes/std/embeddings.obert")),
     ("std.modernbert", include_str!("../../stdlib_recipes/std/modernbert.obert")),
     ("std.mpnet", include_str!("../../stdlib_recipes/std/mpnet.obert")),
     ("std.obert", include_str!("../../stdlib_recipes/std/obert.obert")),
