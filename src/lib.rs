@@ -117,7 +117,7 @@ pub mod runtime {
     pub use crate::infer::file::layout::Head;
     pub use crate::infer::model::Model;
     pub use crate::infer::model::session::{Limits, Logits, Refusal, Sequence, Session};
-    pub use crate::infer::predictor::{Answer, Answering, Entity, Predictor, Request, Response};
+    pub use crate::infer::predictor::{Answer, Answering, Entity, NotReady, Predictor, Request, Response};
     pub use crate::infer::{Precision, open};
 }
 

@@ -17,7 +17,7 @@ pub struct Error {
     input: Option<usize>,
 }
 
-/// The error of [`run`](crate::run).
+/// The error of `run`.
 pub type RunError = Error;
 
 impl Error {

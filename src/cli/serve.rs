@@ -15,7 +15,7 @@ use crate::serve::{RequestLimits, ServeConfig, serve};
 #[derive(Args, Debug)]
 #[command(
     after_help = "Paths: POST /embed, /similarity, /rerank, /predict, /entities, /answer, /tokenize, /v1/embeddings, \
-    /v1/rerank, /; GET /info, /v1/models, /metrics, /health.\n\
+    /v1/rerank, /; GET /info, /v1/models, /metrics, /health, /docs, /openapi.json.\n\
     With several models, a request chooses one by `\"model\": \"NAME\"`; otherwise the first answers.\n\n\
     $ obertc serve model.obert-engine\n\
     $ curl localhost:8080/predict -H 'Content-Type: application/json' -d '{\"inputs\": \"A text.\"}'"

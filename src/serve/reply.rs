@@ -50,6 +50,12 @@ impl Failure {
         Failure { status: StatusCode::UNAUTHORIZED, kind: "Unauthorized", message }
     }
 
+    /// A body with a `Content-Encoding`, with status 415.
+    pub fn encoded() -> Self {
+        let message = "the body is compressed; send it without `Content-Encoding`".to_owned();
+        Failure { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, kind: "Validation", message }
+    }
+
     /// A request that took too long, with status 504.
     pub fn late() -> Self {
         let message = "the request took too long".to_owned();

@@ -2,9 +2,11 @@
 
 mod about;
 mod answer;
+mod body;
 mod embed;
 mod entities;
 mod openai;
+mod openapi;
 mod pipeline;
 mod predict;
 mod rerank;
@@ -13,15 +15,13 @@ mod tokenize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
@@ -32,6 +32,18 @@ use super::model::ServedModel;
 use super::queue::Predictions;
 use super::reply::Failure;
 use crate::infer;
+
+use about::{Health, Info, ModelList};
+use answer::{AnswerRequest, Answers};
+use body::{Body, Object, OneOrMany};
+use embed::{EmbedRequest, SimilarityRequest};
+use entities::{EntitiesRequest, Entity};
+use openai::{EmbeddingsRequest, EmbeddingsResponse};
+use openapi::Endpoint;
+use pipeline::PipelineRequest;
+use predict::{Label, PredictRequest};
+use rerank::{Rank, RankRequest, Ranking, RerankRequest};
+use tokenize::{Token, TokenizeRequest};
 
 /// What handlers share.
 pub struct Shared {
@@ -46,26 +58,74 @@ pub struct Shared {
 /// A handler's result.
 type Reply<T> = Result<Json<T>, Failure>;
 
+/// The paths.
+fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::posts::<EmbedRequest, Vec<Vec<f32>>>("/embed", "Embeddings of texts", post(embed::embed)),
+        Endpoint::posts::<SimilarityRequest, Vec<f32>>(
+            "/similarity",
+            "Cosine similarities to a text",
+            post(embed::similarity),
+        ),
+        Endpoint::posts::<RerankRequest, Vec<Rank>>(
+            "/rerank",
+            "Texts by falling score for a query",
+            post(rerank::rerank),
+        ),
+        Endpoint::posts::<PredictRequest, OneOrMany<Vec<Label>>>(
+            "/predict",
+            "Labels with their probabilities",
+            post(predict::predict),
+        ),
+        Endpoint::posts::<EntitiesRequest, OneOrMany<Vec<Entity>>>(
+            "/entities",
+            "Entities of texts",
+            post(entities::entities),
+        ),
+        Endpoint::posts::<AnswerRequest, OneOrMany<Answers>>(
+            "/answer",
+            "Answers to questions, from their contexts",
+            post(answer::answer),
+        ),
+        Endpoint::posts::<TokenizeRequest, Vec<Vec<Token>>>(
+            "/tokenize",
+            "Tokens of texts",
+            post(tokenize::tokenize),
+        ),
+        Endpoint::posts::<EmbeddingsRequest, EmbeddingsResponse>(
+            "/v1/embeddings",
+            "Embeddings in OpenAI's form",
+            post(openai::create),
+        ),
+        Endpoint::posts::<RankRequest, Ranking>(
+            "/v1/rerank",
+            "A ranking in Cohere's and Jina's form",
+            post(rerank::rank_documents),
+        ),
+        Endpoint::posts::<PipelineRequest, Value>(
+            "/",
+            "What InferenceClient sends for the task of the model",
+            post(pipeline::answer),
+        ),
+        Endpoint::gets::<ModelList>("/v1/models", "The models in OpenAI's form", get(about::models)),
+        Endpoint::gets::<Info>("/info", "The models and the limits", get(about::info)),
+        Endpoint::gets::<Health>("/health", "Whether the server answers", get(about::health)),
+        Endpoint::gets::<String>("/metrics", "Metrics for Prometheus", get(about::metrics)).of("text/plain"),
+        Endpoint::gets::<Map<String, Value>>(
+            "/openapi.json",
+            "This description as OpenAPI 3.1",
+            get(openapi::document),
+        ),
+        Endpoint::gets::<String>("/docs", "This description as a page", get(openapi::page)).of("text/html"),
+    ]
+}
+
 /// The router with all paths and layers.
 pub fn router(models: Vec<Arc<ServedModel>>, config: &ServeConfig, metrics: Arc<Metrics>) -> Router {
     let shared = Arc::new(Shared { models, limits: config.limits, metrics });
     let key = Arc::new(config.api_key.clone());
-    Router::new()
-        .route("/predict", post(predict::predict))
-        .route("/answer", post(answer::answer))
-        .route("/embed", post(embed::embed))
-        .route("/similarity", post(embed::similarity))
-        .route("/rerank", post(rerank::rerank))
-        .route("/entities", post(entities::entities))
-        .route("/v1/embeddings", post(openai::create))
-        .route("/v1/rerank", post(rerank::rank_documents))
-        .route("/", post(pipeline::answer))
-        .route("/tokenize", post(tokenize::tokenize))
-        .route("/info", get(about::info))
-        .route("/v1/models", get(about::models))
-        .route("/metrics", get(about::metrics))
-        .route("/health", get(about::health))
-        .fallback(|| async { Failure::unknown("there is no such path; `/info` describes the server") })
+    let all = endpoints().into_iter().fold(Router::new(), |all, e| all.route(e.path, e.route));
+    all.fallback(|| async { Failure::unknown("there is no such path; `/info` describes the server") })
         .method_not_allowed_fallback(|| async { Failure::wrong_method() })
         .layer(DefaultBodyLimit::max(config.limits.body))
         .layer(from_fn_with_state(key, access::check))
@@ -92,60 +152,6 @@ async fn observe(State(shared): State<Arc<Shared>>, request: Request, next: Next
 
 fn header(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-}
-
-/// A request's body as JSON; a body that cannot be read becomes a [`Failure`].
-struct Body<T>(T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let Json(body) = Json::<T>::from_request(request, state).await?;
-        Ok(Body(body))
-    }
-}
-
-/// One value or a list of them.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-/// Read by hand, since the message of an untagged enum would not say what is wrong.
-impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Array(list) => {
-                list.into_iter().map(T::deserialize).collect::<Result<_, _>>().map(Self::Many)
-            }
-            one => T::deserialize(one).map(Self::One),
-        }
-        .map_err(serde::de::Error::custom)
-    }
-}
-
-impl<T> OneOrMany<T> {
-    /// The values, and whether they were a list.
-    fn into_list(self) -> (Vec<T>, bool) {
-        match self {
-            OneOrMany::One(value) => (vec![value], false),
-            OneOrMany::Many(values) => (values, true),
-        }
-    }
-
-    /// A list as a list, and the only value of another.
-    fn of(mut values: Vec<T>, is_list: bool) -> Self {
-        match values.pop() {
-            Some(one) if !is_list && values.is_empty() => OneOrMany::One(one),
-            last => {
-                values.extend(last);
-                OneOrMany::Many(values)
-            }
-        }
-    }
 }
 
 impl Shared {

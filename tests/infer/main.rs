@@ -6,6 +6,8 @@ mod exports;
 mod families;
 mod files;
 mod golden;
+#[cfg(feature = "serve")]
+mod hostile;
 mod outputs;
 mod pickles;
 mod pipeline;
@@ -15,6 +17,10 @@ mod quantized;
 mod serve;
 #[cfg(feature = "serve")]
 mod serve_heads;
+#[cfg(feature = "serve")]
+mod serve_hostile;
+#[cfg(feature = "serve")]
+mod serve_openapi;
 #[cfg(feature = "serve")]
 mod server;
 mod tokenizers;

@@ -175,6 +175,41 @@ fn requests_that_came_are_answered_before_the_server_stops() {
 }
 
 #[test]
+fn a_request_that_takes_longer_than_the_timeout_gets_504() {
+    let server = Server::start(&[&classifier(), "--timeout", "1", "--delay", "3000"]);
+    let clock = Instant::now();
+    let reply = server.post("/predict", &json!({ "inputs": "w1" }));
+    assert_eq!((reply.status, reply.json()["error_type"].as_str()), (504, Some("Timeout")));
+    assert!(clock.elapsed() < Duration::from_secs(3), "{:?}", clock.elapsed());
+}
+
+#[test]
+#[ignore = "needs 10,000 open files in each of two processes"]
+#[allow(clippy::print_stdout, reason = "figures for the reader")]
+fn ten_thousand_connections_are_open_and_a_request_on_one_is_answered() {
+    let server = Server::start(&[&classifier(), "--log", "off"]);
+    let before = server.memory();
+    let mut open: Vec<TcpStream> = (0..9_999)
+        .map(|i| TcpStream::connect(&server.address).unwrap_or_else(|e| panic!("{i}: {e}")))
+        .collect();
+    let good = json!({ "inputs": "w1 w2" });
+    assert_eq!(server.post("/predict", &good).status, 200, "the last of 10,000");
+    let clock = Instant::now();
+    let last = open.last_mut().unwrap();
+    last.write_all(&post("/predict", "", good.to_string().as_bytes())).unwrap();
+    let mut reply = Vec::new();
+    last.read_to_end(&mut reply).unwrap();
+    assert_eq!(Reply::of(&reply).status, 200);
+    println!(
+        "answered in {:?}; memory {before:?} MiB before, {:?} MiB with 10,000 connections",
+        clock.elapsed(),
+        server.memory()
+    );
+    drop(open);
+    assert_eq!(server.post("/predict", &good).status, 200);
+}
+
+#[test]
 fn more_texts_than_may_wait_are_refused_and_the_rest_answered() {
     let server = Server::start(&[&classifier(), "--max-waiting", "4", "--delay", "300"]);
     let clients: Vec<_> = (0..12)

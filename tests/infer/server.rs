@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use serde_json::Value;
 pub struct Server {
     child: Child,
     pub address: String,
+    said: Arc<Mutex<String>>,
 }
 
 impl Drop for Server {
@@ -54,8 +56,12 @@ impl Server {
         let address =
             first.strip_prefix("listening on http://").unwrap_or_else(|| panic!("{first}")).to_owned();
         // The log must be read, or the server would wait for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address }
+        let said = Arc::new(Mutex::new(String::new()));
+        let log = Arc::clone(&said);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| *log.lock().unwrap() += &(line + "\n"))
+        });
+        Server { child, address, said }
     }
 
     pub fn send(&self, bytes: &[u8]) -> Reply {
@@ -74,6 +80,18 @@ impl Server {
 
     pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.send(&post(path, "", body.to_string().as_bytes()))
+    }
+
+    /// What it has written to standard error.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Its resident memory in MiB, where the system tells it.
+    pub fn memory(&self) -> Option<usize> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? >> 10)
     }
 
     pub fn stop(mut self) -> Option<i32> {

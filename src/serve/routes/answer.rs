@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, OneOrMany, Reply, Shared};
+use super::{Body, Object, OneOrMany, Reply, Shared};
 use crate::infer::predictor::Answer;
 use crate::infer::{Request, Response};
 use crate::serve::model::BEST_ANSWERS;
 use crate::serve::reply::Failure;
 
 /// A request. `inputs` is a question with its context, or a list of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerRequest {
-    inputs: OneOrMany<Question>,
+    inputs: OneOrMany<Object<Question>>,
     /// The number of answers to each question, at most 20; there are fewer if the context has fewer.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 20))]
     top: usize,
     /// The name of the model; if absent, the first.
     model: Option<String>,
@@ -29,7 +31,7 @@ fn one() -> usize {
 }
 
 /// A question and the text that contains its answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     question: String,
@@ -37,7 +39,7 @@ pub struct Question {
 }
 
 /// The answers to one question.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Answers {
     /// Distinct spans of the context, the best first.
     pub answers: Vec<Span>,
@@ -46,7 +48,7 @@ pub struct Answers {
 }
 
 /// A part of the context.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Span {
     /// The text.
     pub text: String,
@@ -76,11 +78,11 @@ pub async fn answer(
 pub async fn answers(
     shared: &Shared,
     model: Option<&str>,
-    questions: Vec<Question>,
+    questions: Vec<Object<Question>>,
 ) -> Result<Vec<Answers>, Failure> {
     let model = shared.model(model)?;
     shared.check_count("inputs", questions.len())?;
-    let request = |Question { question, context }| Request::Question { question, context };
+    let request = |Object(Question { question, context })| Request::Question { question, context };
     let requests = questions.into_iter().map(request).collect();
     let span = |a: Answer| Span { text: a.text, score: a.score, start: a.start, end: a.end };
     let one = |prediction: Result<Response, String>| match prediction.map_err(Failure::invalid)? {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Body, OneOrMany, Reply, Shared};
+use super::{Body, Object, OneOrMany, Reply, Shared};
 use crate::infer::{Request, Response};
 use crate::serve::model::ServedModel;
 use crate::serve::reply::Failure;
 
 /// A request. `inputs` is a text or a list of texts.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbedRequest {
     inputs: OneOrMany<String>,
@@ -23,6 +24,7 @@ pub struct EmbedRequest {
     #[serde(default = "yes")]
     normalize: bool,
     /// The number of leading values that are returned, for models trained so (Matryoshka); if absent, all.
+    #[schemars(range(min = 1))]
     dimensions: Option<usize>,
     /// The name of the model; if absent, the first.
     model: Option<String>,
@@ -92,27 +94,28 @@ pub async fn embed(
 }
 
 /// A request for similarities.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarityRequest {
-    inputs: Compared,
+    inputs: Object<Compared>,
     #[serde(default)]
-    parameters: SimilarityParameters,
+    parameters: Object<SimilarityParameters>,
     /// The name of the model; if absent, the first.
     model: Option<String>,
 }
 
 /// The texts of a request for similarities.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compared {
     source_sentence: String,
     /// The texts that are compared with it.
+    #[schemars(length(min = 1))]
     sentences: Vec<String>,
 }
 
 /// How similarities are computed.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimilarityParameters {
     /// Whether a text that is longer than the maximum sequence length is truncated; else it is refused.
@@ -125,10 +128,10 @@ pub async fn similarity(
     Body(body): Body<SimilarityRequest>,
 ) -> Reply<Vec<f32>> {
     let model = shared.model(body.model.as_deref())?;
-    shared.check_count("sentences", body.inputs.sentences.len())?;
-    let mut texts = body.inputs.sentences;
-    texts.push(body.inputs.source_sentence);
-    let options = EmbedOptions { truncate: body.parameters.truncate, normalize: true, dimensions: None };
+    let Object(Compared { source_sentence, sentences: mut texts }) = body.inputs;
+    shared.check_count("sentences", texts.len())?;
+    texts.push(source_sentence);
+    let options = EmbedOptions { truncate: body.parameters.0.truncate, normalize: true, dimensions: None };
     let mut all = embeddings(&shared, model, "/similarity", texts, options).await?;
     let source = all.pop().unwrap_or_default();
     let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Body, OneOrMany, Reply, Shared};
@@ -12,7 +13,7 @@ use crate::infer::{Request, Response};
 use crate::serve::reply::Failure;
 
 /// A request. `inputs` is a text or a list of texts.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntitiesRequest {
     /// The texts.
@@ -25,7 +26,7 @@ pub struct EntitiesRequest {
 }
 
 /// An entity, with the keys of `transformers`' token classification pipeline.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Entity {
     /// The label, without `B-` or `I-`.
     pub entity_group: String,

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::embed::{EmbedOptions, embeddings};
@@ -14,7 +15,7 @@ use super::{Body, OneOrMany, Shared};
 use crate::serve::reply::Failure;
 
 /// A request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingsRequest {
     /// A text or a list of texts; lists of tokens are not read.
@@ -24,6 +25,7 @@ pub struct EmbeddingsRequest {
     #[serde(default)]
     encoding_format: EncodingFormat,
     /// The number of leading values that are returned, for models trained so (Matryoshka); if absent, all.
+    #[schemars(range(min = 1))]
     dimensions: Option<usize>,
     /// Has no effect.
     #[serde(rename = "user")]
@@ -31,7 +33,7 @@ pub struct EmbeddingsRequest {
 }
 
 /// How an embedding is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum EncodingFormat {
     /// A list of numbers.
@@ -42,7 +44,7 @@ enum EncodingFormat {
 }
 
 /// The response.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EmbeddingsResponse {
     object: &'static str,
     data: Vec<EmbeddingObject>,
@@ -51,7 +53,7 @@ pub struct EmbeddingsResponse {
 }
 
 /// An embedding.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct EmbeddingObject {
     object: &'static str,
     index: usize,
@@ -59,7 +61,7 @@ struct EmbeddingObject {
 }
 
 /// The values of an embedding as they are written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
     Numbers(Vec<f32>),
@@ -67,7 +69,7 @@ enum Written {
 }
 
 /// The number of tokens of a request, with `[CLS]` and `[SEP]`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Usage {
     prompt_tokens: usize,
     total_tokens: usize,

@@ -6,25 +6,38 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::{self, Question};
 use super::embed::{self, EmbedRequest, SimilarityRequest};
 use super::entities::{self, EntitiesRequest};
 use super::predict::{self, Inputs};
 use super::rerank::{self, RerankRequest};
-use super::{Body, OneOrMany, Shared};
+use super::{Body, Object, OneOrMany, Shared};
 use crate::infer::file::layout::Head;
 use crate::serve::reply::Failure;
+
+/// A request. The keys are those of the path that answers from the head of the model, and `parameters`.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "it is read by the head of the model, and only described here")]
+pub struct PipelineRequest {
+    /// What the model reads; `query` and `texts` instead for reranking.
+    inputs: Option<Value>,
+    /// Those of the task in `huggingface_hub`'s `InferenceClient`.
+    parameters: Option<Map<String, Value>>,
+    /// The name of the model; if absent, the first.
+    model: Option<String>,
+}
 
 /// What is asked of a model, by its head.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, bound(deserialize = "I: DeserializeOwned, P: DeserializeOwned"))]
 struct Asked<I, P> {
     inputs: I,
-    parameters: Option<P>,
+    parameters: Option<Object<P>>,
     model: Option<String>,
 }
 
@@ -88,7 +101,8 @@ pub async fn answer(State(shared): State<Arc<Shared>>, Body(body): Body<Value>) 
 
 /// Parses the body that a head has.
 fn read<T: DeserializeOwned>(body: Value) -> Result<T, Failure> {
-    serde_json::from_value(body).map_err(|e| Failure::invalid(e.to_string()))
+    let read = serde_json::from_value(body).map_err(|e| Failure::invalid(e.to_string()));
+    read.map(|Object(body)| body)
 }
 
 /// The most probable labels: a list for each input, also for one.
@@ -97,7 +111,7 @@ async fn classify(
     head: &Head,
     asked: Asked<Inputs, Classification>,
 ) -> Result<Json<Vec<Vec<predict::Label>>>, Failure> {
-    let parameters = asked.parameters.unwrap_or_default();
+    let parameters = asked.parameters.unwrap_or_default().0;
     let applied = match head {
         Head::Labels(_) => "softmax",
         Head::Multilabel(_) => "sigmoid",
@@ -116,7 +130,7 @@ async fn tag(
     shared: State<Arc<Shared>>,
     asked: Asked<OneOrMany<String>, Tagging>,
 ) -> Result<Json<OneOrMany<Vec<entities::Entity>>>, Failure> {
-    let parameters = asked.parameters.unwrap_or_default();
+    let parameters = asked.parameters.unwrap_or_default().0;
     only("aggregation_strategy", parameters.aggregation_strategy.as_deref(), "first")?;
     let request = EntitiesRequest { inputs: asked.inputs, truncate: parameters.truncate, model: asked.model };
     let Json(mut found) = entities::entities(shared, Body(request)).await?;
@@ -133,9 +147,9 @@ async fn tag(
 /// The best answer to a question; with `top_k` above 1 a list of answers.
 async fn find(
     State(shared): State<Arc<Shared>>,
-    asked: Asked<Question, Answering>,
+    asked: Asked<Object<Question>, Answering>,
 ) -> Result<Json<OneOrMany<Answered>>, Failure> {
-    let parameters = asked.parameters.unwrap_or_default();
+    let parameters = asked.parameters.unwrap_or_default().0;
     let most = at_least_one(parameters.top_k)?.unwrap_or(1);
     let found = answer::answers(&shared, asked.model.as_deref(), vec![asked.inputs]).await?;
     let mut best: Vec<Answered> = Vec::new();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Body, OneOrMany, Reply, Shared};
@@ -11,7 +12,7 @@ use crate::infer::{Request, Response};
 use crate::serve::reply::Failure;
 
 /// A request. `inputs` is a text, a pair of texts, or a list of both.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PredictRequest {
     inputs: Inputs,
@@ -23,27 +24,28 @@ pub struct PredictRequest {
 }
 
 /// One input or a list of them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "`inputs` must be a text, a pair [text, text], or a list of texts and pairs")]
 pub enum Inputs {
     /// A text or a pair.
     One(Texts),
-    /// Several.
+    /// Several, at least one as a list: two texts alone are a pair.
+    #[schemars(extend("contains" = { "type": "array" }))]
     Many(Vec<Texts>),
 }
 
 /// A text, or the texts of a pair.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Texts {
     /// A text.
     Text(String),
     /// The texts of a pair, or one text.
-    Pair(Vec<String>),
+    Pair(#[schemars(length(min = 1, max = 2))] Vec<String>),
 }
 
 /// A label and its probability, or score.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Label {
     label: String,
     score: f32,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Body, Reply, Shared};
@@ -12,10 +13,11 @@ use crate::serve::model::ServedModel;
 use crate::serve::reply::Failure;
 
 /// A request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RerankRequest {
     query: String,
+    #[schemars(length(min = 1))]
     texts: Vec<String>,
     /// Whether pairs that are longer than the maximum sequence length are truncated; else they are refused.
     #[serde(default)]
@@ -31,7 +33,7 @@ pub struct RerankRequest {
 }
 
 /// The rank of a text.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Rank {
     /// Its index in the request.
     index: usize,
@@ -55,12 +57,14 @@ pub async fn rerank(State(shared): State<Arc<Shared>>, Body(body): Body<RerankRe
 }
 
 /// A request in the form of Cohere's and Jina's interfaces.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RankRequest {
     query: String,
+    #[schemars(length(min = 1))]
     documents: Vec<String>,
     /// The number of documents that are returned, the best; if absent, all.
+    #[schemars(range(min = 1))]
     top_n: Option<usize>,
     /// Whether the documents are returned with their scores.
     #[serde(default)]
@@ -70,7 +74,7 @@ pub struct RankRequest {
 }
 
 /// A ranking in the form of Cohere's and Jina's interfaces.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Ranking {
     model: String,
     results: Vec<RankedDocument>,
@@ -78,7 +82,7 @@ pub struct Ranking {
 }
 
 /// The rank of a document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RankedDocument {
     /// Its index in the request.
     index: usize,
@@ -90,13 +94,13 @@ pub struct RankedDocument {
 }
 
 /// A document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Document {
     text: String,
 }
 
 /// The number of tokens of a request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RankUsage {
     total_tokens: usize,
 }

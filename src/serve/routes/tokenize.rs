@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Body, OneOrMany, Reply, Shared};
@@ -11,7 +12,7 @@ use crate::serve::reply::Failure;
 use crate::text::Tokenizer;
 
 /// A request. `inputs` is a text or a list of texts.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizeRequest {
     inputs: OneOrMany<String>,
@@ -27,7 +28,7 @@ fn yes() -> bool {
 }
 
 /// A token.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Token {
     id: u32,
     text: String,
