@@ -21,6 +21,8 @@ wasm-bindgen --target web --no-typescript --remove-name-section --out-dir playgr
 mdbook build docs
 # mdBook copies every file that is not a page.
 rm -f target/book/build.sh target/book/book.toml
+# mdBook colours the blocks before it loads the definition, and warns of a language that it does not know.
+for script in target/book/highlight-*.js; do { echo; cat docs/highlight/obert.js; } >> "$script"; done
 # Only the site has the playground; in the repository the link would lead nowhere.
 sed -i.bak 's|<code>playground/index.html</code>|<a href="playground/index.html">the playground</a>|' \
   target/book/editors.html target/book/print.html

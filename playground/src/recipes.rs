@@ -21,7 +21,7 @@ pub struct Checked {
     pub has_plan: bool,
 }
 
-/// The result of [`format`].
+/// The result of [`format()`].
 #[derive(Debug, Serialize)]
 pub struct Formatted {
     /// The formatted text; `None` if it has syntax errors.

@@ -269,16 +269,20 @@ try {
   if (existsSync(path.join(book, "playground"))) {
     const site = await serve(book);
     const page = await browser.newPage();
+    const messages = [];
+    page.on("console", (message) => messages.push(message.text()));
     await page.goto(`${site.address}/language.html`);
     for (const kind of ["keyword", "number", "attr", "comment"]) {
       assert.ok(await page.locator(`code.language-obert .hljs-${kind}`).count() > 0, `a ${kind} in the book has its colour`);
     }
+    await page.locator("code.language-obert").nth(5).scrollIntoViewIfNeeded();
     if (pictures) await page.screenshot({ path: path.join(pictures, "book.png") });
     await page.goto(`${site.address}/editors.html`);
     await page.getByRole("link", { name: "the playground", exact: true }).click();
     await page.locator("#chart svg").waitFor();
     await page.getByRole("link", { name: "Documentation" }).click();
     await page.waitForURL("**/index.html");
+    assert.deepEqual(messages, []);
     site.stop();
     passed += 1;
     console.log("ok: recipes in the book are coloured, and the book and the playground link each other");
