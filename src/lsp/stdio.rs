@@ -84,7 +84,14 @@ fn read(input: &mut impl BufRead) -> io::Result<Option<Result<Message, Value>>> 
         Ok(value) => value,
         Err(error) => return Ok(Some(Err(refusal(Value::Null, ErrorCode::ParseError, &error.to_string())))),
     };
-    let id = value.get("id").filter(|id| id.is_string() || id.is_i64()).cloned().unwrap_or(Value::Null);
+    let id = value.get("id").cloned().unwrap_or(Value::Null);
+    // A request with another id would be read as a notification, and never answered.
+    let numbered = id.as_i64().is_some_and(|id| i32::try_from(id).is_ok());
+    if !(id.is_null() || id.is_string() || numbered) {
+        let why = "the `id` of a request is a text, or a whole number of 32 bits";
+        let id = if id.is_i64() { id } else { Value::Null };
+        return Ok(Some(Err(refusal(id, ErrorCode::InvalidRequest, why))));
+    }
     Ok(Some(match serde_json::from_value(value) {
         Ok(message) => Ok(message),
         Err(_) => {
@@ -163,9 +170,13 @@ mod tests {
             framed("[1]"),
             framed(r#"{"id": 7, "method": 3}"#),
             framed(r#"{"id": 1.5, "method": "x"}"#),
+            framed(r#"{"id": 3000000000, "method": "x"}"#),
             framed(r#"{"jsonrpc": "2.0", "id": 1, "method": "ß"}"#),
         ];
-        assert_eq!(all(&text.concat()), ["null -32700", "null -32600", "7 -32600", "null -32600", "ß"]);
+        assert_eq!(
+            all(&text.concat()),
+            ["null -32700", "null -32600", "7 -32600", "null -32600", "3000000000 -32600", "ß"]
+        );
     }
 
     #[test]

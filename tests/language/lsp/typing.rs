@@ -38,12 +38,12 @@ fn ask_everything(name: &str, text: &str, offset: usize) {
 #[test]
 fn every_shipped_recipe_can_be_typed_and_cut_off_anywhere() {
     let mut asked = 0;
-    for path in shipped_recipes() {
+    for (index, path) in shipped_recipes().into_iter().enumerate() {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.display().to_string();
         // The recipes are alike: their prefixes together have every keystroke several times.
         let step = 5;
-        for (at, _) in text.char_indices().step_by(step).chain([(text.len(), ' ')]) {
+        for (at, _) in text.char_indices().skip(index % step).step_by(step).chain([(text.len(), ' ')]) {
             ask_everything(&name, &text[..at], at);
             asked += 1;
         }

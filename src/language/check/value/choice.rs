@@ -245,11 +245,18 @@ impl Evaluator<'_> {
     }
 
     /// Evaluates a default, which is written in the language itself.
-    pub(super) fn default_value(&mut self, text: &str, ty: Type) -> Option<Value> {
-        let file = self.sources.add("default", text);
-        let expr = parse_phrase(file, text, self.findings)?;
+    pub(super) fn default_value(&mut self, text: &'static str, ty: Type) -> Option<Value> {
+        let expr = match self.defaults.get(text) {
+            Some(expr) => expr.clone(),
+            None => {
+                let file = self.sources.add("default", text);
+                let expr = parse_phrase(file, text, self.findings)?;
+                self.defaults.insert(text, expr.clone());
+                expr
+            }
+        };
         let scope = self.names.main();
-        self.value(&expr, ty, scope)
+        self.value_of(&expr, ty, scope)
     }
 
     pub(super) fn words(&mut self, expr: &Expr) -> Option<Vec<Spanned<String>>> {

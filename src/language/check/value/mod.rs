@@ -20,7 +20,7 @@ mod suggestions;
 mod time;
 mod typed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::diag::{Code, Diagnostic, Findings, Sources, Span};
 use crate::language::resolve::{Names, ScopeId};
@@ -87,6 +87,8 @@ pub struct Evaluator<'a> {
     open: Vec<Span>,
     /// The values of names and of arithmetic so far, by the expression, as a recipe writes them.
     pub computed: Vec<(Span, String)>,
+    /// The defaults that were parsed, by their texts.
+    defaults: HashMap<&'static str, Expr>,
     /// The number of regular expressions so far; one with counted repetition counts as ten.
     regexes: usize,
 }
@@ -110,6 +112,7 @@ impl<'a> Evaluator<'a> {
             taken: Vec::new(),
             open: Vec::new(),
             computed: Vec::new(),
+            defaults: HashMap::new(),
             regexes: 0,
         }
     }
@@ -128,6 +131,7 @@ impl<'a> Evaluator<'a> {
         Some(value)
     }
 
+    /// The same without a record of computed values.
     fn value_of(&mut self, expr: &Expr, ty: Type, scope: ScopeId) -> Option<Value> {
         if let Some((symbol_expr, inner, ty)) = self.follow(expr, ty, scope)? {
             self.open.push(expr.span);
