@@ -31,6 +31,7 @@ mod fmt;
 mod import;
 #[cfg(not(target_family = "wasm"))]
 mod lsp;
+mod man;
 mod new;
 #[cfg(feature = "engine")]
 mod oneshot;
@@ -56,17 +57,25 @@ mod stop;
 mod sweep;
 #[cfg(feature = "engine")]
 mod trial_args;
+mod version;
 mod watch;
 
 /// Compress transformers from a recipe.
 #[derive(Parser, Debug)]
-#[command(name = "obertc", version, about, max_term_width = 100)]
+#[command(name = "obertc", about, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 success; 1 errors in the input, or a metric outside the recipe's `expect`; 2 wrong usage."
 )]
 struct Cli {
+    /// Print the version; with --verbose also what the program was built from and for
+    #[arg(long, short = 'V')]
+    version: bool,
+    /// With --version: print the commit, features, target, instruction set and Burn's version
+    #[arg(long, short, requires = "version")]
+    verbose: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -120,6 +129,8 @@ enum Command {
     New(new::NewArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    /// Write man pages, one for each command
+    Man(man::ManArgs),
 }
 
 /// How results are printed.
@@ -142,7 +153,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
             return if error.use_stderr() { USAGE } else { FINE };
         }
     };
-    let done = match cli.command {
+    // Without arguments clap prints the help.
+    let Some(command) = cli.command else {
+        print(&version::text(cli.verbose));
+        return FINE;
+    };
+    let done = match command {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         #[cfg(feature = "engine")]
@@ -172,6 +188,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> i32 {
         Command::Watch(args) => watch::run(&args),
         Command::New(args) => new::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     done.unwrap_or_else(|error| fail(&error))
 }

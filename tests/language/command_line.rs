@@ -299,6 +299,49 @@ fn new_writes_a_recipe_that_checks_and_never_over_another() {
 }
 
 #[test]
+fn the_version_says_with_verbose_what_the_program_was_built_for() {
+    let short = format!("obertc {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(stdout(&obertc(&["--version"])), short);
+    assert_eq!(stdout(&obertc(&["-V"])), short);
+    let long = stdout(&obertc(&["--version", "--verbose"]));
+    assert_eq!(stdout(&obertc(&["-vV"])), long);
+    let lines: Vec<(&str, &str)> = long[short.len()..].lines().filter_map(|l| l.split_once(": ")).collect();
+    let value = |name: &str| lines.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+    assert!(long.starts_with(&short) && value("commit").is_some_and(|c| !c.is_empty()), "{long}");
+    let target = value("target").unwrap();
+    assert!(target.contains(std::env::consts::ARCH) && target.contains(std::env::consts::OS), "{target}");
+    for (feature, is_on) in [("engine", cfg!(feature = "engine")), ("serve", cfg!(feature = "serve"))] {
+        assert_eq!(value("features").unwrap().split(' ').any(|f| f == feature), is_on, "{long}");
+    }
+    assert_eq!(value("instruction set").is_some(), cfg!(feature = "infer"), "{long}");
+    assert_eq!(value("burn").is_some(), cfg!(feature = "engine"), "{long}");
+    assert_eq!(obertc(&["--verbose"]).status.code(), Some(2));
+    assert_eq!(obertc(&["--version", "check", "x.obert"]).status.code(), Some(2));
+    assert_eq!(obertc(&[]).status.code(), Some(2));
+}
+
+#[test]
+fn man_pages_are_written_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("man");
+    let output = obertc(&["man", target.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let read = |name: &str| std::fs::read_to_string(target.join(name)).unwrap();
+    assert!(read("obertc.1").contains("obertc\\-check(1)"), "{}", read("obertc.1"));
+    let check = read("obertc-check.1");
+    assert!(check.contains(".TH obertc-check 1") && check.contains("unsafe"), "{check}");
+    let help = stdout(&obertc(&["--help"]));
+    let commands = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    for command in commands.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help") {
+        assert!(target.join(format!("obertc-{command}.1")).exists(), "{command}");
+    }
+    let file = recipe("");
+    let refused = obertc(&["man", path(&file)]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("may you write there?"), "{}", stderr(&refused));
+}
+
+#[test]
 fn completions_know_the_commands_in_every_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = obertc(&["completions", shell]);
