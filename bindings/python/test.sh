@@ -20,10 +20,11 @@ if [ "${1:-}" = --release ]; then
 fi
 "$work/build/bin/maturin" build --quiet --locked --out "$wheels" "${profile[@]}" "$@"
 
+wheel=$(find "$wheels" -name 'obert-*.whl' -newer "$work/build")
 python3 -m venv "$work/test"
-"$work/test/bin/pip" install --quiet --disable-pip-version-check pytest mypy "$(ls -t "$wheels"/obert-*.whl | head -1)"
+"$work/test/bin/pip" install --quiet --disable-pip-version-check pytest mypy "$wheel"
 # From another folder, so that the installed package is imported.
 cd "$work"
 "$work/test/bin/python" -m pytest --quiet -p no:cacheprovider "$OLDPWD/tests"
 "$work/test/bin/python" -m mypy --strict "$OLDPWD/tests/typed.py"
-ls -l "$wheels"/obert-*.whl
+ls -l "$wheel"

@@ -201,6 +201,16 @@ fn every_workflow_is_valid_yaml_with_jobs() {
     }
 }
 
+#[test]
+fn the_bindings_have_the_version_of_the_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for package in ["bindings/python", "bindings/c"] {
+        let manifest = std::fs::read_to_string(root.join(package).join("Cargo.toml")).unwrap();
+        let version = format!("\nversion = \"{}\"\n", env!("CARGO_PKG_VERSION"));
+        assert!(manifest.contains(&version), "{package} has another version");
+    }
+}
+
 /// Compares a page with what the tables say; `INSTA_UPDATE=always` writes it.
 fn up_to_date(page: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
