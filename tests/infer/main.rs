@@ -23,4 +23,6 @@ mod serve_hostile;
 mod serve_openapi;
 #[cfg(feature = "serve")]
 mod server;
+#[cfg(all(feature = "serve", unix))]
+mod service_page;
 mod tokenizers;
