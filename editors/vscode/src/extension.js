@@ -63,7 +63,7 @@ async function start() {
       middleware: {
         // The server's command behind the line above a recipe; here it shows the chart.
         executeCommand: async (name, parameters, next) => {
-          if (name !== "obert.plan") return next(name, parameters);
+          if (name !== "obertc.plan") return next(name, parameters);
           showPlan(await vscode.workspace.openTextDocument(vscode.Uri.parse(parameters[0])));
         },
       },

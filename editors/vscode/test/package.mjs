@@ -67,9 +67,13 @@ assert.deepEqual(files, [
   "extension/syntaxes/obert.tmLanguage.json",
 ].sort());
 const manifest = JSON.parse(readFileSync(path.join(here, "../package.json"), "utf8"));
-// Commands of the menus are registered above; the server's `obert.plan` is registered by the client's library.
+// Commands of the menus are registered above; the server's `obertc.plan` is registered by the client's library.
 const declared = manifest.contributes.commands.map((command) => command.command);
 assert.deepEqual(declared.sort(), asked.slice(0, 2).sort());
+const capabilities = readFileSync(path.join(here, "../../../src/lsp/capabilities.rs"), "utf8");
+const [, lens] = capabilities.match(/const PLAN: &str = "(.*)"/);
+assert.ok(readFileSync(path.join(here, "../src/extension.js"), "utf8").includes(`name !== "${lens}"`), `the command ${lens} shows the chart`);
+assert.ok(!declared.includes(lens), "the client's library would register it a second time");
 for (const file of [manifest.main, manifest.icon, ...manifest.contributes.grammars.map((g) => g.path)]) {
   statSync(path.join(here, "..", file));
 }
