@@ -20,6 +20,7 @@ use obert::runtime::{Head, Request};
 use obert::{PredictConfig, predict};
 
 fn main() {
+    // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/heads/classifier").to_owned();
     let model = arguments.first().cloned().unwrap_or(tiny);

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tempfile::TempDir;
 
+#[cfg(feature = "engine")]
 use super::progress::Watcher;
 use super::settings_args::SettingsArgs;
 use super::{FINE, USAGE, fetching, print, print_diagnostics};
+#[cfg(feature = "engine")]
 use crate::api::quality_gate::QualityGate;
 use crate::api::{Error, settings};
 use crate::diag::{Code, Diagnostic, Sources};
@@ -137,26 +139,52 @@ pub fn run(args: &PackArgs) -> Result<i32, Error> {
         verify: !args.no_verify,
         force: args.force,
     };
+    let exported = export(args, given, &request, &mut sources)?;
+    print_diagnostics(&exported.warnings, &sources);
+    print(&summary(&out, &exported));
+    Ok(FINE)
+}
+
+/// Writes the export, behind the quality gate if one was asked for.
+#[cfg(feature = "engine")]
+fn export(
+    args: &PackArgs,
+    given: Settings,
+    request: &Request,
+    sources: &mut Sources,
+) -> Result<Exported, Error> {
     let mut watcher = Watcher::new(false);
     let gate = match args.data.is_some() || args.max_drop.is_some() {
         false => None,
         true => {
             let most = args.max_drop.unwrap_or(MAX_DROP);
-            Some(QualityGate::new(&model, args.data.clone(), given, most, &mut watcher)?)
+            Some(QualityGate::new(request.model, args.data.clone(), given, most, &mut watcher)?)
         }
     };
     let mut check = |path: &Path| match &gate {
-        Some(gate) => gate.check(path, &out, &mut watcher),
+        Some(gate) => gate.check(path, request.out, &mut watcher),
         None => Ok(String::new()),
     };
-    match export::export(&request, &mut sources, gate.is_some().then_some(&mut check)) {
-        Ok(exported) => {
-            print_diagnostics(&exported.warnings, &sources);
-            print(&summary(&out, &exported));
-            Ok(FINE)
-        }
-        Err(diagnostics) => Err(Error::new(diagnostics, sources)),
+    let written = export::export(request, sources, gate.is_some().then_some(&mut check));
+    written.map_err(|diagnostics| Error::new(diagnostics, std::mem::take(sources)))
+}
+
+/// Writes the export. Without the engine there is no evaluation, and so no quality gate.
+#[cfg(not(feature = "engine"))]
+fn export(
+    args: &PackArgs,
+    _given: Settings,
+    request: &Request,
+    sources: &mut Sources,
+) -> Result<Exported, Error> {
+    if args.data.is_some() || args.max_drop.is_some() {
+        let message = "`--data` and `--max-drop` evaluate models, and this build has no engine";
+        let refused = Diagnostic::unlocated(Code::FlagValue, message);
+        let refused = refused.help("leave them out, or build obertc with its default features");
+        return Err(Error::unlocated(refused));
     }
+    export::export(request, sources, None)
+        .map_err(|diagnostics| Error::new(diagnostics, std::mem::take(sources)))
 }
 
 /// The model's folder; for `--shape` a temporary one, which is removed when the second value is dropped.
@@ -209,6 +237,7 @@ fn resolve_settings(
 }
 
 /// The default of `--max-drop`.
+#[cfg(feature = "engine")]
 const MAX_DROP: f64 = 0.01;
 
 /// A share such as `1%` or `0.01`.
