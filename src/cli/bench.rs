@@ -8,15 +8,15 @@ use crate::infer::simd::Isa;
 
 mod args;
 mod models;
-mod onnxruntime;
 mod point;
 mod results;
+mod rival;
 
 pub use args::BenchArgs;
-use args::{Failure, Program};
+use args::Failure;
 use models::{Candidate, Candidates};
-use onnxruntime::OnnxRuntime;
 use results::Point;
+use rival::Rival;
 
 pub fn run(args: &BenchArgs) -> Result<i32, Error> {
     let mut sources = Sources::new();
@@ -41,29 +41,26 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
         let milliseconds = opened.as_secs_f64() * 1e3;
         args.note(&format!("{name}: {mebibytes:.1} MiB, opened in {milliseconds:.1} ms"));
     }
-    let mut other = match (args.against, &folder) {
-        (None, _) => None,
-        (Some(Program::Onnxruntime), None) => {
-            args.note("ONNX Runtime is skipped: it needs a model folder, not a packed file");
-            None
+    let mut rivals = Vec::new();
+    for program in &args.against {
+        let started = match &folder {
+            None => Err("it needs a model folder, not a packed file".to_owned()),
+            Some(folder) => Rival::start(*program, folder, lengths[0]),
+        };
+        match started {
+            Ok(rival) => {
+                args.note(&rival.described());
+                rivals.push(rival);
+            }
+            Err(why) => args.note(&format!("{} is skipped: {why}", program.name())),
         }
-        (Some(Program::Onnxruntime), Some(folder)) => match OnnxRuntime::start(folder) {
-            Ok(started) => {
-                args.note(&started.described());
-                Some(started)
-            }
-            Err(why) => {
-                args.note(&format!("ONNX Runtime is skipped: {why}"));
-                None
-            }
-        },
-    };
+    }
     args.note(&format!("{}, {}", Isa::best().name(), counted(cores, "core", "cores")));
     for threads in &threads {
         for batch in &args.batch {
             for length in &lengths {
                 let point = Point { threads: *threads, batch: *batch, length: *length };
-                point::measure(args, &models, point, other.as_mut())?;
+                point::measure(args, &models, point, &mut rivals)?;
             }
         }
     }

@@ -40,10 +40,10 @@ pub struct BenchArgs {
     /// Numbers of threads [default: number of cores]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(super) threads: Vec<u64>,
-    /// Also benchmark another program, run by the Python interpreter that the environment variable OBERT_PYTHON names,
-    /// or `python3`
-    #[arg(long, value_enum, value_name = "PROGRAM")]
-    pub(super) against: Option<Program>,
+    /// Also benchmark other programs on the same weights, run by the Python interpreter that the environment variable
+    /// OBERT_PYTHON names, or `python3`
+    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
+    pub(super) against: Vec<Program>,
     /// Seconds to run each program at each batch size, sequence length and number of threads
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     pub(super) seconds: f64,
@@ -57,8 +57,36 @@ pub struct BenchArgs {
 /// Another runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Program {
-    /// ONNX Runtime, dense, in float32 and in int8
+    /// ONNX Runtime, dense, in float32 and in INT8 by its dynamic quantization
     Onnxruntime,
+    /// OpenVINO, dense, in float32 and in INT8 by NNCF
+    Openvino,
+}
+
+impl Program {
+    /// The name of its Python package.
+    pub(super) fn package(self) -> &'static str {
+        match self {
+            Program::Onnxruntime => "onnxruntime",
+            Program::Openvino => "openvino",
+        }
+    }
+
+    /// The Python packages that it needs.
+    pub(super) fn needs(self) -> &'static str {
+        match self {
+            Program::Onnxruntime => "onnxruntime onnx numpy",
+            Program::Openvino => "openvino nncf numpy",
+        }
+    }
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Program::Onnxruntime => "ONNX Runtime",
+            Program::Openvino => "OpenVINO",
+        }
+    }
 }
 
 impl BenchArgs {

@@ -67,7 +67,7 @@ fn random(args: &BenchArgs, name: &str, scratch: &Path) -> Result<Candidates, Fa
             models.push(open_image(name, &random.pack(true)?, scratch)?);
         }
     }
-    let folder = args.against.map(|_| scratch.join("folder"));
+    let folder = (!args.against.is_empty()).then(|| scratch.join("folder"));
     if let Some(folder) = &folder {
         std::fs::create_dir_all(folder).map_err(|e| e.to_string())?;
         float_folder(&dense, folder)?;

@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::args::{BenchArgs, Failure};
 use super::models::Candidate;
-use super::onnxruntime::OnnxRuntime;
-use super::results::{Measured, ONNX_RUNTIME_F32, ONNX_RUNTIME_INT8, Point, show};
+use super::results::{Measured, Point, show};
+use super::rival::Rival;
 use crate::diag::{Code, Diagnostic};
+use crate::infer::model::session::Logits;
 use crate::infer::simd::Isa;
 use crate::infer::{Limits, Sequence, Session};
+
+/// The precisions in which another program is measured.
+const KINDS: [&str; 2] = ["f32", "int8"];
 
 /// Turns in which the programs are measured one after the other.
 const TURNS: u32 = 6;
@@ -19,7 +23,7 @@ pub(super) fn measure(
     args: &BenchArgs,
     models: &[Candidate],
     point: Point,
-    mut other: Option<&mut OnnxRuntime>,
+    rivals: &mut [Rival],
 ) -> Result<(), Failure> {
     let Point { threads, batch, length } = point;
     let slice = args.seconds / f64::from(TURNS);
@@ -47,9 +51,11 @@ pub(super) fn measure(
         .collect();
     let types = vec![0; length as usize];
     let sequences: Vec<Sequence<'_>> = ids.iter().map(|ids| Sequence { ids, types: &types }).collect();
-    let kinds = [("f32", ONNX_RUNTIME_F32), ("int8", ONNX_RUNTIME_INT8)];
-    let mut other_times = kinds.map(|(kind, name)| (kind, name, Vec::new()));
-    let mut reference = Vec::new();
+    let mut of_rivals: Vec<[Vec<f64>; 2]> = rivals.iter().map(|_| Default::default()).collect();
+    for rival in rivals.iter_mut() {
+        let outputs = rival.run(KINDS[0], threads, &ids, 0.0, true)?.outputs;
+        compare_outputs(args, models, &sequences[..1], &outputs, rival)?;
+    }
     for turn in 0..=TURNS {
         let slice = if turn == 0 { slice / 4.0 } else { slice };
         // The first turn warms up and is not counted, unless a single run takes longer than the time to measure.
@@ -67,12 +73,10 @@ pub(super) fn measure(
                 }
             }
         }
-        let Some(other) = other.as_deref_mut() else { continue };
-        for (kind, _, times) in other_times.iter_mut().filter(|(.., times)| !enough(times)) {
-            let reply = other.run(kind, threads, &ids, if turn == 0 { 0.0 } else { slice }, turn == 0)?;
-            times.extend(reply.times.iter().filter(|time| counts(**time)));
-            if turn == 0 && *kind == "f32" {
-                reference = reply.logits;
+        for (rival, times) in rivals.iter_mut().zip(&mut of_rivals) {
+            for (kind, times) in KINDS.iter().zip(times).filter(|(_, times)| !enough(times)) {
+                let reply = rival.run(kind, threads, &ids, if turn == 0 { 0.0 } else { slice }, false)?;
+                times.extend(reply.times.iter().filter(|time| counts(**time)));
             }
         }
     }
@@ -81,37 +85,47 @@ pub(super) fn measure(
         let memory = Some((candidate.model.size() + session.memory()) as u64);
         measured.push(Measured { program: format!("obert {}", candidate.name), times, memory });
     }
-    if let Some(other) = other {
-        for (_, name, times) in other_times {
-            measured.push(Measured { program: name.to_owned(), times, memory: other.memory() });
+    for (rival, times) in rivals.iter().zip(of_rivals) {
+        for (kind, times) in KINDS.iter().zip(times) {
+            let program = format!("{} dense {kind}", rival.program.name());
+            measured.push(Measured { program, times, memory: rival.memory() });
         }
-        compare_logits(args, models, &sequences[..1], &reference, point)?;
     }
-    show(args.format, point, &measured);
+    let programs: Vec<_> = rivals.iter().map(|rival| rival.program).collect();
+    show(args.format, point, &measured, &programs);
     Ok(())
 }
 
-/// Prints the largest difference between the float model's logits and those of ONNX Runtime, which show that both run
-/// the same model.
-fn compare_logits(
+/// Prints the largest difference between the float model's outputs and those of another program, which show that both
+/// compute the same model.
+fn compare_outputs(
     args: &BenchArgs,
     models: &[Candidate],
     sequence: &[Sequence<'_>],
-    reference: &[f32],
-    point: Point,
+    theirs: &[f32],
+    rival: &Rival,
 ) -> Result<(), Failure> {
     let Some(candidate) = models.iter().find(|m| m.name.contains("f32")) else { return Ok(()) };
-    let limits = Limits { sequences: 1, length: point.length as usize, threads: 1, isa: Isa::best() };
+    let length = sequence[0].ids.len();
+    let limits = Limits { sequences: 1, length, threads: 1, isa: Isa::best() };
     let mut session = Session::new(Arc::clone(&candidate.model), limits).map_err(|e| e.to_string())?;
-    let logits = session.run(sequence).map_err(|e| e.to_string())?;
-    let (start, end) = logits.answer(0);
-    let ours = start.iter().zip(end).flat_map(|(s, e)| [*s, *e]);
-    if reference.len() == 2 * start.len() {
-        let apart = ours.zip(reference).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        let length = point.length;
-        args.note(&format!(
-            "length {length}: float32 logits differ from ONNX Runtime's by at most {apart:.1e}"
-        ));
+    let ours = outputs(&session.run(sequence).map_err(|e| e.to_string())?);
+    if ours.len() != theirs.len() {
+        let (ours, theirs) = (ours.len(), theirs.len());
+        return Err(format!("{} gives {theirs} outputs, obert {ours}", rival.program.name()).into());
     }
+    let apart = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let name = rival.program.name();
+    args.note(&format!("length {length}: float32 outputs differ from {name}'s by at most {apart:.1e}"));
     Ok(())
+}
+
+/// The outputs of the first sequence, in the order of an ONNX file.
+fn outputs(logits: &Logits<'_>) -> Vec<f32> {
+    let (start, end) = logits.answer(0);
+    let by_label: Vec<&[f32]> = logits.tokens(0).collect();
+    let tokens = by_label.first().map_or(0, |row| row.len());
+    let of_tokens = (0..tokens).flat_map(|token| by_label.iter().map(move |row| row[token]));
+    let answers = start.iter().chain(end).copied();
+    answers.chain(of_tokens).chain(logits.labels(0)).chain(logits.embedding(0)).collect()
 }

@@ -4,9 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
 use super::super::{Format, print};
-
-pub(super) const ONNX_RUNTIME_F32: &str = "ONNX Runtime dense f32";
-pub(super) const ONNX_RUNTIME_INT8: &str = "ONNX Runtime dense int8";
+use super::args::Program;
 
 /// With what all programs are measured.
 #[derive(Clone, Copy)]
@@ -26,38 +24,35 @@ pub(super) struct Measured {
     pub(super) memory: Option<u64>,
 }
 
-/// The table's header.
-fn header() -> Table {
+/// The table's header; a column for each other program compares with its INT8 model.
+fn header(rivals: &[Program]) -> Table {
+    let fixed =
+        ["threads", "batch", "length", "program", "p50 ms", "p99 ms", "sequences/s", "MiB", "times as fast"];
+    let names = fixed.into_iter().map(str::to_owned);
+    let names = names.chain(rivals.iter().map(|rival| format!("as {} int8", rival.name())));
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header([
-        "threads",
-        "batch",
-        "length",
-        "program",
-        "p50 ms",
-        "p99 ms",
-        "sequences/s",
-        "MiB",
-        "times as fast",
-        "as ORT int8",
-    ]);
-    for i in [0, 1, 2, 4, 5, 6, 7, 8, 9] {
-        if let Some(column) = table.column_mut(i) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    table.load_style(presets::NOTHING).set_header(names);
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(i, _)| *i != 3) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }
 
 /// Prints the results of a point as soon as they are there, so that a run that is stopped has printed what it measured.
-pub(super) fn show(format: Format, point: Point, measured: &[Measured]) {
-    let mut table = header();
+pub(super) fn show(format: Format, point: Point, measured: &[Measured], rivals: &[Program]) {
+    let mut table = header(rivals);
     let Point { threads, batch, length } = point;
     let median = |program: &Measured| quantile(&program.times, 0.5);
-    let find = |name: &str| measured.iter().find(|m| m.program == name);
-    // The baseline is ONNX Runtime in float32; without it, the first model.
-    let base = find(ONNX_RUNTIME_F32).or(measured.first()).map_or(0.0, median);
-    let int8 = find(ONNX_RUNTIME_INT8).map(median);
+    let of_rival = |rival: &Program, kind: &str| {
+        let name = format!("{} dense {kind}", rival.name());
+        measured.iter().find(|m| m.program == name).map_or(f64::NAN, median)
+    };
+    // The baseline is the first other program in float32; without one, the first model.
+    let base = match rivals.first() {
+        Some(rival) => of_rival(rival, "f32"),
+        None => measured.first().map_or(f64::NAN, median),
+    };
+    let int8: Vec<(Program, f64)> = rivals.iter().map(|rival| (*rival, of_rival(rival, "int8"))).collect();
     for program in measured {
         let Measured { program: name, times, memory } = program;
         let p50 = median(program);
@@ -65,16 +60,18 @@ pub(super) fn show(format: Format, point: Point, measured: &[Measured]) {
         let rate = batch as f64 / p50;
         let mebibytes = memory.map(|bytes| bytes as f64 / f64::from(1 << 20));
         if format == Format::Json {
-            let line = json!({
+            let mut line = json!({
                 "threads": threads, "batch": batch, "length": length, "program": name,
                 "p50_ms": p50 * 1e3, "p99_ms": p99 * 1e3, "sequences_per_second": rate,
-                "mebibytes": mebibytes, "times_as_fast": base / p50,
-                "times_as_fast_as_onnxruntime_int8": int8.map(|int8| int8 / p50), "runs": times.len(),
+                "mebibytes": mebibytes, "times_as_fast": base / p50, "runs": times.len(),
             });
+            for (rival, int8) in &int8 {
+                line[format!("times_as_fast_as_{}_int8", rival.package())] = (int8 / p50).into();
+            }
             print(&format!("{line}\n"));
             continue;
         }
-        table.add_row([
+        let mut row = vec![
             threads.to_string(),
             batch.to_string(),
             length.to_string(),
@@ -84,8 +81,9 @@ pub(super) fn show(format: Format, point: Point, measured: &[Measured]) {
             format!("{rate:.1}"),
             mebibytes.map_or_else(String::new, |m| format!("{m:.0}")),
             format!("{:.1}", base / p50),
-            int8.map_or_else(String::new, |int8| format!("{:.1}", int8 / p50)),
-        ]);
+        ];
+        row.extend(int8.iter().map(|(_, int8)| format!("{:.1}", int8 / p50)));
+        table.add_row(row);
     }
     if format == Format::Full {
         print(&format!("{table}\n"));

@@ -20,16 +20,19 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Writes the mask of the padding: 0, or the least float32 for padding.
+    /// Writes the mask of the padding: 0, or the least float32 for padding. In the order of operators by which ONNX
+    /// Runtime's optimizer recognises attention (`FusionAttention`).
     pub(super) fn new(writer: &mut Writer) -> Terms {
         let builder = &mut writer.builder;
         let one = builder.floats("kept", &[], &[1.0]);
         let far = builder.floats("hidden", &[], &[f32::MIN]);
-        let axes = builder.longs("heads_and_queries", &[2], &[1, 2]);
-        let kept = builder.op("Cast", &["attention_mask"], &[Set::Int("to", kind::FLOAT.into())]);
+        let heads = builder.longs("mask_heads", &[1], &[1]);
+        let queries = builder.longs("mask_queries", &[1], &[2]);
+        let kept = builder.op("Unsqueeze", &["attention_mask", &heads], &[]);
+        let kept = builder.op("Unsqueeze", &[&kept, &queries], &[]);
+        let kept = builder.op("Cast", &[&kept], &[Set::Int("to", kind::FLOAT.into())]);
         let padding = builder.op("Sub", &[&one, &kept], &[]);
-        let added = builder.op("Mul", &[&padding, &far], &[]);
-        let padding = builder.op("Unsqueeze", &[&added, &axes], &[]);
+        let padding = builder.op("Mul", &[&padding, &far], &[]);
         Terms { padding, added: HashMap::new(), angles: HashMap::new(), positions: None }
     }
 

@@ -1,4 +1,4 @@
-//! ONNX Runtime in a Python process, for comparison.
+//! ONNX Runtime or OpenVINO in a Python process, for comparison.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,17 +8,23 @@ use serde::Deserialize;
 use serde_json::json;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
+use super::args::Program;
+use crate::diag::{Diagnostic, Sources};
+use crate::output::export::onnx;
+use crate::output::export::source::Source;
+
 /// The Python program that it runs.
-const PROGRAM: &str = include_str!("../onnxruntime.py");
+const SCRIPT: &str = include_str!("rivals.py");
 
 /// A running process.
-pub(super) struct OnnxRuntime {
+pub(super) struct Rival {
+    pub(super) program: Program,
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     version: String,
-    fused: String,
-    // The program's file lives as long as the process.
+    note: String,
+    // The script and the ONNX file live as long as the process.
     _folder: tempfile::TempDir,
 }
 
@@ -30,7 +36,7 @@ struct Greeting {
     #[serde(default)]
     version: String,
     #[serde(default)]
-    fused: String,
+    note: String,
 }
 
 /// Its reply to a request.
@@ -38,24 +44,35 @@ struct Greeting {
 pub(super) struct Reply {
     /// The seconds of each run.
     pub(super) times: Vec<f64>,
-    /// The logits of the first sequence, start and end of each token in turn.
-    pub(super) logits: Vec<f32>,
+    /// The outputs of the first sequence in the order of the ONNX file.
+    pub(super) outputs: Vec<f32>,
 }
 
-impl OnnxRuntime {
-    /// Starts Python on a model folder.
+impl Rival {
+    /// Exports the model in float32 as ONNX and starts Python on it. `length` is a sequence length for calibration.
     ///
     /// # Errors
-    /// A sentence if Python, ONNX Runtime or something it needs is missing.
-    pub(super) fn start(folder: &Path) -> Result<OnnxRuntime, String> {
+    /// A sentence if the model cannot be exported, or if Python, the program or something it needs is missing.
+    pub(super) fn start(program: Program, folder: &Path, length: u64) -> Result<Rival, String> {
         let python = std::env::var_os("OBERT_PYTHON").unwrap_or_else(|| "python3".into());
         let own = tempfile::tempdir().map_err(|e| e.to_string())?;
-        // Under another name than the package, which Python would not find otherwise.
-        let program = own.path().join("program.py");
-        std::fs::write(&program, PROGRAM).map_err(|e| e.to_string())?;
+        // Under another name than the packages, which Python would not find otherwise.
+        let script = own.path().join("script.py");
+        std::fs::write(&script, SCRIPT).map_err(|e| e.to_string())?;
+        let model = own.path().join("model.onnx");
+        let first = |found: Vec<Diagnostic>| found.into_iter().next().map_or_else(String::new, |d| d.message);
+        let mut source = Source::read(folder, &mut Sources::new()).map_err(first)?;
+        source.quantization = None;
+        let head = source.head.clone().ok_or("the model has no head")?;
+        let bytes = onnx::bytes(&source, &head, &model).map_err(|d| d.message)?;
+        std::fs::write(&model, bytes).map_err(|e| e.to_string())?;
+        let config = &source.config;
         let mut child = Command::new(&python)
-            .arg(&program)
-            .arg(folder)
+            .arg(&script)
+            .arg(program.package())
+            .arg(&model)
+            .args([config.num_attention_heads, config.hidden_size, config.vocab_size].map(|n| n.to_string()))
+            .arg(length.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -64,30 +81,26 @@ impl OnnxRuntime {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("its pipes cannot be opened".into());
         };
-        let mut started = OnnxRuntime {
-            child,
-            input,
-            output: BufReader::new(output),
-            version: String::new(),
-            fused: String::new(),
-            _folder: own,
-        };
+        let output = BufReader::new(output);
+        let (version, note) = (String::new(), String::new());
+        let mut started = Rival { program, child, input, output, version, note, _folder: own };
         let greeting: Greeting = started.line()?;
         match greeting.error {
             Some(why) => Err(format!(
-                "{why}; `pip install onnxruntime onnx numpy`, or set OBERT_PYTHON to a Python that has them"
+                "{why}; `pip install {}`, or set OBERT_PYTHON to a Python that has them",
+                program.needs()
             )),
             None => {
                 started.version = greeting.version;
-                started.fused = greeting.fused;
+                started.note = greeting.note;
                 Ok(started)
             }
         }
     }
 
-    /// Its version, and how the graph was optimized.
+    /// Its name and version, and how its models were made.
     pub(super) fn described(&self) -> String {
-        format!("ONNX Runtime {}, {}", self.version, self.fused)
+        format!("{} {}, {}", self.program.name(), self.version, self.note)
     }
 
     /// Runs its `f32` or `int8` model for some seconds, at least once.
@@ -100,10 +113,10 @@ impl OnnxRuntime {
         threads: u64,
         ids: &[Vec<u32>],
         seconds: f64,
-        logits: bool,
+        outputs: bool,
     ) -> Result<Reply, String> {
         let asked = json!({
-            "kind": kind, "threads": threads, "ids": ids, "seconds": seconds, "logits": logits,
+            "kind": kind, "threads": threads, "ids": ids, "seconds": seconds, "outputs": outputs,
         });
         writeln!(self.input, "{asked}").and_then(|()| self.input.flush()).map_err(|e| e.to_string())?;
         self.line()
@@ -124,7 +137,7 @@ impl OnnxRuntime {
     }
 }
 
-impl Drop for OnnxRuntime {
+impl Drop for Rival {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
