@@ -71,8 +71,9 @@ pub(crate) fn find(
     if name.exists() {
         return Ok(name.to_owned());
     }
+    let hub_name = cache::hub_name(name)?;
     cache::local(name).ok_or_else(|| {
-        let message = format!("the model `{}` is neither a folder nor in the cache", name.display());
+        let message = format!("the model `{hub_name}` is neither a folder nor in the cache");
         Diagnostic::unlocated(Code::ModelOffline, message)
             .help("give its folder; a build with the default features fetches models by name")
     })

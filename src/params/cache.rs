@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::diag::{Code, Diagnostic};
+
 /// Old names without an organization, and the organizations to which the hub has moved them.
 const MOVED: &[(&str, &str)] = &[
     ("bert-base-uncased", "google-bert"),
@@ -15,6 +17,20 @@ const MOVED: &[(&str, &str)] = &[
     ("distilbert-base-uncased", "distilbert"),
     ("distilbert-base-cased", "distilbert"),
 ];
+
+/// The name that a model has on the hub if it is no folder or file here.
+///
+/// # Errors
+/// A path that does not exist.
+pub fn hub_name(name: &Path) -> Result<&str, Diagnostic> {
+    // `models/typo` where `models` is a folder is a mistyped path, not a model's name.
+    let mistyped = name.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
+    name.to_str().filter(|name| !mistyped && is_hub_name(name)).ok_or_else(|| {
+        let message = format!("the model `{}` does not exist", name.display());
+        Diagnostic::unlocated(Code::ModelNotFound, message)
+            .help("give a Hugging Face folder, or a model's name on the hub")
+    })
+}
 
 /// Whether a text is a valid model name of the hub: `name` or `organization/name`.
 pub fn is_hub_name(name: &str) -> bool {

@@ -10,32 +10,31 @@ mod openapi;
 mod pipeline;
 mod predict;
 mod rerank;
+mod shared;
 mod tokenize;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Map, Value};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 
 use super::access;
-use super::config::{RequestLimits, ServeConfig};
+use super::config::ServeConfig;
 use super::metrics::Metrics;
 use super::model::ServedModel;
-use super::queue::Predictions;
 use super::reply::Failure;
-use crate::infer;
 
 use about::{Health, Info, ModelList};
 use answer::{AnswerRequest, Answers};
-use body::{Body, Object, OneOrMany};
+use body::OneOrMany;
 use embed::{EmbedRequest, SimilarityRequest};
 use entities::{EntitiesRequest, Entity};
 use openai::{EmbeddingsRequest, EmbeddingsResponse};
@@ -43,20 +42,8 @@ use openapi::Endpoint;
 use pipeline::PipelineRequest;
 use predict::{Label, PredictRequest};
 use rerank::{Rank, RankRequest, Ranking, RerankRequest};
+use shared::Shared;
 use tokenize::{Token, TokenizeRequest};
-
-/// What handlers share.
-pub struct Shared {
-    /// The models; the first is the default.
-    pub models: Vec<Arc<ServedModel>>,
-    /// The limits of requests.
-    pub limits: RequestLimits,
-    /// Counters and histograms.
-    pub metrics: Arc<Metrics>,
-}
-
-/// A handler's result.
-type Reply<T> = Result<Json<T>, Failure>;
 
 /// The paths.
 fn endpoints() -> Vec<Endpoint> {
@@ -114,17 +101,20 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint::gets::<Map<String, Value>>(
             "/openapi.json",
             "This description as OpenAPI 3.1",
-            get(openapi::document),
+            get(about::document),
         ),
-        Endpoint::gets::<String>("/docs", "This description as a page", get(openapi::page)).of("text/html"),
+        Endpoint::gets::<String>("/docs", "This description as a page", get(about::page)).of("text/html"),
     ]
 }
 
 /// The router with all paths and layers.
 pub fn router(models: Vec<Arc<ServedModel>>, config: &ServeConfig, metrics: Arc<Metrics>) -> Router {
-    let shared = Arc::new(Shared { models, limits: config.limits, metrics });
+    let endpoints = endpoints();
+    let document = openapi::document(&endpoints);
+    let page = openapi::page(&document);
+    let shared = Arc::new(Shared { models, limits: config.limits, metrics, document, page });
     let key = Arc::new(config.api_key.clone());
-    let all = endpoints().into_iter().fold(Router::new(), |all, e| all.route(e.path, e.route));
+    let all = endpoints.into_iter().fold(Router::new(), |all, e| all.route(e.path, e.route));
     all.fallback(|| async { Failure::unknown("there is no such path; `/info` describes the server") })
         .method_not_allowed_fallback(|| async { Failure::wrong_method() })
         .layer(DefaultBodyLimit::max(config.limits.body))
@@ -152,56 +142,4 @@ async fn observe(State(shared): State<Arc<Shared>>, request: Request, next: Next
 
 fn header(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-}
-
-impl Shared {
-    /// The model of this name; without a name the first.
-    fn model(&self, name: Option<&str>) -> Result<&Arc<ServedModel>, Failure> {
-        let found = match name {
-            None => self.models.first(),
-            Some(name) => self.models.iter().find(|model| model.name == name),
-        };
-        found.ok_or_else(|| {
-            let names: Vec<&str> = self.models.iter().map(|model| model.name.as_str()).collect();
-            Failure::unknown(format!("there is no such model; there are {}", names.join(", ")))
-        })
-    }
-
-    /// The model of this name, or the only one: clients of OpenAI's interface must name a model.
-    fn named_or_only(&self, name: Option<&str>) -> Result<&Arc<ServedModel>, Failure> {
-        self.model(name.filter(|_| self.models.len() > 1))
-    }
-
-    /// Counts tokens on another thread, since that takes as long as the texts are.
-    fn count_tokens(&self, model: &ServedModel, texts: Vec<String>) -> impl Future<Output = usize> + use<> {
-        let about = model.about();
-        let count = tokio::task::spawn_blocking(move || about.count_tokens(&texts));
-        async { count.await.unwrap_or_default() }
-    }
-
-    /// Refuses a field without texts or with too many.
-    fn check_count(&self, field: &str, count: usize) -> Result<(), Failure> {
-        let most = self.limits.texts;
-        match count {
-            0 => Err(Failure::invalid(format!("`{field}` is empty"))),
-            n if n > most => {
-                Err(Failure::too_large(format!("`{field}` has {n} texts; at most {most} are allowed")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The predictions of a model for some texts. A model with a head that `path` does not answer from is refused.
-    async fn predictions(
-        &self,
-        model: &ServedModel,
-        path: &str,
-        texts: Vec<infer::Request>,
-    ) -> Result<Predictions, Failure> {
-        let about = model.about();
-        if !about.paths().contains(&path) {
-            return Err(Failure::other_head(&about));
-        }
-        Ok(model.queue.predict(texts).await?)
-    }
 }

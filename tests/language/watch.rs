@@ -141,9 +141,20 @@ fn a_wrong_path_ends_at_once_and_ctrl_c_ends_the_watch() {
         std::fs::write(folder.path().join("r.obert"), RECIPE).unwrap();
         let mut watch = Watch::start(folder.path(), &["r.obert"]);
         watch.report();
-        let kill = Command::new("kill").args(["-INT", &watch.child.id().to_string()]).status().unwrap();
+        // A process that a shell started in the background ignores SIGINT, and so do its children.
+        let (flag, signal) = if ignores_sigint() { ("-TERM", 15) } else { ("-INT", 2) };
+        let kill = Command::new("kill").args([flag, &watch.child.id().to_string()]).status().unwrap();
         assert!(kill.success());
         let ended = watch.child.wait().unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(2));
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(signal));
     }
+}
+
+/// Whether this process was started with SIGINT ignored, where the system says so.
+#[cfg(unix)]
+fn ignores_sigint() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (2 - 1)) != 0)
 }

@@ -1,14 +1,15 @@
-//! `GET /info`, `/v1/models`, `/metrics` and `/health`.
+//! `GET /info`, `/v1/models`, `/metrics`, `/health`, `/openapi.json` and `/docs`.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Html;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Shared;
+use super::shared::Shared;
 use crate::infer::file::encoder::Pooling;
 use crate::infer::file::layout::Head;
 use crate::serve::model::ServedModel;
@@ -138,4 +139,14 @@ pub async fn metrics(State(shared): State<Arc<Shared>>) -> String {
 /// That the server answers.
 pub async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
+}
+
+/// The description of the paths, as OpenAPI 3.1.
+pub async fn document(State(shared): State<Arc<Shared>>) -> Json<Value> {
+    Json(shared.document.clone())
+}
+
+/// The description of the paths as a page.
+pub async fn page(State(shared): State<Arc<Shared>>) -> Html<String> {
+    Html(shared.page.clone())
 }

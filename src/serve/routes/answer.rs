@@ -7,7 +7,8 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Object, OneOrMany, Reply, Shared};
+use super::body::{Body, Object, OneOrMany};
+use super::shared::{Reply, Shared};
 use crate::infer::predictor::Answer;
 use crate::infer::{Request, Response};
 use crate::serve::model::BEST_ANSWERS;

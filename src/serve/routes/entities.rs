@@ -7,7 +7,8 @@ use axum::extract::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, OneOrMany, Reply, Shared};
+use super::body::{Body, OneOrMany};
+use super::shared::{Reply, Shared};
 use crate::infer::predictor::Entity as Found;
 use crate::infer::{Request, Response};
 use crate::serve::reply::Failure;

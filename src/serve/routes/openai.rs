@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::body::{Body, OneOrMany};
 use super::embed::{EmbedOptions, embeddings};
-use super::{Body, OneOrMany, Shared};
+use super::shared::Shared;
 use crate::serve::reply::Failure;
 
 /// A request.

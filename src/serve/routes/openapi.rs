@@ -1,17 +1,15 @@
-//! `GET /openapi.json` and `/docs`: the description of the paths, for programs and for people.
+//! The description of the paths, for programs and for people (`GET /openapi.json` and `/docs`).
 
 use std::fmt::Write;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use axum::Json;
-use axum::response::Html;
 use axum::routing::MethodRouter;
 use pulldown_cmark_escape::escape_html;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{Shared, endpoints};
+use super::shared::Shared;
 
 /// A path of the server.
 pub struct Endpoint {
@@ -87,27 +85,14 @@ const ERRORS: [(&str, &str); 8] = [
     ("504", "The request took too long."),
 ];
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(described);
-
-static PAGE: LazyLock<String> = LazyLock::new(|| rendered(&DOCUMENT));
-
 /// The description of the paths, as OpenAPI 3.1.
-pub async fn document() -> Json<&'static Value> {
-    Json(&DOCUMENT)
-}
-
-/// The description of the paths as a page that loads nothing else.
-pub async fn page() -> Html<&'static str> {
-    Html(&PAGE)
-}
-
-fn described() -> Value {
+pub fn document(endpoints: &[Endpoint]) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
     let mut generator = settings.into_generator();
     let paths: Map<String, Value> =
-        endpoints().iter().map(|e| (e.path.to_owned(), e.describe(&mut generator))).collect();
+        endpoints.iter().map(|e| (e.path.to_owned(), e.describe(&mut generator))).collect();
     let mut schemas = generator.take_definitions(true);
     let string = json!({ "type": "string" });
     schemas.insert("Error".into(), json!({
@@ -135,8 +120,8 @@ fn described() -> Value {
     })
 }
 
-/// The document as a page.
-fn rendered(document: &Value) -> String {
+/// The description as a page that loads nothing else.
+pub fn page(document: &Value) -> String {
     let mut page = String::from(
         "<!doctype html><html lang=en><meta charset=utf-8><title>obertc serve</title><style>\
          body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::{self, Question};
+use super::body::{Body, Object, OneOrMany};
 use super::embed::{self, EmbedRequest, SimilarityRequest};
 use super::entities::{self, EntitiesRequest};
 use super::predict::{self, Inputs};
 use super::rerank::{self, RerankRequest};
-use super::{Body, Object, OneOrMany, Shared};
+use super::shared::Shared;
 use crate::infer::file::layout::Head;
 use crate::serve::reply::Failure;
 

@@ -35,15 +35,7 @@ pub fn resolve(name: &Path, offline: bool, watch: &mut Watch) -> Result<PathBuf,
     if name.exists() {
         return Ok(name.to_owned());
     }
-    // `models/typo` where `models` is a folder is a mistyped path, not a model's name.
-    let mistyped = name.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
-    let Some(name) = name.to_str().filter(|name| !mistyped && cache::is_hub_name(name)) else {
-        return Err(Diagnostic::unlocated(
-            Code::ModelNotFound,
-            format!("the model `{}` does not exist", name.display()),
-        )
-        .help("give a Hugging Face folder, or a model's name on the hub"));
-    };
+    let name = cache::hub_name(name)?;
     let cached = cache::find(name);
     let lacks = match &cached {
         Some(folder) => match cache::lacks(folder) {
