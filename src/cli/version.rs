@@ -27,18 +27,17 @@ pub fn text(verbose: bool) -> String {
         () => "",
     };
     let target = format!("{}-{}{environment}", std::env::consts::ARCH, std::env::consts::OS);
-    #[cfg_attr(not(feature = "infer"), allow(unused_mut))]
-    let mut lines = vec![
+    let lines = [
         // Set where releases are built.
         ("commit", option_env!("OBERT_COMMIT").filter(|c| !c.is_empty()).unwrap_or("unknown").to_owned()),
         ("features", if features.is_empty() { "none".to_owned() } else { features.join(" ") }),
         ("target", target),
         ("assertions", if cfg!(debug_assertions) { "on" } else { "off" }.to_owned()),
+        #[cfg(feature = "infer")]
+        ("instruction set", Isa::best().name().to_owned()),
+        #[cfg(feature = "engine")]
+        ("burn", BURN.to_owned()),
     ];
-    #[cfg(feature = "infer")]
-    lines.push(("instruction set", Isa::best().name().to_owned()));
-    #[cfg(feature = "engine")]
-    lines.push(("burn", BURN.to_owned()));
     let lines: String = lines.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     version + &lines
 }
