@@ -145,7 +145,7 @@ pub fn run(args: &PackArgs) -> Result<i32, Error> {
     Ok(FINE)
 }
 
-/// Writes the export, behind the quality gate if one was asked for.
+/// Writes the export, if it passes the quality gate (where one was asked for).
 #[cfg(feature = "engine")]
 fn export(
     args: &PackArgs,

@@ -17,7 +17,7 @@ macro_rules! codes {
             /// Every code, in order.
             pub const ALL: &'static [Code] = &[$(Code::$name,)*];
 
-            /// The number behind `OB`.
+            /// The number after `OB`.
             pub fn number(self) -> u16 {
                 match self { $(Code::$name => $number,)* }
             }

@@ -172,7 +172,7 @@ fn nearest_topic(word: &str, all: &[Entry]) -> Option<String> {
         return nearest(word, full.iter().map(String::as_str)).map(str::to_owned);
     }
     let (before, name) = word.rsplit_once('.').unwrap_or(("", word));
-    // For a misspelt setting behind its verb, only the verb's settings are candidates.
+    // For a misspelt setting after its verb, only the verb's settings are candidates.
     let own = all.iter().filter(|e| before.is_empty() || e.path.first() == Some(&before));
     let mut words: Vec<&str> = own.map(|entry| entry.name()).collect();
     if before.is_empty() {

@@ -47,15 +47,16 @@ pub enum Response {
     },
     /// Labels of a text.
     Labels {
-        /// All labels with their probabilities, the most probable first; of multi-label classification each with its
-        /// own.
+        /// All labels with their probabilities, the most probable first; in multi-label classification the
+        /// probabilities are independent.
         labels: Vec<(String, f32)>,
-        /// Whether one label holds, and not any number of them.
+        /// Whether the labels exclude each other (single-label); otherwise the text can have any number of them
+        /// (multi-label).
         single: bool,
         /// Whether the text was truncated.
         truncated: bool,
     },
-    /// The score of a text, of regression.
+    /// The score of a text, by regression.
     Score {
         /// The score.
         score: f32,

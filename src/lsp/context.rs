@@ -314,7 +314,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The index behind the last comma outside inner brackets.
+/// The index after the last comma outside inner brackets.
 fn last_part(tokens: &[Token]) -> usize {
     let mut depth = 0;
     let mut part = 0;

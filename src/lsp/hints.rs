@@ -8,7 +8,7 @@ use crate::diag::{Span, counted};
 use crate::language::check::recipe::Stage;
 use crate::schedule::Time;
 
-/// A text shown behind an offset.
+/// A text shown after an offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
     /// The offset.

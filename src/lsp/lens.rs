@@ -1,4 +1,4 @@
-//! The code lens above a recipe: a summary of its plan. The command behind it shows the whole plan.
+//! The code lens above a recipe: a summary of its plan. Its command shows the whole plan.
 
 use std::ops::Range;
 

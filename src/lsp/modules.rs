@@ -330,7 +330,7 @@ fn entries(place: &Place, text: &str, entry: &Entry, list: &mut Vec<Arc<Declarat
     }
 }
 
-/// The name behind `extends`.
+/// The name after `extends`.
 pub fn extended(entry: &Entry) -> Option<&Word> {
     let at = entry.operands.iter().position(|o| o.is_word("extends"))?;
     entry.operands.get(at + 1)?.as_word()

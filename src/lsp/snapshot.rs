@@ -123,7 +123,7 @@ impl Snapshot {
         self.words.get_or_init(|| words(&self.modules))
     }
 
-    /// The innermost word at an offset, which may be directly behind it.
+    /// The innermost word at an offset, which may end at the offset.
     pub fn word_at(&self, offset: usize) -> Option<&Word> {
         let touches = |word: &&Word| word.range.start <= offset && offset <= word.range.end;
         let among = self.words().iter().filter(touches);

@@ -18,9 +18,10 @@ pub struct Architecture {
     pub embedding: usize,
     /// Whether a linear layer `embeddings_project` projects the embeddings to the hidden size.
     pub projects: bool,
-    /// The number of layers with parameters of their own, if layers share them: consecutive layers share one.
+    /// The number of groups of consecutive layers that share their parameters (ALBERT's `num_hidden_groups`); `None` if
+    /// every layer has its own.
     pub groups: Option<usize>,
-    /// How positions enter.
+    /// The type of position embedding.
     pub positions: Positions,
     /// Where layer normalizations are, and the structure of the layers.
     pub layers: LayerKind,
@@ -51,7 +52,7 @@ pub enum LayerKind {
     /// residual connection and a layer normalization (BERT).
     PostNorm,
     /// A layer normalization before attention, except in layer 0, and before the feed-forward network; one matrix for
-    /// queries, keys and values, and a gated feed-forward network `(f(x W₁) ∘ x W₂) W₃`; a layer normalization behind
+    /// queries, keys and values, and a gated feed-forward network `(f(x W₁) ∘ x W₂) W₃`; a layer normalization after
     /// the last layer (ModernBERT).
     PreNormGated,
 }
@@ -74,7 +75,7 @@ pub struct Biases {
 pub struct Positions {
     /// Whether a row of a learned table is added to the embedding of each token.
     pub table: bool,
-    /// The row of the table for the first token of a sequence; later tokens get the rows behind it.
+    /// The row of the table for the first token of a sequence; later tokens get the rows after it.
     pub first: usize,
     /// For each layer the base θ of rotary positions, which rotate queries and keys at position p by the angles
     /// `p θ^(-2i/d)`, i = 0..d/2; empty without rotary positions.
@@ -128,7 +129,7 @@ impl Disentangled {
 }
 
 /// The division of the distances between tokens into buckets, each of which has a learned bias: half of the buckets for
-/// keys before the query and half for those behind it; of each half one half for a distance each, and the other for
+/// keys before the query and half for those after it; of each half one half for a distance each, and the other for
 /// ranges that grow logarithmically (`relative_position_bucket` of MPNet and T5 in `transformers`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DistanceBuckets {
@@ -206,7 +207,7 @@ pub struct Heads {
     pub token_dropout: f64,
     /// The dropout probability before the linear layer of question answering, during training.
     pub answer_dropout: f64,
-    /// Whether a dropout precedes that layer; one always follows it.
+    /// Whether a dropout precedes the pooler; one always follows it.
     pub dropout_before_pooler: bool,
     /// Whether a dropout precedes the linear layer of question answering.
     pub dropout_before_answers: bool,
@@ -279,7 +280,8 @@ impl Architecture {
         }
     }
 
-    /// The architecture of the model with only these of the layers with parameters of their own, in this order.
+    /// The architecture after layers are dropped: `kept` lists the remaining ones, in order. Where layers share
+    /// parameters, `kept` lists groups of layers.
     #[must_use]
     pub fn keep_layers(&self, kept: &[usize]) -> Self {
         let mut left = self.clone();

@@ -206,13 +206,13 @@ fn family_of(
     }
 }
 
-/// The families that are computed, for help lines.
+/// The supported families, for help lines.
 fn known_families() -> String {
     let names: Vec<String> = Family::ALL.iter().map(|f| format!("`{}`", f.model_type())).collect();
     format!("obert compresses models whose `model_type` is one of {}", names.join(", "))
 }
 
-/// What distinguishes an architecture that is not computed from those that are.
+/// How an unsupported architecture differs from the supported ones.
 fn differs(model_type: &str) -> &'static str {
     const OTHERS: &[(&[&str], &str)] = &[
         (
@@ -269,7 +269,7 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
         && !(config.hidden_size / config.num_attention_heads).is_multiple_of(2)
     {
         let message = format!(
-            "a head of {} of {} is {} wide, which rotary positions cannot turn in pairs",
+            "a head of {} of {} is {} wide, which rotary position embeddings cannot divide into pairs",
             config.hidden_size,
             counted(config.num_attention_heads, "head", "heads"),
             config.hidden_size / config.num_attention_heads
@@ -332,7 +332,7 @@ fn contradiction(read: &ConfigFile) -> Option<Diagnostic> {
                 read.at("max_position_embeddings"),
                 "so few rows",
             )
-            .help("a RoBERTa's positions begin behind `pad_token_id`: compare config.json with the original"),
+            .help("a RoBERTa's positions begin at `pad_token_id` + 1: compare config.json with the original"),
         );
     }
     None

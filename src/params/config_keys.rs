@@ -19,7 +19,7 @@ const COMMON: &[Key] = &[
     computed("vocab_size", Kind::Size, "rows of the word embeddings"),
     computed("max_position_embeddings", Kind::Size, "rows of the position embeddings"),
     computed("initializer_range", Kind::Number, "standard deviation of new weights"),
-    computed("pad_token_id", Kind::Token, "a RoBERTa's positions begin behind it"),
+    computed("pad_token_id", Kind::Token, "position ids of RoBERTa start at `pad_token_id` + 1"),
     computed("tie_word_embeddings", Kind::Truth, "a masked language model must share its last matrix"),
     computed("id2label", Kind::Names, "the names of a classifier's outputs"),
     computed("label2id", Kind::Numbers, "the same the other way round; both must agree"),

@@ -34,9 +34,9 @@ pub struct Quantization {
 /// Quantization parameters of a weight.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct WeightScales {
-    /// Bits of `q`, at most 8.
+    /// The bit width of `q`, in 2..=8.
     pub bits: u32,
-    /// `symmetric`.
+    /// Always `symmetric`; others are refused.
     pub scheme: Scheme,
     /// One scale (per tensor), or one for each row (per channel).
     pub scales: Vec<f32>,
@@ -53,7 +53,7 @@ pub fn quantize(values: &[f32], scale: f32, qmax: f32) -> impl Iterator<Item = i
 /// Quantization parameters of an activation.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct ActivationScale {
-    /// Bits of `q`, at most 8.
+    /// The bit width of `q`, in 2..=8.
     pub bits: u32,
     /// Symmetric or asymmetric.
     pub scheme: Scheme,

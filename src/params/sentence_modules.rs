@@ -33,7 +33,7 @@ pub enum PoolingMode {
     Last,
 }
 
-/// The modules behind the encoder.
+/// The modules after the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentenceModules {
     /// The pooling.
@@ -63,7 +63,7 @@ impl SentenceModules {
     /// Reads the modules of a folder; `None` if it is no sentence-transformers folder.
     ///
     /// # Errors
-    /// A file that cannot be read, or a module or setting that is not computed.
+    /// A file that cannot be read, or an unsupported module or setting.
     pub fn read(folder: &Path) -> Result<Option<SentenceModules>, Diagnostic> {
         if !folder.join(FILE).exists() {
             return Ok(None);

@@ -83,7 +83,7 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
             return HeadFound { head: None, unusable: Some(unusable) };
         }
         let problem = file.config.rest.get("problem_type").and_then(|v| v.as_str());
-        // As in `transformers`, one output is regression whatever is said.
+        // As in `transformers`, one output is regression, whatever `problem_type` says.
         let head = match problem {
             _ if labels == 1 => Head::Regression,
             Some(problem) if problem == PROBLEMS[2] => Head::Regression,
@@ -91,7 +91,8 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
             _ => Head::Classification { labels },
         };
         let unusable = outputs_fault(file, head, labels);
-        // The encoder of a model whose head is unusable is as good as any other; its table has these outputs.
+        // A folder with an unusable head can still be used for its encoder. So that its tensors match the table, the
+        // head gets as many outputs as the file has.
         let head =
             if head == Head::Regression && labels != 1 { Head::Classification { labels } } else { head };
         return HeadFound { head: Some(head), unusable };
@@ -102,8 +103,8 @@ pub(super) fn head(file: &ConfigFile, found: &Found) -> HeadFound {
     }
 }
 
-/// The error for a head of another task than the wanted one, such as a classifier of texts where one of tokens is needed,
-/// if both have the same names; `None` if the held head does not hinder a new one.
+/// The error for a head of another task, such as a sequence classifier where a token classifier is needed, if the
+/// parameters of both have the same names. `None` if the head in the file can be replaced by a new one.
 pub(super) fn same_names(wanted: Head, held: Head, file: &ConfigFile) -> Option<Diagnostic> {
     let of = |head: Head| match head {
         Head::QuestionAnswering => Some(("qa_outputs.weight", "answers")),
@@ -124,7 +125,7 @@ pub(super) fn same_names(wanted: Head, held: Head, file: &ConfigFile) -> Option<
     })
 }
 
-/// The error for a classifier of texts whose outputs mean something else than the task needs.
+/// The error for a sequence classifier whose outputs mean something else than the task needs.
 pub(super) fn other_problem(wanted: Head, held: Head, file: &ConfigFile) -> Option<Diagnostic> {
     if std::mem::discriminant(&wanted) == std::mem::discriminant(&held) {
         return None;
@@ -230,7 +231,7 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
     let up = || "bert.encoder.layer.0.intermediate.dense.weight".to_owned();
     let architecture = config.architecture();
     let (width, gated) = (architecture.embedding, architecture.layers == LayerKind::PreNormGated);
-    // Two keys for one width: a family whose embeddings have a width of their own has a key for it.
+    // The width of the embeddings is `embedding_size` in families that have this key, else `hidden_size`.
     let embedding = if family.assumed_sizes().any(|(key, _)| key == "embedding_size") {
         "embedding_size"
     } else {
@@ -248,7 +249,7 @@ pub(super) fn sizes(file: &ConfigFile, found: &Found) -> Vec<Diagnostic> {
         let name = family.name(&name);
         let Some((_, tensor)) = found.get(&name) else { continue };
         let real = tensor.shape.get(axis).copied().unwrap_or(0);
-        // A gated network's first matrix has the rows of two.
+        // The first matrix of a gated network is two stacked matrices, each with `intermediate_size` rows.
         let parts = if key == "intermediate_size" && gated { 2 } else { 1 };
         let (own, real) = (file.name(key), real / parts);
         if tensor.shape.len() != 2 || real == said {

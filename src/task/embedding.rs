@@ -114,8 +114,8 @@ impl Task for Embedding {
         ]
     }
 
-    /// The loss of pairs, triplets or scored pairs. Plain texts have none: it is zero, and a model learns from them by
-    /// distillation.
+    /// The loss of pairs, triplets or scored pairs. For plain texts it is zero: a model learns from them by
+    /// distillation only.
     fn loss(&self, outputs: &[Output], batch: &Batch) -> Tensor<1> {
         let all = &outputs[0].logits;
         let [texts, _] = all.dims();
@@ -133,7 +133,7 @@ impl Task for Embedding {
         }
     }
 
-    /// The loss; of plain texts a random projection of each embedding.
+    /// The loss; for plain texts, the mean of a random projection of the embeddings.
     fn pruning_loss(&self, outputs: &[Output], batch: &Batch, seed: u64) -> Tensor<1> {
         match self.train.shape {
             Shape::Texts => random_projection(outputs[0].logits.clone(), seed),
@@ -205,8 +205,8 @@ impl Embedding {
         }
     }
 
-    /// The metrics of the embeddings of [`Self::dev_texts`]: of scored pairs `spearman` and `pearson`, of triplets
-    /// `accuracy`, of pairs `mrr_10`, `recall_1` and `recall_10`, of retrieval those of [`Nearest::metrics`].
+    /// The metrics of the embeddings of [`Self::dev_texts`]: for scored pairs `spearman` and `pearson`, for triplets
+    /// `accuracy`, for pairs `mrr_10`, `recall_1` and `recall_10`, for retrieval those of [`Nearest::metrics`].
     pub fn metrics_of(&self, embeddings: &[Vec<f32>]) -> Metrics {
         match &self.dev {
             DevSet::Rows(split) => metrics_of_rows(split, &self.dev_texts(), embeddings),

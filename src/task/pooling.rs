@@ -49,9 +49,9 @@ pub fn cosines(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     sum.reshape([rows])
 }
 
-/// In-batch negatives (`MultipleNegativesRankingLoss`): the mean cross-entropy of `scale · cos(anchor, candidate)`, where the
-/// right candidate of an anchor is the one of its row and the candidates of other rows are negatives. Candidates are the
-/// positives, `[rows, hidden]`, and behind them any number of further negatives.
+/// In-batch negatives (`MultipleNegativesRankingLoss`): the mean cross-entropy of `scale · cos(anchor, candidate)`,
+/// where the right candidate of an anchor is the one of its row and the candidates of other rows are negatives.
+/// Candidates are the positives, `[rows, hidden]`, and after them any number of further negatives.
 pub fn in_batch_negatives(anchors: Tensor<2>, candidates: Tensor<2>, scale: f64) -> Tensor<1> {
     let [rows, _] = anchors.dims();
     let right = int_tensor((0..rows as i32).collect(), &anchors.device());

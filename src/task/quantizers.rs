@@ -243,7 +243,7 @@ impl Quantizers {
     /// Quantizers with the fixed scales of a model folder.
     ///
     /// # Errors
-    /// One sentence if the scales do not fit the model.
+    /// A message of one sentence if the scales do not fit the model.
     pub fn from_scales(scales: &Quantization, parameters: &[ModuleParameter]) -> Result<Self, String> {
         let mut quantizers = Quantizers::default();
         for (name, weight) in &scales.weights {

@@ -29,7 +29,7 @@ impl Tokenizer {
     /// Builds a WordPiece tokenizer from a vocabulary in the order of its ids.
     ///
     /// # Errors
-    /// One sentence if the special tokens are missing.
+    /// A message of one sentence if the special tokens are missing.
     pub fn from_vocabulary(words: impl IntoIterator<Item = String>, lowercase: bool) -> Result<Self, String> {
         let mut settings = Settings::default();
         settings.map.insert("do_lower_case".to_owned(), lowercase.into());

@@ -96,7 +96,7 @@ impl Settings {
         })
     }
 
-    /// The name of an unknown class, of which tokenizer.json is followed; the user gets a note.
+    /// The tokenizer's class, if it is unknown; then tokenizer.json alone is used, and the user gets a note.
     pub fn unknown_class(&self) -> Option<&str> {
         self.class.as_deref().filter(|name| !Class::is_known(name))
     }

@@ -20,7 +20,7 @@ impl Template {
     /// Finds the template of a post-processor by applying it to one token and to a pair.
     ///
     /// # Errors
-    /// One sentence if it adds special tokens in another way.
+    /// A message of one sentence if it adds special tokens in another way.
     pub fn of(inner: &HuggingFace) -> Result<Template, String> {
         const TEXT: u32 = u32::MAX;
         let text = || Encoding::from_tokens(vec![Token::new(TEXT, "a".into(), (0, 1))], 0);

@@ -38,7 +38,7 @@ impl Tokenizer {
     /// Reads a tokenizer.json that needs no settings beside it, as [`Self::json`] returns it.
     ///
     /// # Errors
-    /// One sentence if it is no tokenizer, or its template is another one.
+    /// A message of one sentence if it is no tokenizer, or its template is another one.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let inner = HuggingFace::from_bytes(json).map_err(|e| e.to_string())?;
         Self::new(inner, &Settings::default(), Saved::default(), Vec::new())
@@ -66,7 +66,7 @@ impl Tokenizer {
     /// Tokenizes a text, without special tokens.
     ///
     /// # Errors
-    /// One sentence if the tokenizer fails.
+    /// A message of one sentence if the tokenizer fails.
     pub fn encode(&self, text: &str) -> Result<Encoded, String> {
         let encoding = self.inner.encode(text, false).map_err(|e| e.to_string())?;
         Ok(Encoded {
@@ -80,7 +80,7 @@ impl Tokenizer {
     /// `is_split_into_words=True`. A byte-level tokenizer reads a space before each word (`add_prefix_space=True`).
     ///
     /// # Errors
-    /// One sentence if the tokenizer fails.
+    /// A message of one sentence if the tokenizer fails.
     pub fn encode_words(&self, words: &[String]) -> Result<Vec<Vec<u32>>, String> {
         let lacks_space = |kind: &PreTokenizerWrapper| matches!(kind, PreTokenizerWrapper::ByteLevel(bytes) if !bytes.add_prefix_space);
         let spaced = match self.inner.get_pre_tokenizer() {

@@ -22,7 +22,7 @@ use super::template::Template;
 use super::tokenizer::Tokenizer;
 use super::vocabulary::{check_ids, named, roberta_processing, template};
 
-/// Reads a tokenizer.json. `saved` are the tokenizer's files, which are saved again.
+/// Reads a tokenizer.json. `saved` are the tokenizer's files, to be written with the trained model.
 ///
 /// # Errors
 /// A broken file, or settings that contradict it or are not supported.
@@ -122,7 +122,8 @@ impl Reading<'_> {
             let set = self.inner.with_normalizer(Some(wanted)).map(|_| ());
             set.map_err(|e| self.settings.refuse("do_lower_case", &e.to_string(), "remove the key"))?;
         }
-        // Values of tokenizer.json alone are saved as keys; transformers would take its defaults.
+        // Values that only tokenizer.json has are also written to tokenizer_config.json: for a missing key transformers
+        // would use its default.
         for (key, value, usual) in [
             ("do_lower_case", Some(wanted.lowercase), Some(true)),
             ("strip_accents", wanted.strip_accents, None),

@@ -9,8 +9,8 @@ const MOST_LAYERS: usize = 1000;
 /// The largest accepted size of a dimension.
 const MOST: usize = 1 << 24;
 
-/// The encoder of a packed model. A directory with a key that is not in this list is refused, because an older program
-/// would compute something else.
+/// The encoder of a packed model. An unknown key in this object is refused: a newer version wrote the file, and
+/// ignoring the key would give wrong results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Encoder {
@@ -55,10 +55,10 @@ pub struct Encoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Structure {
-    /// Layer normalization behind the residual connections of attention and of the feed-forward layer.
+    /// Layer normalization after the residual connections of attention and of the feed-forward layer.
     PostNorm,
-    /// Layer normalization before attention (but not in the first layer) and before the feed-forward layer, whose output
-    /// is gated, `(f(x W₁ᵀ) ∘ x W₂ᵀ) W₃ᵀ`, and a last one behind all layers.
+    /// Layer normalization before attention (but not in the first layer) and before the feed-forward layer, whose
+    /// output is gated, `(f(x W₁ᵀ) ∘ x W₂ᵀ) W₃ᵀ`, and a last one after all layers.
     PreNormGated,
 }
 

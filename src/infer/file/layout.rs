@@ -56,9 +56,10 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// The directory, stored as JSON after the sections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Directory {
-    /// The model's `config.json`, from which it is trained again; the runtime computes what `encoder` says.
+    /// The model's `config.json`, used by evaluation and by the API. The forward pass does not read it; it follows
+    /// `encoder`.
     pub config: BertConfig,
-    /// What the encoder computes.
+    /// The architecture of the encoder.
     pub encoder: Encoder,
     /// The content of `obert.json`: the task, and its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,7 +69,7 @@ pub struct Directory {
     /// The layer before the head's output layer, `bert.pooler.dense`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transform>,
-    /// What the output layer of a classifier of texts takes.
+    /// The input of the output layer of a sequence classifier.
     #[serde(default)]
     pub pooling: Pooling,
     /// Linear layers by their Hugging Face names without `.weight`.
@@ -85,7 +86,7 @@ pub struct Directory {
 pub enum Head {
     /// Extractive question answering: a start and an end logit for each token.
     Answers,
-    /// Sequence classification with these labels, of which one holds: a logit for each.
+    /// Sequence classification with these labels, which exclude each other: a logit for each.
     Labels(Vec<String>),
     /// Multi-label classification: an independent logit for each label.
     Multilabel(Vec<String>),

@@ -5,8 +5,8 @@
 //!
 //! - [`product`]: dense and block-sparse products, in float32 and int8;
 //! - [`quantize`]: static and dynamic quantization of activations to int8;
-//! - [`activation`]: exp and GELU;
-//! - [`norm`]: layer normalisation;
+//! - [`activation`]: exp, GELU, SiLU and ReLU;
+//! - [`norm`]: layer normalization;
 //! - [`attention`]: the attention of one head over one sequence.
 
 pub mod activation;

@@ -12,7 +12,7 @@ use crate::infer::file::layout::Head;
 use crate::infer::kernel::quantize::{Layout, TokenScale, pack};
 use crate::infer::simd::{Floats, LANES, Quads, Simd, Work};
 
-/// The outputs that are computed together.
+/// The number of outputs that are computed together.
 const TOGETHER: usize = 4;
 
 /// The outputs of a tile of tokens, as for question answering.

@@ -81,7 +81,7 @@ impl BlockRows {
     /// A matrix of which a dense row has `steps` blocks.
     ///
     /// # Errors
-    /// One sentence if a pointer or an index is out of range.
+    /// A message of one sentence if a pointer or an index is out of range.
     pub fn new(
         pointers: Stored<u32>,
         indices: Stored<u16>,
@@ -129,9 +129,10 @@ pub struct Sums {
     floats: Vec<Floats>,
 }
 
-/// Rows that are computed together: a multiple of the four outputs of an epilogue and of the six rows of a tile.
+/// The number of rows that are computed together: a multiple of the four outputs of an epilogue and of the six rows of
+/// a tile.
 const CHUNK: usize = 12;
-/// Rows that are computed together if the matrix has several [`Strips`].
+/// The number of rows that are computed together if the matrix has several [`Strips`].
 const STRIP_CHUNK: usize = 192;
 
 impl Default for Sums {

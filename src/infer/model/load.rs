@@ -23,7 +23,7 @@ pub struct Model {
     pub(super) projection: Option<Linear>,
     pub(super) layers: Vec<Layer>,
     pub(super) position_bias: Option<PositionBias>,
-    /// The layer normalization behind all layers, with [`Structure::PreNormGated`].
+    /// The layer normalization after all layers, with [`Structure::PreNormGated`].
     pub(super) final_norm: Option<Norm>,
     pub(super) head: HeadLayers,
     tokenizer: Option<Stored<u8>>,
@@ -137,7 +137,7 @@ pub(super) struct HeadTransform {
     pub(super) norm: Option<Norm>,
 }
 
-/// The bias of each distance between query and key, for all heads and layers.
+/// The position bias: for each head a value for each distance between query and key, shared by all layers.
 #[derive(Debug)]
 pub(super) struct PositionBias {
     /// `[heads][2 longest − 1 + LANES]`: padded for the lanes of the last group.

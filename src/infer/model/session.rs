@@ -23,7 +23,7 @@ use crate::infer::simd::{Floats, Isa, LANES, Quads};
 pub struct Limits {
     /// The largest number of sequences of the full length in a call.
     pub sequences: usize,
-    /// The largest sequence length in tokens; lowered to the number of the model's positions.
+    /// The largest sequence length in tokens; lowered to the model's maximum.
     pub length: usize,
     /// The number of threads.
     pub threads: usize,
@@ -97,7 +97,7 @@ pub struct Session {
     /// Normalized hidden states, `[hidden]` for each group; empty unless layers begin with a normalization.
     normal: Vec<Floats>,
     inputs: Vec<QuantizedInput>,
-    /// The angles of each base of rotary positions, and the index of each layer's.
+    /// The rotation angles for each distinct base θ, and for each layer the index of its angles.
     rotary: (Vec<Rotary>, Vec<usize>),
     context: Vec<Floats>,
     logits: Vec<Floats>,
@@ -293,7 +293,7 @@ impl Session {
     }
 }
 
-/// The angles of each base of rotary positions, and the index of each layer's.
+/// The rotation angles for each distinct base θ, and for each layer the index of its angles.
 fn rotary(model: &Model, groups: usize) -> (Vec<Rotary>, Vec<usize>) {
     let features = model.encoder.hidden / model.encoder.heads;
     let (mut bases, mut all) = (Vec::new(), Vec::new());

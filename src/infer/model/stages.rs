@@ -217,7 +217,7 @@ impl Work for Attention<'_> {
 }
 
 /// The rest of an encoder layer for one tile: attention output projection, feed-forward layer, and both residual
-/// connections with layer normalization; behind the last layer also the final normalization.
+/// connections with layer normalization; after the last layer also the final normalization.
 pub(super) struct FeedForward<'a> {
     pub(super) model: &'a Model,
     pub(super) tiling: &'a Tiling,
@@ -257,7 +257,7 @@ impl Work for FeedForward<'_> {
         let input = Tile { floats: wide, bytes, scales, width: count };
         let mut add = AddResidual { residual: x, out: apart, width: count };
         layer.output.apply(simd, 0..width, input, 0..count, sums, &mut add);
-        // With a normalization behind the layer, hidden states are the normalized ones.
+        // With a normalization after the layer, hidden states are the normalized ones.
         let up_input: &[Floats] = match &layer.down_norm {
             Some(_) => {
                 normalize(simd, model, &layer.output_norm, apart, count, x);

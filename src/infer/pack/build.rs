@@ -86,10 +86,11 @@ struct Rows {
     first: usize,
 }
 
-/// The layer normalization behind all layers.
+/// The layer normalization after all layers.
 const FINAL_NORM: &str = "bert.encoder.final_norm";
 
-/// All methods take the names in the file, which are BERT's, and the names by which [`Family::name`] knows the tensors.
+/// All methods take BERT's names: that of a section of the packed file, and, where it differs, that of the tensor to
+/// read, which [`Family::name`] translates to the family's.
 struct Packer<'a> {
     image: Image,
     biases: Biases,
@@ -114,7 +115,7 @@ impl<'a> Packer<'a> {
         known.activations.get(&self.family.name(name))
     }
 
-    /// Adds an encoder layer with normalizations behind its parts, and the quantization of its attention. Its parameters
+    /// Adds an encoder layer with normalizations after its parts, and the quantization of its attention. Its parameters
     /// are those of the layer `from`; several layers may share them.
     fn post_norm(&mut self, layer: usize, from: usize, encoder: &Encoder) -> Result<(), Diagnostic> {
         let &Encoder { hidden, intermediate, .. } = encoder;

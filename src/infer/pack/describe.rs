@@ -60,7 +60,7 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
 /// sentence-transformers modules say, or else the mean over all tokens.
 ///
 /// # Errors
-/// Modules that cannot be read or are not computed.
+/// Modules that cannot be read or are not supported.
 pub fn head_of(model: &ModelFolder) -> Result<Option<Head>, Diagnostic> {
     if model.head != builtin::Head::Embedding {
         return Ok(head(&model.config, model.head));
@@ -94,7 +94,7 @@ pub fn head(config: &BertConfig, kind: builtin::Head) -> Option<Head> {
     }
 }
 
-/// Why the runtime does not run a model whose head is none of its own.
+/// Why the runtime does not run a model with a head that it does not support.
 pub const NO_HEAD: &str = "it predicts masked tokens";
 
 /// What the output layer of a head takes. The layer before it is the pooler of BERT, `classifier.dense` of RoBERTa, and
@@ -165,7 +165,7 @@ mod tests {
             types: 0,
         };
         let config = BertConfig { model_type: "mpnet".to_owned(), ..BertConfig::new(shape) };
-        // The bias of bucket b and head h is 10 b + h. Buckets of keys behind the query begin at 16.
+        // The bias of bucket b and head h is 10 b + h. Buckets of keys after the query begin at 16.
         let table: Vec<f32> =
             (0..32).flat_map(|bucket| [10.0 * bucket as f32, 10.0 * bucket as f32 + 1.0]).collect();
         let bias = position_bias(&config, &table);

@@ -1,4 +1,4 @@
-//! Edits of a recipe's text: insertion behind a span, into a block, or into the arguments of a choice.
+//! Edits of a recipe's text: insertion after a span, into a block, or into the arguments of a choice.
 
 use super::recipe::Prune;
 use crate::diag::{Diagnostic, Sources, Span};
@@ -15,7 +15,7 @@ pub(super) fn suggest(diagnostic: Diagnostic, edit: Option<Edit>) -> Diagnostic 
     }
 }
 
-/// Inserts `text` behind a span.
+/// Inserts `text` after a span.
 pub(super) fn behind(place: Span, text: &str) -> Edit {
     let end = place.range().end;
     (Span::new(place.file, end..end), text.to_owned())

@@ -30,7 +30,7 @@ pub(super) fn grouped<'a>(names: impl Iterator<Item = &'a str>) -> String {
     parts.join(", ")
 }
 
-/// The part of a name behind the number of its layer.
+/// The part of a name after the number of its layer.
 fn kind(name: &str) -> &str {
     let behind = name.find(".layer.").map(|at| &name[at + ".layer.".len()..]);
     match behind.and_then(|rest| rest.split_once('.')) {

@@ -337,7 +337,7 @@ fn without(diagnostic: Diagnostic, this: Selection, other: Selection, either: bo
         _ => return diagnostic.help(format!("{why}: remove this one, which selects nothing else")),
     };
     let taken = match &taken.0.value {
-        // `a except b` behind `except` would read as two of them.
+        // `a except b` after `except` would read as two of them.
         except @ Selector::Except(..) => format!("[{except}]"),
         plain => plain.to_string(),
     };

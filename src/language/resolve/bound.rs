@@ -20,7 +20,7 @@ pub struct Bound<T> {
 pub enum StageKind {
     /// A stage, from whose result the next one starts.
     Stage,
-    /// A branch, with the expression behind `from`.
+    /// A branch, with the expression after `from`.
     Branch(Option<Expr>),
 }
 

@@ -6,7 +6,7 @@ use crate::language::syntax::ast::Word;
 /// A use of a template by `extends`.
 #[derive(Clone, Debug)]
 pub struct Extension {
-    /// The template's name behind `extends`.
+    /// The template's name after `extends`.
     pub name: Word,
     /// The spans of the template and of those that it extends.
     pub templates: Vec<Span>,

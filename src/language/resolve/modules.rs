@@ -13,7 +13,7 @@ pub trait Loader {
     /// Returns the resolved path and the text of `path`, which is relative to the file at `from`.
     ///
     /// # Errors
-    /// One sentence that says why the file cannot be read.
+    /// A message of one sentence that says why the file cannot be read.
     fn load(&self, from: &Path, path: &str) -> Result<(PathBuf, String), String>;
 }
 

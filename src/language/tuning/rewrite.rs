@@ -106,7 +106,7 @@ fn edits(
         let added = new.join(", ");
         match arguments.last() {
             Some(last) => {
-                // New arguments are placed behind a comment on the last one, not before it.
+                // New arguments are placed after a comment on the last one, not before it.
                 let (end, close) = (last.value.span.range().end, call.range().end - 1);
                 let comma = if text[end..close].trim_start().starts_with(',') { "" } else { ", " };
                 if end == close {

@@ -319,7 +319,7 @@ choices! {
         Embeddings(SentenceEmbeddings) = "embeddings",
         /// Masked-language modelling: `train*` and `dev*` texts (txt, jsonl, json, parquet) in `--data`.
         MaskedText(MaskedTexts) = "masked_text",
-        /// Custom data of the program that runs the recipe; not for `obertc run`.
+        /// Data supplied by a program that uses obert as a library; not for `obertc run`.
         Own = "own",
         /// Generated extractive question answering; needs no download.
         BuiltinReading(GeneratedQuestions) = "builtin_reading",

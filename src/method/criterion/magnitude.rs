@@ -14,7 +14,7 @@ mod tests {
     use crate::method::mask::select::{Selection, select, spread};
 
     /// The minimum, over all sets of `count` groups that are not pruned yet, of the sum of their weights' absolute
-    /// values, by brute force. A group is that sum, and whether it is pruned already.
+    /// values, by brute force. Each entry of `groups` is such a sum, and whether the group is pruned already.
     fn least(groups: &[(f64, bool)], count: usize) -> f64 {
         (0..1u32 << groups.len())
             .filter(|set| set.count_ones() as usize == count)

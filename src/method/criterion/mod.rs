@@ -1,4 +1,4 @@
-//! First-order and zeroth-order pruning criteria: magnitude, and movement.
+//! Zeroth-order and first-order pruning criteria: magnitude and movement.
 
 pub mod magnitude;
 pub mod movement;

@@ -10,10 +10,10 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Sparsities of a unit that the dynamic program may choose between.
+/// The number of sparsities of a unit that the dynamic program may choose between.
 const CHOICES: usize = 255;
 
-/// Parts into which the budget of pruned weights is divided.
+/// The number of parts into which the budget of pruned weights is divided.
 const BUDGET: usize = 8192;
 
 /// A density of zero has no logarithm.
@@ -101,8 +101,8 @@ fn least_loss(curves: &[Curve], part: f64) -> Vec<f64> {
     chosen
 }
 
-/// Moves all sparsities by one share of the way to the least or the largest of their units, so that `target` of all
-/// weights is pruned.
+/// Moves every sparsity towards its unit's smallest or largest one, each by the same fraction of the distance, so that
+/// the fraction `target` of all weights is pruned.
 pub fn scaled(curves: &[Curve], sparsities: &[f64], target: f64) -> Vec<f64> {
     let pruned = |s: &[f64]| -> f64 { curves.iter().zip(s).map(|(c, s)| c.weights as f64 * s).sum() };
     let clamped = curves.iter().zip(sparsities).map(|(c, s)| s.clamp(c.range().0, c.range().1));

@@ -41,8 +41,9 @@ pub fn select_sized(scores: &[Vec<f32>], sizes: &[usize], selection: Selection) 
     cut(&rank::lowest_sized(&scores.concat(), &each, target), scores)
 }
 
-/// [`select_sized`] with at most the sparsity `limit` in each parameter, or what is pruned already: those above it
-/// are pruned to it, and the others compensate for them.
+/// [`select_sized`] with a limit: no parameter is pruned beyond the sparsity `limit` (or beyond its present sparsity,
+/// if that is higher). A parameter that the ranking would prune further stops at the limit, and the others are pruned
+/// more, so that the total stays the same.
 pub fn select_limited(
     scores: &[Vec<f32>],
     sizes: &[usize],

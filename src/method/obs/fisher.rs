@@ -21,7 +21,7 @@ pub struct Fisher {
 
 /// Blocks in a task of the thread pool.
 const BLOCKS: usize = 64;
-/// The floats of those triangles that stay in L2 while all gradients of a chunk are added to them.
+/// The number of floats in the triangles that a task keeps in L2 while it adds all gradients of a chunk.
 const RESIDENT: usize = 1 << 15;
 
 impl Fisher {

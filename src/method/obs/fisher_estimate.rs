@@ -86,7 +86,8 @@ impl FisherEstimate {
         }
     }
 
-    /// Removes those factors. They are valid for the gradients so far, and for one dampening.
+    /// Removes those factors. The factors are valid for the gradients so far; the list of ill-conditioned blocks is
+    /// valid for one dampening.
     pub fn clear_factors(&mut self) {
         match self {
             FisherEstimate::Host(estimate) => estimate.clear_factors(),
@@ -111,8 +112,8 @@ impl FisherEstimate {
         }
     }
 
-    /// Computes the update of the remaining weights when the weights with `pruned` are pruned. `multipliers` are
-    /// those of [`Scored`].
+    /// Computes the update of the remaining weights when the weights marked in `pruned` are set to zero. `multipliers`
+    /// are those of [`Scored`].
     ///
     /// # Errors
     /// A block that cannot be factored.

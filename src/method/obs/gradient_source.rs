@@ -1,4 +1,4 @@
-//! What a pruning event asks of the model: gradients, and evaluations of candidate weights.
+//! What a pruning event needs of the model: gradients, and evaluations of candidate weights.
 
 use std::ops::{ControlFlow, Range};
 
@@ -7,7 +7,7 @@ use super::fisher_estimate::{Gradient, Place};
 /// A source of gradients of the loss, one for each mini-batch.
 pub trait GradientSource {
     /// Computes the gradients `numbers`, counted from 0, for the parameters of these indices, and calls `take` with
-    /// each and its parameter's index. The same numbers give the same gradients again.
+    /// each and its parameter's index. Equal numbers give equal gradients in every call.
     fn gradients(
         &mut self,
         parameters: Range<usize>,
@@ -16,8 +16,8 @@ pub trait GradientSource {
         take: &mut dyn FnMut(usize, Gradient),
     ) -> ControlFlow<()>;
 
-    /// The mean of a measure over the evaluation batches of these numbers, on which no gradient is computed, of the
-    /// model with other weights for some parameters.
+    /// Evaluates the model with `weights` in place of its values of these parameters (by index): the mean of `measure`
+    /// over the evaluation batches numbered `batches`. No gradient is computed on evaluation batches.
     fn evaluate(
         &mut self,
         measure: Measure,
@@ -36,8 +36,9 @@ pub trait GradientSource {
 pub enum Measure {
     /// The task's loss.
     Loss,
-    /// The Kullback-Leibler divergence of the outputs from those of the model as it is. It is zero there and rises
-    /// steadily as weights are pruned, so a few batches tell changes apart that the noise of the loss hides.
+    /// The Kullback-Leibler divergence of the outputs from those of the unchanged model. It is zero for the unchanged
+    /// model and rises steadily as weights are pruned, so a few batches suffice to distinguish changes that the noise
+    /// of the loss hides.
     Divergence,
 }
 

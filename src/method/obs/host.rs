@@ -110,8 +110,8 @@ fn score_into(
     Ok(Scored { scores, multipliers, ill_conditioned })
 }
 
-/// Computes the update of the remaining weights when the weights with `pruned` are pruned, from the same gradients as
-/// the saliencies. `multipliers` are those of [`Scored`].
+/// Computes the update of the remaining weights when the weights marked in `pruned` are set to zero, from the same
+/// gradients as the saliencies. `multipliers` are those of [`Scored`].
 ///
 /// # Errors
 /// A block that cannot be factored.

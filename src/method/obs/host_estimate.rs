@@ -139,7 +139,8 @@ impl HostEstimate {
         self.ill_conditioned.extend(factors);
     }
 
-    /// Removes all QR factors. They are valid for the gradients so far, and for one dampening.
+    /// Removes all QR factors. The factors are valid for the gradients so far; the list of ill-conditioned blocks is
+    /// valid for one dampening.
     pub fn clear_factors(&mut self) {
         self.ill_conditioned.clear();
     }
@@ -207,8 +208,8 @@ impl HostEstimate {
         })
     }
 
-    /// The Woodbury form of a block, restricted to its weights with `kept`, from the block's QR factor or else from
-    /// all gradients. `None` if there is neither, or the block cannot be factored.
+    /// The Woodbury form of a block, restricted to the weights whose `kept` is true, from the block's QR factor or else
+    /// from all gradients. `None` if there is neither, or the block cannot be factored.
     pub(super) fn woodbury(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<WoodburyBlock> {
         if self.ill_conditioned.contains(block) {
             return self.ill_conditioned.woodbury(block, kept, settings);

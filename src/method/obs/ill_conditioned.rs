@@ -44,7 +44,7 @@ impl IllConditioned {
         self.finite
     }
 
-    /// The Woodbury form of a block, restricted to its weights with `kept`. `None` if the block was not
+    /// The Woodbury form of a block, restricted to the weights whose `kept` is true. `None` if the block was not
     /// recomputed, or cannot be factored.
     pub fn woodbury(&self, block: usize, kept: &[bool], settings: &Settings) -> Option<WoodburyBlock> {
         let width = self.block.min(self.count - block * self.block);

@@ -9,7 +9,7 @@ use pulp::{Arch, Simd};
 use super::fisher::{Fisher, triangle};
 use super::prefetch::prefetch;
 
-/// Blocks in a batch.
+/// The number of blocks in a batch.
 pub const LANES: usize = 16;
 
 /// One scalar of each block.
@@ -21,7 +21,7 @@ pub const ZERO: Lane = [0.0; LANES];
 /// The prefetch distance in each of sixteen triangles, in elements.
 const AHEAD: usize = 8 * LANES;
 
-/// Independent chains of multiply-adds that are interleaved.
+/// The number of independent chains of multiply-adds that are interleaved.
 pub(super) const CHAINS: usize = 4;
 
 /// Sixteen blocks F of one parameter.

@@ -1,15 +1,17 @@
 //! Measured allocation: the sparsity of each matrix, from what pruning it does to the outputs.
 //!
-//! A saliency is the second-order term of the loss around the present weights. It ranks the weights of a matrix
-//! well, and says little of what the last weights of one cost. So the outputs of pruned models are evaluated: the
-//! Kullback-Leibler divergence from those of the model as it is, on evaluation batches that no gradient saw.
+//! A saliency is the second-order term of the loss around the current weights. It ranks the weights within a matrix
+//! well, but is a poor estimate of the cost of pruning a matrix to a high sparsity. So pruned models are evaluated: the
+//! Kullback-Leibler divergence of their outputs from those of the current model, on evaluation batches, from which no
+//! gradient is computed.
 //!
-//! The search begins at the best of some allocations: one sparsity for all, that of global ranking, the mean of both,
-//! and the one that earlier events and estimates were on their way to. From there the matrices of each group (of a
-//! layer, then of a role such as all query projections) are made a little denser and a little sparser, with their
-//! weight updates and all other matrices pruned as they are. A dynamic program finds the step of least summed
-//! divergence that reaches the target ([`allocate`]); it is taken if the divergence of the whole model falls. Groups
-//! are changed in a pruned model because what one costs depends on the errors of the others.
+//! The search begins at the best of up to four allocations: one sparsity for all matrices; the sparsities of global
+//! ranking; the mean of these two; and, after earlier events, the current sparsities scaled to the goal. From there the
+//! matrices of each group (of a layer, then of a role such as all query projections) are made a little denser and a
+//! little sparser, with their weight updates, while all other matrices stay as they are. A dynamic program finds the
+//! step of least summed divergence that reaches the target ([`allocate`]); it is taken if the divergence of the whole
+//! model falls. Groups are changed in a pruned model because the cost of pruning one depends on the errors of the
+//! others.
 
 use std::ops::ControlFlow;
 
@@ -23,7 +25,7 @@ use super::score::Scored;
 /// Steps of the search over each partition, as changes of the logarithm of a group's density.
 const STEPS: [f64; 2] = [0.4, 0.2];
 
-/// The most evaluation batches on which a model is evaluated.
+/// The maximum number of batches on which a model is evaluated.
 const MOST_BATCHES: usize = 32;
 
 /// The least density of a parameter, relative to that of its goal.
@@ -214,8 +216,9 @@ impl Search<'_> {
         share
     }
 
-    /// The present sparsities extended to the goals: where earlier events or estimates went on their way to the same
-    /// end, each continues the search of the one before. `None` if nothing is pruned yet.
+    /// The current sparsities, scaled so that the goals are reached: with several events or re-estimates on the way to
+    /// one final goal, each search starts from the allocation that the previous one found. `None` if nothing is pruned
+    /// yet.
     fn continued(&self) -> Option<Vec<f64>> {
         let mut all = vec![0.0; self.event.weights.len()];
         for goal in self.allocation.last {
@@ -228,7 +231,7 @@ impl Search<'_> {
         Some(self.reaching(&all))
     }
 
-    /// The better of a candidate and the allocation of these sparsities.
+    /// Returns the better of a candidate and the allocation with these sparsities.
     fn better(&mut self, best: Candidate, sparsities: Vec<f64>) -> Result<Candidate, Interrupted> {
         if best.sparsities == sparsities {
             return Ok(best);
@@ -255,7 +258,7 @@ impl Search<'_> {
         Ok(weights)
     }
 
-    /// Whether the forward passes that are left suffice for so many models.
+    /// Whether the remaining forward passes suffice to evaluate this number of models.
     fn may_evaluate(&self, models: usize) -> bool {
         self.left >= models * self.batches
     }

@@ -14,11 +14,11 @@
 //! by matrix products ([`gram`] of a [`panel`]), and every block is factored once ([`cholesky`]), sixteen blocks
 //! in the [`lanes`] of vectors.
 //!
-//! With fewer gradients than weights in a block (m < B), most eigenvalues of F equal λ, which rounding errors in
+//! With fewer gradients than weights in a block (m < B), B − m eigenvalues of F equal λ, which rounding errors in
 //! float32 can exceed: the Woodbury form is used instead ([`woodbury`]). The same form, with a QR factor of the
 //! gradients in float64 ([`qr`]), recomputes the blocks that an a-posteriori error estimate finds ill-conditioned
-//! ([`ill_conditioned`]). A block that cannot be factored in float64 either is an error; it is never replaced by
-//! the identity.
+//! ([`ill_conditioned`]). A block that cannot be factored in float64 either is an error; it is never replaced by the
+//! identity.
 //!
 //! [`host`] prunes one parameter on the CPU, [`device`] with tensors of a device. [`PruningEvent`] goes through
 //! all parameters of a pruning step.

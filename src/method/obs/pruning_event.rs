@@ -63,15 +63,15 @@ pub struct PruningEvent<'a> {
     pub device: Option<&'a Device>,
     /// The largest sparsity of a parameter, in 0..=1.
     pub at_most: f64,
-    /// A measured allocation in place of the ranking, which is [`Ranking::Global`] then, in one pass.
+    /// A measured allocation that replaces the global ranking. It requires [`Ranking::Global`] and a single pass.
     pub allocation: Option<Allocation<'a>>,
 }
 
-/// What a measured allocation is for, and what it may cost.
+/// The goals, groups and number of forward passes of a measured allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocation<'a> {
-    /// The goals at the statement's end, of the same parameters as the event's. Events and rounds before the end go
-    /// part of the way to the allocation for the end.
+    /// The final goals of the pruning schedule, for the same parameters as the event's goals. Events before the last
+    /// one move only part of the way to the allocation for these goals.
     pub last: &'a [Goal],
     /// Divisions of all parameters into groups, each group within one goal.
     pub partitions: &'a [Vec<Vec<usize>>],
@@ -119,7 +119,8 @@ impl PruningEvent<'_> {
     }
 
     /// Like [`PruningEvent::run`], from Fisher matrices of all parameters that are estimated already and used for
-    /// several events. `known` caches the last saliencies from these gradients, for equal settings.
+    /// several events. `known` caches the saliencies of the previous call; they are used again if the settings are
+    /// equal.
     ///
     /// # Errors
     /// [`Interrupted`].
@@ -196,7 +197,7 @@ impl PruningEvent<'_> {
         let mut updates: Vec<Option<PruningUpdate>> = vec![None; count];
         let mut last: Vec<FisherEstimate> = Vec::new();
         for pass in self.passes {
-            // Free the memory of the pass before first.
+            // First free the memory of the previous pass.
             drop(std::mem::take(&mut last));
             let mut estimates = self.estimate(pass, source)?;
             let first = pass.parameters.start;

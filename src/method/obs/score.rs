@@ -62,7 +62,7 @@ impl<'a> Out<'a> {
             .collect()
     }
 
-    /// The `index`th part of `weights` weights.
+    /// Part `index` of the buffers, where each part holds `weights` weights.
     pub fn part(&mut self, index: usize, weights: usize, group: usize) -> Out<'_> {
         fn nth(values: &mut [f32], index: usize, size: usize) -> &mut [f32] {
             values.chunks_mut(size).nth(index).unwrap_or_default()

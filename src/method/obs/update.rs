@@ -8,9 +8,9 @@ use super::woodbury::WoodburyBlock;
 /// The weights of a parameter or a block before and after a pruning step.
 #[derive(Clone, Copy)]
 pub struct Change<'a> {
-    /// The weights before.
+    /// The weights before the step.
     pub weights: &'a [f32],
-    /// Which of them are not pruned before.
+    /// Which of them were not pruned before this step.
     pub kept: &'a [bool],
     /// Which of them this step prunes.
     pub newly: &'a [bool],

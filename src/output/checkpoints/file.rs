@@ -336,7 +336,7 @@ mod tests {
         let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
         bytes.append(&mut text);
         bytes.extend([0; 4]);
-        // Even with a checksum of ours behind it.
+        // Even with a valid checksum after it.
         let sum = XxHash3_128::oneshot(&bytes);
         bytes.extend(sum.to_le_bytes());
         std::fs::write(&path, &bytes).unwrap();

@@ -14,18 +14,19 @@ pub(in crate::params) struct Description {
     pub(in crate::params) prefix: &'static str,
     /// The prefix of classes of `transformers`, as in `RobertaForMaskedLM`.
     pub(in crate::params) class: &'static str,
-    /// The path of the list of encoder layers, behind the prefix.
+    /// The path of the list of encoder layers, after the prefix.
     pub(in crate::params) layers: &'static str,
-    /// BERT's and the family's names of modules, behind the number of a layer. Of two names of which one is a prefix of
+    /// BERT's and the family's names of modules, after the number of a layer. Of two names of which one is a prefix of
     /// the other, the longer is first; names that are the same are left out. The same holds for the next two lists.
     pub(in crate::params) layer: &'static [(&'static str, &'static str)],
-    /// BERT's and the family's names of other modules of the encoder, behind the prefix.
+    /// BERT's and the family's names of other modules of the encoder, after the prefix.
     pub(in crate::params) modules: &'static [(&'static str, &'static str)],
     /// BERT's and the family's names of the heads' modules.
     pub(in crate::params) heads: &'static [(&'static str, &'static str)],
-    /// The modules of embeddings and encoder, behind the prefix; other parameters are the head's.
+    /// The modules of embeddings and encoder, after the prefix; other parameters are the head's.
     pub(in crate::params) encoder: &'static [&'static str],
-    /// The output matrix of a language model that is tied to the word embeddings, which some files hold.
+    /// The name of the language model's output matrix, which is tied to the word embeddings; some files contain it as
+    /// well.
     pub(in crate::params) tied: &'static str,
     /// BERT's and the family's keys of the same settings in `config.json`.
     pub(in crate::params) settings: &'static [(&'static str, &'static str)],
@@ -35,13 +36,14 @@ pub(in crate::params) struct Description {
     pub(in crate::params) absent: &'static [(&'static str, Setting)],
     /// Default sizes of `transformers`, where they differ from BERT's.
     pub(in crate::params) sizes: &'static [(&'static str, Setting)],
-    /// Whether positions begin behind the padding token, which must then be one.
+    /// Whether positions begin at `pad_token_id + 1` (RoBERTa); `pad_token_id` must then be a token id, not -1.
     pub(in crate::params) pads_positions: bool,
     /// The keys of `config.json` besides those of all families.
     pub(in crate::params) keys: &'static [&'static [Key]],
-    /// Writes into a configuration what differs from layer to layer, besides their number.
+    /// Writes the settings of single layers (`layer_types`, or the number of groups) into a configuration after layers
+    /// were dropped; the number of layers is written elsewhere.
     pub(in crate::params) set_layers: Option<fn(&mut BertConfig, &Architecture)>,
-    /// Computes what a model of this configuration computes.
+    /// Returns the architecture of a model with this configuration.
     pub(in crate::params) architecture: fn(&BertConfig) -> Architecture,
 }
 

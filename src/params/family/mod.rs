@@ -114,8 +114,9 @@ impl Family {
         own.map_or(bert, |(_, own)| own)
     }
 
-    /// This family's name for a parameter of BERT. A name that BERT does not have is returned unchanged. The classifier
-    /// of tokens is `token_classifier` here and `classifier` in every family; RoBERTa's classifier of texts is not.
+    /// This family's name for a parameter of BERT. A name that BERT does not have is returned unchanged. The head of
+    /// token classification is called `token_classifier` here and `classifier` in every family. It has a name of its
+    /// own here because RoBERTa renames the parameters of its sequence classifier, but not of its token classifier.
     pub fn name(self, bert: &str) -> String {
         if let Some(rest) = bert.strip_prefix("token_classifier.") {
             return format!("classifier.{rest}");
@@ -135,7 +136,7 @@ impl Family {
         }
     }
 
-    /// Whether the encoder has a pooler, which is the head's in other families.
+    /// Whether the pooler belongs to the encoder; in other families it belongs to the head.
     pub(super) fn has_pooler(self) -> bool {
         !self.description().heads.iter().any(|(_, own)| own.starts_with("pooler."))
     }

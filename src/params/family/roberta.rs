@@ -1,4 +1,4 @@
-//! `roberta`: positions begin behind the padding token, one token type, and heads of other names.
+//! `roberta`: positions begin at `pad_token_id + 1`; one token type; heads of other names.
 
 use super::description::{Description, Setting};
 use crate::params::architecture::Architecture;

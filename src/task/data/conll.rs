@@ -1,4 +1,4 @@
-//! Reads CoNLL files: a word and its tag in each line, separated by white space, and an empty line behind each sentence.
+//! Reads CoNLL files: a word and its tag in each line, separated by white space, and an empty line after each sentence.
 
 use std::path::Path;
 

@@ -108,7 +108,8 @@ impl Sentences<'_> {
             })
             .collect();
         for first in firsts {
-            // The window that holds the most context on the shorter side; nothing is missing at a sentence's ends.
+            // Each word is predicted in the window where the smaller of its left and right contexts is largest; a
+            // context that reaches the end of the sentence counts as unlimited.
             let context = |start: usize| {
                 let range = part(start);
                 let before = if start == 0 { usize::MAX } else { first.token - start };

@@ -76,7 +76,7 @@ pub fn is_iob1(tags: &[String]) -> bool {
     })
 }
 
-/// Converts the tags of a sentence from IOB1, where an entity begins with `B` only behind another of its type, to IOB2.
+/// Converts the tags of a sentence from IOB1, where an entity begins with `B` only after another of its type, to IOB2.
 pub fn iob2_of_iob1(tags: &mut [String]) {
     let mut before: Option<Tag> = None;
     for text in tags {

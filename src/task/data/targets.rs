@@ -62,7 +62,7 @@ pub struct Targeted {
 }
 
 impl Targeted {
-    /// The distinct labels of the training set, or without one of the dev set, sorted; integers by value.
+    /// The distinct labels of the training set (of the dev set if there is no training set), sorted; integers by value.
     pub fn labels(&self) -> Vec<String> {
         distinct(if self.train.is_empty() { &self.dev } else { &self.train })
     }

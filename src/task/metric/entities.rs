@@ -80,7 +80,7 @@ impl Tags {
     }
 
     /// `f1`, `precision` and `recall` over all entities (micro averages), and those of each type, in percent; 0 where
-    /// nothing is divided. Both arguments have a list of label indices for each sentence.
+    /// the denominator is 0. Both arguments have a list of label indices for each sentence.
     pub fn metrics(&self, predicted: &[Vec<usize>], gold: &[Vec<usize>]) -> Metrics {
         let mut counts = vec![Counts::default(); self.kinds.len()];
         for (predicted, gold) in predicted.iter().zip(gold) {
@@ -107,7 +107,7 @@ impl Tags {
         };
         add("", &all);
         for (kind, counts) in self.kinds.iter().zip(&counts) {
-            // Of tags without types there is one, and its metrics are those of all.
+            // Tags without a type all have the type `_`; its metrics are the overall ones.
             if kind != "_" {
                 add(&format!("_{kind}"), counts);
             }

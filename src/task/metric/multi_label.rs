@@ -9,7 +9,7 @@ const MOST_LABELS: usize = 20;
 /// and `accuracy`, the share of texts with exactly the right labels (`f1_score` with `average` and `zero_division=0`,
 /// `accuracy_score`). Both lists have a decision for each label of each text.
 pub fn metrics(predicted: &[Vec<bool>], gold: &[Vec<bool>], names: &[String]) -> Metrics {
-    // Of each label: right and positive, predicted, and true ones.
+    // For each label the numbers of true positives, predicted positives, and gold positives.
     let mut counts = vec![[0usize; 3]; names.len()];
     let mut exact = 0;
     for (predicted, gold) in predicted.iter().zip(gold) {

@@ -3,14 +3,15 @@
 use super::Metrics;
 use super::similarity::cosine;
 
-/// The number of documents of which ranks are known.
+/// The number of nearest documents that are saved for each query.
 const DEPTH: usize = 100;
 
-/// The nearest documents of each query, found document by document, so that no more than these are kept.
+/// The nearest documents of each query, updated document by document, so that no others are in memory.
 #[derive(Debug)]
 pub struct Nearest {
     queries: Vec<Vec<f32>>,
-    /// Of each query cosines and indices, best first; of equal cosines the smaller index.
+    /// For each query the cosines and indices of its nearest documents, best first; among equal cosines the smaller
+    /// index first.
     found: Vec<Vec<(f64, usize)>>,
 }
 

@@ -139,7 +139,7 @@ fn best(judged: &[Judged], value: fn(&Judged) -> f64) -> f64 {
     for j in order {
         now += match j.answered {
             true => value(j),
-            // An empty span is correct.
+            // An empty span also predicts "no answer", which stays correct.
             false if j.is_empty => 0.0,
             false => -1.0,
         };

@@ -297,7 +297,7 @@ impl Bert {
         self.pre_norm_layers(hidden, tokens, dropouts, states)
     }
 
-    /// The output of the layers with normalisations before their parts, and of the normalisation behind them.
+    /// The output of the pre-norm layers and of the normalization after the last one.
     fn pre_norm_layers(
         &self,
         mut hidden: Tensor<2>,

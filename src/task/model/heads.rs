@@ -87,7 +87,7 @@ pub struct BertForSequenceClassification {
 #[derive(Module, Debug)]
 pub struct BertForTokenClassification {
     bert: Bert,
-    // `classifier` in `transformers`, which [`Family::name`] makes of it.
+    // `transformers` calls it `classifier`; [`Family::name`] translates.
     token_classifier: Linear,
 }
 

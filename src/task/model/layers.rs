@@ -60,12 +60,13 @@ pub struct SelfProjections {
     pub(super) query: Linear,
     pub(super) key: Linear,
     pub(super) value: Linear,
-    /// Projections of the embeddings of distances, where they have some of their own.
+    /// Projections of the relative position embeddings; `None` if the query and key projections are used for them
+    /// (`share_att_key`).
     pub(super) pos_key: Option<Linear>,
     pub(super) pos_query: Option<Linear>,
 }
 
-/// The embeddings of distances, with which layers compute the terms of disentangled attention.
+/// The relative position embeddings, with which layers compute the terms of disentangled attention.
 pub(super) struct Distances {
     /// `[rows, hidden]`.
     pub(super) embeddings: Tensor<2>,

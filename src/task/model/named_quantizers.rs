@@ -11,7 +11,7 @@ use super::dropouts::Dropouts;
 use super::kernels::{Dropout, Sequences, activate, add_norm, attention_products, linear};
 use super::layers::{Layer, Output, Positioning, SelfProjections, bias};
 
-/// The names of the four operands of attention's two matrix products, behind the name of the attention module.
+/// The names of the four operands of attention's two matrix products, after the name of the attention module.
 pub(super) const OPERANDS: [&str; 4] = ["query_states", "key_states", "probabilities", "value_states"];
 
 /// The quantizers of a model, looked up by BERT's names, which are mapped to those of the family.
@@ -71,7 +71,8 @@ impl Layer {
                     if name.starts_with("pos_") {
                         return named.linear(&module, layer, x);
                     }
-                    // A weight that is observed where it projects hidden states.
+                    // These weights also project the hidden states, where they are observed; here they are only
+                    // fake-quantized.
                     let weight = named.family.name(&format!("{module}.weight"));
                     let weight = named.quantizers.fake_quantize_again(&weight, layer.weight.val());
                     linear(x, weight, bias(layer))

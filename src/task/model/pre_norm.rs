@@ -74,8 +74,8 @@ impl Surroundings<'_> {
 }
 
 impl PreNormLayer {
-    /// A layer with random weights. The first layer has no normalisation before attention: that of the embeddings is
-    /// there.
+    /// A layer with random weights. The first layer has no normalization before attention: the embeddings are
+    /// normalized already.
     pub(super) fn new(architecture: &Architecture, first: bool, init: &mut Init, device: &Device) -> Self {
         let (hidden, intermediate) = (architecture.shape.hidden, architecture.shape.intermediate);
         let biases = architecture.biases;
@@ -120,7 +120,7 @@ impl PreNormLayer {
         let dropout = dropouts(0).attention;
         let context = attention_products(operands, heads, with.sequences, dropout, with.terms, probabilities);
         let attended = with.linear("attn.Wo", &self.attn.Wo, context);
-        // The output of attention has the dropout of attention weights.
+        // ModernBERT applies `attention_dropout` to the output of attention, too.
         let x = x + norm::dropout(attended, dropouts(1).attention);
         let wide = with.linear("mlp.Wi", &self.mlp.Wi, self.mlp_norm.forward(x.clone()));
         let wide = norm::dropout(gated(wide, with.architecture.activation), dropouts(2).hidden);

@@ -135,7 +135,7 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     /// Reorders the teacher's logits to the student's labels.
     ///
     /// # Errors
-    /// One sentence if the labels differ.
+    /// A message of one sentence if the labels differ.
     fn fit_teacher(
         &self,
         teacher: Self::Model,
@@ -144,10 +144,11 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
         Ok(FittedTeacher { model: teacher, notes: Vec::new() })
     }
 
-    /// Checks what a teacher's folder says beside the model.
+    /// Checks settings of the teacher's folder other than the model, such as pooling and normalization of sentence
+    /// embeddings.
     ///
     /// # Errors
-    /// One sentence if the teacher's outputs mean something else than the student's.
+    /// A message of one sentence if the teacher's outputs mean something else than the student's.
     fn check_teacher(&self, _folder: &Path) -> Result<(), String> {
         Ok(())
     }

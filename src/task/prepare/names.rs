@@ -31,7 +31,8 @@ impl DataLabels<'_> {
         of_model.map_or(self.known.len(), |names| names.len())
     }
 
-    /// The names of a model's outputs, if the labels are among them. `None` if the outputs are to be those of the data.
+    /// The names of a model's outputs, if the labels are among them. `None` if the outputs are to get the labels of the
+    /// data.
     ///
     /// # Errors
     /// Labels that the model does not have.
@@ -76,7 +77,7 @@ impl DataLabels<'_> {
         names.iter().position(|name| name == label).or_else(by_number)
     }
 
-    /// The note for outputs that are taken to be those of the data.
+    /// The note for a model whose outputs have no names: they get the data's labels, in order.
     pub(super) fn unnamed(&self) -> String {
         format!(
             "the model's outputs have no names; they are taken to be {}, in this order (`labels` gives another)",

@@ -12,7 +12,7 @@ use super::FittedTeacher;
 /// layer.
 ///
 /// # Errors
-/// One sentence if the labels differ.
+/// A message of one sentence if the labels differ.
 pub(super) fn fit<M: BertModel>(
     teacher: M,
     config: &BertConfig,

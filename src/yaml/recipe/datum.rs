@@ -37,7 +37,7 @@ pub(crate) struct Number {
     pub(crate) text: String,
 }
 
-/// How PyYAML, or SparseML behind it, misreads a value.
+/// How PyYAML, or SparseML after it, misreads a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Misread {
     /// `8e-5` is text to PyYAML.

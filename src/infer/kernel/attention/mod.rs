@@ -2,8 +2,8 @@
 //!
 //! Scores are `[keys][queries]` with the queries in the lanes, so that the softmax needs no sums across lanes. Both
 //! products use the dense kernel: `QKᵀ` with K in place of a layer's weights, and the product of probabilities and V
-//! with V. Positions may add a bias to the scores, hide distant keys ([`terms`]), and turn Q and K before
-//! ([`rotary`]).
+//! with V. Positional information may add a bias to the scores, mask distant keys ([`terms`]), or rotate Q and K before
+//! the product ([`rotary`]).
 
 mod operands;
 pub mod rotary;
@@ -169,8 +169,8 @@ struct ProbabilityScales<S: Simd> {
     offset: [S::F; TOGETHER],
 }
 
-/// Computes the softmax of the scores over the keys. Float32 and dynamically quantized probabilities are stored without
-/// division by the sum of exponentials, which [`ProbabilityScales::scale`] contains.
+/// Computes the softmax of the scores over the keys. Float32 and dynamically quantized probabilities are stored as
+/// exponentials; [`ProbabilityScales::scale`] includes the division by their sum.
 #[inline(always)]
 fn softmax<S: Simd>(
     simd: S,

@@ -1,4 +1,5 @@
-//! Rotary positions: queries and keys are turned by angles that grow with their position (RoFormer, arXiv 2104.09864).
+//! Rotary position embeddings (RoPE): queries and keys are rotated by angles that grow with their position (RoFormer,
+//! arXiv 2104.09864).
 
 use crate::infer::simd::{Floats, LANES, Simd};
 
@@ -32,8 +33,8 @@ impl Rotary {
         rotary
     }
 
-    /// Turns the states `[features][groups]` of a sequence in place: feature i and feature i + d/2 are the coordinates of
-    /// a point (`rotate_half` of `transformers`).
+    /// Rotates the states `[features][groups]` of a sequence in place: feature i and feature i + d/2 are the
+    /// coordinates of a point (`rotate_half` of `transformers`).
     #[inline(always)]
     pub fn turn<S: Simd>(&self, simd: S, states: &mut [Floats], features: usize, groups: usize) {
         let half = features / 2;

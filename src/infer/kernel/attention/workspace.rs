@@ -3,9 +3,9 @@
 use crate::infer::kernel::quantize::{QParams, TokenScale};
 use crate::infer::simd::{Floats, Ints, LANES, Quads};
 
-/// Rows of a product that are computed and dequantized together, while they are in L1.
+/// The number of rows of a product that are computed and dequantized together, while they are in L1.
 pub(super) const CHUNK: usize = 12;
-/// Groups of queries that are computed together.
+/// The number of groups of queries that are computed together.
 pub(super) const TOGETHER: usize = 4;
 
 /// The element type and quantization of one of the two products.

@@ -140,7 +140,8 @@ impl DeviceEstimate {
         self.ill_conditioned.extend(factors);
     }
 
-    /// Removes all QR factors. They are valid for the gradients so far, and for one dampening.
+    /// Removes all QR factors. The factors are valid for the gradients so far; the list of ill-conditioned blocks is
+    /// valid for one dampening.
     pub fn clear_factors(&mut self) {
         self.ill_conditioned.clear();
     }

@@ -1,8 +1,8 @@
 //! `Σ g gᵀ` of a chunk of gradients, block by block.
 //!
-//! CUDA's tensor cores round the operands of a float32 product to TF32, 11 significant bits, with errors like those
-//! of bfloat16 gradients. A product with a known result detects that; then each operand is split into two
-//! numbers that TF32 represents exactly.
+//! CUDA's tensor cores round the operands of a float32 product to TF32, 11 significant bits, with errors like those of
+//! bfloat16 gradients. A product with a known result detects that; then each operand is split into its upper 11 bits,
+//! and a rest of up to 12 bits, which TF32 rounds in its last bit.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,8 @@ fn multiply(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     a.permute([1, 2, 0]).matmul(b.permute([1, 0, 2]))
 }
 
-/// `gᵀg`; on devices that round, with g = h + l: `hᵀh + hᵀl + lᵀh`. The omitted `lᵀl` is below float32's precision.
+/// `gᵀg`; on devices that round, with g = h + l: `hᵀh + hᵀl + lᵀh`. The omitted `lᵀl` is of the order of float32's
+/// rounding error.
 fn gram(rows: Tensor<3>, rounds: bool, multiply: impl Fn(Tensor<3>, Tensor<3>) -> Tensor<3>) -> Tensor<3> {
     if !rounds {
         return multiply(rows.clone(), rows);

@@ -181,7 +181,7 @@ impl Groups {
     }
 }
 
-/// Computes the update of the remaining weights when the weights with `pruned` are pruned; the counterpart of
+/// Computes the update of the remaining weights when the weights marked in `pruned` are set to zero; the counterpart of
 /// [`crate::method::obs::host::update`].
 ///
 /// # Errors

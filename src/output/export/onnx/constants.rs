@@ -74,7 +74,7 @@ impl Constants {
     /// The scale (its bits) and the zero point of every `QuantizeLinear`.
     ///
     /// # Errors
-    /// One sentence if one of them is not a constant of the right type.
+    /// A message of one sentence if one of them is not a constant of the right type.
     pub fn activation_scales(&self) -> Result<BTreeSet<(u32, u8)>, String> {
         let mut all = BTreeSet::new();
         for node in self.graph.node.iter().filter(|n| n.op_type.as_deref() == Some("QuantizeLinear")) {

@@ -5,7 +5,7 @@
 //!   `terms` of positions;
 //! - [`constants`]: reading weights and scales back.
 //!
-//! Quantized weights are INT8 initializers with a `DequantizeLinear` behind them; quantized activations go through
+//! Quantized weights are INT8 initializers followed by a `DequantizeLinear`; quantized activations go through
 //! `QuantizeLinear` and `DequantizeLinear` (the QDQ format), which a runtime may fuse into INT8 products.
 
 pub mod constants;

@@ -33,7 +33,7 @@ pub(super) fn plain_activate(x: Tensor<2>, function: Activation) -> Tensor<2> {
     }
 }
 
-/// Elements in a thread's unit of work.
+/// The number of elements in a thread's unit of work.
 const CHUNK: usize = 1 << 14;
 
 /// √(2/π) and the factor of x³ in GELU by tanh.

@@ -1,8 +1,8 @@
-//! Attention of given queries, keys and values, with terms of positions and fake-quantized attention weights.
+//! Attention of given queries, keys and values, with position terms and fake-quantized attention weights.
 //!
-//! It is used where [`super::self_attention()`] does not do: with a bias of positions, windows or rotated queries, and for
-//! quantization-aware training. Queries, keys and values are fake-quantized by the caller. Only the attention weights
-//! before dropout are saved for the backward pass; with a window, only those near the diagonal are computed.
+//! It is used where [`super::self_attention()`] is not sufficient: with a position bias, windows or rotated queries,
+//! and for quantization-aware training. Queries, keys and values are fake-quantized by the caller. Only the attention
+//! weights before dropout are saved for the backward pass; with a window, only those near the diagonal are computed.
 
 use std::sync::Arc;
 

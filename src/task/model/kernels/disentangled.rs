@@ -10,10 +10,11 @@ use super::gemm::{Threads, View, ViewMut, multiply};
 use super::op::{CpuOp, run};
 use super::position_terms::Buckets;
 
-/// The terms `(Q_i · K'_r + K_j · Q'_r) / √d` of the scores of query i and key j, where r is the bucket of their distance,
-/// and K' and Q' are the projections of the embeddings of distances, `[buckets, hidden]`
-/// (`disentangled_attention_bias` of `transformers`). A row is a query in the order that
-/// [`super::attention_products()`] takes: on packed sequences all terms are one column, by head, then by sequence.
+/// The terms `(Q_i · K'_r + K_j · Q'_r) / √d` of the scores of query i and key j, where r is the bucket of their
+/// distance, and K' and Q' are the projections of the relative position embeddings, `[buckets, hidden]`
+/// (`disentangled_attention_bias` of `transformers`). The layout is the one that [`super::attention_products()`] takes:
+/// padded, `[batch · heads · length, length]` with a row for each query; packed, one column with the terms of all
+/// pairs, ordered by head, then by sequence.
 pub fn disentangled_terms(
     [query, key]: [Tensor<2>; 2],
     [position_key, position_query]: [Tensor<2>; 2],
@@ -74,14 +75,14 @@ impl Disentangled {
         low as usize..high as usize + 1
     }
 
-    /// The rows of a table `[buckets, hidden]` that belong to a head.
+    /// A head's columns of the rows `buckets` of a table `[buckets, hidden]`.
     fn rows<'a>(&self, table: &'a [f32], head: usize, buckets: &std::ops::Range<usize>) -> View<'a> {
         let (hidden, size) = (self.attention.hidden, self.attention.size());
         View::strided(table, buckets.start * hidden + head * size, [buckets.len(), size], [hidden, 1])
     }
 
-    /// Calls `f` with the index of every pair of a unit, and with those of its elements among the products of queries and
-    /// of keys with the occurring buckets.
+    /// Calls `f` for every pair (i, j) of a unit with three indices: of the pair, of `Q_i · K'_r` in the product of
+    /// queries with the occurring buckets, and of `K_j · Q'_r` in that of keys.
     fn pairs(&self, length: usize, buckets: &std::ops::Range<usize>, mut f: impl FnMut(usize, usize, usize)) {
         let width = buckets.len();
         for i in 0..length {

@@ -1,4 +1,5 @@
-//! Rotary positions: the pairs of elements of a query or key are turned by angles that grow with its position.
+//! Rotary position embeddings (RoPE): pairs of elements of a query or key are rotated by angles that grow with its
+//! position.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ impl Rotation {
     }
 }
 
-/// Turns queries or keys `[tokens, heads * d]`: the elements i and i + d/2 of every head are a pair
+/// Rotates queries or keys `[tokens, heads * d]`: the elements i and i + d/2 of every head are a pair
 /// (`apply_rotary_pos_emb` of `transformers`).
 pub fn rotate(x: Tensor<2>, sequences: &Sequences, rotation: &Rotation) -> Tensor<2> {
     let shape = x.dims();
