@@ -13,8 +13,8 @@ use crate::task::data::splits::Split;
 
 #[derive(Args, Clone, Debug)]
 pub struct EvalArgs {
-    /// The model's folder, or its name on the hub
-    #[arg(value_name = "MODEL_DIR")]
+    /// A model folder, its name on the hub, or a file that `obertc pack --as engine` wrote
+    #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// The folder of data files, or a file; not needed for a model that was trained on generated data
     #[arg(long, value_name = "PATH")]

@@ -68,7 +68,7 @@ mod watch;
     after_help = "Exit codes: 0 success; 1 errors in the input, or a metric outside the recipe's `expect`; 2 wrong usage."
 )]
 struct Cli {
-    /// Print the version; with --verbose also what the program was built from and for
+    /// Print the version; with --verbose also commit, features, target and instruction set
     #[arg(long, short = 'V')]
     version: bool,
     /// With --version: print the commit, features, target, instruction set and Burn's version
@@ -98,13 +98,13 @@ enum Command {
     /// Tune OBS settings: prune one-shot with each point of a grid, and evaluate
     #[cfg(feature = "engine")]
     Sweep(sweep::SweepArgs),
-    /// Export a model for another program
+    /// Convert a model to another format: for inference with obertc or other programs
     #[cfg(feature = "infer")]
     Pack(pack::PackArgs),
-    /// Answer questions or classify texts from standard input
+    /// Compute predictions for JSON lines from standard input
     #[cfg(feature = "infer")]
     Predict(predict::PredictArgs),
-    /// Answer HTTP requests from models
+    /// Serve models over HTTP
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
     /// Benchmark inference on the CPU
@@ -116,11 +116,11 @@ enum Command {
     Import(import::ImportArgs),
     /// Translate a recipe to YAML that SparseML loads
     Export(export::ExportArgs),
-    /// List the parameters that a pattern selects
+    /// List the parameters that a name pattern selects
     Params(params::ParamsArgs),
-    /// Explain a diagnostic code, a verb or a setting
+    /// Explain a diagnostic code, a statement or a setting
     Explain(explain::ExplainArgs),
-    /// Answer an editor by the Language Server Protocol
+    /// Run a language server for editors (LSP over standard input and output)
     #[cfg(not(target_family = "wasm"))]
     Lsp(lsp::LspArgs),
     /// Check and plan a recipe again whenever it is saved

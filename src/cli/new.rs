@@ -33,7 +33,7 @@ enum Starter {
     Transfer,
     /// Gradual pruning of a model for named entities
     Entities,
-    /// Pruning and quantization of a sentence embedder, from itself and without labels
+    /// Pruning and quantization of a sentence embedder on unlabelled texts, with the unpruned model as the teacher
     Embeddings,
     /// Gradual pruning of a reranker
     Rerank,

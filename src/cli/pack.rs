@@ -73,7 +73,7 @@ pub struct PackArgs {
 /// A format by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PackFormat {
-    /// A file for `obertc predict`, `obertc bench` and the library (`obert::runtime`)
+    /// A file for `obertc predict`, `serve`, `eval` and `bench`, and the library (`obert::runtime`)
     Engine,
     /// A Hugging Face folder in float32
     Dense,
@@ -120,7 +120,7 @@ pub fn run(args: &PackArgs) -> Result<i32, Error> {
         return Ok(USAGE);
     }
     let (model, _scratch) = folder_of(args)?;
-    // The folder of a cached model is named after its revision.
+    // The output is named after the name as given: the folder of a cached model is named after its revision.
     let given = args.model.as_deref().unwrap_or(&model);
     let name = args.shape.as_deref().map_or(given, Path::new);
     let out = args.out.clone().unwrap_or_else(|| default_out(name, format.ending()));

@@ -31,7 +31,8 @@ pub struct Watcher {
     lr: f64,
     sparsity: f64,
     line: Line,
-    /// When a run stops that is asked to, for the message; `None` if it cannot be stopped.
+    /// The words of the message that say when a run stops after it was asked to, such as `before the next step`; `None`
+    /// if it cannot be stopped.
     stops: Option<&'static str>,
     stop: Option<Arc<AtomicBool>>,
     /// When the present pruning event began, and the number of its gradients that were done then.
@@ -40,7 +41,7 @@ pub struct Watcher {
     helped: BTreeSet<WarningKind>,
 }
 
-/// Without a terminal, the shortest time between two lines; each percent of the work has one.
+/// Without a terminal a line is printed after each percent of the work, but not more often than this.
 const SHORTEST: Duration = Duration::from_secs(10);
 /// The longest time between two lines.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -229,7 +230,7 @@ impl Observer for Watcher {
             }
             Event::RangesFixed(fixed) => {
                 self.print_line(&format!(
-                    "  before step {} froze the quantization ranges of {}",
+                    "  before step {} the observers of {} are frozen",
                     fixed.step,
                     counted(fixed.tensors, "tensor", "tensors")
                 ));

@@ -19,8 +19,9 @@ pub struct RunArgs {
     recipe: PathBuf,
     #[command(flatten)]
     recipe_args: RecipeArgs,
-    /// The folder of data files, named train* and dev* or valid* (json for SQuAD; tsv, csv or jsonl for classification;
-    /// txt or jsonl for masked text; parquet for any), or a training file, with --dev
+    /// The folder of data files, named train* and dev* or valid* (json or jsonl for SQuAD; conll or jsonl for token
+    /// classification; txt or jsonl for masked text; tsv, csv, jsonl or json for other tasks; parquet for any), or a
+    /// training file, with --dev
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -43,8 +44,8 @@ pub struct RunArgs {
     /// Random seed, in place of the recipe's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Maximum number of steps in a stage: epochs are shortened, so that every event still happens, to rehearse a
-    /// recipe
+    /// Rehearse the recipe: shorten epochs until a stage has at most N steps, but at least one step per epoch; several
+    /// events of a statement at one step become one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_steps: Option<u64>,
     /// Maximum number of examples to train on, and to evaluate on

@@ -45,7 +45,7 @@ pub struct ServeArgs {
     /// Number of threads for each model [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
-    /// Maximum batch size, in sequences of the maximum length; shorter sequences are more
+    /// Maximum batch size: N sequences of the maximum length, or more sequences if they are shorter
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=1024))]
     batch: u64,
     /// Milliseconds that the first request of a batch waits for others

@@ -11,31 +11,32 @@ pub struct SettingsArgs {
     /// The task [default: the model's]
     #[arg(long, value_enum, value_name = "TASK")]
     task: Option<TaskName>,
-    /// The column of the text, for `--task classify`, `regression` and `multi-label`; of the words, for
-    /// `classify-tokens`
+    /// The column of the text (classify, regression, multi-label), the words (classify-tokens) or the query (rerank)
+    /// [default: the model's, or `tokens` for classify-tokens, `query` for rerank]
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
-    /// The column of the second text, for `--task classify`, `regression` and `multi-label`
+    /// The column of the second text (classify, regression, multi-label) or the passage (rerank) [default: the model's,
+    /// or `passage` for rerank]
     #[arg(long, value_name = "COLUMN")]
     pair: Option<String>,
-    /// The column of the label, for `--task classify` [default: the model's, or label]; of the tags, for
-    /// `classify-tokens`; of the score, for `regression`; of the list of labels, for `multi-label`
+    /// The column of the target: the label (classify), the tags (classify-tokens), the score (regression), the
+    /// relevance (rerank) or the list of labels (multi-label) [default: the model's, or `label`, `ner_tags`, `score`,
+    /// `label`, `labels`]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
-    /// The labels in the order of the model's outputs, for `--task classify`, `classify-tokens` and
-    /// `multi-label`; without `--label`, the columns of `multi-label`
+    /// The labels in the order of the model's outputs (classify, classify-tokens, multi-label); for multi-label without
+    /// `--label`, also the names of the columns, one for each label
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     labels: Option<Vec<String>>,
-    /// The positive label of F1, for `--task classify` [default: the model's, or the second of two, else macro F1
-    /// over all labels]
+    /// The positive label of F1 (classify) [default: the model's, or the second of two, else macro F1 over all labels]
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
-    /// Maximum sequence length in tokens [default: the model's, or 384 for SQuAD, 128 for classification,
-    /// 512 for masked text]
+    /// Maximum sequence length in tokens [default: the model's, or 384 for SQuAD, 256 for rerank, 512 for masked text,
+    /// 128 for the other tasks]
     #[arg(long, alias = "max-seq-len", value_name = "N", value_parser = clap::value_parser!(u64).range(8..=1 << 20))]
     max_length: Option<u64>,
-    /// Overlap of neighbouring windows of a long context in tokens [default: the model's, or 128, at most half
-    /// of the maximum sequence length]
+    /// Overlap of neighbouring windows of a long context in tokens [default: the model's, or 128 for SQuAD and 32 for
+    /// classify-tokens, at most half of the maximum sequence length]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
     doc_stride: Option<u64>,
     /// Maximum answer length in tokens [default: the model's, or 30]
@@ -66,7 +67,7 @@ enum TaskName {
     MultiLabel,
     /// Sentence embeddings
     Embeddings,
-    /// Masked-language modelling
+    /// Masked language modeling
     MaskedText,
 }
 

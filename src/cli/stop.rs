@@ -11,7 +11,8 @@ use super::eprint;
 /// The exit code of a program that SIGINT ended, as shells report it.
 const INTERRUPTED: i32 = 130;
 
-/// A flag that is set when the program is asked to stop; `when` says for the message when it will.
+/// Returns a flag that is set when the program is asked to stop. `when` are the words of the message that say when it
+/// stops, such as `before the next step`.
 ///
 /// SIGHUP stays ignored if it was, as under `nohup`: the run goes on after its terminal is closed.
 pub fn on_request(when: &'static str) -> Arc<AtomicBool> {

@@ -14,9 +14,9 @@ use crate::files;
 #[derive(Args, Debug)]
 #[command(
     after_help = "`--grid` takes the settings of `obs` (`obertc explain obs`) except `memory`, which changes no \
-    result. Settings that the grid does not name come from the recipe's first `prune` statement with `by: obs`. One \
-    pass over the gradients serves all values of damp, update and block and all smaller numbers of gradients; \
-    with `recompute` each trial computes its own."
+    result. Settings that the grid does not name come from the recipe's first `prune` statement with `by: obs`. All \
+    values of damp, update and block use the same gradients, and so do smaller values of gradients (the first of \
+    them). With `recompute` above 1, each trial computes its own gradients."
 )]
 pub struct SweepArgs {
     #[command(flatten)]

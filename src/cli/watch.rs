@@ -1,7 +1,8 @@
 //! `obertc watch`.
 //!
-//! The files are polled: a recipe uses a few, and reading their times takes microseconds. So a save by renaming, as most
-//! editors save, and network folders need no care, and no watcher with its thread and its dependencies is linked.
+//! The files are polled: a recipe uses few, and reading their modification times takes microseconds. Polling also works
+//! on network folders and when an editor saves by renaming, and needs no file-watching library with a thread of its
+//! own.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -22,10 +23,11 @@ use crate::language::syntax::parse_file;
 /// The time between two looks at the files.
 const POLL: Duration = Duration::from_millis(200);
 
-/// The looks at files that must be the same before they are read: a save may take several writes.
+/// How long the files must stay unchanged before they are read: a save may take several writes.
 const SETTLED: Duration = Duration::from_millis(30);
 
-/// How often a recipe that is missing is looked for before that is reported; a save by renaming may remove it first.
+/// How many times files that are missing or keep changing are looked at again before they are read: a save by renaming
+/// may remove the recipe first.
 const PATIENCE: usize = 10;
 
 #[derive(Args, Debug)]
@@ -117,7 +119,7 @@ fn used(recipe: &Path, text: &str, report: &CheckReport) -> Vec<PathBuf> {
     list
 }
 
-/// When a file was modified and how long it is; `None` for a missing file.
+/// The modification time, length and inode number of a file; `None` for a missing file.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
 fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {

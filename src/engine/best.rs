@@ -38,7 +38,7 @@ pub struct QuantizationState<'a> {
 }
 
 impl Best {
-    /// Compares evaluations by a metric.
+    /// Starts without an evaluation; evaluations will be compared by `metric`.
     pub fn new(metric: &str) -> Self {
         Best { metric: metric.to_owned(), found: None }
     }

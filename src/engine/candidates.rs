@@ -1,5 +1,5 @@
-//! The evaluation of candidate weights on evaluation batches: training examples from which an estimate takes no
-//! gradients.
+//! The evaluation of candidate weights on evaluation batches: the training batches after those of the estimate, whose
+//! examples are others unless the data has too few.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -8,7 +8,8 @@ use crate::method::obs::Measure;
 use crate::task::parameters::{self, Values};
 use crate::task::{Output, Task};
 
-/// The most values of stored outputs of the model without candidate weights, 256 MiB; more are computed again.
+/// Maximum number of float32 values (256 MiB) of the unchanged model's outputs that are stored; outputs beyond that are
+/// computed again.
 const STORED: usize = 64 << 20;
 
 /// Forward passes so far and planned, and outputs of the model itself on evaluation batches.
@@ -20,13 +21,13 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// For so many forward passes, as progress shows them.
+    /// Starts with a planned number of forward passes, which progress reports show.
     pub fn planned(planned: u64) -> Self {
         Candidates { planned, ..Candidates::default() }
     }
 
-    /// The mean of a measure over evaluation batches, given with their numbers, of the model with these values in
-    /// place of its own. `progress` receives the forward passes so far and planned, and may break it off.
+    /// The mean of a measure over numbered evaluation batches, computed with these values in place of the model's
+    /// weights. `progress` receives the forward passes so far and planned, and may break it off.
     pub fn evaluate<T: Task>(
         &mut self,
         task: &T,

@@ -28,7 +28,8 @@ pub fn snapshot<'a, T: Task>(context: &'a StageContext<T>, state: &'a StageState
         baseline: state.baseline.clone(),
         quantizers: Default::default(),
     });
-    // Before the first step of a run the model is the initial one.
+    // Before the first step of a run the weights are those of the initial model, which is loaded again when the run is
+    // resumed.
     if context.index > 0 || state.step > 0 {
         snapshot.hold_model("model", &state.model);
         snapshot.hold_quantizers("model", context.task.quantizers(&state.model));

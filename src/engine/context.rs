@@ -85,7 +85,7 @@ impl<T: Task> StageContext<'_, T> {
     }
 }
 
-/// The batches of a stage: `accumulate` batches in one, with gradient accumulation.
+/// Draws the examples of each optimizer step: `batch` × `accumulate` of them.
 pub fn sampler<T: Task>(task: &T, stage: &Stage, index: u64, seed: u64) -> Sampler {
     let (train, examples) = (&stage.train, task.examples());
     let (batch, seed) = (train.batch * train.accumulate, seeds::draw(seed, index, 0, 0));

@@ -53,6 +53,16 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
     }
 }
 
+/// The name of a device, as [`open`] takes it.
+pub(super) fn name_of(device: &Device) -> String {
+    // `Flex(Cpu)`, `Wgpu(…)` or `Cuda(…)`.
+    let described = format!("{:?}", device.as_dispatch());
+    match described.split('(').next().unwrap_or_default() {
+        "Flex" => "cpu".to_owned(),
+        other => other.to_lowercase(),
+    }
+}
+
 /// Whether a stage multiplies in bfloat16 on this device.
 pub(super) fn casts(train: &Train, device: &Device) -> bool {
     train.precision == Precision::Bf16 && autocast::is_supported_on(device)
@@ -81,4 +91,19 @@ fn is_there(kind: DeviceType) -> bool {
 fn absent(name: &str, help: &str) -> Diagnostic {
     Diagnostic::unlocated(Code::DeviceUnavailable, format!("this machine has no device for `{name}`"))
         .help(format!("{help}, or use `--device cpu`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_the_name_by_which_it_is_opened() {
+        for name in names() {
+            if let Ok(device) = open(name) {
+                assert_eq!(name_of(&device), name);
+            }
+        }
+        assert_eq!(name_of(&open("cpu").unwrap()), "cpu");
+    }
 }

@@ -8,10 +8,11 @@ use crate::task::model::kernels::is_on_cpu;
 /// Where Fisher matrices are estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Estimates {
-    /// On the device that computes the gradients: by kernels on the host if that is the CPU, otherwise as tensors.
+    /// On the device that computes the gradients: by this crate's CPU kernels if that is the CPU, otherwise with Burn's
+    /// tensor operations.
     #[default]
     WithGradients,
-    /// As tensors on the device even if that is the CPU, for tests.
+    /// With Burn's tensor operations even if the device is the CPU, for tests.
     AsTensors,
 }
 

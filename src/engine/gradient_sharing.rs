@@ -27,14 +27,14 @@ impl Trial {
     }
 }
 
-/// A pass over gradients for several trials.
+/// One computation of gradients that several trials share.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sweep {
+pub struct SharedPass {
     /// The estimates of the pass.
     pub estimates: Vec<SharedEstimate>,
 }
 
-impl Sweep {
+impl SharedPass {
     /// The number of gradients of the pass.
     pub fn gradients(&self) -> usize {
         self.estimates.iter().map(SharedEstimate::gradients).max().unwrap_or(0)
@@ -81,7 +81,7 @@ pub struct Prefix {
 
 /// Arranges trials into shared passes; `counts` are the numbers of weights of the targets. Returns the passes, and the
 /// trials that share none: those without gradients, with `recompute`, or whose `memory` requires several passes.
-pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
+pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<SharedPass>, Vec<usize>) {
     let mut alone = Vec::new();
     let mut families: Vec<(Prune, Vec<SharedEstimate>)> = Vec::new();
     for (index, trial) in trials.iter().enumerate() {
@@ -96,7 +96,7 @@ pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
             families.len() - 1
         });
         let (keeps_gradients, block) = (obs.keeps_gradients(), obs.block);
-        // Stored gradients are not chunked: the size of a chunk is the same for all of them.
+        // Stored gradients are not accumulated in chunks: 0, so that estimates do not differ by a chunk size.
         let rows = if keeps_gradients { 0 } else { pass.rows };
         let estimates = &mut families[known].1;
         let same =
@@ -109,8 +109,9 @@ pub fn arrange(trials: &[Trial], counts: &[usize]) -> (Vec<Sweep>, Vec<usize>) {
             }
         }
     }
-    let sweeps = families.into_iter().flat_map(|(_, estimates)| fit(estimates, trials, counts)).collect();
-    (sweeps, alone)
+    let shared_passes =
+        families.into_iter().flat_map(|(_, estimates)| fit(estimates, trials, counts)).collect();
+    (shared_passes, alone)
 }
 
 fn add(prefixes: &mut Vec<Prefix>, gradients: usize, trial: usize) {
@@ -134,22 +135,23 @@ fn without_what_can_differ(prune: &Prune) -> Prune {
         }),
         other => other.clone(),
     };
-    // Saliencies are the same for rankings over more or fewer parameters.
+    // Global and measured ranking need the same saliencies of all parameters at once, so such trials can share a pass.
     let rank = if prune.ranks_together() { Rank::Global } else { prune.rank };
     let (window, sparsity) = (Window::once(Time::ZERO), Ramp::constant(0.0));
     Prune { by, window, sparsity, rank, at_most: None, ..prune.clone() }
 }
 
 /// Distributes estimates over as few passes as the allowed memory permits.
-fn fit(estimates: Vec<SharedEstimate>, trials: &[Trial], counts: &[usize]) -> Vec<Sweep> {
+fn fit(estimates: Vec<SharedEstimate>, trials: &[Trial], counts: &[usize]) -> Vec<SharedPass> {
     let allowed = |shared: &SharedEstimate| {
         let first = shared.prefixes.first().and_then(|s| s.trials.first());
         first.and_then(|i| trials[*i].obs()).and_then(|obs| obs.memory).unwrap_or(u64::MAX)
     };
     let needed = |shared: &SharedEstimate| bytes(shared, trials, counts);
-    let mut sweeps: Vec<(u64, Sweep)> = Vec::new();
+    let mut shared_passes: Vec<(u64, SharedPass)> = Vec::new();
     for shared in estimates {
-        // An estimate with a single number of gradients needs no copy of its sums.
+        // If memory is short, an estimate that is used at several numbers of gradients is divided into one for each
+        // number: used once, it is factored in place, without a copy of its sums.
         let parts = match needed(&shared) > allowed(&shared) {
             true => shared
                 .prefixes
@@ -161,16 +163,16 @@ fn fit(estimates: Vec<SharedEstimate>, trials: &[Trial], counts: &[usize]) -> Ve
         for part in parts {
             let own = needed(&part);
             let most = allowed(&part);
-            match sweeps.iter_mut().find(|(used, _)| used.saturating_add(own) <= most) {
-                Some((used, sweep)) => {
+            match shared_passes.iter_mut().find(|(used, _)| used.saturating_add(own) <= most) {
+                Some((used, shared_pass)) => {
                     *used += own;
-                    sweep.estimates.push(part);
+                    shared_pass.estimates.push(part);
                 }
-                None => sweeps.push((own, Sweep { estimates: vec![part] })),
+                None => shared_passes.push((own, SharedPass { estimates: vec![part] })),
             }
         }
     }
-    sweeps.into_iter().map(|(_, sweep)| sweep).collect()
+    shared_passes.into_iter().map(|(_, shared_pass)| shared_pass).collect()
 }
 
 /// The peak memory of a shared estimate.
@@ -217,12 +219,12 @@ mod tests {
             trial(|o| o.recompute = 4),
             Trial { prune: Prune { by: Criterion::Magnitude, ..trial(|_| ()).prune }, sparsity: 0.5 },
         ];
-        let (sweeps, alone) = arrange(&trials, &[5000, 700]);
+        let (shared_passes, alone) = arrange(&trials, &[5000, 700]);
         assert_eq!(alone, [6, 7]);
-        assert_eq!(sweeps.len(), 2, "{sweeps:?}");
-        assert_eq!(sweeps[0].gradients(), 1024);
-        assert_eq!(sweeps[0].prefixes(), [40, 256, 1024]);
-        let served: Vec<Vec<Vec<usize>>> = sweeps
+        assert_eq!(shared_passes.len(), 2, "{shared_passes:?}");
+        assert_eq!(shared_passes[0].gradients(), 1024);
+        assert_eq!(shared_passes[0].prefixes(), [40, 256, 1024]);
+        let served: Vec<Vec<Vec<usize>>> = shared_passes
             .iter()
             .flat_map(|s| &s.estimates)
             .map(|e| e.prefixes.iter().map(|s| s.trials.clone()).collect())
@@ -244,8 +246,8 @@ mod tests {
                     trial(|o| (o.block, o.gradients, o.memory) = (block, gradients, memory))
                 })
                 .collect();
-            let (sweeps, alone) = arrange(&trials, &counts);
-            let blocks = sweeps.iter().map(|s| s.estimates.iter().map(|e| e.block).collect());
+            let (shared_passes, alone) = arrange(&trials, &counts);
+            let blocks = shared_passes.iter().map(|s| s.estimates.iter().map(|e| e.block).collect());
             (blocks.collect::<Vec<Vec<usize>>>(), alone, trials)
         };
         assert_eq!(with(None).0, [[50, 10, 1]]);

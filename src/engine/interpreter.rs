@@ -14,6 +14,7 @@ use crate::task::parameters;
 
 use super::EngineError;
 use super::context::{self, Earlier, StageContext};
+use super::device;
 use super::distillation::Distillation;
 use super::estimation::Estimates;
 use super::events::{Event, Observer};
@@ -106,7 +107,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
                     recipe: self.schedule.name.clone(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     seed: self.schedule.seed,
-                    device: format!("{:?}", self.device),
+                    device: device::name_of(&self.device),
                     examples: self.task.examples(),
                     weights: carried.1.as_ref().map_or(0, linear_weights),
                 }),
@@ -126,7 +127,8 @@ impl<'a, T: Task> Interpreter<'a, T> {
                 at: stage.name.clone(),
             })?;
             if index < first {
-                // The stage ended before the checkpoint, which has its weights only where they are still needed.
+                // This stage had ended before the checkpoint was written; the checkpoint contains the stage's weights
+                // only if they are still needed.
                 let mut end = self.choose_layers(stage, start)?;
                 if let Some(restored) = &mut restored {
                     let kind = format!("end/{}", stage.name);
@@ -223,9 +225,9 @@ impl<'a, T: Task> Interpreter<'a, T> {
     }
 
     /// The earlier stages whose final models a checkpoint of the stage at `index` contains besides the model in
-    /// training: those from which this or a later stage distills or a later one branches and, in a branch, `carried`,
-    /// the last stage that is no branch, from which the next such stage continues. The initial model of the run is
-    /// loaded again instead.
+    /// training: stages that this or a later stage distills from; stages that a later branch starts from; and, while a
+    /// branch runs, `carried`, the last stage before it that is no branch, because the next stage continues from it.
+    /// The initial model is not saved but loaded again.
     fn ends_needed(&self, index: usize, carried: &'a str) -> Vec<&'a str> {
         let stage = &self.schedule.stages[index];
         let base = stage.branch_from.as_deref().unwrap_or(carried);
@@ -297,7 +299,7 @@ fn linear_weights<M: Module>(model: &M) -> usize {
     table.iter().filter(|p| p.is_prunable()).map(|p| p.count()).sum()
 }
 
-/// The last stage before an index that is no branch.
+/// The last stage before index `index` that is not a branch.
 fn carried_before(schedule: &Schedule, index: usize) -> &str {
     let carried = schedule.stages[..index].iter().rev().find(|s| s.branch_from.is_none());
     carried.map_or(START, |stage| &stage.name)

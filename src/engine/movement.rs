@@ -37,7 +37,7 @@ impl Movements {
         Ok(movements)
     }
 
-    /// Whether the stage prunes by movement and the scores of no step have been accumulated yet.
+    /// Whether the stage prunes by movement and no step's scores have been accumulated yet.
     pub fn lacks_steps(&self) -> bool {
         !self.scores.is_empty() && self.steps == 0
     }

@@ -19,7 +19,7 @@ use super::EngineError;
 use super::candidates::Candidates;
 use super::estimation::Estimates;
 use super::events::{Event, Observer, Work, goes_on};
-use super::gradient_sharing::{SharedEstimate, Sweep, Trial, arrange};
+use super::gradient_sharing::{SharedEstimate, SharedPass, Trial, arrange};
 use super::gradients::{self, TaskGradients};
 use super::interpreter::Interpreter;
 use super::masks::Masks;
@@ -48,7 +48,7 @@ pub struct OneShot<'a, T: Task> {
 const CALIBRATE: usize = 32;
 
 /// The `quantize` statements of a schedule's first stage that has any, as post-training quantization: one stage of no
-/// length, in which ranges are observed and fixed. `None` if nothing is quantized.
+/// length, in which ranges are observed and then frozen. `None` if nothing is quantized.
 pub fn post_training_quantization(schedule: &Schedule) -> Option<Schedule> {
     let stage = schedule.stages.iter().find(|stage| !stage.quantize.is_empty())?;
     let observed = |statement: &Quantize| Quantize {
@@ -163,14 +163,14 @@ impl<T: Task> OneShot<'_, T> {
         let model = gradients::to_training(model.clone(), self.device);
         let Some(first) = trials.first() else { return Ok(()) };
         let counts = Targets::select(&model, &first.prune, self.name)?.counts();
-        let (sweeps, alone) = arrange(trials, &counts);
+        let (shared_passes, alone) = arrange(trials, &counts);
         for index in alone {
             self.goes_on(observer)?;
             let pruned = self.alone(&model, &trials[index], observer)?;
             each(index, pruned, observer)?;
         }
-        for sweep in &sweeps {
-            self.sweep(&model, trials, sweep, observer, each)?;
+        for pass in &shared_passes {
+            self.run_pass(&model, trials, pass, observer, each)?;
         }
         Ok(())
     }
@@ -189,18 +189,18 @@ impl<T: Task> OneShot<'_, T> {
     }
 
     /// Runs the trials of one pass over gradients, each after the number of gradients that it uses.
-    fn sweep(
+    fn run_pass(
         &self,
         model: &T::Model,
         trials: &[Trial],
-        sweep: &Sweep,
+        pass: &SharedPass,
         observer: &mut dyn Observer,
         each: &mut Each<T::Model>,
     ) -> Result<(), EngineError> {
         let one = |shared: &SharedEstimate| {
             shared.prefixes.first().and_then(|s| s.trials.first()).map(|i| &trials[*i])
         };
-        let Some((trial, obs)) = sweep.estimates.first().and_then(one).and_then(|t| Some((t, t.obs()?)))
+        let Some((trial, obs)) = pass.estimates.first().and_then(one).and_then(|t| Some((t, t.obs()?)))
         else {
             return Ok(());
         };
@@ -210,15 +210,15 @@ impl<T: Task> OneShot<'_, T> {
         let of_targets = |shared: &SharedEstimate| -> Vec<FisherEstimate> {
             start.targets.counts().into_iter().map(|count| estimate(shared, count, obs)).collect()
         };
-        let mut estimates: Vec<Vec<FisherEstimate>> = sweep.estimates.iter().map(of_targets).collect();
+        let mut estimates: Vec<Vec<FisherEstimate>> = pass.estimates.iter().map(of_targets).collect();
         let mut done = 0;
-        for prefix in sweep.prefixes() {
+        for prefix in pass.prefixes() {
             let mut source = self.source(model, &start, obs, &context, observer);
-            (source.done, source.total) = (done as u64, sweep.gradients() as u64);
+            (source.done, source.total) = (done as u64, pass.gradients() as u64);
             let all = 0..start.targets.parameters.len();
             let end = source.gradients(all, done..prefix, Place::Host, &mut |i, gradient| {
                 let values = gradient.into_values();
-                // Finished estimates are removed.
+                // Estimates that have all their gradients were emptied below and are skipped.
                 for estimate in estimates.iter_mut().filter_map(|e| e.get_mut(i)) {
                     estimate.add_values(&values);
                 }
@@ -227,7 +227,7 @@ impl<T: Task> OneShot<'_, T> {
                 return Err(self.stopped());
             }
             done = prefix;
-            for (shared, estimates) in sweep.estimates.iter().zip(&mut estimates) {
+            for (shared, estimates) in pass.estimates.iter().zip(&mut estimates) {
                 let Some(here) = shared.prefixes.iter().find(|s| s.gradients == prefix) else { continue };
                 let is_last = shared.gradients() == prefix;
                 if is_last {
@@ -370,7 +370,7 @@ impl Observer for Progress<'_> {
     }
 }
 
-/// The targets of a sweep with their initial weights and masks.
+/// The targets of a shared pass with their initial weights and masks.
 struct Start {
     targets: Targets,
     weights: Vec<Vec<f32>>,

@@ -246,7 +246,8 @@ fn chunk_norm_simd<'a, S: Simd>(_simd: S, values: &'a [f32]) -> f64 {
 struct Updater<'a, F> {
     slots: &'a mut HashMap<ParamId, Slot>,
     gradients: &'a mut GradientsParams,
-    /// Returns the coefficients for a parameter: whether its weights decay, and the factor of its learning rate.
+    /// Returns a parameter's coefficients. Its arguments: whether the parameter has weight decay, and the factor of its
+    /// learning rate.
     factors_at: F,
 }
 

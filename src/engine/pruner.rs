@@ -143,9 +143,9 @@ pub struct Subject<'a> {
     pub masks: &'a [Mask],
     /// The sparsities to reach.
     pub goals: &'a [Goal],
-    /// Those at the statement's end.
+    /// The target sparsities after the statement's last event.
     pub last: &'a [Goal],
-    /// The groups of a measured allocation.
+    /// The partitions of the targets for a measured allocation: see [`partitions`].
     pub partitions: &'a [Vec<Vec<usize>>],
 }
 
@@ -248,7 +248,8 @@ fn passes(
     stage: &str,
 ) -> Result<Vec<obs::Pass>, EngineError> {
     let counts = targets.counts();
-    // Pruned layers are evaluated from all estimates at a time.
+    // A measured allocation compares candidate sparsities of all parameters, so it needs all their estimates in memory:
+    // a single pass.
     let measured = statement.is_measured();
     let found = obs.passes(&counts).filter(|passes| !measured || passes.len() == 1);
     let passes = found.ok_or_else(|| EngineError::Memory {

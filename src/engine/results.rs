@@ -99,7 +99,8 @@ pub fn layer_sparsity<M: Module>(model: &M) -> Vec<LayerSparsity> {
         .collect()
 }
 
-/// The storage size of the encoder's layers in bytes, with one bit for each zero: see [`crate::params::storage`].
+/// The storage size of the encoder's layers in bytes, with a bitmask of one bit for each weight: see
+/// [`crate::params::storage`].
 pub fn encoder_bytes<M: Module>(model: &M, quantizers: Option<&Arc<Quantizers>>) -> usize {
     let table = parameters::table(model);
     let mut storage = Storage::default();

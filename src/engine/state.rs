@@ -24,7 +24,7 @@ pub struct StageState<M> {
     pub optimizer: AdamW,
     /// The movement scores.
     pub movement: Movements,
-    /// The best checkpoint so far, if the stage has `keep_best`.
+    /// The best evaluation so far with its weights, if the stage has `keep_best`.
     pub best: Option<Best>,
     /// The last evaluation, and the first pruning event since.
     pub baseline: Option<Baseline>,

@@ -1,9 +1,9 @@
 //! Chooses the step size of the exact update (a line search).
 //!
-//! The joint update of all pruned weights minimises a quadratic approximation of the loss at the current weights. Where
+//! The joint update of all pruned weights minimizes a quadratic approximation of the loss at the current weights. Where
 //! an event prunes many weights, or the dampening is small, the full update overshoots. So several step sizes are
-//! evaluated on training batches that the estimate has not used, and the one with the least loss is taken. A step size
-//! of 0 only sets the pruned weights to zero.
+//! evaluated on the training batches after those of the estimate (other examples, unless the data has too few), and the
+//! one with the least loss is taken. A step size of 0 only sets the pruned weights to zero.
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use crate::method::obs::{GradientSource, Measure, PruningUpdate};
 /// The step sizes to evaluate, in descending order.
 const STEP_SIZES: [f32; 5] = [1.0, 0.75, 0.5, 0.25, 0.0];
 
-/// The number of batches for each: few compared with the forward and backward passes of an estimate.
+/// The number of evaluation batches for each step size. The search takes few passes compared with the estimate.
 fn batches(gradients: usize) -> usize {
     (gradients / 16).clamp(4, 32)
 }

@@ -83,8 +83,8 @@ impl Targets {
     }
 }
 
-/// The groups in which a measured allocation changes sparsities: the parameters of each layer, and those of each role,
-/// such as `attention.self.query.weight`; within the goals.
+/// The partitions of the targets that a measured allocation tries: one by encoder layer, one by role (such as
+/// `attention.self.query.weight`). Parameters with different final sparsities (goals) are never in one group.
 pub fn partitions(targets: &Targets, goals: &[Goal]) -> Vec<Vec<Vec<usize>>> {
     let by = |key: fn(&str) -> String| {
         let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -106,7 +106,7 @@ pub fn partitions(targets: &Targets, goals: &[Goal]) -> Vec<Vec<Vec<usize>>> {
     let by_role = by(|name| layer_of(name).map_or(name, |(_, _, role)| role).to_owned());
     let mut partitions = vec![by_layer, by_role];
     partitions.dedup();
-    // There is nothing to divide in a goal of one group.
+    // A partition with one group for each goal leaves nothing to distribute.
     partitions.retain(|groups| groups.len() > goals.len());
     partitions
 }

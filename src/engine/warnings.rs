@@ -27,15 +27,15 @@ const UNEVEN: f64 = 0.02;
 const LISTED: usize = 3;
 
 /// Warnings before the first step of a stage about Fisher matrices that are estimated from no more gradients than a
-/// block has weights: without dampening such a matrix is singular.
+/// block has weights: without dampening such a matrix is singular, or ill-conditioned if the two numbers are equal.
 pub fn few_gradients(stage: &Stage) -> Vec<Warning> {
     let warning_of = |prune: &Prune| match &prune.by {
         Criterion::Obs(obs) if obs.block > 1 && obs.gradients <= obs.block => {
             let (gradients, block) = (obs.gradients, obs.block);
             let smaller = (gradients / 2).max(1);
             let message = format!(
-                "`gradients: {gradients}` does not exceed `block: {block}`: each block of the Fisher matrix \
-                 of `{}` is singular without `damp`",
+                "`gradients: {gradients}` does not exceed `block: {block}`: without `damp`, each block of the \
+                 Fisher matrix of `{}` would be singular or ill-conditioned",
                 prune.targets.selector
             );
             let help = format!("write `gradients: {}`, or `block: {smaller}`", (20 * block).max(1024));
@@ -88,13 +88,13 @@ fn cheaper(statements: &[Prune]) -> String {
     let any = |has: &dyn Fn(&Prune) -> bool| statements.iter().any(has);
     let obs = |prune: &Prune, has: &dyn Fn(&Obs) -> bool| matches!(&prune.by, Criterion::Obs(o) if has(o));
     if any(&|prune| prune.by == Criterion::Magnitude) {
-        advice.push("prune by second order: `by: obs(gradients: 1024)`");
+        advice.push("use OBS instead of magnitude: `by: obs(gradients: 1024)`");
     }
     if any(&|prune| obs(prune, &|_| true) && prune.rank != Rank::Measured) {
-        advice.push("measure the sparsity of each layer: `rank: measured`");
+        advice.push("choose the sparsity of each matrix by evaluation: `rank: measured`");
     }
     if any(&|prune| obs(prune, &|obs| obs.recompute == 1)) {
-        advice.push("estimate again between parts of an event: `recompute: 8`");
+        advice.push("estimate the Fisher matrix several times within an event: `recompute: 8`");
     }
     advice.push(match any(&|prune| prune.window.start != prune.window.end) {
         true => "start lower, such as `sparsity: 30% -> 80% cubic`, or prune over more epochs",
@@ -196,7 +196,7 @@ impl Remaining {
     }
 }
 
-/// The number of an encoder layer, with what its parameters' names have before it.
+/// An encoder layer: the prefix of its parameters' names, such as `bert.encoder.layer.`, and its number.
 type Place<'a> = (&'a str, usize);
 
 fn place(name: &str) -> Option<Place<'_>> {

@@ -101,7 +101,7 @@ pub fn at<'a>(text: &'a str, tokens: &'a [Token], offset: usize) -> Option<Conte
     })
 }
 
-/// The index of the brace that closes the block whose first token has an index.
+/// The index of the brace that closes the block whose first token is at index `from`.
 fn closing(tokens: &[Token], from: usize) -> usize {
     let mut depth = 0;
     for (i, token) in tokens.iter().enumerate().skip(from) {

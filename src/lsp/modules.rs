@@ -229,8 +229,8 @@ impl Modules {
         list
     }
 
-    /// The parameter that a setting of a statement that extends a template gives a value: of the template, or of those
-    /// that it extends.
+    /// The template parameter of this name that a statement extending the template sets: one of the template or of a
+    /// template that it extends.
     pub fn template_parameter(&self, template: &Declaration, name: &str) -> Option<Arc<Declaration>> {
         self.template_parameters(template).into_iter().find(|parameter| parameter.name == name)
     }

@@ -134,7 +134,7 @@ pub fn bars(values: impl Iterator<Item = f64>, highest: f64) -> String {
     values.map(bar).collect()
 }
 
-/// `8e-5`, and plain zero.
+/// Formats a rate as `8e-5`, and zero as `0`.
 fn rate(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -144,7 +144,7 @@ fn rate(value: f64) -> String {
     format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// `87.5%`
+/// Formats a share as `87.5%`.
 pub fn percent(share: f64) -> String {
     let text = format!("{:.2}", share * 100.0);
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))

@@ -9,7 +9,7 @@ use crate::language::syntax::ast::{Expr, ExprKind};
 use crate::params::{ParameterTable, Selector};
 use crate::plan::cost;
 
-/// The names inside names that are followed at most.
+/// Maximum depth of declared selectors that refer to other declared selectors.
 const DEEPEST: usize = 32;
 
 /// The selector that a name is declared as.

@@ -78,7 +78,8 @@ impl Snapshot {
         let (mut compiled, parts) = compile_whole(compiler, name, compiled_text, loader);
         let tokens = if kind == Kind::Recipe { tokens(text) } else { Vec::new() };
         if let Some(repaired) = recovery::repaired(text, &tokens) {
-            // Of a text whose brackets do not match the compiler knows nothing but that.
+            // If brackets do not match, the compiler reports only that; everything else is taken from the repaired
+            // text.
             let known = compiler.text_with(name, &repaired, loader);
             (compiled.recipe, compiled.parameters) = (known.recipe, known.parameters);
             compiled.tree = known.tree;

@@ -7,8 +7,8 @@
 //! - [`report`]: a run as one HTML page, and the model card;
 //! - [`export`]: a model in the formats of other programs, and [`sizes`]: its bytes.
 //!
-//! The files of a run are written by the engine. The [`report`] is made from a folder's files (`docs/run-log.md`), and
-//! builds without Burn.
+//! The [`report`] is made from a folder's files (`docs/run-log.md`), and builds without Burn. The modules that write
+//! the files of a run need the feature `engine`.
 
 pub mod numbers;
 pub mod report;

@@ -13,7 +13,8 @@ pub fn title(metric: &str) -> String {
         let name = if name == "recall" { "Recall".to_owned() } else { name.to_uppercase() };
         return format!("{name}@{cutoff}");
     }
-    let words = metric.replace('_', " ");
+    let words: Vec<&str> = metric.split('_').map(|word| if word == "f1" { "F1" } else { word }).collect();
+    let words = words.join(" ");
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

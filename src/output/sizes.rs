@@ -29,7 +29,7 @@ pub struct Sizes {
     version: u32,
     /// In dense float32.
     pub dense: Size,
-    /// As nonzero weights with a bitmask: zeros take one bit.
+    /// As nonzero weights with a bitmask of one bit for each weight.
     pub counted: Size,
     /// The files of its exports, the last of each format.
     #[serde(default)]
@@ -55,8 +55,8 @@ impl Sizes {
         Sizes { format: FORMAT.to_owned(), version: VERSION, dense, counted, files: Vec::new() }
     }
 
-    /// The rows of a table of sizes: a name, the bytes of the dense model and of this one. The size with zeros at one
-    /// bit is left out where it is not less.
+    /// The rows of a table of sizes: a name, the bytes of the dense model and of this one. The size with a bitmask is
+    /// left out where it is not less.
     pub fn rows(&self) -> Vec<(String, u64, u64)> {
         let (dense, counted) = (&self.dense, &self.counted);
         let mut rows = Vec::new();

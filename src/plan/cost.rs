@@ -12,22 +12,23 @@ use crate::schedule::{Schedule, Timeline};
 pub struct Cost {
     /// The number of selected parameters.
     pub parameters: usize,
-    /// Their weights in all.
+    /// Their number of weights.
     pub weights: usize,
     /// The number of pruning events.
     pub events: usize,
     /// Gradients over all events, each a forward and a backward pass of one batch.
     pub gradients: usize,
-    /// Groups of parameters that are estimated one after the other, to stay within the memory limit.
+    /// The number of groups of parameters whose Fisher matrices are estimated one after the other, to stay within the
+    /// memory limit.
     pub passes: usize,
-    /// How often each gradient of an estimate is computed because of these groups.
+    /// How many times each gradient of an estimate is computed, because of several groups.
     pub sweeps: usize,
-    /// Forward passes over all events that measure allocations of sparsity, at most.
+    /// The maximum number of forward passes, over all events, that evaluate allocations of sparsity.
     #[serde(skip_serializing_if = "is_zero")]
     pub evaluations: usize,
-    /// The most bytes of Fisher blocks at a time.
+    /// The peak size of the Fisher blocks in bytes.
     pub fisher: u64,
-    /// The most bytes of stored gradients at a time.
+    /// The peak size, in bytes, of the gradients that are stored before they are added to the Fisher blocks.
     pub chunk: u64,
 }
 

@@ -61,7 +61,7 @@ pub fn listed(stage: &Stage, timeline: &Timeline, steps_per_epoch: Option<u64>, 
     for quantize in &stage.quantize {
         add(quantize.start, "quantize", self::quantize(quantize, stage), None);
         if let Some(freeze) = quantize.freeze {
-            let what = format!("fix the observed ranges of {}", quantize.targets.selector);
+            let what = format!("freeze the observers of {}", quantize.targets.selector);
             add(freeze, "quantize", what, None);
         }
     }

@@ -38,23 +38,47 @@ pub struct Memory {
     pub activations: u64,
     /// The largest pruning event, without weights, moments and models.
     pub pruning: u64,
-    /// The peak: of a training step, or of a pruning event between two steps.
+    /// The peak: the larger of a training step (weights, gradients, moments, models, activations) and a pruning event
+    /// between two steps (weights, moments, models, pruning).
     pub peak: u64,
 }
 
 impl Memory {
-    /// Its parts in words: `weights 436 MB, gradients 436 MB, …`.
+    /// The memory of a training step and of a pruning event between two steps, each with the parts that add up to it:
+    /// `memory of a training step: 7.3 GB (weights 436 MB, gradients 436 MB, …)`.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |what: &str, own: &[(&str, u64)]| {
+            let all: u64 = self.always().into_iter().chain(own.iter().copied()).map(|(_, size)| size).sum();
+            format!("memory{what}: {} ({})", bytes(all), self.listed(own))
+        };
+        let (step, event) = (self.of_step(), [("pruning", self.pruning)]);
+        match (self.gradients > 0, self.pruning > 0) {
+            (true, true) => vec![line(" of a training step", &step), line(" of a pruning event", &event)],
+            (true, false) => vec![line(" of a training step", &step)],
+            (false, true) => vec![line(" of a pruning event", &event)],
+            (false, false) => vec![line("", &[])],
+        }
+    }
+
+    /// The parts of the peak in words: `weights 436 MB, gradients 436 MB, …`.
     pub fn parts(&self) -> String {
-        let parts = [
-            ("weights", self.weights),
-            ("gradients", self.gradients),
-            ("moments", self.moments),
-            ("other models", self.models),
-            ("activations", self.activations),
-            ("pruning", self.pruning),
-        ];
-        let parts = parts.iter().filter(|(_, size)| *size > 0);
-        parts.map(|(name, size)| format!("{name} {}", bytes(*size))).collect::<Vec<_>>().join(", ")
+        match self.gradients + self.activations < self.pruning {
+            true => self.listed(&[("pruning", self.pruning)]),
+            false => self.listed(&self.of_step()),
+        }
+    }
+
+    fn always(&self) -> [(&'static str, u64); 3] {
+        [("weights", self.weights), ("moments", self.moments), ("other models", self.models)]
+    }
+
+    fn of_step(&self) -> [(&'static str, u64); 2] {
+        [("gradients", self.gradients), ("activations", self.activations)]
+    }
+
+    fn listed(&self, own: &[(&str, u64)]) -> String {
+        let parts = self.always().into_iter().chain(own.iter().copied()).filter(|(_, size)| *size > 0);
+        parts.map(|(name, size)| format!("{name} {}", bytes(size))).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -118,7 +142,8 @@ impl Sizes {
 
     /// The number of attention weights that are stored for a token and a head, in the mean over the layers.
     fn attended(&self, tokens: u64) -> u64 {
-        // Local layers store the windows of a block of queries on both sides of the block.
+        // A layer with local attention computes a block of queries at a time and stores, for each query, the scores of
+        // the keys in the block and one window to either side of it.
         let of = |window: &Option<usize>| match window {
             Some(window) => tokens.min(2 * *window as u64 + (*window as u64).clamp(32, 128)),
             None => tokens,
@@ -273,6 +298,25 @@ mod tests {
         // 12 × (10 × 768 + 2 × 3072 + 12 × 384) + 6 × 768 floats for each of 16 × 384 tokens.
         assert_eq!(sizes.activations(16, 384, 0), 4 * 16 * 384 * (12 * 18_432 + 4_608));
         assert_eq!(Sizes::of(&ParameterTable::default(), None).map(|f| f.heads), None);
+    }
+
+    #[test]
+    fn the_parts_of_each_line_add_up_to_its_memory() {
+        let (weights, moments, models) = (2_000_000, 4_000_000, 2_000_000);
+        let (gradients, activations, pruning) = (2_000_000, 105_000_000, 387_000_000);
+        let peak = weights + moments + models + pruning;
+        let memory = Memory { weights, gradients, moments, models, activations, pruning, peak };
+        let lines = [
+            "memory of a training step: 115 MB (weights 2 MB, moments 4 MB, other models 2 MB, gradients 2 MB, \
+             activations 105 MB)",
+            "memory of a pruning event: 395 MB (weights 2 MB, moments 4 MB, other models 2 MB, pruning 387 MB)",
+        ];
+        assert_eq!(memory.lines(), lines);
+        assert_eq!(memory.parts(), "weights 2 MB, moments 4 MB, other models 2 MB, pruning 387 MB");
+        let memory = Memory { pruning: 0, ..memory };
+        assert_eq!(memory.lines(), lines[..1]);
+        let memory = Memory { weights, peak: weights, ..Memory::default() };
+        assert_eq!(memory.lines(), ["memory: 2 MB (weights 2 MB)"]);
     }
 
     #[test]

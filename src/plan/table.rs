@@ -42,7 +42,9 @@ pub fn render(
         let table = tables.as_ref().and_then(|tables| tables.get(index));
         text.push_str(&render_stage(stage, steps_per_epoch, table));
         if let Some(memory) = memory.as_ref().and_then(|stages| stages.get(index)) {
-            text.push_str(&format!("  memory: {} at most; {}\n", bytes(memory.peak), memory.parts()));
+            for line in memory.lines() {
+                text.push_str(&format!("  {line}\n"));
+            }
         }
         let chart = chart(stage);
         if !chart.is_empty() {
@@ -61,16 +63,17 @@ pub fn render(
 fn render_stage(stage: &Stage, steps_per_epoch: Option<u64>, table: Option<&ParameterTable>) -> String {
     let mut text = match &stage.branch_from {
         None => format!("stage {}", stage.name),
-        Some(from) => format!("branch {} from {from}, evaluated and not continued", stage.name),
+        Some(from) => format!("branch {} from {from}", stage.name),
     };
     if stage.length.is_zero() {
-        text.push_str(", without training\n");
+        text.push_str(" without training");
     } else {
         let Train { batch, accumulate, .. } = stage.train;
         let batches = if accumulate > 1 { format!(" in {accumulate} batches") } else { String::new() };
         let examples = counted(batch * accumulate, "example", "examples");
-        text.push_str(&format!(" for {}, {examples} a step{batches}\n", stage.length));
+        text.push_str(&format!(" for {}, {examples} a step{batches}", stage.length));
     }
+    text.push_str(if stage.branch_from.is_some() { "; no stage continues from it\n" } else { "\n" });
     for line in stage.doc.lines() {
         text.push_str(&format!("  {line}\n"));
     }
@@ -172,7 +175,7 @@ fn prune_cost(cost: &Cost) -> String {
         ));
         if cost.evaluations > 0 {
             text.push_str(&format!(
-                "; up to {} to measure the allocation",
+                "; up to {} to evaluate allocations",
                 counted(cost.evaluations, "forward pass", "forward passes")
             ));
         }

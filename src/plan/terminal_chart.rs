@@ -19,7 +19,7 @@ pub fn render(stage: &Stage, steps_per_epoch: Option<u64>) -> String {
     if steps_per_epoch.is_none() && stage.length.is_mixed() {
         return String::new();
     }
-    // The shape is the same for every length of an epoch that is long enough.
+    // The shape is the same for every length of an epoch that is long enough; the axis then has no steps.
     let Some(curves) = Curves::new(stage, steps_per_epoch.unwrap_or(10_000)) else { return String::new() };
     let step = |column: usize| (2 * column as u64 + 1) * curves.steps / (2 * WIDTH as u64);
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub fn render(stage: &Stage, steps_per_epoch: Option<u64>) -> String {
         let values: Vec<f64> = (0..WIDTH).map(|c| track.at(step(c))).collect();
         text.push_str(&area(&name, &percent(1.0), &values, 1.0));
     }
-    text.push_str(&axis(&curves));
+    text.push_str(&axis(&curves, steps_per_epoch.is_some()));
     for (name, start, end) in &curves.bands {
         let column = |step: &u64| (step * WIDTH as u64).div_ceil(curves.steps) as usize;
         let (from, to) = (column(start).min(WIDTH - 1), column(end));
@@ -66,11 +66,11 @@ fn area(name: &str, label: &str, values: &[f64], top: f64) -> String {
     text
 }
 
-/// The time axis: in steps if the recipe gives the stage's length in steps or it is under an epoch, else in
-/// epochs.
-fn axis(curves: &Curves) -> String {
+/// The time axis: in steps if the recipe gives the stage's length in steps, or if it is under an epoch whose number of
+/// steps is known; else in epochs.
+fn axis(curves: &Curves, knows_steps: bool) -> String {
     let epochs = curves.epoch(curves.steps);
-    let in_steps = curves.in_steps || epochs < 1.0;
+    let in_steps = curves.in_steps || knows_steps && epochs < 1.0;
     let length = if in_steps { curves.steps as f64 } else { epochs };
     let (one, many) = if in_steps { ("step", "steps") } else { ("epoch", "epochs") };
     let mut marks = vec!['─'; WIDTH];

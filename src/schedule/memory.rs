@@ -19,10 +19,11 @@ pub struct Pass {
     pub chunk: u64,
 }
 
-/// The most bytes of float64 factors at a time where `memory` is not given.
+/// Maximum memory, in bytes, of the float64 QR factors of ill-conditioned blocks if the recipe gives no `memory`.
 pub const FACTOR_MEMORY: u64 = 2 << 30;
 
-/// The least rows of a chunk before another pass is preferred: smaller chunks make sums slow.
+/// The minimum number of gradients in a chunk; where fewer would fit, the parameters are divided among more passes,
+/// because small chunks make accumulation slow.
 const FEW_ROWS: usize = 8;
 
 impl Obs {
@@ -118,9 +119,8 @@ impl Prune {
         if self.is_measured() { 3 * obs.gradients } else { 0 }
     }
 
-    /// How often all gradients are computed for one estimate in `passes` passes. With global ranking, every
-    /// parameter must be scored before the first is updated, so all passes but the last are repeated for
-    /// the update.
+    /// How many times all gradients are computed for one estimate in `passes` passes. With global ranking, every
+    /// parameter must be scored before the first is updated, so all passes but the last are repeated for the update.
     pub fn sweeps(&self, passes: usize) -> usize {
         if self.ranks_together() { (2 * passes).saturating_sub(1) } else { passes }
     }

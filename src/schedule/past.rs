@@ -108,7 +108,7 @@ fn step_events<'a>(stage: &'a Stage, timeline: &Timeline, step: u64) -> StepEven
         let mut how = stage.prune[event.prune].clone();
         let goals = (0..how.exceptions.len()).map(|i| how.exception_at(i, event.share).to_bits());
         let goals = std::iter::once(event.sparsity.to_bits()).chain(goals).collect();
-        // The event has the time and the sparsities.
+        // The window and the sparsities are compared as those of the event, so they are cleared here.
         how.window = Window::once(Time::ZERO);
         how.sparsity = Ramp { from: 0.0, to: 0.0, shape: Shape::Linear };
         how.exceptions.iter_mut().for_each(|e| e.sparsity = 0.0);

@@ -63,7 +63,8 @@ impl Timeline {
         Timeline { steps_per_epoch: spe, steps, pieces, prunes, every }
     }
 
-    /// Lays out a stage over at most `limit` steps: epochs are shortened, so that every event still happens.
+    /// Lays out a stage over at most `limit` steps, but at least one step per epoch: epochs are shortened. Several
+    /// events of a statement that fall on one step become one, which prunes to the sparsity of the last.
     pub fn limited(stage: &Stage, steps_per_epoch: u64, limit: Option<u64>) -> Self {
         let mut steps_per_epoch = steps_per_epoch;
         if let Some(limit) = limit {
@@ -188,7 +189,11 @@ mod tests {
     }
 
     fn timeline(lr: Vec<LrPiece>, length: &str, spe: u64) -> Timeline {
-        let stage = Stage {
+        Timeline::new(&stage(lr, length), spe)
+    }
+
+    fn stage(lr: Vec<LrPiece>, length: &str) -> Stage {
+        Stage {
             name: "s".into(),
             doc: String::new(),
             branch_from: None,
@@ -216,8 +221,7 @@ mod tests {
             distill: None,
             evaluate_every: Some("0.5 epochs".parse().unwrap()),
             keep_best: None,
-        };
-        Timeline::new(&stage, spe)
+        }
     }
 
     #[test]
@@ -252,5 +256,12 @@ mod tests {
         let t = timeline(vec![], "2 epochs", 10);
         let at: Vec<u64> = (0..=20).filter(|s| t.evaluates_before(*s)).collect();
         assert_eq!(at, [5, 10, 15]);
+    }
+
+    #[test]
+    fn a_limited_stage_has_at_most_the_limit_but_at_least_a_step_per_epoch() {
+        let stage = stage(vec![], "8 epochs");
+        let steps = |limit| Timeline::limited(&stage, 100, limit).steps();
+        assert_eq!([steps(None), steps(Some(80)), steps(Some(30)), steps(Some(2))], [800, 80, 24, 8]);
     }
 }

@@ -16,7 +16,8 @@ use crate::text::Tokenizer;
 /// How often the file of a model is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The number of answers to a question of which requests get the best: as many as BERT's `run_squad.py` compares.
+/// The number of candidate answers computed for each question, of which a response has the best: the `n_best_size` of
+/// BERT's `run_squad.py`.
 pub const BEST_ANSWERS: usize = 20;
 
 /// A model that answers requests.

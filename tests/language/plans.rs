@@ -73,3 +73,17 @@ fn the_picture_holds_both_curves_the_bands_and_the_events() {
     let output = plan(&[recipe, "--svg", nowhere.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1), "a folder that is not there");
 }
+
+#[test]
+fn the_axis_of_a_stage_under_an_epoch_is_in_steps_only_if_they_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("quarter.obert");
+    let recipe = "edition 2026\nrecipe quarter for 0.25 epochs { data: squad, model: \"bert-base-uncased\", batch: 16, lr { 0..100% of run: 3e-5 -> 0 linear } }\n";
+    std::fs::write(&file, recipe).unwrap();
+    let file = file.to_str().unwrap();
+    let unknown = stdout(&plan(&[file]));
+    assert!(unknown.contains("0.19") && unknown.contains("0.25 epochs\n"), "{unknown}");
+    assert!(!unknown.contains("steps"), "{unknown}");
+    let known = stdout(&plan(&[file, "--steps-per-epoch", "1000"]));
+    assert!(known.contains("187.5") && known.contains("250 steps\n"), "{known}");
+}

@@ -14,7 +14,8 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
         let help = main.and_then(|d| d.help.clone());
         let all = found(py, error.diagnostics(), error.sources())?;
         let class = py.import("obert._errors")?.getattr("ObertError")?;
-        // Batches of a list move the index, so that Python puts it before the message.
+        // Python divides a list into batches, so the index in this message is that within the batch. It is removed
+        // here, and Python writes the index in the whole list instead.
         let text = error.to_string();
         let message = match error.input() {
             Some(index) => text.strip_prefix(&format!("input {index}: ")).unwrap_or(&text),

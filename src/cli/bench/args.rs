@@ -24,8 +24,8 @@ pub struct BenchArgs {
     /// Benchmark models of random weights with the architecture of a well-known one
     #[arg(long, value_name = "NAME")]
     pub(super) shape: Option<String>,
-    /// Encoder layers of the random models; the dense baseline has as many as the first
-    /// [default: those of `--shape`]
+    /// Numbers of encoder layers of the random models; the dense baseline has the first of them [default: those of
+    /// `--shape`]
     #[arg(long, value_name = "LIST", requires = "shape", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=96))]
     pub(super) layers: Vec<u64>,
     /// Sparsities of the random models, in the 4-block pattern

@@ -24,7 +24,8 @@ pub(super) struct Measured {
     pub(super) memory: Option<u64>,
 }
 
-/// The table's header; a column for each other program compares with its INT8 model.
+/// The table's header. The last columns, one for each other program, give the speed relative to that program's INT8
+/// model.
 fn header(rivals: &[Program]) -> Table {
     let fixed =
         ["threads", "batch", "length", "program", "p50 ms", "p99 ms", "sequences/s", "MiB", "times as fast"];

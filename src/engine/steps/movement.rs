@@ -12,7 +12,7 @@ use crate::task::Task;
 /// prunes by movement, so that scores cover at least one step, as in SparseML.
 ///
 /// # Errors
-/// None.
+/// None: the signature is that of the other steps.
 pub fn before<T: Task>(
     context: &StageContext<T>,
     mut state: StageState<T::Model>,

@@ -98,7 +98,7 @@ pub fn constants(path: &Path, source: &Source) -> Result<(), Diagnostic> {
     let file = Constants::read(&bytes).map_err(|why| differs(format!("`{shown}` cannot be read: {why}")))?;
     for parameter in source.table.iter() {
         let name = &parameter.name;
-        // The table of distances is written out for each distance.
+        // The ONNX file has the relative position bias expanded from buckets to one value for each distance.
         let is_buckets = *name == source.config.family().name(describe::BUCKETS);
         let found = file
             .weight(if is_buckets { "position_bias" } else { name })

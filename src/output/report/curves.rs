@@ -35,7 +35,7 @@ fn losses(record: &Record) -> Chart {
     };
     let mut series = by_stage(&total, Kind::Faint, thinned);
     let mut add = |name: &str, color: usize, lines: &[Vec<(f64, f64)>]| {
-        // Each stage has a running mean of its own: its loss may be another one.
+        // Each stage has its own running mean, because stages can have different losses.
         for (i, line) in lines.iter().filter(|l| !l.is_empty()).enumerate() {
             let name = if i == 0 { name.to_owned() } else { String::new() };
             series.push(Series { name, color, kind: Kind::Line, points: thinned(&smoothed(line)) });
@@ -231,7 +231,7 @@ fn thinned(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
             points.push(*second);
         }
     }
-    // The ends are read first.
+    // The first and the last point are shown exactly: readers look at them first.
     if let (Some(first), Some(last)) = (line.first(), line.last()) {
         points.insert(0, *first);
         points.push(*last);

@@ -150,8 +150,9 @@ impl Record {
         ends.get(self.planned(branch)?.branch_from.as_deref()?).copied()
     }
 
-    /// The metrics of the dense model: the last evaluation before the first pruning or quantization event, branches
-    /// left out; else that of a branch from `start` that changes nothing. `None` if there is neither.
+    /// The metrics of the dense model: the last evaluation before the first event that drops layers, prunes or
+    /// quantizes, branches left out; else that of a branch from `start` that changes nothing. `None` if there is
+    /// neither.
     pub fn dense(&self) -> Option<&Evaluated> {
         self.before_compression().or_else(|| self.stages.iter().find(|s| self.is_start(s))?.measured())
     }

@@ -181,11 +181,11 @@ choices! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum EmbeddingLoss {
-        /// Pairs and triplets: cross-entropy over the texts of the batch, of which the own one is right (`MultipleNegativesRankingLoss`).
+        /// Pairs and triplets: in-batch negatives, cross-entropy over the texts of the batch with the text's partner as the correct class (`MultipleNegativesRankingLoss`).
         InBatch = "in_batch",
-        /// Scored pairs: cosines in the order of the scores (`CoSENTLoss`).
+        /// Scored pairs: a ranking loss by which a pair with a higher score should have a higher cosine similarity (`CoSENTLoss`).
         Cosent = "cosent",
-        /// Scored pairs: cosines equal to the scores, which are in -1..1 (`CosineSimilarityLoss`).
+        /// Scored pairs: mean squared error between the cosine similarity and the score, which is in -1..1 (`CosineSimilarityLoss`).
         Cosine = "cosine",
     }
 }

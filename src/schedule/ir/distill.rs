@@ -54,6 +54,6 @@ pub enum Teacher {
     Named(String),
     /// The result of an earlier stage.
     Stage(String),
-    /// Self-distillation: the model as it was when the stage began.
+    /// Self-distillation: the model that the stage starts from, with all its layers even if the stage drops some.
     Itself,
 }

@@ -10,19 +10,22 @@ settings! {
     /// Settings of second-order pruning with OBS (arXiv 2203.07259).
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     pub struct Obs, each ObsEach {
-        /// Gradients in an estimate of the Fisher matrix.
+        /// The number of gradients in an estimate of the Fisher matrix.
         gradients: usize = Type::Count, default "1024" formerly ["num_grads"];
-        /// Consecutive weights of a Fisher block.
+        /// The number of consecutive weights in a Fisher block.
         block: usize = Type::Count, default "50" formerly ["fisher_block_size"];
-        /// The dampening λ added to the Fisher matrix's diagonal; with `or raise`, tenfold where it is too small.
+        /// The dampening λ added to the Fisher matrix's diagonal. With `or raise`, λ is multiplied by ten, repeatedly
+        /// if necessary (up to 1), until every block can be factored; without it, a block that cannot be factored is an
+        /// error.
         damp: f64 = Type::Damp, default "1e-7" formerly ["dampening", "dampening_frac"];
-        /// Examples whose mean loss gives one gradient.
+        /// The number of examples whose mean loss gives one gradient.
         batch: usize = Type::Count, default "8" formerly ["batch_size", "grad_sampler_kwargs"];
-        /// Fisher estimates in one pruning event, each at the weights pruned so far.
+        /// The number of Fisher estimates in a pruning event. The event prunes in as many parts; before each, the
+        /// matrix is estimated again at the current weights.
         recompute: usize = Type::Count, default "1" formerly ["num_recomputations"];
         /// How the remaining weights compensate for the pruned ones: the OBS weight update.
         update: Update = Type::Choice(Update::CHOICES), default "exact";
-        /// The most memory for an estimate of the Fisher matrix.
+        /// The maximum memory for an estimate of the Fisher matrix.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         memory: Option<u64> = Type::Bytes, optional;
         /// The precision in which gradients are stored until they are accumulated into Fisher blocks.

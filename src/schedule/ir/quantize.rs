@@ -20,7 +20,7 @@ pub struct Quantize {
     /// How the layers' inputs are quantized; they stay in floating point if `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activations: Option<Scheme>,
-    /// When the observers stop and the ranges are fixed, if before `end`.
+    /// When the observers are frozen, if before `end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Time>,
     /// Calibration: batches of training data that the observers see at `start`.

@@ -12,10 +12,11 @@ use crate::settings::choices;
 pub struct Train {
     /// Examples in a batch.
     pub batch: usize,
-    /// Gradient accumulation: batches whose gradients are summed in an optimizer step.
+    /// Gradient accumulation: the number of batches in one optimizer step; the gradient is that of the mean loss over
+    /// all their examples.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub accumulate: usize,
-    /// AdamW's decoupled weight decay; biases and layer normalisations have none.
+    /// AdamW's decoupled weight decay; biases and layer normalizations have none.
     pub weight_decay: f64,
     /// AdamW's β₁.
     pub beta1: f64,

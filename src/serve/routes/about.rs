@@ -114,7 +114,7 @@ fn describe(model: &ServedModel) -> ModelInfo {
     }
 }
 
-/// The name of a pooling in text-embeddings-inference; that has none for the maximum.
+/// The name of a pooling mode in text-embeddings-inference, which has no max pooling (here `max`).
 fn pooling_name(pooling: Pooling) -> &'static str {
     match pooling {
         Pooling::First => "cls",

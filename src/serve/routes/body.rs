@@ -29,7 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A struct that is read from a JSON object; derived code would also read it from a list of its fields.
+/// A struct that is read from a JSON object only; what serde derives would also accept an array of the field values.
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(transparent, inline)]
 pub struct Object<T>(pub T);
@@ -103,7 +103,7 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    /// A list as a list, and the only value of another.
+    /// `Many` if the request had a list, else `One` with its only value.
     pub fn of(mut values: Vec<T>, is_list: bool) -> Self {
         match values.pop() {
             Some(one) if !is_list && values.is_empty() => OneOrMany::One(one),

@@ -21,10 +21,12 @@ pub struct EmbedRequest {
     /// Whether a text that is longer than the maximum sequence length is truncated; else it is refused.
     #[serde(default)]
     truncate: bool,
-    /// Whether embeddings are divided by their L2 norm. Embeddings of a model that normalizes have the norm 1 anyway.
+    /// Whether embeddings are divided by their L2 norm. Whole embeddings of a model that normalizes have the norm 1 in
+    /// either case.
     #[serde(default = "yes")]
     normalize: bool,
-    /// The number of leading values that are returned, for models trained so (Matryoshka); if absent, all.
+    /// The number of leading values that are returned (Matryoshka embeddings; the model must be trained for this); if
+    /// absent, all.
     #[schemars(range(min = 1))]
     dimensions: Option<usize>,
     /// The name of the model; if absent, the first.

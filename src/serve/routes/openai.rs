@@ -25,7 +25,8 @@ pub struct EmbeddingsRequest {
     model: Option<String>,
     #[serde(default)]
     encoding_format: EncodingFormat,
-    /// The number of leading values that are returned, for models trained so (Matryoshka); if absent, all.
+    /// The number of leading values that are returned (Matryoshka embeddings; the model must be trained for this); if
+    /// absent, all.
     #[schemars(range(min = 1))]
     dimensions: Option<usize>,
     /// Has no effect.

@@ -1,5 +1,5 @@
 //! `POST /`: the bodies and responses of `transformers`' pipelines over HTTP, as `huggingface_hub`'s `InferenceClient`
-//! sends and reads them. The head of the model says which.
+//! sends and reads them. The model's head determines the pipeline.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::shared::Shared;
 use crate::infer::file::layout::Head;
 use crate::serve::reply::Failure;
 
-/// A request. The keys are those of the path that answers from the head of the model, and `parameters`.
+/// A request: the fields of the endpoint for the model's head (such as `/embed`), and `parameters`.
 #[derive(JsonSchema)]
 #[allow(dead_code, reason = "it is read by the head of the model, and only described here")]
 pub struct PipelineRequest {

@@ -30,7 +30,7 @@ pub struct PredictRequest {
 pub enum Inputs {
     /// A text or a pair.
     One(Texts),
-    /// Several, at least one as a list: two texts alone are a pair.
+    /// Several inputs. At least one must be a list, because a list of two plain texts is read as one pair.
     #[schemars(extend("contains" = { "type": "array" }))]
     Many(Vec<Texts>),
 }

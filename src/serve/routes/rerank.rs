@@ -100,13 +100,13 @@ pub struct Document {
     text: String,
 }
 
-/// The number of tokens of a request.
+/// The number of tokens of the documents, without the query.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RankUsage {
     total_tokens: usize,
 }
 
-/// Handles `/v1/rerank`. Long documents are truncated, as there.
+/// Handles `/v1/rerank`. Long documents are truncated, as Cohere's and Jina's services do.
 pub async fn rank_documents(
     State(shared): State<Arc<Shared>>,
     Body(body): Body<RankRequest>,

@@ -129,7 +129,7 @@ fn too_long(question: &Question, no_room: NoRoom) -> Diagnostic {
         _ => (max_length, room / 2),
     };
     Diagnostic::unlocated(Code::RowUnusable, message).help(format!(
-        "say `squad(max_length: {length}, doc_stride: {stride})`, in `eval` `--max-seq-len {length} --doc-stride {stride}`; or leave such questions out: `--skip-bad`"
+        "say `squad(max_length: {length}, doc_stride: {stride})`, in `eval` `--max-length {length} --doc-stride {stride}`; or leave such questions out: `--skip-bad`"
     ))
 }
 

@@ -351,7 +351,7 @@ fn truncated_note(truncated: usize, all: usize, max_length: usize) -> String {
     let (are, them) = (agreeing(&truncated, "is", "are"), agreeing(&truncated, "it", "them"));
     format!(
         "{truncated} of {texts} {are} longer than {max_length} tokens and {are} truncated, as transformers \
-         does with `truncation=True`; `--max-seq-len N` reads more of {them}",
+         does with `truncation=True`; `--max-length N` reads more of {them}",
     )
 }
 

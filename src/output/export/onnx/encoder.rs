@@ -144,11 +144,11 @@ impl Writer<'_> {
         let mut states = |writer: &mut Self, i: usize, name: &str, order: &[i64]| {
             let mut x = writer.builder.op("Reshape", &[&projected[i], &split], &[]);
             if let Some(theta) = theta.filter(|_| i < 2) {
-                x = terms.turn(writer, theta, &x);
+                x = terms.rotate(writer, theta, &x);
             }
-            let turned = writer.builder.op("Transpose", &[&x], &[Set::Ints("perm", order)]);
+            let transposed = writer.builder.op("Transpose", &[&x], &[Set::Ints("perm", order)]);
             let operand = writer.name(&format!("{at}.{name}_states"));
-            writer.quantized(&operand, &turned)
+            writer.quantized(&operand, &transposed)
         };
         let query = states(self, 0, "query", &[0, 2, 1, 3]);
         let key = states(self, 1, "key", &[0, 2, 3, 1]);

@@ -102,8 +102,8 @@ impl Terms {
         builder.op("Unsqueeze", &[&bias, &batch], &[])
     }
 
-    /// Turns queries or keys `[batch, length, heads, features]` by the angles of their positions.
-    pub(super) fn turn(&mut self, writer: &mut Writer, theta: f64, x: &str) -> String {
+    /// Applies rotary position embeddings (RoPE) to queries or keys `[batch, length, heads, features]`.
+    pub(super) fn rotate(&mut self, writer: &mut Writer, theta: f64, x: &str) -> String {
         let [cosines, sines] = self.angles(writer, theta);
         let builder = &mut writer.builder;
         let [low, high] = builder.split(x, -1);

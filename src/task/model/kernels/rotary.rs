@@ -76,7 +76,7 @@ struct Rotate {
 
 impl Rotate {
     /// Rotates every row by the angles of its position, or by their negatives if `back`.
-    fn turn(&self, x: &[f32], back: bool) -> Vec<f32> {
+    fn rotate(&self, x: &[f32], back: bool) -> Vec<f32> {
         let [_, width] = self.shape;
         let half = self.rotation.half;
         let mut y = vec![0.0; x.len()];
@@ -100,7 +100,7 @@ impl CpuOp<1> for Rotate {
     type Saved = ();
 
     fn forward(&self, [x]: [&[f32]; 1]) -> (Vec<f32>, ()) {
-        (self.turn(x, false), ())
+        (self.rotate(x, false), ())
     }
 
     fn shape(&self) -> [usize; 2] {
@@ -108,6 +108,6 @@ impl CpuOp<1> for Rotate {
     }
 
     fn backward(&self, _: [&[f32]; 1], _: &(), gradient: &[f32], _: [bool; 1]) -> [Option<Vec<f32>>; 1] {
-        [Some(self.turn(gradient, true))]
+        [Some(self.rotate(gradient, true))]
     }
 }
