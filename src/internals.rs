@@ -25,6 +25,7 @@ open! {
     output,
     params,
     plan,
+    #[cfg(feature = "engine")] ranks,
     schedule,
     #[cfg(feature = "engine")] task,
     #[cfg(feature = "infer")] text,

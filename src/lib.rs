@@ -80,6 +80,8 @@ mod engine;
 #[cfg(feature = "engine")]
 mod method;
 #[cfg(feature = "engine")]
+mod ranks;
+#[cfg(feature = "engine")]
 mod task;
 
 #[doc(hidden)]

@@ -17,9 +17,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("text", &["files", "params", "diag"]),
     ("infer", &["text", "files", "params", "diag"]),
     ("runlog", &[]),
-    ("method", &[]),
-    ("task", &["method", "text", "files", "schedule", "params", "diag"]),
-    ("engine", &["task", "method", "runlog", "schedule", "params", "diag"]),
+    ("ranks", &[]),
+    ("method", &["ranks"]),
+    ("task", &["method", "ranks", "text", "files", "schedule", "params", "diag"]),
+    ("engine", &["task", "method", "ranks", "runlog", "schedule", "params", "diag"]),
     (
         "output",
         &[
@@ -30,8 +31,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "output", "infer", "engine", "task", "files", "plan", "yaml", "language", "runlog", "schedule",
-            "params", "text", "diag",
+            "output", "infer", "engine", "task", "ranks", "files", "plan", "yaml", "language", "runlog",
+            "schedule", "params", "text", "diag",
         ],
     ),
     ("serve", &["api", "infer", "text", "params", "diag"]),
@@ -39,8 +40,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "lsp", "serve", "api", "output", "infer", "engine", "task", "explain", "files", "plan", "yaml",
-            "language", "runlog", "schedule", "params", "diag",
+            "lsp", "serve", "api", "output", "infer", "engine", "task", "ranks", "explain", "files", "plan",
+            "yaml", "language", "runlog", "schedule", "params", "diag",
         ],
     ),
 ];
