@@ -20,8 +20,10 @@ use obert::internals::method::mask::Mask;
 use obert::internals::method::mask::grouping::Grouping;
 use obert::internals::method::mask::select::{Goal, Ranking};
 use obert::internals::method::obs::{
-    FisherEstimate, Gradient, GradientSource, HostEstimate, Measure, Place, Precision, PruningEvent, Settings,
+    FisherEstimate, Gradient, GradientSource, HostEstimate, Measure, Place, Precision, PruningEvent,
+    Settings, Sharding,
 };
+use obert::internals::ranks::Ranks;
 use pulp::{Arch, Simd};
 use rayon::prelude::*;
 
@@ -121,6 +123,7 @@ fn ours(pool: &[&[f32]], weights: &[f32], block: usize, group: usize, exact: boo
         device: None,
         at_most: 1.0,
         allocation: None,
+        sharding: Sharding { ranks: &Ranks::alone(), owners: &[] },
     };
     let mut estimates = [FisherEstimate::Host(estimate)];
     let (removals, _) =

@@ -14,6 +14,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::engine::events::Observer;
 use crate::engine::{Estimates, Interpreter, StageResult};
 use crate::files;
+use crate::ranks::Ranks;
 use crate::task::Task;
 use crate::task::parameters;
 
@@ -63,6 +64,7 @@ pub fn run<T: Task>(
         named_teachers: teachers.named,
         limit_steps: None,
         estimates: Estimates::default(),
+        ranks: Ranks::alone(),
     };
     let ran = interpreter.run(model, observer);
     ran.map_err(|error| Error::new(vec![Diagnostic::from(error)], compiled.sources.clone()))

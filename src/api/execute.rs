@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::inference_speed;
 use super::models::{find_model, with_features};
+use super::ranks;
 use super::recorder::Recorder;
 use super::resume::{self, Inputs, ResumeState, Resumed};
 use super::run_config::{Resume, RunConfig};
@@ -20,6 +21,7 @@ use crate::output::folder;
 use crate::output::log::RunLog;
 use crate::output::tensorboard::Board;
 use crate::params::quantization;
+use crate::ranks::Ranks;
 use crate::runlog::{Environment, RunFailed};
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Model, Teacher};
@@ -29,6 +31,7 @@ use crate::task::prepare::{self, FittedTeacher, Prepare, PrepareOptions, Prepare
 
 /// A run whose recipe is compiled, before its model and data are read.
 pub(super) struct Start<'a> {
+    pub(super) ranks: &'a Ranks,
     pub(super) config: &'a RunConfig,
     pub(super) begin: Instant,
     pub(super) schedule: Schedule,
@@ -57,6 +60,12 @@ impl From<Vec<Diagnostic>> for Refused {
     }
 }
 
+impl From<(Diagnostic, String)> for Refused {
+    fn from((diagnostic, details): (Diagnostic, String)) -> Self {
+        Refused { diagnostics: vec![diagnostic], details }
+    }
+}
+
 impl From<resume::Refused> for Refused {
     fn from(refused: resume::Refused) -> Self {
         Refused { diagnostics: vec![refused.diagnostic], details: refused.changes }
@@ -69,7 +78,7 @@ pub(super) fn execute<T: Prepare + 'static>(
     sources: &mut Sources,
     observer: &mut (impl Observer + Send),
 ) -> Result<RunReport, Refused> {
-    let Start { config, schedule, .. } = start;
+    let Start { ranks, config, schedule, .. } = start;
     let device = device::open(&config.device)?;
     let teachers = Teachers::find(start, observer)?;
     let read = Inputs {
@@ -84,12 +93,18 @@ pub(super) fn execute<T: Prepare + 'static>(
         limit_examples: config.limit_examples.map(|n| n as u64),
     };
     let out = config.out.as_deref();
-    let resumed = match config.checkpoints.resume {
-        Resume::No => None,
-        Resume::Same | Resume::Anyway => match config.checkpoints.find(out, &read, observer)? {
-            ResumeState::Finished(folder) => return Ok(finished_before(folder, schedule)),
-            ResumeState::Resumable(resumed) => Some(*resumed),
-        },
+    let found = match config.checkpoints.resume {
+        Resume::Same | Resume::Anyway if ranks.is_first() => {
+            Some(config.checkpoints.find(out, &read, observer)?)
+        }
+        _ => None,
+    };
+    let is_finished = ranks.any(matches!(found, Some(ResumeState::Finished(_))));
+    let resumed = match found {
+        Some(ResumeState::Finished(folder)) => return Ok(finished_before(folder, schedule)),
+        _ if is_finished => return Ok(finished_before(PathBuf::new(), schedule)),
+        Some(ResumeState::Resumable(resumed)) => Some(*resumed),
+        None => None,
     };
     let places = places(start);
     let cache = if config.cache { cache::folder() } else { None };
@@ -118,29 +133,42 @@ pub(super) fn execute<T: Prepare + 'static>(
         named_teachers.insert(name.clone(), load_teacher(folder)?);
     }
     let identity = read.identity()?;
+    ranks::compare_inputs(ranks, &identity, "")?;
+    if let Some(note) = ranks::idle_ranks(schedule, ranks) {
+        observer.important_note(&note);
+    }
     let keep = config.checkpoints.max;
-    let (folder, lock, log, found) = match resumed {
+    let shared = ranks::share_checkpoint(ranks, resumed.as_ref().map(|resumed| &*resumed.found.path))?;
+    let (place, found) = match resumed {
+        _ if !ranks.is_first() => (None, shared),
         None => {
             let (folder, lock) = folder::begin(out, &schedule.name)?;
             folder::plan(&folder, schedule)?;
             let log = RunLog::create(&folder)?;
-            (folder, lock, log, None)
+            (Some((folder, lock, log)), None)
         }
         Some(Resumed { folder, lock, found }) => {
             let log = RunLog::go_on(&folder, found.header.log_bytes)?;
             folder::clean(&folder)?;
             folder::plan(&folder, schedule)?;
             Checkpoints::of(&folder).go_on_from(&found.path, keep)?;
-            (folder, lock, log, Some(found))
+            (Some((folder, lock, log)), Some((found.header, found.restored)))
         }
     };
-    let board = config.tensorboard.then(|| Board::create(&folder)).transpose()?;
     observer.planned(schedule, config.limit_steps);
-    if let Some(position) = found.as_ref().map(|found| &found.header.position) {
+    if let Some(position) = found.as_ref().map(|(header, _)| &header.position) {
         observer.note(&format!("resuming before step {} of `{}`", position.step, position.name));
     }
-    let keeping = Settings { identity, keep, every: config.checkpoints.every };
-    let mut recorder = Keeper::new(Recorder::new(log, board, observer), &folder, keeping);
+    // Rank 0 alone has a folder, in which it records the run.
+    let (written, mut recorder): (_, Box<dyn Observer + '_>) = match place {
+        None => (None, Box::new(&mut *observer)),
+        Some((folder, lock, log)) => {
+            let board = config.tensorboard.then(|| Board::create(&folder)).transpose()?;
+            let keeping = Settings { identity, keep, every: config.checkpoints.every };
+            let recorder = Keeper::new(Recorder::new(log, board, &mut *observer), &folder, keeping);
+            (Some((folder, lock)), Box::new(recorder))
+        }
+    };
     recorder.event(&Event::Environment(environment(start)))?;
     let interpreter = Interpreter {
         task: &prepared.task,
@@ -150,14 +178,22 @@ pub(super) fn execute<T: Prepare + 'static>(
         named_teachers,
         limit_steps: config.limit_steps,
         estimates: Estimates::default(),
+        ranks: Ranks::clone(ranks),
     };
     let clock = Instant::now();
-    let before = found.as_ref().map_or(0.0, |found| found.header.position.seconds);
+    let before = found.as_ref().map_or(0.0, |(header, _)| header.position.seconds);
     let ran = match found {
-        None => interpreter.run(prepared.model, &mut recorder),
-        Some(found) => interpreter.resume(prepared.model, found.restored, &mut recorder),
+        None => interpreter.run(prepared.model, &mut *recorder),
+        Some((_, restored)) => interpreter.resume(prepared.model, restored, &mut *recorder),
     };
-    let (model, stages) = match ran.map_err(Diagnostic::from) {
+    let ran = ran.map_err(Diagnostic::from);
+    let Some((folder, lock)) = written else {
+        let (_, stages) = ran?;
+        let missed = missed_expectations(schedule, &stages);
+        let finished = finished_before(PathBuf::new(), schedule);
+        return Ok(RunReport { stages, missed, was_finished: false, ..finished });
+    };
+    let (model, stages) = match ran {
         Ok(done) => done,
         Err(error) => {
             let (code, message) = (error.code.to_string(), error.message.clone());

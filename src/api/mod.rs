@@ -39,6 +39,8 @@ mod plan;
 mod predict;
 #[cfg(feature = "engine")]
 pub(crate) mod quality_gate;
+#[cfg(feature = "engine")]
+pub(crate) mod ranks;
 pub(crate) mod recipe;
 #[cfg(feature = "engine")]
 mod recorder;
@@ -69,6 +71,8 @@ pub use eval::eval;
 pub use eval_config::{EvalConfig, EvalReport};
 #[cfg(feature = "engine")]
 pub use oneshot::oneshot;
+#[cfg(feature = "engine")]
+pub(crate) use oneshot::oneshot_on;
 #[cfg(feature = "infer")]
 pub use pipeline::{Answers, Pipeline, Prediction};
 pub use plan::{Plan, plan};
@@ -79,9 +83,13 @@ pub use recipe::{Recipe, RecipeOptions};
 #[cfg(feature = "engine")]
 pub use run::run;
 #[cfg(feature = "engine")]
+pub(crate) use run::run_on;
+#[cfg(feature = "engine")]
 pub use run_config::{CheckpointConfig, Resume, RunConfig};
 #[cfg(feature = "engine")]
 pub use run_report::RunReport;
+#[cfg(feature = "engine")]
+pub(crate) use sweep::sweep_on;
 #[cfg(feature = "engine")]
 pub use sweep::{SweepConfig, SweepReport, sweep};
 #[cfg(feature = "engine")]

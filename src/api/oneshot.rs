@@ -1,6 +1,7 @@
 //! Comparing pruning criteria by one-shot pruning.
 
 use super::error::Error;
+use super::ranks::OtherRank;
 use super::trial_config::TrialConfig;
 use super::trials::{Subject, Variant};
 use crate::diag::{Diagnostic, Findings};
@@ -9,6 +10,7 @@ use crate::engine::oneshot::post_training_quantization;
 use crate::language::tuning::grid::{By, criteria, levels, needs_training};
 use crate::language::tuning::points::check_levels;
 use crate::output::trials::TrialReport;
+use crate::ranks::Ranks;
 use crate::schedule::ir::{Criterion, Prune};
 
 /// Prunes a recipe's model one-shot by each criterion to each sparsity, without training, and evaluates it.
@@ -25,10 +27,32 @@ pub fn oneshot(
     by: Option<&str>,
     observer: &mut (impl Observer + Send),
 ) -> Result<TrialReport, Error> {
+    oneshot_on(&Ranks::alone(), config, by, observer)
+}
+
+/// [`oneshot`] on several ranks, which compute it together. Rank 0 reports to its observer.
+pub(crate) fn oneshot_on(
+    ranks: &Ranks,
+    config: &TrialConfig,
+    by: Option<&str>,
+    observer: &mut (impl Observer + Send),
+) -> Result<TrialReport, Error> {
+    match ranks.is_first() {
+        true => compare(ranks, config, by, observer),
+        false => compare(ranks, config, by, &mut OtherRank(observer)),
+    }
+}
+
+fn compare(
+    ranks: &Ranks,
+    config: &TrialConfig,
+    by: Option<&str>,
+    observer: &mut (impl Observer + Send),
+) -> Result<TrialReport, Error> {
     let mut subject = Subject::read(config, observer)?;
     let quantization = post_training_quantization(&subject.schedule);
     let evaluated = variants(config, by, &mut subject).and_then(|(variants, sparsities)| {
-        subject.evaluate(config, variants, &sparsities, quantization.as_ref(), observer)
+        subject.evaluate(config, variants, &sparsities, quantization.as_ref(), ranks, observer)
     });
     evaluated.map_err(|diagnostics| Error::new(diagnostics, subject.sources))
 }

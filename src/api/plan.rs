@@ -63,6 +63,11 @@ impl Plan {
         })
     }
 
+    /// The memory of each of several ranks (`mpirun`), a line for each stage; empty if it is not known.
+    pub(crate) fn memory_of_rank(&self, ranks: usize) -> String {
+        table::memory_of_rank(&self.schedule, self.parameters.as_ref(), ranks)
+    }
+
     /// Curves of sparsity and learning rate as an SVG image.
     pub fn svg(&self) -> String {
         svg_chart::render(&self.schedule, self.steps_per_epoch.unwrap_or(NOMINAL))

@@ -192,15 +192,16 @@ fn is_as_planned(folder: &Path, schedule: &Schedule) -> bool {
 }
 
 /// A difference from the beginning of the run.
-struct Change {
+pub(super) struct Change {
     /// The input that changed, in a word: `recipe`, `data`, `model`.
-    what: String,
+    pub(super) what: String,
     /// The old and the new value.
-    shown: String,
+    pub(super) shown: String,
 }
 
 impl Change {
-    fn all(before: &Identity, now: &Identity) -> Vec<Change> {
+    /// All differences.
+    pub(super) fn all(before: &Identity, now: &Identity) -> Vec<Change> {
         let mut list = Vec::new();
         let (old, new) = (past::essence(&before.schedule), past::essence(&now.schedule));
         if old != new {

@@ -6,11 +6,13 @@ use super::error::{Error, RunError};
 use super::execute::{Start, execute};
 use super::flags::{self, data_of_a_program};
 use super::memory_check;
+use super::ranks::OtherRank;
 use super::resolve::{Request, Resolved, resolve};
 use super::run_config::RunConfig;
 use super::run_report::RunReport;
 use crate::diag::Severity;
 use crate::engine::events::Observer;
+use crate::ranks::Ranks;
 use crate::schedule::Schedule;
 use crate::schedule::ir::Data;
 use crate::task::classification::Classification;
@@ -29,6 +31,27 @@ use crate::task::token_classification::TokenClassification;
 /// A recipe with errors, a model or data that cannot be read or do not fit, a folder that cannot be written, and
 /// everything that stops training, such as a loss that is not finite.
 pub fn run(config: &RunConfig, observer: &mut (impl Observer + Send)) -> Result<RunReport, RunError> {
+    run_on(&Ranks::alone(), config, observer)
+}
+
+/// [`run`] on several ranks, which compute it together. Rank 0 reports to its observer and writes the folder; the
+/// reports of the others have none.
+pub(crate) fn run_on(
+    ranks: &Ranks,
+    config: &RunConfig,
+    observer: &mut (impl Observer + Send),
+) -> Result<RunReport, RunError> {
+    match ranks.is_first() {
+        true => compile_and_execute(ranks, config, observer),
+        false => compile_and_execute(ranks, config, &mut OtherRank(observer)),
+    }
+}
+
+fn compile_and_execute(
+    ranks: &Ranks,
+    config: &RunConfig,
+    observer: &mut (impl Observer + Send),
+) -> Result<RunReport, RunError> {
     let begin = Instant::now();
     let apply = |schedule: &mut Schedule| flags::apply(config, schedule);
     let (recipe, options) = (&config.recipe, &config.options);
@@ -45,7 +68,7 @@ pub fn run(config: &RunConfig, observer: &mut (impl Observer + Send)) -> Result<
         }
         observer.warnings(&[shortage], &sources);
     }
-    let start = Start { config, begin, schedule, recipe, model };
+    let start = Start { ranks, config, begin, schedule, recipe, model };
     let done = match &start.schedule.data {
         Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
             execute::<QuestionAnswering>(&start, &mut sources, observer)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::Error;
+use super::ranks::OtherRank;
 use super::trial_config::TrialConfig;
 use super::trials::{Subject, Variant};
 use crate::diag::{Code, Diagnostic, Findings};
@@ -11,6 +12,7 @@ use crate::language::tuning::grid::{Axis, axes, levels, points};
 use crate::language::tuning::points::{check_levels, check_points};
 use crate::language::tuning::rewrite::with_settings;
 use crate::output::trials::TrialReport;
+use crate::ranks::Ranks;
 use crate::schedule::ir::{Criterion, Obs, Prune};
 use crate::yaml;
 
@@ -56,11 +58,31 @@ pub struct SweepReport {
 /// A recipe with errors or without a `prune` statement by `obs`, a grid or sparsities that cannot be read, a model
 /// that is not trained, a model or data that cannot be read or do not fit.
 pub fn sweep(config: &SweepConfig, observer: &mut (impl Observer + Send)) -> Result<SweepReport, Error> {
+    sweep_on(&Ranks::alone(), config, observer)
+}
+
+/// [`sweep`] on several ranks, which compute it together. Rank 0 reports to its observer.
+pub(crate) fn sweep_on(
+    ranks: &Ranks,
+    config: &SweepConfig,
+    observer: &mut (impl Observer + Send),
+) -> Result<SweepReport, Error> {
+    match ranks.is_first() {
+        true => try_grid(ranks, config, observer),
+        false => try_grid(ranks, config, &mut OtherRank(observer)),
+    }
+}
+
+fn try_grid(
+    ranks: &Ranks,
+    config: &SweepConfig,
+    observer: &mut (impl Observer + Send),
+) -> Result<SweepReport, Error> {
     let mut subject = Subject::read(&config.trials, observer)?;
     let report = grid(config, &mut subject).and_then(|grid| {
         let points = points(&grid.axes);
         let variants = points.iter().map(|point| grid.variant(&subject.statement, point)).collect();
-        let trials = subject.evaluate(&config.trials, variants, &grid.sparsities, None, observer)?;
+        let trials = subject.evaluate(&config.trials, variants, &grid.sparsities, None, ranks, observer)?;
         let best = trials.best().and_then(|best| points.get(best)).filter(|_| config.change_recipe);
         let changed = best.map(|point| grid.written(config, &subject, point, false)).transpose();
         Ok(SweepReport { trials, changed_recipe: changed.map_err(|d| vec![d])?.flatten() })

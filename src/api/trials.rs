@@ -1,9 +1,13 @@
 //! What one-shot trials have in common: the statement that prunes, the model, and the trials themselves.
 
+use std::collections::BTreeMap;
+
 use super::error::Error;
 use super::flags::{data_flag, data_missing, data_of_a_program, set_lengths};
 use super::models::with_features;
+use super::ranks;
 use super::resolve::{Request, Resolved, resolve};
+use super::resume::Inputs;
 use super::trial_config::TrialConfig;
 use crate::diag::{Code, Diagnostic, FileId, Sources, Span, counted};
 use crate::engine::events::Observer;
@@ -13,6 +17,7 @@ use crate::engine::trial_outcome::TrialOutcome;
 use crate::engine::{EngineError, device};
 use crate::language::Compilation;
 use crate::output::trials::{TrialReport, TrialSeries};
+use crate::ranks::Ranks;
 use crate::schedule::Schedule;
 use crate::schedule::ir::{Criterion, Data, Model, Obs, Prune};
 use crate::task::classification::Classification;
@@ -102,9 +107,10 @@ impl Subject {
         variants: Vec<Variant>,
         sparsities: &[f64],
         quantization: Option<&Schedule>,
+        ranks: &Ranks,
         observer: &mut (impl Observer + Send),
     ) -> Result<TrialReport, Vec<Diagnostic>> {
-        let trials = Trials { config, variants, sparsities, quantization };
+        let trials = Trials { config, variants, sparsities, quantization, ranks };
         match self.schedule.data {
             Data::Squad { .. } | Data::SquadV2 { .. } | Data::BuiltinReading { .. } => {
                 trials.evaluate::<QuestionAnswering>(self, observer)
@@ -180,6 +186,7 @@ struct Trials<'a> {
     variants: Vec<Variant>,
     sparsities: &'a [f64],
     quantization: Option<&'a Schedule>,
+    ranks: &'a Ranks,
 }
 
 impl Trials<'_> {
@@ -188,7 +195,7 @@ impl Trials<'_> {
         subject: &mut Subject,
         observer: &mut (impl Observer + Send),
     ) -> Result<TrialReport, Vec<Diagnostic>> {
-        let Trials { config, variants, sparsities, quantization } = self;
+        let Trials { config, variants, sparsities, quantization, ranks } = self;
         let Subject { schedule, sources, statement, index, model, notes, .. } = subject;
         let device = device::open(&config.device).map_err(|d| vec![d])?;
         let gradients = variants.iter().any(|(_, prune)| prune.by.needs_gradients());
@@ -213,6 +220,22 @@ impl Trials<'_> {
         let prepared = with_features(cache::folder(), observer, |making| {
             prepare::prepare::<T>(&places, &device, sources, making)
         })?;
+        let inputs = Inputs {
+            schedule,
+            model: model.as_deref(),
+            data: config.data.as_deref(),
+            dev: config.dev.as_deref(),
+            teacher: None,
+            named_teachers: &BTreeMap::new(),
+            device: &config.device,
+            limit_steps: None,
+            limit_examples: config.limit_examples.map(|n| n as u64),
+        };
+        if !ranks.is_alone() {
+            let identity = inputs.identity().map_err(|d| vec![d])?;
+            let compared = ranks::compare_inputs(ranks, &identity, &format!("{variants:?} {sparsities:?}"));
+            compared.map_err(|(diagnostic, _)| vec![diagnostic])?;
+        }
         let quantizing = quantization.and_then(|schedule| schedule.stages.first());
         let quantizing = quantizing.map(|stage| {
             format!("evaluated a second time after post-training quantization as in `{}`", stage.name)
@@ -226,6 +249,7 @@ impl Trials<'_> {
             name: &schedule.name,
             seed: seed_of(schedule.seed, index.0, index.1),
             quantization,
+            ranks,
         };
         let trials: Vec<Trial> = variants
             .iter()

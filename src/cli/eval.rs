@@ -73,6 +73,7 @@ impl From<SplitName> for Split {
 }
 
 pub fn run(args: &EvalArgs) -> Result<i32, Error> {
+    api::ranks::refuse("eval")?;
     let report = api::eval(&args.config(), &mut Watcher::new(args.quiet))?;
     print(&shown(&report, args.format));
     Ok(FINE)

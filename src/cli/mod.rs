@@ -43,6 +43,8 @@ mod plan;
 mod predict;
 #[cfg(feature = "engine")]
 mod progress;
+#[cfg(feature = "engine")]
+mod ranks;
 mod recipe;
 mod report;
 #[cfg(feature = "engine")]

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::FINE;
+use super::ranks::on_each;
 use super::trial_args::{TrialArgs, show};
 use crate::api::{self, Error};
 use crate::files;
+use crate::ranks::Ranks;
 
 #[derive(Args, Debug)]
 #[command(
@@ -29,7 +31,15 @@ pub struct OneshotArgs {
 }
 
 pub fn run(args: &OneshotArgs) -> Result<i32, Error> {
-    let trials = api::oneshot(&args.trials.config()?, args.by.as_deref(), &mut args.trials.watcher())?;
+    on_each(|ranks| run_on(ranks, args))
+}
+
+fn run_on(ranks: &Ranks, args: &OneshotArgs) -> Result<i32, Error> {
+    let (config, by) = (args.trials.config()?, args.by.as_deref());
+    let trials = api::oneshot_on(ranks, &config, by, &mut args.trials.watcher())?;
+    if !ranks.is_first() {
+        return Ok(FINE);
+    }
     show(&trials, &trials.table(), args.trials.format);
     if let Some(path) = &args.svg {
         files::write_whole(path, trials.curves().as_bytes())?;

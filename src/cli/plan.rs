@@ -23,6 +23,9 @@ pub struct PlanArgs {
     /// Steps per epoch, to show steps beside epochs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     steps_per_epoch: Option<u64>,
+    /// Also show the memory of each of N ranks (mpirun)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    ranks: Option<u64>,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -69,7 +72,10 @@ fn show(plan: &Plan, args: &PlanArgs) -> Result<(), Error> {
     match args.format {
         Format::Ir => print(&json(&plan.schedule)),
         Format::Json => print(&json(&plan.json())),
-        Format::Full => print(&plan.table(!args.no_chart)),
+        Format::Full => {
+            print(&plan.table(!args.no_chart));
+            print(&args.ranks.map_or(String::new(), |ranks| plan.memory_of_rank(ranks as usize)));
+        }
     }
     if let Some(path) = &args.svg {
         crate::files::write_whole(path, plan.svg().as_bytes())?;

@@ -7,10 +7,12 @@ use clap::Args;
 use super::checkpointing::CheckpointArgs;
 use super::data_args::DataArgs;
 use super::progress::Watcher;
+use super::ranks::on_each;
 use super::recipe::{RecipeArgs, recipe};
 use super::{ERRORS, FINE, print, print_diagnostics};
 use crate::api::{self, Error, Recipe, RunConfig};
 use crate::diag::Sources;
+use crate::ranks::Ranks;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -71,13 +73,19 @@ pub struct RunArgs {
 }
 
 pub fn run(args: &RunArgs) -> Result<i32, Error> {
+    on_each(|ranks| run_on(ranks, args))
+}
+
+fn run_on(ranks: &Ranks, args: &RunArgs) -> Result<i32, Error> {
     let config = args.config(recipe(&args.recipe)?);
     let mut watcher = Watcher::new(args.quiet).stopping("before the next step").estimating();
-    let report = api::run(&config, &mut watcher)?;
+    let report = api::run_on(ranks, &config, &mut watcher)?;
     drop(watcher);
-    let space = if report.was_finished { "" } else { "\n" };
-    print(&format!("{space}{}", report.summary()));
-    print_diagnostics(&report.missed, &Sources::new());
+    if ranks.is_first() {
+        let space = if report.was_finished { "" } else { "\n" };
+        print(&format!("{space}{}", report.summary()));
+        print_diagnostics(&report.missed, &Sources::new());
+    }
     Ok(if report.missed.is_empty() { FINE } else { ERRORS })
 }
 

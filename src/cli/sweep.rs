@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ranks::on_each;
 use super::recipe::is_stdin;
 use super::trial_args::{TrialArgs, show};
 use super::{FINE, Format, print};
 use crate::api::{self, Error, SweepConfig, SweepReport};
 use crate::diag::{Code, Diagnostic};
 use crate::files;
+use crate::ranks::Ranks;
 
 #[derive(Args, Debug)]
 #[command(
@@ -33,7 +35,14 @@ pub struct SweepArgs {
 }
 
 pub fn run(args: &SweepArgs) -> Result<i32, Error> {
-    let SweepReport { trials, changed_recipe, .. } = sweep(args)?;
+    on_each(|ranks| run_on(ranks, args))
+}
+
+fn run_on(ranks: &Ranks, args: &SweepArgs) -> Result<i32, Error> {
+    let SweepReport { trials, changed_recipe, .. } = sweep(ranks, args)?;
+    if !ranks.is_first() {
+        return Ok(FINE);
+    }
     show(&trials, &trials.settings_table(), args.trials.format);
     if let Some(path) = &args.svg {
         files::write_whole(path, trials.heat_maps().as_bytes())?;
@@ -57,12 +66,12 @@ pub fn run(args: &SweepArgs) -> Result<i32, Error> {
     Ok(FINE)
 }
 
-fn sweep(args: &SweepArgs) -> Result<SweepReport, Error> {
+fn sweep(ranks: &Ranks, args: &SweepArgs) -> Result<SweepReport, Error> {
     if args.write && is_stdin(&args.trials.recipe) {
         let message = "the best settings cannot be written into standard input";
         return Err(Diagnostic::unlocated(Code::NotWritable, message).help("give an .obert file").into());
     }
     let mut config = SweepConfig::new(args.trials.config()?, args.grid.clone());
     config.change_recipe = args.write;
-    api::sweep(&config, &mut args.trials.watcher())
+    api::sweep_on(ranks, &config, &mut args.trials.watcher())
 }

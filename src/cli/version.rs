@@ -18,6 +18,7 @@ pub fn text(verbose: bool) -> String {
         ("serve", cfg!(feature = "serve")),
         ("wgpu", cfg!(feature = "wgpu")),
         ("cuda", cfg!(feature = "cuda")),
+        ("mpi", cfg!(feature = "mpi")),
     ];
     let features: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     let environment = match () {

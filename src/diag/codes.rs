@@ -219,6 +219,8 @@ codes! {
     MemoryShort = 945, "a run needs more memory than there is";
     GradientNotFinite = 946, "gradients are not finite";
     NoGradient = 947, "the loss does not depend on a parameter";
+    RanksDiffer = 948, "the processes of a run differ";
+    NoRanks = 949, "several processes were started where one computes";
     NotRoundable = 950, "a model that cannot be quantized";
     ConfigUnsupported = 951, "config.json asks for something that obert does not compute";
     ConfigMalformed = 952, "a key of config.json holds what no model can have";

@@ -26,7 +26,7 @@ impl Candidates {
         Candidates { planned, ..Candidates::default() }
     }
 
-    /// The mean of a measure over numbered evaluation batches, computed with these values in place of the model's
+    /// A measure on each of some numbered evaluation batches, computed with these values in place of the model's
     /// weights. `progress` receives the forward passes so far and planned, and may break it off.
     pub fn evaluate<T: Task>(
         &mut self,
@@ -34,15 +34,15 @@ impl Candidates {
         model: &T::Model,
         values: Values,
         measure: Measure,
-        batches: impl ExactSizeIterator<Item = (usize, T::Batch)>,
+        batches: impl Iterator<Item = (usize, T::Batch)>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> ControlFlow<(), f64> {
+    ) -> ControlFlow<(), Vec<f64>> {
         let measure = if task.has_loss() { measure } else { Measure::Divergence };
         let changed = parameters::write(model.clone(), values);
-        let (count, mut sum) = (batches.len(), 0.0);
+        let mut measures = Vec::new();
         for (number, batch) in batches {
             let outputs = task.outputs(&changed, &batch, None);
-            sum += match measure {
+            measures.push(match measure {
                 Measure::Loss => f64::from(task.loss(&outputs, &batch).into_scalar::<f32>()),
                 Measure::Divergence => {
                     let stored = self.outputs.remove(&number);
@@ -51,11 +51,11 @@ impl Candidates {
                     self.store(number, reference);
                     divergence
                 }
-            };
+            });
             self.done += 1;
             progress(self.done, self.planned.max(self.done))?;
         }
-        ControlFlow::Continue(sum / count.max(1) as f64)
+        ControlFlow::Continue(measures)
     }
 
     /// Stores the model's outputs on a batch, as far as they fit.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+use crate::ranks::Ranks;
 use crate::schedule::Timeline;
 use crate::schedule::ir::{Batches, Stage};
 use crate::task::Task;
@@ -41,6 +42,8 @@ pub struct StageContext<'a, T: Task> {
     pub baseline: Option<Baseline>,
     /// Where estimates of Fisher matrices are computed.
     pub estimates: Estimates,
+    /// The ranks that compute the stage together.
+    pub ranks: Ranks,
 }
 
 /// The earlier stages of a run.

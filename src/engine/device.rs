@@ -35,7 +35,11 @@ pub fn open(name: &str) -> Result<Device, Diagnostic> {
         },
         #[cfg(feature = "cuda")]
         "cuda" => match is_there(DeviceType::Cuda) {
-            true => Ok(Device::cuda(0)),
+            // The ranks of a host take its GPUs in turn.
+            true => {
+                let gpus = Device::enumerate(DeviceType::Cuda).len().max(1);
+                Ok(Device::cuda(crate::ranks::local_rank() % gpus))
+            }
             false => Err(absent(name, "install NVIDIA's driver")),
         },
         #[cfg(not(feature = "wgpu"))]

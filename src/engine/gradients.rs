@@ -7,13 +7,14 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
-use crate::method::obs::{Gradient, GradientSource, Measure, Phase, Place};
+use crate::method::obs::{Gradient, GradientSource, Measure, Phase, Place, Sharding};
 use crate::task::Task;
 use crate::task::data::sampler::Sampler;
 use crate::task::parameters::{self, ModuleParameter, flat_hugging_face, to_hugging_face};
 
 use super::candidates::Candidates;
 use super::events::{Observer, Work, goes_on};
+use super::exchange;
 
 /// The gradients of a task's loss for some parameters of a model.
 ///
@@ -40,6 +41,8 @@ pub struct TaskGradients<'a, T: Task> {
     pub candidates: Candidates,
     /// Receives progress, and may stop the event.
     pub observer: &'a mut dyn Observer,
+    /// The ranks that share the batches, and which of them takes the gradients of each parameter.
+    pub sharding: Sharding<'a>,
 }
 
 impl<T: Task> GradientSource for TaskGradients<'_, T> {
@@ -53,17 +56,34 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         let indices: HashMap<ParamId, usize> = parameters.map(|i| (self.targets[i].id, i)).collect();
         // Other parameters get no gradients.
         let model = trained_alone(self.model.clone(), |id| indices.contains_key(&id));
+        let ranks = self.sharding.ranks;
+        // Between ranks gradients pass through host memory.
+        let place = if ranks.is_alone() { place } else { Place::Host };
         let mut sampler = self.draw.sampler(self.task.examples());
-        for number in numbers {
-            let batch = self.task.batch(&sampler.batch(number as u64), self.draw.device);
-            let outputs = self.task.outputs(&model, &batch, None);
-            let loss = self.task.pruning_loss(&outputs, &batch, self.draw.seed ^ number as u64);
-            let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
-            let (targets, gradients) = (self.targets, &mut gradients);
-            model.visit(&mut HandOver { gradients, indices: &indices, targets, place, take: &mut *take });
-            self.done += 1;
+        let end = numbers.end;
+        for first in numbers.step_by(ranks.size()) {
+            let number = first + ranks.rank();
+            let mut own = Vec::new();
+            if number < end {
+                let batch = self.task.batch(&sampler.batch(number as u64), self.draw.device);
+                let outputs = self.task.outputs(&model, &batch, None);
+                let loss = self.task.pruning_loss(&outputs, &batch, self.draw.seed ^ number as u64);
+                let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+                let (targets, gradients) = (self.targets, &mut gradients);
+                let mut collect = |i, gradient| own.push((i, gradient));
+                let take: &mut dyn FnMut(usize, Gradient) =
+                    if ranks.is_alone() { &mut *take } else { &mut collect };
+                model.visit(&mut HandOver { gradients, indices: &indices, targets, place, take });
+            }
+            let computed = ranks.size().min(end - first);
+            self.done += computed as u64;
             self.observer.progress(Work::Gradients(self.stage), self.done, self.total.max(self.done));
-            goes_on(self.observer)?;
+            if ranks.any(self.observer.wants_to_stop()) {
+                return ControlFlow::Break(());
+            }
+            if !ranks.is_alone() {
+                exchange::gradients(&self.sharding, self.targets, own, take);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -78,13 +98,17 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         let name = |i: usize| self.targets[i].parameter.name.clone();
         let values = weights.into_iter().map(|(i, weights)| (name(i), weights)).collect();
         let mut sampler = self.draw.sampler(task.examples());
-        let batches =
-            batches.map(|number| (number, task.batch(&sampler.batch((first + number) as u64), plain)));
-        let work = Work::Candidates(self.stage);
-        self.candidates.evaluate(task, &self.model.valid(), values, measure, batches, &mut |done, total| {
-            self.observer.progress(work, done, total);
+        let (ranks, count) = (self.sharding.ranks, batches.len());
+        let own = batches.skip(ranks.rank()).step_by(ranks.size());
+        let own = own.map(|number| (number, task.batch(&sampler.batch((first + number) as u64), plain)));
+        let (work, size) = (Work::Candidates(self.stage), ranks.size() as u64);
+        let model = self.model.valid();
+        let own = self.candidates.evaluate(task, &model, values, measure, own, &mut |done, total| {
+            self.observer.progress(work, (done * size).min(total), total);
             goes_on(self.observer)
-        })
+        });
+        let measures = exchange::in_turns(ranks, own, count)?;
+        ControlFlow::Continue(measures.iter().fold(0.0, |sum, measure| sum + measure) / count.max(1) as f64)
     }
 
     fn progress(&mut self, phase: Phase, done: usize, total: usize) -> ControlFlow<()> {

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::diag::counted;
+use crate::ranks::Ranks;
 use crate::runlog::{self, RunFinished, RunStarted};
 use crate::schedule::ir::{START, Stage, Teacher};
 use crate::schedule::{Schedule, Timeline};
@@ -43,14 +44,24 @@ pub struct Interpreter<'a, T: Task> {
     pub limit_steps: Option<u64>,
     /// The device of estimates of Fisher matrices.
     pub estimates: Estimates,
+    /// The ranks that compute the run together, each with an interpreter of the same task, schedule, device and teachers.
+    pub ranks: Ranks,
 }
 
 impl<'a, T: Task> Interpreter<'a, T> {
-    /// An interpreter without external teachers and without a limit on steps.
+    /// An interpreter in one process, without external teachers and without a limit on steps.
     pub fn new(task: &'a T, schedule: &'a Schedule, device: Device) -> Self {
         let named_teachers = HashMap::new();
-        let estimates = Estimates::default();
-        Interpreter { task, schedule, device, teacher: None, named_teachers, limit_steps: None, estimates }
+        Interpreter {
+            task,
+            schedule,
+            device,
+            teacher: None,
+            named_teachers,
+            limit_steps: None,
+            estimates: Estimates::default(),
+            ranks: Ranks::alone(),
+        }
     }
 }
 
@@ -182,6 +193,7 @@ impl<'a, T: Task> Interpreter<'a, T> {
                 earlier: Earlier { results: &results, ends, clock },
                 baseline,
                 estimates: self.estimates,
+                ranks: self.ranks.clone(),
             };
             let (finished, result) = stage::run(&context, start, restored, observer)?;
             results.push(result);

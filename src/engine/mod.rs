@@ -2,9 +2,10 @@
 //!
 //! - [`interpreter`]: the stages one after the other, and branches;
 //! - [`stage`]: a loop over the [`state`] of a stage: before each step the actions of [`steps`], then one optimizer step
-//!   ([`training`]), with the [`context`] of the stage and its [`seeds`];
+//!   ([`training`]) of gradients summed over ranks ([`gradient_sum`]), with the [`context`] of the stage and its [`seeds`];
 //! - [`pruner`]: a pruning event of the [`targets`] of a statement; by OBS from [`gradients`], on the host or on the
 //!   device ([`estimation`]), with the [`step_size`] of the update;
+//! - [`exchange`]: what ranks exchange in a pruning event;
 //! - [`oneshot`]: trials of one-shot pruning, with [`gradient_sharing`];
 //! - [`movement`]: movement scores, accumulated in training;
 //! - [`distillation`]: the losses against a teacher; [`best`]: the best checkpoint;
@@ -26,7 +27,9 @@ mod distillation;
 mod error;
 mod estimation;
 pub mod events;
+mod exchange;
 pub mod gradient_sharing;
+mod gradient_sum;
 mod gradients;
 pub mod interpreter;
 pub mod machine;

@@ -8,11 +8,13 @@ use burn::tensor::Device;
 
 use crate::diag::Diagnostic;
 use crate::method::mask::Mask;
-use crate::method::obs::{FisherEstimate, GradientSource, Place, Saliencies};
+use crate::method::obs::{FisherEstimate, GradientSource, Place, Saliencies, Sharding};
+use crate::ranks::Ranks;
 use crate::runlog::Warning;
 use crate::schedule::ir::{Obs, Quantize, Stage};
 use crate::schedule::{PruneEvent, Schedule, Time};
 use crate::task::Task;
+use crate::task::evaluation::on_ranks;
 use crate::task::metric::Metrics;
 
 use super::EngineError;
@@ -42,6 +44,8 @@ pub struct OneShot<'a, T: Task> {
     /// Evaluates each pruned model a second time after post-training quantization (PTQ) by this schedule:
     /// [`post_training_quantization`].
     pub quantization: Option<&'a Schedule>,
+    /// The ranks that compute the trials together: they share gradients; each has all Fisher matrices.
+    pub ranks: &'a Ranks,
 }
 
 /// The number of calibration batches for a recipe without `calibrate`.
@@ -99,8 +103,10 @@ impl<T: Task> OneShot<'_, T> {
         observer: &mut dyn Observer,
     ) -> Result<TrialOutcome, EngineError> {
         let clock = Instant::now();
-        let metrics = self.task.evaluate(model, self.device, &mut |done, total| {
-            observer.progress(Work::Evaluating(self.name), done as u64, total as u64);
+        let metrics = on_ranks(self.ranks, || {
+            self.task.evaluate(model, self.device, &mut |done, total| {
+                observer.progress(Work::Evaluating(self.name), done as u64, total as u64);
+            })
         });
         let quantized = self.evaluate_quantized(model, observer)?;
         Ok(TrialOutcome {
@@ -121,7 +127,8 @@ impl<T: Task> OneShot<'_, T> {
         observer: &mut dyn Observer,
     ) -> Result<Option<Metrics>, EngineError> {
         let Some(schedule) = self.quantization else { return Ok(None) };
-        let interpreter = Interpreter::new(self.task, schedule, self.device.clone());
+        let new = Interpreter::new(self.task, schedule, self.device.clone());
+        let interpreter = Interpreter { ranks: self.ranks.clone(), ..new };
         let (_, results) = interpreter.run(model.clone(), &mut Progress(observer))?;
         Ok(results.into_iter().next_back().map(|result| result.metrics))
     }
@@ -269,6 +276,7 @@ impl<T: Task> OneShot<'_, T> {
             done: 0,
             total: obs.gradients as u64,
             observer,
+            sharding: self.sharding(),
         }
     }
 
@@ -286,8 +294,9 @@ impl<T: Task> OneShot<'_, T> {
         let goals = targets.goals(&trial.prune, &event(trial))?;
         let partitions = targets::partitions(targets, &goals);
         let (weights, masks) = (&start.weights[..], &start.masks[..]);
+        let (last, sharding) = (&goals[..], self.sharding());
         let subject =
-            Subject { targets, weights, masks, goals: &goals, last: &goals, partitions: &partitions };
+            Subject { targets, weights, masks, goals: &goals, last, partitions: &partitions, sharding };
         let mut source = self.source(model, start, obs, context, observer);
         source.candidates = Candidates::planned(pruner::planned_evaluations(&trial.prune, obs));
         let interrupted = |why| pruner::interrupted(context, targets, why);
@@ -306,7 +315,11 @@ impl<T: Task> OneShot<'_, T> {
 
     /// Stops between two trials if the observer wants to.
     fn goes_on(&self, observer: &mut dyn Observer) -> Result<(), EngineError> {
-        if goes_on(observer).is_break() { Err(self.stopped()) } else { Ok(()) }
+        if self.ranks.any(goes_on(observer).is_break()) { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    fn sharding(&self) -> Sharding<'_> {
+        Sharding { ranks: self.ranks, owners: &[] }
     }
 
     fn stopped(&self) -> EngineError {
@@ -322,6 +335,7 @@ impl<T: Task> OneShot<'_, T> {
             estimates: Estimates::default(),
             seed: self.seed,
             movements,
+            ranks: self.ranks,
         }
     }
 

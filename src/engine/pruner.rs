@@ -8,10 +8,11 @@ use crate::method::criterion::{magnitude, movement};
 use crate::method::mask::Mask;
 use crate::method::mask::select::{Goal, select_for_goals};
 use crate::method::obs::{
-    self, Allocation, GradientSource, Interrupted, ObsError, PruningEvent, PruningUpdate, Settings,
+    self, Allocation, GradientSource, Interrupted, ObsError, PruningEvent, PruningUpdate, Settings, Sharding,
 };
-use crate::schedule::PruneEvent;
+use crate::ranks::Ranks;
 use crate::schedule::ir::{Criterion, Obs, Precision, Prune, Update};
+use crate::schedule::{PruneEvent, memory};
 use crate::task::Task;
 
 use super::EngineError;
@@ -40,6 +41,8 @@ pub struct Context<'a> {
     pub seed: u64,
     /// The movement scores of the stage.
     pub movements: &'a Movements,
+    /// The ranks that compute the event together.
+    pub ranks: &'a Ranks,
 }
 
 /// The result of a pruning event.
@@ -90,6 +93,8 @@ pub fn prune<T: Task>(
             }
             Criterion::Obs(obs) => {
                 let passes = passes(statement, obs, &targets, context.stage)?;
+                let owners = owners(statement, &targets, &passes, context.ranks);
+                let sharding = Sharding { ranks: context.ranks, owners: &owners };
                 let per_round = (statement.sweeps(passes.len()) * obs.gradients) as u64;
                 let mut source = TaskGradients {
                     task,
@@ -102,6 +107,7 @@ pub fn prune<T: Task>(
                     total: rounds as u64 * per_round,
                     candidates: Candidates::planned(planned_evaluations(statement, obs)),
                     observer: &mut *observer,
+                    sharding,
                 };
                 let device = context.estimates.are_tensors(context.plain, obs).then_some(context.plain);
                 let subject = Subject {
@@ -111,6 +117,7 @@ pub fn prune<T: Task>(
                     goals: &goals,
                     last: &last,
                     partitions: &partitions,
+                    sharding,
                 };
                 let event = PruningEvent { passes: &passes, device, ..subject.event(statement, obs) };
                 let (removals, damp) =
@@ -147,6 +154,8 @@ pub struct Subject<'a> {
     pub last: &'a [Goal],
     /// The partitions of the targets for a measured allocation: see [`partitions`].
     pub partitions: &'a [Vec<Vec<usize>>],
+    /// The ranks that compute the event together.
+    pub sharding: Sharding<'a>,
 }
 
 impl<'a> Subject<'a> {
@@ -179,6 +188,7 @@ impl<'a> Subject<'a> {
                 partitions: self.partitions,
                 evaluations: statement.evaluations(obs),
             }),
+            sharding: self.sharding,
         }
     }
 }
@@ -261,6 +271,17 @@ fn passes(
         allowed: obs.memory.unwrap_or(u64::MAX),
     })?;
     Ok(passes.into_iter().map(|p| obs::Pass { parameters: p.targets, rows: p.rows }).collect())
+}
+
+/// The rank that has the Fisher matrix of each target. Empty, so that every rank has all, for one rank and for a measured
+/// allocation, which computes updates of any parameter.
+fn owners(statement: &Prune, targets: &Targets, passes: &[obs::Pass], ranks: &Ranks) -> Vec<usize> {
+    if ranks.is_alone() || statement.is_measured() {
+        return Vec::new();
+    }
+    let counts = targets.counts();
+    let of_pass = |pass: &obs::Pass| memory::owners(&counts[pass.parameters.clone()], ranks.size());
+    passes.iter().flat_map(of_pass).collect()
 }
 
 /// The magnitude or movement scores of each target's groups.

@@ -60,6 +60,11 @@ pub fn in_phase<T: Task, R>(task: &T, model: &T::Model, phase: Phase, compute: i
     computed
 }
 
+/// Whether a forward pass in this phase changes ranges.
+pub fn observe<T: Task>(task: &T, model: &T::Model, phase: Phase) -> bool {
+    task.quantizers(model).is_some_and(|all| all.iter().any(|(_, quantizer)| quantizer.observes(phase)))
+}
+
 /// Freezes the scales of all quantizers.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::method::qat::Phase;
@@ -13,6 +13,7 @@ use super::EngineError;
 use super::context::StageContext;
 use super::device;
 use super::events::{Event, Observer, Work};
+use super::gradient_sum::GradientSum;
 use super::gradients;
 use super::quantizers;
 use super::state::StageState;
@@ -24,6 +25,41 @@ pub struct Losses {
     task: f64,
     distill: Option<f64>,
     hidden: Option<f64>,
+}
+
+impl Losses {
+    /// Adds the losses of a batch, multiplied by its share of the step's examples.
+    fn add(&mut self, of_batch: &Losses, weight: f64) {
+        self.total += of_batch.total * weight;
+        self.task += of_batch.task * weight;
+        for (sum, part) in [(&mut self.distill, of_batch.distill), (&mut self.hidden, of_batch.hidden)] {
+            if let Some(part) = part {
+                *sum.get_or_insert(0.0) += part * weight;
+            }
+        }
+    }
+
+    /// For the other ranks: four numbers, those that there are marked by a byte of 1 before them.
+    fn to_bytes(&self) -> Vec<u8> {
+        let numbers = [Some(self.total), Some(self.task), self.distill, self.hidden];
+        let bytes = numbers.map(|n| {
+            let mut bytes = vec![u8::from(n.is_some())];
+            bytes.extend(n.unwrap_or_default().to_le_bytes());
+            bytes
+        });
+        bytes.concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let mut numbers = bytes
+            .as_chunks::<9>()
+            .0
+            .iter()
+            .map(|[is_some, number @ ..]| (*is_some == 1).then(|| f64::from_le_bytes(*number)));
+        let mut next = || numbers.next().flatten();
+        let (total, task) = (next().unwrap_or_default(), next().unwrap_or_default());
+        Losses { total, task, distill: next(), hidden: next() }
+    }
 }
 
 /// Does the next optimizer step.
@@ -71,7 +107,11 @@ pub fn step<T: Task>(
     Ok(state)
 }
 
-/// The gradients of the mean loss over examples, with gradient accumulation over batches.
+/// The gradients of the mean loss over examples, with gradient accumulation over batches, which the ranks share: of N
+/// ranks, rank r computes batches r, r + N, …
+///
+/// While ranges are observed, every rank does the forward passes of all batches in order, as the scales of a batch
+/// depend on the batches before it; the backward passes are shared.
 pub fn gradients<T: Task>(
     context: &StageContext<T>,
     model: &T::Model,
@@ -79,26 +119,38 @@ pub fn gradients<T: Task>(
     step: u64,
     phase: Phase,
 ) -> (Losses, GradientsParams) {
+    let ranks = &context.ranks;
     let mut losses = Losses::default();
-    let mut sum = GradientsAccumulator::new();
-    for (part, batch) in examples.chunks(context.stage.train.batch).enumerate() {
-        let weight = batch.len() as f64 / examples.len() as f64;
-        let (loss, of_batch) = forward(context, model, batch, (step, part as u64), phase);
-        losses.total += of_batch.total * weight;
-        losses.task += of_batch.task * weight;
-        if let Some(distill) = of_batch.distill {
-            *losses.distill.get_or_insert(0.0) += distill * weight;
+    let mut sum = GradientSum::new(ranks, model);
+    let observes = quantizers::observe(context.task, model, phase);
+    let batches: Vec<&[usize]> = examples.chunks(context.stage.train.batch).collect();
+    for (round, batches) in batches.chunks(ranks.size()).enumerate() {
+        let weight = |batch: &[usize]| batch.len() as f64 / examples.len() as f64;
+        let mut own = (Losses::default(), None);
+        for (rank, batch) in batches.iter().enumerate() {
+            let is_own = rank == ranks.rank();
+            if !is_own && !observes {
+                continue;
+            }
+            let part = (round * ranks.size() + rank) as u64;
+            let (loss, of_batch) = forward(context, model, batch, (step, part), phase);
+            if is_own {
+                let weight = weight(batch);
+                // With all parameters frozen there is no backward pass.
+                let gradients = gradients::any_trained(model).then(|| {
+                    let loss = if weight == 1.0 { loss } else { loss * weight };
+                    GradientsParams::from_grads(loss.backward(), model)
+                });
+                own = (of_batch, gradients);
+            }
         }
-        if let Some(hidden) = of_batch.hidden {
-            *losses.hidden.get_or_insert(0.0) += hidden * weight;
+        let (own, gradients) = own;
+        for (batch, of_batch) in batches.iter().zip(ranks.all_gather(&own.to_bytes())) {
+            losses.add(&Losses::from_bytes(&of_batch), weight(batch));
         }
-        // With all parameters frozen there is no backward pass.
-        if gradients::any_trained(model) {
-            let loss = if weight == 1.0 { loss } else { loss * weight };
-            sum.accumulate(model, GradientsParams::from_grads(loss.backward(), model));
-        }
+        sum.add(gradients);
     }
-    (losses, sum.grads())
+    (losses, sum.finish())
 }
 
 /// The loss of one batch, `[1]`, and its parts.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::params::ParameterTable;
 use crate::schedule::ir::{Criterion, Obs, Stage};
-use crate::schedule::memory::Pass;
+use crate::schedule::memory::{Pass, owners};
 use crate::schedule::{Schedule, Timeline};
 
 /// The cost of one `prune` statement.
@@ -79,4 +79,26 @@ pub fn of(stage: &Stage, statement: usize, timeline: &Timeline, table: &Paramete
         }
     };
     Cost { parameters: index.len(), weights, events, gradients, passes, sweeps, evaluations, fisher, chunk }
+}
+
+/// The most bytes of estimates (Fisher blocks and chunk) that one of `ranks` ranks holds at a time for a statement by OBS,
+/// and the most weights of which it has them.
+pub fn of_rank(stage: &Stage, statement: usize, table: &ParameterTable, ranks: usize) -> (u64, usize) {
+    let prune = &stage.prune[statement];
+    let Criterion::Obs(obs) = &prune.by else { return (0, 0) };
+    let index = prune.targets.selector.select(table).unwrap_or_default();
+    let counts: Vec<usize> = index.iter().map(|i| table.get(*i).count()).collect();
+    let unlimited = || Obs { memory: None, ..obs.clone() }.passes(&counts);
+    let passes = obs.passes(&counts).or_else(unlimited).unwrap_or_default();
+    let of_pass = |pass: &Pass| {
+        let counts = &counts[pass.targets.clone()];
+        let owners = owners(counts, ranks);
+        let of_rank = |rank: usize| {
+            let own = owners.iter().zip(counts).filter(|(owner, _)| **owner == rank);
+            let own: Vec<usize> = own.map(|(_, count)| *count).collect();
+            (own.iter().map(|n| obs.bytes(*n, pass.rows)).sum::<u64>(), own.iter().sum())
+        };
+        (0..ranks).map(of_rank).max().unwrap_or((0, 0))
+    };
+    passes.iter().map(of_pass).max().unwrap_or((0, 0))
 }

@@ -175,6 +175,16 @@ pub fn of(
     table: &ParameterTable,
     architecture: Option<&Architecture>,
 ) -> Option<Vec<Memory>> {
+    of_rank(schedule, table, architecture, 1)
+}
+
+/// The memory of every stage on the rank that has the most weights to prune, of so many ranks.
+pub fn of_rank(
+    schedule: &Schedule,
+    table: &ParameterTable,
+    architecture: Option<&Architecture>,
+    ranks: usize,
+) -> Option<Vec<Memory>> {
     let length = longest(&schedule.data)? as u64;
     let tables = cost::tables(schedule, table);
     let stages = schedule.stages.iter().enumerate();
@@ -192,13 +202,18 @@ pub fn of(
             let weights = FLOAT * own.count() as u64;
             let models =
                 others(schedule, index, &tables, table).iter().map(|t| FLOAT * t.count() as u64).sum();
-            let pruning = pruning(stage, own, activations);
+            let pruning = pruning(stage, own, activations, ranks);
             if stage.length.is_zero() {
                 let peak = weights + models + pruning;
                 return Some(Memory { weights, models, pruning, peak, ..Memory::default() });
             }
             // Accumulation needs the sum beside the gradients of the next batch.
-            let gradients = if stage.train.accumulate > 1 { 2 * weights } else { weights };
+            let gradients = match (ranks, stage.train.accumulate) {
+                (1, 1) => weights,
+                (1, _) => 2 * weights,
+                // What a rank sends and receives, and its slice of the sum.
+                (ranks, _) => 2 * weights + weights / ranks as u64,
+            };
             let activations = activations(stage.train.batch);
             let moments = 2 * weights;
             let peak = weights + moments + models + (gradients + activations).max(pruning);
@@ -266,8 +281,9 @@ fn others<'a>(
 }
 
 /// Bytes of the largest pruning event of a stage: weights, scores, updates and masks of its targets, the Fisher estimate,
-/// the float64 factors of ill-conditioned blocks (as if all were: an upper bound), and the gradients of a batch.
-fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) -> u64) -> u64 {
+/// the float64 factors of ill-conditioned blocks (as if all were: an upper bound), and the gradients of a batch. Of
+/// several ranks each has the estimates of its parameters, and exchanges gradients.
+fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) -> u64, ranks: usize) -> u64 {
     let timeline = Timeline::new(stage, 1);
     let statements = (0..stage.prune.len()).map(|index| {
         let cost = cost::of(stage, index, &timeline, table);
@@ -276,9 +292,12 @@ fn pruning(stage: &Stage, table: &ParameterTable, activations: impl Fn(usize) ->
         match &stage.prune[index].by {
             Criterion::Magnitude | Criterion::Movement => 2 * FLOAT * weights + masks,
             Criterion::Obs(obs) => {
-                let gradients = FLOAT * weights + activations(obs.batch);
-                let factors = obs.factor_bytes(cost.weights);
-                3 * FLOAT * weights + masks + cost.fisher + cost.chunk + factors + gradients
+                let copies = if ranks == 1 { 1 } else { 3 };
+                let gradients = copies * FLOAT * weights + activations(obs.batch);
+                let shares = if stage.prune[index].is_measured() { 1 } else { ranks };
+                let (estimates, owned) = cost::of_rank(stage, index, table, shares);
+                let factors = obs.factor_bytes(owned);
+                3 * FLOAT * weights + masks + estimates + factors + gradients
             }
         }
     });

@@ -9,11 +9,14 @@ use obert::internals::method::mask::select::{Goal, Ranking, Selection, select};
 use obert::internals::method::mask::{Mask, rank};
 use obert::internals::method::obs::host::{inverse_diagonal, score};
 use obert::internals::method::obs::{
-    Gradient, GradientSource, HostEstimate, Measure, Pass, Place, Precision, PruningEvent, Settings,
+    Gradient, GradientSource, HostEstimate, Measure, Pass, Place, Precision, PruningEvent, Settings, Sharding,
 };
+use obert::internals::ranks::Ranks;
+use obert::internals::schedule::memory::owners;
 use serde_json::Value;
 
 use super::golden::cases;
+use super::ranks::on_each;
 
 /// The tolerance of a float32 build: relative to the largest weight, and for each diagonal entry
 /// and score.
@@ -134,6 +137,19 @@ pub fn prune(
     exact: bool,
     device: Option<&Device>,
 ) -> (Vec<Vec<f32>>, Vec<Mask>) {
+    let sharding = Sharding { ranks: &Ranks::alone(), owners: &[] };
+    prune_on(sharding, case, round, (weights, masks), exact, device)
+}
+
+/// The same on several ranks.
+fn prune_on(
+    sharding: Sharding,
+    case: &Value,
+    round: usize,
+    (weights, masks): (&[Vec<f32>], &[Mask]),
+    exact: bool,
+    device: Option<&Device>,
+) -> (Vec<Vec<f32>>, Vec<Mask>) {
     let (settings, selection) = settings(case, round, exact);
     let (ranking, sparsity) = match selection {
         Selection::Global(sparsity) => (Ranking::Global, sparsity),
@@ -158,6 +174,7 @@ pub fn prune(
         device,
         at_most: 1.0,
         allocation: None,
+        sharding,
     };
     let (updates, damp) = event.run(&mut recorded).unwrap();
     assert_eq!(damp, settings.damp);
@@ -181,6 +198,24 @@ fn step(case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask], exact:
     }
     let (weights, masks) = prune(case, round, weights, masks, exact, None);
     Run { weights, masks, diagonals, scores }
+}
+
+/// The same on a number of ranks, each of which has the Fisher matrices of some tensors.
+fn step_of_ranks(size: usize, case: &Value, round: usize, weights: &[Vec<f32>], masks: &[Mask]) {
+    for exact in [false, true] {
+        let alone = prune(case, round, weights, masks, exact, None);
+        let counts: Vec<usize> = weights.iter().map(Vec::len).collect();
+        let owners = owners(&counts, size);
+        let of_each = on_each(size, |ranks| {
+            let sharding = Sharding { ranks: &ranks, owners: &owners };
+            prune_on(sharding, case, round, (weights, masks), exact, None)
+        });
+        for (rank, (weights, masks)) in of_each.into_iter().enumerate() {
+            assert_eq!(masks, alone.1, "masks of rank {rank} of {size}");
+            let bits = |all: &[Vec<f32>]| -> Vec<u32> { all.concat().iter().map(|w| w.to_bits()).collect() };
+            assert!(bits(&weights) == bits(&alone.0), "weights of rank {rank} of {size}");
+        }
+    }
 }
 
 fn start(case: &Value) -> (Vec<Vec<f32>>, Vec<Mask>) {
@@ -258,6 +293,23 @@ pub fn compare(wanted: impl Fn(&Value) -> bool, step: Step) -> usize {
 #[test]
 fn every_golden_case_gives_the_reference_masks_weights_diagonals_and_scores() {
     assert!(compare(|_| true, &step) >= 13);
+}
+
+#[test]
+fn every_golden_case_gives_the_same_masks_and_weights_on_one_to_four_ranks() {
+    for size in 2..=4 {
+        let compared = compare(|_| true, &|case: &Value,
+                                           round: usize,
+                                           weights: &[Vec<f32>],
+                                           masks: &[Mask],
+                                           exact: bool| {
+            if !exact {
+                step_of_ranks(size, case, round, weights, masks);
+            }
+            step(case, round, weights, masks, exact)
+        });
+        assert!(compared >= 13);
+    }
 }
 
 /// What we do not follow: masks that give back what was pruned, and ties at the minimum, which

@@ -110,7 +110,7 @@ fn the_loss_and_perplexity_of_predictions_are_those_of_scikit_learn() {
 
 /// Keeps all events.
 #[derive(Default)]
-struct Everything(Vec<Event>);
+pub struct Everything(pub Vec<Event>);
 
 impl Observer for Everything {
     fn event(&mut self, event: &Event) -> Result<(), Diagnostic> {

@@ -21,6 +21,7 @@ mod models;
 mod nudged;
 mod parquet;
 mod quantizing;
+mod ranks;
 mod resume;
 mod runs;
 mod scores;

@@ -6,6 +6,7 @@ use obert::internals::engine::events::Unwatched;
 use obert::internals::engine::gradient_sharing::{Trial, arrange};
 use obert::internals::engine::oneshot::{OneShot, seed_of};
 use obert::internals::params::Selector;
+use obert::internals::ranks::Ranks;
 use obert::internals::schedule::ir::{
     Criterion, Obs, Pattern, Precision, Prune, Rank, SparsityException, Targets, Update,
 };
@@ -22,8 +23,8 @@ type Came = (Values, Option<f64>, Vec<f64>);
 /// All trials at once, and the batches that were asked for.
 fn shared(trials: &[Trial]) -> (Vec<Came>, Vec<Vec<usize>>) {
     let (task, device) = (Regression::new(EXAMPLES), Device::flex());
-    let oneshot =
-        OneShot { task: &task, device: &device, name: "only", seed: seed_of(SEED, 0, 0), quantization: None };
+    let (name, seed, ranks) = ("only", seed_of(SEED, 0, 0), Ranks::alone());
+    let oneshot = OneShot { task: &task, device: &device, name, seed, quantization: None, ranks: &ranks };
     let mut came: Vec<Option<Came>> = vec![None; trials.len()];
     oneshot
         .prune(&toy(&device), trials, &mut Unwatched, &mut |index, pruned, _| {

@@ -10,6 +10,7 @@ use obert::internals::diag::Diagnostic;
 use obert::internals::engine::events::{Event, Observer, Work};
 use obert::internals::engine::{Estimates, Interpreter};
 use obert::internals::params::Selector;
+use obert::internals::ranks::Ranks;
 use obert::internals::schedule::ir::{
     Criterion, Data, Model, Obs, Pattern, Prune, Rank, Stage, Targets, Train, Update,
 };
@@ -200,6 +201,7 @@ pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, esti
         named_teachers: Default::default(),
         limit_steps: None,
         estimates,
+        ranks: Ranks::alone(),
     };
     let mut heard = Heard::default();
     let (model, _) = interpreter.run(model, &mut heard).unwrap();

@@ -18,7 +18,7 @@ pub fn before<T: Task>(
     observer: &mut dyn Observer,
 ) -> Result<StageState<T::Model>, EngineError> {
     let step = state.step;
-    let stops = observer.wants_to_stop();
+    let stops = context.ranks.any(observer.wants_to_stop());
     // The checkpoint that the run was resumed from exists already.
     let is_new = context.resumed_at != Some(step);
     if is_new && observer.wants_checkpoint(CheckpointTrigger::of(step, &context.timeline, stops)) {

@@ -13,6 +13,7 @@ use crate::engine::state::StageState;
 use crate::engine::warnings::metric_cost;
 use crate::runlog::Evaluated;
 use crate::task::Task;
+use crate::task::evaluation::on_ranks;
 
 use super::quantize;
 
@@ -30,8 +31,10 @@ pub fn before<T: Task>(
         return Ok(state);
     }
     let clock = Instant::now();
-    let metrics = context.task.evaluate(&state.model.valid(), context.device, &mut |done, total| {
-        observer.progress(Work::Evaluating(&context.stage.name), done as u64, total as u64);
+    let metrics = on_ranks(&context.ranks, || {
+        context.task.evaluate(&state.model.valid(), context.device, &mut |done, total| {
+            observer.progress(Work::Evaluating(&context.stage.name), done as u64, total as u64);
+        })
     });
     let seconds = clock.elapsed().as_secs_f64();
     state.times.evaluating += seconds;

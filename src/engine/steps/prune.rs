@@ -49,6 +49,7 @@ fn prune<T: Task>(
         plain: context.device,
         estimates: context.estimates,
         movements: &state.movement,
+        ranks: &context.ranks,
         seed: seeds::of_pruning(context.seed, context.index, event.prune, event.step),
     };
     let pruned =

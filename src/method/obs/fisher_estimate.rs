@@ -37,6 +37,8 @@ pub enum FisherEstimate {
     Host(HostEstimate),
     /// With tensors of a device.
     Device(Box<DeviceEstimate>),
+    /// On another rank: it takes no gradients and has no saliencies here.
+    Remote,
 }
 
 impl FisherEstimate {
@@ -54,6 +56,7 @@ impl FisherEstimate {
     /// Adds a gradient.
     pub fn add(&mut self, gradient: Gradient) {
         match (self, gradient) {
+            (FisherEstimate::Remote, _) => {}
             (FisherEstimate::Device(estimate), Gradient::Tensor(tensor)) => estimate.add(tensor),
             (estimate, gradient) => estimate.add_values(&gradient.into_values()),
         }
@@ -67,7 +70,13 @@ impl FisherEstimate {
                 let device = estimate.device();
                 estimate.add(Tensor::from_floats(values, &device));
             }
+            FisherEstimate::Remote => {}
         }
+    }
+
+    /// Whether another rank has it.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, FisherEstimate::Remote)
     }
 
     /// Sums the buffered gradients, after the last one.
@@ -75,6 +84,7 @@ impl FisherEstimate {
         match self {
             FisherEstimate::Host(estimate) => estimate.finish(),
             FisherEstimate::Device(estimate) => estimate.finish(),
+            FisherEstimate::Remote => {}
         }
     }
 
@@ -83,6 +93,7 @@ impl FisherEstimate {
         match self {
             FisherEstimate::Host(estimate) => estimate.set_factors(factors),
             FisherEstimate::Device(estimate) => estimate.set_factors(factors),
+            FisherEstimate::Remote => {}
         }
     }
 
@@ -92,6 +103,7 @@ impl FisherEstimate {
         match self {
             FisherEstimate::Host(estimate) => estimate.clear_factors(),
             FisherEstimate::Device(estimate) => estimate.clear_factors(),
+            FisherEstimate::Remote => {}
         }
     }
 
@@ -109,6 +121,7 @@ impl FisherEstimate {
         match self {
             FisherEstimate::Host(estimate) => host::score(estimate, weights, mask, selection, settings),
             FisherEstimate::Device(estimate) => device::score(estimate, weights, mask, settings),
+            FisherEstimate::Remote => Ok(Scored::default()),
         }
     }
 
@@ -132,6 +145,7 @@ impl FisherEstimate {
             FisherEstimate::Device(estimate) => {
                 device::update(estimate, weights, mask, multipliers, pruned, settings)
             }
+            FisherEstimate::Remote => Ok(PruningUpdate { pruned, delta: Vec::new() }),
         }
     }
 }

@@ -7,7 +7,9 @@ use super::fisher_estimate::{Gradient, Place};
 /// A source of gradients of the loss, one for each mini-batch.
 pub trait GradientSource {
     /// Computes the gradients `numbers`, counted from 0, for the parameters of these indices, and calls `take` with
-    /// each and its parameter's index. Equal numbers give equal gradients in every call.
+    /// each and its parameter's index, in the order of the numbers. Equal numbers give equal gradients in every call. With
+    /// several ranks, all must call it together; `take` receives the gradients of parameters whose Fisher matrices this
+    /// rank has.
     fn gradients(
         &mut self,
         parameters: Range<usize>,

@@ -19,8 +19,9 @@ use crate::method::mask::allocation::{Curve, allocate, scaled};
 use crate::method::mask::select::{Selection, select, select_limited};
 
 use super::gradient_source::{GradientSource, Measure};
-use super::pruning_event::{Allocation, Estimated, Interrupted, PruningEvent};
+use super::pruning_event::{Allocation, Estimated, PruningEvent};
 use super::score::Scored;
+use super::settings::Interrupted;
 
 /// Steps of the search over each partition, as changes of the logarithm of a group's density.
 const STEPS: [f64; 2] = [0.4, 0.2];
@@ -285,13 +286,14 @@ fn between(points: &[(f64, f64)], members: &[Vec<f64>], sparsity: f64) -> Vec<f6
 #[cfg(test)]
 mod tests {
     use super::super::fisher_estimate::{Gradient, Place};
-    use super::super::{Pass, Precision, Settings};
+    use super::super::{Pass, Precision, Settings, Sharding};
     use std::ops::Range;
 
     use super::*;
     use crate::method::mask::Mask;
     use crate::method::mask::grouping::Grouping;
     use crate::method::mask::select::{Goal, Ranking};
+    use crate::ranks::Ranks;
 
     const COUNT: usize = 400;
 
@@ -368,6 +370,7 @@ mod tests {
             device: None,
             at_most,
             allocation: Some(Allocation { last: &goal(0.8), partitions: &partitions, evaluations }),
+            sharding: Sharding { ranks: &Ranks::alone(), owners: &[] },
         };
         let mut source =
             Quadratic { weights: weights.clone(), sensitivity: SENSITIVITY.to_vec(), evaluations: 0 };

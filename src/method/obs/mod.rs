@@ -21,7 +21,7 @@
 //! identity.
 //!
 //! [`host`] prunes one parameter on the CPU, [`device`] with tensors of a device. [`PruningEvent`] goes through
-//! all parameters of a pruning step.
+//! all parameters of a pruning step, whose Fisher matrices several ranks can share ([`sharding`]).
 
 // `pulp::with_simd` needs its lifetimes spelt out.
 #![allow(clippy::needless_lifetimes)]
@@ -48,13 +48,15 @@ mod pruning_event;
 mod qr;
 mod score;
 mod settings;
+mod sharding;
 mod update;
 mod woodbury;
 
 pub use fisher_estimate::{FisherEstimate, Gradient, Place};
 pub use gradient_source::{GradientSource, Measure, Phase};
 pub use host_estimate::{HostEstimate, Precision};
-pub use pruning_event::{Allocation, FACTOR_MEMORY, Interrupted, Pass, PruningEvent, Saliencies};
+pub use pruning_event::{Allocation, FACTOR_MEMORY, Pass, PruningEvent, Saliencies};
 pub use qr::QrFactors;
 pub use score::Scored;
-pub use settings::{ObsError, PruningUpdate, Settings};
+pub use settings::{Interrupted, ObsError, PruningUpdate, Settings};
+pub use sharding::Sharding;

@@ -9,6 +9,7 @@ use super::*;
 use crate::method::mask::Mask;
 use crate::method::mask::grouping::Grouping;
 use crate::method::mask::select::{Goal, Ranking, Selection, select, spread};
+use crate::ranks::Ranks;
 
 /// A parameter, its gradients, and how it is pruned.
 #[derive(Clone, Debug)]
@@ -297,6 +298,7 @@ fn pruned(
         device: None,
         at_most: 1.0,
         allocation: None,
+        sharding: Sharding { ranks: &Ranks::alone(), owners: &[] },
     };
     let (updates, _) = event.run(&mut Given(gradients)).unwrap();
     updates[0].apply(&mut weights.to_vec(), &mut mask, 1.0);

@@ -17,7 +17,8 @@ use super::gradient_source::{GradientSource, Phase};
 use super::host_estimate::Precision;
 use super::qr::QrFactors;
 use super::score::Scored;
-use super::settings::{ObsError, PruningUpdate, Settings};
+use super::settings::{Interrupted, ObsError, PruningUpdate, Settings};
+use super::sharding::Sharding;
 
 /// The largest dampening λ up to which [`PruningEvent::raises_damp`] raises it.
 const LARGEST_DAMP: f64 = 1.0;
@@ -65,6 +66,8 @@ pub struct PruningEvent<'a> {
     pub at_most: f64,
     /// A measured allocation that replaces the global ranking. It requires [`Ranking::Global`] and a single pass.
     pub allocation: Option<Allocation<'a>>,
+    /// The ranks that compute the event together. A measured allocation needs all Fisher matrices on every rank.
+    pub sharding: Sharding<'a>,
 }
 
 /// The goals, groups and number of forward passes of a measured allocation.
@@ -85,15 +88,6 @@ pub(super) struct Estimated<'a> {
     pub estimates: &'a [FisherEstimate],
     pub scored: &'a [Scored],
     pub settings: &'a Settings,
-}
-
-/// Why a pruning event has no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Interrupted {
-    /// The source of gradients stopped it.
-    Stopped,
-    /// The parameter of this index cannot be pruned, for this reason.
-    Failed(usize, ObsError),
 }
 
 /// The saliencies of all parameters under one set of settings.
@@ -118,9 +112,9 @@ impl PruningEvent<'_> {
         self.raising_damp(|settings| self.attempt(settings, source))
     }
 
-    /// Like [`PruningEvent::run`], from Fisher matrices of all parameters that are estimated already and used for
-    /// several events. `known` caches the saliencies of the previous call; they are used again if the settings are
-    /// equal.
+    /// Like [`PruningEvent::run`], from Fisher matrices of all parameters, on every rank, that are estimated already and
+    /// used for several events. `known` caches the saliencies of the previous call; they are used again if the settings
+    /// are equal.
     ///
     /// # Errors
     /// [`Interrupted`].
@@ -145,9 +139,10 @@ impl PruningEvent<'_> {
                 None => self.select(scored.iter().map(|s| s.scores.clone()).collect()),
             };
             let parameters = estimates.iter().zip(&saliencies.scored).zip(&pruned).enumerate();
-            parameters
+            let updates = parameters
                 .map(|(i, ((estimate, scored), groups))| self.update(i, estimate, scored, groups, settings))
-                .collect()
+                .collect();
+            self.sharding.agree(updates)
         })
     }
 
@@ -205,16 +200,21 @@ impl PruningEvent<'_> {
                 pass.parameters.clone().zip(self.score(first, &mut estimates, settings, source)?)
             {
                 (known[i], recomputed[i]) = result;
-                if !together {
-                    let estimate = &estimates[i - first];
+            }
+            if !together {
+                let mut update = |i: usize| {
                     let mut scored = std::mem::take(&mut known[i]);
                     let pruned = self.select_in(i, std::mem::take(&mut scored.scores));
-                    updates[i] = Some(self.update(i, estimate, &scored, &pruned, settings)?);
-                }
+                    updates[i] = Some(self.update(i, &estimates[i - first], &scored, &pruned, settings)?);
+                    Ok(())
+                };
+                let mut own = pass.parameters.clone().filter(|i| self.sharding.is_own(*i));
+                self.sharding.agree(own.try_for_each(&mut update))?;
             }
             last = estimates;
         }
         if together {
+            self.sharding.gather_scores(&mut known);
             let pruned = match &self.allocation {
                 Some(allocation) => {
                     let of = Estimated { estimates: &last, scored: &known, settings };
@@ -233,14 +233,19 @@ impl PruningEvent<'_> {
                     let first = pass.parameters.start;
                     self.recompute(first, &mut estimates, &recomputed[pass.parameters.clone()], source)?;
                 }
-                for (i, estimate) in pass.parameters.clone().zip(estimates) {
+                let mut update = |(i, estimate): (usize, FisherEstimate)| {
                     let scored = std::mem::take(&mut known[i]);
-                    updates[i] = Some(self.update(i, &estimate, &scored, &pruned[i], settings)?);
+                    if !estimate.is_remote() {
+                        updates[i] = Some(self.update(i, &estimate, &scored, &pruned[i], settings)?);
+                    }
                     done += 1;
-                    report(source.progress(Phase::Updating, done, count))?;
-                }
+                    report(source.progress(Phase::Updating, done, count))
+                };
+                let mut parameters = pass.parameters.clone().zip(estimates);
+                self.sharding.agree(parameters.try_for_each(&mut update))?;
             }
         }
+        self.sharding.gather_updates(&mut updates, self.weights);
         Ok(updates.into_iter().flatten().collect())
     }
 
@@ -254,6 +259,7 @@ impl PruningEvent<'_> {
         let new = |i: usize| {
             let count = self.weights[i].len();
             match self.device {
+                _ if !self.sharding.is_own(i) => FisherEstimate::Remote,
                 Some(device) => FisherEstimate::on_device(count, block, pass.rows, device),
                 None => FisherEstimate::on_host(count, block, gradients, pass.rows, self.precision),
             }
@@ -283,20 +289,24 @@ impl PruningEvent<'_> {
             scored.map_err(|e| Interrupted::Failed(i, e))
         };
         let (mut scored, mut ill_conditioned) = (Vec::new(), Vec::new());
-        for (i, estimate) in (first..).zip(estimates.iter_mut()) {
+        let mut parameters = (first..).zip(estimates.iter_mut());
+        self.sharding.agree(parameters.try_for_each(|(i, estimate)| {
             let mut found = score(i, estimate)?;
             ill_conditioned.push(std::mem::take(&mut found.ill_conditioned));
             scored.push(found);
-            report(source.progress(Phase::Scoring, i + 1, self.weights.len()))?;
-        }
+            report(source.progress(Phase::Scoring, i + 1, self.weights.len()))
+        }))?;
+        self.sharding.gather_indices(first, &mut ill_conditioned);
         self.recompute(first, estimates, &ill_conditioned, source)?;
         let parameters = (first..).zip(estimates.iter_mut()).zip(scored.iter_mut().zip(&ill_conditioned));
-        for ((i, estimate), (scored, ill_conditioned)) in parameters {
+        let mut own = parameters.filter(|((_, estimate), _)| !estimate.is_remote());
+        self.sharding.agree(own.try_for_each(|((i, estimate), (scored, ill_conditioned))| {
             if !ill_conditioned.is_empty() {
                 *scored = score(i, estimate)?;
             }
             scored.scores = self.groupings[i].of_runs(std::mem::take(&mut scored.scores));
-        }
+            Ok(())
+        }))?;
         Ok(scored.into_iter().zip(ill_conditioned).collect())
     }
 
@@ -329,7 +339,7 @@ impl PruningEvent<'_> {
         }
         for round in rounds {
             let mut factors: Vec<Option<QrFactors>> = vec![None; estimates.len()];
-            for (k, some) in &round {
+            for (k, some) in round.iter().filter(|(k, _)| !estimates[*k].is_remote()) {
                 factors[*k] = Some(QrFactors::new(self.weights[first + k].len(), block, some));
             }
             let parameters = first + round[0].0..first + round[round.len() - 1].0 + 1;

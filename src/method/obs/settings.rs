@@ -43,6 +43,15 @@ pub enum ObsError {
     },
 }
 
+/// Why a pruning event has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// The source of gradients stopped it.
+    Stopped,
+    /// The parameter of this index cannot be pruned, for this reason.
+    Failed(usize, ObsError),
+}
+
 /// The pruned weights of a parameter, and the update of the remaining ones.
 #[derive(Clone, Debug)]
 pub struct PruningUpdate {
