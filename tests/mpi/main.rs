@@ -291,8 +291,9 @@ fn a_run_that_is_terminated_writes_a_checkpoint_and_is_resumed_on_another_number
     let said = folder.messages("stopped");
     assert!(has(&said, "OB0921") && has(&said, "with `--resume`"), "{said}");
     // The same to one rank stops all.
+    let lines = folder.log_lines("stopped");
     let mut run = folder.spawn(4, "stopped", &["--resume"], "1");
-    std::thread::sleep(Duration::from_secs(2));
+    folder.wait_for_line(&mut run, "stopped", lines + 5);
     let ranks = children(run.id());
     assert!(Command::new("kill").args(["-TERM", &ranks[3].to_string()]).status().unwrap().success());
     assert!(!wait(&mut run).success());
