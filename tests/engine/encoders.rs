@@ -2,10 +2,12 @@
 //! files, dropped layers, and a recipe with all methods together.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use obert::internals::diag::Sources;
+use obert::internals::infer::{self, Limits, Session};
 use obert::internals::params::Family;
 use obert::internals::params::builtin::Head;
 use obert::internals::task::HiddenStates;
@@ -244,5 +246,53 @@ fn a_compound_recipe_runs_on_every_family() {
         assert!(linears.keys().all(|name| weights.contains_key(name)), "{name}: {:?}", weights.keys());
         let (code, said) = obertc(&["eval", &path("out"), "--data", &path("data"), "-q"]);
         assert_eq!(code, Some(0), "{name}: {said}");
+        packed_logits_are_those_of_fake_quantization(&name, pruned.model, &out);
+        let (code, said) = obertc(&["pack", &path("out"), "--as", "engine", "--out", &path("engine")]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        std::fs::write(path("texts.jsonl"), "{\"text\": \"the cat sat\"}\n{\"text\": \"a rat ran\"}\n")
+            .unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_obertc"))
+            .args(["predict", &path("engine")])
+            .stdin(std::fs::File::open(path("texts.jsonl")).unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            (output.status.code(), said.matches("\"label\":").count()),
+            (Some(0), 2),
+            "{name}: {said}"
+        );
     }
+}
+
+/// Compares the logits of the packed INT8 model with those of the fake-quantized one.
+fn packed_logits_are_those_of_fake_quantization(
+    name: &str,
+    plain: BertForSequenceClassification,
+    out: &Path,
+) {
+    let sequences: [&[u32]; 3] =
+        [&[2, 7, 9, 11, 3], &[2, 40, 31, 22, 13, 44, 35, 26, 17, 8, 19, 30, 3], &[2, 3]];
+    let types = [0; 13];
+    let parts: Vec<_> = sequences.iter().map(|ids| (*ids, &types[..ids.len()])).collect();
+    let tokens = Tokens::arrange(&parts, &Device::flex());
+    let logits = |model: &BertForSequenceClassification| {
+        values(model.forward(&tokens, at(&starts(&tokens)), Dropouts::NONE, Dropout::NONE))
+    };
+    let unquantized = logits(&plain);
+    let fake = logits(&checkpoint::with_scales(plain, out).unwrap());
+    let model = infer::open(out, None, &mut Sources::new()).unwrap_or_else(|d| panic!("{d:?}"));
+    let limits = Limits { sequences: 3, length: 16, threads: 1, ..Limits::default() };
+    let mut session = Session::new(Arc::new(model), limits).unwrap();
+    let given: Vec<_> = parts.iter().map(|(ids, types)| infer::Sequence { ids, types }).collect();
+    let found = session.run(&given).unwrap();
+    let packed: Vec<f32> = (0..3).flat_map(|i| found.labels(i).collect::<Vec<_>>()).collect();
+    let mean =
+        |other: &[f32]| fake.iter().zip(other).map(|(a, b)| (a - b).abs()).sum::<f32>() / fake.len() as f32;
+    let (near, far) = (mean(&packed), mean(&unquantized));
+    // A value in the middle between two integers may go the other way.
+    assert!(
+        near < far / 2.0 && worst(&packed, &fake) < 0.05,
+        "{name}: {near} in the mean, {far} without scales"
+    );
 }

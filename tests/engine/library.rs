@@ -326,9 +326,7 @@ fn the_format_that_the_help_proposes_is_accepted() {
     let models = [
         ("families/distilbert_masked_lm", "OB0990"),
         ("encoders/electra_masked_lm", "OB0990"),
-        ("encoders/deberta-v2_answering", "OB0964"),
-        ("encoders/deberta-v2_classifier", "OB0964"),
-        ("encoders/deberta-v2_masked_lm", "OB0964"),
+        ("encoders/deberta-v2_masked_lm", "OB0990"),
     ];
     for (path, code) in models {
         let model = format!("{}/tests/golden/{path}", env!("CARGO_MANIFEST_DIR"));

@@ -123,7 +123,13 @@ fn models(folder: &Path) -> Vec<PathBuf> {
     for name in ["roberta_answering", "roberta_classifier", "distilbert_answering", "distilbert_classifier"] {
         all.extend(["families", "infer/families"].map(|folder| golden(folder).join(name)));
     }
-    let more = ["electra_answering", "bert-silu_answering", "mpnet_answering", "modernbert_classifier"];
+    let more = [
+        "electra_answering",
+        "bert-silu_answering",
+        "mpnet_answering",
+        "modernbert_classifier",
+        "deberta-v2_answering",
+    ];
     for name in more {
         all.extend(["encoders", "infer/families"].map(|folder| golden(folder).join(name)));
     }

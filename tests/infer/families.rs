@@ -14,7 +14,7 @@ use super::golden::{floats, golden, model, recorded, session};
 const FAMILIES: [&str; 2] = ["roberta", "distilbert"];
 
 /// Families with a recording of their own, and BERTs with each activation.
-const ENCODERS: [&str; 11] = [
+const ENCODERS: [&str; 13] = [
     "albert",
     "xlm-roberta",
     "camembert",
@@ -22,6 +22,8 @@ const ENCODERS: [&str; 11] = [
     "mpnet",
     "modernbert",
     "modernbert-biased",
+    "deberta-v2",
+    "deberta-v2-unshared",
     "bert-gelu_new",
     "bert-relu",
     "bert-silu",

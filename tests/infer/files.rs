@@ -22,16 +22,31 @@ fn refused(bytes: &[u8]) -> String {
     format!("{} {}", diagnostic.code, diagnostic.message)
 }
 
+/// A packed tiny DeBERTa, with embeddings of distances and projections of its own for them.
+fn disentangled() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let folder = golden("infer/families/deberta-v2-unshared_classifier");
+        pack::pack(&folder, None, &mut Default::default()).unwrap().bytes()
+    })
+}
+
 /// Where the directory begins.
-fn directory_at() -> usize {
-    u64::from_le_bytes(packed()[24..32].try_into().unwrap()) as usize
+fn directory_at(packed: &[u8]) -> usize {
+    u64::from_le_bytes(packed[24..32].try_into().unwrap()) as usize
 }
 
 /// The file with another directory, and all checksums right.
 fn with_directory(change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut value: Value = serde_json::from_slice(&packed()[directory_at()..]).unwrap();
+    changed(packed(), change)
+}
+
+/// The same of any packed file.
+fn changed(packed: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let at = directory_at(packed);
+    let mut value: Value = serde_json::from_slice(&packed[at..]).unwrap();
     change(&mut value);
-    with_text(&packed()[..directory_at()], value.to_string().into_bytes())
+    with_text(&packed[..at], value.to_string().into_bytes())
 }
 
 /// Header and sections with another text of the directory.
@@ -236,6 +251,52 @@ fn directories_that_lie_are_refused() {
     }
 }
 
+#[test]
+fn directories_that_lie_about_embeddings_of_distances_are_refused() {
+    let of = |key: &'static str, value: Value| {
+        refused(&changed(disentangled(), |d| d["encoder"]["disentangled"][key] = value))
+    };
+    let encoder =
+        |key: &'static str, value: Value| refused(&changed(disentangled(), |d| d["encoder"][key] = value));
+    let lies = [
+        of("rows", 0.into()),
+        of("rows", 11.into()),
+        of("rows", (1u64 << 60).into()),
+        of("content_to_position", false.into()),
+        of("position_to_content", true.into()),
+        of("a_key_of_a_later_version", true.into()),
+        encoder("windows", serde_json::json!([4, 4])),
+        encoder("position_bias", true.into()),
+        encoder("rotary", serde_json::json!([10.0, 10.0])),
+        encoder("longest", 21.into()),
+        refused(&changed(disentangled(), |d| {
+            d["sections"].as_object_mut().unwrap().remove("distance_rows");
+        })),
+        refused(&changed(disentangled(), |d| {
+            d["linears"].as_object_mut().unwrap().remove("bert.encoder.layer.1.attention.self.pos_key");
+        })),
+        refused(&with_directory(|d| {
+            d["encoder"]["disentangled"] = serde_json::json!({
+                "rows": 4, "content_to_position": true, "position_to_content": true, "shared": true
+            });
+        })),
+    ];
+    for lie in lies {
+        assert!(lie.starts_with("OB0963"), "{lie}");
+    }
+    // A row behind the last, with the right checksum.
+    let at = directory_at(disentangled());
+    let mut bytes = disentangled()[..at].to_vec();
+    let mut value: Value = serde_json::from_slice(&disentangled()[at..]).unwrap();
+    let section = &mut value["sections"]["distance_rows"];
+    let from = section["offset"].as_u64().unwrap() as usize;
+    bytes[from] = 12;
+    let length = section["length"].as_u64().unwrap() as usize;
+    section["hash"] = format!("{:016x}", hash(&bytes[from..from + length])).into();
+    let lie = refused(&with_text(&bytes, value.to_string().into_bytes()));
+    assert!(lie.starts_with("OB0963") && lie.contains("the row 12 of 12 rows"), "{lie}");
+}
+
 /// Whatever opens must also run.
 fn opens_and_runs_or_is_refused(bytes: &[u8]) {
     if let Ok(model) = Model::from_bytes(bytes, "x") {
@@ -276,30 +337,34 @@ proptest! {
 
     #[test]
     fn any_part_of_a_directory_may_be_anything(changes in prop::collection::vec(change(), 1..4)) {
-        let bytes = with_directory(|d| {
-            for change in &changes {
-                change.apply(d);
-            }
-        });
-        opens_and_runs_or_is_refused(&bytes);
+        for packed in [packed(), disentangled()] {
+            let bytes = changed(packed, |d| {
+                for change in &changes {
+                    change.apply(d);
+                }
+            });
+            opens_and_runs_or_is_refused(&bytes);
+        }
     }
 
     #[test]
     fn weights_and_places_may_be_anything(which in 0usize..1000, at in any::<prop::sample::Index>(), with in any::<[u8; 8]>()) {
         // A section's bytes changed, and its checksum with them.
-        let mut bytes = packed().to_vec();
-        let directory = directory_at();
-        let mut value: Value = serde_json::from_slice(&bytes[directory..]).unwrap();
-        let sections = value["sections"].as_object_mut().unwrap();
-        let count = sections.len();
-        let section = sections.values_mut().nth(which % count).unwrap();
-        let from = section["offset"].as_u64().unwrap() as usize;
-        let length = section["length"].as_u64().unwrap() as usize;
-        if length >= 8 {
-            let place = from + at.index(length - 7);
-            bytes[place..place + 8].copy_from_slice(&with);
-            section["hash"] = format!("{:016x}", hash(&bytes[from..from + length])).into();
-            opens_and_runs_or_is_refused(&with_text(&bytes[..directory], value.to_string().into_bytes()));
+        for packed in [packed(), disentangled()] {
+            let directory = directory_at(packed);
+            let mut bytes = packed[..directory].to_vec();
+            let mut value: Value = serde_json::from_slice(&packed[directory..]).unwrap();
+            let sections = value["sections"].as_object_mut().unwrap();
+            let count = sections.len();
+            let section = sections.values_mut().nth(which % count).unwrap();
+            let from = section["offset"].as_u64().unwrap() as usize;
+            let length = section["length"].as_u64().unwrap() as usize;
+            if length >= 8 {
+                let place = from + at.index(length - 7);
+                bytes[place..place + 8].copy_from_slice(&with);
+                section["hash"] = format!("{:016x}", hash(&bytes[from..from + length])).into();
+                opens_and_runs_or_is_refused(&with_text(&bytes, value.to_string().into_bytes()));
+            }
         }
     }
 

@@ -24,8 +24,8 @@ class FakeQuantized:
         transformers.AttentionInterface.register("fake_quantized", self.attention)
         transformers.AttentionMaskInterface.register("fake_quantized", transformers.masking_utils.eager_mask)
         model_class = getattr(transformers, kind)
-        # MPNet's attention is no function that can be replaced.
-        how = "eager" if kind.startswith("MPNet") else "fake_quantized"
+        # The attention of MPNet and DeBERTa is no function that can be replaced.
+        how = "eager" if kind.startswith(("MPNet", "Deberta")) else "fake_quantized"
         self.model = model_class.from_pretrained(folder, dtype=torch.float32, attn_implementation=how)
         self.model.eval().requires_grad_(False)
         self.operands = {}
@@ -36,6 +36,8 @@ class FakeQuantized:
                 self.operands[module] = layer.group() + parts
             if type(module).__name__ == "MPNetSelfAttention":
                 module.forward = functools.partial(self.mpnet, module)
+            if type(module).__name__ == "DisentangledSelfAttention":
+                module.forward = functools.partial(self.disentangled, module)
             if isinstance(module, torch.nn.Linear):
                 module.register_forward_pre_hook(lambda _, x, name=name: (self.activation(name + ".input", x[0]),))
         self.quantize_weights()
@@ -84,6 +86,26 @@ class FakeQuantized:
         context, _ = self.attention(module, apart(module.q(x)), apart(module.k(x)), apart(module.v(x)), sum(added))
         return (module.o(context.flatten(2)),)
 
+    def disentangled(self, module, x, *_, relative_pos=None, rel_embeddings=None, **__):
+        """The terms of distances take the fake-quantized queries and keys; the embeddings of distances are an input of the
+        projections that they share with hidden states, which is not quantized."""
+        at, heads = self.operands[module], module.num_attention_heads
+        apart = lambda y: module.transpose_for_scores(y, heads)
+        query = apart(self.activation(at + "query_states", module.query_proj(x)))
+        key = apart(self.activation(at + "key_states", module.key_proj(x)))
+        value = apart(self.activation(at + "value_states", module.value_proj(x)))
+        terms = 1 + sum(term in module.pos_att_type for term in ("c2p", "p2c"))
+        scores = query @ key.transpose(1, 2) / (query.shape[-1] * terms) ** 0.5
+        if module.share_att_key:
+            projections = module.query_proj, module.key_proj
+            module.query_proj, module.key_proj = Unquantized(projections[0]), Unquantized(projections[1])
+        scores = scores + module.disentangled_attention_bias(query, key, relative_pos, rel_embeddings, terms)
+        if module.share_att_key:
+            module.query_proj, module.key_proj = projections
+        shares = self.activation(at + "probabilities", scores.softmax(-1))
+        context = (shares @ value).view(len(x), heads, x.shape[1], -1)
+        return context.transpose(1, 2).flatten(2), None
+
     def logits(self, ids, types):
         """The logits of one sequence, `[2, tokens]` or `[labels]`; gradients flow from the word embeddings on."""
         words = self.model.get_input_embeddings()(ids[None]).requires_grad_()
@@ -92,6 +114,17 @@ class FakeQuantized:
             feed["token_type_ids"] = types[None]
         out = self.model(**feed)
         return torch.cat([out.start_logits, out.end_logits]) if "start_logits" in out else out.logits[0]
+
+
+class Unquantized(torch.nn.Module):
+    """A linear layer without the hook that quantizes its input."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, x):
+        return torch.nn.functional.linear(x, self.weight, self.bias)
 
 
 def bounds(entry):

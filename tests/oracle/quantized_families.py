@@ -1,9 +1,13 @@
 """Records tiny pruned models of other families than BERT under PyTorch's fake quantization: folders with
-quantization.json in tests/golden/infer/families, and their logits."""
+quantization.json in tests/golden/infer/families, and their logits.
+
+    python tests/oracle/quantized_families.py [MODEL…]
+"""
 
 import json
 import pathlib
 import shutil
+import sys
 
 import torch
 from fake_quantized import FakeQuantized
@@ -14,7 +18,7 @@ OUT = GOLDEN / "infer" / "families"
 MODELS = {
     "families": ["roberta_answering", "roberta_classifier", "distilbert_answering", "distilbert_classifier"],
     "encoders": ["electra_answering", "bert-silu_answering", "mpnet_answering", "modernbert_answering",
-                 "modernbert_classifier"],
+                 "modernbert_classifier", "deberta-v2_answering", "deberta-v2-unshared_classifier"],
 }
 LENGTHS = [9, 20, 16, 1]
 
@@ -64,5 +68,7 @@ def record(folder, name):
     return {"ids": [s.tolist() for s in sequences], "logits": numbers(logits), "float_logits": numbers(floats)}
 
 
-recorded = {name: record(folder, name) for folder, names in MODELS.items() for name in names}
+known = json.loads((OUT / "outputs.json").read_text()) if sys.argv[1:] else {}
+wanted = lambda name: name in sys.argv[1:] or not sys.argv[1:]
+recorded = known | {name: record(folder, name) for folder, names in MODELS.items() for name in names if wanted(name)}
 (OUT / "outputs.json").write_text(json.dumps(recorded) + "\n")

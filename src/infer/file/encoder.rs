@@ -49,6 +49,34 @@ pub struct Encoder {
     /// Whether the section `position_bias` holds a bias of the scores for each head and distance, `[heads, 2 longest −
     /// 1]`: that of the distance `query − key` at `distance + longest − 1`.
     pub position_bias: bool,
+    /// The terms of contents and distances in the scores of attention; absent from models without them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disentangled: Option<Disentangled>,
+}
+
+/// Disentangled attention (DeBERTa): for query i, key j and the row r of their distance the scores are
+/// `(Q_i · K_j + Q_i · K'_r + K_j · Q'_r) / √(d n)` with the number n of these products. K' and Q' are linear functions of the
+/// section `distance_embeddings`, `[rows, hidden]`. The section `distance_rows` holds the row of the distance `query − key`
+/// at `distance + longest − 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disentangled {
+    /// Rows of the embeddings of distances.
+    pub rows: usize,
+    /// Whether there is the term `Q_i · K'_r`.
+    pub content_to_position: bool,
+    /// Whether there is the term `K_j · Q'_r`.
+    pub position_to_content: bool,
+    /// Whether a layer's key and query projections compute K' and Q'. Otherwise it has the linear layers
+    /// `attention.self.pos_key` and `attention.self.pos_query`.
+    pub shared: bool,
+}
+
+impl Disentangled {
+    /// The number n of the products of a score.
+    pub fn terms(&self) -> usize {
+        1 + usize::from(self.content_to_position) + usize::from(self.position_to_content)
+    }
 }
 
 /// The structure of an encoder layer.
@@ -134,6 +162,22 @@ impl Encoder {
         }
         if let Some(theta) = self.rotary.iter().find(|theta| !theta.is_finite() || **theta <= 0.0) {
             return Some(format!("the base of rotary positions is {theta}"));
+        }
+        if let Some(of) = &self.disentangled {
+            if of.rows == 0 || of.rows > MOST {
+                return Some(format!(
+                    "the embeddings of distances have {} rows; it must be 1..={MOST}",
+                    of.rows
+                ));
+            }
+            if of.terms() == 1 || self.structure != Structure::PostNorm {
+                return Some(
+                    "its disentangled attention has no terms, or layers of another structure".into(),
+                );
+            }
+            if self.position_bias || !self.rotary.is_empty() || self.windows.iter().any(Option::is_some) {
+                return Some("disentangled attention is mixed with other terms of positions".into());
+            }
         }
         let epsilon = self.norm_epsilon;
         (!epsilon.is_finite() || epsilon < 0.0)

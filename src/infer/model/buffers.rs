@@ -76,9 +76,13 @@ impl Scratch {
             || model.layers.iter().any(|l| !is_static(l.down.input) || l.output.input.is_none());
         let wide = if has_floats { shape.intermediate.max(shape.hidden) } else { 0 };
         let widest = shape.hidden.max(shape.embedding);
+        let space = Workspace::new(shape.hidden / shape.heads, groups_of(length));
         let wide = if shape.projection { wide.max(shape.embedding) } else { wide };
         Scratch {
-            space: Workspace::new(shape.hidden / shape.heads, groups_of(length)),
+            space: match &shape.disentangled {
+                None => space,
+                Some(of) => space.with_distances(groups_of(of.rows)),
+            },
             sums: Sums::default(),
             tile: vec![Floats::default(); widest * MAX_WIDTH],
             bytes: vec![Quads::default(); widest.div_ceil(4) * MAX_WIDTH],

@@ -165,6 +165,34 @@ impl<F: Epilogue> Work for Apply<'_, F> {
 }
 
 impl Linear {
+    /// W in float32, `[rows, columns]`, dequantized.
+    pub fn dequantized(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.rows * self.columns];
+        let mut put = |row: usize, step: usize, word: [i8; 4], scale: f32| {
+            let to = &mut values[row * self.columns..(row + 1) * self.columns];
+            for (value, byte) in to[4 * step..].iter_mut().zip(word) {
+                *value = scale * f32::from(byte);
+            }
+        };
+        let steps = self.columns.div_ceil(4);
+        match &self.weights {
+            Weights::Float32(weights) => return weights.to_vec(),
+            Weights::Dense(words, scales) => {
+                for (i, word) in words.iter().enumerate() {
+                    put(i / steps, i % steps, *word, scales.scales[i / steps]);
+                }
+            }
+            Weights::Blocks(blocks, scales) => {
+                for row in 0..self.rows {
+                    for i in blocks.pointers[row] as usize..blocks.pointers[row + 1] as usize {
+                        put(row, blocks.indices[i] as usize, blocks.words[i], scales.scales[row]);
+                    }
+                }
+            }
+        }
+        values
+    }
+
     /// Computes the outputs `rows` for the groups `groups` of a tile, and passes them to `epilogue`.
     #[inline(always)]
     pub fn apply<S: Simd>(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::distances::{self, DistanceTerms};
 use super::linear::{BlockRows, Folded, Linear, Scales, Weights};
 use crate::diag::Diagnostic;
 use crate::infer::file::encoder::{Encoder, Pooling, Structure};
@@ -23,6 +24,7 @@ pub struct Model {
     pub(super) projection: Option<Linear>,
     pub(super) layers: Vec<Layer>,
     pub(super) position_bias: Option<PositionBias>,
+    pub(super) distances: Option<DistanceTerms>,
     /// The layer normalization after all layers, with [`Structure::PreNormGated`].
     pub(super) final_norm: Option<Norm>,
     pub(super) head: HeadLayers,
@@ -218,6 +220,7 @@ impl Model {
             layers.push(layer(&file, i, *attention)?);
         }
         let position_bias = encoder.position_bias.then(|| position_bias(&file)).transpose()?;
+        let distances = encoder.disentangled.map(|of| distances::load(&file, of, &layers)).transpose()?;
         let final_norm = match encoder.structure {
             Structure::PostNorm => None,
             Structure::PreNormGated => Some(norm(&file, "bert.encoder.final_norm", hidden)?),
@@ -233,6 +236,7 @@ impl Model {
             tables,
             layers,
             position_bias,
+            distances,
             final_norm,
             head,
             tokenizer,
@@ -371,7 +375,7 @@ fn position_bias(file: &Opened) -> Result<PositionBias, Diagnostic> {
 }
 
 /// Loads a linear layer, with its weights in the format that the directory states.
-fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Linear, Diagnostic> {
+pub(super) fn linear(file: &Opened, name: &str, rows: usize, columns: usize) -> Result<Linear, Diagnostic> {
     let wrong = |why: String| file.contradiction(format!("the layer `{name}` {why}"));
     let entry = file.directory.linears.get(name);
     let entry = entry.ok_or_else(|| wrong("is missing".into()))?;

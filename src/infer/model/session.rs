@@ -257,6 +257,7 @@ impl Session {
                     model,
                     tiling,
                     layer: &model.layers[index],
+                    index,
                     span: tiling.spans[span],
                     head,
                     hidden: &hidden,

@@ -148,6 +148,8 @@ pub(super) struct Attention<'a> {
     pub(super) model: &'a Model,
     pub(super) tiling: &'a Tiling,
     pub(super) layer: &'a Layer,
+    /// The index of the layer.
+    pub(super) index: usize,
     pub(super) span: Span,
     pub(super) head: usize,
     pub(super) hidden: &'a Shared<'a, Floats>,
@@ -162,7 +164,8 @@ impl Work for Attention<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Attention { model, tiling, layer, span, head, hidden, inputs, rotary, context, scratch } = self;
+        let Attention { model, tiling, layer, index, span, head, hidden, inputs, rotary, context, scratch } =
+            self;
         let states = inputs.normal.as_ref().unwrap_or(hidden);
         let width = model.encoder.hidden;
         let quads = width.div_ceil(4);
@@ -200,8 +203,9 @@ impl Work for Attention<'_> {
             rotary.turn(simd, &mut space.keys, features, span.groups);
         }
         let bias = model.position_bias.as_ref().map(|bias| bias.of_head(head));
-        let terms =
-            (bias.is_some() || layer.window.is_some()).then_some(Terms { bias, window: layer.window });
+        let distances = model.distances.as_ref().map(|of| of.of_head(index, head, features));
+        let terms = Terms { bias, window: layer.window, distances };
+        let terms = (bias.is_some() || layer.window.is_some() || distances.is_some()).then_some(terms);
         let head = Head {
             features,
             tokens: span.tokens,

@@ -3,6 +3,7 @@
 use super::describe;
 use crate::diag::{Code, Diagnostic, counted};
 use crate::infer::file::encoder::{Encoder, Structure};
+use crate::infer::file::image::Number;
 use crate::infer::file::layout::{Attention, Form, Head, Input, Linear, Operands, Scale};
 use crate::infer::file::{Image, Int4Pair};
 use crate::params::architecture::Biases;
@@ -65,6 +66,10 @@ pub fn build(
         let bias = describe::position_bias(config, &packer.values(describe::BUCKETS)?);
         packer.image.add("position_bias", &bias);
     }
+    if encoder.disentangled.is_some() {
+        let is_normalized = of.positions.disentangled.is_some_and(|of| of.norm);
+        packer.distances(&encoder, &describe::distance_rows(config), is_normalized)?;
+    }
     if let Some((name, outputs)) = output {
         packer.head(name, outputs, hidden)?;
     }
@@ -81,9 +86,9 @@ pub fn build(
 }
 
 /// Rows of a matrix, by the name of its module.
-struct Rows {
-    module: String,
-    first: usize,
+pub(super) struct Rows {
+    pub(super) module: String,
+    pub(super) first: usize,
 }
 
 /// The layer normalization after all layers.
@@ -91,7 +96,7 @@ const FINAL_NORM: &str = "bert.encoder.final_norm";
 
 /// All methods take BERT's names: that of a section of the packed file, and, where it differs, that of the tensor to
 /// read, which [`Family::name`] translates to the family's.
-struct Packer<'a> {
+pub(super) struct Packer<'a> {
     image: Image,
     biases: Biases,
     family: Family,
@@ -126,6 +131,9 @@ impl<'a> Packer<'a> {
         };
         for name in ["self.query", "self.key", "self.value", "output.dense"] {
             linear(self, &format!("attention.{name}"), hidden, hidden)?;
+        }
+        if let Some(of) = &encoder.disentangled {
+            self.distance_projections(of, &at, &from, hidden)?;
         }
         linear(self, "intermediate.dense", intermediate, hidden)?;
         linear(self, "output.dense", hidden, intermediate)?;
@@ -172,14 +180,33 @@ impl<'a> Packer<'a> {
 
     /// Adds weight and bias of a layer normalization; zeros for a bias that the model does not have.
     fn norm(&mut self, name: &str, from: &str, width: usize) -> Result<(), Diagnostic> {
-        let weight = self.values(&format!("{from}.weight"))?;
+        let (weight, bias) = self.norm_values(from, width)?;
         self.image.add(&format!("{name}.weight"), &weight);
+        self.image.add(&format!("{name}.bias"), &bias);
+        Ok(())
+    }
+
+    /// Weight and bias of a layer normalization.
+    pub(super) fn norm_values(&self, from: &str, width: usize) -> Result<(Vec<f32>, Vec<f32>), Diagnostic> {
         let bias = match self.biases.norm {
             true => self.values(&format!("{from}.bias"))?,
             false => vec![0.0; width],
         };
-        self.image.add(&format!("{name}.bias"), &bias);
-        Ok(())
+        Ok((self.values(&format!("{from}.weight"))?, bias))
+    }
+
+    /// Adds an array.
+    pub(super) fn add<T: Number>(&mut self, name: &str, values: &[T]) {
+        self.image.add(name, values);
+    }
+
+    /// The values of a matrix `[rows, width]`, dequantized if the model has scales for it.
+    pub(super) fn represented(&self, name: &str, width: usize) -> Result<Vec<f32>, Diagnostic> {
+        let values = self.values(name)?;
+        let Plan::Static(known) = self.plan else { return Ok(values) };
+        let Some(scales) = self.weight_scales(known, name) else { return Ok(values) };
+        let each = row_by_row(name, scales, values.len() / width)?;
+        Ok(dequantized(&quantized(&values, width, &each, qmax(scales)), width, &each))
     }
 
     /// Adds the first `rows` rows of an embedding matrix, `[rows, width]`.
@@ -215,7 +242,7 @@ impl<'a> Packer<'a> {
     }
 
     /// Adds a linear layer that is some rows of a matrix; zeros for a bias that the model does not have.
-    fn part(
+    pub(super) fn part(
         &mut self,
         name: &str,
         from: &Rows,
@@ -225,7 +252,7 @@ impl<'a> Packer<'a> {
         let weight = format!("{}.weight", from.module);
         let all = self.values(&weight)?;
         let count = all.len() / columns;
-        let mut values = all[from.first * columns..(from.first + rows) * columns].to_vec();
+        let values = all[from.first * columns..(from.first + rows) * columns].to_vec();
         let bias = match has_bias {
             true => self.values(&format!("{}.bias", from.module))?[from.first..from.first + rows].to_vec(),
             false => vec![0.0; rows],
@@ -246,10 +273,7 @@ impl<'a> Packer<'a> {
                         let Some(input) = input else {
                             // The weights are quantized and the inputs are not: the product is in float32.
                             let bytes = quantized(&values, columns, &each, most);
-                            for (i, (value, byte)) in values.iter_mut().zip(bytes).enumerate() {
-                                *value = each[i / columns] * f32::from(byte);
-                            }
-                            return self.floats(name, rows, columns, &values);
+                            return self.floats(name, rows, columns, &dequantized(&bytes, columns, &each));
                         };
                         (each, most, Input::Static(unsigned(input)))
                     }
@@ -408,4 +432,10 @@ fn row_scales(values: &[f32], width: usize) -> Vec<f32> {
 /// Quantizes a matrix with a scale for each row.
 fn quantized(values: &[f32], width: usize, scales: &[f32], most: f32) -> Vec<i8> {
     values.chunks(width).zip(scales).flat_map(|(row, scale)| quantize(row, *scale, most)).collect()
+}
+
+/// The values that the integers of a matrix represent.
+fn dequantized(bytes: &[i8], width: usize, scales: &[f32]) -> Vec<f32> {
+    let rows = bytes.chunks(width).zip(scales);
+    rows.flat_map(|(row, scale)| row.iter().map(move |byte| scale * f32::from(*byte))).collect()
 }

@@ -1,7 +1,7 @@
 //! Describes the encoder and the head of a model as data, from its configuration.
 
 use crate::diag::{Code, Diagnostic};
-use crate::infer::file::encoder::{Encoder, Pooling, Structure, Transform};
+use crate::infer::file::encoder::{Disentangled, Encoder, Pooling, Structure, Transform};
 use crate::infer::file::layout::{Head, HeadShape};
 use crate::params::architecture::LayerKind;
 use crate::params::folder::ModelFolder;
@@ -21,12 +21,6 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
         return Err(refused(why));
     }
     let of = config.architecture();
-    if of.positions.disentangled.is_some() {
-        let message =
-            format!("the runtime cannot run a `{}`: its attention is disentangled", of.family.model_type());
-        return Err(Diagnostic::unlocated(Code::PackedUnsupported, message)
-            .help("write it as a dense folder, which `transformers` opens: `obertc pack MODEL --as dense`"));
-    }
     let shape = of.shape;
     let encoder = Encoder {
         vocabulary: shape.vocab,
@@ -49,6 +43,12 @@ pub fn encoder(config: &BertConfig) -> Result<Encoder, Diagnostic> {
         rotary: of.positions.thetas,
         windows: of.windows,
         position_bias: of.positions.buckets.is_some(),
+        disentangled: of.positions.disentangled.filter(|of| of.terms() > 1).map(|of| Disentangled {
+            rows: 2 * of.span,
+            content_to_position: of.content_to_position,
+            position_to_content: of.position_to_content,
+            shared: of.shared,
+        }),
     };
     match encoder.impossible() {
         Some(why) => Err(refused(why)),
@@ -132,12 +132,19 @@ pub fn position_bias(config: &BertConfig, table: &[f32]) -> Vec<f32> {
     (0..heads).flat_map(of_head).collect()
 }
 
+/// The row of each distance `query − key` in the embeddings of distances, `[2 longest − 1]`.
+pub fn distance_rows(config: &BertConfig) -> Vec<u32> {
+    let Some(of) = config.architecture().positions.disentangled else { return Vec::new() };
+    let farthest = config.longest() as i64 - 1;
+    (-farthest..=farthest).map(|back| of.row(-back)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_the_runtime_does_not_compute_is_refused_by_name() {
+    fn a_distance_has_the_row_of_the_embeddings_that_the_architecture_gives_it() {
         let shape = crate::params::BertShape {
             vocab: 9,
             hidden: 8,
@@ -147,10 +154,15 @@ mod tests {
             positions: 9,
             types: 0,
         };
-        let config = BertConfig { model_type: "deberta-v2".to_owned(), ..BertConfig::new(shape) };
-        let refused = encoder(&config).unwrap_err();
-        assert_eq!(refused.message, "the runtime cannot run a `deberta-v2`: its attention is disentangled");
-        assert_eq!(refused.code, Code::PackedUnsupported);
+        let mut config = BertConfig { model_type: "deberta-v2".to_owned(), ..BertConfig::new(shape) };
+        config.rest.insert("position_buckets".to_owned(), 4.into());
+        assert_eq!(encoder(&config).unwrap().disentangled, None, "without `pos_att_type` there are no terms");
+        config.rest.insert("pos_att_type".to_owned(), "c2p".into());
+        let of = encoder(&config).unwrap().disentangled.unwrap();
+        assert_eq!((of.rows, of.terms(), of.position_to_content, of.shared), (8, 2, false, false));
+        // `make_log_bucket_position(torch.arange(-8, 9), 4, 9) + 4` of transformers 5.24.
+        let rows = distance_rows(&config);
+        assert_eq!(rows, [1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 7, 7]);
     }
 
     #[test]

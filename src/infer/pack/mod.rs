@@ -2,11 +2,13 @@
 //!
 //! - [`folder`]: from a model folder in the Hugging Face layout;
 //! - [`describe`]: what its encoder and head compute, as data;
+//! - [`distances`]: the embeddings of distances of disentangled attention;
 //! - [`build`]: quantizes layers and selects the fastest weight format;
 //! - [`random`]: random models of any shape and sparsity, for benchmarks.
 
 pub mod build;
 pub mod describe;
+pub mod distances;
 pub mod folder;
 pub mod random;
 

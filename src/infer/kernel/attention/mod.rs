@@ -2,14 +2,16 @@
 //!
 //! Scores are `[keys][queries]` with the queries in the lanes, so that the softmax needs no sums across lanes. Both
 //! products use the dense kernel: `QKᵀ` with K in place of a layer's weights, and the product of probabilities and V
-//! with V. Positional information may add a bias to the scores, mask distant keys ([`terms`]), or rotate Q and K before
-//! the product ([`rotary`]).
+//! with V. Positional information may add a bias to the scores, mask distant keys ([`terms`]), rotate Q and K before
+//! the product ([`rotary`]), or add products of Q and K with embeddings of distances ([`distances`]).
 
+pub mod distances;
 mod operands;
 pub mod rotary;
 pub mod terms;
 mod workspace;
 
+pub use distances::Distances;
 pub use rotary::Rotary;
 pub use terms::{Bias, Terms};
 pub use workspace::{Head, Operands, Workspace};
@@ -45,6 +47,7 @@ pub fn attend<S: Simd>(
     // Compiled twice, so that the loops of other models do not test for terms.
     match terms {
         None => all_queries(simd, &head, (), space, out),
+        Some(Terms { distances: Some(distances), .. }) => all_queries(simd, &head, distances, space, out),
         Some(terms) => all_queries(simd, &head, terms, space, out),
     }
 }
@@ -58,9 +61,11 @@ fn all_queries<S: Simd>(
     out: &mut [Floats],
 ) {
     let mut first = 0;
+    terms.prepare(simd, head, space);
     while first < head.groups {
         let count = TOGETHER.min(head.groups - first);
         let block = Block { first, count, keys: terms.keys(first, count, head.tokens) };
+        terms.begin(simd, head, space, &block);
         let most = scores(simd, head, terms, space, &block);
         let probabilities = softmax(simd, head, space, &block, most);
         context(simd, head, space, &block, probabilities, out);
@@ -89,17 +94,17 @@ fn words(quads: &[Quads]) -> &[[i8; 4]] {
 /// Computes the scores `QKᵀ/√d` with the terms of positions for a block, `[keys][count]`, and returns the maximum of each
 /// query.
 #[inline(always)]
-fn scores<S: Simd>(
+fn scores<S: Simd, P: Positional>(
     simd: S,
     head: &Head,
-    terms: impl Positional,
+    terms: P,
     space: &mut Workspace,
     block: &Block,
 ) -> [S::F; TOGETHER] {
     let Block { first, count, ref keys } = *block;
     let (from, end) = (keys.start, keys.end);
     let groups = head.groups;
-    let shrink = 1.0 / (head.features as f32).sqrt();
+    let shrink = 1.0 / ((head.features * terms.count()) as f32).sqrt();
     let mut most = [simd.splat(f32::MIN); TOGETHER];
     let zero_point = match head.scores {
         Operands::Static { right, .. } => right.zero as f32,
@@ -139,6 +144,7 @@ fn scores<S: Simd>(
             let panel = Panel { steps: &space.query_bytes, width: groups, groups: first..first + count };
             dense::<S, Int8>(simd, keys, rows.clone(), &panel, &mut space.sums);
         }
+        terms.products(simd, head, space, block, rows.clone());
         for (i, key) in rows.enumerate() {
             for g in 0..count {
                 let score = if head.scores == Operands::Float32 {
@@ -150,7 +156,10 @@ fn scores<S: Simd>(
                     let whole = simd.fma(shift[g], minus, simd.mul(scale[g], sum));
                     simd.mul(simd.sub(whole, offset[g]), simd.splat(key_scale.0[key % LANES]))
                 };
-                let score = terms.add(simd, score, key, first + g);
+                let mut score = terms.add(simd, score, key, first + g);
+                if P::HAS_PRODUCTS {
+                    score = simd.fma(simd.load(&space.pairs[i * count + g]), simd.splat(shrink), score);
+                }
                 most[g] = simd.max(most[g], score);
                 simd.store(score, &mut space.scores[(key - from) * count + g]);
             }

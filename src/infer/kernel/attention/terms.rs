@@ -1,7 +1,9 @@
-//! What positions do to the scores of attention: a bias for each distance, and a window of keys.
+//! What positions do to the scores of attention: a bias for each distance, a window of keys, and products of contents with
+//! embeddings of distances.
 
 use std::ops::Range;
 
+use super::{Block, Distances, Head, Workspace};
 use crate::infer::simd::{Floats, LANES, Simd};
 
 /// Added to the scores of keys outside the window; their exponentials become zero.
@@ -14,6 +16,8 @@ pub struct Terms<'a> {
     pub bias: Option<Bias<'a>>,
     /// The greatest distance of a key that a query attends to; `None` if it attends to all.
     pub window: Option<usize>,
+    /// The embeddings of distances; bias and window are not read with them.
+    pub distances: Option<Distances<'a>>,
 }
 
 /// A bias for each distance `query − key`.
@@ -27,6 +31,19 @@ pub struct Bias<'a> {
 
 /// Terms that the scores of a block are computed with. `()` is no term.
 pub(super) trait Positional: Copy {
+    /// Whether [`Positional::products`] computes a term of each pair of a query and a key, `Workspace::pairs`.
+    const HAS_PRODUCTS: bool = false;
+
+    /// The number of products of which a score is the sum; it is divided by the root of their number.
+    fn count(self) -> usize {
+        1
+    }
+    /// Changes queries and keys before all products.
+    fn prepare<S: Simd>(self, _: S, _: &Head, _: &mut Workspace) {}
+    /// Computes what all keys of a block need.
+    fn begin<S: Simd>(self, _: S, _: &Head, _: &mut Workspace, _: &Block) {}
+    /// Computes the terms of some keys of a block, `[keys][count]`, in `Workspace::pairs`.
+    fn products<S: Simd>(self, _: S, _: &Head, _: &mut Workspace, _: &Block, _: Range<usize>) {}
     /// The keys of the queries in `count` groups from `first` on; the first key is a multiple of four.
     fn keys(self, first: usize, count: usize, tokens: usize) -> Range<usize>;
     /// Adds the terms to the scores of a key for a group of queries.

@@ -68,6 +68,14 @@ pub struct Workspace {
     pub(super) sums: Vec<Ints>,
     /// Sums of float32 products, `[CHUNK][query groups]`.
     pub(super) float_sums: Vec<Floats>,
+    /// The products of the queries of a block with embeddings of distances, `[rows][query groups]`.
+    pub(super) of_queries: Vec<Floats>,
+    /// The first of these rows.
+    pub(super) first_row: usize,
+    /// The products of some keys with embeddings of distances, `[CHUNK][row groups]`.
+    pub(super) of_keys: Vec<Floats>,
+    /// The sums of the two for pairs of a query and a key, `[CHUNK][query groups]`.
+    pub(super) pairs: Vec<Floats>,
 }
 
 impl Workspace {
@@ -88,14 +96,25 @@ impl Workspace {
             value_scales: vec![Default::default(); features],
             sums: vec![Ints::default(); CHUNK * TOGETHER],
             float_sums: vec![Floats::default(); CHUNK * TOGETHER],
+            ..Workspace::default()
         }
+    }
+
+    /// Adds the buffers for products with embeddings of distances, whose rows are `groups` groups.
+    #[must_use]
+    pub fn with_distances(mut self, groups: usize) -> Self {
+        self.of_queries = vec![Floats::default(); groups * LANES * TOGETHER];
+        self.of_keys = vec![Floats::default(); CHUNK * groups];
+        self.pairs = vec![Floats::default(); CHUNK * TOGETHER];
+        self
     }
 
     /// Bytes of the buffers.
     pub fn memory(&self) -> usize {
         let floats = [&self.queries, &self.keys, &self.values, &self.scores, &self.float_sums];
+        let distances = [&self.of_queries, &self.of_keys, &self.pairs];
         let bytes = [&self.query_bytes, &self.key_bytes, &self.probability_bytes];
-        floats.iter().map(|f| size_of_val(&***f)).sum::<usize>()
+        floats.iter().chain(&distances).map(|f| size_of_val(&***f)).sum::<usize>()
             + bytes.iter().map(|b| size_of_val(&***b)).sum::<usize>()
             + size_of_val(&*self.value_bytes)
             + size_of_val(&*self.query_scales)

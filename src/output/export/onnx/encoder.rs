@@ -42,6 +42,10 @@ fn graph(source: &Source, head: &Head) -> Result<Graph, Diagnostic> {
     let mut writer = Writer { source, encoder, builder: Builder::default() };
     let mut x = writer.embeddings();
     let mut terms = Terms::new(&mut writer);
+    // Also without terms that take them: the file has all weights of the model.
+    if source.config.architecture().positions.disentangled.is_some() {
+        terms.embeddings(&mut writer);
+    }
     for layer in 0..layers {
         x = match writer.encoder.structure {
             Structure::PostNorm => writer.layer(layer, &x, &mut terms),
@@ -153,8 +157,12 @@ impl Writer<'_> {
         let query = states(self, 0, "query", &[0, 2, 1, 3]);
         let key = states(self, 1, "key", &[0, 2, 3, 1]);
         let value = states(self, 2, "value", &[0, 2, 1, 3]);
-        let root = self.builder.floats("root", &[], &[(features as f32).sqrt()]);
-        let scores = self.builder.op("MatMul", &[&query, &key], &[]);
+        let products = self.encoder.disentangled.map_or(1, |of| of.terms());
+        let root = self.builder.floats("root", &[], &[((features * products) as f32).sqrt()]);
+        let mut scores = self.builder.op("MatMul", &[&query, &key], &[]);
+        if let Some(of) = self.encoder.disentangled {
+            scores = terms.disentangled(self, of, at, [&query, &key], &scores);
+        }
         let scores = self.builder.op("Div", &[&scores, &root], &[]);
         let added = terms.added(self, layer);
         let scores = self.builder.op("Add", &[&scores, &added], &[]);

@@ -15,7 +15,7 @@ use crate::output::export::source::Source;
 use crate::output::export::verify::{Tokens, answers, apart, model, questions};
 
 /// The folders in `tests/golden`.
-const MODELS: [&str; 17] = [
+const MODELS: [&str; 21] = [
     "bert/tiny",
     "infer/quantized",
     "heads/classifier",
@@ -31,6 +31,10 @@ const MODELS: [&str; 17] = [
     "encoders/modernbert_classifier",
     "encoders/modernbert-biased_answering",
     "infer/families/modernbert_classifier",
+    "encoders/deberta-v2_classifier",
+    "encoders/deberta-v2-unshared_answering",
+    "infer/families/deberta-v2_answering",
+    "infer/families/deberta-v2-unshared_classifier",
     "infer/heads/tokens",
     "infer/heads/embedding",
 ];

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::graph::Set;
 use super::proto::kind;
 use super::writer::Writer;
-use crate::infer::pack::describe;
+use crate::infer::file::encoder::{Disentangled, Encoder};
+use crate::infer::pack::{describe, distances};
 
 /// The nodes that several layers share.
 pub(super) struct Terms {
@@ -17,6 +18,10 @@ pub(super) struct Terms {
     angles: HashMap<u64, [String; 2]>,
     /// The positions, `[length]`, int64.
     positions: Option<String>,
+    /// The embeddings of distances, `[rows, hidden]`.
+    embeddings: Option<String>,
+    /// The row of the embeddings of distances for each pair of a query and a key, `[batch, heads, length, length]`.
+    rows: Option<String>,
 }
 
 impl Terms {
@@ -33,7 +38,14 @@ impl Terms {
         let kept = builder.op("Cast", &[&kept], &[Set::Int("to", kind::FLOAT.into())]);
         let padding = builder.op("Sub", &[&one, &kept], &[]);
         let padding = builder.op("Mul", &[&padding, &far], &[]);
-        Terms { padding, added: HashMap::new(), angles: HashMap::new(), positions: None }
+        Terms {
+            padding,
+            added: HashMap::new(),
+            angles: HashMap::new(),
+            positions: None,
+            embeddings: None,
+            rows: None,
+        }
     }
 
     /// The sum of all that is added to the scores of a layer.
@@ -100,6 +112,86 @@ impl Terms {
         let at = builder.op("Add", &[distances, &zero], &[]);
         let bias = builder.op("Gather", &[&values, &at], &[Set::Int("axis", 1)]);
         builder.op("Unsqueeze", &[&bias, &batch], &[])
+    }
+
+    /// Adds the products of queries `[batch, heads, length, features]` and keys `[batch, heads, features, length]` with the
+    /// projected embeddings of distances to the scores.
+    pub(super) fn disentangled(
+        &mut self,
+        writer: &mut Writer,
+        of: Disentangled,
+        at: &str,
+        [query, key]: [&str; 2],
+        scores: &str,
+    ) -> String {
+        let rows = self.rows(writer, scores);
+        let embeddings = self.embeddings(writer);
+        let mut sum = scores.to_owned();
+        if of.content_to_position {
+            let transposed = self.projected(writer, of, [at, "key"], &embeddings, &[1, 2, 0]);
+            let product = writer.builder.op("MatMul", &[query, &transposed], &[]);
+            let term = writer.builder.op("GatherElements", &[&product, &rows], &[Set::Int("axis", 3)]);
+            sum = writer.builder.op("Add", &[&sum, &term], &[]);
+        }
+        if of.position_to_content {
+            let transposed = self.projected(writer, of, [at, "query"], &embeddings, &[1, 0, 2]);
+            let product = writer.builder.op("MatMul", &[&transposed, key], &[]);
+            let term = writer.builder.op("GatherElements", &[&product, &rows], &[Set::Int("axis", 2)]);
+            sum = writer.builder.op("Add", &[&sum, &term], &[]);
+        }
+        sum
+    }
+
+    /// The projection of the embeddings of distances, `[rows, heads, features]` in another order of axes.
+    fn projected(
+        &mut self,
+        writer: &mut Writer,
+        of: Disentangled,
+        [at, name]: [&str; 2],
+        embeddings: &str,
+        order: &[i64],
+    ) -> String {
+        let Encoder { heads, hidden, .. } = writer.encoder;
+        let projected = match of.shared {
+            // The input of the shared layers is the hidden states; embeddings of distances are not quantized.
+            true => writer.apply(&format!("{at}.{name}"), embeddings, None),
+            false => writer.linear(&format!("{at}.pos_{name}"), embeddings),
+        };
+        let split = writer.builder.longs("rows_of_heads", &[3], &[0, heads as i64, (hidden / heads) as i64]);
+        let projected = writer.builder.op("Reshape", &[&projected, &split], &[]);
+        writer.builder.op("Transpose", &[&projected], &[Set::Ints("perm", order)])
+    }
+
+    /// The embeddings of distances, normalized if the model normalizes them.
+    pub(super) fn embeddings(&mut self, writer: &mut Writer) -> String {
+        if let Some(known) = &self.embeddings {
+            return known.clone();
+        }
+        let width = writer.encoder.hidden;
+        let mut embeddings = writer.matrix(distances::TABLE, width);
+        if !writer.source.values(&writer.name(&format!("{}.weight", distances::NORM))).is_empty() {
+            embeddings = writer.norm(distances::NORM, &embeddings, width);
+        }
+        self.embeddings.insert(embeddings).clone()
+    }
+
+    /// The row of each pair's distance, in the shape of the scores.
+    fn rows(&mut self, writer: &mut Writer, scores: &str) -> String {
+        if let Some(known) = &self.rows {
+            return known.clone();
+        }
+        let distances = self.distances(writer);
+        let longest = writer.encoder.longest;
+        let rows: Vec<i64> =
+            describe::distance_rows(&writer.source.config).into_iter().map(i64::from).collect();
+        let builder = &mut writer.builder;
+        let rows = builder.longs("distance_rows", &[2 * longest - 1], &rows);
+        let zero = builder.longs("distance_0", &[], &[longest as i64 - 1]);
+        let at = builder.op("Add", &[&distances, &zero], &[]);
+        let rows = builder.op("Gather", &[&rows, &at], &[Set::Int("axis", 0)]);
+        let shape = builder.op("Shape", &[scores], &[]);
+        let rows = builder.op("Expand", &[&rows, &shape], &[]);
+        self.rows.insert(rows).clone()
     }
 
     /// Applies rotary position embeddings (RoPE) to queries or keys `[batch, length, heads, features]`.

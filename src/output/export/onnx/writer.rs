@@ -17,6 +17,21 @@ impl Writer<'_> {
         self.source.config.family().name(bert)
     }
 
+    /// A matrix `[rows, width]`, dequantized if it has scales.
+    pub(super) fn matrix(&mut self, bert: &str, width: usize) -> String {
+        let name = self.name(bert);
+        let rows = self.source.values(&name).len() / width;
+        let Some(quantized) = self.source.quantized(&name) else {
+            return self.builder.floats(&name, &[rows, width], self.source.values(&name));
+        };
+        let bytes = self.builder.signed(&name, &[rows, width], &quantized.bytes);
+        let scales = [quantized.scales.as_slice(), &vec![quantized.scales[0]; rows]];
+        let scales = if quantized.scales.len() == 1 { scales[1] } else { scales[0] };
+        let points = self.builder.signed(&format!("{name}_zero_points"), &[rows], &vec![0; rows]);
+        let scales = self.builder.floats(&format!("{name}_scales"), &[rows], scales);
+        self.builder.op("DequantizeLinear", &[&bytes, &scales, &points], &[Set::Int("axis", 0)])
+    }
+
     /// Gathers rows of an embedding table; those of a quantized table are dequantized afterwards.
     pub(super) fn table(&mut self, which: &str, rows: &str) -> String {
         let name = self.name(&format!("bert.embeddings.{which}_embeddings.weight"));
@@ -58,8 +73,13 @@ impl Writer<'_> {
     }
 
     pub(super) fn linear(&mut self, name: &str, x: &str) -> String {
-        let [weight, bias, operand] =
-            ["weight", "bias", "input"].map(|part| self.name(&format!("{name}.{part}")));
+        let operand = self.name(&format!("{name}.input"));
+        self.apply(name, x, Some(&operand))
+    }
+
+    /// Applies a linear layer to an input that is quantized by the scale of an operand, if one is given.
+    pub(super) fn apply(&mut self, name: &str, x: &str, operand: Option<&str>) -> String {
+        let [weight, bias] = ["weight", "bias"].map(|part| self.name(&format!("{name}.{part}")));
         let shape = self.source.table.find(&weight).map_or(&[][..], |parameter| &parameter.shape);
         let &[outputs, inputs] = shape else { return x.to_owned() };
         let matrix = match self.source.quantized(&weight) {
@@ -77,7 +97,7 @@ impl Writer<'_> {
                 self.builder.op("DequantizeLinear", &[&bytes, &scales, &points], &[Set::Int("axis", 1)])
             }
         };
-        let x = self.quantized(&operand, x);
+        let x = operand.map_or(x.to_owned(), |operand| self.quantized(operand, x));
         let product = self.builder.op("MatMul", &[&x, &matrix], &[]);
         if self.source.values(&bias).is_empty() {
             return product;
