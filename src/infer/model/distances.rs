@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::linear::Linear;
-use super::load::{Layer, linear};
+use super::load_linear::linear;
 use super::tiling::groups_of;
 use crate::diag::Diagnostic;
 use crate::infer::file::encoder::{Disentangled, Encoder};
@@ -46,11 +46,15 @@ impl DistanceTerms {
     }
 }
 
-/// Loads the embeddings of distances and projects them for each layer.
+/// Loads the embeddings of distances and projects them for each layer, given with its query, key and value projections.
 ///
 /// # Errors
 /// Sections or layers that are missing or of other sizes; a row beyond the last.
-pub(super) fn load(file: &Opened, of: Disentangled, layers: &[Layer]) -> Result<DistanceTerms, Diagnostic> {
+pub(super) fn load(
+    file: &Opened,
+    of: Disentangled,
+    layers: &[&[Linear; 3]],
+) -> Result<DistanceTerms, Diagnostic> {
     let Encoder { hidden, longest, .. } = file.directory.encoder;
     let rows: Stored<u32> = file.array("distance_rows", Some(2 * longest - 1))?;
     if let Some(row) = rows.iter().find(|row| **row as usize >= of.rows) {
@@ -75,8 +79,7 @@ pub(super) fn load(file: &Opened, of: Disentangled, layers: &[Layer]) -> Result<
         Some(own) => product(own, own.input, &table, groups),
         None => product(shared, None, &table, groups),
     };
-    let of_layer = |(layer, [key, query]): (&Layer, &[Option<Linear>; 2])| {
-        let [queries, keys, _] = &layer.projections;
+    let of_layer = |([queries, keys, _], [key, query]): (&&[Linear; 3], &[Option<Linear>; 2])| {
         [project(of.content_to_position, key, keys), project(of.position_to_content, query, queries)]
     };
     let layers = layers.par_iter().zip(&projections).map(of_layer).collect();

@@ -1,6 +1,6 @@
 //! The encoder: a model from a packed file, and its forward pass.
 //!
-//! - [`load`]: a model's layers, embeddings and head from a packed file;
+//! - [`load`], `load_linear`: a model's layers, embeddings and head from a packed file;
 //! - `distances`: the projected embeddings of distances of disentangled attention;
 //! - [`linear`]: a linear layer of any weight format, with a fused [`epilogue`];
 //! - [`tiling`]: the layout of sequences in groups and tiles of tokens;
@@ -13,6 +13,7 @@ mod epilogue;
 mod heads;
 pub mod linear;
 pub mod load;
+mod load_linear;
 pub mod session;
 mod shared;
 mod stages;

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::terms::Positional;
-use super::{Block, Head, Operands, Workspace};
+use super::positional::{Block, Positional};
+use super::workspace::{Head, Operands, Workspace};
 use crate::infer::kernel::product::{Dense, Float32, Panel, dense};
 use crate::infer::kernel::quantize::{QParams, Quantizer};
 use crate::infer::simd::{Floats, LANES, Simd};

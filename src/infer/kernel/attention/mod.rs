@@ -7,6 +7,7 @@
 
 pub mod distances;
 mod operands;
+mod positional;
 pub mod rotary;
 pub mod terms;
 mod workspace;
@@ -17,10 +18,8 @@ pub use terms::{Bias, Terms};
 pub use workspace::{Head, Operands, Workspace};
 
 use operands::{blank_padding, quantize_keys, quantize_queries, quantize_values};
-use terms::Positional;
+use positional::{Block, Positional};
 use workspace::{CHUNK, TOGETHER};
-
-use std::ops::Range;
 
 use super::activation::exp;
 use super::product::{Dense, Float32, Int8, Panel, dense};
@@ -71,17 +70,6 @@ fn all_queries<S: Simd>(
         context(simd, head, space, &block, probabilities, out);
         first += count;
     }
-}
-
-/// Some groups of queries, and the keys that they attend to.
-#[derive(Clone, Debug)]
-struct Block {
-    /// The index of the first group of queries.
-    first: usize,
-    /// The number of groups.
-    count: usize,
-    /// The keys; the first is a multiple of four.
-    keys: Range<usize>,
 }
 
 /// Reinterprets quantized features as int8 weights of the dense kernel, four consecutive features of a token in each.

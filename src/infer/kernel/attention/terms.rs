@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::{Block, Distances, Head, Workspace};
+use super::distances::Distances;
+use super::positional::Positional;
 use crate::infer::simd::{Floats, LANES, Simd};
 
 /// Added to the scores of keys outside the window; their exponentials become zero.
@@ -27,38 +28,6 @@ pub struct Bias<'a> {
     pub values: &'a [f32],
     /// The index of distance 0.
     pub zero: usize,
-}
-
-/// Terms that the scores of a block are computed with. `()` is no term.
-pub(super) trait Positional: Copy {
-    /// Whether [`Positional::products`] computes a term of each pair of a query and a key, `Workspace::pairs`.
-    const HAS_PRODUCTS: bool = false;
-
-    /// The number of products of which a score is the sum; it is divided by the root of their number.
-    fn count(self) -> usize {
-        1
-    }
-    /// Changes queries and keys before all products.
-    fn prepare<S: Simd>(self, _: S, _: &Head, _: &mut Workspace) {}
-    /// Computes what all keys of a block need.
-    fn begin<S: Simd>(self, _: S, _: &Head, _: &mut Workspace, _: &Block) {}
-    /// Computes the terms of some keys of a block, `[keys][count]`, in `Workspace::pairs`.
-    fn products<S: Simd>(self, _: S, _: &Head, _: &mut Workspace, _: &Block, _: Range<usize>) {}
-    /// The keys of the queries in `count` groups from `first` on; the first key is a multiple of four.
-    fn keys(self, first: usize, count: usize, tokens: usize) -> Range<usize>;
-    /// Adds the terms to the scores of a key for a group of queries.
-    fn add<S: Simd>(self, simd: S, score: S::F, key: usize, group: usize) -> S::F;
-}
-
-impl Positional for () {
-    #[inline(always)]
-    fn keys(self, _: usize, _: usize, tokens: usize) -> Range<usize> {
-        0..tokens
-    }
-    #[inline(always)]
-    fn add<S: Simd>(self, _: S, score: S::F, _: usize, _: usize) -> S::F {
-        score
-    }
 }
 
 impl Positional for Terms<'_> {
