@@ -168,6 +168,10 @@ pub struct Pruned {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[serde(alias = "lengths")]
     pub step_sizes: Vec<f64>,
+    /// The mean over the pruned layers of the squared error of their outputs, relative to the outputs' variance, before and
+    /// after layer-wise reconstruction; empty without `reconstruct`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output_errors: Vec<f64>,
     /// The sparsity of each pruned parameter after the event.
     pub layers: Vec<LayerSparsity>,
     /// Number of outputs (rows) of these parameters without a remaining weight.

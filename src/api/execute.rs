@@ -254,7 +254,7 @@ impl Teachers {
 fn places<'a>(start: &'a Start) -> PrepareOptions<'a> {
     let Start { config, schedule, .. } = start;
     let trains = schedule.stages.iter().any(|s| !s.length.is_zero());
-    let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.by.needs_gradients());
+    let estimates = schedule.stages.iter().flat_map(|s| &s.prune).any(|p| p.needs_training_data());
     let calibrates = schedule.stages.iter().flat_map(|s| &s.quantize).any(|q| q.calibrate > 0);
     PrepareOptions {
         model: &schedule.model,

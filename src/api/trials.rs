@@ -198,7 +198,7 @@ impl Trials<'_> {
         let Trials { config, variants, sparsities, quantization, ranks } = self;
         let Subject { schedule, sources, statement, index, model, notes, .. } = subject;
         let device = device::open(&config.device).map_err(|d| vec![d])?;
-        let gradients = variants.iter().any(|(_, prune)| prune.by.needs_gradients());
+        let gradients = variants.iter().any(|(_, prune)| prune.needs_training_data());
         let places = PrepareOptions {
             model: &schedule.model,
             model_folder: model.as_deref(),

@@ -128,6 +128,7 @@ impl Watcher {
             Work::Scoring(stage) => (format!("{stage}: saliencies"), left.into_iter().collect()),
             Work::Updating(stage) => (format!("{stage}: pruning update"), left.into_iter().collect()),
             Work::Candidates(stage) => (format!("{stage}: candidate updates"), left.into_iter().collect()),
+            Work::Reconstructing(stage) => (format!("{stage}: reconstruction"), left.into_iter().collect()),
             Work::Calibrating(stage) => (format!("{stage}: calibration"), Vec::new()),
             Work::Evaluating(stage) => (format!("{stage}: evaluation"), left.into_iter().collect()),
         }
@@ -141,7 +142,7 @@ impl Watcher {
                 let (began, first) = *self.event.get_or_insert((Instant::now(), done));
                 eta.gradients(stage, done - first.min(done), began.elapsed().as_secs_f64());
             }
-            Work::Scoring(_) | Work::Updating(_) | Work::Candidates(_) => {
+            Work::Scoring(_) | Work::Updating(_) | Work::Candidates(_) | Work::Reconstructing(_) => {
                 let (began, _) = *self.event.get_or_insert((Instant::now(), 0));
                 eta.in_event(began.elapsed().as_secs_f64());
             }
@@ -205,8 +206,14 @@ impl Observer for Watcher {
                 self.sparsity = pruned.sparsity;
                 let damp =
                     pruned.raised_damp.map_or(String::new(), |damp| format!(", damp raised to {damp:e}"));
+                let error = match pruned.output_errors[..] {
+                    [before, after] => {
+                        format!(", output error {:.1}% -> {:.1}%", 100.0 * before, 100.0 * after)
+                    }
+                    _ => String::new(),
+                };
                 self.print_line(&format!(
-                    "  at {} pruned {} to {:.2}% in {}{damp}",
+                    "  at {} pruned {} to {:.2}% in {}{damp}{error}",
                     pruned.at,
                     counted(pruned.parameters, "weight matrix", "weight matrices"),
                     pruned.sparsity * 100.0,

@@ -229,6 +229,7 @@ codes! {
     TagsUnnamed = 955, "tags are numbers without names";
     IdTwice = 956, "an id occurs twice";
     JudgementUnknown = 957, "a judgement of an unknown text";
+    NotReconstructable = 958, "outputs to reconstruct are not those of a linear layer";
     PackedForeign = 960, "a file is no packed model";
     PackedTruncated = 961, "a packed model is truncated";
     PackedDamaged = 962, "a packed model is damaged";

@@ -31,7 +31,7 @@ impl Candidates {
     pub fn evaluate<T: Task>(
         &mut self,
         task: &T,
-        model: &T::Model,
+        (model, reference): (&T::Model, &T::Model),
         values: Values,
         measure: Measure,
         batches: impl Iterator<Item = (usize, T::Batch)>,
@@ -46,7 +46,7 @@ impl Candidates {
                 Measure::Loss => f64::from(task.loss(&outputs, &batch).into_scalar::<f32>()),
                 Measure::Divergence => {
                     let stored = self.outputs.remove(&number);
-                    let reference = stored.unwrap_or_else(|| task.outputs(model, &batch, None));
+                    let reference = stored.unwrap_or_else(|| task.outputs(reference, &batch, None));
                     let divergence = divergence(task, &outputs, &reference);
                     self.store(number, reference);
                     divergence

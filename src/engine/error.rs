@@ -142,6 +142,18 @@ pub enum EngineError {
         /// The stage.
         stage: String,
     },
+    /// A pruned parameter whose module's inputs are not recorded in the forward pass.
+    #[error(
+        "`{parameter}` is pruned with `reconstruct` before step {step} of `{stage}`, and is not the weight of a linear layer whose inputs the model records"
+    )]
+    NotReconstructable {
+        /// The stage.
+        stage: String,
+        /// The step.
+        step: u64,
+        /// The parameter.
+        parameter: String,
+    },
     /// A tensor to be quantized has values that are not finite, or too large for a scale.
     #[error("`{tensor}` has no finite range before step {step} of `{stage}`")]
     RangeNotFinite {
@@ -249,6 +261,10 @@ impl EngineError {
             EngineError::NotQuantizable { .. } => {
                 (Code::NotRoundable, "remove it, or let the task's model quantize: `Task::set_quantizers`")
             }
+            EngineError::NotReconstructable { .. } => (
+                Code::NotReconstructable,
+                "prune it in a statement of its own without `reconstruct`, or let the task's model record: `Task::set_quantizers`",
+            ),
             EngineError::RangeNotFinite { .. } => (
                 Code::RangeNotFinite,
                 "lower the learning rate, or leave the tensor's layer out with `except`",

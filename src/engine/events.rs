@@ -42,6 +42,8 @@ pub enum Work<'a> {
     Updating(&'a str),
     /// Evaluating candidates, sparsities of layers and step sizes of the update, on evaluation batches.
     Candidates(&'a str),
+    /// Recording the inputs of layers to reconstruct, in the pruned and the unpruned model.
+    Reconstructing(&'a str),
     /// Observing the ranges of tensors that are going to be quantized.
     Calibrating(&'a str),
     /// Evaluating on the dev set.

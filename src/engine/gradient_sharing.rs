@@ -202,6 +202,7 @@ mod tests {
             pattern: Pattern::Unstructured,
             rank: Rank::Global,
             at_most: None,
+            reconstruct: None,
             by: Criterion::Obs(obs),
         };
         Trial { prune, sparsity: 0.5 }

@@ -25,6 +25,8 @@ pub struct TaskGradients<'a, T: Task> {
     pub task: &'a T,
     /// The model, with autodiff.
     pub model: &'a T::Model,
+    /// The model before the event, from whose outputs the divergence of candidates is measured.
+    pub unpruned: &'a T::Model,
     /// The parameters of the event.
     pub targets: &'a [ModuleParameter],
     /// The batches: of gradients, and after `first_evaluation` of them those on which candidates are evaluated.
@@ -102,8 +104,8 @@ impl<T: Task> GradientSource for TaskGradients<'_, T> {
         let own = batches.skip(ranks.rank()).step_by(ranks.size());
         let own = own.map(|number| (number, task.batch(&sampler.batch((first + number) as u64), plain)));
         let (work, size) = (Work::Candidates(self.stage), ranks.size() as u64);
-        let model = self.model.valid();
-        let own = self.candidates.evaluate(task, &model, values, measure, own, &mut |done, total| {
+        let models = (&self.model.valid(), &self.unpruned.valid());
+        let own = self.candidates.evaluate(task, models, values, measure, own, &mut |done, total| {
             self.observer.progress(work, (done * size).min(total), total);
             goes_on(self.observer)
         });

@@ -4,7 +4,7 @@
 //! - [`stage`]: a loop over the [`state`] of a stage: before each step the actions of [`steps`], then one optimizer step
 //!   ([`training`]) of gradients summed over ranks ([`gradient_sum`]), with the [`context`] of the stage and its [`seeds`];
 //! - [`pruner`]: a pruning event of the [`targets`] of a statement; by OBS from [`gradients`], on the host or on the
-//!   device ([`estimation`]), with the [`step_size`] of the update;
+//!   device ([`estimation`]), with the [`step_size`] of the update, and [`reconstruction`] of layers after it;
 //! - [`exchange`]: what ranks exchange in a pruning event;
 //! - [`oneshot`]: trials of one-shot pruning, with [`gradient_sharing`];
 //! - [`movement`]: movement scores, accumulated in training;
@@ -39,7 +39,9 @@ pub mod oneshot;
 pub mod optimizer;
 pub mod position;
 mod pruner;
+mod pruning_context;
 mod quantizers;
+mod reconstruction;
 pub mod results;
 mod seeds;
 pub mod snapshot;

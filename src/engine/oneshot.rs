@@ -26,7 +26,9 @@ use super::gradients::{self, TaskGradients};
 use super::interpreter::Interpreter;
 use super::masks::Masks;
 use super::movement::Movements;
-use super::pruner::{self, Context, Pruned, Subject};
+use super::pruner::{self, Pruned, Subject};
+use super::pruning_context::Context;
+use super::reconstruction::reconstruct;
 use super::targets::{self, Targets};
 use super::trial_outcome::TrialOutcome;
 use super::warnings::Remaining;
@@ -268,6 +270,7 @@ impl<T: Task> OneShot<'_, T> {
         TaskGradients {
             task: self.task,
             model,
+            unpruned: model,
             targets: &start.targets.parameters,
             draw: pruner::draw(obs, context, 1),
             first_evaluation: obs.gradients,
@@ -306,8 +309,17 @@ impl<T: Task> OneShot<'_, T> {
         let step = pruner::step(&mut source, obs, at, &removals).map_err(interrupted)?;
         let (mut weights, mut masks) = (start.weights.clone(), start.masks.clone());
         pruner::apply(&removals, &mut weights, &mut masks, step.unwrap_or(1.0) as f32);
+        let mut pruned = targets.write(model.clone(), weights);
+        let mut output_errors = Vec::new();
+        if let Some(examples) = trial.prune.reconstruct {
+            let of = (targets, &masks[..]);
+            let (fitted, errors) =
+                reconstruct(self.task, model, pruned, of, examples, context, source.observer)?;
+            (pruned, output_errors) = (fitted, errors.into());
+        }
         Ok(Pruned {
-            model: targets.write(model.clone(), weights),
+            model: pruned,
+            output_errors,
             raised_damp: (damp > obs.damp).then_some(damp),
             step_sizes: step.into_iter().collect(),
         })

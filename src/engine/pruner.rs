@@ -2,8 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::Device;
-
 use crate::method::criterion::{magnitude, movement};
 use crate::method::mask::Mask;
 use crate::method::mask::select::{Goal, select_for_goals};
@@ -17,33 +15,13 @@ use crate::task::Task;
 
 use super::EngineError;
 use super::candidates::Candidates;
-use super::estimation::Estimates;
 use super::events::Observer;
 use super::gradients::{Draw, TaskGradients};
 use super::masks::Masks;
-use super::movement::Movements;
+use super::pruning_context::Context;
+use super::reconstruction::reconstruct;
 use super::step_size;
 use super::targets::{Targets, partial, partitions, ranking};
-
-/// The context of a pruning event.
-pub struct Context<'a> {
-    /// The stage, for messages.
-    pub stage: &'a str,
-    /// The step, for messages.
-    pub step: u64,
-    /// The device that trains, with autodiff.
-    pub device: &'a Device,
-    /// The same device without autodiff.
-    pub plain: &'a Device,
-    /// The device of estimates of Fisher matrices.
-    pub estimates: Estimates,
-    /// The seed of this event's batches.
-    pub seed: u64,
-    /// The movement scores of the stage.
-    pub movements: &'a Movements,
-    /// The ranks that compute the event together.
-    pub ranks: &'a Ranks,
-}
 
 /// The result of a pruning event.
 pub struct Pruned<M> {
@@ -53,6 +31,8 @@ pub struct Pruned<M> {
     pub raised_damp: Option<f64>,
     /// The step size of the exact update in each round.
     pub step_sizes: Vec<f64>,
+    /// The mean relative error of the pruned layers' outputs before and after reconstruction; empty without it.
+    pub output_errors: Vec<f64>,
 }
 
 /// Prunes the model for an event of a statement, in `recompute` rounds with a new estimate of the Fisher matrix each.
@@ -74,7 +54,8 @@ pub fn prune<T: Task>(
         Criterion::Obs(obs) => obs.recompute,
         Criterion::Magnitude | Criterion::Movement => 1,
     };
-    let mut result = Pruned { model, raised_damp: None, step_sizes: Vec::new() };
+    let unpruned = model.clone();
+    let mut result = Pruned { model, raised_damp: None, step_sizes: Vec::new(), output_errors: Vec::new() };
     let mut weights = targets.weights(&result.model);
     let masked = targets.names().zip(&weights);
     let mut current: Vec<Mask> =
@@ -99,6 +80,7 @@ pub fn prune<T: Task>(
                 let mut source = TaskGradients {
                     task,
                     model: &result.model,
+                    unpruned: &unpruned,
                     targets: &targets.parameters,
                     draw: draw(obs, context, round),
                     first_evaluation: obs.gradients,
@@ -133,6 +115,11 @@ pub fn prune<T: Task>(
         }
         let updated = if round == rounds { std::mem::take(&mut weights) } else { weights.clone() };
         result.model = targets.write(result.model, updated);
+    }
+    if let Some(examples) = statement.reconstruct {
+        let of = (&targets, &current[..]);
+        let (model, errors) = reconstruct(task, &unpruned, result.model, of, examples, context, observer)?;
+        (result.model, result.output_errors) = (model, errors.into());
     }
     for (name, mask) in targets.names().zip(current) {
         masks.set(name.to_owned(), mask);

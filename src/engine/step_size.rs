@@ -15,7 +15,7 @@ const STEP_SIZES: [f32; 5] = [1.0, 0.75, 0.5, 0.25, 0.0];
 
 /// The number of evaluation batches for each step size. The search takes few passes compared with the estimate.
 fn batches(gradients: usize) -> usize {
-    (gradients / 16).clamp(4, 32)
+    (gradients / 16).clamp(8, 32)
 }
 
 /// The forward passes of a search.

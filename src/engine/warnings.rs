@@ -90,6 +90,9 @@ fn cheaper(statements: &[Prune]) -> String {
     if any(&|prune| prune.by == Criterion::Magnitude) {
         advice.push("use OBS instead of magnitude: `by: obs(gradients: 1024)`");
     }
+    if any(&|prune| prune.reconstruct.is_none()) {
+        advice.push("fit the remaining weights of each layer to its earlier outputs: `reconstruct: 256`");
+    }
     if any(&|prune| obs(prune, &|_| true) && prune.rank != Rank::Measured) {
         advice.push("choose the sparsity of each matrix by evaluation: `rank: measured`");
     }
@@ -316,6 +319,7 @@ mod tests {
             pattern: Pattern::Unstructured,
             rank: Rank::Global,
             at_most: None,
+            reconstruct: None,
             by: Criterion::Magnitude,
         };
         let first = state(99, &["output 1"], &[]);

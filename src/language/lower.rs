@@ -94,6 +94,7 @@ fn prune(prune: &recipe::Prune) -> Prune {
         pattern: prune.pattern.value,
         rank: prune.rank.value,
         at_most: prune.at_most.as_ref().map(|limit| limit.value),
+        reconstruct: prune.reconstruct,
         by: prune.by.value.clone(),
     }
 }

@@ -158,6 +158,9 @@ fn prune_settings(prune: &Prune) -> String {
     let limit = prune
         .at_most
         .map_or(String::new(), |limit| format!(", at most {}% of each", (limit * 1e6).round() / 1e4));
+    let then = prune.reconstruct.map_or(String::new(), |examples| {
+        format!(", then reconstructed on {}", counted(examples, "example", "examples"))
+    });
     let by = match &prune.by {
         Criterion::Magnitude => "magnitude".to_owned(),
         Criterion::Movement => "movement".to_owned(),
@@ -175,7 +178,7 @@ fn prune_settings(prune: &Prune) -> String {
             }
         ),
     };
-    format!("  {}: {}, ranked {rank}{limit}, by {by}\n", prune.targets.selector, prune.pattern)
+    format!("  {}: {}, ranked {rank}{limit}, by {by}{then}\n", prune.targets.selector, prune.pattern)
 }
 
 fn prune_cost(cost: &Cost) -> String {

@@ -5,7 +5,7 @@
 //! token classification ([`token_classification`]), scores and several labels ([`scoring`]), sentence embeddings
 //! ([`embedding`], with [`pooling`] and their losses) and masked language modelling ([`masked_language`]). [`prepare`] loads the model and the data
 //! that a schedule names. [`data`] reads data sets, [`metric`] computes metrics, [`loss`] is cross-entropy,
-//! [`evaluation`] makes batches of a dev set, [`hidden_states`] collects hidden states for distillation, [`quantizers`] are those of a model, and
+//! [`evaluation`] makes batches of a dev set, [`hidden_states`] collects hidden states for distillation, [`quantizers`] are those of a model, [`input_recorder`] records the inputs of its layers, and
 //! [`parameters`] reads and writes parameters by their Hugging Face names.
 
 /// The methods of [`Task`] that depend on the model alone, for a [`BertModel`](model::BertModel).
@@ -54,6 +54,7 @@ pub mod data;
 pub mod embedding;
 pub mod evaluation;
 pub mod hidden_states;
+pub mod input_recorder;
 pub mod loss;
 pub mod masked_language;
 pub mod metric;

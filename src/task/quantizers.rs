@@ -16,6 +16,7 @@ use crate::params::ParameterTable;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
 use crate::params::table::layer_of;
 
+use super::input_recorder::InputRecorder;
 use super::model::kernels::{fake_quantize, ranges};
 use super::parameters::{ModuleParameter, Values};
 
@@ -39,6 +40,7 @@ pub struct ActivationMatMul {
 pub struct Quantizers {
     quantizers: BTreeMap<String, Arc<Quantizer>>,
     phase: AtomicU8,
+    recorder: Option<Arc<InputRecorder>>,
 }
 
 /// The state of a quantizer in a checkpoint, without its ranges.
@@ -61,7 +63,16 @@ impl Quantizers {
     /// Copies in the same state that do not share it.
     pub fn copied(&self) -> Self {
         let quantizers = self.quantizers.iter().map(|(n, q)| (n.clone(), Arc::new(q.copied()))).collect();
-        Quantizers { quantizers, phase: AtomicU8::default() }
+        Quantizers { quantizers, ..Quantizers::default() }
+    }
+
+    /// The same quantizers, which also record the inputs of layers.
+    pub fn recorded_by(&self, recorder: &Arc<InputRecorder>) -> Self {
+        Quantizers {
+            quantizers: self.quantizers.clone(),
+            recorder: Some(recorder.clone()),
+            ..Quantizers::default()
+        }
     }
 
     /// Whether no tensor has a quantizer.
@@ -106,6 +117,9 @@ impl Quantizers {
     /// Fake-quantizes a tensor in the forward pass, and observes its range if the quantizer observes in this
     /// [`Phase`]. A tensor without a quantizer is unchanged.
     pub fn fake_quantize(&self, name: &str, x: Tensor<2>) -> Tensor<2> {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(&[name], &x);
+        }
         let Some(quantizer) = self.get(name) else { return x };
         let channels = quantizer.channels();
         match quantizer.pass(self.phase(), || ranges(&x, channels)) {
@@ -117,6 +131,9 @@ impl Quantizers {
     /// [`fake_quantize`](Self::fake_quantize) of one tensor that is the input of several modules. Quantizers with equal
     /// scales share the result.
     pub fn fake_quantize_for<const N: usize>(&self, names: [&str; N], x: &Tensor<2>) -> [Tensor<2>; N] {
+        if let Some(recorder) = &self.recorder {
+            recorder.record(&names, x);
+        }
         let mut range: Option<Vec<Range>> = None;
         let mut done: Vec<(Arc<QParams>, Tensor<2>)> = Vec::new();
         names.map(|name| {
@@ -171,7 +188,7 @@ impl Quantizers {
                 }
             }
         }
-        Quantizers { quantizers, phase: AtomicU8::default() }
+        Quantizers { quantizers, ..Quantizers::default() }
     }
 
     /// The state of each quantizer for a checkpoint, and its ranges: all minima, then all maxima.

@@ -180,6 +180,7 @@ recipe r {{
       by: obs(gradients: 16, block: 8, batch: 1)
       sparsity: 50%
       pattern: blocks(1, 4)
+      reconstruct: 4
     }}
     distill from dense {{ hardness: 0.5, temperature: 2.0 }}
   }}
@@ -226,6 +227,14 @@ fn a_compound_recipe_runs_on_every_family() {
             obertc(&["run", &path("r.obert"), "--data", &path("data"), "--out", &path("out"), "-q"]);
         assert_eq!(code, Some(0), "{name}: {said}");
         let out = shop.path().join("out");
+        let log = std::fs::read_to_string(out.join("run.jsonl")).unwrap();
+        let pruned = log.lines().find_map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            (event["event"] == "pruned").then_some(event)
+        });
+        let pruned = pruned.unwrap();
+        let error = |when: usize| pruned["output_errors"][when].as_f64().unwrap();
+        assert!(error(1) < error(0), "{name}: {}", pruned["output_errors"]);
         let two = Head::Classification { labels: 2 };
         assert_eq!(config(&out)["architectures"][0], family.architecture(two));
         let pruned = load::<BertForSequenceClassification>(&out, two);

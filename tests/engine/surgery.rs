@@ -8,7 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use obert::internals::diag::Diagnostic;
 use obert::internals::engine::events::{Event, Observer, Work};
-use obert::internals::engine::{Estimates, Interpreter};
+use obert::internals::engine::{EngineError, Estimates, Interpreter};
 use obert::internals::params::Selector;
 use obert::internals::ranks::Ranks;
 use obert::internals::schedule::ir::{
@@ -128,6 +128,7 @@ pub fn prune(by: Criterion, pattern: Pattern, rank: Rank, sparsity: f64) -> Prun
         pattern,
         rank,
         at_most: None,
+        reconstruct: None,
         by,
     }
 }
@@ -150,6 +151,16 @@ pub fn run(prune: Prune, length: &str, examples: usize) -> Came {
 
 /// The same on a device, with estimates as they are asked for.
 pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, estimates: Estimates) -> Came {
+    try_run_on(prune, length, examples, device, estimates).unwrap()
+}
+
+fn try_run_on(
+    prune: Prune,
+    length: &str,
+    examples: usize,
+    device: &Device,
+    estimates: Estimates,
+) -> Result<Came, EngineError> {
     let task = Regression::new(examples);
     let stage = Stage {
         name: "only".into(),
@@ -204,10 +215,10 @@ pub fn run_on(prune: Prune, length: &str, examples: usize, device: &Device, esti
         ranks: Ranks::alone(),
     };
     let mut heard = Heard::default();
-    let (model, _) = interpreter.run(model, &mut heard).unwrap();
+    let (model, _) = interpreter.run(model, &mut heard)?;
     let after = parameters::read(&model, |_| true);
     let (asked, dropout) = (task.asked.into_inner(), task.dropout.into_inner());
-    Came { before, after, events: heard.0, asked, dropout }
+    Ok(Came { before, after, events: heard.0, asked, dropout })
 }
 
 pub fn pruned(came: &Came) -> (f64, Vec<f64>) {
@@ -306,13 +317,13 @@ fn the_length_of_the_compensation_is_never_worse_than_plain_zeroing_on_what_it_w
     let wild = Obs { damp: 1e-9, gradients: 9, ..obs() };
     let with = |update| {
         let obs = Obs { update, ..wild.clone() };
-        run(prune(Criterion::Obs(obs), Pattern::Unstructured, Rank::Global, 0.6), "0 epochs", 30)
+        run(prune(Criterion::Obs(obs), Pattern::Unstructured, Rank::Global, 0.6), "0 epochs", 40)
     };
     let guarded = with(Update::Exact);
     let [length] = pruned(&guarded).1[..] else { panic!("one estimate") };
     assert!((0.0..=1.0).contains(&length));
-    let chosen_by: Vec<usize> = guarded.asked[guarded.asked.len() - 4..].concat();
-    assert_eq!(chosen_by.len(), 8, "four batches");
+    let chosen_by: Vec<usize> = guarded.asked[guarded.asked.len() - 8..].concat();
+    assert_eq!(chosen_by.len(), 16, "eight batches");
     assert!(chosen_by.iter().all(|e| !guarded.asked[..9].concat().contains(e)), "that no gradient saw");
     let mut zeroed = guarded.before.clone();
     for name in MATRICES {
@@ -415,4 +426,15 @@ fn gradients(values: &Values, batch: &[usize]) -> [Vec<f64>; 2] {
         }
     }
     [first, second]
+}
+
+#[test]
+fn a_layer_whose_inputs_the_model_does_not_record_is_not_reconstructed() {
+    let prune = Prune {
+        reconstruct: Some(8),
+        ..prune(Criterion::Magnitude, Pattern::Unstructured, Rank::Layer, 0.5)
+    };
+    let failed = try_run_on(prune, "0 epochs", 30, &Device::flex(), Estimates::default()).err().unwrap();
+    let EngineError::NotReconstructable { parameter, step: 0, .. } = &failed else { panic!("{failed}") };
+    assert_eq!(parameter, "first.weight");
 }

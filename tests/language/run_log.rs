@@ -54,6 +54,7 @@ pub fn every_event() -> Vec<Event> {
             sparsity: 0.75,
             raised_damp: Some(1e-6),
             step_sizes: vec![0.5],
+            output_errors: vec![0.5, 0.25],
             layers: layers(),
             empty_outputs: 1,
             seconds: 2.0,

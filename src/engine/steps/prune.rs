@@ -6,7 +6,8 @@ use crate::engine::EngineError;
 use crate::engine::context::StageContext;
 use crate::engine::events::{Event, Observer};
 use crate::engine::machine;
-use crate::engine::pruner::{self, Context};
+use crate::engine::pruner;
+use crate::engine::pruning_context::Context;
 use crate::engine::seeds;
 use crate::engine::state::StageState;
 use crate::engine::targets::Targets;
@@ -73,6 +74,7 @@ fn prune<T: Task>(
         sparsity: runlog::sparsity(&layers),
         raised_damp: pruned.raised_damp,
         step_sizes: pruned.step_sizes,
+        output_errors: pruned.output_errors,
         layers,
         empty_outputs: after.empty_outputs(),
         seconds,

@@ -175,6 +175,9 @@ verb! {
         rank: Spanned<Rank> = Type::Choice(Rank::CHOICES), default "global" formerly ["global_sparsity"];
         /// The largest sparsity of any one parameter.
         at_most: Option<Spanned<f64>> = Type::Ratio, optional;
+        /// The number of training examples on which, after each pruning event, the remaining weights of each layer are fitted
+        /// by least squares to the outputs that it had before; without it, they are not.
+        reconstruct: Option<usize> = Type::Count, optional;
     }
 }
 

@@ -16,11 +16,13 @@ pub fn prunes(record: &Record) -> String {
     let any = |f: fn(&Pruned) -> bool| events().any(|(_, p)| f(p));
     let damp = any(|p| p.raised_damp.is_some());
     let step_sizes = any(|p| !p.step_sizes.is_empty());
+    let reconstructed = any(|p| !p.output_errors.is_empty());
     let memory = any(|p| p.memory.is_some());
     let mut titles: Vec<String> =
         ["Stage", "When", "Before step", "Matrices", "Target", "Sparsity"].map(String::from).into();
     titles.extend(damp.then(|| "Dampening λ raised to".into()));
     titles.extend(step_sizes.then(|| "Step size".into()));
+    titles.extend(reconstructed.then(|| "Output error".into()));
     titles.push("Time".into());
     titles.extend(memory.then(|| "Peak memory".into()));
     let rows: Vec<Vec<String>> = events()
@@ -40,6 +42,11 @@ pub fn prunes(record: &Record) -> String {
                 if list.is_empty() { "–".to_owned() } else { list.join(", ") }
             };
             row.extend(step_sizes.then(update));
+            let error = || match prune.output_errors[..] {
+                [before, after] => format!("{} → {}", percent(before), percent(after)),
+                _ => "–".into(),
+            };
+            row.extend(reconstructed.then(error));
             row.push(duration(prune.seconds));
             row.extend(memory.then(|| prune.memory.map_or("–".into(), |m| bytes(m as usize))));
             row
@@ -56,6 +63,12 @@ pub fn prunes(record: &Record) -> String {
         text.push_str(
             "<p class=\"note\">Step size: the factor, from 0 to 1, on the exact OBS update of the remaining weights, \
              chosen by the task loss; one value for each Fisher estimate.</p>\n",
+        );
+    }
+    if reconstructed {
+        text.push_str(
+            "<p class=\"note\">Output error: the mean over the pruned layers of the squared error of their outputs \
+             relative to the outputs' variance, before and after reconstruction.</p>\n",
         );
     }
     if memory {

@@ -26,6 +26,9 @@ pub struct Prune {
     /// The largest sparsity of a parameter, `0..=1`; no limit if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<f64>,
+    /// The number of training examples of layer-wise reconstruction after each pruning event; none if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconstruct: Option<usize>,
     /// How the importance of a weight is computed.
     pub by: Criterion,
 }
@@ -34,6 +37,11 @@ impl Prune {
     /// Whether parameters are pruned to sparsities that depend on each other.
     pub fn ranks_together(&self) -> bool {
         self.rank != Rank::Layer && !matches!(self.pattern, Pattern::NofM { .. })
+    }
+
+    /// Whether a pruning event computes gradients or forward passes over training data.
+    pub fn needs_training_data(&self) -> bool {
+        matches!(self.by, Criterion::Obs(_)) || self.reconstruct.is_some()
     }
 
     /// Whether the sparsity of each layer is found by evaluating the loss of pruning it.
@@ -139,12 +147,5 @@ choices! {
         Movement = "movement",
         /// The increase of the loss when the weight is pruned, to second order: the Optimal BERT Surgeon.
         Obs(Obs) = "obs",
-    }
-}
-
-impl Criterion {
-    /// Whether it asks for gradients over training data.
-    pub fn needs_gradients(&self) -> bool {
-        matches!(self, Criterion::Obs(_))
     }
 }

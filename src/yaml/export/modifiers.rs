@@ -135,6 +135,12 @@ fn prune(
             "SparseML does neither: write `rank: global` and remove `at_most`",
         );
     }
+    if prune.reconstruct.is_some() {
+        refusals.add(
+            format!("the layers of `{on}` are reconstructed after pruning"),
+            "SparseML does not: remove `reconstruct`",
+        );
+    }
     let name = match (&prune.by, prune.rank) {
         (Criterion::Obs(_), _) => "OBSPruningModifier",
         (Criterion::Magnitude, Rank::Global | Rank::Measured) => "GlobalMagnitudePruningModifier",

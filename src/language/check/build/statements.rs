@@ -23,10 +23,23 @@ pub(super) fn prune(
     exceptions: Vec<SparsityException>,
     head: Span,
 ) -> Prune {
-    let verbs::Prune { params, over, every, by, sparsity, pattern: _, rank, at_most } = read;
+    let verbs::Prune { params, over, every, by, sparsity, pattern: _, rank, at_most, reconstruct } = read;
     let Placed { choice: by, arguments } = by;
     let obs = ObsEach::from_names(|name| arguments.get(name).copied().or(Some(by.span)));
-    Prune { targets: params, over, every, sparsity, exceptions, pattern, rank, at_most, by, obs, head }
+    Prune {
+        targets: params,
+        over,
+        every,
+        sparsity,
+        exceptions,
+        pattern,
+        rank,
+        at_most,
+        reconstruct,
+        by,
+        obs,
+        head,
+    }
 }
 
 pub(super) fn hold(read: verbs::Hold, whole: TimeRange, head: Span) -> Hold {

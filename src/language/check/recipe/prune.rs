@@ -25,6 +25,8 @@ pub struct Prune {
     pub rank: Spanned<Rank>,
     /// The largest sparsity of a parameter.
     pub at_most: Option<Spanned<f64>>,
+    /// The examples of layer-wise reconstruction.
+    pub reconstruct: Option<usize>,
     /// How the importance of a weight is computed.
     pub by: Spanned<Criterion>,
     /// The spans of the settings of `obs`; a default has the span of `by`.
