@@ -277,8 +277,8 @@ fn little_memory_asks_for_passes_and_changes_no_mask() {
         assert_eq!(passes, 2);
         let (free, tight) = (with(None), with(Some(least)));
         let sweeps = prune(Criterion::Obs(limited), pattern, rank, 0.5).sweeps(passes);
-        // Five step sizes on four batches.
-        let evaluated = 5 * 4;
+        // Five step sizes on eight batches.
+        let evaluated = 5 * 8;
         assert_eq!(tight.asked.len() - evaluated, 24 * sweeps, "as many gradients as planned");
         assert_eq!(free.asked.len() - evaluated, 24);
         for name in MATRICES {
