@@ -126,7 +126,7 @@ pub struct Step {
     pub step: u64,
     /// The step's time in epochs.
     pub epoch: f64,
-    /// The total loss, which is minimised.
+    /// The total loss, which is minimized.
     pub loss: Number,
     /// The task loss: cross-entropy with the labels.
     pub task_loss: Number,

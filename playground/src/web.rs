@@ -4,7 +4,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 fn json(value: &impl Serialize) -> String {
-    // Plain data of strings and numbers always serialises.
+    // Plain data of strings and numbers always serializes.
     serde_json::to_string(value).unwrap_or_default()
 }
 

@@ -76,7 +76,7 @@ impl Plan {
     /// The plan as JSON, with events and costs; `docs/plan-format.md` describes the fields.
     pub fn json(&self) -> serde_json::Value {
         let document = document::document(&self.schedule, self.steps_per_epoch, self.parameters.as_ref());
-        // Plain data of strings and numbers always serialises.
+        // Plain data of strings and numbers always serializes.
         serde_json::to_value(document).unwrap_or_default()
     }
 }

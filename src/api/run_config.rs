@@ -32,7 +32,8 @@ pub struct RunConfig {
     pub device: String,
     /// The seed in place of the recipe's.
     pub seed: Option<u64>,
-    /// Maximum number of steps in a stage: epochs are shortened, so that every event still happens.
+    /// Maximum number of steps in a stage, but at least one step per epoch: epochs are shortened, and several pruning
+    /// events of a statement at one step become one.
     pub limit_steps: Option<u64>,
     /// Maximum number of examples for training, and for evaluation.
     pub limit_examples: Option<usize>,

@@ -263,7 +263,7 @@ impl Trials<'_> {
             error => vec![Diagnostic::from(error)],
         };
         let dense = oneshot.evaluate(&prepared.model, &unpruned, observer).map_err(|e| failed(0, e))?;
-        observer.trial("dense", 0, trials.len(), &dense);
+        observer.trial("unpruned model", 0, trials.len(), &dense);
         let mut series: Vec<TrialSeries> = variants
             .into_iter()
             .map(|(settings, _)| TrialSeries { settings, outcomes: Vec::new() })

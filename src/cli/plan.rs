@@ -89,6 +89,6 @@ fn show_difference(before: &Plan, after: &Plan) {
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    // Plain data of strings and numbers always serialises.
+    // Plain data of strings and numbers always serializes.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }

@@ -46,7 +46,7 @@ pub fn run(args: &ReportArgs) -> Result<i32, Error> {
             [one] => serde_json::to_string_pretty(one),
             all => serde_json::to_string_pretty(all),
         };
-        // Plain data of strings and numbers always serialises.
+        // Plain data of strings and numbers always serializes.
         print(&(text.unwrap_or_default() + "\n"));
         return Ok(FINE);
     }

@@ -61,9 +61,9 @@ codes! {
     UseCycle = 210, "files use each other in a cycle";
     UnknownTemplate = 211, "`extends` of an unknown template";
     ExtendsCycle = 212, "templates extend each other in a cycle";
-    UnknownParameter = 213, "`--set` of an unknown parameter";
-    ParameterWithoutValue = 214, "a parameter has no value";
-    ParameterOutOfRange = 215, "a parameter is outside its range";
+    UnknownParameter = 213, "`--set` of an unknown recipe parameter";
+    ParameterWithoutValue = 214, "a recipe parameter has no value";
+    ParameterOutOfRange = 215, "a recipe parameter is outside its range";
     NoRecipe = 216, "a file holds no recipe";
     SeveralRecipes = 217, "a file holds several recipes";
     UnsupportedEdition = 218, "an unknown edition";
@@ -85,7 +85,7 @@ codes! {
     OutOfRange = 306, "a number is outside its range";
     UnitMismatch = 307, "units do not agree";
     DivisionByZero = 308, "division by zero";
-    StrayOperand = 309, "something more than the statement takes";
+    StrayOperand = 309, "an unexpected word or value in a statement";
     MissingOperand = 310, "a statement lacks a part";
     RampExpected = 311, "a ramp is expected";
     UnknownShape = 312, "an unknown shape of a ramp";
@@ -104,9 +104,9 @@ codes! {
     // 05: selectors
     MatchesNothing = 501, "a selector matches nothing";
     CountDiffers = 502, "a selector matches another number of parameters";
-    BadPattern = 503, "a pattern cannot be read";
+    BadPattern = 503, "a name pattern cannot be parsed";
     NotPrunable = 504, "a selected parameter cannot be pruned";
-    PatternDoesNotFit = 505, "a pattern does not fit a parameter's shape";
+    PatternDoesNotFit = 505, "a sparsity pattern does not fit a parameter's shape";
 
     // 06: methods
     TwoPruners = 601, "two statements prune the same parameters";
@@ -127,7 +127,7 @@ codes! {
     FixedUnseen = 616, "ranges are fixed before anything is observed";
     RankNeedsGradients = 617, "a measured ranking needs second-order pruning";
     LimitTooLow = 618, "a limit of sparsity lies below the sparsity itself";
-    FirstLayerDiffers = 619, "a layer becomes the first that cannot be";
+    FirstLayerDiffers = 619, "a layer that cannot come first becomes the first layer";
 
     // 07: lints
     FirstJump = 701, "a large first sparsity is reached with one Fisher estimate";
@@ -137,7 +137,7 @@ codes! {
     ZerosFill = 705, "zeros of an earlier stage are not held";
     StaleRanges = 706, "ranges are fixed before pruning ends";
     NoEdition = 707, "a file names no edition";
-    ShortCycle = 708, "cycles do not fill their piece";
+    ShortCycle = 708, "the last cycle of a learning rate is cut short";
     OnlyEnds = 709, "pruning events are further apart than the window is long";
     ModelNotAtHand = 710, "the selectors were not checked";
     SparsityStands = 711, "pruning events prune nothing";
@@ -169,7 +169,7 @@ codes! {
     OtherwiseInSparseml = 823, "SparseML does something else than the recipe seems to say";
     Assumed = 824, "a setting that a SparseML recipe leaves out";
     RatesOverlap = 825, "two learning rates of a SparseML recipe overlap";
-    BeyondTheName = 826, "a pattern matches beyond the name in which it ends";
+    BeyondTheName = 826, "a pattern also matches longer names";
     NotExportable = 827, "SparseML cannot express a part of a recipe";
 
     // 09: models, data and runs
@@ -238,8 +238,8 @@ codes! {
     QuantizationNotReadable = 965, "scales of a quantized model cannot be used";
     CannotListen = 966, "a server cannot listen on an address";
     ResourcesRefused = 967, "the system gives no more threads or open files";
-    InputRefused = 968, "a text that a model cannot take";
-    OtherHead = 969, "a model has another head than a call needs";
+    InputRefused = 968, "an input that a model cannot process";
+    OtherHead = 969, "a model's head does not support the called method";
     ModelUnknown = 970, "the hub has no such model";
     ModelRefused = 971, "the hub does not give a model without permission";
     ModelOffline = 972, "a model is not on this machine, and the network is not used";
@@ -251,9 +251,9 @@ codes! {
     // 98: one-shot pruning and sweeps
     UnknownAxis = 980, "a grid has an axis that `obs` does not have";
     GridMalformed = 981, "a list of values cannot be read";
-    LevelOutOfRange = 982, "a level of sparsity is outside 0..100%";
+    LevelOutOfRange = 982, "a sparsity given with `--at` is outside 0..100%";
     GridTwice = 983, "an axis or a value is given twice";
-    NothingToPrune = 984, "a recipe prunes nothing that could be tried";
+    NothingToPrune = 984, "a recipe has no `prune` statement to try";
     NeedsTraining = 985, "a criterion needs training";
     StartsUntrained = 986, "a recipe starts from an untrained model";
     PointWithoutSense = 987, "a point of a grid is invalid";

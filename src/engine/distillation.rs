@@ -29,7 +29,7 @@ struct Hidden<'a> {
 pub struct DistillationLosses {
     /// The mean divergence over the matched outputs, `[1]`.
     pub divergence: Tensor<1>,
-    /// The gain times the sum of the mean squared errors of all matched hidden states, `[1]`; normalised errors with
+    /// The gain times the sum of the mean squared errors of all matched hidden states, `[1]`; normalized errors with
     /// `normalize`.
     pub hidden: Option<Tensor<1>>,
 }

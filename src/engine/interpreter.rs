@@ -40,7 +40,8 @@ pub struct Interpreter<'a, T: Task> {
     pub teacher: Option<T::Model>,
     /// The teachers of `distill from "NAME"`, by name.
     pub named_teachers: HashMap<String, T::Model>,
-    /// The maximum number of steps of a stage (`--limit-steps`); epochs are shortened, so that every event still occurs.
+    /// The maximum number of steps of a stage (`--limit-steps`), but at least one step per epoch: epochs are shortened,
+    /// and several pruning events of a statement at one step become one.
     pub limit_steps: Option<u64>,
     /// The device of estimates of Fisher matrices.
     pub estimates: Estimates,

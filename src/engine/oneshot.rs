@@ -197,7 +197,8 @@ impl<T: Task> OneShot<'_, T> {
         pruner::prune(self.task, model.clone(), &trial.prune, &event, &mut masks, &context, observer)
     }
 
-    /// Runs the trials of one pass over gradients, each after the number of gradients that it uses.
+    /// Computes the gradients of a shared pass once, and runs each trial as soon as the gradients that it uses are
+    /// added.
     fn run_pass(
         &self,
         model: &T::Model,

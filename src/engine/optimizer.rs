@@ -1,6 +1,6 @@
 //! AdamW with masks.
 //!
-//! Computes PyTorch's `AdamW`: decoupled weight decay (not of biases and layer normalisation) and bias-corrected
+//! Computes PyTorch's `AdamW`: decoupled weight decay (not of biases and layer normalization) and bias-corrected
 //! moments. Pruned weights and their moments are exactly zero from the next step on. SparseML lets the moments decay,
 //! without effect on the weights.
 

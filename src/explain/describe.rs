@@ -263,15 +263,16 @@ pub(crate) fn places(verb: &Verb) -> String {
         .places
         .iter()
         .map(|place| match place {
-            Place::File => "each file, at its top",
-            Place::Recipe => "each recipe (outside its stages, if it has any)",
-            Place::Stage => "each stage, branch, template, or recipe without stages",
+            Place::File => "at the top of a file",
+            Place::Recipe => "at the top of a recipe",
+            Place::Stage if verb.places.contains(&Place::Recipe) => "in each stage, branch and template",
+            Place::Stage => "in each stage, branch and template, or in a recipe without stages",
         })
         .collect();
     // A file holds one recipe; the resolver says so itself.
     let many = verb.repeats && verb.name != "recipe";
     let times = if many { "any number of times" } else { "once" };
-    format!("Allowed {times} in {}.", places.join(", and in "))
+    format!("Allowed {times} {}.", places.join(", and "))
 }
 
 /// The documentation of a setting, then its type and default.

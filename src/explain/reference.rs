@@ -21,7 +21,7 @@ const LEVELS: &[(&str, &str, &str)] = &[
     ),
     ("product", "`a * b`, `a / b`", "product and quotient; one of the two is a plain number"),
     ("unary", "`-a`", "negation"),
-    ("primary", "`( )`", "a group, a number with its unit, text, a name, `obs(…)`, a list"),
+    ("primary", "`( )`", "grouping; literals, names, calls such as `obs(…)` and lists bind as tightly"),
 ];
 
 /// The whole page.
@@ -40,6 +40,12 @@ pub fn markdown() -> String {
     out.push_str("\n## Values\n");
     for (title, choices) in named_values() {
         out.push_str(&format!("\n### {title}\n\n"));
+        if choices == SHAPES {
+            out.push_str(
+                "Each shape gives the fraction of the way from the first to the last value, for the fraction `x` of \
+                 the time, from 0 to 1.\n\n",
+            );
+        }
         out.push_str(&values(choices));
     }
     out.push_str("\n## Keywords\n\n| word | written | meaning |\n|---|---|---|\n");
@@ -96,6 +102,12 @@ fn named_values() -> Vec<(&'static str, &'static [Choice])> {
         ("Data: `data` of a recipe", DataSets::CHOICES),
         ("Models: `model` of a recipe, besides a name or a folder in quotes", Models::CHOICES),
         ("Teachers: `from` of `distill`, besides a stage or a folder in quotes", Teachers::CHOICES),
+        ("Hidden states: `hidden` of `distill`", of("distill", "hidden")),
+        ("Final weights: `keep` of `evaluate`", of("evaluate", "keep")),
+        ("Batches: `batches` of `train`", of("train", "batches")),
+        ("Precisions: `precision` of `train` and of `obs`", of("train", "precision")),
+        ("Losses: `loss` of `embeddings`", argument(DataSets::CHOICES, "embeddings", "loss")),
+        ("Pooling: `pooling` of `embeddings`", argument(DataSets::CHOICES, "embeddings", "pooling")),
     ]
 }
 
@@ -158,7 +170,7 @@ fn setting_row(name: &str, setting: &Setting) -> String {
     let mut meaning = setting.doc.to_owned();
     if !setting.formerly.is_empty() {
         let names: Vec<String> = setting.formerly.iter().map(|n| code(n)).collect();
-        meaning.push_str(&format!(" Elsewhere {}.", names.join(", ")));
+        meaning.push_str(&format!(" In other tools: {}.", names.join(", ")));
     }
     row(&[code(name), short(setting.ty), default, meaning])
 }

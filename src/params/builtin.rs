@@ -88,7 +88,7 @@ impl List<'_> {
         self.norm(&format!("{at}.output.LayerNorm"), hidden);
     }
 
-    /// The projections of the embeddings of distances of a layer.
+    /// A layer's projections of the relative position embeddings.
     fn distances(&mut self, at: &str) {
         let hidden = self.architecture.shape.hidden;
         let Some(of) = self.architecture.positions.disentangled.filter(|of| !of.shared) else { return };

@@ -10,7 +10,7 @@ use super::Family;
 pub use super::config_key::{Key, Kind, Treatment};
 use super::config_key::{computed, refused, without_effect};
 
-const DECODER: &str = "a decoder reads only earlier tokens, or another text; obert computes encoders only";
+const DECODER: &str = "a decoder reads only earlier tokens, or another text; obert supports encoders only";
 
 /// The keys that every family has.
 const COMMON: &[Key] = &[
@@ -145,8 +145,8 @@ pub fn markdown() -> String {
 fn values(kind: Kind) -> Option<String> {
     let names = |names: Vec<&str>| names.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" or ");
     match kind {
-        Kind::Always => Some("`true` alone".to_owned()),
-        Kind::Exactly(only) => Some(format!("{only} alone")),
+        Kind::Always => Some("only `true` is supported".to_owned()),
+        Kind::Exactly(only) => Some(format!("only {only} is supported")),
         Kind::Count(most) => Some(format!("at most {most}")),
         Kind::OneOf(values) => Some(names(values.to_vec())),
         Kind::Family => Some(names(Family::ALL.map(Family::model_type).to_vec())),

@@ -12,7 +12,7 @@ use crate::schedule::{Schedule, Timeline};
 pub struct Cost {
     /// The number of selected parameters.
     pub parameters: usize,
-    /// Their number of weights.
+    /// The number of weights in these parameters.
     pub weights: usize,
     /// The number of pruning events.
     pub events: usize,

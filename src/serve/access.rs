@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::reply::Failure;
 
-/// The paths that need no key: they tell nothing of the models.
+/// The paths that need no key: they reveal nothing about the models.
 const OPEN: [&str; 3] = ["/health", "/docs", "/openapi.json"];
 
 /// Refuses requests without the key.

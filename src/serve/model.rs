@@ -60,7 +60,7 @@ impl About {
         }
     }
 
-    /// The paths that answer from a model with this head, besides `/` and `/tokenize`.
+    /// The endpoints that the model's head supports, besides `/` and `/tokenize`.
     pub fn paths(&self) -> &'static [&'static str] {
         match self.head {
             Head::Answers => &["/answer"],
@@ -105,7 +105,7 @@ impl ServedModel {
         Ok(ServedModel { name: name.to_owned(), queue, config, about, metrics })
     }
 
-    /// What is known of the model that answers now.
+    /// Properties of the model that is served at present.
     pub fn about(&self) -> Arc<About> {
         Arc::clone(&self.about.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -33,7 +33,7 @@ impl Failure {
         Self::too_large(format!("a text is longer than {most} tokens; `\"truncate\": true` truncates it"))
     }
 
-    /// A path that does not answer from a model with this head, with status 422.
+    /// An endpoint that the model's head does not support, with status 422.
     pub fn other_head(about: &About) -> Self {
         let paths: Vec<String> = about.paths().iter().map(|path| format!("`{path}`")).collect();
         Self::invalid(format!("the model {}: ask {}", about.head.task(), paths.join(" or ")))

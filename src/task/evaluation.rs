@@ -1,4 +1,4 @@
-//! Evaluation in batches of examples of similar length, which minimises padding. Several ranks share the batches.
+//! Evaluation in batches of examples of similar length, which minimizes padding. Several ranks share the batches.
 
 use std::cell::RefCell;
 

@@ -115,7 +115,9 @@ size_t obert_max_length(const obert_model *model);
 // `out` is not written to on failure.
 //
 // Contract:
-// The pointers are NULL or as said here.
+// `model` is NULL or a model that was not freed. `texts` is NULL or an array of `count` pointers, each NULL or a
+// string that ends with a zero byte. `out` is NULL or has room for `count * obert_dimension(model)` floats. `error` is
+// NULL or valid for a write. All live during the call, and no other thread writes to them meanwhile.
 bool obert_embed(const obert_model *model,
                  const char *const *texts,
                  size_t count,
@@ -129,7 +131,9 @@ bool obert_embed(const obert_model *model,
 // string with `obert_string_free`.
 //
 // Contract:
-// The pointers are NULL or as said here.
+// `model` is NULL or a model that was not freed. `texts` and `pairs` are NULL or arrays of `count` pointers, each NULL
+// or a string that ends with a zero byte. `error` is NULL or valid for a write. All live during the call, and no other
+// thread writes to them meanwhile.
 char *obert_predict(const obert_model *model,
                     const char *const *texts,
                     const char *const *pairs,
@@ -142,7 +146,10 @@ char *obert_predict(const obert_model *model,
 // is not written to on failure.
 //
 // Contract:
-// The pointers are NULL or as said here.
+// `model` is NULL or a model that was not freed. `query` is NULL or a string that ends with a zero byte. `documents`
+// is NULL or an array of `count` pointers, each NULL or a string that ends with a zero byte. `out` is NULL or has room
+// for `count` floats. `error` is NULL or valid for a write. All live during the call, and no other thread writes to
+// them meanwhile.
 bool obert_rerank(const obert_model *model,
                   const char *query,
                   const char *const *documents,
@@ -157,7 +164,9 @@ bool obert_rerank(const obert_model *model,
 // `obert_string_free`.
 //
 // Contract:
-// The pointers are NULL or as said here.
+// `model` is NULL or a model that was not freed. `texts` is NULL or an array of `count` pointers, each NULL or a
+// string that ends with a zero byte. `error` is NULL or valid for a write. All live during the call, and no other
+// thread writes to them meanwhile.
 char *obert_entities(const obert_model *model,
                      const char *const *texts,
                      size_t count,
@@ -170,7 +179,9 @@ char *obert_entities(const obert_model *model,
 // string with `obert_string_free`.
 //
 // Contract:
-// The pointers are NULL or as said here.
+// `model` is NULL or a model that was not freed. `questions` and `contexts` are NULL or arrays of `count` pointers,
+// each NULL or a string that ends with a zero byte. `error` is NULL or valid for a write. All live during the call,
+// and no other thread writes to them meanwhile.
 char *obert_answer(const obert_model *model,
                    const char *const *questions,
                    const char *const *contexts,

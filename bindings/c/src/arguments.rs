@@ -50,7 +50,7 @@ pub unsafe fn floats<'a>(out: *mut f32, count: usize) -> Result<&'a mut [f32], F
     if out.is_null() {
         return Err(Failure::Misuse("`out` is NULL".to_owned()));
     }
-    // SAFETY: by the contract; C's memory may be uninitialised, but every bit pattern is a float, and it is only
+    // SAFETY: the caller keeps this function's contract; C's memory may be uninitialized, but every bit pattern is a float, and it is only
     // written to.
     Ok(unsafe { std::slice::from_raw_parts_mut(out, count) })
 }

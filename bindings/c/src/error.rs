@@ -94,7 +94,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 /// `error` is an error that was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_error_code(error: *const obert_error) -> *const c_char {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { &*error }.code.as_ptr()
 }
 
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn obert_error_code(error: *const obert_error) -> *const c
 /// `error` is an error that was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_error_message(error: *const obert_error) -> *const c_char {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { &*error }.message.as_ptr()
 }
 
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn obert_error_message(error: *const obert_error) -> *cons
 /// `error` is an error that was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_error_help(error: *const obert_error) -> *const c_char {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { &*error }.help.as_ptr()
 }
 
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn obert_error_help(error: *const obert_error) -> *const c
 /// `error` is an error that was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_error_input(error: *const obert_error) -> isize {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { &*error }.input.map_or(-1, |index| isize::try_from(index).unwrap_or(isize::MAX))
 }
 

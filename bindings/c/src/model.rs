@@ -54,9 +54,9 @@ pub unsafe extern "C" fn obert_open(
     error: *mut *mut obert_error,
 ) -> *mut obert_model {
     let open = || {
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let mut config = PredictConfig::new(unsafe { text(path, "path", 0) }?);
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         if let Some(options) = unsafe { options.as_ref() } {
             let some = |n: usize| (n > 0).then_some(n);
             config.precision = precision(options.precision)?;
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn obert_open(
         }
         Ok(obert_model { pipeline: Pipeline::open(&config)? })
     };
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { guarded(error, open) }.map_or(null_mut(), |model| Box::into_raw(Box::new(model)))
 }
 
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn obert_close(model: *mut obert_model) {
 /// `model` is NULL or a model that was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_dimension(model: *const obert_model) -> usize {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { model.as_ref() }.map_or(0, |model| model.pipeline.dimension())
 }
 
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn obert_dimension(model: *const obert_model) -> usize {
 /// `model` is NULL or a model that was not freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_max_length(model: *const obert_model) -> usize {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { model.as_ref() }.map_or(0, |model| model.pipeline.max_length())
 }
 
@@ -116,7 +116,9 @@ pub unsafe extern "C" fn obert_max_length(model: *const obert_model) -> usize {
 /// `out` is not written to on failure.
 ///
 /// # Safety
-/// The pointers are NULL or as said here.
+/// `model` is NULL or a model that was not freed. `texts` is NULL or an array of `count` pointers, each NULL or a
+/// string that ends with a zero byte. `out` is NULL or has room for `count * obert_dimension(model)` floats. `error` is
+/// NULL or valid for a write. All live during the call, and no other thread writes to them meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_embed(
     model: *const obert_model,
@@ -127,15 +129,15 @@ pub unsafe extern "C" fn obert_embed(
     error: *mut *mut obert_error,
 ) -> bool {
     let compute = || {
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let (model, texts) = unsafe { (open(model)?, self::texts(texts, count, "texts")?) };
         // The multiplication cannot overflow: the caller has an array of that size.
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let out = unsafe { floats(out, count.saturating_mul(model.dimension())) }?;
         out.copy_from_slice(&model.embed(&texts, truncate)?);
         Ok(())
     };
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { guarded(error, compute) }.is_some()
 }
 
@@ -145,7 +147,9 @@ pub unsafe extern "C" fn obert_embed(
 /// string with `obert_string_free`.
 ///
 /// # Safety
-/// The pointers are NULL or as said here.
+/// `model` is NULL or a model that was not freed. `texts` and `pairs` are NULL or arrays of `count` pointers, each NULL
+/// or a string that ends with a zero byte. `error` is NULL or valid for a write. All live during the call, and no other
+/// thread writes to them meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_predict(
     model: *const obert_model,
@@ -156,7 +160,7 @@ pub unsafe extern "C" fn obert_predict(
     error: *mut *mut obert_error,
 ) -> *mut c_char {
     let compute = || {
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let (model, texts) = unsafe { (open(model)?, self::texts(texts, count, "texts")?) };
         let second = |index: usize| -> Result<Option<String>, Failure> {
             if pairs.is_null() {
@@ -174,7 +178,7 @@ pub unsafe extern "C" fn obert_predict(
         let inputs = inputs.collect::<Result<Vec<_>, Failure>>()?;
         Ok(json::predictions(&model.predict(inputs, truncate)?))
     };
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     returned(unsafe { guarded(error, compute) })
 }
 
@@ -183,7 +187,10 @@ pub unsafe extern "C" fn obert_predict(
 /// is not written to on failure.
 ///
 /// # Safety
-/// The pointers are NULL or as said here.
+/// `model` is NULL or a model that was not freed. `query` is NULL or a string that ends with a zero byte. `documents`
+/// is NULL or an array of `count` pointers, each NULL or a string that ends with a zero byte. `out` is NULL or has room
+/// for `count` floats. `error` is NULL or valid for a write. All live during the call, and no other thread writes to
+/// them meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_rerank(
     model: *const obert_model,
@@ -196,14 +203,14 @@ pub unsafe extern "C" fn obert_rerank(
     error: *mut *mut obert_error,
 ) -> bool {
     let compute = || {
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let (model, query) = unsafe { (open(model)?, text(query, "query", 0)?) };
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let (documents, out) = unsafe { (self::texts(documents, count, "documents")?, floats(out, count)?) };
         out.copy_from_slice(&model.rerank(query, &documents, raw_scores, truncate)?);
         Ok(())
     };
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     unsafe { guarded(error, compute) }.is_some()
 }
 
@@ -212,7 +219,9 @@ pub unsafe extern "C" fn obert_rerank(
 /// `obert_string_free`.
 ///
 /// # Safety
-/// The pointers are NULL or as said here.
+/// `model` is NULL or a model that was not freed. `texts` is NULL or an array of `count` pointers, each NULL or a
+/// string that ends with a zero byte. `error` is NULL or valid for a write. All live during the call, and no other
+/// thread writes to them meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_entities(
     model: *const obert_model,
@@ -222,11 +231,11 @@ pub unsafe extern "C" fn obert_entities(
     error: *mut *mut obert_error,
 ) -> *mut c_char {
     let compute = || {
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let (model, texts) = unsafe { (open(model)?, self::texts(texts, count, "texts")?) };
         Ok(json::entities(&model.entities(&texts, truncate)?))
     };
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     returned(unsafe { guarded(error, compute) })
 }
 
@@ -236,7 +245,9 @@ pub unsafe extern "C" fn obert_entities(
 /// string with `obert_string_free`.
 ///
 /// # Safety
-/// The pointers are NULL or as said here.
+/// `model` is NULL or a model that was not freed. `questions` and `contexts` are NULL or arrays of `count` pointers,
+/// each NULL or a string that ends with a zero byte. `error` is NULL or valid for a write. All live during the call,
+/// and no other thread writes to them meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obert_answer(
     model: *const obert_model,
@@ -247,15 +258,15 @@ pub unsafe extern "C" fn obert_answer(
     error: *mut *mut obert_error,
 ) -> *mut c_char {
     let compute = || {
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let (model, questions) = unsafe { (open(model)?, self::texts(questions, count, "questions")?) };
-        // SAFETY: by the contract.
+        // SAFETY: the caller keeps this function's contract.
         let contexts = unsafe { self::texts(contexts, count, "contexts") }?;
         let pairs = questions.into_iter().zip(contexts);
         let pairs = pairs.map(|(question, context)| (question.to_owned(), context.to_owned()));
         Ok(json::answers(&model.answer(pairs.collect(), top.max(1))?))
     };
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     returned(unsafe { guarded(error, compute) })
 }
 
@@ -264,7 +275,7 @@ pub unsafe extern "C" fn obert_answer(
 /// # Safety
 /// `model` is NULL or a model that was not freed.
 unsafe fn open<'a>(model: *const obert_model) -> Result<&'a Pipeline, Failure> {
-    // SAFETY: by the contract.
+    // SAFETY: the caller keeps this function's contract.
     let model = unsafe { model.as_ref() };
     model.map(|model| &model.pipeline).ok_or_else(|| Failure::Misuse("`model` is NULL".to_owned()))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::{Format, print};
 use super::args::Program;
 
-/// With what all programs are measured.
+/// A point of the benchmark: the threads, batch size and sequence length with which all programs are measured.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
     pub(super) threads: u64,

@@ -40,7 +40,7 @@ struct Replacement<'a> {
 pub fn render_all(groups: &[(&[Diagnostic], &Sources)]) -> String {
     let findings: Vec<Finding> =
         groups.iter().flat_map(|(list, sources)| list.iter().map(|d| finding(d, sources))).collect();
-    // Plain data of strings and numbers always serialises.
+    // Plain data of strings and numbers always serializes.
     serde_json::to_string_pretty(&findings).map_or_else(|_| "[]\n".into(), |text| text + "\n")
 }
 

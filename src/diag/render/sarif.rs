@@ -24,7 +24,7 @@ pub fn render_all(groups: &[(&[Diagnostic], &Sources)]) -> String {
             "results": results,
         }],
     });
-    // Plain data of strings and numbers always serialises.
+    // Plain data of strings and numbers always serializes.
     serde_json::to_string_pretty(&log).map_or_else(|_| "{}\n".into(), |text| text + "\n")
 }
 

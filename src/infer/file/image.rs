@@ -87,7 +87,7 @@ impl Image {
         self.directory.linears.insert(name.to_owned(), linear);
     }
 
-    /// Adds the element types and quantization of the next layer's attention to the directory.
+    /// Adds the element types and quantization of attention to the directory; called once for each layer, in order.
     pub fn attention(&mut self, attention: Attention) {
         self.directory.attention.push(attention);
     }

@@ -170,7 +170,7 @@ fn divide_by_norm<S: Simd>(simd: S, tile: &mut [Floats], count: usize) {
     }
 }
 
-/// Sums, quantized inputs and their scales.
+/// Working memory of a layer: its sums, its quantized inputs and their scales.
 type Space<'a> = (&'a mut Sums, &'a mut [Quads], &'a mut [TokenScale; MAX_WIDTH]);
 
 /// Applies the layer before the output layer to a tile `[hidden][count]`, in place.

@@ -109,7 +109,7 @@ fn checked(selector: Selector, table: &ParameterTable, fit: Fit) -> Option<(Sele
 }
 
 /// A selector of exactly the suitable parameters of a selection: of weights only, without layer
-/// normalisations, or without each unsuitable kind of name. `None` if no parameter is suitable.
+/// normalizations, or without each unsuitable kind of name. `None` if no parameter is suitable.
 pub(super) fn fitting(selector: &Selector, table: &ParameterTable, fit: Fit) -> Option<Selector> {
     let selected = selector.select(table).ok()?;
     let glob = |text: &str| Selector::Glob(text.to_owned());

@@ -189,7 +189,7 @@ verb! {
         params: Targets = Type::Params, required;
     }
     clauses {
-        /// When; the whole stage if left out.
+        /// When it applies; the whole stage if left out.
         over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
 }
@@ -202,7 +202,7 @@ verb! {
         params: Targets = Type::Params, required;
     }
     clauses {
-        /// When; the whole stage if left out.
+        /// When it applies; the whole stage if left out.
         over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
 }
@@ -218,7 +218,8 @@ verb! {
         params: Targets = Type::Params, required;
     }
     clauses {
-        /// When; the whole stage if left out.
+        /// Fake quantization starts at the window's start and stays on; the observers are updated until its end. The
+        /// whole stage if left out.
         over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
     block Settings {
@@ -227,7 +228,7 @@ verb! {
         /// How the layers' inputs are quantized.
         activations: Spanned<Schemes> = Type::Choice(Schemes::CHOICES), default "uint8(asymmetric)"
             formerly ["input_activations", "activation_bits"];
-        /// When the observers stop and the ranges are fixed, counted from the window's start.
+        /// When the observers are frozen, counted from the window's start.
         freeze: Option<Spanned<Time>> = Type::After, optional
             formerly ["disable_quantization_observer_epoch"];
         /// Calibration: batches of training data that the observers of activations see before the window opens.
@@ -244,7 +245,7 @@ verb! {
     clauses {
         /// The teacher.
         from: Spanned<TeacherValue> = Type::Teacher, required;
-        /// When; the whole stage if left out.
+        /// When it applies; the whole stage if left out.
         over: Option<Spanned<TimeRange>> = Type::Span, optional;
     }
     block Settings {
@@ -264,7 +265,8 @@ verb! {
     pub struct Train: "train", form "train { weight_decay: 0.01, clip: 1.0 }", at [Recipe, Stage],
         repeats false;
     block Settings {
-        /// Gradient accumulation: batches whose gradients are summed before an optimizer step.
+        /// Gradient accumulation: the number of batches in an optimizer step, which uses the mean gradient of all their
+        /// examples.
         accumulate: usize = Type::Count, default "1" formerly ["gradient_accumulation_steps"];
         /// AdamW's decoupled weight decay.
         weight_decay: Spanned<f64> = Type::Number, default "0.01";
@@ -313,7 +315,7 @@ verb! {
 
 const EXPECT: &Verb = &Verb {
     name: "expect",
-    doc: "Ranges that the final metrics must reach; otherwise the run fails at its end.",
+    doc: "Ranges in which the final metrics must lie; otherwise the run fails at its end.",
     form: "expect { f1: 85.0 .. 100 }",
     operand: None,
     clauses: &[],

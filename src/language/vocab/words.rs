@@ -56,7 +56,7 @@ pub const KEYWORDS: &[Keyword] = &[
 
 /// Shapes of ramps: the fraction of the way from the first to the last value at fraction `x` of the time.
 pub const SHAPES: &[Choice] = &[
-    Choice::word("constant", "1: the last value from the start."),
+    Choice::word("constant", "`1`: the last value during the whole window."),
     Choice::word("linear", "`x`; `warmup` is another word for it."),
     Choice::word("cubic", "`1 - (1 - x)³`: steep first, flat at the end."),
     Choice::word("inverse_cubic", "`1 - ∛(1 - x)`: flat first, steep at the end."),
@@ -71,7 +71,7 @@ pub const SHAPES: &[Choice] = &[
 
 /// Units with their meanings.
 pub const UNITS: &[(&str, &str)] = &[
-    ("%", "hundredths of a whole"),
+    ("%", "hundredths of a whole; `10% of run` is a share of the length of the stage"),
     ("epochs", "passes over the training data; also `epoch`"),
     ("steps", "optimizer steps; also `step`"),
     ("bytes", "memory; also `byte`"),

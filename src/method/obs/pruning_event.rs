@@ -42,7 +42,7 @@ pub struct PruningEvent<'a> {
     pub weights: &'a [Vec<f32>],
     /// The masks before the event.
     pub masks: &'a [Mask],
-    /// The weights that are pruned together.
+    /// For each parameter, the groups of weights that are pruned together.
     pub groupings: &'a [Grouping],
     /// The target sparsities, each of some parameters.
     pub goals: &'a [Goal],

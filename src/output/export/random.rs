@@ -40,7 +40,7 @@ fn write(random: &Random, to: &Path, values: impl Fn(&Parameter) -> Vec<f32>) ->
 }
 
 fn json(path: &Path, value: &impl serde::Serialize) -> Result<(), Diagnostic> {
-    // Plain data of strings and numbers always serialises.
+    // Plain data of strings and numbers always serializes.
     let value = serde_json::to_value(value).unwrap_or_default();
     files::write_whole(path, format!("{value}\n").as_bytes())
 }

@@ -130,7 +130,8 @@ impl Record {
         self.stages.iter().filter(|s| !s.branch)
     }
 
-    /// Each stage with its first step in the global step count. A branch begins at the end of its stage.
+    /// Each stage with its first step in the global step count. A branch begins at the end of the stage that it
+    /// branches from.
     pub fn laid_out(&self) -> Vec<(u64, &StageRecord)> {
         let mut ends: BTreeMap<&str, u64> = BTreeMap::from([(START, 0)]);
         let mut end = 0;

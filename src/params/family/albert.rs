@@ -52,7 +52,7 @@ const GROUPS: &str = "num_hidden_groups";
 
 const KEYS: &[Key] = &[
     computed(EMBEDDING, Kind::Size, "width of the embeddings, which are projected"),
-    computed(GROUPS, Kind::Size, "layers with parameters of their own, which the others share"),
+    computed(GROUPS, Kind::Size, "the number of layer groups; all layers of a group share their parameters"),
     computed("inner_group_num", Kind::Exactly(1), "the parts of a group"),
     computed("classifier_dropout_prob", Kind::Dropout, CLASSIFIER_DROPOUT),
     without_effect("net_structure_type", "no version of `transformers` reads it"),

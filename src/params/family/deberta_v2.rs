@@ -1,4 +1,5 @@
-//! `deberta-v2`: DeBERTa-v2, DeBERTa-v3 and mDeBERTa. Disentangled attention over embeddings of distances, no token types.
+//! `deberta-v2`: DeBERTa-v2, DeBERTa-v3 and mDeBERTa. Disentangled attention with relative position embeddings; no
+//! token types.
 
 use serde_json::Value;
 
@@ -41,20 +42,28 @@ const KEYS: &[Key] = &[
     computed(
         "position_buckets",
         Kind::Signed,
-        "half of the rows of the table of distances; if not positive, each distance has a row",
+        "number of relative position buckets in each direction; if not positive, every distance has its own embedding",
     ),
     computed(
         "max_relative_positions",
         Kind::Signed,
         "the greatest distance; if not positive, `max_position_embeddings`",
     ),
-    computed("pos_att_type", Kind::DistanceTerms, "the terms of distances in attention"),
+    computed(
+        "pos_att_type",
+        Kind::DistanceTerms,
+        "which relative position terms attention adds: `c2p`, `p2c`",
+    ),
     computed(
         "norm_rel_ebd",
         Kind::OneOf(&["none", "layer_norm"]),
-        "whether the table of distances is normalized",
+        "whether the relative position embeddings are normalized",
     ),
-    computed("share_att_key", Kind::Truth, "distances have the projections of queries and keys"),
+    computed(
+        "share_att_key",
+        Kind::Truth,
+        "relative position embeddings are projected by the query and key matrices of the content",
+    ),
     computed("position_biased_input", Kind::Truth, "positions are added to the embeddings"),
     computed("type_vocab_size", Kind::Exactly(0), "token types"),
     computed("embedding_size", Kind::Size, "width of the embeddings; it must be the hidden size"),

@@ -60,7 +60,7 @@ const KEYS: &[Key] = &[
     computed("qa_dropout", Kind::Dropout, "dropout before the answer's logits"),
     without_effect(
         "sinusoidal_pos_embds",
-        "the table is in the weights; `transformers` does not train it, here `freeze` decides",
+        "the sinusoidal position embeddings are stored with the weights. `transformers` keeps them fixed; obert trains them unless `freeze` selects them",
     ),
     without_effect("tie_weights_", "`tie_word_embeddings` is read in its place"),
 ];

@@ -85,11 +85,11 @@ const KEYS: &[Key] = &[
     computed("local_attention", Kind::Size, "the window of local layers: half of it on each side"),
     computed("global_attn_every_n_layers", Kind::Size, "every n-th layer attends to all tokens"),
     computed("layer_types", Kind::LayerTypes, "for each layer `full_attention` or `sliding_attention`"),
-    computed("rope_parameters", Kind::Rotary, "the bases of rotary positions"),
+    computed("rope_parameters", Kind::Rotary, "the bases of rotary position embeddings"),
     computed(
         "global_rope_theta",
         Kind::Positive,
-        "the base of rotary positions in layers that attend to all tokens",
+        "the base of rotary position embeddings in layers that attend to all tokens",
     ),
     computed("local_rope_theta", Kind::Positive, "the base of rotary positions in local layers"),
     refused("rope_scaling", "positions are scaled"),

@@ -1,4 +1,4 @@
-//! `mpnet`: a bias of bucketed distances that all layers share, positions from row 2 on, no token types.
+//! `mpnet`: a bucketed relative position bias that all layers share, positions from row 2 on, no token types.
 
 use super::description::{Description, Setting};
 use crate::params::architecture::{Architecture, DistanceBuckets, Heads, Positions};
@@ -31,7 +31,7 @@ const FIRST: usize = 2;
 const KEYS: &[Key] = &[computed(
     "relative_attention_num_buckets",
     Kind::Exactly(COUNT),
-    "rows of the table of relative positions",
+    "number of relative position buckets",
 )];
 
 fn architecture(config: &BertConfig) -> Architecture {

@@ -130,7 +130,7 @@ choices! {
         Global = "global",
         /// Each parameter by itself: all reach the same sparsity.
         Layer = "layer",
-        /// All selected parameters together: layers whose pruning raises the evaluated loss less become sparser.
+        /// All selected parameters together: matrices whose pruning changes the model's outputs less become sparser.
         Measured = "measured",
     }
 }

@@ -40,7 +40,7 @@ pub struct ModelInfo {
     model_type: Map<String, Value>,
     /// What the model does.
     task: &'static str,
-    /// The paths that answer from it.
+    /// The endpoints that it supports.
     paths: &'static [&'static str],
     /// Tokens of a text, at most.
     max_input_length: usize,

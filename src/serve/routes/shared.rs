@@ -70,7 +70,7 @@ impl Shared {
         }
     }
 
-    /// The predictions of a model for some texts. A model with a head that `path` does not answer from is refused.
+    /// The predictions of a model for some texts. A model whose head `path` does not support is refused.
     pub async fn predictions(
         &self,
         model: &ServedModel,

@@ -1,4 +1,4 @@
-//! Recognises data of other tasks than `classify`: token and multi-label classification, and regression.
+//! Recognizes data of other tasks than `classify`: token and multi-label classification, and regression.
 
 use std::path::Path;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Metrics;
 
-/// In percent, the means over queries of `ndcg_10`, the normalised discounted cumulative gain of the first ten candidates
+/// In percent, the means over queries of `ndcg_10`, the normalized discounted cumulative gain of the first ten candidates
 /// (scikit-learn's `ndcg_score` with k = 10), and of `mrr_10`, the reciprocal rank of the first relevant candidate if that
 /// is at most 10. `queries` is the query of each candidate. Queries without relevant or without other candidates are left
 /// out, as in `CrossEncoderRerankingEvaluator`. Of equal scores a relevant candidate has the worse rank.

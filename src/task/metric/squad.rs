@@ -107,7 +107,7 @@ struct Judged {
 
 fn judge<R: AsRef<str>>(prediction: &Prediction, references: &[R]) -> Judged {
     let answered = !references.is_empty();
-    // References that are empty after normalisation are ignored, as in the official script.
+    // References that are empty after normalization are ignored, as in the official script.
     let mut references: Vec<&str> =
         references.iter().map(AsRef::as_ref).filter(|r| !normalize(r).is_empty()).collect();
     if references.is_empty() {

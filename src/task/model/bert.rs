@@ -3,7 +3,7 @@
 //!
 //! Hidden states are `[tokens, hidden]`, with the sequences of a batch packed or padded (see [`Tokens`]).
 
-// `transformers` calls the layer normalisations `LayerNorm`.
+// `transformers` calls the layer normalizations `LayerNorm`.
 #![allow(non_snake_case)]
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Table {
     weight: Param<Tensor<2>>,
 }
 
-/// The sum of word, position and token type embeddings, layer-normalised.
+/// The sum of word, position and token type embeddings, layer-normalized.
 #[derive(Module, Debug)]
 pub struct Embeddings {
     word_embeddings: Table,
@@ -238,7 +238,7 @@ impl Bert {
         PositionTerms { bias, ..PositionTerms::default() }
     }
 
-    /// The embeddings of distances in sequences of up to `longest` tokens.
+    /// The relative position embeddings for sequences of up to `longest` tokens.
     fn distances(&self, longest: usize) -> Option<Distances> {
         let of = self.architecture.positions.disentangled?;
         let heads = self.architecture.shape.heads;

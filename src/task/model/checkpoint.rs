@@ -23,7 +23,7 @@ pub struct Loaded<M = BertForQuestionAnswering> {
     pub model: M,
     /// Its configuration.
     pub config: BertConfig,
-    /// Randomly initialised parameters: those of the head, if the file has only an encoder.
+    /// Randomly initialized parameters: those of the head, if the file has only an encoder.
     pub new_parameters: Vec<String>,
     /// Tensors of the file that the model does not have.
     pub unused: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Loaded<M = BertForQuestionAnswering> {
     pub notes: Vec<String>,
 }
 
-/// Loads a model for question answering. Missing parameters of the head are initialised from `seed`.
+/// Loads a model for question answering. Missing parameters of the head are initialized from `seed`.
 ///
 /// # Errors
 /// Everything that is wrong with the folder.
@@ -44,7 +44,7 @@ pub fn load(
     load_with_head(path, Head::QuestionAnswering, seed, device, sources)
 }
 
-/// Loads a model with any head. Missing parameters of the head are initialised from `seed`.
+/// Loads a model with any head. Missing parameters of the head are initialized from `seed`.
 ///
 /// # Errors
 /// Everything that is wrong with the folder.

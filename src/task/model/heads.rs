@@ -1,6 +1,6 @@
 //! The models of each task: the encoder with a head, under the parameter names of `transformers`.
 
-// `transformers` calls the layer normalisations `LayerNorm`.
+// `transformers` calls the layer normalizations `LayerNorm`.
 #![allow(non_snake_case)]
 
 use std::sync::Arc;
@@ -117,7 +117,7 @@ pub struct Predictions {
     transform: Transform,
 }
 
-/// The linear layer, activation and layer normalisation before the decoder.
+/// The linear layer, activation and layer normalization before the decoder.
 #[derive(Module, Debug)]
 pub struct Transform {
     dense: Linear,

@@ -1,4 +1,4 @@
-//! Random initialisation on the host, so that new weights are the same on every device.
+//! Random initialization on the host, so that new weights are the same on every device.
 
 use burn::module::Param;
 use burn::nn::Linear;

@@ -1,6 +1,6 @@
 //! The modules of an encoder layer, with the parameter names of `transformers`.
 
-// `transformers` calls the layer normalisations `LayerNorm`.
+// `transformers` calls the layer normalizations `LayerNorm`.
 #![allow(non_snake_case)]
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::kernels::{
     attention_products, disentangled_terms, linear, norm, self_attention,
 };
 
-/// Layer normalisation with parameters named `weight` and `bias` (older checkpoints: `gamma` and `beta`).
+/// Layer normalization with parameters named `weight` and `bias` (older checkpoints: `gamma` and `beta`).
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     weight: Param<Tensor<1>>,
@@ -28,7 +28,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// A normalisation of rows of `width` elements, with the epsilon and the biases of an architecture.
+    /// A normalization of rows of `width` elements, with the epsilon and the biases of an architecture.
     pub(super) fn new(width: usize, architecture: &Architecture, device: &Device) -> Self {
         let bias = || Param::from_tensor(Tensor::zeros([width], device));
         LayerNorm {
@@ -47,7 +47,7 @@ impl LayerNorm {
         NormParams { gamma, beta, epsilon: self.epsilon }
     }
 
-    /// The normalised rows, without a residual connection.
+    /// The normalized rows, without a residual connection.
     pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let no_residual = Tensor::zeros(x.dims(), &x.device());
         add_norm(x, no_residual, self.params(), Dropout::NONE)
@@ -82,7 +82,7 @@ pub(super) struct Positioning {
     pub(super) distances: Option<Distances>,
 }
 
-/// A linear layer, a residual connection and a layer normalisation (`BertSelfOutput`, `BertOutput`).
+/// A linear layer, a residual connection and a layer normalization (`BertSelfOutput`, `BertOutput`).
 #[derive(Module, Debug)]
 pub struct Output {
     pub(super) dense: Linear,
@@ -139,8 +139,8 @@ impl Layer {
 
 impl SelfProjections {
     /// Disentangled attention of queries, keys and values without the output projection, `[tokens, hidden]`. `linear`
-    /// applies a layer, given by its name, to the embeddings of distances; the dropouts are those of attention weights and
-    /// of these embeddings.
+    /// applies a layer, given by its name, to the relative position embeddings; the dropouts are those of attention
+    /// weights and of these embeddings.
     pub(super) fn disentangled(
         &self,
         [query, key, value]: [Tensor<2>; 3],

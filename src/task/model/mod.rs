@@ -2,7 +2,7 @@
 //!
 //! - [`bert`]: the encoder of [`layers`] or of [`pre_norm`] layers, which all families share ([`family`]); [`heads`]: one model class per task;
 //! - [`tokens`], [`dropouts`]: the inputs of a forward pass; [`named_quantizers`]: fake quantization in it;
-//! - [`init`]: random initialisation; [`checkpoint`]: model folders; [`hub`]: models by name;
+//! - [`init`]: random initialization; [`checkpoint`]: model folders; [`hub`]: models by name;
 //! - [`kernels`]: the fused operations of the CPU.
 
 mod bert;

@@ -1,4 +1,4 @@
-//! Encoder layers with normalisations before attention and the feed-forward network, rotary positions and a gated
+//! Encoder layers with normalizations before attention and the feed-forward network, rotary positions and a gated
 //! feed-forward network, with the parameter names of ModernBERT in `transformers`.
 
 // `transformers` calls the linear layers `Wqkv`, `Wi` and `Wo`.
@@ -30,7 +30,7 @@ pub struct GatedFeedForward {
     Wo: Linear,
 }
 
-/// An encoder layer with normalisations before its parts.
+/// An encoder layer with normalizations before its parts.
 #[derive(Module, Debug)]
 pub struct PreNormLayer {
     attn_norm: Option<LayerNorm>,

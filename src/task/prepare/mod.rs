@@ -42,7 +42,7 @@ pub struct Prepared<T: Task> {
     pub head: Head,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// The randomly initialised parameters of a head that the model's files lack.
+    /// The randomly initialized parameters of a head that the model's files lack.
     pub new_head: Vec<String>,
     /// Notes for the user on how model and data were read.
     pub notes: Vec<String>,
@@ -76,7 +76,7 @@ pub struct PrepareOptions<'a> {
     pub limit_examples: Option<usize>,
     /// The dropout probability instead of the model's.
     pub dropout: Option<f64>,
-    /// Whether a model without the task's head may get a randomly initialised one.
+    /// Whether a model without the task's head may get a randomly initialized one.
     pub may_have_new_head: bool,
     /// Whether the run distills.
     pub distills: bool,
@@ -119,7 +119,7 @@ pub trait Prepare: Task<Model: BertModel> + Sized {
     }
 
     /// Tokenizes the data and makes the task. Labels are set in the configuration. `new_head` says that the model's head
-    /// is randomly initialised.
+    /// is randomly initialized.
     ///
     /// # Errors
     /// Data that does not fit the model.
@@ -276,7 +276,7 @@ struct ModelParts<T: Task> {
     config: BertConfig,
     tokenizer: Tokenizer,
     head: Head,
-    /// Whether parameters of the head are randomly initialised.
+    /// Whether parameters of the head are randomly initialized.
     new_head: bool,
     /// The parameters of the head that the model's files lack.
     random_head: Vec<String>,

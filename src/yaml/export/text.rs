@@ -1,4 +1,4 @@
-//! Serialises a recipe as YAML that PyYAML reads with the right types.
+//! Serializes a recipe as YAML that PyYAML reads with the right types.
 //!
 //! PyYAML follows YAML 1.1: it reads `8e-5` as text, because an exponent needs a decimal point and a
 //! sign, and `2:4` without quotes as the base-60 number 124. serde_yaml writes YAML 1.2.
@@ -36,7 +36,7 @@ pub(super) fn words<T: AsRef<str>>(list: impl IntoIterator<Item = T>) -> Value {
 
 /// The text of a recipe.
 pub(super) fn write(recipe: &Value) -> String {
-    // invariant: plain data of texts, numbers, lists and mappings always serialises.
+    // invariant: plain data of texts, numbers, lists and mappings always serializes.
     let text = serde_yaml::to_string(recipe).expect("plain data");
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {

@@ -7,8 +7,8 @@ use super::block;
 use super::registry::group_of;
 use super::role::{Role, is_modifier_name, key};
 
-/// Reports a stage beside a group: SparseML reads the groups only. `text` is the recipe's and `entries` are
-/// those on the level of both.
+/// Reports a stage beside a group: SparseML reads the groups only. `text` is the recipe's text, and `entries` are all
+/// entries on the level of the stage and the group.
 pub(super) fn stage_beside_group(text: &str, stage: &Entry, group: &Entry, entries: &[Entry]) -> Diagnostic {
     let inner = stage.value.entries();
     let taken = |e: &Entry| entries.iter().any(|other| key(other) == key(e));

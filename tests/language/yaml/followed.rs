@@ -122,7 +122,7 @@ fn modifiers_outside_a_group_are_mended_to_a_recipe() {
     }
 }
 
-/// A pattern that also takes normalisations gets one that takes the linear weights alone.
+/// A pattern that also takes normalizations gets one that takes the linear weights alone.
 #[test]
 fn a_pattern_with_more_than_linear_weights_is_mended() {
     let text = "modifiers:\n  - !EpochRangeModifier {start_epoch: 0, end_epoch: 9}\n  - !MagnitudePruningModifier\n    params: [re:bert.encoder.layer.*.weight]\n    init_sparsity: 0.2\n    final_sparsity: 0.6\n    start_epoch: 1\n    end_epoch: 5\n    update_frequency: 1\n";

@@ -268,7 +268,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Whether an expression is a name or arithmetic, whose value is not what is written.
+/// Whether an expression is a name or arithmetic, so that its value differs from its text.
 fn is_computed(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Name(_) | ExprKind::Binary(..) => true,

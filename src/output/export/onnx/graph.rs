@@ -100,7 +100,8 @@ impl Builder {
         self.constant(name, kind::INT8, dims, values.iter().map(|v| *v as u8).collect())
     }
 
-    /// Adds `QuantizeLinear` to UINT8 and `DequantizeLinear`. Values of fewer than eight bits are clipped before.
+    /// Adds `QuantizeLinear` to UINT8 and `DequantizeLinear`. If the scheme has fewer than eight bits, a `Clip`
+    /// precedes them.
     pub fn quantize(&mut self, name: &str, value: &str, by: &ActivationScale) -> String {
         let half = 1i32 << (by.bits - 1);
         let (zero, low, high) = match by.scheme {

@@ -26,7 +26,7 @@ pub(super) struct Terms {
 
 impl Terms {
     /// Writes the mask of the padding: 0, or the least float32 for padding. In the order of operators by which ONNX
-    /// Runtime's optimizer recognises attention (`FusionAttention`).
+    /// Runtime's optimizer recognizes attention (`FusionAttention`).
     pub(super) fn new(writer: &mut Writer) -> Terms {
         let builder = &mut writer.builder;
         let one = builder.floats("kept", &[], &[1.0]);

@@ -153,7 +153,7 @@ fn backward_of(function: Activation) -> fn(&mut [f32], &[f32], &[f32]) {
     }
 }
 
-/// Vectorised loops over a scalar function of `x` and over its derivative.
+/// Vectorized loops over a scalar function of `x` and over its derivative.
 macro_rules! loops {
     ($forward:ident, $forward_simd:ident, $backward:ident, $backward_simd:ident, $f:ident, $derivative:ident) => {
         #[inline(always)]

@@ -1,6 +1,6 @@
 //! Mixed precision: matrix products in bfloat16 (`train { precision: bf16 }`), as PyTorch's autocast.
 //!
-//! Weights, optimizer moments, layer normalisation, softmax and losses remain float32. The operands of a matrix
+//! Weights, optimizer moments, layer normalization, softmax and losses remain float32. The operands of a matrix
 //! product are cast to bfloat16 and its result back to float32. bfloat16 has float32's range of exponents, so no
 //! loss scaling is needed.
 

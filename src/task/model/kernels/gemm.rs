@@ -109,7 +109,7 @@ pub fn product(a: View, b: View, threads: Threads) -> Vec<f32> {
 
 /// # Safety
 /// `out` must be the first element of a matrix of the product's shape with these strides of rows and columns,
-/// which nothing else reads or writes; its elements must be initialised where `add` is set.
+/// which nothing else reads or writes; its elements must be initialized where `add` is set.
 unsafe fn call(
     out: *mut f32,
     [row, column]: [usize; 2],

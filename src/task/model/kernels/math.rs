@@ -1,4 +1,4 @@
-//! Scalar functions that the compiler vectorises, and sums in a fixed order.
+//! Scalar functions that the compiler vectorizes, and sums in a fixed order.
 //!
 //! Every function is `inline(always)`, so that it is compiled for the instruction set of the kernel that calls it
 //! (see [`pulp`]). Sums use [`LANES`] accumulators in a fixed order, so that results depend neither on the

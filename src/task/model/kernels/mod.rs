@@ -1,14 +1,14 @@
 //! The operations of a transformer block, fused for the CPU, each with its own backward pass.
 //!
-//! With autodiff Burn decomposes attention, layer normalisation and dropout into elementary operations, most of
+//! With autodiff Burn decomposes attention, layer normalization and dropout into elementary operations, most of
 //! them single-threaded. On the CPU these kernels replace them: matrix products by the `gemm` crate, elementwise
-//! work vectorised at run time (`pulp`), threads over rows or heads, and sums in a fixed order, so that results
+//! work vectorized at run time (`pulp`), threads over rows or heads, and sums in a fixed order, so that results
 //! are the same bit for bit with any number of threads. Tensors on other devices use Burn's operations; tests
 //! compare both forms.
 //!
-//! - [`mod@linear`], [`activation`], [`norm`] (layer normalisation with residual and dropout), [`attention`];
+//! - [`mod@linear`], [`activation`], [`norm`] (layer normalization with residual and dropout), [`attention`];
 //! - [`attention_products()`]: attention with terms of positions and fake quantization; [`position_terms`]: those terms;
-//! - [`rotate`]: rotary positions; [`disentangled_terms`]: terms of contents and distances;
+//! - [`rotate`]: rotary position embeddings; [`disentangled_terms`]: terms of content and relative position;
 //! - [`fake_quant`]: fake quantization with the straight-through estimator;
 //! - [`autocast`]: matrix products in bfloat16, on devices that support it;
 //! - [`dropout`]: masks computed from a hash;

@@ -8,7 +8,7 @@ use super::dropout::Dropout;
 use super::math::{dot, sum, sum_squares};
 use super::op::{CpuOp, is_on_cpu, run};
 
-/// The parameters of a layer normalisation of `[rows, width]` over its rows.
+/// The parameters of a layer normalization of `[rows, width]` over its rows.
 #[derive(Clone, Debug)]
 pub struct NormParams {
     /// The scale, `[width]`.
@@ -63,7 +63,7 @@ struct AddNorm {
     dropout: Dropout,
 }
 
-/// The normalised rows before scale and shift, and each row's 1/σ.
+/// The normalized rows before scale and shift, and each row's 1/σ.
 #[derive(Clone, Debug)]
 struct Normal {
     values: std::sync::Arc<Vec<f32>>,
@@ -175,7 +175,7 @@ fn forward_simd<'a, S: Simd>(
     }
 }
 
-/// `dz = (ĝ - mean(ĝ) - n mean(ĝ n)) / σ` with `ĝ = g γ` and the normalised row `n`; `dγ = Σ g n`, `dβ = Σ g`.
+/// `dz = (ĝ - mean(ĝ) - n mean(ĝ n)) / σ` with `ĝ = g γ` and the normalized row `n`; `dγ = Σ g n`, `dβ = Σ g`.
 #[inline(always)]
 #[pulp::with_simd(backward = Arch::new())]
 fn backward_simd<'a, S: Simd>(

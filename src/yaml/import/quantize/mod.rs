@@ -119,8 +119,8 @@ fn times(timed: &mut Timed, findings: &mut Findings) {
 /// Reports the fields that have no effect or no counterpart.
 fn shared_fields(timed: &mut Timed, findings: &mut Findings) {
     let f = &mut timed.fields;
-    f.dropped("freeze_bn_stats_epoch", "a BERT has no batch normalisation", findings);
-    f.dropped("exclude_batchnorm", "a BERT has no batch normalisation", findings);
+    f.dropped("freeze_bn_stats_epoch", "a BERT has no batch normalization", findings);
+    f.dropped("exclude_batchnorm", "a BERT has no batch normalization", findings);
     f.dropped("quantize_conv_activations", "a BERT has no convolutions", findings);
     f.dropped("model_fuse_fn_name", "modules are not fused before quantization here", findings);
     f.dropped("model_fuse_fn_kwargs", "modules are not fused before quantization here", findings);
