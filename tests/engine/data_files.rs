@@ -355,8 +355,8 @@ fn questions_without_any_answer_or_too_long_for_a_window_are_refused_with_a_help
     refused(&output, "OB0931", &["question `q3`", "--skip-bad"]);
     let said = stderr(&output).split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
     let flags =
-        said.split("`--max-seq-len ").nth(1).and_then(|rest| rest.split('`').next()).unwrap().to_owned();
-    let flags: Vec<String> = format!("--max-seq-len {flags}").split(' ').map(str::to_owned).collect();
+        said.split("`--max-length ").nth(1).and_then(|rest| rest.split('`').next()).unwrap().to_owned();
+    let flags: Vec<String> = format!("--max-length {flags}").split(' ').map(str::to_owned).collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     assert_eq!(metrics(&eval("reader", "long_question", &flags))["questions"], 8);
     let skipping = eval("reader", "long_question", &[QUESTIONS, &["--skip-bad"]].concat());
