@@ -25,6 +25,7 @@ pub struct PlanArgs {
     steps_per_epoch: Option<u64>,
     /// Also show the memory of each of N ranks (mpirun)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(conflicts_with_all = ["other", "format"])]
     ranks: Option<u64>,
     /// How the plan is printed
     #[arg(long, value_enum, default_value_t)]

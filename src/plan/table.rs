@@ -14,18 +14,19 @@ use super::cost::{self, Cost};
 use super::events;
 use super::memory::{self, bytes};
 
-/// A line for each stage with the memory of one of several ranks. Empty if the model or the data is unknown.
+/// Lines for each stage with the memory of one of several ranks. Empty if the model or the data is unknown.
 pub fn memory_of_rank(schedule: &Schedule, table: Option<&ParameterTable>, ranks: usize) -> String {
     let architecture = memory::architecture(&schedule.model, None);
     let stages = table.and_then(|table| memory::of_rank(schedule, table, architecture.as_ref(), ranks));
     let mut text = String::new();
     for (stage, memory) in schedule.stages.iter().zip(stages.iter().flatten()) {
-        let (name, peak, parts) = (&stage.name, bytes(memory.peak), memory.parts());
-        text.push_str(&format!("  {name}: {peak} at most; {parts}\n"));
+        for line in memory.lines() {
+            text.push_str(&format!("  {}: {line}\n", stage.name));
+        }
     }
     match text.is_empty() {
         true => text,
-        false => format!("\nmemory of each of {}\n{text}", counted(ranks, "rank", "ranks")),
+        false => format!("\non each of {}\n{text}", counted(ranks, "rank", "ranks")),
     }
 }
 

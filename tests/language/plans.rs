@@ -87,3 +87,25 @@ fn the_axis_of_a_stage_under_an_epoch_is_in_steps_only_if_they_are_known() {
     let known = stdout(&plan(&[file, "--steps-per-epoch", "1000"]));
     assert!(known.contains("187.5") && known.contains("250 steps\n"), "{known}");
 }
+
+#[test]
+fn the_memory_of_a_rank_is_that_of_the_plan_for_one_and_falls_with_their_number() {
+    let with = |ranks: &str| stdout(&plan(&[SQUAD90, "--no-chart", "--ranks", ranks]));
+    let alone = with("1");
+    let (plan_alone, of_rank) = alone.split_once("\non each of 1 rank\n").expect("lines for each stage");
+    let stage = "  unstructured90_squad: ";
+    let lines: Vec<&str> = of_rank.lines().map(|line| line.strip_prefix(stage).unwrap()).collect();
+    assert_eq!(lines.len(), 2, "{of_rank}");
+    for line in lines {
+        assert!(plan_alone.lines().any(|l| l.trim() == line), "{line} is not in\n{plan_alone}");
+    }
+    // Activations and copies of weights and gradients do not become fewer.
+    let pruning = |ranks: &str| -> f64 {
+        let text = with(ranks);
+        let (_, size) = text.rsplit_once("pruning ").unwrap();
+        size.trim().strip_suffix(" GB)").unwrap().parse().unwrap()
+    };
+    let sizes: Vec<f64> = ["1", "2", "4", "8"].into_iter().map(pruning).collect();
+    assert!(sizes.is_sorted_by(|a, b| a > b), "{sizes:?}");
+    assert!(sizes[1] < 0.7 * sizes[0] && sizes[2] < 0.5 * sizes[0], "{sizes:?}");
+}

@@ -175,7 +175,8 @@ mod tests {
             let (block, first, last) = (7, 350, 400);
             Err(Interrupted::Failed(i, ObsError::NotFactored { block, first, last }))
         };
-        let cases: [([Result<(), Interrupted>; 2], Result<(), Interrupted>); 4] = [
+        type Done = Result<(), Interrupted>;
+        let cases: [([Done; 2], Done); 4] = [
             ([Ok(()), Ok(())], Ok(())),
             ([Ok(()), failed(3)], failed(3)),
             ([Err(Interrupted::Failed(1, ObsError::NoGradient)), failed(0)], failed(0)),
