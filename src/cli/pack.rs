@@ -20,8 +20,8 @@ use crate::output::export::format::Format;
 use crate::output::export::{self, Exported, Request};
 use crate::output::numbers::bytes;
 use crate::output::sizes::{Size, Sizes};
-use crate::params::builtin::{WELL_KNOWN, well_known};
-use crate::params::{BertShape, Settings};
+use crate::params::builtin::{WELL_KNOWN, well_known_config};
+use crate::params::{BertConfig, Settings};
 
 #[derive(Args, Debug)]
 pub struct PackArgs {
@@ -193,19 +193,19 @@ fn folder_of(args: &PackArgs) -> Result<(PathBuf, Option<TempDir>), Diagnostic> 
         let given = args.model.clone().unwrap_or_default();
         return Ok((fetching::find(&given, args.offline, false)?, None));
     };
-    let shape = well_known_shape(name)?;
+    let config = described(name)?;
     check_sparsity(args.sparsity)?;
     let scratch = tempfile::tempdir().map_err(|e| {
         Diagnostic::unlocated(Code::WriteFailed, format!("cannot make a temporary folder: {e}"))
             .help("is there space, and may you write there?")
     })?;
-    export::random::quantized_folder(&Random { shape, sparsity: args.sparsity, seed: 1 }, scratch.path())?;
+    export::random::quantized_folder(&Random { config, sparsity: args.sparsity, seed: 1 }, scratch.path())?;
     Ok((scratch.path().to_owned(), Some(scratch)))
 }
 
-/// The shape of a well-known model.
-pub(super) fn well_known_shape(name: &str) -> Result<BertShape, Diagnostic> {
-    well_known(name).ok_or_else(|| {
+/// The configuration of a well-known model.
+pub(super) fn described(name: &str) -> Result<BertConfig, Diagnostic> {
+    well_known_config(name).ok_or_else(|| {
         Diagnostic::unlocated(Code::FlagValue, format!("`{name}` is no well-known model"))
             .help(format!("one of {}", WELL_KNOWN.join(", ")))
     })

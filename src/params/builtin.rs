@@ -181,6 +181,11 @@ pub fn well_known_architecture(name: &str) -> Option<Architecture> {
     described(name).map(|config| config.architecture())
 }
 
+/// The configuration of a well-known model; `None` for an unknown name.
+pub fn well_known_config(name: &str) -> Option<BertConfig> {
+    described(name)
+}
+
 /// The shape of a well-known model, so that recipes can be checked without its folder; `None` for an unknown name.
 pub fn well_known(name: &str) -> Option<BertShape> {
     described(name).map(|config| config.shape())

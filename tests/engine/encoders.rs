@@ -182,7 +182,11 @@ recipe r {{
       pattern: blocks(1, 4)
       reconstruct: 4
     }}
-    distill from dense {{ hardness: 0.5, temperature: 2.0 }}
+    distill from dense {{
+      hardness: 0.5
+      temperature: 2.0
+      hidden: states(\"{}*\", gain: 0.5)
+    }}
   }}
   stage int8 for 1 epoch {{
     lr {{ 0..1 epochs: 1e-4 }}
@@ -196,7 +200,8 @@ recipe r {{
 }}
 ",
         family.model_type().replace('-', "_"),
-        shop.path().join("model").display()
+        shop.path().join("model").display(),
+        family.layer(0).trim_end_matches('0')
     );
     std::fs::write(shop.path().join("r.obert"), recipe).unwrap();
     // The language model, whose encoder gets a new classifier.
@@ -271,6 +276,23 @@ fn a_compound_recipe_runs_on_every_family() {
             (Some(0), 2),
             "{name}: {said}"
         );
+    }
+}
+
+#[test]
+#[ignore = "needs a Python with torch and transformers in OBERT_PYTHON"]
+fn transformers_opens_every_family_after_pruning_dropped_layers_and_qat() {
+    let python = std::env::var_os("OBERT_PYTHON").expect("OBERT_PYTHON names a Python");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/opens.py");
+    for (name, _) in cases("encoders") {
+        let Some(family) = Family::named(&name) else { continue };
+        let shop = workshop(family);
+        let path = |name: &str| shop.path().join(name).display().to_string();
+        let (code, said) =
+            obertc(&["run", &path("r.obert"), "--data", &path("data"), "--out", &path("out"), "-q"]);
+        assert_eq!(code, Some(0), "{name}: {said}");
+        let output = std::process::Command::new(&python).arg(&script).arg(path("out")).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

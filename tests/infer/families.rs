@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use obert::internals::infer::file::Opened;
 use obert::internals::infer::file::layout::Form;
+use obert::internals::infer::pack::random::Random;
 use obert::internals::infer::simd::Isa;
 use obert::internals::infer::{Model, Precision, Sequence, pack};
+use obert::internals::output::export::random::float_folder;
+use obert::internals::params::builtin::well_known_config;
 use serde_json::Value;
 
 use super::golden::{floats, golden, model, recorded, session};
@@ -145,5 +148,41 @@ fn sparse_layers_of_every_family_are_stored_as_blocks() {
             |layer: usize| opened.directory.linears[&format!("bert.encoder.layer.{layer}.output.dense")].form;
         assert_eq!((form(0), form(1)), (Form::Blocks, Form::Dense));
         assert_eq!(opened.directory.linears["classifier"].form, Form::Dense, "the head was quantized");
+    }
+}
+
+#[test]
+fn random_models_have_the_architecture_of_their_family() {
+    let names = [
+        "bert-tiny",
+        "roberta-base",
+        "camembert-base",
+        "xlm-roberta-base",
+        "distilbert-base-uncased",
+        "electra-small-discriminator",
+        "albert-base-v2",
+        "mpnet-base",
+        "ModernBERT-base",
+        "deberta-v3-small",
+    ];
+    for name in names {
+        let mut config = well_known_config(name).unwrap();
+        (config.vocab_size, config.hidden_size, config.intermediate_size) = (60, 24, 40);
+        (config.num_hidden_layers, config.num_attention_heads) = (2, 3);
+        let random = Random { config, sparsity: 0.5, seed: 1 };
+        let folder = tempfile::tempdir().unwrap();
+        float_folder(&random, folder.path()).unwrap();
+        let read = pack::pack(folder.path(), Some(Precision::Float32), &mut Default::default());
+        let read = read.unwrap_or_else(|d| panic!("{name}: {d:?}"));
+        let made = random.pack(false).unwrap();
+        assert_eq!(read.directory().encoder, made.directory().encoder, "{name}");
+        assert_eq!(read.directory().sections, made.directory().sections, "{name}");
+        let packed = random.pack(true).unwrap();
+        assert!(packed.directory().linears.values().any(|layer| layer.form == Form::Dense), "{name}");
+        let model = Model::from_bytes(&packed.bytes(), name).unwrap_or_else(|d| panic!("{name}: {d:?}"));
+        let mut session = session(&Arc::new(model), 1, Isa::best());
+        let found = session.run(&[Sequence { ids: &[2, 9, 8, 3], types: &[0; 4] }]).unwrap();
+        let (start, end) = found.answer(0);
+        assert!(start.iter().chain(end).all(|logit| logit.is_finite()), "{name}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod attention;
 mod commands;
+mod configs;
 mod exports;
 mod families;
 mod files;

@@ -391,6 +391,21 @@ fn files_that_are_wrong_are_told_at_their_place() {
 }
 
 #[test]
+fn every_family_refuses_a_million_layers_and_heads_that_do_not_divide_at_their_place() {
+    for family in Family::ALL {
+        let key = family.key("num_hidden_layers");
+        let (code, message, place) = refusal(&with(family, key, json!(1_000_000)));
+        assert_eq!((code, &*place), (Code::ConfigMalformed, "1000000"), "{family:?}: {message}");
+        let key = family.key("num_attention_heads");
+        for heads in [0, 3] {
+            let (code, message, place) = refusal(&with(family, key, json!(heads)));
+            let found = (code, place, message.contains(&format!("`{key}`")));
+            assert_eq!(found, (Code::ConfigMalformed, heads.to_string(), true), "{family:?}: {message}");
+        }
+    }
+}
+
+#[test]
 fn several_mistakes_are_each_told_once() {
     let mut config = with(Family::Bert, "is_decoder", json!(true));
     config.insert("hidden_act".into(), json!("xielu"));

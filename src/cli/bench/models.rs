@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::fetching;
-use super::super::pack::{PrecisionName, check_sparsity, well_known_shape};
+use super::super::pack::{PrecisionName, check_sparsity, described};
 use super::args::{BenchArgs, Failure};
 use crate::diag::{Sources, counted};
 use crate::infer::Model;
@@ -49,19 +49,19 @@ fn open_image(name: String, image: &Image, scratch: &Path) -> Result<Candidate, 
 /// Models with random weights: the dense baseline in float32, and one in INT8 for each number of layers and sparsity.
 fn random(args: &BenchArgs, name: &str, scratch: &Path) -> Result<Candidates, Failure> {
     let name = if name == "bert-base" { "bert-base-uncased" } else { name };
-    let mut shape = well_known_shape(name)?;
+    let mut config = described(name)?;
     args.sparsity.iter().try_for_each(|sparsity| check_sparsity(*sparsity))?;
     let layers: Vec<usize> = match args.layers.as_slice() {
-        [] => vec![shape.layers],
+        [] => vec![config.num_hidden_layers],
         list => list.iter().map(|n| *n as usize).collect(),
     };
-    shape.layers = layers[0];
-    let dense = Random { shape, sparsity: 0.0, seed: 1 };
+    config.num_hidden_layers = layers[0];
+    let dense = Random { config: config.clone(), sparsity: 0.0, seed: 1 };
     let mut models = vec![open_image("dense f32".into(), &dense.pack(false)?, scratch)?];
     for layers in &layers {
-        shape.layers = *layers;
+        config.num_hidden_layers = *layers;
         for sparsity in &args.sparsity {
-            let random = Random { shape, sparsity: *sparsity, seed: 1 };
+            let random = Random { config: config.clone(), sparsity: *sparsity, seed: 1 };
             let layers = counted(*layers, "layer", "layers");
             let name = format!("{layers}, {:.0}% sparse int8", sparsity * 100.0);
             models.push(open_image(name, &random.pack(true)?, scratch)?);

@@ -6,15 +6,17 @@ use super::build::{Plan, build};
 use crate::diag::Diagnostic;
 use crate::infer::file::Image;
 use crate::infer::file::layout::Head;
-use crate::params::builtin::{self, bert};
+use crate::params::architecture::LayerKind;
+use crate::params::builtin;
 use crate::params::quantization::{ActivationScale, Quantization, Scheme, WeightScales};
-use crate::params::{BertConfig, BertShape, ParameterTable};
+use crate::params::storage::is_encoder_layer;
+use crate::params::{BertConfig, ParameterTable};
 
 /// A random model.
 #[derive(Clone, Debug)]
 pub struct Random {
-    /// The sizes of the model.
-    pub shape: BertShape,
+    /// The configuration of the model, of any family.
+    pub config: BertConfig,
     /// The fraction of blocks of four consecutive inputs in the encoder that are zero.
     pub sparsity: f64,
     /// The seed of the weights.
@@ -22,14 +24,9 @@ pub struct Random {
 }
 
 impl Random {
-    /// Its configuration.
-    pub fn config(&self) -> BertConfig {
-        BertConfig::new(self.shape)
-    }
-
     /// Its parameters.
     pub fn table(&self) -> ParameterTable {
-        bert(&self.shape, builtin::Head::QuestionAnswering)
+        builtin::table(&self.config.architecture(), builtin::Head::QuestionAnswering)
     }
 
     /// The values of a parameter, the same for every call; empty for an unknown name.
@@ -37,15 +34,13 @@ impl Random {
         let table = self.table();
         let Some(parameter) = table.find(name) else { return Vec::new() };
         let count = parameter.count();
-        if name.contains("LayerNorm") {
+        // Layer normalizations, and biases.
+        if parameter.shape.len() == 1 {
             return vec![if name.ends_with("weight") { 1.0 } else { 0.0 }; count];
-        }
-        if name.ends_with("bias") {
-            return vec![0.0; count];
         }
         let mut draw = Xorshift(crate::infer::file::layout::hash(name.as_bytes()) ^ self.seed | 1);
         // Larger weights for a sparse layer keep the magnitude of its outputs.
-        let pruned = parameter.is_prunable() && name.contains("encoder");
+        let pruned = parameter.is_prunable() && is_encoder_layer(name);
         let kept = if pruned { 1.0 - self.sparsity } else { 1.0 };
         let spread = 0.05 / kept.max(0.01).sqrt() as f32;
         let mut values = Vec::with_capacity(count);
@@ -65,11 +60,13 @@ impl Random {
     /// Only for a shape that no model can have.
     pub fn pack(&self, bytes: bool) -> Result<Image, Diagnostic> {
         let plan = if bytes { Plan::Static(self.quantization()) } else { Plan::Float32 };
-        build(&self.config(), Head::Answers, None, &plan, &|name| Ok(self.tensor(name)))
+        build(&self.config, Head::Answers, None, &plan, &|name| Ok(self.tensor(name)))
     }
 
     /// Quantization parameters for activations with values around ±1.
     pub fn quantization(&self) -> Quantization {
+        let architecture = self.config.architecture();
+        let shape = architecture.shape;
         let mut weights = BTreeMap::new();
         let mut activations = BTreeMap::new();
         let scale = |scale: f32, zero_point: i32| ActivationScale {
@@ -80,8 +77,8 @@ impl Random {
         };
         for parameter in self.table().iter().filter(|p| p.shape.len() == 2) {
             let name = &parameter.name;
-            let table = name.contains("embeddings");
-            if !table && !name.contains("encoder") {
+            let table = name.contains("_embeddings.");
+            if !table && !is_encoder_layer(name) {
                 continue;
             }
             let values = self.tensor(name);
@@ -90,18 +87,22 @@ impl Random {
             let scales: Vec<f32> = rows.map(size).collect();
             weights.insert(name.clone(), WeightScales { bits: 8, scheme: Scheme::Symmetric, scales });
             if let (false, Some(stem)) = (table, name.strip_suffix(".weight")) {
-                let gelu = name.ends_with("output.dense.weight") && !name.contains("attention");
+                let &[_, inputs] = &parameter.shape[..] else { continue };
+                let gelu = inputs == shape.intermediate && inputs != shape.hidden;
                 let input = if gelu { scale(4.0 / 255.0, 11) } else { scale(8.0 / 255.0, 128) };
                 activations.insert(format!("{stem}.input"), input);
             }
         }
-        for layer in 0..self.shape.layers {
+        for layer in 0..architecture.distinct_layers() {
+            let at = match architecture.layers {
+                LayerKind::PostNorm => format!("bert.encoder.layer.{layer}.attention.self"),
+                LayerKind::PreNormGated => format!("bert.encoder.layers.{layer}.attn"),
+            };
+            let name = |operand: &str| architecture.family.name(&format!("{at}.{operand}"));
             for state in ["query_states", "key_states", "value_states"] {
-                let name = format!("bert.encoder.layer.{layer}.attention.self.{state}");
-                activations.insert(name, scale(8.0 / 255.0, 128));
+                activations.insert(name(state), scale(8.0 / 255.0, 128));
             }
-            let name = format!("bert.encoder.layer.{layer}.attention.self.probabilities");
-            activations.insert(name, scale(1.0 / 255.0, 0));
+            activations.insert(name("probabilities"), scale(1.0 / 255.0, 0));
         }
         Quantization::new(weights, activations)
     }

@@ -36,7 +36,7 @@ fn write(random: &Random, to: &Path, values: impl Fn(&Parameter) -> Vec<f32>) ->
     let table = random.table();
     let all = table.iter().map(|p| (p.name.clone(), tensors::Raw::floats(&p.shape, &values(p))));
     tensors::write(&to.join(compressed::FILE), &all.collect())?;
-    json(&to.join("config.json"), &random.config())
+    json(&to.join("config.json"), &random.config)
 }
 
 fn json(path: &Path, value: &impl serde::Serialize) -> Result<(), Diagnostic> {
