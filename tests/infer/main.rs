@@ -26,4 +26,5 @@ mod serve_openapi;
 mod server;
 #[cfg(all(feature = "serve", unix))]
 mod service_page;
+mod threads;
 mod tokenizers;

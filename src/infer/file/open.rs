@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::layout::{ALIGNMENT, CHECKED, Directory, HEADER, MAGIC, Section, VERSION, hash};
 use super::stored::{Plain, Storage, Stored};
 use crate::diag::{Code, Diagnostic, counted};
@@ -96,14 +98,18 @@ impl Opened {
         if total > at {
             return Err(wrong(Code::PackedContradicts, "its sections overlap".into()));
         }
-        for (name, section) in &directory.sections {
+        // The largest first, so that no thread is left with it at the end.
+        let mut sections: Vec<_> = directory.sections.iter().collect();
+        sections.sort_by_key(|(_, section)| std::cmp::Reverse(section.length));
+        sections.par_iter().with_max_len(1).try_for_each(|(name, section)| {
             let range = range_of(section, at as usize)
                 .ok_or_else(|| wrong(Code::PackedContradicts, format!("section `{name}` lies outside")))?;
             if format!("{:016x}", hash(&bytes[range])) != section.hash {
                 let why = format!("section `{name}` does not fit its checksum");
                 return Err(wrong(Code::PackedDamaged, why));
             }
-        }
+            Ok(())
+        })?;
         Ok(Opened { directory, storage: Arc::new(storage), shown })
     }
 

@@ -1,10 +1,14 @@
 //! Arrays in the memory of a packed file, mapped or owned.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{ErrorKind, Read};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
+
+#[cfg(unix)]
+use rayon::prelude::*;
 
 use crate::infer::simd::Quads;
 
@@ -40,14 +44,11 @@ impl Storage {
         if beginning != magic {
             return Ok(Storage::owned(&beginning));
         }
-        file.rewind()?;
         let length = usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?;
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(length.div_ceil(64)).map_err(std::io::Error::other)?;
-        lines.resize(length.div_ceil(64), Quads::default());
+        let mut lines = zeroed(length.div_ceil(64))?;
         // SAFETY: lines are plain bytes without gaps, at least `length` of them.
         let bytes = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<u8>(), length) };
-        file.read_exact(bytes)?;
+        read_all(&mut file, bytes)?;
         Ok(Storage::Owned(lines, length))
     }
 
@@ -61,6 +62,39 @@ impl Storage {
             },
         }
     }
+}
+
+/// Zeroed lines. The operating system zeroes their pages when they are first written, where another pass over them would
+/// take as long as reading a cached file.
+fn zeroed(count: usize) -> std::io::Result<Vec<Quads>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let layout = Layout::array::<Quads>(count).map_err(std::io::Error::other)?;
+    // SAFETY: the layout is not empty.
+    let first = unsafe { alloc_zeroed(layout) }.cast::<Quads>();
+    if first.is_null() {
+        return Err(ErrorKind::OutOfMemory.into());
+    }
+    // SAFETY: allocated above for `count` lines, for which zeros are valid.
+    Ok(unsafe { Vec::from_raw_parts(first, count, count) })
+}
+
+/// Reads a file from its beginning, in pieces on all cores: most of the time of a cached file is that of new pages.
+#[cfg(unix)]
+fn read_all(file: &mut File, bytes: &mut [u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    const PIECE: usize = 1 << 20;
+    let file = &*file;
+    let pieces = bytes.par_chunks_mut(PIECE).enumerate();
+    pieces.try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))
+}
+
+/// Reads a file from its beginning.
+#[cfg(not(unix))]
+fn read_all(file: &mut File, bytes: &mut [u8]) -> std::io::Result<()> {
+    std::io::Seek::rewind(file)?;
+    file.read_exact(bytes)
 }
 
 /// A type for which every bit pattern is a valid value.

@@ -5,6 +5,7 @@
 //!
 //! - [`product`]: dense and block-sparse products, in float32 and int8;
 //! - [`quantize`]: static and dynamic quantization of activations to int8;
+//! - [`rows`]: the rows of a group of tokens in a tile;
 //! - [`activation`]: exp, GELU, SiLU and ReLU;
 //! - [`norm`]: layer normalization;
 //! - [`attention`]: the attention of one head over one sequence.
@@ -14,3 +15,4 @@ pub mod attention;
 pub mod norm;
 pub mod product;
 pub mod quantize;
+pub mod rows;

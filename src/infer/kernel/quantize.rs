@@ -3,6 +3,7 @@
 //! An integer q represents `scale · (q − zero)`. Scale and zero point are constants of the model (static quantization),
 //! or computed from the minimum and maximum of each token (dynamic quantization).
 
+use super::rows::{Source, Strided, Target};
 use crate::infer::simd::{Floats, Quads, Simd};
 
 /// Quantization parameters: `q = clamp(round(x / scale) + zero, low, high)`. The left operand of a product is unsigned,
@@ -53,11 +54,6 @@ impl Layout {
     pub fn tile(groups: usize) -> Layout {
         Layout { base: [0, 1, 2, 3], stride: [groups; 4], groups }
     }
-
-    #[inline(always)]
-    fn at(&self, row: usize, group: usize) -> usize {
-        self.base[group] + row * self.stride[group]
-    }
 }
 
 /// The quantization parameters of sixteen tokens, in registers.
@@ -79,6 +75,12 @@ impl<S: Simd> Quantizer<S> {
             high: simd.splat((qparams.high - qparams.zero) as f32),
             zero: simd.splat_int(qparams.zero),
         }
+    }
+
+    /// Parameters with another reciprocal of the scale for each token.
+    #[inline(always)]
+    pub fn with_inverse(simd: S, qparams: QParams, inverse: S::F) -> Self {
+        Quantizer { inverse, ..Quantizer::new(simd, qparams) }
     }
 
     /// Symmetric quantization to -127..=127, with `inverse` the reciprocal of the scale.
@@ -138,40 +140,49 @@ pub fn pack<S: Simd>(
     scales: &mut [TokenScale],
 ) {
     for group in 0..layout.groups {
-        let quantizer = match quantization {
-            InputQuantization::Static(qparams) => {
-                scales[group] = static_scale(simd, qparams);
-                Quantizer::new(simd, qparams)
-            }
-            InputQuantization::Dynamic => {
-                let (mut least, mut most) = ([simd.splat(0.0); 2], [simd.splat(0.0); 2]);
-                for pair in 0..rows / 2 {
-                    for i in 0..2 {
-                        let x = simd.load(&from[layout.at(2 * pair + i, group)]);
-                        least[i] = simd.min(least[i], x);
-                        most[i] = simd.max(most[i], x);
-                    }
-                }
-                if rows % 2 == 1 {
-                    let x = simd.load(&from[layout.at(rows - 1, group)]);
-                    least[0] = simd.min(least[0], x);
-                    most[0] = simd.max(most[0], x);
-                }
-                let (least, most) = (simd.min(least[0], least[1]), simd.max(most[0], most[1]));
-                let (quantizer, scale) = dynamic_quantizer(simd, least, most);
-                scales[group] = scale;
-                quantizer
-            }
-        };
-        for quad in 0..rows.div_ceil(4) {
-            let mut bytes = [simd.splat_int(0); 4];
-            for (i, bytes) in bytes.iter_mut().enumerate() {
-                let row = 4 * quad + i;
-                if row < rows {
-                    *bytes = quantizer.quantize(simd, simd.load(&from[layout.at(row, group)]));
-                }
-            }
-            simd.store_quads(bytes, &mut packed[quad * layout.groups + group]);
-        }
+        let from = Strided { slice: from, first: layout.base[group], stride: layout.stride[group] };
+        let mut to = Strided { slice: &mut *packed, first: group, stride: layout.groups };
+        scales[group] = pack_group(simd, quantization, rows, &from, &mut to);
     }
+}
+
+/// Quantizes the features of one group, and packs four consecutive ones together. Returns their scale.
+#[inline(always)]
+pub fn pack_group<S: Simd>(
+    simd: S,
+    quantization: InputQuantization,
+    rows: usize,
+    from: &impl Source,
+    to: &mut impl Target<Quads>,
+) -> TokenScale {
+    let (quantizer, scale) = match quantization {
+        InputQuantization::Static(qparams) => (Quantizer::new(simd, qparams), static_scale(simd, qparams)),
+        InputQuantization::Dynamic => {
+            let (mut least, mut most) = ([simd.splat(0.0); 2], [simd.splat(0.0); 2]);
+            for pair in 0..rows / 2 {
+                for i in 0..2 {
+                    let x = simd.load(from.row(2 * pair + i));
+                    least[i] = simd.min(least[i], x);
+                    most[i] = simd.max(most[i], x);
+                }
+            }
+            if rows % 2 == 1 {
+                let x = simd.load(from.row(rows - 1));
+                least[0] = simd.min(least[0], x);
+                most[0] = simd.max(most[0], x);
+            }
+            dynamic_quantizer(simd, simd.min(least[0], least[1]), simd.max(most[0], most[1]))
+        }
+    };
+    for quad in 0..rows.div_ceil(4) {
+        let mut bytes = [simd.splat_int(0); 4];
+        for (i, bytes) in bytes.iter_mut().enumerate() {
+            let row = 4 * quad + i;
+            if row < rows {
+                *bytes = quantizer.quantize(simd, simd.load(from.row(row)));
+            }
+        }
+        simd.store_quads(bytes, to.row_mut(quad));
+    }
+    scale
 }

@@ -1,6 +1,6 @@
 //! The stages of the heads: outputs for each token, or for each sequence.
 
-use super::buffers::Scratch;
+use super::buffers::{LayerBuffers, Scratch};
 use super::epilogue::{Store, activate};
 use super::linear::{Linear, Sums, Tile};
 use super::load::{HeadLayers, HeadTransform, Model};
@@ -37,7 +37,8 @@ impl Work for TokenOutputs<'_> {
         let count = groups.len();
         // SAFETY: the last stage only reads hidden states.
         let mut x = unsafe { hidden.read(groups.start * width..groups.end * width) };
-        let Scratch { sums, tile, bytes, scales, pooled, .. } = scratch;
+        let Scratch { sums, layer, pooled, .. } = scratch;
+        let LayerBuffers { tile, bytes, scales, .. } = layer;
         if let Some(transform) = transform {
             tile[..x.len()].copy_from_slice(x);
             apply_transform(simd, model, transform, count, tile, pooled, (sums, bytes, scales));
@@ -72,7 +73,8 @@ impl Work for SequenceOutputs<'_> {
         let first = part * LANES * MAX_WIDTH;
         let spans = &tiling.spans[first..(first + LANES * MAX_WIDTH).min(tiling.spans.len())];
         let count = spans.len().div_ceil(LANES);
-        let Scratch { sums, tile, bytes, scales, pooled, .. } = scratch;
+        let Scratch { sums, layer, pooled, .. } = scratch;
+        let LayerBuffers { tile, bytes, scales, .. } = layer;
         tile.fill(Floats::default());
         for (i, span) in spans.iter().enumerate() {
             let to = |feature: usize| (feature * count + i / LANES, i % LANES);
@@ -171,7 +173,7 @@ fn divide_by_norm<S: Simd>(simd: S, tile: &mut [Floats], count: usize) {
 }
 
 /// Working memory of a layer: its sums, its quantized inputs and their scales.
-type Space<'a> = (&'a mut Sums, &'a mut [Quads], &'a mut [TokenScale; MAX_WIDTH]);
+type Space<'a> = (&'a mut Sums, &'a mut [Quads], &'a mut [TokenScale]);
 
 /// Applies the layer before the output layer to a tile `[hidden][count]`, in place.
 #[inline(always)]

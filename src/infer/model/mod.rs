@@ -5,15 +5,20 @@
 //! - [`linear`]: a linear layer of any weight format, with a fused [`epilogue`];
 //! - [`tiling`]: the layout of sequences in groups and tiles of tokens;
 //! - [`session`]: buffers and threads, allocated once, and the forward pass;
-//! - [`stages`]: the stages of the forward pass, each a task for one thread; [`buffers`]: what they read and write.
+//! - [`forward`]: the forward pass; [`phases`]: the tasks of several threads, and the wait for the last of them;
+//! - [`stages`] up to the attention of a layer, [`feed_forward`] behind it, and [`heads`]: what the tasks compute, in
+//!   [`buffers`].
 
 mod buffers;
 mod distances;
 mod epilogue;
+mod feed_forward;
+mod forward;
 mod heads;
 pub mod linear;
 pub mod load;
 mod load_linear;
+mod phases;
 pub mod session;
 mod shared;
 mod stages;

@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use rayon::prelude::*;
-
-use super::buffers::{QuantizedInput, Scratch, SharedInput};
-use super::heads::{SequenceOutputs, TokenOutputs};
+use super::buffers::{LayerBuffers, QuantizedInput, Scratch, SharedInput};
+use super::feed_forward::Step;
+use super::forward::Forward;
 use super::load::Model;
+use super::phases::Phases;
 use super::shared::Shared;
-use super::stages::{Attention, Embed, FeedForward, Inputs};
+use super::stages::Inputs;
 pub use super::tiling::Sequence;
-use super::tiling::{MAX_WIDTH, Tiling, groups_of};
+use super::tiling::{MAX_WIDTH, MOST_SHARED, Tiling, groups_of};
 use crate::diag::counted;
 use crate::infer::file::encoder::Structure;
 use crate::infer::file::layout::Head;
@@ -84,12 +84,14 @@ pub enum Refusal {
     Threads(String),
 }
 
-/// A model with the buffers of its forward pass. A call allocates nothing.
+/// A model with the buffers of its forward pass. A call allocates no buffers.
 #[derive(Debug)]
 pub struct Session {
     model: Arc<Model>,
     limits: Limits,
+    /// The threads beside the caller's.
     pool: Option<rayon::ThreadPool>,
+    phases: Phases,
     tiling: Tiling,
     /// The number of groups that the buffers have memory for.
     groups: usize,
@@ -101,6 +103,8 @@ pub struct Session {
     rotary: (Vec<Rotary>, Vec<usize>),
     context: Vec<Floats>,
     logits: Vec<Floats>,
+    /// The buffers of tiles that threads share.
+    layer: LayerBuffers,
     scratch: Vec<Mutex<Scratch>>,
 }
 
@@ -118,7 +122,7 @@ impl Session {
         let pool = match threads {
             1 => None,
             _ => {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads - 1).build();
                 Some(pool.map_err(|e| Refusal::Threads(e.to_string()))?)
             }
         };
@@ -147,6 +151,8 @@ impl Session {
                 .collect(),
             context: vec![Floats::default(); shape.hidden * groups],
             logits: vec![Floats::default(); logits],
+            phases: Phases::new(2 + model.layers.len() * (1 + Step::ALL.len())),
+            layer: LayerBuffers::new(&model, if threads > 1 { groups.min(MOST_SHARED * threads) } else { 0 }),
             scratch: (0..threads).map(|_| Mutex::new(Scratch::new(&model, length))).collect(),
             model,
             limits,
@@ -172,7 +178,7 @@ impl Session {
         let of_session = [&self.hidden, &self.normal, &self.context, &self.logits];
         let buffers: usize = of_session.iter().map(|b| size_of_val(&***b)).sum();
         let angles: usize = self.rotary.0.iter().map(Rotary::memory).sum();
-        buffers + angles + inputs + self.scratch.iter().map(of_thread).sum::<usize>()
+        buffers + angles + inputs + self.layer.memory() + self.scratch.iter().map(of_thread).sum::<usize>()
     }
 
     /// The number of sequences that fit into one call, taken in order from the first of these lengths; at least one.
@@ -194,13 +200,7 @@ impl Session {
     pub fn run(&mut self, sequences: &[Sequence<'_>]) -> Result<Logits<'_>, Refusal> {
         self.check(sequences)?;
         self.tiling.plan(sequences.iter().map(|s| s.ids.len()), self.limits.threads);
-        match self.pool.take() {
-            None => self.forward(sequences),
-            Some(pool) => {
-                pool.install(|| self.forward(sequences));
-                self.pool = Some(pool);
-            }
-        }
+        self.forward(sequences);
         Ok(Logits { session: self })
     }
 
@@ -234,62 +234,38 @@ impl Session {
     }
 
     fn forward(&mut self, sequences: &[Sequence<'_>]) {
-        let Session {
-            model, limits, tiling, hidden, normal, inputs, rotary, context, logits, scratch, ..
-        } = self;
-        let (model, tiling, scratch, isa) = (&**model, &*tiling, &*scratch, limits.isa);
-        let threads = limits.threads;
-        let hidden = Shared::new(hidden);
-        let context = Shared::new(context);
-        let logits = Shared::new(logits);
-        let (quantized, count) = SharedInput::all(inputs);
-        let normal = (!normal.is_empty()).then(|| Shared::new(normal));
-        let inputs = &Inputs { normal, quantized: &quantized[..count] };
-        each(threads, tiling.tiles(), scratch, |tile, scratch| {
-            isa.run(Embed { model, tiling, sequences, tile, hidden: &hidden, inputs, scratch });
-        });
-        for index in 0..model.layers.len() {
-            let heads = model.encoder.heads;
-            each(threads, tiling.spans.len() * heads, scratch, |task, scratch| {
-                // All sequences for one head after the other, so that its weights stay in the cache.
-                let (head, span) = (task / tiling.spans.len(), task % tiling.spans.len());
-                isa.run(Attention {
-                    model,
-                    tiling,
-                    layer: &model.layers[index],
-                    index,
-                    span: tiling.spans[span],
-                    head,
-                    hidden: &hidden,
-                    inputs,
-                    rotary: rotary.1.get(index).map(|which| &rotary.0[*which]),
-                    context: &context,
-                    scratch,
-                });
-            });
-            each(threads, tiling.tiles(), scratch, |tile, scratch| {
-                isa.run(FeedForward {
-                    model,
-                    tiling,
-                    layer: &model.layers[index],
-                    next: model.layers.get(index + 1),
-                    tile,
-                    hidden: &hidden,
-                    inputs,
-                    context: &context,
-                    scratch,
-                });
-            });
-        }
-        if model.head().is_per_token() {
-            each(threads, tiling.tiles(), scratch, |tile, scratch| {
-                isa.run(TokenOutputs { model, tiling, tile, hidden: &hidden, logits: &logits, scratch });
-            });
-        } else {
-            let parts = tiling.spans.len().div_ceil(LANES * MAX_WIDTH);
-            each(threads, parts, scratch, |part, scratch| {
-                isa.run(SequenceOutputs { model, tiling, part, hidden: &hidden, logits: &logits, scratch });
-            });
+        self.phases.reset();
+        let (quantized, count) = SharedInput::all(&mut self.inputs);
+        let normal = &mut self.normal;
+        let forward = Forward {
+            model: &self.model,
+            threads: self.limits.threads,
+            isa: self.limits.isa,
+            tiling: &self.tiling,
+            sequences,
+            hidden: Shared::new(&mut self.hidden),
+            inputs: Inputs {
+                normal: (!normal.is_empty()).then(|| Shared::new(normal)),
+                quantized: &quantized[..count],
+            },
+            rotary: &self.rotary,
+            context: Shared::new(&mut self.context),
+            layer: self.layer.share(),
+            logits: Shared::new(&mut self.logits),
+            phases: &self.phases,
+        };
+        let on_thread = |thread: usize| {
+            // Poisoned only by a panic; no content outlives a call.
+            let mut scratch = self.scratch[thread].lock().unwrap_or_else(|e| e.into_inner());
+            forward.run(&mut scratch);
+        };
+        match &self.pool {
+            None => on_thread(0),
+            // The calling thread begins at once, and others join in when they have woken up.
+            Some(pool) => pool.in_place_scope(|scope| {
+                scope.spawn_broadcast(|_, context| on_thread(1 + context.index()));
+                on_thread(0);
+            }),
         }
     }
 }
@@ -307,23 +283,6 @@ fn rotary(model: &Model, groups: usize) -> (Vec<Rotary>, Vec<usize>) {
     };
     let indices = model.encoder.rotary.iter().map(of_layer).collect();
     (all, indices)
-}
-
-/// Runs all tasks in parallel, each with the buffers of its thread.
-fn each(threads: usize, tasks: usize, scratch: &[Mutex<Scratch>], work: impl Fn(usize, &mut Scratch) + Sync) {
-    let one = |task: usize, thread: usize| {
-        // Poisoned only by a panic; no content outlives a task.
-        let mut scratch = scratch[thread].lock().unwrap_or_else(|e| e.into_inner());
-        work(task, &mut scratch);
-    };
-    if threads == 1 {
-        (0..tasks).for_each(|task| one(task, 0));
-    } else {
-        (0..tasks)
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(|task| one(task, rayon::current_thread_index().unwrap_or(0)));
-    }
 }
 
 /// The outputs of a call.

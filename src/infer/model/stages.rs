@@ -1,17 +1,17 @@
-//! The stages of the forward pass. A task of a stage computes one tile of tokens, or one head of one sequence, on one
-//! thread; the tasks of a stage write to disjoint ranges of the session's buffers.
+//! The stages of the forward pass up to the attention of a layer. A task of a stage computes one tile of tokens, or one head
+//! of one sequence, on one thread; the tasks of a stage write to disjoint ranges of the session's buffers.
 
-use super::buffers::{Scratch, SharedInput};
-use super::epilogue::{Activate, ActivateGated, AddResidual, Gelu, GeluQuantize, Store};
+use super::buffers::{LayerBuffers, Scratch, SharedInput};
+use super::epilogue::Store;
 use super::linear::Tile;
 use super::load::{Layer, Model, Norm};
-use super::shared::Shared;
+use super::shared::{Column, Shared};
 use super::tiling::{Sequence, Span, Tiling};
 use crate::infer::kernel::attention::{Head, Rotary, Terms, attend};
 use crate::infer::kernel::norm::layer_norm;
-use crate::infer::kernel::quantize::{InputQuantization, Layout, TokenScale, pack, static_scale};
+use crate::infer::kernel::quantize::{Layout, TokenScale, pack, pack_group};
+use crate::infer::kernel::rows::{Source, Strided, Target};
 use crate::infer::simd::{Floats, LANES, Quads, Simd, Work};
-use crate::params::Activation;
 
 /// Word, position and token type embeddings of a tile, their layer normalization, and their projection to the hidden
 /// size.
@@ -53,7 +53,8 @@ impl Work for Embed<'_> {
                     }
                 }
             }
-            for (feature, to) in scratch.tile.iter_mut().skip(g).step_by(count).take(width).enumerate() {
+            for (feature, to) in scratch.layer.tile.iter_mut().skip(g).step_by(count).take(width).enumerate()
+            {
                 for (lane, value) in to.0.iter_mut().enumerate() {
                     *value = scratch.rows[lane * width + feature];
                 }
@@ -62,9 +63,10 @@ impl Work for Embed<'_> {
         // SAFETY: this tile's task alone has its part.
         let out = unsafe { hidden.part(groups.start * hidden_size..groups.end * hidden_size) };
         match &model.projection {
-            None => normalize(simd, model, &model.embedding_norm, &scratch.tile, count, out),
+            None => normalize(simd, model, &model.embedding_norm, &scratch.layer.tile, count, out),
             Some(projection) => {
-                let Scratch { sums, tile, bytes, scales, wide, .. } = scratch;
+                let Scratch { sums, layer, .. } = &mut *scratch;
+                let LayerBuffers { tile, bytes, scales, wide, .. } = layer;
                 normalize(simd, model, &model.embedding_norm, tile, count, wide);
                 if let Some(quantization) = projection.input {
                     pack(simd, quantization, width, wide, &Layout::tile(count), bytes, scales);
@@ -74,8 +76,14 @@ impl Work for Embed<'_> {
                 projection.apply(simd, 0..hidden_size, input, 0..count, sums, &mut keep);
             }
         }
-        if let Some(layer) = model.layers.first() {
-            prepare_input(simd, model, layer, groups, out, inputs);
+        let Some(layer) = model.layers.first() else { return };
+        let states = &mut scratch.layer.tile[..out.len()];
+        states.copy_from_slice(out);
+        let out = Shared::new(out);
+        for group in 0..count {
+            // SAFETY: this tile's task alone has its part.
+            let mut column = unsafe { out.column(group, hidden_size, count) };
+            prepare_group(simd, model, layer, &groups, group, states, &mut column, inputs);
         }
     }
 }
@@ -90,7 +98,24 @@ pub(super) fn normalize<S: Simd>(
     width: usize,
     out: &mut [Floats],
 ) {
-    layer_norm(simd, tile, width, &norm.weight, &norm.bias, model.encoder.norm_epsilon, out);
+    for group in 0..width {
+        let mut out = Strided { slice: &mut *out, first: group, stride: width };
+        norm_group(simd, model, norm, tile, (width, group), &mut out);
+    }
+}
+
+/// Layer normalization of the group `group` of a tile `[hidden][count]`.
+#[inline(always)]
+pub(super) fn norm_group<S: Simd>(
+    simd: S,
+    model: &Model,
+    norm: &Norm,
+    tile: &[Floats],
+    (count, group): (usize, usize),
+    out: &mut impl Target<Floats>,
+) {
+    let Norm { weight, bias } = norm;
+    layer_norm(simd, tile, (count, group), weight, bias, model.encoder.norm_epsilon, out);
 }
 
 /// The inputs of a layer's query, key and value projections.
@@ -101,45 +126,42 @@ pub(super) struct Inputs<'a> {
     pub(super) quantized: &'a [SharedInput<'a>],
 }
 
-/// Prepares the inputs of a layer's projections from a tile of hidden states: layer normalization, if the layer begins
-/// with it, and quantization.
+/// Prepares the inputs of a layer's projections for a group of the tile `groups`: layer normalization of the tile's hidden
+/// states `states`, if the layer begins with it, and quantization. `hidden` are the states of the group.
 #[inline(always)]
-fn prepare_input<S: Simd>(
+#[allow(clippy::too_many_arguments)]
+pub(super) fn prepare_group<'a, S: Simd>(
     simd: S,
     model: &Model,
     layer: &Layer,
-    groups: std::ops::Range<usize>,
-    tile: &[Floats],
-    inputs: &Inputs<'_>,
+    groups: &std::ops::Range<usize>,
+    group: usize,
+    states: &[Floats],
+    hidden: &mut Column<'a, Floats>,
+    inputs: &Inputs<'a>,
 ) {
-    let columns = layer.output.columns;
-    let Some(normal) = &inputs.normal else { return quantize_input(simd, layer, groups, tile, inputs) };
-    // SAFETY: this tile's task alone has its part.
-    let out = unsafe { normal.part(groups.start * columns..groups.end * columns) };
-    match &layer.input_norm {
-        None => out.copy_from_slice(tile),
-        Some(norm) => normalize(simd, model, norm, tile, groups.len(), out),
-    }
-    quantize_input(simd, layer, groups, out, inputs);
-}
-
-/// Quantizes a tile for the query, key and value projections of a layer.
-#[inline(always)]
-fn quantize_input<S: Simd>(
-    simd: S,
-    layer: &Layer,
-    groups: std::ops::Range<usize>,
-    tile: &[Floats],
-    inputs: &Inputs<'_>,
-) {
-    let columns = layer.output.columns;
+    let (columns, count) = (layer.output.columns, groups.len());
+    let mut normal;
+    let from = match &inputs.normal {
+        None => hidden,
+        Some(to) => {
+            let to = to.range(groups.start * columns..groups.end * columns);
+            // SAFETY: the caller's task alone has this group.
+            normal = unsafe { to.column(group, columns, count) };
+            match &layer.input_norm {
+                None => (0..columns).for_each(|row| *normal.row_mut(row) = *hidden.row(row)),
+                Some(norm) => norm_group(simd, model, norm, states, (count, group), &mut normal),
+            }
+            &mut normal
+        }
+    };
     let quads = columns.div_ceil(4);
     for (quantization, to) in layer.quantizations.iter().zip(inputs.quantized) {
-        // SAFETY: this tile's task alone has its parts.
-        let (bytes, scales) = unsafe {
-            (to.bytes.part(groups.start * quads..groups.end * quads), to.scales.part(groups.clone()))
-        };
-        pack(simd, *quantization, columns, tile, &Layout::tile(groups.len()), bytes, scales);
+        let bytes = to.bytes.range(groups.start * quads..groups.end * quads);
+        let at = groups.start + group;
+        // SAFETY: as above.
+        let (mut bytes, scale) = unsafe { (bytes.column(group, quads, count), to.scales.part(at..at + 1)) };
+        scale[0] = pack_group(simd, *quantization, columns, from, &mut bytes);
     }
 }
 
@@ -217,126 +239,5 @@ impl Work for Attention<'_> {
         // SAFETY: this head of this sequence is this task's.
         let out = unsafe { context.part(first..first + features * span.groups) };
         attend(simd, head, terms, space, out);
-    }
-}
-
-/// The rest of an encoder layer for one tile: attention output projection, feed-forward layer, and both residual
-/// connections with layer normalization; after the last layer also the final normalization.
-pub(super) struct FeedForward<'a> {
-    pub(super) model: &'a Model,
-    pub(super) tiling: &'a Tiling,
-    pub(super) layer: &'a Layer,
-    pub(super) next: Option<&'a Layer>,
-    pub(super) tile: usize,
-    pub(super) hidden: &'a Shared<'a, Floats>,
-    pub(super) inputs: &'a Inputs<'a>,
-    pub(super) context: &'a Shared<'a, Floats>,
-    pub(super) scratch: &'a mut Scratch,
-}
-
-impl Work for FeedForward<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let FeedForward { model, tiling, layer, next, tile, hidden, inputs, context, scratch } = self;
-        let width = model.encoder.hidden;
-        let groups = tiling.tile(tile);
-        let count = groups.len();
-        let mut layout = Layout::tile(count);
-        for (g, group) in groups.clone().enumerate() {
-            let span = tiling.span_of(group);
-            layout.base[g] = span.first * width + group - span.first;
-            layout.stride[g] = span.groups;
-        }
-        // SAFETY: this tile's task alone has its part; contexts are only read in this stage.
-        let (x, context) = unsafe {
-            (hidden.part(groups.start * width..groups.end * width), context.read(0..tiling.groups * width))
-        };
-        let Scratch { sums, tile: apart, bytes, scales, wide, wide_bytes, gate: gated, normal, .. } = scratch;
-        match layer.output.input {
-            Some(quantization) => pack(simd, quantization, width, context, &layout, bytes, scales),
-            None => gather(context, &layout, width, wide),
-        }
-        let input = Tile { floats: wide, bytes, scales, width: count };
-        let mut add = AddResidual { residual: x, out: apart, width: count };
-        layer.output.apply(simd, 0..width, input, 0..count, sums, &mut add);
-        // With a normalization after the layer, hidden states are the normalized ones.
-        let up_input: &[Floats] = match &layer.down_norm {
-            Some(_) => {
-                normalize(simd, model, &layer.output_norm, apart, count, x);
-                x
-            }
-            None => {
-                x.copy_from_slice(&apart[..width * count]);
-                normalize(simd, model, &layer.output_norm, apart, count, normal);
-                normal
-            }
-        };
-
-        if let Some(quantization) = layer.up.input {
-            pack(simd, quantization, width, up_input, &Layout::tile(count), bytes, scales);
-        }
-        let input = Tile { floats: up_input, bytes, scales, width: count };
-        let inner = 0..layer.up.rows;
-        if let Some(gate) = &layer.gate {
-            // Both layers are rows of one matrix, with one quantization of their input.
-            let mut keep = Store { out: &mut *gated, width: count, offset: 0 };
-            gate.apply(simd, inner.clone(), input, 0..count, sums, &mut keep);
-            let activation = model.encoder.activation;
-            let mut activate = ActivateGated { activation, gate: gated, out: wide, width: count };
-            layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut activate);
-            if let Some(quantization) = layer.down.input {
-                pack(simd, quantization, inner.end, wide, &Layout::tile(count), wide_bytes, scales);
-            }
-        } else {
-            match (layer.down.input, model.encoder.activation) {
-                (Some(InputQuantization::Static(qparams)), Activation::Gelu) => {
-                    let mut gelu = GeluQuantize { qparams, out: wide_bytes, width: count };
-                    layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
-                    for scale in &mut scales[..count] {
-                        *scale = static_scale(simd, qparams);
-                    }
-                }
-                (Some(InputQuantization::Dynamic), Activation::Gelu) => {
-                    let mut gelu = Gelu { out: wide, width: count, for_bytes: true };
-                    layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut gelu);
-                    let layout = Layout::tile(count);
-                    pack(simd, InputQuantization::Dynamic, inner.end, wide, &layout, wide_bytes, scales);
-                }
-                (None, Activation::Gelu) => {
-                    let mut gelu = Gelu { out: wide, width: count, for_bytes: false };
-                    layer.up.apply(simd, inner, input, 0..count, sums, &mut gelu);
-                }
-                (quantization, activation) => {
-                    let mut activate = Activate { activation, out: wide, width: count };
-                    layer.up.apply(simd, inner.clone(), input, 0..count, sums, &mut activate);
-                    if let Some(quantization) = quantization {
-                        pack(simd, quantization, inner.end, wide, &Layout::tile(count), wide_bytes, scales);
-                    }
-                }
-            }
-        }
-        let input = Tile { floats: wide, bytes: wide_bytes, scales, width: count };
-        let mut add = AddResidual { residual: x, out: apart, width: count };
-        layer.down.apply(simd, 0..width, input, 0..count, sums, &mut add);
-        match &layer.down_norm {
-            Some(norm) => normalize(simd, model, norm, apart, count, x),
-            None => x.copy_from_slice(&apart[..width * count]),
-        }
-        if let Some(next) = next {
-            prepare_input(simd, model, next, groups, x, inputs);
-        } else if let Some(norm) = &model.final_norm {
-            normalize(simd, model, norm, apart, count, x);
-        }
-    }
-}
-/// Copies a tile with strides to a contiguous one, `[rows][groups]`.
-#[inline(always)]
-fn gather(from: &[Floats], layout: &Layout, rows: usize, to: &mut [Floats]) {
-    for row in 0..rows {
-        for g in 0..layout.groups {
-            to[row * layout.groups + g] = from[layout.base[g] + row * layout.stride[g]];
-        }
     }
 }

@@ -39,6 +39,8 @@ pub struct Tiling {
     pub groups: usize,
     /// The number of groups in a tile; the last one may have fewer.
     pub width: usize,
+    /// Whether several threads share a tile, each with some outputs of a layer.
+    pub shared: bool,
 }
 
 /// The number of groups for a number of tokens.
@@ -56,7 +58,7 @@ impl Tiling {
             self.spans.push(Span { first: self.groups, groups, tokens });
             self.groups += groups;
         }
-        self.width = width(self.groups, threads);
+        (self.width, self.shared) = division(self.groups, threads);
     }
 
     /// The number of tiles.
@@ -93,11 +95,25 @@ impl Tiling {
     }
 }
 
-/// The tile width with the least estimated time for a number of groups. Narrow tiles load each weight for fewer tokens,
-/// wide ones leave threads idle.
-fn width(groups: usize, threads: usize) -> usize {
-    let time = |width: usize| groups.div_ceil(width).div_ceil(threads) as f64 * (width as f64 + 0.6);
-    (1..=MAX_WIDTH).rev().min_by(|a, b| time(*a).total_cmp(&time(*b))).unwrap_or(MAX_WIDTH)
+/// The groups for each thread up to which tiles may be shared; more divide well.
+pub const MOST_SHARED: usize = 16;
+
+/// The tile width with the least estimated time for a number of groups, and whether threads share tiles. Narrow tiles load
+/// each weight for fewer tokens, wide ones leave threads idle, and threads that share a tile wait for each other.
+fn division(groups: usize, threads: usize) -> (usize, bool) {
+    let of_tile = |width: usize| width as f64 + 0.6;
+    let one_each = |width: usize| groups.div_ceil(width).div_ceil(threads) as f64 * of_tile(width);
+    let shared = |width: usize| {
+        let rest = groups % width;
+        let rest = if rest > 0 { of_tile(rest) } else { 0.0 };
+        ((groups / width) as f64 * of_tile(width) + rest) / threads as f64 + 0.1
+    };
+    let widths = (1..=MAX_WIDTH).rev();
+    let choices = widths.clone().map(|width| (width, false, one_each(width)));
+    let may_share = threads > 1 && groups <= MOST_SHARED * threads;
+    let choices = choices.chain(widths.filter(|_| may_share).map(|width| (width, true, shared(width))));
+    let best = choices.min_by(|(.., a), (.., b)| a.total_cmp(b));
+    best.map_or((MAX_WIDTH, false), |(width, shared, _)| (width, shared))
 }
 
 #[cfg(test)]
@@ -120,10 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn tiles_are_narrow_where_threads_would_have_nothing_to_do() {
-        assert_eq!(width(8, 2), 4);
-        assert_eq!(width(4, 2), 2);
-        assert_eq!(width(4, 1), 4);
-        assert_eq!(width(1, 8), 1);
+    fn tiles_are_narrow_or_shared_where_threads_would_have_nothing_to_do() {
+        assert_eq!(division(8, 2), (4, false));
+        assert_eq!(division(4, 1), (4, false));
+        assert_eq!(division(24, 2), (4, false));
+        // One tile for two threads is better than narrow tiles, and three tiles than two and one.
+        assert_eq!(division(2, 2), (2, true));
+        assert_eq!(division(4, 2), (4, true));
+        assert_eq!(division(12, 2), (4, true));
+        assert_eq!(division(1, 8), (1, true));
+        // The rest of many tiles is a small part.
+        assert_eq!(division(4 * 33, 2), (4, false));
     }
 }

@@ -100,7 +100,7 @@ pub trait Simd: Copy + Send + Sync {
     fn round(self, a: Self::F) -> Self::F;
     /// The nearest integer, ties to even, as int32, for |a| < 2²².
     fn round_to_int(self, a: Self::F) -> Self::I;
-    /// `a · 2ⁿ` for an integer n in -126..=127.
+    /// `a · 2ⁿ` for an integer n up to 127, and a number below 2⁻¹²⁶ for n below -126.
     fn scale(self, a: Self::F, n: Self::F) -> Self::F;
 
     /// The same integer in all lanes.
@@ -113,7 +113,7 @@ pub trait Simd: Copy + Send + Sync {
     fn add_int(self, a: Self::I, b: Self::I) -> Self::I;
     /// Converts integers to floats.
     fn to_float(self, a: Self::I) -> Self::F;
-    /// Stores the low bytes of four vectors, interleaved: four consecutive features of each token.
+    /// Stores the low bytes of four vectors of integers in -2¹⁵..2¹⁵, interleaved: four consecutive features of each token.
     fn store_quads(self, of: [Self::I; 4], to: &mut Quads);
     /// Stores the low byte of each lane.
     fn store_bytes(self, value: Self::I, to: &mut [i8; LANES]);

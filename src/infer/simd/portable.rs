@@ -108,7 +108,7 @@ macro_rules! on_arrays {
         }
         #[inline(always)]
         fn scale(self, mut a: Self::F, n: Self::F) -> Self::F {
-            let n = self.round_to_int(n);
+            let n = self.round_to_int(self.max(n, [-127.0; LANES]));
             for (a, n) in a.iter_mut().zip(n) {
                 *a *= f32::from_bits((n.wrapping_add(127) as u32) << 23);
             }

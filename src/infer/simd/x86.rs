@@ -160,16 +160,13 @@ impl Simd for Avx512Vnni {
     #[inline(always)]
     fn store_quads(self, of: [__m512i; 4], to: &mut Quads) {
         proven! {
-            let byte = _mm512_set1_epi32(0xff);
-            let low = _mm512_or_si512(
-                _mm512_and_si512(of[0], byte),
-                _mm512_slli_epi32::<8>(_mm512_and_si512(of[1], byte)),
-            );
-            let high = _mm512_or_si512(
-                _mm512_slli_epi32::<16>(_mm512_and_si512(of[2], byte)),
-                _mm512_slli_epi32::<24>(of[3]),
-            );
-            _mm512_store_si512(to.0.as_mut_ptr().cast(), _mm512_or_si512(low, high));
+            // In each 128 bits, four integers of each vector become words, whose low bytes are interleaved.
+            let (ab, cd) = (_mm512_packs_epi32(of[0], of[1]), _mm512_packs_epi32(of[2], of[3]));
+            let first = _mm_setr_epi8(0, 8, -1, -1, 2, 10, -1, -1, 4, 12, -1, -1, 6, 14, -1, -1);
+            let second = _mm_setr_epi8(-1, -1, 0, 8, -1, -1, 2, 10, -1, -1, 4, 12, -1, -1, 6, 14);
+            let ab = _mm512_shuffle_epi8(ab, _mm512_broadcast_i32x4(first));
+            let cd = _mm512_shuffle_epi8(cd, _mm512_broadcast_i32x4(second));
+            _mm512_store_si512(to.0.as_mut_ptr().cast(), _mm512_or_si512(ab, cd));
         }
     }
     #[inline(always)]

@@ -21,7 +21,7 @@ use operands::{blank_padding, quantize_keys, quantize_queries, quantize_values};
 use positional::{Block, Positional};
 use workspace::{CHUNK, TOGETHER};
 
-use super::activation::exp;
+use super::activation::{exp2, exp2_for_bytes};
 use super::product::{Dense, Float32, Int8, Panel, dense};
 use super::quantize::Quantizer;
 use crate::infer::simd::{Floats, LANES, Quads, Simd};
@@ -94,22 +94,18 @@ fn scores<S: Simd, P: Positional>(
     let groups = head.groups;
     let shrink = 1.0 / ((head.features * terms.count()) as f32).sqrt();
     let mut most = [simd.splat(f32::MIN); TOGETHER];
-    let zero_point = match head.scores {
-        Operands::Static { right, .. } => right.zero as f32,
-        _ => 0.0,
-    };
     let mut scale = [simd.splat(0.0); TOGETHER];
     let mut shift = scale;
-    // The term of the keys' zero point, which is subtracted.
-    let mut offset = scale;
+    // The scale of all keys with static quantization. The zero point of the keys adds the same to all scores of a query,
+    // which the softmax cancels.
+    let of_keys = match head.scores {
+        Operands::Static { right, .. } => right.scale,
+        _ => 1.0,
+    };
     for g in 0..count {
-        let (query, sum) = &space.query_scales[first + g];
-        scale[g] = simd.mul(simd.load(&query.scale), simd.splat(shrink));
-        shift[g] = simd.mul(simd.load(&query.shift), simd.splat(shrink));
-        let sum = simd.to_float(simd.load_int(sum));
-        let features = simd.splat(-(head.features as f32));
-        let whole = simd.fma(shift[g], features, simd.mul(scale[g], sum));
-        offset[g] = simd.mul(whole, simd.splat(zero_point));
+        let query = &space.query_scales[first + g].0;
+        scale[g] = simd.mul(simd.load(&query.scale), simd.splat(shrink * of_keys));
+        shift[g] = simd.mul(simd.load(&query.shift), simd.splat(shrink * of_keys));
     }
     for start in (from..end).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(end);
@@ -142,7 +138,10 @@ fn scores<S: Simd, P: Positional>(
                     let minus = simd.splat(-(key_sum.0[key % LANES] as f32));
                     let sum = simd.to_float(simd.load_int(&space.sums[i * count + g]));
                     let whole = simd.fma(shift[g], minus, simd.mul(scale[g], sum));
-                    simd.mul(simd.sub(whole, offset[g]), simd.splat(key_scale.0[key % LANES]))
+                    match head.scores {
+                        Operands::Static { .. } => whole,
+                        _ => simd.mul(whole, simd.splat(key_scale.0[key % LANES])),
+                    }
                 };
                 let mut score = terms.add(simd, score, key, first + g);
                 if P::HAS_PRODUCTS {
@@ -180,10 +179,13 @@ fn softmax<S: Simd>(
     let nothing = [simd.splat(0.0); TOGETHER];
     let mut probabilities = ProbabilityScales::<S> { scale: nothing, shift: nothing, offset: nothing };
     let quads = keys.div_ceil(4);
+    let log2 = simd.splat(std::f32::consts::LOG2_E);
     // Several arrays run along.
     #[allow(clippy::needless_range_loop)]
     for g in 0..count {
         let mut total = simd.splat(0.0);
+        // The exponential of `score − most` is a power of two.
+        let most = simd.mul(most[g], simd.splat(-std::f32::consts::LOG2_E));
         if head.context == Operands::Dynamic {
             // The greatest exponential is 1 and becomes 255.
             for quad in 0..quads {
@@ -192,7 +194,7 @@ fn softmax<S: Simd>(
                     let key = 4 * quad + i;
                     if key < keys {
                         let score = simd.load(&space.scores[key * count + g]);
-                        let e = exp(simd, simd.sub(score, most[g]));
+                        let e = exp2_for_bytes(simd, simd.fma(score, log2, most));
                         total = simd.add(total, e);
                         *bytes = simd.round_to_int(simd.mul(e, simd.splat(255.0)));
                     }
@@ -204,7 +206,11 @@ fn softmax<S: Simd>(
         }
         for key in 0..keys {
             let score = &mut space.scores[key * count + g];
-            let e = exp(simd, simd.sub(simd.load(score), most[g]));
+            let power = simd.fma(simd.load(score), log2, most);
+            let e = match head.context {
+                Operands::Static { .. } => exp2_for_bytes(simd, power),
+                _ => exp2(simd, power),
+            };
             total = simd.add(total, e);
             simd.store(e, score);
         }
@@ -213,15 +219,14 @@ fn softmax<S: Simd>(
             probabilities.scale[g] = share;
             continue;
         };
-        let quantizer = Quantizer::new(simd, left);
+        let quantizer = Quantizer::with_inverse(simd, left, simd.div(share, simd.splat(left.scale)));
         let mut sum = simd.splat_int(0);
         for quad in 0..quads {
             let mut bytes = [simd.splat_int(0); 4];
             for (i, bytes) in bytes.iter_mut().enumerate() {
                 let key = 4 * quad + i;
-                if key < head.tokens {
-                    let e = simd.load(&space.scores[key * count + g]);
-                    *bytes = quantizer.quantize(simd, simd.mul(e, share));
+                if key < keys {
+                    *bytes = quantizer.quantize(simd, simd.load(&space.scores[key * count + g]));
                     sum = simd.add_int(sum, *bytes);
                 }
             }
