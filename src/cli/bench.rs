@@ -36,10 +36,12 @@ fn measure(args: &BenchArgs, sources: &mut Sources) -> Result<(), Failure> {
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let Candidates { models, folder } = models::open(args, scratch.path(), sources)?;
     let lengths = lengths(args, &models)?;
-    for Candidate { name, model, opened } in &models {
+    for Candidate { name, model, opened, answered } in &models {
         let mebibytes = model.size() as f64 / f64::from(1 << 20);
-        let milliseconds = opened.as_secs_f64() * 1e3;
-        args.note(&format!("{name}: {mebibytes:.1} MiB, opened in {milliseconds:.1} ms"));
+        let [opened, answered] = [opened, answered].map(|time| time.as_secs_f64() * 1e3);
+        args.note(&format!(
+            "{name}: {mebibytes:.1} MiB, opened in {opened:.1} ms, first answer after {answered:.1} ms"
+        ));
     }
     let mut rivals = Vec::new();
     for program in &args.against {

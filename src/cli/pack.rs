@@ -12,7 +12,7 @@ use super::{FINE, USAGE, fetching, print, print_diagnostics};
 #[cfg(feature = "engine")]
 use crate::api::quality_gate::QualityGate;
 use crate::api::{Error, settings};
-use crate::diag::{Code, Diagnostic, Sources};
+use crate::diag::{Code, Diagnostic, Sources, counted};
 use crate::infer::file::layout::{Directory, Form};
 use crate::infer::pack::Precision;
 use crate::infer::pack::random::Random;
@@ -277,6 +277,7 @@ fn summary(out: &Path, exported: &Exported) -> String {
     let mut text = format!("{}\n", out.display());
     if let Some(directory) = &exported.directory {
         text.push_str(&format!("  {}\n", forms(directory)));
+        text.extend(left_out(directory).map(|line| format!("  {line}\n")));
     }
     match &exported.verified {
         Some(verified) => text.push_str(&format!("  verified: {verified}\n")),
@@ -320,6 +321,15 @@ pub(super) fn forms(directory: &Directory) -> String {
     ];
     let parts = named.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}"));
     format!("linear layers: {}", parts.collect::<Vec<_>>().join(", "))
+}
+
+/// What the file leaves out of the model; `None` for nothing.
+fn left_out(directory: &Directory) -> Option<String> {
+    let (heads, neurons) = directory.left_out();
+    let heads = counted(heads, "attention head", "attention heads");
+    let neurons = counted(neurons, "feed-forward neuron", "feed-forward neurons");
+    (directory.left_out() != (0, 0))
+        .then(|| format!("left out, because they compute nothing: {heads}, {neurons}"))
 }
 
 /// The default output: the model's name with a file extension, in the current folder.

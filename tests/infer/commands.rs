@@ -235,4 +235,5 @@ fn a_bench_measures_every_point_and_says_what_it_skips() {
     }
     let (_, said, _) = run(&flags, folder.path(), b"");
     assert!(said.contains("times as fast") && said.contains("obert int8"), "{said}");
+    assert!(said.contains(" ms, first answer after "), "{said}");
 }

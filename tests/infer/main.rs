@@ -3,6 +3,7 @@
 mod attention;
 mod commands;
 mod configs;
+mod empty;
 mod exports;
 mod families;
 mod files;

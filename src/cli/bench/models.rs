@@ -8,9 +8,9 @@ use super::super::fetching;
 use super::super::pack::{PrecisionName, check_sparsity, described};
 use super::args::{BenchArgs, Failure};
 use crate::diag::{Sources, counted};
-use crate::infer::Model;
 use crate::infer::file::Image;
 use crate::infer::pack::{self, random::Random};
+use crate::infer::{Limits, Model, Sequence, Session};
 use crate::output::export::random::float_folder;
 
 /// A model that is measured.
@@ -19,6 +19,23 @@ pub(super) struct Candidate {
     pub(super) model: Arc<Model>,
     /// The time that opening its file took.
     pub(super) opened: Duration,
+    /// The time from the beginning of opening its file to its first outputs, for a sequence of 32 tokens on all cores.
+    pub(super) answered: Duration,
+}
+
+impl Candidate {
+    /// Opens a model with `open` and computes a sequence with it, as a program does that has just started.
+    fn measure(name: String, open: impl FnOnce() -> Result<Model, Failure>) -> Result<Candidate, Failure> {
+        let start = Instant::now();
+        let model = Arc::new(open()?);
+        let opened = start.elapsed();
+        let length = model.longest().min(32);
+        let limits = Limits { sequences: 1, length, ..Limits::default() };
+        let mut session = Session::new(Arc::clone(&model), limits).map_err(|e| e.to_string())?;
+        let (ids, types) = (vec![0; length], vec![0; length]);
+        session.run(&[Sequence { ids: &ids, types: &types }]).map_err(|e| e.to_string())?;
+        Ok(Candidate { name, model, opened, answered: start.elapsed() })
+    }
 }
 
 /// What is measured.
@@ -41,9 +58,7 @@ pub(super) fn open(args: &BenchArgs, scratch: &Path, sources: &mut Sources) -> R
 fn open_image(name: String, image: &Image, scratch: &Path) -> Result<Candidate, Failure> {
     let path = scratch.join(format!("{}.obert-engine", name.replace([' ', '%', '.', ','], "-")));
     image.save(&path)?;
-    let start = Instant::now();
-    let model = Arc::new(Model::open(&path)?);
-    Ok(Candidate { name, model, opened: start.elapsed() })
+    Candidate::measure(name, || Ok(Model::open(&path)?))
 }
 
 /// Models with random weights: the dense baseline in float32, and one in INT8 for each number of layers and sparsity.
@@ -84,10 +99,8 @@ fn saved(
 ) -> Result<Candidates, Failure> {
     let path = fetching::find(model, args.offline, false)?;
     if !path.is_dir() {
-        let start = Instant::now();
-        let model = Arc::new(pack::open(&path, None, sources)?);
-        let opened = start.elapsed();
-        let only = Candidate { name: path.display().to_string(), model, opened };
+        let name = path.display().to_string();
+        let only = Candidate::measure(name, || Ok(pack::open(&path, None, sources)?))?;
         return Ok(Candidates { models: vec![only], folder: None });
     }
     let precisions = match args.precision {

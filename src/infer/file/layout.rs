@@ -80,6 +80,24 @@ pub struct Directory {
     pub sections: BTreeMap<String, Section>,
 }
 
+impl Directory {
+    /// The number of attention heads and of neurons of feed-forward layers that the file leaves out, because they compute
+    /// nothing.
+    pub fn left_out(&self) -> (usize, usize) {
+        let Encoder { layers, heads, hidden, intermediate, .. } = self.encoder;
+        let kept = |layer: usize, part: &str, all: usize| {
+            self.linears.get(&format!("bert.encoder.layer.{layer}.{part}")).map_or(all, |l| l.rows)
+        };
+        let features = (hidden / heads.max(1)).max(1);
+        let of_layer = |layer: usize| {
+            let rows = kept(layer, "attention.self.query", hidden);
+            let neurons = kept(layer, "intermediate.dense", intermediate);
+            (heads.saturating_sub(rows / features), intermediate.saturating_sub(neurons))
+        };
+        (0..layers).map(of_layer).fold((0, 0), |(heads, neurons), (h, n)| (heads + h, neurons + n))
+    }
+}
+
 /// The task head of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -32,18 +32,6 @@ pub fn exp2<S: Simd>(simd: S, x: S::F) -> S::F {
     simd.scale(power, whole)
 }
 
-/// 2ˣ for x ≤ 127 before quantization to int8, with a relative error below 8e-5: a fiftieth of a step of 1/255.
-#[inline(always)]
-pub fn exp2_for_bytes<S: Simd>(simd: S, x: S::F) -> S::F {
-    let whole = simd.round(x);
-    let rest = simd.sub(x, whole);
-    let mut power = simd.splat(5.517_176_8e-2);
-    for coefficient in [2.426_115_8e-1, 6.932_610_1e-1, 9.999_280_5e-1] {
-        power = simd.fma(power, rest, simd.splat(coefficient));
-    }
-    simd.scale(power, whole)
-}
-
 /// GELU, `x/2 (1 + erf(x/√2))` (`torch.nn.functional.gelu`), with an absolute error of erf below 5e-7.
 #[inline(always)]
 pub fn gelu<S: Simd>(simd: S, x: S::F) -> S::F {

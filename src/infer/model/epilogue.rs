@@ -5,7 +5,7 @@
 
 use crate::infer::kernel::activation::{gelu, gelu_for_bytes, gelu_tanh, relu, silu};
 use crate::infer::kernel::quantize::{QParams, Quantizer};
-use crate::infer::simd::{Floats, Quads, Simd};
+use crate::infer::simd::{Floats, Isa, LANES, Quads, Simd, Work};
 use crate::params::Activation;
 
 /// An operation on four consecutive outputs of a group of tokens.
@@ -29,8 +29,10 @@ pub struct Store<'a> {
 impl Epilogue for Store<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for i in 0..count {
-            simd.store(values[i], &mut self.out[(row + i) * self.width + self.offset + group]);
+        for i in 0..4 {
+            if i < count {
+                simd.store(values[i], &mut self.out[(row + i) * self.width + self.offset + group]);
+            }
         }
     }
 }
@@ -49,9 +51,11 @@ pub struct AddResidual<'a> {
 impl Epilogue for AddResidual<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for i in 0..count {
-            let at = (row + i) * self.width + group;
-            simd.store(simd.add(values[i], simd.load(&self.residual[at])), &mut self.out[at]);
+        for i in 0..4 {
+            if i < count {
+                let at = (row + i) * self.width + group;
+                simd.store(simd.add(values[i], simd.load(&self.residual[at])), &mut self.out[at]);
+            }
         }
     }
 }
@@ -70,9 +74,12 @@ pub struct Gelu<'a> {
 impl Epilogue for Gelu<'_> {
     #[inline(always)]
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
-        for i in 0..count {
-            let value = if self.for_bytes { gelu_for_bytes(simd, values[i]) } else { gelu(simd, values[i]) };
-            simd.store(value, &mut self.out[(row + i) * self.width + group]);
+        for i in 0..4 {
+            if i < count {
+                let value =
+                    if self.for_bytes { gelu_for_bytes(simd, values[i]) } else { gelu(simd, values[i]) };
+                simd.store(value, &mut self.out[(row + i) * self.width + group]);
+            }
         }
     }
 }
@@ -93,8 +100,10 @@ impl Epilogue for GeluQuantize<'_> {
     fn four<S: Simd>(&mut self, simd: S, row: usize, count: usize, group: usize, values: [S::F; 4]) {
         let quantizer = Quantizer::new(simd, self.qparams);
         let mut bytes = [simd.splat_int(0); 4];
-        for i in 0..count {
-            bytes[i] = quantizer.quantize(simd, gelu_for_bytes(simd, values[i]));
+        for i in 0..4 {
+            if i < count {
+                bytes[i] = quantizer.quantize(simd, gelu_for_bytes(simd, values[i]));
+            }
         }
         simd.store_quads(bytes, &mut self.out[row / 4 * self.width + group]);
     }
@@ -163,4 +172,22 @@ pub fn activate<S: Simd>(simd: S, activation: Activation, values: &mut Floats) {
         }
     };
     simd.store(y, values);
+}
+
+/// Applies an activation to one value.
+pub fn activate_one(activation: Activation, value: f32) -> f32 {
+    Isa::Portable.run(One(activation, value))
+}
+
+struct One(Activation, f32);
+
+impl Work for One {
+    type Out = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let mut values = Floats([self.1; LANES]);
+        activate(simd, self.0, &mut values);
+        values.0[0]
+    }
 }

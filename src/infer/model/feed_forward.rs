@@ -207,17 +207,18 @@ impl<'a> Steps<'a> {
         // SAFETY: as above.
         let slice = unsafe { context.read(0..tiling.groups * width) };
         let from = Strided { slice, first, stride: span.groups };
+        let features = layer.output.columns;
         match layer.output.input {
             // SAFETY: as above.
             Some(quantization) => unsafe {
-                let mut to = self.buffers.bytes.column(group, width.div_ceil(4), self.count);
-                let scale = pack_group(simd, quantization, width, &from, &mut to);
+                let mut to = self.buffers.bytes.column(group, features.div_ceil(4), self.count);
+                let scale = pack_group(simd, quantization, features, &from, &mut to);
                 self.buffers.scales.part(group..group + 1)[0] = scale;
             },
             None => {
                 // SAFETY: as above.
-                let mut to = unsafe { self.buffers.wide.column(group, width, self.count) };
-                (0..width).for_each(|row| *to.row_mut(row) = *from.row(row));
+                let mut to = unsafe { self.buffers.wide.column(group, features, self.count) };
+                (0..features).for_each(|row| *to.row_mut(row) = *from.row(row));
             }
         }
     }

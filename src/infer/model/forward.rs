@@ -41,14 +41,14 @@ impl Forward<'_> {
             isa.run(Embed { model, tiling, sequences, tile, hidden, inputs, scratch });
         });
         for index in 0..model.layers.len() {
-            let spans = tiling.spans.len();
-            each(spans * model.encoder.heads, &mut |task| {
+            let (layer, spans) = (&model.layers[index], tiling.spans.len());
+            each(spans * layer.heads, &mut |task| {
                 // All sequences for one head after the other, so that its weights stay in the cache.
                 let (head, span) = (task / spans, task % spans);
                 isa.run(Attention {
                     model,
                     tiling,
-                    layer: &model.layers[index],
+                    layer,
                     index,
                     span: tiling.spans[span],
                     head,
@@ -62,7 +62,7 @@ impl Forward<'_> {
             let of = LayerInputs {
                 model,
                 tiling,
-                layer: &model.layers[index],
+                layer,
                 next: model.layers.get(index + 1),
                 hidden,
                 inputs,

@@ -244,28 +244,43 @@ impl Linear {
                     Some(scales)
                 }
             };
-            let bias = &self.bias[chunk.clone()];
             for first in (0..chunk.len()).step_by(4) {
                 let count = (chunk.len() - first).min(4);
+                // With constant bounds the loops over rows are unrolled, and values stay in registers: rows beyond the last
+                // repeat it.
+                let rows_of_four: [usize; 4] = std::array::from_fn(|i| (first + i).min(chunk.len() - 1));
+                let mut factors = [simd.splat(1.0); 4];
+                let mut offsets = [simd.splat(0.0); 4];
+                let mut totals = [simd.splat(0.0); 4];
+                for i in 0..4 {
+                    let row = chunk.start + rows_of_four[i];
+                    (factors[i], offsets[i]) = match (scales, &self.folded) {
+                        (None, _) => (factors[i], simd.splat(self.bias[row])),
+                        (_, Some(folded)) => {
+                            (simd.splat(folded.factors[row]), simd.splat(folded.offsets[row]))
+                        }
+                        (Some(scales), None) => {
+                            totals[i] = simd.splat(-(scales.sums[row] as f32));
+                            (simd.splat(scales.scales[row]), simd.splat(self.bias[row]))
+                        }
+                    };
+                }
                 for group in 0..width {
                     let mut values = [simd.splat(0.0); 4];
-                    for i in 0..count {
-                        let (value, row) = (&mut values[i], first + i);
-                        let bias = simd.splat(bias[row]);
-                        *value = match (scales, &self.folded) {
-                            (None, _) => simd.add(simd.load(&sums.floats[row * width + group]), bias),
-                            (_, Some(folded)) => {
-                                let sum = simd.to_float(simd.load_int(&sums.ints[row * width + group]));
-                                let offset = simd.splat(folded.offsets[chunk.start + row]);
-                                simd.fma(sum, simd.splat(folded.factors[chunk.start + row]), offset)
+                    for i in 0..4 {
+                        let at = rows_of_four[i] * width + group;
+                        values[i] = match (scales, &self.folded) {
+                            (None, _) => simd.add(simd.load(&sums.floats[at]), offsets[i]),
+                            (_, Some(_)) => {
+                                let sum = simd.to_float(simd.load_int(&sums.ints[at]));
+                                simd.fma(sum, factors[i], offsets[i])
                             }
-                            (Some(scales), None) => {
+                            (Some(_), None) => {
                                 let token = &tile.scales[groups.start + group];
-                                let sum = simd.load_int(&sums.ints[row * width + group]);
-                                let sum = simd.mul(simd.to_float(sum), simd.load(&token.scale));
-                                let total = simd.splat(-(scales.sums[chunk.start + row] as f32));
-                                let sum = simd.fma(simd.load(&token.shift), total, sum);
-                                simd.fma(sum, simd.splat(scales.scales[chunk.start + row]), bias)
+                                let sum = simd.to_float(simd.load_int(&sums.ints[at]));
+                                let sum = simd.mul(sum, simd.load(&token.scale));
+                                let sum = simd.fma(simd.load(&token.shift), totals[i], sum);
+                                simd.fma(sum, factors[i], offsets[i])
                             }
                         };
                     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::distances::{self, DistanceTerms};
 use super::linear::Linear;
 use super::load_linear::{linear, operands};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, counted};
 use crate::infer::file::encoder::{Encoder, Pooling, Structure};
 use crate::infer::file::layout::{self, Head};
 use crate::infer::file::{Int4Pair, Opened, Plain, Stored};
@@ -93,6 +93,8 @@ pub(super) struct Norm {
 pub(super) struct Layer {
     /// The layer normalization before the projections; `None` with [`Structure::PostNorm`] and in the first layer.
     pub(super) input_norm: Option<Norm>,
+    /// The number of attention heads.
+    pub(super) heads: usize,
     /// The query, key and value projections.
     pub(super) projections: [Linear; 3],
     /// The index in `quantizations` for the input of each projection; `None` for float32.
@@ -308,12 +310,29 @@ fn norm(file: &Opened, name: &str, width: usize) -> Result<Norm, Diagnostic> {
 }
 
 fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<Layer, Diagnostic> {
-    let &Encoder { hidden, intermediate, structure, .. } = &file.directory.encoder;
+    let &Encoder { hidden, heads, intermediate, structure, .. } = &file.directory.encoder;
     let pre_norm = structure == Structure::PreNormGated;
     let name = |part: &str| format!("bert.encoder.layer.{layer}.{part}");
-    let square = |part: &str| linear(file, &name(part), hidden, hidden);
-    let projections =
-        [square("attention.self.query")?, square("attention.self.key")?, square("attention.self.value")?];
+    // Packing leaves out heads and neurons that compute nothing: the layers before and after them are smaller than those of
+    // the model.
+    let rows_of = |part: &str, most: usize, step: usize| -> Result<usize, Diagnostic> {
+        let name = name(part);
+        match file.directory.linears.get(&name).map(|linear| linear.rows) {
+            Some(rows) if rows > most || !rows.is_multiple_of(step) => Err(file.contradiction(format!(
+                "the layer `{name}` has {}, which are not parts of {most}",
+                counted(rows, "row", "rows")
+            ))),
+            rows => Ok(rows.unwrap_or(most)),
+        }
+    };
+    let of_heads = rows_of("attention.self.query", hidden, hidden / heads)?;
+    let inner = rows_of("intermediate.dense", intermediate, 1)?;
+    let projection = |part: &str| linear(file, &name(part), of_heads, hidden);
+    let projections = [
+        projection("attention.self.query")?,
+        projection("attention.self.key")?,
+        projection("attention.self.value")?,
+    ];
     let mut quantizations = Vec::new();
     let mut quantized_input = [None; 3];
     for (index, projection) in quantized_input.iter_mut().zip(&projections) {
@@ -325,7 +344,7 @@ fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<La
         }
     }
     let norm_of = |part: &str| norm(file, &name(part), hidden);
-    let wide = |part: &str| linear(file, &name(part), intermediate, hidden);
+    let wide = |part: &str| linear(file, &name(part), inner, hidden);
     let up = wide("intermediate.dense")?;
     let gate = pre_norm.then(|| wide("intermediate.gate")).transpose()?;
     if gate.as_ref().is_some_and(|gate| gate.input != up.input) {
@@ -335,17 +354,18 @@ fn layer(file: &Opened, layer: usize, attention: layout::Attention) -> Result<La
     }
     Ok(Layer {
         input_norm: (pre_norm && layer > 0).then(|| norm_of("attention.input.LayerNorm")).transpose()?,
+        heads: of_heads / (hidden / heads),
         projections,
         quantized_input,
         quantizations,
         scores: operands(file, layer, attention.scores)?,
         context: operands(file, layer, attention.context)?,
         window: file.directory.encoder.windows[layer],
-        output: square("attention.output.dense")?,
+        output: linear(file, &name("attention.output.dense"), hidden, of_heads)?,
         output_norm: norm_of("attention.output.LayerNorm")?,
         up,
         gate,
-        down: linear(file, &name("output.dense"), hidden, intermediate)?,
+        down: linear(file, &name("output.dense"), hidden, inner)?,
         down_norm: (!pre_norm).then(|| norm_of("output.LayerNorm")).transpose()?,
     })
 }

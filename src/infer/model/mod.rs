@@ -24,5 +24,6 @@ mod shared;
 mod stages;
 pub mod tiling;
 
+pub use epilogue::activate_one;
 pub use load::Model;
 pub use session::{Limits, Refusal, Sequence, Session};

@@ -10,7 +10,7 @@ use super::phases::Phases;
 use super::shared::Shared;
 use super::stages::Inputs;
 pub use super::tiling::Sequence;
-use super::tiling::{MAX_WIDTH, MOST_SHARED, Tiling, groups_of};
+use super::tiling::{MOST_SHARED, Tiling, groups_of};
 use crate::diag::counted;
 use crate::infer::file::encoder::Structure;
 use crate::infer::file::layout::Head;

@@ -140,7 +140,7 @@ pub(super) fn prepare_group<'a, S: Simd>(
     hidden: &mut Column<'a, Floats>,
     inputs: &Inputs<'a>,
 ) {
-    let (columns, count) = (layer.output.columns, groups.len());
+    let (columns, count) = (model.encoder.hidden, groups.len());
     let mut normal;
     let from = match &inputs.normal {
         None => hidden,

@@ -1,6 +1,7 @@
 //! Quantizes the layers of a model, and stores each in the fastest weight format.
 
 use super::describe;
+use super::empty::{self, Kept, Weights};
 use crate::diag::{Code, Diagnostic, counted};
 use crate::infer::file::encoder::{Encoder, Structure};
 use crate::infer::file::image::Number;
@@ -43,7 +44,9 @@ pub fn build(
     let output = shape.head.output();
     let (embedding, hidden) = (encoder.embedding, encoder.hidden);
     let image = Image::new(config.clone(), encoder.clone(), shape.clone());
-    let mut packer = Packer { image, biases: of.biases, family: config.family(), plan, tensor };
+    let positions_by_head = encoder.position_bias || of.positions.disentangled.is_some();
+    let mut packer =
+        Packer { image, biases: of.biases, positions_by_head, family: config.family(), plan, tensor };
     let tables =
         [("word", encoder.vocabulary), ("position", encoder.positions), ("token_type", encoder.types)];
     for (name, rows) in tables.into_iter().filter(|(_, rows)| *rows > 0) {
@@ -85,10 +88,57 @@ pub fn build(
     Ok(packer.image)
 }
 
-/// Rows of a matrix, by the name of its module.
-pub(super) struct Rows {
-    pub(super) module: String,
-    pub(super) first: usize,
+/// A linear layer that is some rows and columns of a matrix, by the name of its module.
+pub(super) struct Part<'k> {
+    module: String,
+    /// The index of the first row of the layer.
+    first: usize,
+    /// The rows of the layer.
+    rows: Indices<'k>,
+    /// The columns.
+    columns: Indices<'k>,
+    /// Whether the model has a bias.
+    has_bias: bool,
+    /// Added to the bias, `[rows]`; empty for nothing.
+    constant: &'k [f32],
+}
+
+impl<'k> Part<'k> {
+    /// The rows that are kept.
+    fn with_rows(self, kept: Option<&'k Kept>) -> Self {
+        let indices = kept.map(|kept| kept.indices.as_slice());
+        Part { rows: Indices { kept: indices, ..self.rows }, ..self }
+    }
+
+    /// The columns that are kept, and in the bias what the others add.
+    fn with_columns(self, kept: Option<&'k Kept>) -> Self {
+        let indices = kept.map(|kept| kept.indices.as_slice());
+        let constant = kept.map_or(&[][..], |kept| &kept.constant);
+        Part { columns: Indices { kept: indices, ..self.columns }, constant, ..self }
+    }
+
+    /// All rows and columns of a matrix.
+    pub(super) fn whole(module: String, [rows, columns]: [usize; 2], has_bias: bool) -> Self {
+        let (rows, columns) = (Indices::all(rows), Indices::all(columns));
+        Part { module, first: 0, rows, columns, has_bias, constant: &[] }
+    }
+}
+
+/// Indices `0..all`, of which all or some are kept.
+#[derive(Clone, Copy)]
+struct Indices<'k> {
+    all: usize,
+    kept: Option<&'k [usize]>,
+}
+
+impl Indices<'_> {
+    fn all(all: usize) -> Self {
+        Indices { all, kept: None }
+    }
+
+    fn indices(&self) -> Vec<usize> {
+        self.kept.map_or_else(|| (0..self.all).collect(), <[usize]>::to_vec)
+    }
 }
 
 /// The layer normalization after all layers.
@@ -99,6 +149,8 @@ const FINAL_NORM: &str = "bert.encoder.final_norm";
 pub(super) struct Packer<'a> {
     image: Image,
     biases: Biases,
+    /// Whether each head has positions of its own.
+    positions_by_head: bool,
     family: Family,
     plan: &'a Plan,
     tensor: &'a dyn Fn(&str) -> Result<Vec<f32>, Diagnostic>,
@@ -125,18 +177,16 @@ impl<'a> Packer<'a> {
     fn post_norm(&mut self, layer: usize, from: usize, encoder: &Encoder) -> Result<(), Diagnostic> {
         let &Encoder { hidden, intermediate, .. } = encoder;
         let [at, from] = [layer, from].map(|layer| format!("bert.encoder.layer.{layer}"));
-        let linear = |packer: &mut Self, name: &str, rows, columns| {
-            let source = Rows { module: format!("{from}.{name}"), first: 0 };
-            packer.part(&format!("{at}.{name}"), &source, [rows, columns], true)
-        };
-        for name in ["self.query", "self.key", "self.value", "output.dense"] {
-            linear(self, &format!("attention.{name}"), hidden, hidden)?;
-        }
+        let whole = |name: &str, sizes| Part::whole(format!("{from}.{name}"), sizes, true);
+        let [query, key, value] =
+            ["query", "key", "value"].map(|name| whole(&format!("attention.self.{name}"), [hidden, hidden]));
+        let output = whole("attention.output.dense", [hidden, hidden]);
+        self.attention(&at, encoder, [query, key, value], output)?;
         if let Some(of) = &encoder.disentangled {
             self.distance_projections(of, &at, &from, hidden)?;
         }
-        linear(self, "intermediate.dense", intermediate, hidden)?;
-        linear(self, "output.dense", hidden, intermediate)?;
+        let up = whole("intermediate.dense", [intermediate, hidden]);
+        self.feed_forward(&at, encoder, up, None, whole("output.dense", [hidden, intermediate]))?;
         for name in ["attention.output.LayerNorm", "output.LayerNorm"] {
             self.norm(&format!("{at}.{name}"), &format!("{from}.{name}"), hidden)?;
         }
@@ -149,25 +199,72 @@ impl<'a> Packer<'a> {
         let &Encoder { hidden, intermediate, .. } = encoder;
         let Biases { attention, feed_forward, .. } = self.biases;
         let (at, from) = (format!("bert.encoder.layer.{layer}"), format!("bert.encoder.layers.{layer}"));
-        let fused = |name: &str, first| Rows { module: format!("{from}.{name}"), first };
-        for (i, name) in ["query", "key", "value"].into_iter().enumerate() {
-            let name = format!("{at}.attention.self.{name}");
-            self.part(&name, &fused("attn.Wqkv", i * hidden), [hidden, hidden], attention)?;
-        }
-        let name = format!("{at}.attention.output.dense");
-        self.part(&name, &fused("attn.Wo", 0), [hidden, hidden], attention)?;
-        for (i, name) in ["dense", "gate"].into_iter().enumerate() {
-            let name = format!("{at}.intermediate.{name}");
-            let rows = fused("mlp.Wi", i * intermediate);
-            self.part(&name, &rows, [intermediate, hidden], feed_forward)?;
-        }
-        let name = format!("{at}.output.dense");
-        self.part(&name, &fused("mlp.Wo", 0), [hidden, intermediate], feed_forward)?;
+        let part = |name: &str, first, sizes, has_bias| Part {
+            first,
+            ..Part::whole(format!("{from}.{name}"), sizes, has_bias)
+        };
+        let projections = [0, 1, 2].map(|i| part("attn.Wqkv", i * hidden, [hidden, hidden], attention));
+        self.attention(&at, encoder, projections, part("attn.Wo", 0, [hidden, hidden], attention))?;
+        let [up, gate] =
+            [0, 1].map(|i| part("mlp.Wi", i * intermediate, [intermediate, hidden], feed_forward));
+        let down = part("mlp.Wo", 0, [hidden, intermediate], feed_forward);
+        self.feed_forward(&at, encoder, up, Some(gate), down)?;
         if layer > 0 {
             self.norm(&format!("{at}.attention.input.LayerNorm"), &format!("{from}.attn_norm"), hidden)?;
         }
         self.norm(&format!("{at}.attention.output.LayerNorm"), &format!("{from}.mlp_norm"), hidden)?;
         self.products(&format!("{from}.attn"))
+    }
+
+    /// Adds the linear layers of attention, without the heads that compute nothing. Biases and embeddings of distances belong
+    /// to all heads, so models with them keep all.
+    fn attention(
+        &mut self,
+        at: &str,
+        encoder: &Encoder,
+        projections: [Part<'_>; 3],
+        output: Part<'_>,
+    ) -> Result<(), Diagnostic> {
+        let [_, _, value] = &projections;
+        let ((value, value_bias), (weight, bias)) = (self.matrix(value)?, self.matrix(&output)?);
+        let kept = match self.positions_by_head {
+            true => None,
+            false => Some(empty::heads(
+                Weights { weight: &value, bias: &value_bias, columns: encoder.hidden },
+                Weights { weight: &weight, bias: &bias, columns: encoder.hidden },
+                encoder.hidden / encoder.heads,
+            )),
+        };
+        for (part, name) in projections.into_iter().zip(["query", "key", "value"]) {
+            self.part(&format!("{at}.attention.self.{name}"), &part.with_rows(kept.as_ref()))?;
+        }
+        self.part(&format!("{at}.attention.output.dense"), &output.with_columns(kept.as_ref()))
+    }
+
+    /// Adds the linear layers of a feed-forward layer, without the neurons that compute nothing.
+    fn feed_forward(
+        &mut self,
+        at: &str,
+        encoder: &Encoder,
+        up: Part<'_>,
+        gate: Option<Part<'_>>,
+        down: Part<'_>,
+    ) -> Result<(), Diagnostic> {
+        let of_gate = gate.as_ref().map(|gate| self.matrix(gate)).transpose()?;
+        let ((up_weight, up_bias), (weight, bias)) = (self.matrix(&up)?, self.matrix(&down)?);
+        let columns = encoder.hidden;
+        let gate_weights = of_gate.as_ref().map(|(weight, bias)| Weights { weight, bias, columns });
+        let kept = empty::neurons(
+            Weights { weight: &up_weight, bias: &up_bias, columns },
+            gate_weights,
+            Weights { weight: &weight, bias: &bias, columns: encoder.intermediate },
+            encoder.activation,
+        );
+        self.part(&format!("{at}.intermediate.dense"), &up.with_rows(Some(&kept)))?;
+        if let Some(gate) = gate {
+            self.part(&format!("{at}.intermediate.gate"), &gate.with_rows(Some(&kept)))?;
+        }
+        self.part(&format!("{at}.output.dense"), &down.with_columns(Some(&kept)))
     }
 
     /// Adds the quantization of a layer's attention.
@@ -241,22 +338,30 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Adds a linear layer that is some rows of a matrix; zeros for a bias that the model does not have.
-    pub(super) fn part(
-        &mut self,
-        name: &str,
-        from: &Rows,
-        [rows, columns]: [usize; 2],
-        has_bias: bool,
-    ) -> Result<(), Diagnostic> {
-        let weight = format!("{}.weight", from.module);
-        let all = self.values(&weight)?;
-        let count = all.len() / columns;
-        let values = all[from.first * columns..(from.first + rows) * columns].to_vec();
-        let bias = match has_bias {
-            true => self.values(&format!("{}.bias", from.module))?[from.first..from.first + rows].to_vec(),
-            false => vec![0.0; rows],
+    /// Weights and bias of a part; zeros for a bias that the model does not have.
+    fn matrix(&self, part: &Part<'_>) -> Result<(Vec<f32>, Vec<f32>), Diagnostic> {
+        let (all, width) = (self.values(&format!("{}.weight", part.module))?, part.columns.all);
+        let bias = match part.has_bias {
+            true => Some(self.values(&format!("{}.bias", part.module))?),
+            false => None,
         };
+        let (rows, columns) = (part.rows.indices(), part.columns.indices());
+        let mut weight = Vec::with_capacity(rows.len() * columns.len());
+        for row in &rows {
+            let row = &all[(part.first + row) * width..(part.first + row + 1) * width];
+            weight.extend(columns.iter().map(|column| row[*column]));
+        }
+        let mut bias: Vec<f32> =
+            rows.iter().map(|row| bias.as_ref().map_or(0.0, |bias| bias[part.first + row])).collect();
+        bias.iter_mut().zip(part.constant).for_each(|(bias, constant)| *bias += constant);
+        Ok((weight, bias))
+    }
+
+    /// Adds a linear layer.
+    pub(super) fn part(&mut self, name: &str, from: &Part<'_>) -> Result<(), Diagnostic> {
+        let weight = format!("{}.weight", from.module);
+        let (values, bias) = self.matrix(from)?;
+        let (rows, columns) = (bias.len(), values.len() / bias.len().max(1));
         self.image.add(&format!("{name}.bias"), &bias);
         let (scales, most, input) = match self.plan {
             Plan::Float32 => return self.floats(name, rows, columns, &values),
@@ -267,8 +372,10 @@ impl<'a> Packer<'a> {
                     (None, None) => return self.floats(name, rows, columns, &values),
                     (None, Some(_)) => return Err(unpaired(&self.family.name(&weight), "input", "weight")),
                     (Some(scales), input) => {
-                        let each =
-                            row_by_row(&weight, scales, count)?[from.first..from.first + rows].to_vec();
+                        let count = self.values(&weight)?.len() / from.columns.all;
+                        let all = row_by_row(&weight, scales, count)?;
+                        let each: Vec<f32> =
+                            from.rows.indices().iter().map(|row| all[from.first + row]).collect();
                         let most = qmax(scales);
                         let Some(input) = input else {
                             // The weights are quantized and the inputs are not: the product is in float32.
@@ -306,7 +413,8 @@ impl<'a> Packer<'a> {
             _ => &Plan::Float32,
         };
         let plan = std::mem::replace(&mut self.plan, plan);
-        let result = self.part(name, &Rows { module: name.to_owned(), first: 0 }, [rows, columns], has_bias);
+        let whole = Part::whole(name.to_owned(), [rows, columns], has_bias);
+        let result = self.part(name, &whole);
         self.plan = plan;
         result
     }

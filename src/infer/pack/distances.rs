@@ -1,6 +1,6 @@
 //! Packs the embeddings of distances of disentangled attention, and their projections.
 
-use super::build::{Packer, Rows};
+use super::build::{Packer, Part};
 use crate::diag::Diagnostic;
 use crate::infer::file::encoder::{Disentangled, Encoder};
 
@@ -39,8 +39,8 @@ impl Packer<'_> {
     ) -> Result<(), Diagnostic> {
         let all = [(of.content_to_position, "pos_key"), (of.position_to_content, "pos_query")];
         for (_, name) in all.into_iter().filter(|(has, _)| *has && !of.shared) {
-            let source = Rows { module: format!("{from}.attention.self.{name}"), first: 0 };
-            self.part(&format!("{at}.attention.self.{name}"), &source, [hidden, hidden], true)?;
+            let source = Part::whole(format!("{from}.attention.self.{name}"), [hidden, hidden], true);
+            self.part(&format!("{at}.attention.self.{name}"), &source)?;
         }
         Ok(())
     }

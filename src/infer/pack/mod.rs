@@ -3,12 +3,14 @@
 //! - [`folder`]: from a model folder in the Hugging Face layout;
 //! - [`describe`]: what its encoder and head compute, as data;
 //! - [`distances`]: the embeddings of distances of disentangled attention;
+//! - [`empty`]: finds heads and neurons that compute nothing;
 //! - [`build`]: quantizes layers and selects the fastest weight format;
 //! - [`random`]: random models of any shape and sparsity, for benchmarks.
 
 pub mod build;
 pub mod describe;
 pub mod distances;
+mod empty;
 pub mod folder;
 pub mod random;
 

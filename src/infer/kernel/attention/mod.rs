@@ -21,7 +21,7 @@ use operands::{blank_padding, quantize_keys, quantize_queries, quantize_values};
 use positional::{Block, Positional};
 use workspace::{CHUNK, TOGETHER};
 
-use super::activation::{exp2, exp2_for_bytes};
+use super::activation::exp2;
 use super::product::{Dense, Float32, Int8, Panel, dense};
 use super::quantize::Quantizer;
 use crate::infer::simd::{Floats, LANES, Quads, Simd};
@@ -194,7 +194,7 @@ fn softmax<S: Simd>(
                     let key = 4 * quad + i;
                     if key < keys {
                         let score = simd.load(&space.scores[key * count + g]);
-                        let e = exp2_for_bytes(simd, simd.fma(score, log2, most));
+                        let e = exp2(simd, simd.fma(score, log2, most));
                         total = simd.add(total, e);
                         *bytes = simd.round_to_int(simd.mul(e, simd.splat(255.0)));
                     }
@@ -206,11 +206,7 @@ fn softmax<S: Simd>(
         }
         for key in 0..keys {
             let score = &mut space.scores[key * count + g];
-            let power = simd.fma(simd.load(score), log2, most);
-            let e = match head.context {
-                Operands::Static { .. } => exp2_for_bytes(simd, power),
-                _ => exp2(simd, power),
-            };
+            let e = exp2(simd, simd.fma(simd.load(score), log2, most));
             total = simd.add(total, e);
             simd.store(e, score);
         }
