@@ -152,7 +152,7 @@ fn solve(
     let first = norm.clone();
     for _ in 0..ITERATIONS {
         let largest = ratio(&norm, &first).max().into_scalar::<f32>();
-        if !(largest > TOLERANCE * TOLERANCE) {
+        if largest.is_nan() || largest <= TOLERANCE * TOLERANCE {
             break;
         }
         let product = (direction.clone().matmul(own.clone()) + direction.clone() * damp) * mask.clone();
@@ -224,14 +224,12 @@ mod tests {
     fn objective(case: &Case, weight: &[f64], bias_change: Option<&[f64]>) -> (f64, f64) {
         let mut mean_square = 0.0;
         let mut error = 0.0;
-        let means: Vec<f64> = (0..INPUTS)
-            .map(|i| (0..TOKENS).map(|t| case.x[t * INPUTS + i]).sum::<f64>() / TOKENS as f64)
-            .collect();
+        let mean = |i: usize| match bias_change {
+            Some(_) => (0..TOKENS).map(|t| case.x[t * INPUTS + i]).sum::<f64>() / TOKENS as f64,
+            None => 0.0,
+        };
         for t in 0..TOKENS {
-            for i in 0..INPUTS {
-                let mean = if bias_change.is_some() { means[i] } else { 0.0 };
-                mean_square += (case.x[t * INPUTS + i] - mean).powi(2);
-            }
+            mean_square += (0..INPUTS).map(|i| (case.x[t * INPUTS + i] - mean(i)).powi(2)).sum::<f64>();
             for o in 0..OUTPUTS {
                 let output = |weight: &[f64], x: &[f64]| {
                     (0..INPUTS).map(|i| weight[o * INPUTS + i] * x[t * INPUTS + i]).sum::<f64>()
