@@ -24,11 +24,12 @@ if (folder / "quantization.json").exists():
 # The products of attention and the embeddings' rows have no place in compressed-tensors.
 reference = FakeQuantized(folder, scales, products=mode == "onnx")
 config, weights = reference.model.config, dict(reference.model.named_parameters())
+QUERIES = ("query.weight", "q_lin.weight", "attn.q.weight", "attn.Wqkv.weight", "query_proj.weight")
 is_answers = "qa_outputs.weight" in weights
 
 
 torch.manual_seed(11)
-first = config.pad_token_id + 1 if "roberta" in config.model_type else 0
+first = config.pad_token_id + 1 if config.model_type.endswith(("roberta", "camembert", "mpnet")) else 0
 longest = min(config.max_position_embeddings - first, 96)
 lengths = [n for n in (9, longest, 16, 1) if n <= longest]
 sequences = [torch.randint(5, config.vocab_size, (n,)) for n in lengths]
@@ -123,7 +124,7 @@ else:
     plain = opened(quantization_config=transformers.CompressedTensorsConfig(dequantize=True))
     equal(plain, "dequantized while it is loaded")
     model = opened()
-    stored = {p.dtype for n, p in model.named_parameters() if n.endswith(("query.weight", "q_lin.weight"))}
+    stored = {p.dtype for n, p in model.named_parameters() if n.endswith(QUERIES)}
     assert stored == {torch.int8}, f"weights are {stored}, not compressed"
 
     def run(ids, kind):
