@@ -139,10 +139,10 @@ pub fn pack<S: Simd>(
     packed: &mut [Quads],
     scales: &mut [TokenScale],
 ) {
-    for group in 0..layout.groups {
+    for (group, scale) in scales.iter_mut().enumerate().take(layout.groups) {
         let from = Strided { slice: from, first: layout.base[group], stride: layout.stride[group] };
         let mut to = Strided { slice: &mut *packed, first: group, stride: layout.groups };
-        scales[group] = pack_group(simd, quantization, rows, &from, &mut to);
+        *scale = pack_group(simd, quantization, rows, &from, &mut to);
     }
 }
 

@@ -139,7 +139,6 @@ mod tests {
         let (mut first, mut last, before) =
             unsafe { (rows.column(0, 3, 3), rows.column(2, 2, 3), shared.part(0..3)) };
         (*first.row_mut(1), *last.row_mut(1), before[2]) = (20, 30, 40);
-        drop((first, last));
         assert_eq!(buffer, [0, 1, 40, 3, 4, 5, 20, 7, 30, 9, 10, 11]);
     }
 
