@@ -1,7 +1,7 @@
 //! The phases of a forward pass on several threads: tasks that threads take one by one, and the wait for the last of them.
 //!
-//! A phase ends when its tasks are done, whoever did them: a thread that the operating system has not started yet, or has
-//! suspended between two tasks, keeps no other waiting.
+//! A phase ends when its tasks are done, by any of the threads: a thread that the operating system has not started yet,
+//! or has suspended between two tasks, delays no other.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -33,7 +33,7 @@ impl Phases {
         Phases { phases: (0..count).map(|_| Progress::default()).collect(), failed: AtomicBool::new(false) }
     }
 
-    /// Begins all phases anew.
+    /// Begins all phases again.
     pub(super) fn reset(&mut self) {
         self.failed = AtomicBool::new(false);
         self.phases.fill_with(Progress::default);
