@@ -108,7 +108,7 @@ fn division(groups: usize, threads: usize) -> (usize, bool) {
         let rest = if rest > 0 { of_tile(rest) } else { 0.0 };
         ((groups / width) as f64 * of_tile(width) + rest) / threads as f64 + 0.1
     };
-    let widths = (1..=MAX_WIDTH).rev();
+    let widths = (1..=MAX_WIDTH.min(groups.max(1))).rev();
     let choices = widths.clone().map(|width| (width, false, one_each(width)));
     let may_share = threads > 1 && groups <= MOST_SHARED * threads;
     let choices = choices.chain(widths.filter(|_| may_share).map(|width| (width, true, shared(width))));
