@@ -56,6 +56,7 @@
 //! - [`simd`]: sixteen lanes on AVX-512 VNNI, AVX-VNNI, AVX2, NEON and in plain Rust;
 //! - [`predictor`]: from questions to answers and from texts to labels, entities, scores or embeddings, with the tokenizers of [`crate::text`].
 
+mod cores;
 mod entities;
 pub mod file;
 pub mod kernel;

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::layout::{ALIGNMENT, CHECKED, Directory, HEADER, MAGIC, Section, VERSION, hash};
 use super::stored::{Plain, Storage, Stored};
 use crate::diag::{Code, Diagnostic, counted};
+use crate::infer::cores::on_all_cores;
 
 /// A packed file whose checksums are valid.
 #[derive(Debug)]
@@ -101,7 +100,7 @@ impl Opened {
         // The largest first, so that no thread is left with it at the end.
         let mut sections: Vec<_> = directory.sections.iter().collect();
         sections.sort_by_key(|(_, section)| std::cmp::Reverse(section.length));
-        sections.par_iter().with_max_len(1).try_for_each(|(name, section)| {
+        on_all_cores(sections.into_iter(), |(name, section)| {
             let range = range_of(section, at as usize)
                 .ok_or_else(|| wrong(Code::PackedContradicts, format!("section `{name}` lies outside")))?;
             if format!("{:016x}", hash(&bytes[range])) != section.hash {

@@ -8,8 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 #[cfg(unix)]
-use rayon::prelude::*;
-
+use crate::infer::cores::on_all_cores;
 use crate::infer::simd::Quads;
 
 /// The bytes of a packed file.
@@ -86,8 +85,8 @@ fn read_all(file: &mut File, bytes: &mut [u8]) -> std::io::Result<()> {
     use std::os::unix::fs::FileExt;
     const PIECE: usize = 1 << 20;
     let file = &*file;
-    let pieces = bytes.par_chunks_mut(PIECE).enumerate();
-    pieces.try_for_each(|(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))
+    let pieces = bytes.chunks_mut(PIECE).enumerate();
+    on_all_cores(pieces, |(i, piece)| file.read_exact_at(piece, (i * PIECE) as u64))
 }
 
 /// Reads a file from its beginning.

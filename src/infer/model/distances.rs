@@ -3,12 +3,11 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::linear::Linear;
 use super::load_linear::linear;
 use super::tiling::groups_of;
 use crate::diag::Diagnostic;
+use crate::infer::cores::on_all_cores;
 use crate::infer::file::encoder::{Disentangled, Encoder};
 use crate::infer::file::{Opened, Stored};
 use crate::infer::kernel::attention::Distances;
@@ -82,8 +81,12 @@ pub(super) fn load(
     let of_layer = |([queries, keys, _], [key, query]): (&&[Linear; 3], &[Option<Linear>; 2])| {
         [project(of.content_to_position, key, keys), project(of.position_to_content, query, queries)]
     };
-    let layers = layers.par_iter().zip(&projections).map(of_layer).collect();
-    Ok(DistanceTerms { rows: Rows::new(&rows), groups, layers })
+    let mut terms: Vec<[Vec<Floats>; 2]> = vec![Default::default(); layers.len()];
+    on_all_cores(layers.iter().zip(&projections).zip(&mut terms), |(layer, terms)| {
+        *terms = of_layer(layer);
+        Ok::<(), Diagnostic>(())
+    })?;
+    Ok(DistanceTerms { rows: Rows::new(&rows), groups, layers: terms })
 }
 
 /// Applies a linear layer to the rows of a table `[rows, columns]` in float32, to `[outputs][groups]` with the rows in the
